@@ -1,0 +1,5 @@
+//! Types.
+/// T
+pub struct ArtifactType;
+/// F
+pub enum Family {}
