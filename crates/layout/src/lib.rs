@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The OCI image layout as a directory and as an archive (image-spec `image-layout.md`, rows A-*).
+//!
+//! - [`Directory`] is read and written in place, by several processes at once.
+//! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
+//! - [`ArchiveWriter`] fills a planned tar in parallel and goes on after a kill; [`ArchiveStream`]
+//!   writes the same bytes into a pipe.
+//!
+//! All of them are [`Place`]s. A layout is one list of names; [`Directory::whole`] and its likes
+//! give that list as one repository, [`Place::repository`] the part that belongs to a repository.
+//!
+//! Readers are lenient where layouts in the field are, writers are strict. Only this crate builds
+//! paths, and only [`persist`](mod@persist) makes a file appear.
+//!
+//! [`Place`]: longshore_store::Place
+//! [`Place::repository`]: longshore_store::Place::repository
+
+mod archive;
+mod directory;
+mod files;
+mod index;
+mod lock;
+mod names;
+mod persist;
+mod referrers;
+mod view;
+
+pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter};
+pub use directory::{Collected, Directory};
+pub use index::Index;
+pub use view::View;

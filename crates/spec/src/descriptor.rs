@@ -23,7 +23,11 @@ pub struct Descriptor {
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Free text by key.
-    #[serde(default, deserialize_with = "annotations::lenient", skip_serializing_if = "Annotations::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "annotations::lenient",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
     pub annotations: Annotations,
     /// The content itself in base64, as found; read it through [`Descriptor::embedded`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +90,9 @@ impl Descriptor {
             .map_err(|_| EmbeddedDataError::Encoding(self.digest.clone()))?;
         match self.digest.recompute(&bytes) {
             None => Ok(None),
-            Some(digest) if digest == self.digest && bytes.len() as u64 == self.size => Ok(Some(bytes)),
+            Some(digest) if digest == self.digest && bytes.len() as u64 == self.size => {
+                Ok(Some(bytes))
+            }
             Some(_) => Err(EmbeddedDataError::Content(self.digest.clone())),
         }
     }

@@ -88,7 +88,8 @@ impl Digest {
         const ALGORITHM: usize = 32;
         const ENCODED: usize = 64;
         let part = |text: &str, limit| -> String {
-            let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+            let legal =
+                |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
             text.chars().take(limit).map(legal).collect()
         };
         format!("{}-{}", part(self.algorithm(), ALGORITHM), part(&self.encoded(), ENCODED))
@@ -112,15 +113,19 @@ impl FromStr for Digest {
         if !is_algorithm(algorithm) {
             return Err(error("the algorithm must be lower-case words joined by one of + . _ -"));
         }
-        if encoded.is_empty() || !encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b)) {
+        if encoded.is_empty()
+            || !encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b))
+        {
             return Err(error("the encoded part may hold only letters, digits, =, _ and -"));
         }
         match algorithm {
             "sha256" => Ok(Self(Repr::Sha256(
-                unhex(encoded).ok_or_else(|| error("sha256 takes exactly 64 lower-case hex digits"))?,
+                unhex(encoded)
+                    .ok_or_else(|| error("sha256 takes exactly 64 lower-case hex digits"))?,
             ))),
             "sha512" => Ok(Self(Repr::Sha512(Box::new(
-                unhex(encoded).ok_or_else(|| error("sha512 takes exactly 128 lower-case hex digits"))?,
+                unhex(encoded)
+                    .ok_or_else(|| error("sha512 takes exactly 128 lower-case hex digits"))?,
             )))),
             "blake3" if unhex::<32>(encoded).is_none() => {
                 Err(error("blake3 takes exactly 64 lower-case hex digits"))
@@ -135,8 +140,9 @@ impl FromStr for Digest {
 
 /// `[a-z0-9]+(?:[+._-][a-z0-9]+)*`
 fn is_algorithm(text: &str) -> bool {
-    text.split(['+', '.', '_', '-'])
-        .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+    text.split(['+', '.', '_', '-']).all(|word| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
 }
 
 impl fmt::Display for Digest {

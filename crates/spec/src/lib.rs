@@ -21,14 +21,16 @@ mod descriptor;
 mod digest;
 mod manifest;
 mod media_type;
+mod names;
 mod platform;
 mod reference;
 
 pub use annotations::{Annotations, keys};
-pub use artifact_type::{ArtifactType, Family};
+pub use artifact_type::{ArtifactType, Family, TypeFilter, TypeFilterError};
 pub use descriptor::{Descriptor, EmbeddedDataError};
 pub use digest::{Digest, DigestError, Hasher};
 pub use manifest::{Artifact, Content, Image, Index, Kind, Manifest, ManifestError, Role};
 pub use media_type::MediaType;
+pub use names::{RepositoryName, Tag};
 pub use platform::{Platform, PlatformError};
-pub use reference::{Reference, ReferenceError, RepositoryName, Tag};
+pub use reference::{Reference, ReferenceError};

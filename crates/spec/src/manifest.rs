@@ -100,7 +100,9 @@ pub enum ManifestError {
     #[error("it is not readable as a manifest: {0}")]
     Json(String),
     /// `manifests` stands together with `layers`, `config` or `blobs` (row C-36).
-    #[error("it says that it is an index and an image at once, so what it means depends on who reads it")]
+    #[error(
+        "it says that it is an index and an image at once, so what it means depends on who reads it"
+    )]
     Ambiguous,
     /// The members are not those of the kind that the media type names.
     #[error("its media type is `{media_type}`, but it has no `{missing}`")]
@@ -151,8 +153,7 @@ impl Manifest {
         if schema1.iter().any(|text| descriptor.media_type.is(text)) {
             return Err(ManifestError::Schema1);
         }
-        let document: Document =
-            serde_json::from_slice(&raw).map_err(|error| ManifestError::Json(error.to_string()))?;
+        let document = Document::read(&raw)?;
         let content = document.interpret(&descriptor.media_type)?;
         Ok(Self { raw, descriptor, content })
     }
@@ -161,10 +162,10 @@ impl Manifest {
     ///
     /// For bytes that come without a descriptor that types them.
     pub fn media_type_of(raw: &[u8]) -> Result<MediaType, ManifestError> {
-        let document: Document =
-            serde_json::from_slice(raw).map_err(|error| ManifestError::Json(error.to_string()))?;
+        let document = Document::read(raw)?;
         let kind = document.kind(&MediaType::new(""))?;
-        Ok(document.media_type.unwrap_or_else(|| {
+        let named = document.media_type.filter(|media_type| Kind::of(media_type).is_some());
+        Ok(named.unwrap_or_else(|| {
             MediaType::from(match kind {
                 Kind::Image => MediaType::IMAGE_MANIFEST,
                 Kind::Index => MediaType::IMAGE_INDEX,
@@ -224,7 +225,9 @@ impl Manifest {
     /// to D-05, D-11, D-12).
     pub fn artifact_type(&self) -> Option<&MediaType> {
         match &self.content {
-            Content::Image(image) => Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type)),
+            Content::Image(image) => {
+                Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type))
+            }
             Content::Index(index) => index.artifact_type.as_ref(),
             Content::Artifact(artifact) => artifact.artifact_type.as_ref(),
         }
@@ -270,8 +273,18 @@ struct Document {
 }
 
 impl Document {
+    fn read(raw: &[u8]) -> Result<Self, ManifestError> {
+        // Serde would also fill the members from an array, in the order in which they stand above.
+        if raw.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
+            return Err(ManifestError::Json("it is no JSON object".to_owned()));
+        }
+        serde_json::from_slice(raw).map_err(|error| ManifestError::Json(error.to_string()))
+    }
+
     fn kind(&self, expected: &MediaType) -> Result<Kind, ManifestError> {
-        if self.fs_layers.is_some() || self.schema_version.as_ref().is_some_and(|version| version == 1) {
+        if self.fs_layers.is_some()
+            || self.schema_version.as_ref().is_some_and(|version| version == 1)
+        {
             return Err(ManifestError::Schema1);
         }
         let image = self.config.is_some() || self.layers.is_some();
@@ -292,7 +305,8 @@ impl Document {
 
     fn interpret(self, expected: &MediaType) -> Result<Content, ManifestError> {
         let kind = self.kind(expected)?;
-        let Self { artifact_type, config, layers, blobs, manifests, subject, annotations, .. } = self;
+        let Self { artifact_type, config, layers, blobs, manifests, subject, annotations, .. } =
+            self;
         let missing = |missing| ManifestError::Missing {
             media_type: self.media_type.as_ref().unwrap_or(expected).clone(),
             missing,
@@ -304,12 +318,22 @@ impl Document {
                 let layers = layers.unwrap_or_default();
                 Ok(Content::Image(Image { artifact_type, config, layers, subject, annotations }))
             }
-            Kind::Index if config.is_some() || layers.is_some() => Err(missing("manifests")),
+            Kind::Index if config.is_some() || layers.is_some() || blobs.is_some() => {
+                Err(missing("manifests"))
+            }
             Kind::Index => {
                 let manifests = manifests.unwrap_or_default();
-                let cnab = || annotations.get(keys::CNAB_ARTIFACT_TYPE).map(|text| MediaType::new(text.as_str()));
-                let artifact_type = artifact_type.or_else(cnab);
+                let cnab =
+                    annotations.get(keys::CNAB_ARTIFACT_TYPE).filter(|text| !text.is_empty());
+                let artifact_type =
+                    artifact_type.or_else(|| cnab.map(|text| MediaType::from(text.as_str())));
                 Ok(Content::Index(Index { artifact_type, manifests, subject, annotations }))
+            }
+            Kind::Artifact
+                if blobs.is_none()
+                    && (config.is_some() || layers.is_some() || manifests.is_some()) =>
+            {
+                Err(missing("blobs"))
             }
             Kind::Artifact => {
                 let blobs = blobs.unwrap_or_default();

@@ -1,0 +1,16 @@
+//! The layout as a tar archive.
+//!
+//! Reading and writing share nothing but the names of members: any tar that holds a layout is
+//! read, exactly one form is written (`format`).
+
+mod format;
+mod journal;
+mod members;
+mod reader;
+mod stream;
+mod unpack;
+mod writer;
+
+pub use self::reader::{Archive, ArchiveOptions};
+pub use self::stream::ArchiveStream;
+pub use self::writer::ArchiveWriter;

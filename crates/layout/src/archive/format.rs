@@ -1,0 +1,207 @@
+//! The one form in which archives are written, computed before a byte of content is there.
+//!
+//! Order: `oci-layout`, `index.json`, extra files, `blobs/`, `blobs/ALG/`, then the content as the
+//! outline has it. Every header depends on name and size alone: mtime 0, uid and gid 0, no owner
+//! names, modes 0644 and 0755. What ustar cannot say is said in a PAX header: names of more than
+//! 100 bytes and sizes of 8 GiB and more. Such a size also stands in base-256 in the header itself:
+//! some readers come back to the header alone.
+
+use std::collections::{BTreeSet, HashMap};
+
+use longshore_spec::{Digest, Hasher};
+use longshore_store::{Outline, OutlineNode};
+
+use crate::index::Index;
+use crate::names;
+
+/// The unit that a tar consists of.
+const BLOCK: u64 = 512;
+
+/// Two blocks of zeros end an archive.
+pub(super) const END: [u8; 1024] = [0; 1024];
+
+/// Raised when the form changes: it is part of the fingerprint.
+const VERSION: u32 = 1;
+
+/// The largest size that eleven octal digits can say.
+const MAX_OCTAL: u64 = 0o777_7777_7777;
+
+/// The longest name that the header itself can hold.
+const MAX_NAME: usize = 100;
+
+/// Where everything goes.
+pub(super) struct Form {
+    /// Everything before the first blob.
+    pub(super) head: Vec<u8>,
+    /// Where each blob goes, in the order of the outline.
+    pub(super) slots: Vec<Slot>,
+    /// Finds the slot of a digest.
+    pub(super) by_digest: HashMap<Digest, u32>,
+    /// The length of the archive in bytes.
+    pub(super) length: u64,
+    /// Tells this archive from every other.
+    pub(super) fingerprint: Digest,
+}
+
+/// Where a blob goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    /// Where its header begins.
+    pub(super) header: u64,
+    /// Where its content begins.
+    pub(super) content: u64,
+    /// The length of its content.
+    pub(super) size: u64,
+}
+
+impl Form {
+    /// Computes where everything of `outline` goes.
+    pub(super) fn new(outline: &Outline) -> Self {
+        let index = index_of(outline).to_bytes();
+        let head = head(outline, &index);
+        let mut fingerprint = Hasher::sha256();
+        fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
+        fingerprint.update(&head);
+        let mut slots = Vec::with_capacity(outline.nodes().len());
+        let mut by_digest = HashMap::with_capacity(outline.nodes().len());
+        let mut at = head.len() as u64;
+        for OutlineNode { digest, size, .. } in outline.nodes() {
+            fingerprint.update(format!("{digest} {size}\n").as_bytes());
+            let slot = Slot { header: at, content: at + blob_header(digest, *size).len() as u64, size: *size };
+            at = slot.end();
+            by_digest.insert(digest.clone(), u32::try_from(slots.len()).unwrap_or(u32::MAX));
+            slots.push(slot);
+        }
+        let length = at + END.len() as u64;
+        Self { head, slots, by_digest, length, fingerprint: fingerprint.finish() }
+    }
+
+    /// Returns the slot of a digest and its number.
+    pub(super) fn slot(&self, digest: &Digest) -> Option<(u32, Slot)> {
+        let number = *self.by_digest.get(digest)?;
+        Some((number, *self.slots.get(number as usize)?))
+    }
+}
+
+impl Slot {
+    /// Returns the zeros that fill the last block of the content.
+    pub(super) fn padding(&self) -> &'static [u8] {
+        const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+        let over = self.size % BLOCK;
+        let missing = if over == 0 { 0 } else { BLOCK - over };
+        &ZEROS[..usize::try_from(missing).unwrap_or(0)]
+    }
+
+    /// Where the next header begins.
+    fn end(&self) -> u64 {
+        self.content + self.size + self.padding().len() as u64
+    }
+}
+
+/// Returns what `index.json` will say.
+fn index_of(outline: &Outline) -> Index {
+    let entries = outline.roots().iter().flat_map(|root| {
+        let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
+        root.names.iter().map(|name| names::named(root.descriptor.clone(), name)).chain(unnamed)
+    });
+    Index::of(entries.collect())
+}
+
+/// Returns everything before the first blob.
+fn head(outline: &Outline, index: &[u8]) -> Vec<u8> {
+    let mut head = Vec::new();
+    let own = [("oci-layout", crate::directory::LAYOUT.as_bytes()), ("index.json", index)];
+    let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
+    for (name, content) in own.into_iter().chain(extra) {
+        head.extend(header(name, content.len() as u64, tar::EntryType::Regular));
+        head.extend_from_slice(content);
+        let size = content.len() as u64;
+        head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
+    }
+    let algorithms: BTreeSet<&str> = outline.nodes().iter().map(|node| node.digest.algorithm()).collect();
+    head.extend(header("blobs/", 0, tar::EntryType::Directory));
+    for algorithm in algorithms {
+        head.extend(header(&format!("blobs/{algorithm}/"), 0, tar::EntryType::Directory));
+    }
+    head
+}
+
+/// Returns the header of a blob, a whole number of blocks.
+pub(super) fn blob_header(digest: &Digest, size: u64) -> Vec<u8> {
+    header(&format!("blobs/{}/{}", digest.algorithm(), digest.encoded()), size, tar::EntryType::Regular)
+}
+
+fn header(name: &str, size: u64, kind: tar::EntryType) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut records = Vec::new();
+    if name.len() > MAX_NAME {
+        records.extend(record("path", name));
+    }
+    if size > MAX_OCTAL {
+        records.extend(record("size", &size.to_string()));
+    }
+    if !records.is_empty() {
+        let length = records.len() as u64;
+        bytes.extend(block("././@PaxHeader", length, tar::EntryType::XHeader));
+        bytes.extend(&records);
+        bytes.extend(Slot { header: 0, content: 0, size: length }.padding());
+    }
+    bytes.extend(block(name, size, kind));
+    bytes
+}
+
+/// One record of a PAX header: its own length in decimal comes first.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len();
+    while length != rest.len() + length.to_string().len() {
+        length = rest.len() + length.to_string().len();
+    }
+    format!("{length}{rest}").into_bytes()
+}
+
+fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; BLOCK as usize] {
+    let mut header = tar::Header::new_ustar();
+    // A name that is too long stands in the PAX header; its beginning stands here.
+    let short = &name.as_bytes()[..name.len().min(MAX_NAME)];
+    header.as_old_mut().name[..short.len()].copy_from_slice(short);
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pax_records_count_their_own_length() {
+        assert_eq!(record("path", "x"), b"9 path=x\n");
+        assert_eq!(record("path", "xx"), b"11 path=xx\n");
+        let long = "x".repeat(92);
+        assert_eq!(record("path", &long).len(), 102);
+        assert!(record("path", &long).starts_with(b"102 path="));
+    }
+
+    #[test]
+    fn headers_are_read_back_by_the_tar_crate() {
+        let sizes = [0, 1, 511, 512, MAX_OCTAL, MAX_OCTAL + 1, 9 << 30];
+        for digest in [Digest::sha256(""), Digest::sha512("")] {
+            for size in sizes {
+                let bytes = blob_header(&digest, size);
+                assert_eq!(bytes.len() as u64 % BLOCK, 0);
+                let mut archive = tar::Archive::new(&bytes[..]);
+                let entry = archive.entries().unwrap().next().unwrap().unwrap();
+                let name = format!("blobs/{}/{}", digest.algorithm(), digest.encoded());
+                assert_eq!(entry.path().unwrap().to_str().unwrap(), name);
+                assert_eq!(entry.size(), size);
+                assert_eq!(entry.header().mode().unwrap(), 0o644);
+            }
+        }
+    }
+}

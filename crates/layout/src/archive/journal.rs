@@ -1,0 +1,162 @@
+//! How far an archive has come, so that a killed run can go on.
+//!
+//! A journal is text beside the partial archive: a first line with the archive's fingerprint, then
+//! a line for each thing that is on the disk for sure: `SLOT BYTES` or `SLOT done`. Lines are
+//! appended only after the data that they speak of is synced. A last line that was cut off is
+//! ignored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use longshore_spec::Digest;
+use longshore_store::{Error, Result};
+
+use crate::files;
+
+/// The data is synced and the journal written when this much has come for each writer. Twice as
+/// much can be lost to a kill, since the others go on while one syncs.
+const INTERVAL: u64 = 8 << 20;
+
+/// A journal of more bytes than this is not read: it is no journal.
+const MAX_JOURNAL: u64 = 1 << 30;
+
+/// How far a blob has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// So many bytes of it are on the disk.
+    Bytes(u64),
+    /// All of it is, and it was proven.
+    Done,
+}
+
+/// The journal of an archive that is being written.
+pub(super) struct Journal {
+    path: PathBuf,
+    /// Held while syncing, so that lines never run ahead of data.
+    file: Mutex<File>,
+    unsynced: Mutex<Unsynced>,
+    writers: AtomicU64,
+}
+
+/// What has come since the last sync.
+#[derive(Default)]
+struct Unsynced {
+    progress: BTreeMap<u32, Progress>,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, or begins one. Returns how far an earlier run has come with
+    /// the archive of this `fingerprint`; with any other, nothing of it is of use.
+    pub(super) fn open(path: PathBuf, fingerprint: &Digest) -> Result<(Self, HashMap<u32, Progress>)> {
+        let first = format!("longshore journal 1 {fingerprint}\n");
+        let mut file = files::open_or_create(&path)?;
+        let text = files::read(&path, MAX_JOURNAL)?;
+        let text = String::from_utf8_lossy(&text);
+        let (known, whole) = match text.strip_prefix(&first) {
+            // A line that was cut off must not become the beginning of the next one.
+            Some(lines) => (parse(lines), text.rfind('\n').map_or(0, |end| end + 1)),
+            None => {
+                let begin = file.set_len(0).and_then(|()| file.write_all(first.as_bytes()));
+                begin.map_err(Error::io("write", path.display()))?;
+                (HashMap::new(), first.len())
+            }
+        };
+        let trim = file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)));
+        trim.map_err(Error::io("write", path.display()))?;
+        let journal =
+            Self { path, file: Mutex::new(file), unsynced: Mutex::default(), writers: AtomicU64::new(0) };
+        Ok((journal, known))
+    }
+
+    /// Counts one more writer while `work` runs.
+    pub(super) fn writing<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.writers.fetch_add(1, Ordering::Relaxed);
+        let result = work();
+        self.writers.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Takes note that a slot has come so far, after `bytes` more. Syncs `data` when it is time.
+    pub(super) fn note(&self, data: &File, slot: u32, progress: Progress, bytes: u64) -> Result<()> {
+        let due = {
+            let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            unsynced.progress.insert(slot, progress);
+            unsynced.bytes += bytes;
+            unsynced.bytes >= INTERVAL * self.writers.load(Ordering::Relaxed).max(1)
+        };
+        if due { self.sync(data) } else { Ok(()) }
+    }
+
+    /// Makes all that was noted durable: first the data, then the lines that speak of it.
+    pub(super) fn sync(&self, data: &File) -> Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Unsynced { progress, .. } =
+            std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
+        if progress.is_empty() {
+            return Ok(());
+        }
+        data.sync_data().map_err(Error::io("sync", self.path.display()))?;
+        let line = |(slot, progress): (u32, Progress)| match progress {
+            Progress::Bytes(bytes) => format!("{slot} {bytes}\n"),
+            Progress::Done => format!("{slot} done\n"),
+        };
+        let lines: String = progress.into_iter().map(line).collect();
+        file.write_all(lines.as_bytes()).map_err(Error::io("write", self.path.display()))
+    }
+
+    /// Removes the journal of an archive that is complete.
+    pub(super) fn remove(path: &Path) -> Result<()> {
+        files::remove(path)
+    }
+}
+
+fn parse(lines: &str) -> HashMap<u32, Progress> {
+    let mut known = HashMap::new();
+    for line in lines.split_inclusive('\n') {
+        let Some((slot, progress)) = line.strip_suffix('\n').and_then(|line| line.split_once(' ')) else { continue };
+        let progress = if progress == "done" { Some(Progress::Done) } else { progress.parse().ok().map(Progress::Bytes) };
+        if let (Ok(slot), Some(progress)) = (slot.parse(), progress) {
+            known.insert(slot, progress);
+        }
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_synced_is_known_to_the_next_run_and_a_torn_line_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let data = tempfile::tempfile().unwrap();
+        let fingerprint = Digest::sha256("this");
+        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        assert!(known.is_empty());
+        journal.note(&data, 3, Progress::Bytes(70), 70).unwrap();
+        assert_eq!(files::read(&path, 1000).unwrap().iter().filter(|byte| **byte == b'\n').count(), 1, "not synced yet");
+        journal.sync(&data).unwrap();
+        journal.note(&data, 3, Progress::Done, INTERVAL).unwrap();
+        journal.note(&data, 4, Progress::Bytes(5), 5).unwrap();
+        journal.sync(&data).unwrap();
+        drop(journal);
+        let file = File::options().append(true).open(&path).unwrap();
+        (&file).write_all(b"4 9").unwrap();
+
+        let expected = HashMap::from([(3, Progress::Done), (4, Progress::Bytes(5))]);
+        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        assert_eq!(known, expected);
+        journal.note(&data, 5, Progress::Done, 0).unwrap();
+        journal.sync(&data).unwrap();
+        let (_, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        assert_eq!(known.len(), 3, "the torn line did not swallow the next");
+        let (_, known) = Journal::open(path, &Digest::sha256("other")).unwrap();
+        assert!(known.is_empty(), "another archive has another fingerprint");
+    }
+}

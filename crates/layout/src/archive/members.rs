@@ -1,0 +1,236 @@
+//! Finding the members of a tar without reading their content (row A-18).
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use longshore_spec::Digest;
+use longshore_store::{Error, Result};
+use tar::EntryType;
+
+use crate::files::{self, Region};
+
+/// An archive with more members than this is refused: it bounds the memory that finding them takes.
+const MAX_MEMBERS: usize = 4_000_000;
+
+/// Where the content of a member lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) at: u64,
+    pub(super) size: u64,
+}
+
+/// What a tar holds.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// Members that lie where a blob would.
+    pub(super) blobs: HashMap<Digest, Extent>,
+    /// All other files, by name.
+    pub(super) files: BTreeMap<String, Extent>,
+}
+
+impl Members {
+    /// Goes from header to header of the tar in `file`, seeking over content. `what` names the
+    /// archive in errors.
+    ///
+    /// Refuses, naming the member: absolute names and `..`, links that lead out or stand where
+    /// the layout needs a file, a second member of the same name with other content, and content
+    /// that goes beyond the end of the file.
+    pub(super) fn find(file: &Arc<File>, what: &str) -> Result<Self> {
+        let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
+        let length = file.metadata().map_err(Error::io("open", what))?.len();
+        let mut found = Self::default();
+        let mut archive = tar::Archive::new(Seeking { file, at: 0 });
+        let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
+        for (number, entry) in entries.enumerate() {
+            let entry = entry.map_err(|error| unreadable(what, number, &error))?;
+            let path = entry.path_bytes().into_owned();
+            let shown = String::from_utf8_lossy(&path).into_owned();
+            let refused = |reason: &str| malformed(format!("its member `{shown}` {reason}"));
+            let Some(name) = normal(&shown).map_err(refused)? else { continue };
+            let kind = entry.header().entry_type();
+            if matches!(kind, EntryType::Symlink | EntryType::Link) {
+                let target = entry.link_name_bytes().unwrap_or_default();
+                check_link(&name, kind, &String::from_utf8_lossy(&target)).map_err(refused)?;
+                continue;
+            }
+            if kind.is_gnu_sparse() {
+                return Err(refused("is stored as a sparse file; make the archive without `--sparse`"));
+            }
+            if !kind.is_file() && kind != EntryType::Continuous {
+                continue;
+            }
+            let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
+            match extent.at.checked_add(extent.size) {
+                Some(end) if end <= length => {}
+                _ => {
+                    let there = length.saturating_sub(extent.at);
+                    return Err(refused(&format!(
+                        "is cut off: it has {} bytes, and the file ends after {there} of them",
+                        extent.size
+                    )));
+                }
+            }
+            if number >= MAX_MEMBERS {
+                let limit = format!("{MAX_MEMBERS} members");
+                return Err(Error::Limit { what: what.to_owned(), limit });
+            }
+            let earlier = match blob(&name) {
+                Some(digest) => found.blobs.insert(digest, extent),
+                None => found.files.insert(name, extent),
+            };
+            if let Some(earlier) = earlier
+                && !same(file, earlier, extent).map_err(Error::io("read", what))?
+            {
+                return Err(refused("is there twice, with different content"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the content of a member that is no blob, if it is there.
+    pub(super) fn read(&self, file: &Arc<File>, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(extent) = self.files.get(name) else { return Ok(None) };
+        if extent.size > limit {
+            let what = format!("`{name}` with {} bytes", extent.size);
+            return Err(Error::Limit { what, limit: format!("{limit} bytes") });
+        }
+        let mut bytes = Vec::new();
+        let mut region = Region::new(Arc::clone(file), extent.at, extent.size);
+        region.read_to_end(&mut bytes).map_err(Error::io("read", name))?;
+        Ok(Some(bytes))
+    }
+}
+
+/// A file that the tar crate may seek in, apart from everybody else's position.
+struct Seeking<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl io::Read for Seeking<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl io::Seek for Seeking<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+fn unreadable(what: &str, number: usize, error: &io::Error) -> Error {
+    let reason = match (number, error.kind()) {
+        (_, io::ErrorKind::UnexpectedEof) => format!("it is cut off within the header of member {}", number + 1),
+        (0, _) => format!("it is not a tar archive ({error})"),
+        _ => format!("the header of member {} cannot be read: {error}", number + 1),
+    };
+    Error::Malformed { what: what.to_owned(), reason }
+}
+
+/// Returns a member's name without `./`; `None` for the top itself.
+fn normal(path: &str) -> Result<Option<String>, &'static str> {
+    let mut parts = Vec::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::Normal(part) => parts.push(part.to_str().ok_or("has a name that is not UTF-8")?),
+            Component::ParentDir => return Err("has `..` in its name, which would lead out of the archive"),
+            Component::RootDir | Component::Prefix(_) => {
+                return Err("has an absolute name, which would lead out of the archive");
+            }
+        }
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("/")))
+}
+
+/// Allows links between files that are not the layout's own, as older `docker save` archives have.
+fn check_link(name: &str, kind: EntryType, target: &str) -> Result<(), &'static str> {
+    if ["oci-layout", "index.json", "blobs"].contains(&name) || name.starts_with("blobs/") {
+        return Err("is a link, where the layout must have a file");
+    }
+    // A hard link names a member, a symbolic link a path beside its own.
+    let beside = if kind == EntryType::Link { "" } else { name.rsplit_once('/').map_or("", |(parent, _)| parent) };
+    let mut depth = beside.split('/').filter(|part| !part.is_empty()).count();
+    for component in Path::new(target).components() {
+        match component {
+            Component::CurDir => {}
+            Component::Normal(_) => depth += 1,
+            Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return Err("is a link that leads out of the archive"),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the digest of a member that lies where a blob would (rows ).
+fn blob(name: &str) -> Option<Digest> {
+    let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{encoded}").parse().ok()
+}
+
+/// Tells whether two extents hold the same bytes.
+fn same(file: &Arc<File>, a: Extent, b: Extent) -> io::Result<bool> {
+    if a.size != b.size {
+        return Ok(false);
+    }
+    let [mut a, mut b] = [a, b].map(|extent| Region::new(Arc::clone(file), extent.at, extent.size));
+    let [mut left, mut right] = [files::buffer(u64::MAX), files::buffer(u64::MAX)];
+    loop {
+        let count = a.read(&mut left)?;
+        b.read_exact(&mut right[..count])?;
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+        if count == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a18_names_are_taken_without_dot_slash_and_never_lead_out() {
+        assert_eq!(normal("./blobs//sha256/x"), Ok(Some("blobs/sha256/x".to_owned())));
+        assert_eq!(normal("./"), Ok(None));
+        assert!(normal("../x").is_err());
+        assert!(normal("blobs/../../x").is_err());
+        assert!(normal("/etc/passwd").is_err());
+    }
+
+    #[test]
+    fn a18_links_may_not_lead_out_or_stand_for_the_layout() {
+        let link = |name, target| check_link(name, EntryType::Symlink, target);
+        assert!(link("abc/layer.tar", "../def/layer.tar").is_ok());
+        assert!(link("abc/layer.tar", "../../etc/passwd").is_err());
+        assert!(link("abc/layer.tar", "/etc/passwd").is_err());
+        assert!(link("index.json", "other.json").is_err());
+        assert!(link("blobs/sha256/x", "y").is_err());
+        assert!(check_link("abc/layer.tar", EntryType::Link, "def/layer.tar").is_ok());
+        assert!(check_link("abc/layer.tar", EntryType::Link, "../layer.tar").is_err());
+    }
+
+    #[test]
+    fn a11_only_names_of_the_digest_grammar_are_blobs() {
+        let name = format!("blobs/sha256/{}", Digest::sha256("").encoded());
+        assert_eq!(blob(&name), Some(Digest::sha256("")));
+        for stray in ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"] {
+            assert_eq!(blob(stray), None, "{stray}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Reading an archive in place.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
+
+use super::members::Members;
+use super::unpack;
+use crate::directory::{MAX_INDEX, check_layout};
+use crate::files::{self, Region};
+use crate::index::{Change, Index};
+use crate::names;
+use crate::referrers;
+use crate::view::{Contents, View};
+
+/// An OCI image layout as a tar archive, read in place.
+///
+/// Opening it goes from header to header; content is read where it lies. An archive compressed
+/// with gzip or zstd is unpacked once into an unnamed file.
+pub struct Archive {
+    path: PathBuf,
+    file: Arc<File>,
+    members: Members,
+    index: Arc<Index>,
+    referrers: referrers::Cache,
+}
+
+/// How archives are opened.
+#[derive(Debug, Clone, Default)]
+pub struct ArchiveOptions {
+    /// Where a compressed archive is unpacked if its own directory cannot be written to.
+    pub scratch: Option<PathBuf>,
+}
+
+impl Archive {
+    /// Opens an archive.
+    ///
+    /// Fails with [`Error::Malformed`] on anything that is no tar, is cut off, holds members that
+    /// lead out of it, or has no layout in it.
+    pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
+        let path = path.into();
+        let what = path.display().to_string();
+        let malformed = |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
+        let file = files::open(&path)?;
+        let found = file.metadata().map_err(Error::io("open", &what))?;
+        if found.is_dir() {
+            return Err(malformed("it is a directory; a layout directory is given as `oci:DIR`"));
+        }
+        if found.len() == 0 {
+            return Err(malformed("it is empty"));
+        }
+        let file = Arc::new(unpack::plain(file, &path, options.scratch.as_deref())?);
+        let members = Members::find(&file, &what)?;
+        let layout = members.read(&file, "oci-layout", MAX_INDEX)?;
+        let layout = layout.ok_or_else(|| malformed(&no_layout(&members)))?;
+        check_layout(&layout, &format!("`oci-layout` in {what}"))?;
+        let index = members.read(&file, "index.json", MAX_INDEX)?;
+        let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
+        let index = Arc::new(Index::parse(&index, &format!("`index.json` in {what}"))?);
+        Ok(Self { path, file, members, index, referrers: referrers::Cache::default() })
+    }
+
+    /// Returns all of the layout as one repository; names are those of its entries.
+    pub fn whole(&self) -> View<'_> {
+        View::whole(self)
+    }
+
+    /// Returns the archive's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns `index.json`.
+    pub fn listed(&self) -> &Index {
+        &self.index
+    }
+
+    /// Returns the digest of every blob that is stored, in no order.
+    pub fn stored(&self) -> Vec<Digest> {
+        self.members.blobs.keys().cloned().collect()
+    }
+
+    fn read_only<T>(&self) -> Result<T> {
+        let what = "is an archive, which is written as a whole and never changed".to_owned();
+        Err(Error::Unsupported { place: self.label(), what })
+    }
+}
+
+/// Says what an archive without `oci-layout` may be (row G-10).
+fn no_layout(members: &Members) -> String {
+    if members.files.contains_key("manifest.json") {
+        "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one".to_owned()
+    } else {
+        "it has no `oci-layout`, so it holds no image layout".to_owned()
+    }
+}
+
+impl Place for Archive {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        Ok(names::repositories(&self.index))
+    }
+}
+
+impl Contents for Archive {
+    fn label(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        Ok(Arc::clone(&self.index))
+    }
+
+    fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        Ok(self.members.blobs.get(digest).map(|extent| extent.size))
+    }
+
+    fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        let extent = self.members.blobs.get(digest).ok_or_else(|| Error::not_found(digest, self.label()))?;
+        Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
+    }
+
+    fn referrers(&self) -> &referrers::Cache {
+        &self.referrers
+    }
+
+    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
+        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
+        Ok(if there { Held::Whole } else { Held::Nothing })
+    }
+
+    fn push(&self, _: &dyn Blob) -> Result<Pushed> {
+        self.read_only()
+    }
+
+    fn change(&self, _: Vec<Change>) -> Result<()> {
+        self.read_only()
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Archive({})", self.path.display())
+    }
+}

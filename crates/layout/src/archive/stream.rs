@@ -1,0 +1,144 @@
+//! The same archive into a pipe.
+
+use std::fmt;
+use std::io::{Read as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_store::{Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result};
+
+use super::format::{self, END, Form};
+use crate::files;
+use crate::index::{Change, Index};
+use crate::referrers;
+use crate::view::{Contents, View};
+
+/// An archive that is written into a pipe, byte for byte what [`super::ArchiveWriter`] writes.
+///
+/// A pipe has no second try: after a failure the archive that came out lacks its end.
+pub struct ArchiveStream {
+    state: Mutex<State>,
+    referrers: referrers::Cache,
+}
+
+struct State {
+    out: Box<dyn Write + Send>,
+    form: Option<Form>,
+    /// The number of the slot that comes next.
+    next: usize,
+}
+
+impl ArchiveStream {
+    /// Returns an archive that goes to `out`.
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
+        Self { state: Mutex::new(State { out, form: None, next: 0 }), referrers: referrers::Cache::default() }
+    }
+
+    /// Returns the archive as one repository; names are those of its entries.
+    pub fn whole(&self) -> View<'_> {
+        View::whole(self)
+    }
+
+    fn write_only<T>(&self) -> Result<T> {
+        Err(Error::Unsupported { place: self.label(), what: "is a pipe, and cannot be read".to_owned() })
+    }
+}
+
+impl Place for ArchiveStream {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        self.write_only()
+    }
+
+    fn prepare(&self, outline: &Outline) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let form = Form::new(outline);
+        state.out.write_all(&form.head).map_err(failed())?;
+        state.form = Some(form);
+        Ok(())
+    }
+
+    fn order(&self) -> Order {
+        Order::Sequence
+    }
+
+    fn commit(&self, complete: bool) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = state.form.as_ref().is_some_and(|form| form.slots.len() == state.next);
+        if complete && all {
+            state.out.write_all(&END).map_err(failed())?;
+        }
+        state.out.flush().map_err(failed())
+    }
+}
+
+impl Contents for ArchiveStream {
+    fn label(&self) -> String {
+        "standard output".to_owned()
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        self.write_only()
+    }
+
+    fn size(&self, _: &Digest) -> Result<Option<u64>> {
+        self.write_only()
+    }
+
+    fn open(&self, _: &Digest, _: u64) -> Result<Reader<'_>> {
+        self.write_only()
+    }
+
+    fn referrers(&self) -> &referrers::Cache {
+        &self.referrers
+    }
+
+    fn held(&self, _: &Descriptor) -> Result<Held> {
+        Ok(Held::Nothing)
+    }
+
+    /// Takes the one blob that comes next.
+    fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { out, form, next } = &mut *state;
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let slot = form.as_ref().and_then(|form| form.slot(digest));
+        let Some((_, slot)) = slot.filter(|(number, slot)| *number as usize == *next && slot.size == *size) else {
+            let what = format!("takes content in one order only, and {digest} is not next");
+            return Err(Error::Unsupported { place: self.label(), what });
+        };
+        let mut reader = blob.open(None)?;
+        out.write_all(&format::blob_header(digest, *size)).map_err(failed())?;
+        let mut buffer = files::buffer(*size);
+        loop {
+            match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
+                0 => break,
+                count => out.write_all(&buffer[..count]).map_err(failed())?,
+            }
+        }
+        out.write_all(slot.padding()).map_err(failed())?;
+        *next += 1;
+        Ok(Pushed::Written(*size))
+    }
+
+    fn change(&self, _: Vec<Change>) -> Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ArchiveStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ArchiveStream")
+    }
+}
+
+fn failed() -> impl FnOnce(std::io::Error) -> Error {
+    Error::io("write", "standard output")
+}

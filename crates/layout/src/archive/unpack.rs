@@ -1,0 +1,65 @@
+//! Compressed archives: unpacked once, since content is read from any offset.
+
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+
+use longshore_store::{Error, Result};
+
+use crate::files;
+
+/// How much is unpacked between two looks at the room that is left.
+const CHECK_INTERVAL: u64 = 64 << 20;
+
+/// Room that unpacking leaves to others.
+const RESERVE: u64 = 64 << 20;
+
+/// zstd windows up to this power of two are accepted (128 MiB): it bounds memory.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, which lies
+/// beside `path` or, where nothing can be written there, in `scratch`. It goes when it is closed.
+pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
+    let mut magic = [0; 4];
+    let read = Error::io("read", path.display());
+    let count = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(read)?;
+    let reader: Box<dyn Read> = match &magic[..count] {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
+        [0x28, 0xb5, 0x2f, 0xfd] => {
+            let broken = Error::io("unpack", path.display());
+            let mut decoder = zstd::Decoder::new(file).map_err(broken)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Error::io("unpack", path.display()))?;
+            Box::new(decoder)
+        }
+        _ => return Ok(file),
+    };
+    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (directory, unpacked) = match (tempfile::tempfile_in(beside), scratch) {
+        (Ok(unpacked), _) => (beside, unpacked),
+        (Err(_), Some(scratch)) => (scratch, tempfile::tempfile_in(scratch).map_err(at(scratch))?),
+        (Err(error), None) => return Err(at(beside)(error)),
+    };
+    unpack(reader, &unpacked, path, directory)?;
+    Ok(unpacked)
+}
+
+fn unpack(mut reader: impl Read, mut unpacked: &File, path: &Path, directory: &Path) -> Result<()> {
+    let mut buffer = files::buffer(u64::MAX);
+    let (mut written, mut checked) = (0, 0);
+    loop {
+        if written >= checked {
+            files::check_room(directory, CHECK_INTERVAL + RESERVE)?;
+            checked = written + CHECK_INTERVAL;
+        }
+        let count = reader.read(&mut buffer).map_err(Error::io("unpack", path.display()))?;
+        if count == 0 {
+            return Ok(());
+        }
+        unpacked.write_all(&buffer[..count]).map_err(at(directory))?;
+        written += count as u64;
+    }
+}
+
+fn at(directory: &Path) -> impl FnOnce(io::Error) -> Error {
+    Error::io("unpack a compressed archive into", directory.display().to_string())
+}

@@ -1,0 +1,356 @@
+//! Filling a planned archive in parallel.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_store::{Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result};
+
+use super::format::{self, END, Form, Slot};
+use super::journal::{Journal, Progress};
+use crate::files::{self, Region};
+use crate::index::{Change, Index};
+use crate::lock;
+use crate::persist::persist;
+use crate::referrers;
+use crate::view::{Contents, View};
+
+/// An archive that is written: planned first, then filled by many at once.
+///
+/// [`Place::prepare`] computes where everything goes, so the size is known before the first byte
+/// of content, and the bytes are the same whoever writes them in whatever order. Content goes to
+/// `NAME.partial`, once; a journal beside it lets a killed run go on. `NAME` appears only when
+/// everything is there, verified and synced.
+pub struct ArchiveWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    journal: PathBuf,
+    replace: bool,
+    filling: OnceLock<Filling>,
+    referrers: referrers::Cache,
+}
+
+/// What there is once the plan is known.
+struct Filling {
+    form: Form,
+    file: Arc<File>,
+    journal: Journal,
+    /// By slot: one of the states below.
+    states: Vec<AtomicU8>,
+    /// By slot, how far an earlier run came: only those it did not finish.
+    resumable: std::collections::HashMap<u32, u64>,
+}
+
+const ABSENT: u8 = 0;
+const COMING: u8 = 1;
+const THERE: u8 = 2;
+
+impl ArchiveWriter {
+    /// Returns a writer for the archive at `path`. With `replace`, an archive that is there stays
+    /// until the new one is complete; otherwise it is an error.
+    pub fn new(path: impl Into<PathBuf>, replace: bool) -> Result<Self> {
+        let path = path.into();
+        if path.is_dir() || (!replace && path.exists()) {
+            return Err(Error::Exists { what: path.display().to_string() });
+        }
+        let [partial, journal] = [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
+        let referrers = referrers::Cache::default();
+        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), referrers })
+    }
+
+    /// Returns the archive as one repository; names are those of its entries.
+    pub fn whole(&self) -> View<'_> {
+        View::whole(self)
+    }
+
+    /// Returns the path that the archive will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path under which the archive lies while it is not complete.
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    fn filling(&self) -> Result<&Filling> {
+        self.filling.get().ok_or_else(|| Error::Unsupported {
+            place: self.path.display().to_string(),
+            what: "is an archive, and must be told what will come before it comes".to_owned(),
+        })
+    }
+
+    /// Fails unless there is room for what is still missing of the archive.
+    fn check_room(&self, length: u64) -> Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        const SECTOR: u64 = 512;
+        let allocated = self.partial.metadata().map_or(0, |found| found.blocks() * SECTOR);
+        files::check_room(directory_of(&self.path), length.saturating_sub(allocated))
+    }
+
+    fn begin(&self, form: Form) -> Result<Filling> {
+        let begun = self.partial.exists();
+        let file = files::open_or_create(&self.partial)?;
+        lock::take(&file, &self.partial)?;
+        if !begun {
+            Journal::remove(&self.journal)?;
+        }
+        let (journal, known) = Journal::open(self.journal.clone(), &form.fingerprint)?;
+        let there = file.metadata().map_err(self.writing())?.len();
+        if known.is_empty() && there > 0 {
+            file.set_len(0).map_err(self.writing())?;
+        }
+        reserve(&file, form.length).map_err(|error| self.no_room(error, form.length))?;
+        file.write_all_at(&form.head, 0).map_err(self.writing())?;
+        let states: Vec<_> = form.slots.iter().map(|_| AtomicU8::new(ABSENT)).collect();
+        let mut resumable = std::collections::HashMap::new();
+        for (number, progress) in known {
+            // What the file does not reach was never written, whatever the journal says.
+            let Some(slot) = form.slots.get(number as usize) else { continue };
+            match progress {
+                Progress::Done if slot.content + slot.size <= there => {
+                    states[number as usize].store(THERE, Ordering::Release);
+                }
+                Progress::Bytes(bytes) if bytes <= slot.size && slot.content + bytes <= there => {
+                    resumable.insert(number, bytes);
+                }
+                _ => {}
+            }
+        }
+        Ok(Filling { form, file: Arc::new(file), journal, states, resumable })
+    }
+
+    fn writing(&self) -> impl FnOnce(std::io::Error) -> Error {
+        Error::io("write", self.partial.display().to_string())
+    }
+
+    fn no_room(&self, error: std::io::Error, needed: u64) -> Error {
+        match self.check_room(needed) {
+            Err(no_room @ Error::NoSpace { .. }) => no_room,
+            _ => self.writing()(error),
+        }
+    }
+}
+
+impl Place for ArchiveWriter {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        self.unreadable()
+    }
+
+    /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
+    /// before anything is written, and with [`Error::Busy`] while another process writes the same
+    /// archive.
+    fn prepare(&self, outline: &Outline) -> Result<()> {
+        if !self.replace && self.path.exists() {
+            return Err(Error::Exists { what: self.path.display().to_string() });
+        }
+        let form = Form::new(outline);
+        self.check_room(form.length)?;
+        let filling = self.begin(form)?;
+        self.filling.set(filling).map_err(|_| Error::Busy { what: self.path.display().to_string() })
+    }
+
+    fn order(&self) -> Order {
+        Order::Outline
+    }
+
+    /// Publishes the archive if it is `complete`; keeps what has come for the next run if not.
+    fn commit(&self, complete: bool) -> Result<()> {
+        let filling = self.filling()?;
+        filling.journal.sync(&filling.file)?;
+        let missing = filling.states.iter().filter(|state| state.load(Ordering::Acquire) != THERE).count();
+        if !complete || missing > 0 {
+            return Ok(());
+        }
+        persist(&filling.file, &self.partial, &self.path, |file| {
+            let length = filling.form.length;
+            file.write_all_at(&END, length - END.len() as u64)
+                .and_then(|()| file.set_len(length))
+                .map_err(self.writing())
+        })?;
+        Journal::remove(&self.journal)
+    }
+}
+
+impl Filling {
+    /// Claims a slot for one writer; `None` if its content is there already.
+    fn claim(&self, number: u32, digest: &Digest) -> Result<Option<()>> {
+        let state = &self.states[number as usize];
+        match state.compare_exchange(ABSENT, COMING, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(Some(())),
+            Err(THERE) => Ok(None),
+            Err(_) => Err(Error::Busy { what: digest.to_string() }),
+        }
+    }
+
+    /// Writes a blob to where it goes, behind what an earlier run left of it. Returns how many
+    /// bytes were read from the source.
+    fn fill(&self, number: u32, slot: Slot, blob: &dyn Blob, what: &Path) -> Result<u64> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let there = self.resumable.get(&number).copied().unwrap_or(0);
+        let header = format::blob_header(digest, *size);
+        self.file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
+        let read = match self.resume(slot, digest, there)? {
+            None => self.copy(number, slot, blob, None, what),
+            // What was left may have been damaged: once more from the first byte.
+            Some(prefix) => match self.copy(number, slot, blob, Some(prefix), what) {
+                Err(error) if error.is_corruption() => self.copy(number, slot, blob, None, what),
+                result => result,
+            },
+        }?;
+        self.file.write_all_at(slot.padding(), slot.content + slot.size).map_err(Error::io("write", what.display()))?;
+        Ok(read)
+    }
+
+    /// Hashes what an earlier run left of a blob.
+    fn resume(&self, slot: Slot, digest: &Digest, there: u64) -> Result<Option<Hasher>> {
+        let Some(mut hasher) = digest.hasher().filter(|_| there > 0) else { return Ok(None) };
+        let mut left = Region::new(Arc::clone(&self.file), slot.content, there);
+        let mut buffer = files::buffer(there);
+        loop {
+            match left.read(&mut buffer).map_err(Error::io("read the part of", digest))? {
+                0 => return Ok(Some(hasher)),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    }
+
+    fn copy(&self, number: u32, slot: Slot, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let start = prefix.as_ref().map_or(0, Hasher::count);
+        let mut reader = blob.open(prefix)?;
+        let mut buffer = files::buffer(size - start);
+        let mut done = start;
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) => {
+                    let error = Error::from_io("read", digest, error);
+                    if error.is_corruption() {
+                        // The next run must not go on behind bytes that proved wrong.
+                        self.journal.note(&self.file, number, Progress::Bytes(0), 0)?;
+                    }
+                    return Err(error);
+                }
+            };
+            let wrote = self.file.write_all_at(&buffer[..count], slot.content + done);
+            wrote.map_err(Error::io("write", what.display()))?;
+            done += count as u64;
+            if done < slot.size {
+                self.journal.note(&self.file, number, Progress::Bytes(done), count as u64)?;
+            }
+        }
+        Ok(done - start)
+    }
+}
+
+impl Contents for ArchiveWriter {
+    fn label(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        self.unreadable()
+    }
+
+    fn size(&self, _: &Digest) -> Result<Option<u64>> {
+        self.unreadable()
+    }
+
+    fn open(&self, _: &Digest, _: u64) -> Result<Reader<'_>> {
+        self.unreadable()
+    }
+
+    fn referrers(&self) -> &referrers::Cache {
+        &self.referrers
+    }
+
+    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
+        let filling = self.filling()?;
+        let Some((number, _)) = filling.form.slot(&descriptor.digest) else { return Ok(Held::Nothing) };
+        if filling.states[number as usize].load(Ordering::Acquire) == THERE {
+            return Ok(Held::Whole);
+        }
+        Ok(filling.resumable.get(&number).map_or(Held::Nothing, |bytes| Held::Prefix(*bytes)))
+    }
+
+    fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
+        let filling = self.filling()?;
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let found = filling.form.slot(digest).filter(|(_, slot)| slot.size == *size);
+        let (number, slot) = found.ok_or_else(|| Error::Unsupported {
+            place: self.label(),
+            what: format!("is an archive, and {digest} was not announced to it"),
+        })?;
+        if filling.claim(number, digest)?.is_none() {
+            return Ok(Pushed::Existed);
+        }
+        let state = &filling.states[number as usize];
+        match filling.journal.writing(|| filling.fill(number, slot, blob, &self.partial)) {
+            Ok(read) => {
+                state.store(THERE, Ordering::Release);
+                // The last piece was not noted on the way.
+                let rest = read.min(files::PIECE as u64);
+                filling.journal.note(&filling.file, number, Progress::Done, rest)?;
+                Ok(Pushed::Written(read))
+            }
+            Err(error) => {
+                state.store(ABSENT, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+
+    fn change(&self, _: Vec<Change>) -> Result<()> {
+        // Names were announced, and stand in `index.json` since then.
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl ArchiveWriter {
+    fn unreadable<T>(&self) -> Result<T> {
+        let what = "is an archive that is being written, and cannot be read yet".to_owned();
+        Err(Error::Unsupported { place: self.path.display().to_string(), what })
+    }
+}
+
+impl fmt::Debug for ArchiveWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ArchiveWriter({})", self.path.display())
+    }
+}
+
+/// Reserves room without making the file longer, where the file system can: then a disk that is
+/// full is noticed now. Elsewhere the check before has to do.
+fn reserve(file: &File, length: u64) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, length) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,337 @@
+//! The layout as a directory.
+
+mod blobs;
+mod collect;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_store::{Blob, Error, Held, Outline, Place, Pushed, Reader, Repository, Result};
+
+pub use self::collect::Collected;
+use crate::files;
+use crate::index::{Change, Index};
+use crate::lock::Lock;
+use crate::names;
+use crate::persist::persist;
+use crate::referrers;
+use crate::view::{Contents, View};
+
+/// The one version of the layout that there is (row A-04).
+pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
+
+/// `index.json` of more bytes than this is refused: some 500,000 entries.
+pub(crate) const MAX_INDEX: u64 = 256 << 20;
+
+/// `oci-layout` of more bytes than this is refused.
+const MAX_LAYOUT_FILE: u64 = 1 << 20;
+
+/// Changes to `index.json` wait at most this long while more are coming: writing it for every one
+/// of thousands of manifests would cost more than their content.
+const INDEX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An OCI image layout as a directory, read and written in place.
+///
+/// Several processes may write to it at once: blobs appear whole, and `index.json` is changed
+/// under a lock by reading it, applying one's own changes and replacing it. A reader takes no
+/// lock. What the program keeps for itself lies in `.longshore/`, which other tools ignore.
+pub struct Directory {
+    root: PathBuf,
+    /// `None` for a directory that is only read.
+    writing: Option<Writing>,
+    index: Mutex<Option<(Stamp, Arc<Index>)>>,
+    referrers: referrers::Cache,
+}
+
+/// What a writer holds.
+struct Writing {
+    _lock: Lock,
+    pending: Mutex<Pending>,
+}
+
+/// Changes to `index.json` that are not written yet.
+struct Pending {
+    changes: Vec<Change>,
+    written: Instant,
+}
+
+/// What tells one state of `index.json` from another without reading it.
+type Stamp = (u64, u64, Option<SystemTime>);
+
+impl Directory {
+    /// Opens a layout for reading. Nothing is created or locked, so read-only media will do.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let directory = Self::at(root.into(), None);
+        directory.check_layout_file()?;
+        directory.index()?;
+        Ok(directory)
+    }
+
+    /// Opens a layout for writing, and creates it where there is nothing or an empty directory.
+    ///
+    /// Fails with [`Error::Malformed`] on a directory that holds something else. Waits while the
+    /// layout is being collected.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        let begun = own(&root).is_dir();
+        if !root.join("oci-layout").exists() && !begun && !is_empty(&root)? {
+            return Err(Error::Malformed {
+                what: root.display().to_string(),
+                reason: "it is not empty and has no `oci-layout`, so it is not an image layout".to_owned(),
+            });
+        }
+        files::create_directory(&own(&root))?;
+        let lock = Lock::shared(&own(&root).join("lock"))?;
+        let directory = Self::at(root, Some(lock));
+        directory.lay_out()?;
+        directory.check_layout_file()?;
+        directory.index()?;
+        Ok(directory)
+    }
+
+    /// Opens a layout for writing by nobody else, in order to collect it. Fails with
+    /// [`Error::Busy`] while another process writes.
+    pub fn open_alone(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        Self::open(&root)?;
+        files::create_directory(&own(&root))?;
+        let lock = Lock::try_exclusive(&own(&root).join("lock"), &root)?;
+        Ok(Self::at(root, Some(lock)))
+    }
+
+    /// Returns all of the layout as one repository; names are those of its entries.
+    pub fn whole(&self) -> View<'_> {
+        View::whole(self)
+    }
+
+    /// Returns the directory's path.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns `index.json` as it is now.
+    pub fn listed(&self) -> Result<Arc<Index>> {
+        Contents::index(self)
+    }
+
+    fn at(root: PathBuf, lock: Option<Lock>) -> Self {
+        let pending = Mutex::new(Pending { changes: Vec::new(), written: Instant::now() });
+        let writing = lock.map(|lock| Writing { _lock: lock, pending });
+        Self { root, writing, index: Mutex::default(), referrers: referrers::Cache::default() }
+    }
+
+    /// Creates what a layout must have. `oci-layout` comes last: where it is, `index.json` is too,
+    /// and a missing one means damage.
+    fn lay_out(&self) -> Result<()> {
+        if self.root.join("oci-layout").exists() {
+            return Ok(());
+        }
+        let _lock = self.lock_index()?;
+        files::create_directory(&self.root.join("blobs"))?;
+        if !self.index_path().exists() {
+            self.write("index.json", &Index::default().to_bytes())?;
+        }
+        self.write("oci-layout", LAYOUT.as_bytes())
+    }
+
+    /// Checks rows.
+    fn check_layout_file(&self) -> Result<()> {
+        let path = self.root.join("oci-layout");
+        if !path.exists() {
+            let reason = match self.root.symlink_metadata() {
+                Err(error) => return Err(Error::io("open", self.label())(error)),
+                Ok(found) if !found.is_dir() => "it is not a directory",
+                Ok(_) => "it has no `oci-layout`, so it is not an image layout",
+            };
+            return Err(Error::Malformed { what: self.label(), reason: reason.to_owned() });
+        }
+        check_layout(&files::read(&path, MAX_LAYOUT_FILE)?, &path.display().to_string())
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    /// Reads `index.json` as it is now.
+    fn read_index(&self) -> Result<Index> {
+        let path = self.index_path();
+        Index::parse(&files::read(&path, MAX_INDEX)?, &path.display().to_string())
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = self.index_path();
+        let found = path.metadata().map_err(Error::io("open", path.display()))?;
+        Ok((found.ino(), found.len(), found.modified().ok()))
+    }
+
+    /// Keeps other processes from changing `index.json` at the same time.
+    fn lock_index(&self) -> Result<Lock> {
+        Lock::exclusive(&own(&self.root).join("index.lock"))
+    }
+
+    /// Replaces a file at the top of the layout.
+    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        use std::io::Write as _;
+        let partial = own(&self.root).join(format!("{name}.new"));
+        let file = files::open_or_create(&partial)?;
+        persist(&file, &partial, &self.root.join(name), |mut file| {
+            file.set_len(0).and_then(|()| file.write_all(content)).map_err(Error::io("write", partial.display()))
+        })
+    }
+
+    /// Writes the changes that wait into `index.json`: what is there is read under a lock, so that
+    /// nothing that another process wrote meanwhile is lost (row A-19).
+    fn apply(&self, changes: &[Change]) -> Result<()> {
+        let _lock = self.lock_index()?;
+        let before = self.read_index()?;
+        let mut index = before.clone();
+        index.apply(changes);
+        if index == before {
+            return Ok(());
+        }
+        self.write("index.json", &index.to_bytes())
+    }
+
+    fn writing(&self) -> Result<&Writing> {
+        self.writing
+            .as_ref()
+            .ok_or_else(|| Error::Unsupported { place: self.label(), what: "was opened for reading".to_owned() })
+    }
+}
+
+impl Place for Directory {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        Ok(names::repositories(&*self.index()?))
+    }
+
+    /// Refuses what there is no room for.
+    fn prepare(&self, outline: &Outline) -> Result<()> {
+        self.writing()?;
+        let mut needed = 0;
+        for node in outline.nodes() {
+            let held = self.partial_or_whole(&node.digest, node.size)?;
+            needed += match held {
+                Held::Whole => 0,
+                Held::Prefix(there) => node.size.saturating_sub(there),
+                Held::Nothing => node.size,
+            };
+        }
+        files::check_room(&self.root, needed)
+    }
+
+    fn commit(&self, _: bool) -> Result<()> {
+        self.flush()
+    }
+}
+
+impl Contents for Directory {
+    fn label(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        self.flush()?;
+        let mut kept = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.stamp()?;
+        if let Some((before, index)) = &*kept
+            && *before == now
+        {
+            return Ok(Arc::clone(index));
+        }
+        let index = Arc::new(self.read_index()?);
+        *kept = Some((now, Arc::clone(&index)));
+        Ok(index)
+    }
+
+    fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.blob_size(digest)
+    }
+
+    fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        self.open_blob(digest, offset)
+    }
+
+    fn referrers(&self) -> &referrers::Cache {
+        &self.referrers
+    }
+
+    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
+        self.partial_or_whole(&descriptor.digest, descriptor.size)
+    }
+
+    fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
+        self.writing()?;
+        self.push_blob(blob)
+    }
+
+    fn change(&self, changes: Vec<Change>) -> Result<()> {
+        let writing = self.writing()?;
+        let due = {
+            let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.changes.extend(changes);
+            pending.written.elapsed() >= INDEX_INTERVAL
+        };
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&self) -> Result<()> {
+        let Some(writing) = &self.writing else { return Ok(()) };
+        let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.changes.is_empty() {
+            return Ok(());
+        }
+        // Taken away only once they are written: a failed write may be tried again.
+        self.apply(&pending.changes)?;
+        pending.changes.clear();
+        pending.written = Instant::now();
+        Ok(())
+    }
+}
+
+impl Drop for Directory {
+    /// What was named stays named even if nobody committed; a failure here has nobody to hear it.
+    fn drop(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::warn!(%error, "the last changes of names are lost");
+        }
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Directory({})", self.root.display())
+    }
+}
+
+/// Where the program keeps what is its own.
+fn own(root: &Path) -> PathBuf {
+    root.join(".longshore")
+}
+
+/// Tells whether nothing is there, or a directory without anything in it.
+fn is_empty(root: &Path) -> Result<bool> {
+    match root.read_dir() {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Error::io("open the directory", root.display())(error)),
+    }
+}
+
+/// Checks the content of `oci-layout` (rows ).
+pub(crate) fn check_layout(bytes: &[u8], what: &str) -> Result<()> {
+    let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    match value.get("imageLayoutVersion").and_then(serde_json::Value::as_str) {
+        Some("1.0.0") => Ok(()),
+        Some(version) => Err(malformed(format!("layout version {version} is not supported, only 1.0.0 is"))),
+        None => Err(malformed("it does not say `imageLayoutVersion`".to_owned())),
+    }
+}

@@ -1,0 +1,160 @@
+//! Blobs of a layout directory: partial first, under their name once proven.
+
+use std::fs::{File, Metadata};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use longshore_spec::{Descriptor, Digest, Hasher};
+use longshore_store::{Blob, Error, Held, Pushed, Reader, Result};
+
+use super::{Directory, own};
+use crate::files::{self, Region};
+use crate::lock;
+use crate::persist::persist;
+
+impl Directory {
+    /// Returns how many bytes lie under the final name of a blob.
+    pub(super) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        size(&self.blob_path(digest))
+    }
+
+    /// Opens a blob under its final name.
+    pub(super) fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        let path = self.blob_path(digest);
+        let Some(size) = size(&path)? else {
+            return Err(Error::not_found(digest, self.root.display()));
+        };
+        Ok(Box::new(Region::new(Arc::new(files::open(&path)?), 0, size).after(offset)))
+    }
+
+    /// Tells how much of a blob is there, under its final name or as a part.
+    pub(super) fn partial_or_whole(&self, digest: &Digest, expected: u64) -> Result<Held> {
+        if self.blob_size(digest)? == Some(expected) {
+            return Ok(Held::Whole);
+        }
+        Ok(match size(&self.partial_path(digest))? {
+            None | Some(0) => Held::Nothing,
+            Some(there) => Held::Prefix(there.min(expected)),
+        })
+    }
+
+    /// Takes in a blob: goes on with the part that an earlier run left, if there is one.
+    pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let target = self.blob_path(digest);
+        let shared = self.partial_path(digest);
+        for path in [&target, &shared] {
+            files::create_directory(path.parent().unwrap_or(&self.root))?;
+        }
+        let (partial, mut file) = Self::claim(shared)?;
+        if self.blob_size(digest)? == Some(*size) {
+            // Another writer was faster, and its part was ours.
+            files::remove(&partial)?;
+            return Ok(Pushed::Existed);
+        }
+        let resumed = resume(&mut file, blob)?;
+        let prefix = resumed.as_ref().map_or(0, Hasher::count);
+        let write = |file: &File| fill(file, &partial, blob, resumed);
+        match persist(&file, &partial, &target, write) {
+            Ok(read) => Ok(Pushed::Written(read)),
+            // The part may have been damaged: once more from the first byte.
+            Err(error) if error.is_corruption() && prefix > 0 => {
+                let again = |file: &File| fill(file, &partial, blob, None);
+                let read = persist(&file, &partial, &target, again).or_else(|error| discard(&partial, error))?;
+                Ok(Pushed::Written(read))
+            }
+            Err(error) => discard(&partial, error),
+        }
+    }
+
+    /// Opens the part of a blob for this writer alone. Where another process is at it, this one
+    /// takes a part of its own: both end with the same bytes under the same name.
+    fn claim(shared: PathBuf) -> Result<(PathBuf, File)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let file = files::open_or_create(&shared)?;
+        match lock::take(&file, &shared) {
+            // It may have been renamed between being opened and being locked.
+            Ok(()) if is_at(&file, &shared) => Ok((shared, file)),
+            Ok(()) | Err(Error::Busy { .. }) => {
+                let number = NEXT.fetch_add(1, Ordering::Relaxed);
+                let mut name = shared.into_os_string();
+                name.push(format!("~{}.{number}", std::process::id()));
+                let path = PathBuf::from(name);
+                let file = files::open_or_create(&path)?;
+                file.set_len(0).map_err(Error::io("write", path.display()))?;
+                Ok((path, file))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The path of a blob (row A-09). The grammar of digests lets nothing leave the directory.
+    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs").join(digest.algorithm()).join(digest.encoded())
+    }
+
+    fn partial_path(&self, digest: &Digest) -> PathBuf {
+        own(&self.root).join("partial").join(digest.algorithm()).join(digest.encoded())
+    }
+}
+
+/// Hashes the part that is there, so that the source can go on behind it.
+fn resume(file: &mut File, blob: &dyn Blob) -> Result<Option<Hasher>> {
+    let Descriptor { digest, size, .. } = blob.descriptor();
+    let read_part = || Error::io("read the part of", digest);
+    let there = file.metadata().map_err(read_part())?.len();
+    let Some(mut hasher) = digest.hasher().filter(|_| (1..=*size).contains(&there)) else { return Ok(None) };
+    let mut buffer = files::buffer(there);
+    file.seek(SeekFrom::Start(0)).map_err(read_part())?;
+    loop {
+        match file.read(&mut buffer).map_err(read_part())? {
+            0 => return Ok(Some(hasher)),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Writes the rest of a blob behind the bytes that `prefix` has seen. Returns how many bytes were
+/// read from the source.
+fn fill(mut file: &File, partial: &Path, blob: &dyn Blob, prefix: Option<Hasher>) -> Result<u64> {
+    let Descriptor { digest, size, .. } = blob.descriptor();
+    let write = || Error::io("write", partial.display());
+    let start = prefix.as_ref().map_or(0, Hasher::count);
+    file.set_len(start).map_err(write())?;
+    file.seek(SeekFrom::Start(start)).map_err(write())?;
+    let mut reader = blob.open(prefix)?;
+    let mut buffer = files::buffer(size - start);
+    loop {
+        match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
+            0 => return Ok(size - start),
+            count => file.write_all(&buffer[..count]).map_err(write())?,
+        }
+    }
+}
+
+/// Throws a part away that proved wrong; a part that is merely unfinished is kept for the next run.
+fn discard<T>(partial: &Path, error: Error) -> Result<T> {
+    if error.is_corruption() {
+        files::remove(partial)?;
+    }
+    Err(error)
+}
+
+/// Returns how many bytes a file has, if it is there.
+fn size(path: &Path) -> Result<Option<u64>> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(Some(found.len())),
+        Ok(_) => Err(Error::Malformed { what: path.display().to_string(), reason: "it is not a file".to_owned() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("open", path.display())(error)),
+    }
+}
+
+/// Tells whether an open file is still what its path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if same(&a, &b))
+}

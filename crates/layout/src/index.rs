@@ -1,0 +1,187 @@
+//! `index.json`: what a layout lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longshore_spec::{Descriptor, Digest, MediaType, keys};
+use longshore_store::{Error, Name, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::names;
+
+/// The `index.json` of a layout. Members that the spec does not name survive (row A-17).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    schema_version: u32,
+    media_type: MediaType,
+    /// What is listed, in the order it is written.
+    pub manifests: Vec<Descriptor>,
+    /// Every other member, `annotations` and `subject` among them.
+    #[serde(flatten)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A change to what a layout lists.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// List a manifest by its digest alone, unless it is listed already.
+    Add(Descriptor),
+    /// Let a name stand for a manifest.
+    Set(Name, Descriptor),
+    /// Take a name away.
+    Unset(Name),
+}
+
+/// `index.json` as it is found: `mediaType` may be absent and `manifests` may be null (row A-06).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Found {
+    #[serde(default, rename = "schemaVersion")]
+    _schema_version: serde::de::IgnoredAny,
+    #[serde(default, rename = "mediaType")]
+    _media_type: Option<serde::de::IgnoredAny>,
+    manifests: Option<Vec<Descriptor>>,
+    #[serde(flatten)]
+    extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            schema_version: 2,
+            media_type: MediaType::from(MediaType::IMAGE_INDEX),
+            manifests: Vec::new(),
+            extra: serde_json::Map::new(),
+        }
+    }
+}
+
+impl Index {
+    /// Returns the index that lists `manifests`, in the order that layouts are written in: named
+    /// entries by name, then the others, each by digest.
+    pub fn of(manifests: Vec<Descriptor>) -> Self {
+        let mut index = Self { manifests, ..Self::default() };
+        index.sort();
+        index
+    }
+
+    /// Reads the bytes of `index.json`; `what` names it in errors.
+    pub fn parse(bytes: &[u8], what: &str) -> Result<Self> {
+        let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        let serde_json::Value::Object(members) = &value else {
+            return Err(malformed("it is not a JSON object".to_owned()));
+        };
+        if !members.contains_key("manifests") {
+            let found = if members.contains_key("config") { "it is an image manifest, not an index" } else { "it has no `manifests`" };
+            return Err(malformed(found.to_owned()));
+        }
+        // From the bytes again, not from the value: only so are duplicate members noticed (A-42).
+        let found: Found = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self { manifests: found.manifests.unwrap_or_default(), extra: found.extra, ..Self::default() })
+    }
+
+    /// Returns the bytes to write. They depend on the content alone (row A-43).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("every key of an index is text"));
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Makes `changes`, in their order.
+    ///
+    /// A name that is set stops standing for anything else (row A-25); one entry without a name
+    /// of the same digest is taken up. A digest that is added is listed once.
+    pub(crate) fn apply(&mut self, changes: &[Change]) {
+        let mut named = BTreeMap::new();
+        let mut added = BTreeMap::new();
+        for change in changes {
+            match change {
+                Change::Set(name, descriptor) => _ = named.insert(name, Some(descriptor)),
+                Change::Unset(name) => _ = named.insert(name, None),
+                Change::Add(descriptor) => _ = added.insert(&descriptor.digest, descriptor),
+            }
+        }
+        let set: BTreeSet<&Digest> = named.values().flatten().map(|descriptor| &descriptor.digest).collect();
+        self.manifests.retain(|entry| match names::of(entry) {
+            Some(name) => !named.contains_key(&name),
+            None => !set.contains(&entry.digest),
+        });
+        let named = named.into_iter().filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)));
+        self.manifests.extend(named);
+        for entry in &self.manifests {
+            added.remove(&entry.digest);
+        }
+        self.manifests.extend(added.into_values().map(|descriptor| names::unnamed(descriptor.clone())));
+        self.sort();
+    }
+
+    /// Brings the entries into the order that layouts are written in.
+    fn sort(&mut self) {
+        let key = |entry: &Descriptor| {
+            let name = entry.annotations.get(keys::REF_NAME).cloned();
+            (name.is_none(), name, entry.digest.clone())
+        };
+        self.manifests.sort_by_cached_key(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Index::parse(text.as_bytes(), "index.json").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a05_other_documents_are_refused() {
+        assert!(refused("[]").contains("not a JSON object"));
+        assert!(refused("{").contains("malformed"));
+        assert!(refused("{}").contains("no `manifests`"));
+        assert!(refused(r#"{"schemaVersion":2,"config":{},"layers":[]}"#).contains("image manifest"));
+    }
+
+    #[test]
+    fn a06_null_manifests_and_no_media_type_are_read_and_written_right() {
+        let index = Index::parse(br#"{"schemaVersion":2,"manifests":null}"#, "index.json").unwrap();
+        let written = String::from_utf8(index.to_bytes()).unwrap();
+        assert_eq!(
+            written,
+            "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}\n"
+        );
+    }
+
+    #[test]
+    fn a17_unknown_members_survive() {
+        let text = r#"{"schemaVersion":2,"artifactType":"a/b","manifests":[],"annotations":{"k":"v"},"x":1.5}"#;
+        let written = Index::parse(text.as_bytes(), "index.json").unwrap().to_bytes();
+        let [before, after]: [serde_json::Map<_, _>; 2] =
+            [text.as_bytes(), &written].map(|bytes| serde_json::from_slice(bytes).unwrap());
+        for (key, value) in before {
+            assert_eq!(after[&key], value);
+        }
+    }
+
+    #[test]
+    fn a42_duplicate_members_are_refused() {
+        assert!(refused(r#"{"manifests":[],"manifests":[]}"#).contains("duplicate"));
+    }
+
+    #[test]
+    fn a25_a_name_moves_and_a_digest_is_listed_once_without_a_name() {
+        let [a, b] = [b"a", b"b"].map(|bytes| Descriptor::of(MediaType::IMAGE_MANIFEST, bytes));
+        let mut index = Index::default();
+        index.apply(&[Change::Add(a.clone()), Change::Add(a.clone())]);
+        assert_eq!(index.manifests.len(), 1);
+        index.apply(&[Change::Set("v1".into(), a.clone()), Change::Set("v2".into(), a.clone())]);
+        index.apply(&[Change::Set("v1".into(), b.clone()), Change::Add(b.clone())]);
+        let listed = |index: &Index| -> Vec<_> {
+            index.manifests.iter().map(|entry| (names::of(entry), entry.digest.clone())).collect()
+        };
+        assert_eq!(listed(&index), [(Some("v1".into()), b.digest.clone()), (Some("v2".into()), a.digest.clone())]);
+        index.apply(&[Change::Unset("v1".into()), Change::Unset("v3".into())]);
+        assert_eq!(listed(&index), [(Some("v2".into()), a.digest)]);
+    }
+}

@@ -1,0 +1,55 @@
+//! Locks between processes that share a layout directory.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use longshore_store::{Error, Result};
+
+use crate::files;
+
+/// A lock that is held until it is dropped, or until the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until nobody holds the lock alone; others may share it.
+    pub(crate) fn shared(path: &Path) -> Result<Self> {
+        Self::wait(path, File::try_lock_shared, File::lock_shared)
+    }
+
+    /// Waits until nobody else holds the lock.
+    pub(crate) fn exclusive(path: &Path) -> Result<Self> {
+        Self::wait(path, File::try_lock, File::lock)
+    }
+
+    /// Takes the lock alone, or fails with [`Error::Busy`], naming `what`.
+    pub(crate) fn try_exclusive(path: &Path, what: &Path) -> Result<Self> {
+        let file = files::open_or_create(path)?;
+        take(&file, what)?;
+        Ok(Self { _file: file })
+    }
+
+    fn wait(
+        path: &Path,
+        attempt: fn(&File) -> Result<(), TryLockError>,
+        wait: fn(&File) -> std::io::Result<()>,
+    ) -> Result<Self> {
+        let file = files::open_or_create(path)?;
+        if let Err(TryLockError::WouldBlock) = attempt(&file) {
+            tracing::debug!(path = %path.display(), "waiting for another process");
+        }
+        wait(&file).map_err(Error::io("lock", path.display()))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Locks `file` alone, or fails with [`Error::Busy`], naming `what`.
+pub(crate) fn take(file: &File, what: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { what: what.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", what.display())(error)),
+    }
+}

@@ -1,0 +1,223 @@
+//! Names in a layout: what an entry of `index.json` is called, and which entry a name means.
+
+use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, keys};
+use longshore_store::{Error, Name, Result};
+
+use crate::Index;
+
+/// Which part of a layout is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of it; names are those of the entries.
+    Layout,
+    /// What belongs to one repository; names are its tags.
+    Repository(RepositoryName),
+}
+
+/// Returns what an entry is called: the image name that containerd writes if it is a full
+/// reference, else `ref.name` as it stands (rows ).
+pub(crate) fn of(entry: &Descriptor) -> Option<Name> {
+    let image_name = entry.annotations.get(keys::CONTAINERD_IMAGE_NAME);
+    let full = image_name.filter(|text| text.parse::<Reference>().is_ok());
+    full.or_else(|| entry.annotations.get(keys::REF_NAME)).map(|text| Name::new(text.as_str()))
+}
+
+/// Tells whether an entry has a name.
+pub(crate) fn is_named(entry: &Descriptor) -> bool {
+    of(entry).is_some()
+}
+
+/// Returns the entry under `name`. What others wrote beside the name stays (row A-28).
+pub(crate) fn named(entry: Descriptor, name: &Name) -> Descriptor {
+    let mut entry = unnamed(entry);
+    entry.annotations.remove(keys::REPOSITORY);
+    entry.annotations.insert(keys::REF_NAME.to_owned(), name.to_string());
+    if name.as_str().parse::<Reference>().is_ok() {
+        entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), name.to_string());
+    }
+    entry
+}
+
+/// Returns the entry without a name.
+pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
+    entry.annotations.remove(keys::REF_NAME);
+    entry.annotations.remove(keys::CONTAINERD_IMAGE_NAME);
+    entry
+}
+
+/// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
+/// image name, else the one whose tag it is. Several of different content are an error that lists
+/// them (row A-26).
+pub(crate) fn find<'a>(index: &'a Index, name: &Name, place: &str) -> Result<Option<&'a Descriptor>> {
+    let annotated = |key, entry: &Descriptor| entry.annotations.get(key).is_some_and(|text| *text == name.as_str());
+    let tagged = |entry: &Descriptor| {
+        let tag = of(entry).and_then(|found| split(&found).tag.map(str::to_owned));
+        tag.as_deref() == Some(name.as_str())
+    };
+    let rules: [&dyn Fn(&Descriptor) -> bool; 3] = [
+        &|entry| annotated(keys::REF_NAME, entry),
+        &|entry| annotated(keys::CONTAINERD_IMAGE_NAME, entry),
+        &tagged,
+    ];
+    for rule in rules {
+        let mut found = index.manifests.iter().filter(|entry| rule(entry));
+        let Some(first) = found.next() else { continue };
+        let others: Vec<_> = found.filter(|entry| entry.digest != first.digest).collect();
+        if others.is_empty() {
+            return Ok(Some(first));
+        }
+        let label = |entry: &Descriptor| match of(entry) {
+            Some(full) if full != *name => format!("`{full}`"),
+            _ => entry.digest.to_string(),
+        };
+        return Err(Error::Ambiguous {
+            name: name.to_string(),
+            place: place.to_owned(),
+            candidates: std::iter::once(first).chain(others).map(label).collect(),
+        });
+    }
+    Ok(None)
+}
+
+impl Scope {
+    /// Returns the repository that entries without a name are marked with.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Layout => None,
+            Self::Repository(name) => Some(name),
+        }
+    }
+
+    /// Returns the name that an entry has in this scope, if it has one here.
+    pub(crate) fn name_here(&self, entry: &Descriptor) -> Option<Name> {
+        let name = of(entry)?;
+        match self {
+            Self::Layout => Some(name),
+            Self::Repository(repository) => {
+                let parts = split(&name);
+                let tag = parts.tag.filter(|_| parts.is_in(repository))?;
+                Some(Name::new(tag))
+            }
+        }
+    }
+
+    /// Returns the name under which an entry is listed that is called `name` in this scope.
+    pub(crate) fn name_listed(&self, name: &Name) -> Name {
+        match self {
+            Self::Layout => name.clone(),
+            Self::Repository(repository) => Name::new(format!("{repository}:{name}")),
+        }
+    }
+
+    /// Tells whether an entry belongs to this scope, with or without a name.
+    pub(crate) fn holds(&self, entry: &Descriptor) -> bool {
+        let Self::Repository(repository) = self else { return true };
+        let marked = entry.annotations.get(keys::REPOSITORY).is_some_and(|text| text == repository.as_str());
+        marked || of(entry).is_some_and(|name| split(&name).is_in(repository))
+    }
+}
+
+/// Returns the repositories of a layout, sorted: those that names or marks of entries give.
+pub(crate) fn repositories(index: &Index) -> Vec<RepositoryName> {
+    let of_name = |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
+    let of_mark = |entry: &Descriptor| entry.annotations.get(keys::REPOSITORY)?.parse().ok();
+    let mut found: Vec<RepositoryName> =
+        index.manifests.iter().filter_map(|entry| of_name(entry).or_else(|| of_mark(entry))).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// A name taken apart.
+struct Parts<'a> {
+    /// `HOST/PATH` or `PATH`, the host's port after `_` so that it is a repository name.
+    repository: Option<String>,
+    tag: Option<&'a str>,
+}
+
+/// Takes a name apart: a tag, `PATH:TAG`, `HOST/PATH:TAG`, any of them with a digest behind it.
+fn split(name: &Name) -> Parts<'_> {
+    let text = name.as_str();
+    let without_digest = text.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
+    let text = without_digest.map_or(text, |(text, _)| text);
+    if text.parse::<Tag>().is_ok() && without_digest.is_none() {
+        return Parts { repository: None, tag: Some(text) };
+    }
+    let (repository, tag) = match text.rsplit_once(':') {
+        Some((repository, tag)) if tag.parse::<Tag>().is_ok() => (repository, Some(tag)),
+        _ => (text, None),
+    };
+    Parts { repository: Some(repository.replace(':', "_")), tag }
+}
+
+impl Parts<'_> {
+    /// Tells whether the name is one of `repository`, with its host or without.
+    fn is_in(&self, repository: &RepositoryName) -> bool {
+        let Some(found) = &self.repository else { return false };
+        let without_host = || {
+            let (host, path) = found.split_once('/')?;
+            (host.contains(['.', '_']) || host == "localhost").then_some(path)
+        };
+        found == repository.as_str() || without_host().is_some_and(|path| path == repository.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
+        let mut entry = Descriptor::of("a/b", content.as_bytes());
+        entry.annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        entry
+    }
+
+    fn meant(index: &Index, name: &str) -> Result<Option<Digest>> {
+        find(index, &name.into(), "here").map(|found| found.map(|entry| entry.digest.clone()))
+    }
+
+    #[test]
+    fn a28_containerd_names_win_only_if_they_are_full_references() {
+        let full = entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20")]);
+        assert_eq!(of(&full), Some("docker.io/library/alpine:3.20".into()));
+        let short = entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
+        assert_eq!(of(&short), Some("3.20".into()));
+    }
+
+    #[test]
+    fn a26_lookup_goes_from_exact_names_to_tags_and_lists_what_is_ambiguous() {
+        let index = Index::of(vec![
+            entry("alpine", &[(keys::REF_NAME, "docker.io/library/alpine:3.20")]),
+            entry("busybox", &[(keys::REF_NAME, "docker.io/library/busybox:1")]),
+            entry("other", &[(keys::REF_NAME, "ghcr.io/acme/other:1")]),
+            entry("bare", &[(keys::REF_NAME, "v1")]),
+            entry("host", &[(keys::REF_NAME, "localhost:5000/app:v1")]),
+        ]);
+        assert_eq!(meant(&index, "3.20").unwrap(), Some(Digest::sha256("alpine")));
+        assert_eq!(meant(&index, "ghcr.io/acme/other:1").unwrap(), Some(Digest::sha256("other")));
+        assert_eq!(meant(&index, "v1").unwrap(), Some(Digest::sha256("bare")), "an exact name comes before a tag");
+        assert_eq!(meant(&index, "v2").unwrap(), None);
+        let error = meant(&index, "1").unwrap_err().to_string();
+        assert!(error.contains("docker.io/library/busybox:1") && error.contains("ghcr.io/acme/other:1"), "{error}");
+    }
+
+    #[test]
+    fn a26_one_name_on_one_digest_twice_is_not_ambiguous() {
+        let twice = vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("x", &[(keys::REF_NAME, "v1")])];
+        assert!(meant(&Index::of(twice), "v1").unwrap().is_some());
+        let two = vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("y", &[(keys::REF_NAME, "v1")])];
+        assert!(meant(&Index::of(two), "v1").is_err());
+    }
+
+    #[test]
+    fn repositories_are_seen_with_and_without_their_host() {
+        let listed = entry("x", &[(keys::REF_NAME, "localhost:5000/team/app:v1")]);
+        for (name, here) in [("localhost_5000/team/app", true), ("team/app", true), ("app", false), ("other/app", false)] {
+            let scope = Scope::Repository(name.parse().unwrap());
+            assert_eq!(scope.holds(&listed), here, "{name}");
+            assert_eq!(scope.name_here(&listed), here.then(|| "v1".into()), "{name}");
+        }
+        let index = Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]);
+        assert_eq!(repositories(&index), ["localhost_5000/team/app".parse().unwrap()]);
+    }
+}

@@ -1,0 +1,104 @@
+//! The one place where a file appears under its final name.
+
+use std::fs::File;
+use std::path::Path;
+
+use longshore_store::{Error, Result};
+
+/// Makes `target` appear with what `write` puts into `file`, which lies at `partial`.
+///
+/// In this order: write (and verify, which is the business of `write`), sync the file, rename it,
+/// sync the directory. `target` is there whole and durable or not at all; after a failure
+/// `partial` is left as it is. Each step is a tracing event, so that a test can hold the order.
+pub(crate) fn persist<T>(
+    file: &File,
+    partial: &Path,
+    target: &Path,
+    write: impl FnOnce(&File) -> Result<T>,
+) -> Result<T> {
+    let step = |step| tracing::trace!(target: "longshore::persist", step, path = %target.display());
+    step("write");
+    let written = write(file)?;
+    step("sync");
+    file.sync_all().map_err(Error::io("sync", partial.display()))?;
+    step("rename");
+    rename(partial, target)?;
+    step("sync directory");
+    sync_directory(target)?;
+    Ok(written)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
+fn rename(partial: &Path, target: &Path) -> Result<()> {
+    std::fs::rename(partial, target).map_err(Error::io("rename a finished file to", target.display()))
+}
+
+/// Makes durable that `path` is in its directory.
+fn sync_directory(path: &Path) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let result = File::open(directory).and_then(|directory| directory.sync_all());
+    result.map_err(Error::io("sync the directory", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Keeps the steps that are traced.
+    #[derive(Clone, Default)]
+    struct Steps(Arc<Mutex<Vec<String>>>);
+
+    impl tracing::Subscriber for Steps {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target() == "longshore::persist"
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            struct Step<'a>(&'a Steps);
+            impl tracing::field::Visit for Step<'_> {
+                fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+                    if field.name() == "step" {
+                        self.0.0.lock().unwrap().push(value.to_owned());
+                    }
+                }
+                fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+            }
+            event.record(&mut Step(self));
+        }
+    }
+
+    fn run(write: impl FnOnce(&File) -> Result<()>) -> (Vec<String>, bool, bool) {
+        let directory = tempfile::tempdir().unwrap();
+        let [partial, target] = ["partial", "target"].map(|name| directory.path().join(name));
+        let file = File::options().create(true).write(true).truncate(true).open(&partial).unwrap();
+        let steps = Steps::default();
+        let result = tracing::subscriber::with_default(steps.clone(), || persist(&file, &partial, &target, write));
+        let steps = steps.0.lock().unwrap().clone();
+        assert_eq!(partial.exists(), result.is_err());
+        (steps, result.is_ok(), target.exists())
+    }
+
+    #[test]
+    fn a19_a_file_is_written_synced_named_and_then_its_directory_synced() {
+        let write = |mut file: &File| file.write_all(b"content").map_err(Error::io("write", "it"));
+        let (steps, done, there) = run(write);
+        assert_eq!(steps, ["write", "sync", "rename", "sync directory"]);
+        assert!(done && there);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_name() {
+        let (steps, done, there) = run(|_| Err(Error::not_found("it", "here")));
+        assert_eq!(steps, ["write"]);
+        assert!(!done && !there);
+    }
+}

@@ -1,0 +1,203 @@
+//! A layout, or the part of it that belongs to a repository, as a repository.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use longshore_spec::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Role};
+use longshore_store::{
+    Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Selector, Source, Target,
+    read_manifest,
+};
+
+use crate::index::{Change, Index};
+use crate::names::{self, Scope};
+use crate::referrers;
+
+/// What directories and archives have in common. What one cannot do fails with
+/// [`Error::Unsupported`].
+pub(crate) trait Contents: Debug + Send + Sync {
+    /// Returns what to call it in errors: its path.
+    fn label(&self) -> String;
+
+    /// Returns what is listed. The same value as before as long as nothing has changed.
+    fn index(&self) -> Result<Arc<Index>>;
+
+    /// Returns how many bytes are stored under a digest.
+    fn size(&self, digest: &Digest) -> Result<Option<u64>>;
+
+    /// Opens what is stored under a digest at `offset`. Fails with [`Error::NotFound`].
+    fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>>;
+
+    /// Returns what was found of referrers so far.
+    fn referrers(&self) -> &referrers::Cache;
+
+    /// See [`Target::held`].
+    fn held(&self, descriptor: &Descriptor) -> Result<Held>;
+
+    /// See [`Target::push_blob`].
+    fn push(&self, blob: &dyn Blob) -> Result<Pushed>;
+
+    /// Changes what is listed; visible at the latest when the place is committed.
+    fn change(&self, changes: Vec<Change>) -> Result<()>;
+
+    /// Makes every change visible now.
+    fn flush(&self) -> Result<()>;
+
+    /// Reads the manifest that `descriptor` points to, verified.
+    fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        read_manifest(self.open(&descriptor.digest, 0)?, descriptor)
+    }
+}
+
+/// A layout, or the part of it that belongs to a repository, as a [`Repository`].
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    contents: &'a dyn Contents,
+    scope: Scope,
+}
+
+impl<'a> View<'a> {
+    /// All of a layout; names are those of its entries.
+    pub(crate) fn whole(contents: &'a dyn Contents) -> Self {
+        Self { contents, scope: Scope::Layout }
+    }
+
+    /// What belongs to one repository; names are its tags.
+    pub(crate) fn repository(contents: &'a dyn Contents, name: &RepositoryName) -> Self {
+        Self { contents, scope: Scope::Repository(name.clone()) }
+    }
+
+    fn not_found(&self, what: impl ToString) -> Error {
+        Error::not_found(what, self.label())
+    }
+
+    fn label(&self) -> String {
+        match self.scope.repository() {
+            None => self.contents.label(),
+            Some(name) => format!("{} of {}", name, self.contents.label()),
+        }
+    }
+
+    /// Returns the entry that a digest has, or describes what is stored under it.
+    fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
+        let index = self.contents.index()?;
+        if let Some(entry) = index.manifests.iter().find(|entry| entry.digest == *digest) {
+            return Ok(names::unnamed(entry.clone()));
+        }
+        let size = self.contents.size(digest)?.ok_or_else(|| self.not_found(digest))?;
+        // A child: only its own bytes tell what it is.
+        let untyped = Descriptor::new(MediaType::new(""), digest.clone(), size);
+        let manifest = self.contents.manifest(&untyped)?;
+        let of = Manifest::media_type_of(manifest.raw());
+        let media_type = of.map_err(|source| Error::Manifest { digest: digest.clone(), source })?;
+        Ok(Descriptor::new(media_type, digest.clone(), size))
+    }
+}
+
+impl Source for View<'_> {
+    fn head(&self, selector: &Selector) -> Result<Descriptor> {
+        let name = match selector {
+            Selector::Digest(digest) => return self.by_digest(digest),
+            Selector::Name(name) => name,
+        };
+        let index = self.contents.index()?;
+        if let Some(found) = names::find(&index, &self.scope.name_listed(name), &self.label())? {
+            return Ok(found.clone());
+        }
+        let here = |entry: &&Descriptor| self.scope.name_here(entry).as_ref() == Some(name);
+        index.manifests.iter().find(here).cloned().ok_or_else(|| self.not_found(name))
+    }
+
+    fn manifest(&self, selector: &Selector) -> Result<Manifest> {
+        self.contents.manifest(&self.head(selector)?)
+    }
+
+    fn child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        self.contents.manifest(descriptor)
+    }
+
+    fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
+        self.contents.open(&blob.digest, offset)
+    }
+
+    fn names(&self) -> Result<Vec<Name>> {
+        let index = self.contents.index()?;
+        let mut names: Vec<_> = index.manifests.iter().filter_map(|entry| self.scope.name_here(entry)).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Referrers> {
+        self.contents.referrers().referrers(self.contents, subject)
+    }
+}
+
+impl Target for View<'_> {
+    fn held(&self, descriptor: &Descriptor, _: Role) -> Result<Held> {
+        self.contents.held(descriptor)
+    }
+
+    fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
+        self.contents.push(blob)
+    }
+
+    fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
+        let pushed = self.contents.push(&Received(manifest))?;
+        let mut descriptor = manifest.descriptor().clone();
+        if let Some(repository) = self.scope.repository() {
+            descriptor.annotations.insert(longshore_spec::keys::REPOSITORY.to_owned(), repository.to_string());
+        }
+        let changes = match entry {
+            Entry::Child => Vec::new(),
+            Entry::Root([]) => vec![Change::Add(descriptor)],
+            Entry::Root(names) => {
+                names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone())).collect()
+            }
+        };
+        self.contents.change(changes)?;
+        Ok(pushed)
+    }
+}
+
+impl Repository for View<'_> {
+    fn manifests(&self) -> Result<Vec<Descriptor>> {
+        let index = self.contents.index()?;
+        Ok(index.manifests.iter().filter(|entry| self.scope.holds(entry)).cloned().collect())
+    }
+
+    fn untag(&self, name: &Name) -> Result<()> {
+        let entry = self.head(&Selector::Name(name.clone()))?;
+        let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
+        let mut changes = vec![Change::Unset(listed)];
+        // A referrer stays one without its name, and a repository keeps what is in it.
+        let is_referrer = || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
+        if let Some(repository) = self.scope.repository() {
+            let mut entry = names::unnamed(entry.clone());
+            entry.annotations.insert(longshore_spec::keys::REPOSITORY.to_owned(), repository.to_string());
+            changes.push(Change::Add(entry));
+        } else if is_referrer() {
+            changes.push(Change::Add(entry.clone()));
+        }
+        self.contents.change(changes)?;
+        self.contents.flush()
+    }
+}
+
+/// A manifest in hand, as a blob.
+struct Received<'a>(&'a Manifest);
+
+impl Blob for Received<'_> {
+    fn descriptor(&self) -> &Descriptor {
+        self.0.descriptor()
+    }
+
+    fn open(&self, prefix: Option<longshore_spec::Hasher>) -> Result<longshore_store::Verifying<'_>> {
+        let raw = self.0.raw();
+        let Some(prefix) = prefix else {
+            return longshore_store::Verifying::new(Box::new(&raw[..]), self.descriptor());
+        };
+        let seen = usize::try_from(prefix.count()).unwrap_or(usize::MAX).min(raw.len());
+        Ok(longshore_store::Verifying::resume(Box::new(&raw[seen..]), self.descriptor(), prefix))
+    }
+}

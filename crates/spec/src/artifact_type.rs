@@ -1,5 +1,0 @@
-//! Types.
-/// T
-pub struct ArtifactType;
-/// F
-pub enum Family {}

@@ -1,0 +1,179 @@
+//! What can go wrong in a place.
+
+use std::io;
+
+use longshore_spec::{Digest, ManifestError};
+
+/// The result of an operation on a place.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What happened, in the same words for every place. Each message names the thing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// More than one thing answers to a name (row A-26).
+    #[error("`{name}` is ambiguous in {place}: it may be {}", .candidates.join(" or "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+        /// Everything that answers to it.
+        candidates: Vec<String>,
+    },
+    /// Another process holds what this one needs.
+    #[error("{what} is in use by another process")]
+    Busy {
+        /// What is held.
+        what: String,
+    },
+    /// One name was asked to stand for two digests.
+    #[error("`{name}` would stand for both {first} and {second}")]
+    Conflict {
+        /// The name.
+        name: String,
+        /// The digest that it stands for already.
+        first: Digest,
+        /// The other digest.
+        second: Digest,
+    },
+    /// Content hashes to something else than its digest (row A-10).
+    #[error("{expected} is corrupt: its content hashes to {actual}")]
+    Corrupt {
+        /// The digest under which the content was asked for.
+        expected: Digest,
+        /// The digest that the content has.
+        actual: Digest,
+    },
+    /// Something is there already that must not be written over.
+    #[error("{what} exists already")]
+    Exists {
+        /// What is there.
+        what: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {what}: {}", describe(.source))]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// What it was tried on.
+        what: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A bound of the program was passed.
+    #[error("{what} is over the limit of {limit}")]
+    Limit {
+        /// What is too large, many or deep, with its figure.
+        what: String,
+        /// The bound, with its unit.
+        limit: String,
+    },
+    /// Something is not in the form it must have.
+    #[error("{what} is malformed: {reason}")]
+    Malformed {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Content that was meant to be a manifest is none.
+    #[error("{digest} cannot be read as a manifest: {source}")]
+    Manifest {
+        /// The digest of the content.
+        digest: Digest,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// There is not enough room for what comes.
+    #[error("{place} has no room: {needed} bytes are needed and {available} are free")]
+    NoSpace {
+        /// Where the room is missing.
+        place: String,
+        /// How many bytes are to be written.
+        needed: u64,
+        /// How many there is room for.
+        available: u64,
+    },
+    /// A place does not hold what was asked for.
+    #[error("{what} is not in {place}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// Content is shorter or longer than its descriptor says (row B-05).
+    #[error("{digest} is corrupt: its size is {expected} bytes, but its content has {}{actual}",
+        if *.more { "more than " } else { "" })]
+    Size {
+        /// The digest of the content.
+        digest: Digest,
+        /// The size that the descriptor gives, in bytes.
+        expected: u64,
+        /// How many bytes there are, or were looked at.
+        actual: u64,
+        /// Whether there are more than `actual`.
+        more: bool,
+    },
+    /// A place cannot do what was asked.
+    #[error("{place} {what}")]
+    Unsupported {
+        /// The place.
+        place: String,
+        /// What it cannot do, as the rest of a sentence that begins with the place.
+        what: String,
+    },
+    /// The digest's algorithm cannot be computed here, so the content cannot be proven (row A-38).
+    #[error("{digest} cannot be verified: the algorithm `{}` is not known", .digest.algorithm())]
+    Unverifiable {
+        /// The digest.
+        digest: Digest,
+    },
+}
+
+impl Error {
+    /// Returns a [`Error::NotFound`].
+    pub fn not_found(what: impl ToString, place: impl ToString) -> Self {
+        Self::NotFound { what: what.to_string(), place: place.to_string() }
+    }
+
+    /// Returns a function that makes an [`Error::Io`] of what the operating system said.
+    pub fn io(action: &'static str, what: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::from_io(action, what, source)
+    }
+
+    /// Returns the error that `source` carries if a [`crate::Verifying`] or another reader of this
+    /// program made it, else an [`Error::Io`].
+    pub fn from_io(action: &'static str, what: impl ToString, source: io::Error) -> Self {
+        match source.downcast::<Self>() {
+            Ok(carried) => carried,
+            Err(source) => Self::Io { action, what: what.to_string(), source },
+        }
+    }
+
+    /// Tells whether content itself was found to be wrong, not its transport.
+    pub fn is_corruption(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Size { .. })
+    }
+
+    /// Tells whether what was asked for is simply not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}
+
+/// Lets a reader of this program pass its error through [`io::Read`].
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
+/// Says what the operating system said, without its error number.
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

@@ -1,0 +1,82 @@
+//! What a place is told before the first byte comes.
+
+use bytes::Bytes;
+use longshore_spec::{Descriptor, Digest, Role};
+
+use crate::Name;
+
+/// All that will come to a place: the nodes in a fixed order, the roots with their names, and
+/// files beside them.
+///
+/// The order depends on the content alone, never on who asked or how many jobs there are:
+/// manifests, configs, layers, each sorted by digest; roots by name, then digest.
+#[derive(Debug, Default)]
+pub struct Outline {
+    nodes: Vec<OutlineNode>,
+    roots: Vec<OutlineRoot>,
+    files: Vec<ExtraFile>,
+}
+
+/// One piece of content that will come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlineNode {
+    /// What it is to the first manifest that refers to it.
+    pub role: Role,
+    /// Its identity.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// One manifest that will be listed in the place on its own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlineRoot {
+    /// The manifest, with what its source said of it.
+    pub descriptor: Descriptor,
+    /// What it will be called there; none for a root that is known by its digest, and for referrers.
+    pub names: Vec<Name>,
+}
+
+/// A file that lies beside the content of a layout (row A-14).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraFile {
+    /// Its name, without a directory.
+    pub name: String,
+    /// What it holds.
+    pub content: Bytes,
+}
+
+impl Outline {
+    /// Brings what will come into the fixed order. A digest that occurs in several roles keeps the
+    /// first of them.
+    pub fn new(mut nodes: Vec<OutlineNode>, mut roots: Vec<OutlineRoot>, files: Vec<ExtraFile>) -> Self {
+        nodes.sort_unstable_by(|a, b| (&a.digest, a.role).cmp(&(&b.digest, b.role)));
+        nodes.dedup_by(|later, earlier| later.digest == earlier.digest);
+        nodes.sort_unstable_by(|a, b| (a.role, &a.digest).cmp(&(b.role, &b.digest)));
+        for root in &mut roots {
+            root.names.sort_unstable();
+            root.names.dedup();
+        }
+        roots.sort_by(|a, b| {
+            // Named roots come first: a reader of the list looks for names.
+            let key = |root: &OutlineRoot| (root.names.is_empty(), root.names.first().cloned());
+            key(a).cmp(&key(b)).then_with(|| a.descriptor.digest.cmp(&b.descriptor.digest))
+        });
+        Self { nodes, roots, files }
+    }
+
+    /// Returns every piece of content once, in the fixed order.
+    pub fn nodes(&self) -> &[OutlineNode] {
+        &self.nodes
+    }
+
+    /// Returns every manifest that will be listed on its own account, in the fixed order.
+    pub fn roots(&self) -> &[OutlineRoot] {
+        &self.roots
+    }
+
+    /// Returns the files that lie beside the content.
+    pub fn files(&self) -> &[ExtraFile] {
+        &self.files
+    }
+}

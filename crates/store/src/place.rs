@@ -1,0 +1,199 @@
+//! The traits that every place implements.
+
+use std::fmt::Debug;
+use std::io::Read as _;
+
+use bytes::Bytes;
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
+
+use crate::{Error, Name, Outline, Reader, Result, Selector, Verifying};
+
+/// Somewhere that content lies: a registry, a layout directory, a layout archive, memory.
+pub trait Place: Debug + Send + Sync {
+    /// Returns a repository of the place. Asking for one that does not exist is no error: it is
+    /// empty, and exists once something is pushed.
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>>;
+
+    /// Returns the repositories that hold something, sorted.
+    fn repositories(&self) -> Result<Vec<RepositoryName>>;
+
+    /// Takes note of all that will come, before the first byte does. A place may refuse here, for
+    /// example because it has no room; nothing has changed then.
+    fn prepare(&self, outline: &Outline) -> Result<()> {
+        let _ = outline;
+        Ok(())
+    }
+
+    /// Returns in which order the place wants to be given what comes.
+    fn order(&self) -> Order {
+        Order::LargestFirst
+    }
+
+    /// Makes everything that was pushed visible and durable; called once, at the end.
+    ///
+    /// `complete` says whether all of the outline has come. A place that has no half, such as an
+    /// archive, stays invisible if not, and keeps what it has for the next run.
+    fn commit(&self, complete: bool) -> Result<()> {
+        let _ = complete;
+        Ok(())
+    }
+}
+
+/// In which order a place wants to be given what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The largest first, small ones alongside: the last worker is done soon after the first.
+    LargestFirst,
+    /// As in the outline, several at a time.
+    Outline,
+    /// As in the outline, one at a time: a pipe. Manifests come before what they refer to.
+    Sequence,
+}
+
+/// One repository, read.
+pub trait Source: Debug + Send + Sync {
+    /// Returns the descriptor of a manifest, with what the place says of it (annotations of an
+    /// index entry). Fails with [`Error::NotFound`] or [`Error::Ambiguous`].
+    fn head(&self, selector: &Selector) -> Result<Descriptor>;
+
+    /// Returns a manifest, verified, in one round trip. Fails as [`Source::head`] does, with
+    /// [`Error::Manifest`] if the content is no manifest, and on content that is not what its
+    /// digest says.
+    fn manifest(&self, selector: &Selector) -> Result<Manifest>;
+
+    /// Returns the manifest that `descriptor` points to, verified; its media type is the
+    /// descriptor's (row B-32). Fails as [`Source::manifest`] does.
+    fn child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let found = self.manifest(&Selector::Digest(descriptor.digest.clone()))?;
+        manifest_from(found.raw().clone(), descriptor.clone())
+    }
+
+    /// Opens a blob at `offset`, unverified: only the engine does this, and wraps it in
+    /// [`Verifying`]. Fails with [`Error::NotFound`].
+    fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>>;
+
+    /// Returns every name, sorted.
+    fn names(&self) -> Result<Vec<Name>>;
+
+    /// Returns the manifests whose subject is `subject`, each once, sorted by digest. A place that
+    /// cannot tell fails; an empty list means that there are none.
+    fn referrers(&self, subject: &Digest) -> Result<Referrers>;
+}
+
+/// The manifests that say something about a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referrers {
+    /// Their descriptors, by rows D-01, D-02 and E-84.
+    pub entries: Vec<Descriptor>,
+    /// Who knew.
+    pub answered_by: AnsweredBy,
+}
+
+/// Who knew the referrers of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The place itself, which keeps account of them.
+    Place,
+    /// The fallback tag of a registry without a referrers API (row E-90).
+    FallbackTag,
+    /// A look at every manifest that is there (row A-29).
+    Scan,
+}
+
+/// One repository, written.
+pub trait Target: Debug + Send + Sync {
+    /// Tells how much of some content is here already. `Whole` means: under its final name and of
+    /// the right size; since names appear only after verification, it is not hashed again.
+    fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held>;
+
+    /// Takes in a blob, whole or not at all. May open it again, from any byte.
+    fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed>;
+
+    /// Takes in a manifest, byte for byte. All that it refers to has come before, unless the place
+    /// asked for [`Order::Sequence`].
+    fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed>;
+}
+
+/// How much of some content a place holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// None of it.
+    Nothing,
+    /// The first so many bytes, left by an earlier run; not proven yet.
+    Prefix(u64),
+    /// All of it.
+    Whole,
+}
+
+/// What became of something that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It was there already.
+    Existed,
+    /// It was written; so many bytes were read from the source for it.
+    Written(u64),
+}
+
+/// What a manifest is to the list of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// It is reached through another manifest.
+    Child,
+    /// It is listed on its own account, under these names; without any, by its digest.
+    Root(&'a [Name]),
+}
+
+/// What a target is given: content that it may open, more than once and from any byte.
+pub trait Blob: Send + Sync {
+    /// Returns what the content is.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// Opens the content after the bytes that `prefix` has seen, or from its first byte.
+    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>>;
+}
+
+/// A repository that is read and written. What a place cannot do fails with
+/// [`Error::Unsupported`].
+pub trait Repository: Source + Target {
+    /// Returns every manifest that is listed on its own account, named or not.
+    fn manifests(&self) -> Result<Vec<Descriptor>>;
+
+    /// Takes away a name. What it stood for stays until it is collected. Fails with
+    /// [`Error::NotFound`].
+    fn untag(&self, name: &Name) -> Result<()>;
+}
+
+/// Reads `raw` as the manifest that `descriptor` points to, after checking its size and digest.
+pub fn manifest_from(raw: Bytes, descriptor: Descriptor) -> Result<Manifest> {
+    let Descriptor { digest, size, .. } = &descriptor;
+    if raw.len() as u64 != *size {
+        let actual = raw.len() as u64;
+        return Err(Error::Size { digest: digest.clone(), expected: *size, actual, more: false });
+    }
+    match digest.recompute(&raw) {
+        None => return Err(Error::Unverifiable { digest: digest.clone() }),
+        Some(actual) if actual != *digest => {
+            return Err(Error::Corrupt { expected: digest.clone(), actual });
+        }
+        Some(_) => {}
+    }
+    let digest = digest.clone();
+    Manifest::parse(raw, descriptor).map_err(|source| Error::Manifest { digest, source })
+}
+
+/// Reads all of `reader` as the manifest that `descriptor` points to, bounded and verified.
+pub fn read_manifest(reader: Reader<'_>, descriptor: &Descriptor) -> Result<Manifest> {
+    let Descriptor { digest, size, .. } = descriptor;
+    if *size > Manifest::MAX_SIZE {
+        return Err(Error::Limit {
+            what: format!("the manifest {digest} with {size} bytes"),
+            limit: format!("{} bytes", Manifest::MAX_SIZE),
+        });
+    }
+    let mut raw = Vec::new();
+    Verifying::new(reader, descriptor)?
+        .read_to_end(&mut raw)
+        .map_err(Error::io("read", digest))?;
+    Manifest::parse(raw.into(), descriptor.clone())
+        .map_err(|source| Error::Manifest { digest: digest.clone(), source })
+}

@@ -1,0 +1,6 @@
+//! The memory place passes what every place must pass.
+
+#[test]
+fn memory_conforms() {
+    longshore_store::conformance::repository(longshore_store::Memory::new);
+}
