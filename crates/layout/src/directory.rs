@@ -80,7 +80,8 @@ impl Directory {
         if !root.join("oci-layout").exists() && !begun && !is_empty(&root)? {
             return Err(Error::Malformed {
                 what: root.display().to_string(),
-                reason: "it is not empty and has no `oci-layout`, so it is not an image layout".to_owned(),
+                reason: "it is not empty and has no `oci-layout`, so it is not an image layout"
+                    .to_owned(),
             });
         }
         files::create_directory(&own(&root))?;
@@ -179,7 +180,9 @@ impl Directory {
         let partial = own(&self.root).join(format!("{name}.new"));
         let file = files::open_or_create(&partial)?;
         persist(&file, &partial, &self.root.join(name), |mut file| {
-            file.set_len(0).and_then(|()| file.write_all(content)).map_err(Error::io("write", partial.display()))
+            file.set_len(0)
+                .and_then(|()| file.write_all(content))
+                .map_err(Error::io("write", partial.display()))
         })
     }
 
@@ -197,9 +200,10 @@ impl Directory {
     }
 
     fn writing(&self) -> Result<&Writing> {
-        self.writing
-            .as_ref()
-            .ok_or_else(|| Error::Unsupported { place: self.label(), what: "was opened for reading".to_owned() })
+        self.writing.as_ref().ok_or_else(|| Error::Unsupported {
+            place: self.label(),
+            what: "was opened for reading".to_owned(),
+        })
     }
 }
 
@@ -328,10 +332,13 @@ fn is_empty(root: &Path) -> Result<bool> {
 /// Checks the content of `oci-layout` (rows ).
 pub(crate) fn check_layout(bytes: &[u8], what: &str) -> Result<()> {
     let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     match value.get("imageLayoutVersion").and_then(serde_json::Value::as_str) {
         Some("1.0.0") => Ok(()),
-        Some(version) => Err(malformed(format!("layout version {version} is not supported, only 1.0.0 is"))),
+        Some(version) => {
+            Err(malformed(format!("layout version {version} is not supported, only 1.0.0 is")))
+        }
         None => Err(malformed("it does not say `imageLayoutVersion`".to_owned())),
     }
 }

@@ -34,7 +34,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path.display()))?;
     if bytes.len() as u64 > limit {
-        return Err(Error::Limit { what: path.display().to_string(), limit: format!("{limit} bytes") });
+        return Err(Error::Limit {
+            what: path.display().to_string(),
+            limit: format!("{limit} bytes"),
+        });
     }
     Ok(bytes)
 }

@@ -74,17 +74,27 @@ impl Index {
             return Err(malformed("it is not a JSON object".to_owned()));
         };
         if !members.contains_key("manifests") {
-            let found = if members.contains_key("config") { "it is an image manifest, not an index" } else { "it has no `manifests`" };
+            let found = if members.contains_key("config") {
+                "it is an image manifest, not an index"
+            } else {
+                "it has no `manifests`"
+            };
             return Err(malformed(found.to_owned()));
         }
         // From the bytes again, not from the value: only so are duplicate members noticed (A-42).
-        let found: Found = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self { manifests: found.manifests.unwrap_or_default(), extra: found.extra, ..Self::default() })
+        let found: Found =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self {
+            manifests: found.manifests.unwrap_or_default(),
+            extra: found.extra,
+            ..Self::default()
+        })
     }
 
     /// Returns the bytes to write. They depend on the content alone (row A-43).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("every key of an index is text"));
+        let mut bytes = serde_json::to_vec(self)
+            .unwrap_or_else(|_| unreachable!("every key of an index is text"));
         bytes.push(b'\n');
         bytes
     }
@@ -103,17 +113,21 @@ impl Index {
                 Change::Add(descriptor) => _ = added.insert(&descriptor.digest, descriptor),
             }
         }
-        let set: BTreeSet<&Digest> = named.values().flatten().map(|descriptor| &descriptor.digest).collect();
+        let set: BTreeSet<&Digest> =
+            named.values().flatten().map(|descriptor| &descriptor.digest).collect();
         self.manifests.retain(|entry| match names::of(entry) {
             Some(name) => !named.contains_key(&name),
             None => !set.contains(&entry.digest),
         });
-        let named = named.into_iter().filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)));
+        let named = named
+            .into_iter()
+            .filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)));
         self.manifests.extend(named);
         for entry in &self.manifests {
             added.remove(&entry.digest);
         }
-        self.manifests.extend(added.into_values().map(|descriptor| names::unnamed(descriptor.clone())));
+        self.manifests
+            .extend(added.into_values().map(|descriptor| names::unnamed(descriptor.clone())));
         self.sort();
     }
 
@@ -140,7 +154,9 @@ mod tests {
         assert!(refused("[]").contains("not a JSON object"));
         assert!(refused("{").contains("malformed"));
         assert!(refused("{}").contains("no `manifests`"));
-        assert!(refused(r#"{"schemaVersion":2,"config":{},"layers":[]}"#).contains("image manifest"));
+        assert!(
+            refused(r#"{"schemaVersion":2,"config":{},"layers":[]}"#).contains("image manifest")
+        );
     }
 
     #[test]
@@ -180,7 +196,10 @@ mod tests {
         let listed = |index: &Index| -> Vec<_> {
             index.manifests.iter().map(|entry| (names::of(entry), entry.digest.clone())).collect()
         };
-        assert_eq!(listed(&index), [(Some("v1".into()), b.digest.clone()), (Some("v2".into()), a.digest.clone())]);
+        assert_eq!(
+            listed(&index),
+            [(Some("v1".into()), b.digest.clone()), (Some("v2".into()), a.digest.clone())]
+        );
         index.apply(&[Change::Unset("v1".into()), Change::Unset("v3".into())]);
         assert_eq!(listed(&index), [(Some("v2".into()), a.digest)]);
     }

@@ -48,8 +48,14 @@ pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
 /// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
 /// image name, else the one whose tag it is. Several of different content are an error that lists
 /// them (row A-26).
-pub(crate) fn find<'a>(index: &'a Index, name: &Name, place: &str) -> Result<Option<&'a Descriptor>> {
-    let annotated = |key, entry: &Descriptor| entry.annotations.get(key).is_some_and(|text| *text == name.as_str());
+pub(crate) fn find<'a>(
+    index: &'a Index,
+    name: &Name,
+    place: &str,
+) -> Result<Option<&'a Descriptor>> {
+    let annotated = |key, entry: &Descriptor| {
+        entry.annotations.get(key).is_some_and(|text| *text == name.as_str())
+    };
     let tagged = |entry: &Descriptor| {
         let tag = of(entry).and_then(|found| split(&found).tag.map(str::to_owned));
         tag.as_deref() == Some(name.as_str())
@@ -112,17 +118,22 @@ impl Scope {
     /// Tells whether an entry belongs to this scope, with or without a name.
     pub(crate) fn holds(&self, entry: &Descriptor) -> bool {
         let Self::Repository(repository) = self else { return true };
-        let marked = entry.annotations.get(keys::REPOSITORY).is_some_and(|text| text == repository.as_str());
+        let marked =
+            entry.annotations.get(keys::REPOSITORY).is_some_and(|text| text == repository.as_str());
         marked || of(entry).is_some_and(|name| split(&name).is_in(repository))
     }
 }
 
 /// Returns the repositories of a layout, sorted: those that names or marks of entries give.
 pub(crate) fn repositories(index: &Index) -> Vec<RepositoryName> {
-    let of_name = |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
+    let of_name =
+        |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
     let of_mark = |entry: &Descriptor| entry.annotations.get(keys::REPOSITORY)?.parse().ok();
-    let mut found: Vec<RepositoryName> =
-        index.manifests.iter().filter_map(|entry| of_name(entry).or_else(|| of_mark(entry))).collect();
+    let mut found: Vec<RepositoryName> = index
+        .manifests
+        .iter()
+        .filter_map(|entry| of_name(entry).or_else(|| of_mark(entry)))
+        .collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -138,7 +149,8 @@ struct Parts<'a> {
 /// Takes a name apart: a tag, `PATH:TAG`, `HOST/PATH:TAG`, any of them with a digest behind it.
 fn split(name: &Name) -> Parts<'_> {
     let text = name.as_str();
-    let without_digest = text.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
+    let without_digest =
+        text.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
     let text = without_digest.map_or(text, |(text, _)| text);
     if text.parse::<Tag>().is_ok() && without_digest.is_none() {
         return Parts { repository: None, tag: Some(text) };
@@ -158,7 +170,8 @@ impl Parts<'_> {
             let (host, path) = found.split_once('/')?;
             (host.contains(['.', '_']) || host == "localhost").then_some(path)
         };
-        found == repository.as_str() || without_host().is_some_and(|path| path == repository.as_str())
+        found == repository.as_str()
+            || without_host().is_some_and(|path| path == repository.as_str())
     }
 }
 
@@ -168,7 +181,10 @@ mod tests {
 
     fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
         let mut entry = Descriptor::of("a/b", content.as_bytes());
-        entry.annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        entry.annotations = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         entry
     }
 
@@ -178,9 +194,16 @@ mod tests {
 
     #[test]
     fn a28_containerd_names_win_only_if_they_are_full_references() {
-        let full = entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20")]);
+        let full = entry(
+            "1",
+            &[
+                (keys::REF_NAME, "3.20"),
+                (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20"),
+            ],
+        );
         assert_eq!(of(&full), Some("docker.io/library/alpine:3.20".into()));
-        let short = entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
+        let short =
+            entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
         assert_eq!(of(&short), Some("3.20".into()));
     }
 
@@ -195,24 +218,38 @@ mod tests {
         ]);
         assert_eq!(meant(&index, "3.20").unwrap(), Some(Digest::sha256("alpine")));
         assert_eq!(meant(&index, "ghcr.io/acme/other:1").unwrap(), Some(Digest::sha256("other")));
-        assert_eq!(meant(&index, "v1").unwrap(), Some(Digest::sha256("bare")), "an exact name comes before a tag");
+        assert_eq!(
+            meant(&index, "v1").unwrap(),
+            Some(Digest::sha256("bare")),
+            "an exact name comes before a tag"
+        );
         assert_eq!(meant(&index, "v2").unwrap(), None);
         let error = meant(&index, "1").unwrap_err().to_string();
-        assert!(error.contains("docker.io/library/busybox:1") && error.contains("ghcr.io/acme/other:1"), "{error}");
+        assert!(
+            error.contains("docker.io/library/busybox:1") && error.contains("ghcr.io/acme/other:1"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a26_one_name_on_one_digest_twice_is_not_ambiguous() {
-        let twice = vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("x", &[(keys::REF_NAME, "v1")])];
+        let twice =
+            vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("x", &[(keys::REF_NAME, "v1")])];
         assert!(meant(&Index::of(twice), "v1").unwrap().is_some());
-        let two = vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("y", &[(keys::REF_NAME, "v1")])];
+        let two =
+            vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("y", &[(keys::REF_NAME, "v1")])];
         assert!(meant(&Index::of(two), "v1").is_err());
     }
 
     #[test]
     fn repositories_are_seen_with_and_without_their_host() {
         let listed = entry("x", &[(keys::REF_NAME, "localhost:5000/team/app:v1")]);
-        for (name, here) in [("localhost_5000/team/app", true), ("team/app", true), ("app", false), ("other/app", false)] {
+        for (name, here) in [
+            ("localhost_5000/team/app", true),
+            ("team/app", true),
+            ("app", false),
+            ("other/app", false),
+        ] {
             let scope = Scope::Repository(name.parse().unwrap());
             assert_eq!(scope.holds(&listed), here, "{name}");
             assert_eq!(scope.name_here(&listed), here.then(|| "v1".into()), "{name}");

@@ -30,12 +30,14 @@ pub(crate) fn persist<T>(
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
 fn rename(partial: &Path, target: &Path) -> Result<()> {
-    std::fs::rename(partial, target).map_err(Error::io("rename a finished file to", target.display()))
+    std::fs::rename(partial, target)
+        .map_err(Error::io("rename a finished file to", target.display()))
 }
 
 /// Makes durable that `path` is in its directory.
 fn sync_directory(path: &Path) -> Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let result = File::open(directory).and_then(|directory| directory.sync_all());
     result.map_err(Error::io("sync the directory", directory.display()))
 }
@@ -81,7 +83,9 @@ mod tests {
         let [partial, target] = ["partial", "target"].map(|name| directory.path().join(name));
         let file = File::options().create(true).write(true).truncate(true).open(&partial).unwrap();
         let steps = Steps::default();
-        let result = tracing::subscriber::with_default(steps.clone(), || persist(&file, &partial, &target, write));
+        let result = tracing::subscriber::with_default(steps.clone(), || {
+            persist(&file, &partial, &target, write)
+        });
         let steps = steps.0.lock().unwrap().clone();
         assert_eq!(partial.exists(), result.is_err());
         (steps, result.is_ok(), target.exists())

@@ -48,7 +48,8 @@ fn scan(contents: &dyn Contents, index: &Index) -> Result<BySubject> {
     let mut found = BySubject::new();
     let mut seen = HashSet::new();
     let mut failure = None;
-    let roots = index.manifests.iter().filter(|entry| seen.insert(entry.digest.clone())).cloned().collect();
+    let roots =
+        index.manifests.iter().filter(|entry| seen.insert(entry.digest.clone())).cloned().collect();
     let mut seen: HashSet<Digest> = seen;
     let look = |descriptor: &Descriptor| match contents.manifest(descriptor) {
         Ok(manifest) => Ok(Some(manifest)),
@@ -68,7 +69,10 @@ fn scan(contents: &dyn Contents, index: &Index) -> Result<BySubject> {
                 found.entry(subject.digest.clone()).or_default().push(manifest.as_referrer());
             }
             let nested = manifest.children().filter(|(role, _)| *role == Role::Manifest);
-            nested.map(|(_, child)| child.clone()).filter(|child| seen.insert(child.digest.clone())).collect()
+            nested
+                .map(|(_, child)| child.clone())
+                .filter(|child| seen.insert(child.digest.clone()))
+                .collect()
         }
         Err(error) => {
             failure.get_or_insert(error);

@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use longshore_spec::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Role};
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName, Role, keys};
 use longshore_store::{
-    Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Selector, Source, Target,
-    read_manifest,
+    Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
+    Source, Target, Verifying, read_manifest,
 };
 
 use crate::index::{Change, Index};
@@ -122,7 +122,8 @@ impl Source for View<'_> {
 
     fn names(&self) -> Result<Vec<Name>> {
         let index = self.contents.index()?;
-        let mut names: Vec<_> = index.manifests.iter().filter_map(|entry| self.scope.name_here(entry)).collect();
+        let mut names: Vec<_> =
+            index.manifests.iter().filter_map(|entry| self.scope.name_here(entry)).collect();
         names.sort_unstable();
         names.dedup();
         Ok(names)
@@ -144,26 +145,30 @@ impl Target for View<'_> {
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let pushed = self.contents.push(&Received(manifest))?;
-        let mut descriptor = manifest.descriptor().clone();
-        if let Some(repository) = self.scope.repository() {
-            descriptor.annotations.insert(longshore_spec::keys::REPOSITORY.to_owned(), repository.to_string());
+        if let Entry::Root(names) = entry {
+            self.list(manifest.descriptor(), names)?;
         }
-        let changes = match entry {
-            Entry::Child => Vec::new(),
-            Entry::Root([]) => vec![Change::Add(descriptor)],
-            Entry::Root(names) => {
-                names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone())).collect()
-            }
-        };
-        self.contents.change(changes)?;
         Ok(pushed)
+    }
+
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        let mut descriptor = descriptor.clone();
+        if let Some(repository) = self.scope.repository() {
+            descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
+        }
+        let set =
+            names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone()));
+        let add = names.is_empty().then(|| Change::Add(descriptor.clone()));
+        self.contents.change(set.chain(add).collect())
     }
 }
 
 impl Repository for View<'_> {
-    fn manifests(&self) -> Result<Vec<Descriptor>> {
+    fn roots(&self) -> Result<Vec<Root>> {
         let index = self.contents.index()?;
-        Ok(index.manifests.iter().filter(|entry| self.scope.holds(entry)).cloned().collect())
+        let listed = index.manifests.iter().filter(|entry| self.scope.holds(entry));
+        let names = |entry| self.scope.name_here(entry).into_iter().collect();
+        Ok(listed.map(|entry| Root { descriptor: entry.clone(), names: names(entry) }).collect())
     }
 
     fn untag(&self, name: &Name) -> Result<()> {
@@ -171,10 +176,11 @@ impl Repository for View<'_> {
         let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
         let mut changes = vec![Change::Unset(listed)];
         // A referrer stays one without its name, and a repository keeps what is in it.
-        let is_referrer = || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
+        let is_referrer =
+            || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
         if let Some(repository) = self.scope.repository() {
             let mut entry = names::unnamed(entry.clone());
-            entry.annotations.insert(longshore_spec::keys::REPOSITORY.to_owned(), repository.to_string());
+            entry.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
             changes.push(Change::Add(entry));
         } else if is_referrer() {
             changes.push(Change::Add(entry.clone()));
@@ -192,12 +198,12 @@ impl Blob for Received<'_> {
         self.0.descriptor()
     }
 
-    fn open(&self, prefix: Option<longshore_spec::Hasher>) -> Result<longshore_store::Verifying<'_>> {
+    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
         let raw = self.0.raw();
         let Some(prefix) = prefix else {
-            return longshore_store::Verifying::new(Box::new(&raw[..]), self.descriptor());
+            return Verifying::new(Box::new(&raw[..]), self.descriptor());
         };
         let seen = usize::try_from(prefix.count()).unwrap_or(usize::MAX).min(raw.len());
-        Ok(longshore_store::Verifying::resume(Box::new(&raw[seen..]), self.descriptor(), prefix))
+        Ok(Verifying::resume(Box::new(&raw[seen..]), self.descriptor(), prefix))
     }
 }

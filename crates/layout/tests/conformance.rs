@@ -19,7 +19,11 @@ fn an_archive_conforms() {
     let path = root.path().join("a.tar");
     let make = || ArchiveWriter::new(&path, false).unwrap();
     let reopen = || Archive::open(&path, &ArchiveOptions::default()).unwrap();
-    conformance::archive((make, |archive| Box::new(archive.whole())), (reopen, |archive| Box::new(archive.whole())));
-    let left: Vec<_> = root.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    conformance::archive(
+        (make, |archive| Box::new(archive.whole())),
+        (reopen, |archive| Box::new(archive.whole())),
+    );
+    let left: Vec<_> =
+        root.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["a.tar"], "nothing is left beside a complete archive");
 }

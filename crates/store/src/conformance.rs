@@ -11,8 +11,8 @@ use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName, Role};
 
 use crate::{
-    Blob, Entry, Error, Held, Name, Outline, OutlineNode, OutlineRoot, Place, Pushed, Repository, Result, Selector,
-    Source, Verifying, manifest_from,
+    Blob, Entry, Error, Held, Name, Outline, OutlineNode, Place, Pushed, Repository, Result, Root,
+    Selector, Source, Verifying, manifest_from,
 };
 
 /// Runs every check against places that `make` returns, a fresh and empty one for each check.
@@ -40,13 +40,18 @@ pub fn archive<W: Place, R: Place>(
     let signature = image(&[&config], Some(manifest.descriptor()));
     let pieces = [&config, &layer, &empty].map(|piece| (Role::Layer, &piece.descriptor));
     let manifests = [&manifest, &signature].map(|manifest| (Role::Manifest, manifest.descriptor()));
-    let node = |(role, of): (Role, &Descriptor)| OutlineNode { role, digest: of.digest.clone(), size: of.size };
+    let node = |(role, of): (Role, &Descriptor)| OutlineNode {
+        role,
+        digest: of.digest.clone(),
+        size: of.size,
+    };
     let names = [Name::from("v1"), Name::from("latest")];
     let roots = vec![
-        OutlineRoot { descriptor: manifest.descriptor().clone(), names: names.to_vec() },
-        OutlineRoot { descriptor: signature.descriptor().clone(), names: Vec::new() },
+        Root { descriptor: manifest.descriptor().clone(), names: names.to_vec() },
+        Root { descriptor: signature.descriptor().clone(), names: Vec::new() },
     ];
-    let outline = Outline::new(pieces.into_iter().chain(manifests).map(node).collect(), roots, Vec::new());
+    let outline =
+        Outline::new(pieces.into_iter().chain(manifests).map(node).collect(), roots, Vec::new());
 
     let place = make();
     place.prepare(&outline).expect("room for a small graph");
@@ -58,7 +63,9 @@ pub fn archive<W: Place, R: Place>(
     }
     let stranger = Piece::new(b"not in the outline");
     assert!(target.push_blob(&stranger).is_err(), "content that was not announced has no room");
-    target.push_manifest(&manifest, Entry::Root(&names)).expect("a manifest of the outline is taken");
+    target
+        .push_manifest(&manifest, Entry::Root(&names))
+        .expect("a manifest of the outline is taken");
     target.push_manifest(&signature, Entry::Root(&[])).expect("a referrer is taken");
     drop(target);
     place.commit(true).expect("a complete place is published");
@@ -102,7 +109,10 @@ struct Piece {
 
 impl Piece {
     fn new(content: &'static [u8]) -> Self {
-        Self { descriptor: Descriptor::of("application/octet-stream", content), content: content.into() }
+        Self {
+            descriptor: Descriptor::of("application/octet-stream", content),
+            content: content.into(),
+        }
     }
 }
 
@@ -112,7 +122,9 @@ impl Blob for Piece {
     }
 
     fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
-        let at = |hasher: &Hasher| usize::try_from(hasher.count()).unwrap_or(usize::MAX).min(self.content.len());
+        let at = |hasher: &Hasher| {
+            usize::try_from(hasher.count()).unwrap_or(usize::MAX).min(self.content.len())
+        };
         Ok(match prefix {
             Some(hasher) => {
                 let rest = self.content.slice(at(&hasher)..);
@@ -130,7 +142,8 @@ fn image(pieces: &[&Piece], subject: Option<&Descriptor>) -> Manifest {
         format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
     };
     let layers: Vec<_> = pieces[1..].iter().map(|piece| list(&piece.descriptor)).collect();
-    let subject = subject.map(|subject| format!(",\n \"subject\": {}", list(subject))).unwrap_or_default();
+    let subject =
+        subject.map(|subject| format!(",\n \"subject\": {}", list(subject))).unwrap_or_default();
     // White space and an unknown member: they must survive.
     let raw = format!(
         "{{\"schemaVersion\": 2, \"x\":  1,\n \"mediaType\": \"{}\",\n \"config\": {},\n \"layers\": [{}]{subject}}}\n",
@@ -144,7 +157,11 @@ fn image(pieces: &[&Piece], subject: Option<&Descriptor>) -> Manifest {
 
 fn content(source: &(impl Source + ?Sized), descriptor: &Descriptor, offset: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    source.open(descriptor, offset).expect("what was pushed opens").read_to_end(&mut bytes).expect("and reads");
+    source
+        .open(descriptor, offset)
+        .expect("what was pushed opens")
+        .read_to_end(&mut bytes)
+        .expect("and reads");
     bytes
 }
 
@@ -159,11 +176,13 @@ fn push_image(repository: &dyn Repository, pieces: &[&Piece], names: &[Name]) ->
 
 fn empty_repository(repository: &dyn Repository) {
     assert!(repository.names().expect("an empty list").is_empty());
-    assert!(repository.manifests().expect("an empty list").is_empty());
+    assert!(repository.roots().expect("an empty list").is_empty());
     let absent = Piece::new(b"absent").descriptor;
     assert_eq!(repository.held(&absent, Role::Layer).expect("an answer"), Held::Nothing);
     assert!(repository.head(&Selector::Name("v1".into())).is_err_and(|error| error.is_not_found()));
-    assert!(repository.head(&absent.digest.clone().into()).is_err_and(|error| error.is_not_found()));
+    assert!(
+        repository.head(&absent.digest.clone().into()).is_err_and(|error| error.is_not_found())
+    );
     assert!(repository.open(&absent, 0).is_err_and(|error| error.is_not_found()));
     assert!(repository.referrers(&absent.digest).expect("an empty list").entries.is_empty());
     assert!(repository.untag(&"v1".into()).is_err_and(|error| error.is_not_found()));
@@ -201,8 +220,14 @@ fn wrong_content(repository: &dyn Repository) {
         let piece = Piece { descriptor: right.descriptor.clone(), content: wrong.into() };
         let error = repository.push_blob(&piece).expect_err("wrong content is refused");
         assert!(error.is_corruption(), "{error}");
-        assert!(error.to_string().contains(&right.descriptor.digest.to_string()), "it names the digest: {error}");
-        assert_ne!(repository.held(&right.descriptor, Role::Layer).expect("an answer"), Held::Whole);
+        assert!(
+            error.to_string().contains(&right.descriptor.digest.to_string()),
+            "it names the digest: {error}"
+        );
+        assert_ne!(
+            repository.held(&right.descriptor, Role::Layer).expect("an answer"),
+            Held::Whole
+        );
         assert!(repository.open(&right.descriptor, 0).is_err());
     }
     repository.push_blob(&right).expect("the right content is still taken");
@@ -234,16 +259,25 @@ fn manifest_round_trip(repository: &dyn Repository) {
         assert_eq!(head.media_type.as_str(), MediaType::IMAGE_MANIFEST);
         assert_eq!(repository.manifest(&selector).expect("what was pushed").raw(), manifest.raw());
     }
-    assert_eq!(repository.child(manifest.descriptor()).expect("what was pushed").raw(), manifest.raw());
-    assert_eq!(repository.held(manifest.descriptor(), Role::Manifest).expect("an answer"), Held::Whole);
-    let listed: Vec<_> = repository.manifests().expect("a list").into_iter().map(|entry| entry.digest).collect();
-    assert_eq!(listed, [digest.clone()]);
+    assert_eq!(
+        repository.child(manifest.descriptor()).expect("what was pushed").raw(),
+        manifest.raw()
+    );
+    assert_eq!(
+        repository.held(manifest.descriptor(), Role::Manifest).expect("an answer"),
+        Held::Whole
+    );
+    let roots = repository.roots().expect("a list");
+    let listed: Vec<_> =
+        roots.iter().map(|root| (&root.descriptor.digest, root.names.as_slice())).collect();
+    assert_eq!(listed, [(digest, &["v1".into()][..])]);
 }
 
 fn names_move(repository: &dyn Repository) {
     let first = push_image(repository, &[&Piece::new(b"{}")], &["v1".into(), "latest".into()]);
     let second = push_image(repository, &[&Piece::new(b"{ }")], &["v2".into(), "latest".into()]);
-    let stands_for = |name: &str| repository.head(&Selector::Name(name.into())).map(|head| head.digest);
+    let stands_for =
+        |name: &str| repository.head(&Selector::Name(name.into())).map(|head| head.digest);
     assert_eq!(repository.names().expect("names"), ["latest", "v1", "v2"].map(Name::from));
     assert_eq!(stands_for("v1").expect("v1"), first.descriptor().digest);
     assert_eq!(stands_for("latest").expect("latest"), second.descriptor().digest);
@@ -259,7 +293,9 @@ fn referrers(repository: &dyn Repository) {
     repository.push_manifest(&signature, Entry::Root(&[])).expect("a referrer is taken");
     let of_signature = image(&[&config], Some(signature.descriptor()));
     repository.push_manifest(&of_signature, Entry::Root(&[])).expect("a referrer is taken");
-    let found = |subject: &Manifest| repository.referrers(&subject.descriptor().digest).expect("a list").entries;
+    let found = |subject: &Manifest| {
+        repository.referrers(&subject.descriptor().digest).expect("a list").entries
+    };
     assert_eq!(found(&subject), [signature.as_referrer()]);
     assert_eq!(found(&signature), [of_signature.as_referrer()]);
     assert!(found(&of_signature).is_empty());
@@ -274,7 +310,8 @@ fn unverifiable(repository: &dyn Repository) {
 
 fn several_repositories(place: &dyn Place) {
     eprintln!("conformance: repositories do not see each other's names");
-    let names: [RepositoryName; 2] = ["a/one", "b/two"].map(|name| name.parse().expect("a name of the grammar"));
+    let names: [RepositoryName; 2] =
+        ["a/one", "b/two"].map(|name| name.parse().expect("a name of the grammar"));
     let [one, two] = names.clone().map(|name| place.repository(&name).expect("a repository"));
     push_image(&*one, &[&Piece::new(b"{}")], &["v1".into()]);
     push_image(&*two, &[&Piece::new(b"{ }")], &["v1".into()]);

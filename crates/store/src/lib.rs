@@ -25,9 +25,10 @@ mod walk;
 pub use error::{Error, Result};
 pub use memory::Memory;
 pub use name::{Name, Selector};
-pub use outline::{ExtraFile, Outline, OutlineNode, OutlineRoot};
+pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{
-    AnsweredBy, Blob, Entry, Held, Order, Place, Pushed, Referrers, Repository, Source, Target, manifest_from, read_manifest,
+    AnsweredBy, Blob, Entry, Held, Order, Place, Pushed, Referrers, Repository, Source, Target,
+    manifest_from, read_manifest,
 };
 pub use verify::{Reader, Verifying};
 pub use walk::{MAX_DEPTH, TooDeep, in_parallel, walk};

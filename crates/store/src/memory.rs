@@ -8,8 +8,8 @@ use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 
 use crate::{
-    AnsweredBy, Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository, Result, Selector,
-    Source, Target, manifest_from,
+    AnsweredBy, Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository,
+    Result, Root, Selector, Source, Target, manifest_from,
 };
 
 /// Content in memory: blobs shared by all repositories, manifests and names by repository.
@@ -105,7 +105,11 @@ impl Source for View<'_> {
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
         let state = self.memory.state();
-        let listed = state.repositories.get(&self.name).into_iter().flat_map(|listing| listing.manifests.values());
+        let listed = state
+            .repositories
+            .get(&self.name)
+            .into_iter()
+            .flat_map(|listing| listing.manifests.values());
         let parsed = listed.filter_map(|descriptor| {
             Manifest::parse(state.blobs.get(&descriptor.digest)?.clone(), descriptor.clone()).ok()
         });
@@ -127,7 +131,9 @@ impl Target for View<'_> {
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let descriptor = blob.descriptor();
         let mut content = Vec::new();
-        blob.open(None)?.read_to_end(&mut content).map_err(Error::io("read", &descriptor.digest))?;
+        blob.open(None)?
+            .read_to_end(&mut content)
+            .map_err(Error::io("read", &descriptor.digest))?;
         let mut state = self.memory.state();
         state.repositories.entry(self.name.clone()).or_default();
         Ok(match state.blobs.insert(descriptor.digest.clone(), content.into()) {
@@ -144,18 +150,24 @@ impl Target for View<'_> {
         let before = listing.manifests.insert(descriptor.digest.clone(), descriptor.clone());
         if let Entry::Root(names) = entry {
             listing.roots.insert(descriptor.digest.clone());
-            listing.names.extend(names.iter().map(|name| (name.clone(), descriptor.digest.clone())));
+            listing
+                .names
+                .extend(names.iter().map(|name| (name.clone(), descriptor.digest.clone())));
         }
         Ok(if before.is_some() { Pushed::Existed } else { Pushed::Written(descriptor.size) })
     }
 }
 
 impl Repository for View<'_> {
-    fn manifests(&self) -> Result<Vec<Descriptor>> {
-        let listed = |listing: &Listing| {
-            listing.roots.iter().filter_map(|digest| listing.manifests.get(digest).cloned()).collect()
+    fn roots(&self) -> Result<Vec<Root>> {
+        let root = |listing: &Listing, digest: &Digest| {
+            let descriptor = listing.manifests.get(digest)?.clone();
+            let names = listing.names.iter().filter(|(_, meant)| *meant == digest);
+            Some(Root { descriptor, names: names.map(|(name, _)| name.clone()).collect() })
         };
-        Ok(self.listed(listed))
+        Ok(self.listed(|listing| {
+            listing.roots.iter().filter_map(|digest| root(listing, digest)).collect()
+        }))
     }
 
     fn untag(&self, name: &Name) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::Name;
 #[derive(Debug, Default)]
 pub struct Outline {
     nodes: Vec<OutlineNode>,
-    roots: Vec<OutlineRoot>,
+    roots: Vec<Root>,
     files: Vec<ExtraFile>,
 }
 
@@ -28,12 +28,12 @@ pub struct OutlineNode {
     pub size: u64,
 }
 
-/// One manifest that will be listed in the place on its own account.
+/// A manifest that is listed in a place on its own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutlineRoot {
+pub struct Root {
     /// The manifest, with what its source said of it.
     pub descriptor: Descriptor,
-    /// What it will be called there; none for a root that is known by its digest, and for referrers.
+    /// What it is called there; none for a root that is known by its digest, and for referrers.
     pub names: Vec<Name>,
 }
 
@@ -49,7 +49,7 @@ pub struct ExtraFile {
 impl Outline {
     /// Brings what will come into the fixed order. A digest that occurs in several roles keeps the
     /// first of them.
-    pub fn new(mut nodes: Vec<OutlineNode>, mut roots: Vec<OutlineRoot>, files: Vec<ExtraFile>) -> Self {
+    pub fn new(mut nodes: Vec<OutlineNode>, mut roots: Vec<Root>, files: Vec<ExtraFile>) -> Self {
         nodes.sort_unstable_by(|a, b| (&a.digest, a.role).cmp(&(&b.digest, b.role)));
         nodes.dedup_by(|later, earlier| later.digest == earlier.digest);
         nodes.sort_unstable_by(|a, b| (a.role, &a.digest).cmp(&(b.role, &b.digest)));
@@ -59,7 +59,7 @@ impl Outline {
         }
         roots.sort_by(|a, b| {
             // Named roots come first: a reader of the list looks for names.
-            let key = |root: &OutlineRoot| (root.names.is_empty(), root.names.first().cloned());
+            let key = |root: &Root| (root.names.is_empty(), root.names.first().cloned());
             key(a).cmp(&key(b)).then_with(|| a.descriptor.digest.cmp(&b.descriptor.digest))
         });
         Self { nodes, roots, files }
@@ -71,7 +71,7 @@ impl Outline {
     }
 
     /// Returns every manifest that will be listed on its own account, in the fixed order.
-    pub fn roots(&self) -> &[OutlineRoot] {
+    pub fn roots(&self) -> &[Root] {
         &self.roots
     }
 

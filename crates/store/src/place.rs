@@ -6,7 +6,7 @@ use std::io::Read as _;
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
-use crate::{Error, Name, Outline, Reader, Result, Selector, Verifying};
+use crate::{Error, Name, Outline, Reader, Result, Root, Selector, Verifying};
 
 /// Somewhere that content lies: a registry, a layout directory, a layout archive, memory.
 pub trait Place: Debug + Send + Sync {
@@ -112,6 +112,14 @@ pub trait Target: Debug + Send + Sync {
     /// Takes in a manifest, byte for byte. All that it refers to has come before, unless the place
     /// asked for [`Order::Sequence`].
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed>;
+
+    /// Lists content that is no manifest but was found listed in its source (row A-15), under these
+    /// names; its bytes have come as a blob.
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        let what = format!("lists manifests only, and {} is none", descriptor.digest);
+        let _ = names;
+        Err(Error::Unsupported { place: format!("{self:?}"), what })
+    }
 }
 
 /// How much of some content a place holds.
@@ -155,8 +163,9 @@ pub trait Blob: Send + Sync {
 /// A repository that is read and written. What a place cannot do fails with
 /// [`Error::Unsupported`].
 pub trait Repository: Source + Target {
-    /// Returns every manifest that is listed on its own account, named or not.
-    fn manifests(&self) -> Result<Vec<Descriptor>>;
+    /// Returns every manifest that is listed on its own account, named or not. A manifest may be
+    /// listed several times, each time with other names.
+    fn roots(&self) -> Result<Vec<Root>>;
 
     /// Takes away a name. What it stood for stays until it is collected. Fails with
     /// [`Error::NotFound`].
@@ -191,9 +200,7 @@ pub fn read_manifest(reader: Reader<'_>, descriptor: &Descriptor) -> Result<Mani
         });
     }
     let mut raw = Vec::new();
-    Verifying::new(reader, descriptor)?
-        .read_to_end(&mut raw)
-        .map_err(Error::io("read", digest))?;
+    Verifying::new(reader, descriptor)?.read_to_end(&mut raw).map_err(Error::io("read", digest))?;
     Manifest::parse(raw.into(), descriptor.clone())
         .map_err(|source| Error::Manifest { digest: digest.clone(), source })
 }

@@ -124,7 +124,11 @@ fn read_some(inner: &mut Reader<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    fn read(content: &'static [u8], descriptor: &Descriptor, step: usize) -> (Vec<u8>, Option<Error>) {
+    fn read(
+        content: &'static [u8],
+        descriptor: &Descriptor,
+        step: usize,
+    ) -> (Vec<u8>, Option<Error>) {
         let mut reader = Verifying::new(Box::new(content), descriptor).unwrap();
         let (mut got, mut buffer) = (Vec::new(), vec![0; step]);
         loop {

@@ -54,7 +54,11 @@ where
 
 /// Calls `work` for each of `items`, by up to `jobs` threads at once, and returns the results in
 /// the order of the items.
-pub fn in_parallel<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let run = || {
         let mut done = Vec::new();
@@ -91,7 +95,10 @@ mod tests {
     fn results_come_in_the_order_of_the_items() {
         let items: Vec<u32> = (0..1000).collect();
         for jobs in [0, 1, 2, 16] {
-            assert_eq!(in_parallel(&items, jobs, |n| n * 2), items.iter().map(|n| n * 2).collect::<Vec<_>>());
+            assert_eq!(
+                in_parallel(&items, jobs, |n| n * 2),
+                items.iter().map(|n| n * 2).collect::<Vec<_>>()
+            );
         }
     }
 

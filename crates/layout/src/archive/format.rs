@@ -67,7 +67,11 @@ impl Form {
         let mut at = head.len() as u64;
         for OutlineNode { digest, size, .. } in outline.nodes() {
             fingerprint.update(format!("{digest} {size}\n").as_bytes());
-            let slot = Slot { header: at, content: at + blob_header(digest, *size).len() as u64, size: *size };
+            let slot = Slot {
+                header: at,
+                content: at + blob_header(digest, *size).len() as u64,
+                size: *size,
+            };
             at = slot.end();
             by_digest.insert(digest.clone(), u32::try_from(slots.len()).unwrap_or(u32::MAX));
             slots.push(slot);
@@ -118,7 +122,8 @@ fn head(outline: &Outline, index: &[u8]) -> Vec<u8> {
         let size = content.len() as u64;
         head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
     }
-    let algorithms: BTreeSet<&str> = outline.nodes().iter().map(|node| node.digest.algorithm()).collect();
+    let algorithms: BTreeSet<&str> =
+        outline.nodes().iter().map(|node| node.digest.algorithm()).collect();
     head.extend(header("blobs/", 0, tar::EntryType::Directory));
     for algorithm in algorithms {
         head.extend(header(&format!("blobs/{algorithm}/"), 0, tar::EntryType::Directory));
@@ -128,7 +133,11 @@ fn head(outline: &Outline, index: &[u8]) -> Vec<u8> {
 
 /// Returns the header of a blob, a whole number of blocks.
 pub(super) fn blob_header(digest: &Digest, size: u64) -> Vec<u8> {
-    header(&format!("blobs/{}/{}", digest.algorithm(), digest.encoded()), size, tar::EntryType::Regular)
+    header(
+        &format!("blobs/{}/{}", digest.algorithm(), digest.encoded()),
+        size,
+        tar::EntryType::Regular,
+    )
 }
 
 fn header(name: &str, size: u64, kind: tar::EntryType) -> Vec<u8> {

@@ -52,7 +52,10 @@ struct Unsynced {
 impl Journal {
     /// Opens the journal at `path`, or begins one. Returns how far an earlier run has come with
     /// the archive of this `fingerprint`; with any other, nothing of it is of use.
-    pub(super) fn open(path: PathBuf, fingerprint: &Digest) -> Result<(Self, HashMap<u32, Progress>)> {
+    pub(super) fn open(
+        path: PathBuf,
+        fingerprint: &Digest,
+    ) -> Result<(Self, HashMap<u32, Progress>)> {
         let first = format!("longshore journal 1 {fingerprint}\n");
         let mut file = files::open_or_create(&path)?;
         let text = files::read(&path, MAX_JOURNAL)?;
@@ -68,8 +71,12 @@ impl Journal {
         };
         let trim = file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)));
         trim.map_err(Error::io("write", path.display()))?;
-        let journal =
-            Self { path, file: Mutex::new(file), unsynced: Mutex::default(), writers: AtomicU64::new(0) };
+        let journal = Self {
+            path,
+            file: Mutex::new(file),
+            unsynced: Mutex::default(),
+            writers: AtomicU64::new(0),
+        };
         Ok((journal, known))
     }
 
@@ -82,7 +89,13 @@ impl Journal {
     }
 
     /// Takes note that a slot has come so far, after `bytes` more. Syncs `data` when it is time.
-    pub(super) fn note(&self, data: &File, slot: u32, progress: Progress, bytes: u64) -> Result<()> {
+    pub(super) fn note(
+        &self,
+        data: &File,
+        slot: u32,
+        progress: Progress,
+        bytes: u64,
+    ) -> Result<()> {
         let due = {
             let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
             unsynced.progress.insert(slot, progress);
@@ -118,8 +131,15 @@ impl Journal {
 fn parse(lines: &str) -> HashMap<u32, Progress> {
     let mut known = HashMap::new();
     for line in lines.split_inclusive('\n') {
-        let Some((slot, progress)) = line.strip_suffix('\n').and_then(|line| line.split_once(' ')) else { continue };
-        let progress = if progress == "done" { Some(Progress::Done) } else { progress.parse().ok().map(Progress::Bytes) };
+        let Some((slot, progress)) = line.strip_suffix('\n').and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        let progress = if progress == "done" {
+            Some(Progress::Done)
+        } else {
+            progress.parse().ok().map(Progress::Bytes)
+        };
         if let (Ok(slot), Some(progress)) = (slot.parse(), progress) {
             known.insert(slot, progress);
         }
@@ -140,7 +160,11 @@ mod tests {
         let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
         assert!(known.is_empty());
         journal.note(&data, 3, Progress::Bytes(70), 70).unwrap();
-        assert_eq!(files::read(&path, 1000).unwrap().iter().filter(|byte| **byte == b'\n').count(), 1, "not synced yet");
+        assert_eq!(
+            files::read(&path, 1000).unwrap().iter().filter(|byte| **byte == b'\n').count(),
+            1,
+            "not synced yet"
+        );
         journal.sync(&data).unwrap();
         journal.note(&data, 3, Progress::Done, INTERVAL).unwrap();
         journal.note(&data, 4, Progress::Bytes(5), 5).unwrap();

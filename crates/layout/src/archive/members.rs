@@ -58,7 +58,9 @@ impl Members {
                 continue;
             }
             if kind.is_gnu_sparse() {
-                return Err(refused("is stored as a sparse file; make the archive without `--sparse`"));
+                return Err(refused(
+                    "is stored as a sparse file; make the archive without `--sparse`",
+                ));
             }
             if !kind.is_file() && kind != EntryType::Continuous {
                 continue;
@@ -133,7 +135,9 @@ impl io::Seek for Seeking<'_> {
 
 fn unreadable(what: &str, number: usize, error: &io::Error) -> Error {
     let reason = match (number, error.kind()) {
-        (_, io::ErrorKind::UnexpectedEof) => format!("it is cut off within the header of member {}", number + 1),
+        (_, io::ErrorKind::UnexpectedEof) => {
+            format!("it is cut off within the header of member {}", number + 1)
+        }
         (0, _) => format!("it is not a tar archive ({error})"),
         _ => format!("the header of member {} cannot be read: {error}", number + 1),
     };
@@ -146,8 +150,12 @@ fn normal(path: &str) -> Result<Option<String>, &'static str> {
     for component in Path::new(path).components() {
         match component {
             Component::CurDir => {}
-            Component::Normal(part) => parts.push(part.to_str().ok_or("has a name that is not UTF-8")?),
-            Component::ParentDir => return Err("has `..` in its name, which would lead out of the archive"),
+            Component::Normal(part) => {
+                parts.push(part.to_str().ok_or("has a name that is not UTF-8")?)
+            }
+            Component::ParentDir => {
+                return Err("has `..` in its name, which would lead out of the archive");
+            }
             Component::RootDir | Component::Prefix(_) => {
                 return Err("has an absolute name, which would lead out of the archive");
             }
@@ -162,7 +170,11 @@ fn check_link(name: &str, kind: EntryType, target: &str) -> Result<(), &'static 
         return Err("is a link, where the layout must have a file");
     }
     // A hard link names a member, a symbolic link a path beside its own.
-    let beside = if kind == EntryType::Link { "" } else { name.rsplit_once('/').map_or("", |(parent, _)| parent) };
+    let beside = if kind == EntryType::Link {
+        ""
+    } else {
+        name.rsplit_once('/').map_or("", |(parent, _)| parent)
+    };
     let mut depth = beside.split('/').filter(|part| !part.is_empty()).count();
     for component in Path::new(target).components() {
         match component {
@@ -229,7 +241,9 @@ mod tests {
     fn a11_only_names_of_the_digest_grammar_are_blobs() {
         let name = format!("blobs/sha256/{}", Digest::sha256("").encoded());
         assert_eq!(blob(&name), Some(Digest::sha256("")));
-        for stray in ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"] {
+        for stray in
+            ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"]
+        {
             assert_eq!(blob(stray), None, "{stray}");
         }
     }

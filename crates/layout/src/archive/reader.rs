@@ -44,7 +44,8 @@ impl Archive {
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
         let what = path.display().to_string();
-        let malformed = |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
+        let malformed =
+            |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
         let file = files::open(&path)?;
         let found = file.metadata().map_err(Error::io("open", &what))?;
         if found.is_dir() {
@@ -93,7 +94,8 @@ impl Archive {
 /// Says what an archive without `oci-layout` may be (row G-10).
 fn no_layout(members: &Members) -> String {
     if members.files.contains_key("manifest.json") {
-        "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one".to_owned()
+        "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
+            .to_owned()
     } else {
         "it has no `oci-layout`, so it holds no image layout".to_owned()
     }
@@ -123,7 +125,8 @@ impl Contents for Archive {
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        let extent = self.members.blobs.get(digest).ok_or_else(|| Error::not_found(digest, self.label()))?;
+        let extent =
+            self.members.blobs.get(digest).ok_or_else(|| Error::not_found(digest, self.label()))?;
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 

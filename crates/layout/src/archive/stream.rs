@@ -5,7 +5,9 @@ use std::io::{Read as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result};
+use longshore_store::{
+    Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result,
+};
 
 use super::format::{self, END, Form};
 use crate::files;
@@ -31,7 +33,10 @@ struct State {
 impl ArchiveStream {
     /// Returns an archive that goes to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { state: Mutex::new(State { out, form: None, next: 0 }), referrers: referrers::Cache::default() }
+        Self {
+            state: Mutex::new(State { out, form: None, next: 0 }),
+            referrers: referrers::Cache::default(),
+        }
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -40,7 +45,10 @@ impl ArchiveStream {
     }
 
     fn write_only<T>(&self) -> Result<T> {
-        Err(Error::Unsupported { place: self.label(), what: "is a pipe, and cannot be read".to_owned() })
+        Err(Error::Unsupported {
+            place: self.label(),
+            what: "is a pipe, and cannot be read".to_owned(),
+        })
     }
 }
 
@@ -106,7 +114,9 @@ impl Contents for ArchiveStream {
         let State { out, form, next } = &mut *state;
         let Descriptor { digest, size, .. } = blob.descriptor();
         let slot = form.as_ref().and_then(|form| form.slot(digest));
-        let Some((_, slot)) = slot.filter(|(number, slot)| *number as usize == *next && slot.size == *size) else {
+        let Some((_, slot)) =
+            slot.filter(|(number, slot)| *number as usize == *next && slot.size == *size)
+        else {
             let what = format!("takes content in one order only, and {digest} is not next");
             return Err(Error::Unsupported { place: self.label(), what });
         };

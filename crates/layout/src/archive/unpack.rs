@@ -33,7 +33,8 @@ pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<F
         }
         _ => return Ok(file),
     };
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (directory, unpacked) = match (tempfile::tempfile_in(beside), scratch) {
         (Ok(unpacked), _) => (beside, unpacked),
         (Err(_), Some(scratch)) => (scratch, tempfile::tempfile_in(scratch).map_err(at(scratch))?),

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
-use longshore_store::{Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result};
+use longshore_store::{
+    Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result,
+};
 
 use super::format::{self, END, Form, Slot};
 use super::journal::{Journal, Progress};
@@ -41,15 +42,21 @@ struct Filling {
     form: Form,
     file: Arc<File>,
     journal: Journal,
-    /// By slot: one of the states below.
-    states: Vec<AtomicU8>,
+    /// By slot.
+    states: Mutex<Vec<State>>,
+    /// Told whenever a state changes.
+    changed: Condvar,
     /// By slot, how far an earlier run came: only those it did not finish.
     resumable: std::collections::HashMap<u32, u64>,
 }
 
-const ABSENT: u8 = 0;
-const COMING: u8 = 1;
-const THERE: u8 = 2;
+/// Whether the content of a slot is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Absent,
+    Coming,
+    There,
+}
 
 impl ArchiveWriter {
     /// Returns a writer for the archive at `path`. With `replace`, an archive that is there stays
@@ -59,7 +66,8 @@ impl ArchiveWriter {
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
         }
-        let [partial, journal] = [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
+        let [partial, journal] =
+            [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
         let referrers = referrers::Cache::default();
         Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), referrers })
     }
@@ -108,14 +116,14 @@ impl ArchiveWriter {
         }
         reserve(&file, form.length).map_err(|error| self.no_room(error, form.length))?;
         file.write_all_at(&form.head, 0).map_err(self.writing())?;
-        let states: Vec<_> = form.slots.iter().map(|_| AtomicU8::new(ABSENT)).collect();
+        let mut states = vec![State::Absent; form.slots.len()];
         let mut resumable = std::collections::HashMap::new();
         for (number, progress) in known {
             // What the file does not reach was never written, whatever the journal says.
             let Some(slot) = form.slots.get(number as usize) else { continue };
             match progress {
                 Progress::Done if slot.content + slot.size <= there => {
-                    states[number as usize].store(THERE, Ordering::Release);
+                    states[number as usize] = State::There;
                 }
                 Progress::Bytes(bytes) if bytes <= slot.size && slot.content + bytes <= there => {
                     resumable.insert(number, bytes);
@@ -123,7 +131,15 @@ impl ArchiveWriter {
                 _ => {}
             }
         }
-        Ok(Filling { form, file: Arc::new(file), journal, states, resumable })
+        let states = Mutex::new(states);
+        Ok(Filling {
+            form,
+            file: Arc::new(file),
+            journal,
+            states,
+            changed: Condvar::new(),
+            resumable,
+        })
     }
 
     fn writing(&self) -> impl FnOnce(std::io::Error) -> Error {
@@ -168,8 +184,7 @@ impl Place for ArchiveWriter {
     fn commit(&self, complete: bool) -> Result<()> {
         let filling = self.filling()?;
         filling.journal.sync(&filling.file)?;
-        let missing = filling.states.iter().filter(|state| state.load(Ordering::Acquire) != THERE).count();
-        if !complete || missing > 0 {
+        if !complete || filling.states().iter().any(|state| *state != State::There) {
             return Ok(());
         }
         persist(&filling.file, &self.partial, &self.path, |file| {
@@ -183,14 +198,26 @@ impl Place for ArchiveWriter {
 }
 
 impl Filling {
-    /// Claims a slot for one writer; `None` if its content is there already.
-    fn claim(&self, number: u32, digest: &Digest) -> Result<Option<()>> {
-        let state = &self.states[number as usize];
-        match state.compare_exchange(ABSENT, COMING, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(Some(())),
-            Err(THERE) => Ok(None),
-            Err(_) => Err(Error::Busy { what: digest.to_string() }),
+    fn states(&self) -> MutexGuard<'_, Vec<State>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Claims a slot for one writer; false if its content is there already, perhaps because
+    /// another writer that was waited for brought it.
+    fn claim(&self, number: u32) -> bool {
+        let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
+        let mut states =
+            self.changed.wait_while(self.states(), coming).unwrap_or_else(PoisonError::into_inner);
+        let absent = states[number as usize] == State::Absent;
+        if absent {
+            states[number as usize] = State::Coming;
         }
+        absent
+    }
+
+    fn set(&self, number: u32, state: State) {
+        self.states()[number as usize] = state;
+        self.changed.notify_all();
     }
 
     /// Writes a blob to where it goes, behind what an earlier run left of it. Returns how many
@@ -208,7 +235,9 @@ impl Filling {
                 result => result,
             },
         }?;
-        self.file.write_all_at(slot.padding(), slot.content + slot.size).map_err(Error::io("write", what.display()))?;
+        self.file
+            .write_all_at(slot.padding(), slot.content + slot.size)
+            .map_err(Error::io("write", what.display()))?;
         Ok(read)
     }
 
@@ -225,7 +254,14 @@ impl Filling {
         }
     }
 
-    fn copy(&self, number: u32, slot: Slot, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
+    fn copy(
+        &self,
+        number: u32,
+        slot: Slot,
+        blob: &dyn Blob,
+        prefix: Option<Hasher>,
+        what: &Path,
+    ) -> Result<u64> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let start = prefix.as_ref().map_or(0, Hasher::count);
         let mut reader = blob.open(prefix)?;
@@ -278,8 +314,10 @@ impl Contents for ArchiveWriter {
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
         let filling = self.filling()?;
-        let Some((number, _)) = filling.form.slot(&descriptor.digest) else { return Ok(Held::Nothing) };
-        if filling.states[number as usize].load(Ordering::Acquire) == THERE {
+        let Some((number, _)) = filling.form.slot(&descriptor.digest) else {
+            return Ok(Held::Nothing);
+        };
+        if filling.states()[number as usize] == State::There {
             return Ok(Held::Whole);
         }
         Ok(filling.resumable.get(&number).map_or(Held::Nothing, |bytes| Held::Prefix(*bytes)))
@@ -293,20 +331,19 @@ impl Contents for ArchiveWriter {
             place: self.label(),
             what: format!("is an archive, and {digest} was not announced to it"),
         })?;
-        if filling.claim(number, digest)?.is_none() {
+        if !filling.claim(number) {
             return Ok(Pushed::Existed);
         }
-        let state = &filling.states[number as usize];
         match filling.journal.writing(|| filling.fill(number, slot, blob, &self.partial)) {
             Ok(read) => {
-                state.store(THERE, Ordering::Release);
+                filling.set(number, State::There);
                 // The last piece was not noted on the way.
                 let rest = read.min(files::PIECE as u64);
                 filling.journal.note(&filling.file, number, Progress::Done, rest)?;
                 Ok(Pushed::Written(read))
             }
             Err(error) => {
-                state.store(ABSENT, Ordering::Release);
+                filling.set(number, State::Absent);
                 Err(error)
             }
         }

@@ -62,7 +62,8 @@ impl Directory {
             // The part may have been damaged: once more from the first byte.
             Err(error) if error.is_corruption() && prefix > 0 => {
                 let again = |file: &File| fill(file, &partial, blob, None);
-                let read = persist(&file, &partial, &target, again).or_else(|error| discard(&partial, error))?;
+                let read = persist(&file, &partial, &target, again)
+                    .or_else(|error| discard(&partial, error))?;
                 Ok(Pushed::Written(read))
             }
             Err(error) => discard(&partial, error),
@@ -105,7 +106,9 @@ fn resume(file: &mut File, blob: &dyn Blob) -> Result<Option<Hasher>> {
     let Descriptor { digest, size, .. } = blob.descriptor();
     let read_part = || Error::io("read the part of", digest);
     let there = file.metadata().map_err(read_part())?.len();
-    let Some(mut hasher) = digest.hasher().filter(|_| (1..=*size).contains(&there)) else { return Ok(None) };
+    let Some(mut hasher) = digest.hasher().filter(|_| (1..=*size).contains(&there)) else {
+        return Ok(None);
+    };
     let mut buffer = files::buffer(there);
     file.seek(SeekFrom::Start(0)).map_err(read_part())?;
     loop {
@@ -146,7 +149,10 @@ fn discard<T>(partial: &Path, error: Error) -> Result<T> {
 fn size(path: &Path) -> Result<Option<u64>> {
     match path.metadata() {
         Ok(found) if found.is_file() => Ok(Some(found.len())),
-        Ok(_) => Err(Error::Malformed { what: path.display().to_string(), reason: "it is not a file".to_owned() }),
+        Ok(_) => Err(Error::Malformed {
+            what: path.display().to_string(),
+            reason: "it is not a file".to_owned(),
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("open", path.display())(error)),
     }

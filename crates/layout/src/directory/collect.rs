@@ -31,7 +31,12 @@ impl Directory {
     ///
     /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
     /// are left alone (rows ).
-    pub fn collect(&self, keep: &HashSet<Digest>, age: Duration, dry_run: bool) -> Result<Collected> {
+    pub fn collect(
+        &self,
+        keep: &HashSet<Digest>,
+        age: Duration,
+        dry_run: bool,
+    ) -> Result<Collected> {
         self.writing()?;
         let mut collected = Collected::default();
         let _lock = self.lock_index()?;
@@ -99,7 +104,8 @@ fn below(directory: &Path) -> Result<Vec<DirEntry>> {
     for entry in WalkDir::new(directory) {
         let entry = entry.map_err(|error| {
             let what = error.path().unwrap_or(directory).display().to_string();
-            let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
+            let source =
+                error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
             Error::io("look into", what)(source)
         })?;
         if !entry.file_type().is_dir() {

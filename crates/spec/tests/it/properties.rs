@@ -30,13 +30,9 @@ proptest! {
     fn e02_references_round_trip(
         host in HOST, repository in REPOSITORY, tag in proptest::option::of(TAG), digest in proptest::option::of(DIGEST),
     ) {
-        let mut text = format!("{host}/{repository}");
-        if let Some(tag) = &tag {
-            text += &format!(":{tag}");
-        }
-        if let Some(digest) = &digest {
-            text += &format!("@{digest}");
-        }
+        let tag_part = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let digest_part = digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+        let text = format!("{host}/{repository}{tag_part}{digest_part}");
         let reference: Reference = text.parse().unwrap();
         prop_assert_eq!(reference.to_string(), text.as_str());
         prop_assert_eq!(reference.registry(), host);

@@ -6,7 +6,7 @@ use crate::{blob, disguised, image, manifest};
 
 fn filter(items: &str) -> TypeFilter {
     let items: Vec<String> = items.split_whitespace().map(str::to_owned).collect();
-    TypeFilter::parse(&items).expect(items.join(" ").as_str())
+    TypeFilter::parse(&items).expect("the items mean something")
 }
 
 fn fault(item: &str) -> String {
