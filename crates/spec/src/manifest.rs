@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::annotations::{self, Annotations, keys};
-use crate::{Descriptor, MediaType};
+use crate::{Descriptor, Digest, MediaType};
 
 /// A manifest as received: its exact bytes and what they say.
 ///
@@ -172,6 +172,34 @@ impl Manifest {
                 Kind::Artifact => MediaType::ARTIFACT_MANIFEST,
             })
         }))
+    }
+
+    /// Returns this index without the entries that `keep` refuses: a new manifest with a new digest,
+    /// of the same algorithm as before. Every other member stays; anything else than an index
+    /// comes back as it is.
+    pub fn retain_entries(self, keep: impl Fn(&Descriptor) -> bool) -> Result<Self, ManifestError> {
+        let Content::Index(index) = &self.content else { return Ok(self) };
+        let error = |error: serde_json::Error| ManifestError::Json(error.to_string());
+        let mut document: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&self.raw).map_err(error)?;
+        if let Some(serde_json::Value::Array(entries)) = document.get_mut("manifests") {
+            let mut kept = index.manifests.iter().map(keep);
+            entries.retain(|_| kept.next().unwrap_or(false));
+        }
+        let raw = Bytes::from(serde_json::to_vec(&document).map_err(error)?);
+        let mut descriptor = self.descriptor;
+        descriptor.digest =
+            descriptor.digest.recompute(&raw).unwrap_or_else(|| Digest::sha256(&raw));
+        descriptor.size = raw.len() as u64;
+        descriptor.data = None;
+        Self::parse(raw, descriptor)
+    }
+
+    /// Returns the same manifest as another finder described it.
+    #[must_use]
+    pub fn described(mut self, descriptor: Descriptor) -> Self {
+        self.descriptor = descriptor;
+        self
     }
 
     /// Returns the bytes as they were received.

@@ -1,5 +1,7 @@
 //! What a place is told before the first byte comes.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Role};
 
@@ -57,6 +59,10 @@ impl Outline {
             root.names.sort_unstable();
             root.names.dedup();
         }
+        // What is listed under a name needs no second entry without one.
+        let mut listed: HashSet<Digest> =
+            roots.iter().filter(|root| !root.names.is_empty()).map(digest).collect();
+        roots.retain(|root| !root.names.is_empty() || listed.insert(digest(root)));
         roots.sort_by(|a, b| {
             // Named roots come first: a reader of the list looks for names.
             let key = |root: &Root| (root.names.is_empty(), root.names.first().cloned());
@@ -79,4 +85,8 @@ impl Outline {
     pub fn files(&self) -> &[ExtraFile] {
         &self.files
     }
+}
+
+fn digest(root: &Root) -> Digest {
+    root.descriptor.digest.clone()
 }

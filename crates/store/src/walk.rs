@@ -8,7 +8,7 @@ pub const MAX_DEPTH: usize = 64;
 
 /// How many nodes are looked at before their results are taken in: bounds what a wide level of the
 /// graph keeps in memory.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 
 /// A graph is nested deeper than [`MAX_DEPTH`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -57,6 +57,12 @@ impl ArtifactType {
         Self::classify(manifest, &sniff::Labels::new())
     }
 
+    /// Returns the type of content that is no manifest, by its media type (row A-15).
+    pub fn declared_as(media_type: &MediaType) -> Self {
+        let known = Known::by_type(media_type);
+        Self { declared: Some(media_type.clone()), known, sniffed: false, is_index: false }
+    }
+
     /// Returns the type of `manifest` whose config has the bytes `config`.
     ///
     /// Some kinds only show in the labels of their image config: bootc images, imgpkg bundles, OLM

@@ -1,0 +1,35 @@
+//! What a user can be told while a plan is carried out.
+
+use longshore_spec::Digest;
+use longshore_store::Name;
+
+use crate::Failure;
+
+/// Is told what happens. Called by several threads at once; should return soon.
+pub trait Observer: Sync {
+    /// So many bytes of content have come from a source.
+    fn advanced(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// The content of a digest is there; `moved` is false if it was there before.
+    fn finished(&self, digest: &Digest, size: u64, moved: bool) {
+        let _ = (digest, size, moved);
+    }
+
+    /// A root is there, with all that it refers to.
+    fn named(&self, names: &[Name], digest: &Digest) {
+        let _ = (names, digest);
+    }
+
+    /// Something went wrong; the rest goes on.
+    fn failed(&self, failure: &Failure) {
+        let _ = failure;
+    }
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,312 @@
+//! What a copy needs, known before the first blob byte moves.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use longshore_spec::{Descriptor, Digest, MediaType, Role};
+use longshore_store::{
+    Error, ExtraFile, Held, Name, Outline, OutlineNode, Result, Root, Selector, Source, Target,
+    in_parallel,
+};
+
+use crate::{Failure, Outcome, RootReport};
+
+/// Something that is wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// Where it lies.
+    pub source: &'a dyn Source,
+    /// Which it is.
+    pub wish: Wish,
+    /// Where it goes; `None` if it is only looked at.
+    pub target: Option<&'a dyn Target>,
+    /// What it will be called there.
+    pub names: Vec<Name>,
+}
+
+/// How something that is wanted is given.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// By name or digest.
+    Selector(Selector),
+    /// By the descriptor that lists it.
+    Listed(Descriptor),
+}
+
+/// The closures of everything that is wanted, in one graph.
+///
+/// A node is content in a target: content that several roots share moves once.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub(crate) sources: Vec<&'a dyn Source>,
+    pub(crate) targets: Vec<Option<&'a dyn Target>>,
+    pub(crate) nodes: Vec<Node>,
+    /// The children of all nodes, one node's behind the other's.
+    pub(crate) edges: Vec<u32>,
+    pub(crate) roots: Vec<PlannedRoot>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) referrers_seen: u64,
+    pub(crate) allow_unverified: bool,
+}
+
+/// A piece of content in a target. There may be hundreds of thousands, so it is kept small.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) media_type: MediaType,
+    pub(crate) role: Role,
+    pub(crate) source: u32,
+    pub(crate) target: u32,
+    /// Its children are `edges[first_child..][..child_count]`.
+    pub(crate) first_child: u32,
+    pub(crate) child_count: u32,
+    pub(crate) state: State,
+    /// The bytes of the manifest, as long as there is room to keep them.
+    pub(crate) manifest: Option<Bytes>,
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A manifest that was not looked into yet.
+    Unseen,
+    /// A manifest whose children are known.
+    Manifest,
+    /// Content without children.
+    Blob,
+    /// The source lacks it, and may.
+    Absent,
+    /// It could not be looked into, so neither it nor what refers to it can be copied.
+    Broken,
+}
+
+/// A root of the graph.
+#[derive(Debug)]
+pub(crate) struct PlannedRoot {
+    pub(crate) wanted: Option<String>,
+    pub(crate) names: Vec<Name>,
+    pub(crate) node: Option<u32>,
+    pub(crate) descriptor: Option<Descriptor>,
+    pub(crate) artifact_type: Option<String>,
+    pub(crate) skipped: bool,
+}
+
+/// An entry of an index that is not in the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The source does not have it, and says by its platform that it may be missing.
+    Absent(Descriptor),
+    /// The filter does not take it.
+    Filtered(Descriptor),
+}
+
+/// How much there is in a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Pieces of content.
+    pub nodes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that the targets do not hold yet.
+    pub missing: u64,
+}
+
+impl Plan<'_> {
+    /// Returns what went wrong during discovery.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// Returns what became of each root during discovery. `Done` means that all of it is known.
+    pub fn roots(&self) -> Vec<RootReport> {
+        let whole = self.whole();
+        self.roots
+            .iter()
+            .map(|root| root.report(root.node.is_some_and(|node| whole[node as usize])))
+            .collect()
+    }
+
+    /// Returns every entry of an index that is not in the plan.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Returns how many referrers were seen but stay behind.
+    pub fn referrers_seen(&self) -> u64 {
+        self.referrers_seen
+    }
+
+    /// Returns every digest in the plan, each once for every target.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.nodes.iter().map(|node| &node.digest)
+    }
+
+    /// Returns the two digests that one name would stand for in a target, if there is such a name.
+    pub fn conflict(&self) -> Option<Error> {
+        let mut meant: HashMap<(u32, &Name), &Digest> = HashMap::new();
+        for root in &self.roots {
+            let Some(node) = root.node.map(|node| &self.nodes[node as usize]) else { continue };
+            for name in &root.names {
+                let first = *meant.entry((node.target, name)).or_insert(&node.digest);
+                if *first != node.digest {
+                    let [first, second] = [first, &node.digest].map(Clone::clone);
+                    return Some(Error::Conflict { name: name.to_string(), first, second });
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns what the place is told of this plan: everything that roots need of which all is
+    /// known, and `files` beside it.
+    pub fn outline(&self, files: Vec<ExtraFile>) -> Outline {
+        let needed = self.needed();
+        let nodes =
+            self.nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(node, _)| {
+                OutlineNode {
+                    role: if node.state == State::Blob && node.role == Role::Manifest {
+                        Role::Layer
+                    } else {
+                        node.role
+                    },
+                    digest: node.digest.clone(),
+                    size: node.size,
+                }
+            });
+        let root = |root: &PlannedRoot| {
+            root.node.filter(|node| needed[*node as usize])?;
+            Some(Root { descriptor: root.descriptor.clone()?, names: root.names.clone() })
+        };
+        Outline::new(nodes.collect(), self.roots.iter().filter_map(root).collect(), files)
+    }
+
+    /// Counts what is in the plan, and asks the targets what they hold of it.
+    pub fn totals(&self, jobs: usize) -> Result<Totals> {
+        let needed = self.needed();
+        let nodes: Vec<&Node> = self
+            .nodes
+            .iter()
+            .zip(&needed)
+            .filter(|(_, needed)| **needed)
+            .map(|(node, _)| node)
+            .collect();
+        let missing = in_parallel(&nodes, jobs, |node| {
+            let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
+            Ok(match target.held(&node.descriptor(), node.role)? {
+                Held::Whole => 0,
+                Held::Prefix(there) => node.size.saturating_sub(there),
+                Held::Nothing => node.size,
+            })
+        });
+        let mut totals = Totals { nodes: nodes.len() as u64, ..Totals::default() };
+        for (node, missing) in nodes.iter().zip(missing) {
+            totals.bytes = totals.bytes.saturating_add(node.size);
+            totals.missing = totals.missing.saturating_add(missing?);
+        }
+        Ok(totals)
+    }
+
+    /// For each node, whether all that it refers to, to any depth, is known.
+    pub(crate) fn whole(&self) -> Vec<bool> {
+        let mut whole: Vec<bool> =
+            self.nodes.iter().map(|node| node.state != State::Broken).collect();
+        let parents = self.parents();
+        let mut broken: Vec<u32> =
+            (0..).take(whole.len()).filter(|node| !whole[*node as usize]).collect();
+        while let Some(node) = broken.pop() {
+            for &parent in parents.of(node) {
+                if std::mem::replace(&mut whole[parent as usize], false) {
+                    broken.push(parent);
+                }
+            }
+        }
+        whole
+    }
+
+    /// For each node, whether a root needs it of which all is known.
+    pub(crate) fn needed(&self) -> Vec<bool> {
+        let whole = self.whole();
+        let mut needed = vec![false; self.nodes.len()];
+        let mut next: Vec<u32> = self.roots.iter().filter_map(|root| root.node).collect();
+        next.retain(|node| whole[*node as usize]);
+        while let Some(node) = next.pop() {
+            let is_there = self.nodes[node as usize].state != State::Absent;
+            if is_there && !std::mem::replace(&mut needed[node as usize], true) {
+                next.extend(self.children(node));
+            }
+        }
+        needed
+    }
+
+    /// Returns the children of a node.
+    pub(crate) fn children(&self, node: u32) -> &[u32] {
+        let Node { first_child, child_count, .. } = self.nodes[node as usize];
+        &self.edges[first_child as usize..][..child_count as usize]
+    }
+
+    /// Returns the parents of every node.
+    pub(crate) fn parents(&self) -> Parents {
+        let mut ends = vec![0_u32; self.nodes.len() + 1];
+        for child in &self.edges {
+            ends[*child as usize + 1] += 1;
+        }
+        for node in 1..ends.len() {
+            ends[node] += ends[node - 1];
+        }
+        let mut at = ends.clone();
+        let mut parents = vec![0; self.edges.len()];
+        for node in (0..).take(self.nodes.len()) {
+            for &child in self.children(node) {
+                parents[at[child as usize] as usize] = node;
+                at[child as usize] += 1;
+            }
+        }
+        Parents { ends, parents }
+    }
+}
+
+/// The parents of every node, one node's behind the other's.
+pub(crate) struct Parents {
+    ends: Vec<u32>,
+    parents: Vec<u32>,
+}
+
+impl Parents {
+    pub(crate) fn of(&self, node: u32) -> &[u32] {
+        &self.parents[self.ends[node as usize] as usize..self.ends[node as usize + 1] as usize]
+    }
+}
+
+impl Node {
+    /// Returns the descriptor without what roots have beside.
+    pub(crate) fn descriptor(&self) -> Descriptor {
+        Descriptor::new(self.media_type.clone(), self.digest.clone(), self.size)
+    }
+}
+
+impl PlannedRoot {
+    pub(crate) fn report(&self, done: bool) -> RootReport {
+        RootReport {
+            wanted: self.wanted.clone(),
+            names: self.names.clone(),
+            descriptor: self.descriptor.clone(),
+            artifact_type: self.artifact_type.clone(),
+            outcome: match (self.skipped, done) {
+                (true, _) => Outcome::Skipped,
+                (_, true) => Outcome::Done,
+                (_, false) => Outcome::Failed,
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Selector(selector) => selector.fmt(f),
+            Self::Listed(descriptor) => descriptor.digest.fmt(f),
+        }
+    }
+}

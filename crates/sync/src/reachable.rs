@@ -1,0 +1,39 @@
+//! What a repository needs, and so what it does not.
+
+use std::collections::HashSet;
+
+use longshore_spec::Digest;
+use longshore_spec::artifact_type::TypeFilter;
+use longshore_store::{Repository, Result, Root};
+
+use crate::{Failure, Filter, Plan, Referring, Wanted, Wish};
+
+/// Returns every digest that is needed: what can be reached from named roots and from unnamed ones
+/// without a subject, and what refers to it. A referrer lives as long as its subject.
+///
+/// If anything of that cannot be looked into, what it needs is not known, and the failures are
+/// returned instead.
+pub fn reachable(
+    repository: &dyn Repository,
+    jobs: usize,
+) -> Result<Result<HashSet<Digest>, Vec<Failure>>> {
+    let is_kept = |root: &Root| {
+        let manifest = repository.child(&root.descriptor);
+        // What cannot be read is looked into again below, and fails there.
+        !root.names.is_empty() || manifest.map_or(true, |manifest| manifest.subject().is_none())
+    };
+    let roots = repository.roots()?.into_iter().filter(is_kept);
+    let wanted = roots.map(|Root { descriptor, names }| Wanted {
+        source: repository,
+        wish: Wish::Listed(descriptor),
+        target: None,
+        names,
+    });
+    let filter = Filter { referrers: Referring::Taken(TypeFilter::default()), ..Filter::default() };
+    let plan = Plan::discover(wanted.collect(), &filter, jobs);
+    Ok(if plan.failures.is_empty() {
+        Ok(plan.digests().cloned().collect())
+    } else {
+        Err(plan.failures)
+    })
+}

@@ -1,0 +1,130 @@
+//! What came of a plan. Partial success is a value, not an error.
+
+use std::fmt;
+
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{Error, Name};
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What became of every root that was wanted, in the order they were, then of the referrers
+    /// that came along.
+    pub roots: Vec<RootReport>,
+    /// Everything that went wrong.
+    pub failures: Vec<Failure>,
+    /// Nodes that were copied or checked.
+    pub moved: u64,
+    /// Nodes that were there before.
+    pub existed: u64,
+    /// Bytes of content that were read from sources.
+    pub bytes: u64,
+    /// Content that was taken though nobody can prove it (row A-38).
+    pub unverified: Vec<Digest>,
+}
+
+/// What became of one root.
+#[derive(Debug, Clone)]
+pub struct RootReport {
+    /// What was asked for, or `None` for a referrer that came along.
+    pub wanted: Option<String>,
+    /// What it is called in the target.
+    pub names: Vec<Name>,
+    /// What it is; `None` if that could not be found out.
+    pub descriptor: Option<Descriptor>,
+    /// Its artifact type as a word.
+    pub artifact_type: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there with all that it refers to.
+    Done,
+    /// Something of it could not be had; it got no name.
+    Failed,
+    /// The filter does not take it.
+    Skipped,
+}
+
+/// Something that went wrong: what, and on which side.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where it went wrong.
+    pub side: Side,
+    /// What was being done.
+    pub action: Action,
+    /// What it was done to: a name, a reference or a digest.
+    pub subject: String,
+    /// What happened.
+    pub error: Box<Error>,
+}
+
+/// A side of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Where content comes from.
+    Source,
+    /// Where content goes.
+    Target,
+}
+
+/// What was being done when something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Finding out what something is.
+    Resolve,
+    /// Listing what refers to a manifest.
+    ListReferrers,
+    /// Getting ready for what comes.
+    Prepare,
+    /// Looking whether something is there.
+    Check,
+    /// Moving content.
+    Copy,
+    /// Making everything visible at the end.
+    Publish,
+}
+
+impl Report {
+    /// Tells whether everything that was wanted is there.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && self.roots.iter().all(|root| root.outcome != Outcome::Failed)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.error.to_string();
+        // Most errors name the thing themselves.
+        if text.contains(&self.subject) {
+            f.write_str(&text)
+        } else {
+            write!(f, "{}: {text}", self.subject)
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::ListReferrers => "list referrers",
+            Self::Prepare => "prepare",
+            Self::Check => "check",
+            Self::Copy => "copy",
+            Self::Publish => "publish",
+        })
+    }
+}

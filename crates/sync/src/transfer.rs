@@ -1,0 +1,92 @@
+//! A piece of content on its way.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use longshore_spec::{Descriptor, Hasher};
+use longshore_store::{Blob, Error, Reader, Result, Source, Verifying};
+
+use crate::{Observer, Side};
+
+/// A blob of a source, as a target is given it. Counts what is read, and remembers whether it was
+/// the source that failed: a target sees both sides' errors through one reader.
+pub(crate) struct Transfer<'a> {
+    source: &'a dyn Source,
+    descriptor: Descriptor,
+    observer: &'a dyn Observer,
+    allow_unverified: bool,
+    read: AtomicU64,
+    source_failed: AtomicBool,
+}
+
+impl<'a> Transfer<'a> {
+    pub(crate) fn new(
+        source: &'a dyn Source,
+        descriptor: Descriptor,
+        observer: &'a dyn Observer,
+        allow_unverified: bool,
+    ) -> Self {
+        let (read, source_failed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { source, descriptor, observer, allow_unverified, read, source_failed }
+    }
+
+    /// Returns how many bytes were read from the source.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Returns the side that an error of the transfer came from. Wrong content is the source's.
+    pub(crate) fn side(&self, error: &Error) -> Side {
+        let source = error.is_corruption()
+            || matches!(error, Error::Unverifiable { .. })
+            || self.source_failed.load(Ordering::Relaxed);
+        if source { Side::Source } else { Side::Target }
+    }
+
+    fn failed(&self, error: Error) -> Error {
+        self.source_failed.store(true, Ordering::Relaxed);
+        error
+    }
+}
+
+impl Blob for Transfer<'_> {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
+        let offset = prefix.as_ref().map_or(0, Hasher::count);
+        let inner =
+            self.source.open(&self.descriptor, offset).map_err(|error| self.failed(error))?;
+        let counted: Reader<'_> = Box::new(Counted { inner, of: self });
+        match prefix {
+            Some(prefix) => Ok(Verifying::resume(counted, &self.descriptor, prefix)),
+            None if self.allow_unverified && self.descriptor.digest.hasher().is_none() => {
+                Ok(Verifying::unverified(counted, &self.descriptor))
+            }
+            None => Verifying::new(counted, &self.descriptor),
+        }
+    }
+}
+
+struct Counted<'a> {
+    inner: Reader<'a>,
+    of: &'a Transfer<'a>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read(buffer);
+        match &result {
+            Ok(count) => {
+                self.of.read.fetch_add(*count as u64, Ordering::Relaxed);
+                self.of.observer.advanced(*count as u64);
+            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.of.source_failed.store(true, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        result
+    }
+}
