@@ -1,1 +1,71 @@
-fn main() {}
+//! The `longshore` program: flags to configs, progress to the terminal, errors to exit codes.
+//!
+//! This is the only crate that prints, reads the environment or exits.
+
+mod args;
+mod commands;
+mod human;
+mod location;
+mod output;
+mod problem;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command, Global};
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+fn main() -> ExitCode {
+    let Args { command, global } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Clap prints help to stdout and errors to stderr; a closed pipe is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    trace(&global);
+    let output = Output::new(&global);
+    let exit = run(command, &global, &output).unwrap_or_else(|problem| {
+        output.problem(&problem);
+        problem.exit
+    });
+    exit.into()
+}
+
+fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    match command {
+        Command::Completions(args) => commands::generate::completions(&args, output),
+        Command::Copy(args) => commands::copy::run(&args, global, output),
+        Command::Digest(args) => commands::digest::run(&args, output),
+        Command::Gc(args) => commands::gc::run(&args, global, output),
+        Command::Inspect(args) => commands::inspect::run(&args, output),
+        Command::List(args) => commands::list::run(&args, global, output),
+        Command::Man(args) => commands::generate::man(&args, output),
+        Command::Tag(args) => commands::tag::tag(&args, output),
+        Command::Tree(args) => commands::tree::run(&args, global, output),
+        Command::Types => commands::types::run(output),
+        Command::Untag(args) => commands::tag::untag(&args, output),
+        Command::Verify(args) => commands::verify::run(&args, global, output),
+    }
+}
+
+/// Sends traces to stderr: warnings always, more with each `-v`.
+fn trace(global: &Global) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+}

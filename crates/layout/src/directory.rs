@@ -27,7 +27,7 @@ pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
 /// `oci-layout` of more bytes than this is refused.
-const MAX_LAYOUT_FILE: u64 = 1 << 20;
+pub(crate) const MAX_LAYOUT_FILE: u64 = 1 << 20;
 
 /// Changes to `index.json` wait at most this long while more are coming: writing it for every one
 /// of thousands of manifests would cost more than their content.
@@ -76,8 +76,10 @@ impl Directory {
     /// layout is being collected.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let begun = own(&root).is_dir();
-        if !root.join("oci-layout").exists() && !begun && !is_empty(&root)? {
+        if root.join("oci-layout").exists() {
+            // What cannot be read is left as it is.
+            Self::open(&root)?;
+        } else if !own(&root).is_dir() && !is_empty(&root)? {
             return Err(Error::Malformed {
                 what: root.display().to_string(),
                 reason: "it is not empty and has no `oci-layout`, so it is not an image layout"
@@ -219,14 +221,14 @@ impl Place for Directory {
     /// Refuses what there is no room for.
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.writing()?;
-        let mut needed = 0;
+        let mut needed = 0_u64;
         for node in outline.nodes() {
             let held = self.partial_or_whole(&node.digest, node.size)?;
-            needed += match held {
+            needed = needed.saturating_add(match held {
                 Held::Whole => 0,
                 Held::Prefix(there) => node.size.saturating_sub(there),
                 Held::Nothing => node.size,
-            };
+            });
         }
         files::check_room(&self.root, needed)
     }

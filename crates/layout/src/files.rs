@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use longshore_store::{Error, Result};
 
+use crate::persist::sync_directory;
+
 /// How much is read and written at once: larger pieces win nothing (2 × this a job is the bound
 /// on memory).
 pub(crate) const PIECE: usize = 256 << 10;
@@ -42,9 +44,20 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Creates a directory and those above it; one that is there is fine.
+/// Creates a directory and those above it, for good: what is synced into a directory is lost with
+/// it. One that is there is fine.
 pub(crate) fn create_directory(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(Error::io("create the directory", path.display()))
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_directory(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(Error::io("create the directory", path.display())(error)),
+        Ok(()) => sync_directory(path),
+    }
 }
 
 /// Removes a file; one that is not there is fine.

@@ -1,6 +1,6 @@
 //! `index.json`: what a layout lists.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use longshore_spec::{Descriptor, Digest, MediaType, keys};
 use longshore_store::{Error, Name, Result};
@@ -68,11 +68,11 @@ impl Index {
     /// Reads the bytes of `index.json`; `what` names it in errors.
     pub fn parse(bytes: &[u8], what: &str) -> Result<Self> {
         let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
-        let value: serde_json::Value =
-            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-        let serde_json::Value::Object(members) = &value else {
-            return Err(malformed("it is not a JSON object".to_owned()));
-        };
+        let members = serde_json::from_slice::<BTreeMap<String, serde::de::IgnoredAny>>(bytes);
+        let members = members.map_err(|error| {
+            let other = error.is_data().then(|| "it is not a JSON object".to_owned());
+            malformed(other.unwrap_or_else(|| error.to_string()))
+        })?;
         if !members.contains_key("manifests") {
             let found = if members.contains_key("config") {
                 "it is an image manifest, not an index"
@@ -81,7 +81,7 @@ impl Index {
             };
             return Err(malformed(found.to_owned()));
         }
-        // From the bytes again, not from the value: only so are duplicate members noticed.
+        // From the bytes again, in one step: only so are duplicate members noticed.
         let found: Found =
             serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
@@ -101,33 +101,38 @@ impl Index {
 
     /// Makes `changes`, in their order.
     ///
-    /// A name that is set stops standing for anything else (row A-25); one entry without a name
-    /// of the same digest is taken up. A digest that is added is listed once.
+    /// A name that is set stops standing for anything else (row A-25). An entry without a name is
+    /// listed once for each repository that it is in, and not where the same digest has a name.
     pub(crate) fn apply(&mut self, changes: &[Change]) {
         let mut named = BTreeMap::new();
-        let mut added = BTreeMap::new();
+        let mut added = Vec::new();
         for change in changes {
             match change {
                 Change::Set(name, descriptor) => _ = named.insert(name, Some(descriptor)),
                 Change::Unset(name) => _ = named.insert(name, None),
-                Change::Add(descriptor) => _ = added.insert(&descriptor.digest, descriptor),
+                Change::Add(descriptor) => added.push(names::unnamed(descriptor.clone())),
             }
         }
-        let set: BTreeSet<&Digest> =
-            named.values().flatten().map(|descriptor| &descriptor.digest).collect();
-        self.manifests.retain(|entry| match names::of(entry) {
-            Some(name) => !named.contains_key(&name),
-            None => !set.contains(&entry.digest),
-        });
-        let named = named
-            .into_iter()
-            .filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)));
-        self.manifests.extend(named);
-        for entry in &self.manifests {
-            added.remove(&entry.digest);
-        }
         self.manifests
-            .extend(added.into_values().map(|descriptor| names::unnamed(descriptor.clone())));
+            .retain(|entry| names::of(entry).is_none_or(|name| !named.contains_key(&name)));
+        for entry in &mut self.manifests {
+            names::give_up(entry, |name| named.contains_key(name));
+        }
+        let set: Vec<_> = named
+            .into_iter()
+            .filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)))
+            .collect();
+        let mut listed = Listed::default();
+        set.iter().for_each(|entry| listed.insert(entry));
+        self.manifests.retain(|entry| names::is_named(entry) || !listed.covers(entry));
+        self.manifests.iter().for_each(|entry| listed.insert(entry));
+        self.manifests.extend(set);
+        for entry in added {
+            if !listed.covers(&entry) {
+                listed.insert(&entry);
+                self.manifests.push(entry);
+            }
+        }
         self.sort();
     }
 
@@ -135,9 +140,25 @@ impl Index {
     fn sort(&mut self) {
         let key = |entry: &Descriptor| {
             let name = entry.annotations.get(keys::REF_NAME).cloned();
-            (name.is_none(), name, entry.digest.clone())
+            (name.is_none(), name, entry.digest.clone(), entry.annotations.clone())
         };
         self.manifests.sort_by_cached_key(key);
+    }
+}
+
+/// What entries say about each digest, besides the digest.
+#[derive(Default)]
+struct Listed(HashMap<Digest, Vec<Descriptor>>);
+
+impl Listed {
+    fn insert(&mut self, entry: &Descriptor) {
+        self.0.entry(entry.digest.clone()).or_default().push(entry.clone());
+    }
+
+    /// Tells whether an entry without a name would say nothing new.
+    fn covers(&self, entry: &Descriptor) -> bool {
+        let same = self.0.get(&entry.digest);
+        same.is_some_and(|same| same.iter().any(|other| names::is_where(other, entry)))
     }
 }
 
@@ -202,5 +223,39 @@ mod tests {
         );
         index.apply(&[Change::Unset("v1".into()), Change::Unset("v3".into())]);
         assert_eq!(listed(&index), [(Some("v2".into()), a.digest)]);
+    }
+
+    #[test]
+    fn a25_a_tag_that_another_tool_wrote_beside_a_full_name_moves_and_the_full_name_stays() {
+        let [a, b] = [b"a", b"b"].map(|bytes| Descriptor::of(MediaType::IMAGE_MANIFEST, bytes));
+        let mut entry = a.clone();
+        let full = "docker.io/library/alpine:3.20";
+        entry.annotations.insert(keys::REF_NAME.to_owned(), "3.20".to_owned());
+        entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), full.to_owned());
+        let mut index = Index::of(vec![entry]);
+        index.apply(&[Change::Set("3.20".into(), b.clone())]);
+        let meant = |name: &str| names::find(&index, &name.into(), "here").unwrap().unwrap();
+        assert_eq!(meant("3.20").digest, b.digest);
+        assert_eq!(meant(full).digest, a.digest);
+        assert_eq!(meant(full).annotations[keys::REF_NAME], full);
+    }
+
+    #[test]
+    fn a_digest_is_listed_once_for_each_repository_that_has_it() {
+        let bare = Descriptor::of(MediaType::IMAGE_MANIFEST, b"a");
+        let within = |repository: &str| {
+            let mut entry = bare.clone();
+            entry.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_owned());
+            entry
+        };
+        let mut index = Index::default();
+        let add = |repository| Change::Add(within(repository));
+        index.apply(&[add("a/one"), add("b/two"), add("a/one"), Change::Add(bare.clone())]);
+        index.apply(&[add("b/two"), add("a/one")]);
+        assert_eq!(index.manifests, [within("a/one"), within("b/two")]);
+        index.apply(&[Change::Set("a/one:v1".into(), within("a/one"))]);
+        assert_eq!(index.manifests[1..], [within("b/two")], "a name takes up only its own entry");
+        index.apply(&[add("a/one"), Change::Add(bare.clone())]);
+        assert_eq!(index.manifests.len(), 2);
     }
 }

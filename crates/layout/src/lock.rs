@@ -1,6 +1,6 @@
 //! Locks between processes that share a layout directory.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::path::Path;
 
 use longshore_store::{Error, Result};
@@ -43,6 +43,14 @@ impl Lock {
         wait(&file).map_err(Error::io("lock", path.display()))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Tells whether an open file is still what its path leads to: it may have been renamed between
+/// being opened and being locked.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if same(&a, &b))
 }
 
 /// Locks `file` alone, or fails with [`Error::Busy`], naming `what`.

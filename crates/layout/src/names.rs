@@ -38,6 +38,27 @@ pub(crate) fn named(entry: Descriptor, name: &Name) -> Descriptor {
     entry
 }
 
+/// Takes `ref.name` from an entry that goes by its image name, if another entry is to have it. The
+/// entry keeps the name that it goes by: other tools write a tag into one and all of a reference
+/// into the other.
+pub(crate) fn give_up(entry: &mut Descriptor, taken: impl FnOnce(&Name) -> bool) {
+    let beside = entry.annotations.get(keys::REF_NAME).map(|text| Name::new(text.as_str()));
+    if let (Some(beside), Some(name)) = (beside, of(entry))
+        && beside != name
+        && taken(&beside)
+    {
+        entry.annotations.insert(keys::REF_NAME.to_owned(), name.to_string());
+    }
+}
+
+/// Tells whether `entry` is in the repository that `other` is marked with; anything is in none.
+pub(crate) fn is_where(entry: &Descriptor, other: &Descriptor) -> bool {
+    let Some(mark) = other.annotations.get(keys::REPOSITORY) else { return true };
+    let same = entry.annotations.get(keys::REPOSITORY) == Some(mark);
+    let holds = |name| Scope::Repository(name).holds(entry);
+    same || mark.parse().is_ok_and(holds)
+}
+
 /// Returns the entry without a name.
 pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
     entry.annotations.remove(keys::REF_NAME);

@@ -1,6 +1,7 @@
 //! The one place where a file appears under its final name.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use longshore_store::{Error, Result};
@@ -35,11 +36,16 @@ fn rename(partial: &Path, target: &Path) -> Result<()> {
 }
 
 /// Makes durable that `path` is in its directory.
-fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     let directory =
         path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let result = File::open(directory).and_then(|directory| directory.sync_all());
-    result.map_err(Error::io("sync the directory", directory.display()))
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // Some network file systems know no such thing, and cannot be made to.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result.map_err(Error::io("sync the directory", directory.display())),
+    }
 }
 
 #[cfg(test)]

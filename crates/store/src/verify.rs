@@ -14,7 +14,8 @@ pub type Reader<'a> = Box<dyn Read + Send + 'a>;
 /// The last byte is handed out only after size and digest are right, so a consumer that got all
 /// bytes got the right ones, whether it reads to the end of file or just as many bytes as it
 /// expects. Content of no bytes is proven by the first read. A source that has more bytes than the
-/// descriptor says fails too, after one byte too many (row A-37).
+/// descriptor says fails too, after one byte too many (row A-37). Content that proved wrong stays
+/// so: whoever reads on gets an error again and never an end of file.
 pub struct Verifying<'a> {
     inner: Reader<'a>,
     /// `None` once the content is proven, or where it cannot be.
@@ -22,7 +23,15 @@ pub struct Verifying<'a> {
     digest: Digest,
     size: u64,
     passed: u64,
-    proven: bool,
+    state: State,
+}
+
+/// What is known of the content so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Proven,
+    Wrong,
 }
 
 impl<'a> Verifying<'a> {
@@ -42,7 +51,7 @@ impl<'a> Verifying<'a> {
             size: descriptor.size,
             passed: prefix.count(),
             hasher: Some(prefix),
-            proven: false,
+            state: State::Open,
         }
     }
 
@@ -51,7 +60,8 @@ impl<'a> Verifying<'a> {
     /// Whoever calls this owes the user a word about it.
     pub fn unverified(inner: Reader<'a>, descriptor: &Descriptor) -> Self {
         let Descriptor { digest, size, .. } = descriptor;
-        Self { inner, hasher: None, digest: digest.clone(), size: *size, passed: 0, proven: false }
+        let state = State::Open;
+        Self { inner, hasher: None, digest: digest.clone(), size: *size, passed: 0, state }
     }
 
     /// Returns how many bytes of the content have passed, those of a prefix included.
@@ -62,33 +72,49 @@ impl<'a> Verifying<'a> {
     /// Checks that nothing follows and that the digest is right.
     fn prove(&mut self) -> io::Result<()> {
         if read_some(&mut self.inner, &mut [0])? != 0 {
-            return Err(self.wrong_size(true).into());
+            return Err(self.wrong_size(true));
         }
         if let Some(hasher) = self.hasher.take() {
             let actual = hasher.finish();
             if actual != self.digest {
+                self.state = State::Wrong;
                 return Err(Error::Corrupt { expected: self.digest.clone(), actual }.into());
             }
         }
-        self.proven = true;
+        self.state = State::Proven;
         Ok(())
     }
 
-    fn wrong_size(&self, more: bool) -> Error {
-        Error::Size { digest: self.digest.clone(), expected: self.size, actual: self.passed, more }
+    fn wrong_size(&mut self, more: bool) -> io::Error {
+        self.state = State::Wrong;
+        let error = Error::Size {
+            digest: self.digest.clone(),
+            expected: self.size,
+            actual: self.passed,
+            more,
+        };
+        error.into()
     }
 }
 
 impl Read for Verifying<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.proven || buffer.is_empty() {
-            return Ok(0);
+        match self.state {
+            State::Wrong => {
+                return Err(io::Error::other(format!(
+                    "{} was read on after it failed",
+                    self.digest
+                )));
+            }
+            State::Proven => return Ok(0),
+            State::Open if buffer.is_empty() => return Ok(0),
+            State::Open => {}
         }
         let left = self.size.saturating_sub(self.passed);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let count = read_some(&mut self.inner, &mut buffer[..wanted])?;
         if count == 0 && left > 0 {
-            return Err(self.wrong_size(false).into());
+            return Err(self.wrong_size(false));
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..count]);
@@ -168,6 +194,19 @@ mod tests {
         let (got, error) = read(b"hello!", &descriptor, 16);
         assert!(got.is_empty());
         assert!(matches!(error, Some(Error::Size { actual: 5, more: true, .. })), "{error:?}");
+    }
+
+    #[test]
+    fn wrong_content_never_comes_to_an_end_of_file() {
+        let descriptor = Descriptor::of("a/b", b"hello");
+        for wrong in [&b"hellO"[..], b"hell", b"hello!"] {
+            let mut reader = Verifying::new(Box::new(wrong), &descriptor).unwrap();
+            let mut buffer = [0; 16];
+            while reader.read(&mut buffer).is_ok_and(|count| count > 0) {}
+            for _ in 0..3 {
+                assert!(reader.read(&mut buffer).is_err(), "{wrong:?}");
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod observe;
 mod plan;
 mod reachable;
 mod report;
+mod survey;
 mod transfer;
 mod verify;
 

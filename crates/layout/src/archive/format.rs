@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use longshore_spec::{Digest, Hasher};
-use longshore_store::{Outline, OutlineNode};
+use longshore_store::{Error, Outline, OutlineNode, Result};
 
 use crate::index::Index;
 use crate::names;
@@ -25,6 +25,9 @@ const VERSION: u32 = 1;
 
 /// The largest size that eleven octal digits can say.
 const MAX_OCTAL: u64 = 0o777_7777_7777;
+
+/// Files end here everywhere; positions below it cannot overflow.
+const MAX_LENGTH: u64 = i64::MAX as u64;
 
 /// The longest name that the header itself can hold.
 const MAX_NAME: usize = 100;
@@ -55,8 +58,9 @@ pub(super) struct Slot {
 }
 
 impl Form {
-    /// Computes where everything of `outline` goes.
-    pub(super) fn new(outline: &Outline) -> Self {
+    /// Computes where everything of `outline` goes. Fails with [`Error::Limit`] if no file can be
+    /// that long.
+    pub(super) fn new(outline: &Outline) -> Result<Self> {
         let index = index_of(outline).to_bytes();
         let head = head(outline, &index);
         let mut fingerprint = Hasher::sha256();
@@ -67,17 +71,20 @@ impl Form {
         let mut at = head.len() as u64;
         for OutlineNode { digest, size, .. } in outline.nodes() {
             fingerprint.update(format!("{digest} {size}\n").as_bytes());
-            let slot = Slot {
-                header: at,
-                content: at + blob_header(digest, *size).len() as u64,
-                size: *size,
-            };
+            let content = at + blob_header(digest, *size).len() as u64;
+            if content.checked_add(*size).is_none_or(|end| end > MAX_LENGTH) {
+                return Err(Error::Limit {
+                    what: format!("an archive with {size} bytes of {digest}"),
+                    limit: format!("{MAX_LENGTH} bytes"),
+                });
+            }
+            let slot = Slot { header: at, content, size: *size };
             at = slot.end();
             by_digest.insert(digest.clone(), u32::try_from(slots.len()).unwrap_or(u32::MAX));
             slots.push(slot);
         }
         let length = at + END.len() as u64;
-        Self { head, slots, by_digest, length, fingerprint: fingerprint.finish() }
+        Ok(Self { head, slots, by_digest, length, fingerprint: fingerprint.finish() })
     }
 
     /// Returns the slot of a digest and its number.

@@ -58,11 +58,13 @@ impl Journal {
     ) -> Result<(Self, HashMap<u32, Progress>)> {
         let first = format!("longshore journal 1 {fingerprint}\n");
         let mut file = files::open_or_create(&path)?;
-        let text = files::read(&path, MAX_JOURNAL)?;
-        let text = String::from_utf8_lossy(&text);
-        let (known, whole) = match text.strip_prefix(&first) {
-            // A line that was cut off must not become the beginning of the next one.
-            Some(lines) => (parse(lines), text.rfind('\n').map_or(0, |end| end + 1)),
+        let bytes = files::read(&path, MAX_JOURNAL)?;
+        let (known, whole) = match bytes.strip_prefix(first.as_bytes()) {
+            Some(lines) => {
+                // A line that was cut off must not become the beginning of the next one.
+                let end = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                (parse(&lines[..end]), first.len() + end)
+            }
             None => {
                 let begin = file.set_len(0).and_then(|()| file.write_all(first.as_bytes()));
                 begin.map_err(Error::io("write", path.display()))?;
@@ -128,13 +130,12 @@ impl Journal {
     }
 }
 
-fn parse(lines: &str) -> HashMap<u32, Progress> {
+/// Reads whole lines; those that make no sense, as after a power cut, say nothing.
+fn parse(lines: &[u8]) -> HashMap<u32, Progress> {
     let mut known = HashMap::new();
-    for line in lines.split_inclusive('\n') {
-        let Some((slot, progress)) = line.strip_suffix('\n').and_then(|line| line.split_once(' '))
-        else {
-            continue;
-        };
+    for line in lines.split(|byte| *byte == b'\n') {
+        let line = str::from_utf8(line).ok();
+        let Some((slot, progress)) = line.and_then(|line| line.split_once(' ')) else { continue };
         let progress = if progress == "done" {
             Some(Progress::Done)
         } else {
@@ -180,6 +181,16 @@ mod tests {
         journal.sync(&data).unwrap();
         let (_, known) = Journal::open(path.clone(), &fingerprint).unwrap();
         assert_eq!(known.len(), 3, "the torn line did not swallow the next");
+
+        let garbage = b"\xff\xfe\0\n7\n7 \n7 -1\n x\n99999999999 done\n6 done\n\xff\xff\xff 8";
+        let file = File::options().append(true).open(&path).unwrap();
+        (&file).write_all(garbage).unwrap();
+        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        assert_eq!((known.len(), known[&6]), (4, Progress::Done), "garbage says nothing");
+        journal.note(&data, 8, Progress::Done, 0).unwrap();
+        journal.sync(&data).unwrap();
+        let (_, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        assert_eq!(known.len(), 5, "nor does it swallow what follows it");
         let (_, known) = Journal::open(path, &Digest::sha256("other")).unwrap();
         assert!(known.is_empty(), "another archive has another fingerprint");
     }

@@ -1,8 +1,11 @@
 //! Finding the members of a tar without reading their content (row A-18).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -16,6 +19,14 @@ use crate::files::{self, Region};
 /// An archive with more members than this is refused: it bounds the memory that finding them takes.
 const MAX_MEMBERS: usize = 4_000_000;
 
+/// An archive whose names have more bytes than this together is refused, for the same reason: a
+/// name may be as long as a header.
+const MAX_NAMES: usize = 256 << 20;
+
+/// A header may have so many bytes, PAX records or a long name included: the tar crate reads it into
+/// memory whatever size it gives for itself.
+const MAX_HEADER: u64 = 1 << 20;
+
 /// Where the content of a member lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -28,8 +39,8 @@ pub(super) struct Extent {
 pub(super) struct Members {
     /// Members that lie where a blob would.
     pub(super) blobs: HashMap<Digest, Extent>,
-    /// All other files, by name.
-    pub(super) files: BTreeMap<String, Extent>,
+    /// All other files, by name, which need not be UTF-8 (row A-14).
+    pub(super) files: BTreeMap<Vec<u8>, Extent>,
 }
 
 impl Members {
@@ -43,18 +54,21 @@ impl Members {
         let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
         let length = file.metadata().map_err(Error::io("open", what))?.len();
         let mut found = Self::default();
-        let mut archive = tar::Archive::new(Seeking { file, at: 0 });
+        let mut names = 0;
+        let at = Cell::new(0);
+        let mut archive = tar::Archive::new(Seeking { file, at: &at, since_seek: 0 });
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
         for (number, entry) in entries.enumerate() {
-            let entry = entry.map_err(|error| unreadable(what, number, &error))?;
-            let path = entry.path_bytes().into_owned();
-            let shown = String::from_utf8_lossy(&path).into_owned();
-            let refused = |reason: &str| malformed(format!("its member `{shown}` {reason}"));
-            let Some(name) = normal(&shown).map_err(refused)? else { continue };
+            let entry =
+                entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
+            let path = entry.path_bytes();
+            let refused =
+                |reason: &str| malformed(format!("its member `{}` {reason}", shown(&path)));
+            let Some(name) = normal(&path).map_err(refused)? else { continue };
             let kind = entry.header().entry_type();
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 let target = entry.link_name_bytes().unwrap_or_default();
-                check_link(&name, kind, &String::from_utf8_lossy(&target)).map_err(refused)?;
+                check_link(&name, kind, &target).map_err(refused)?;
                 continue;
             }
             if kind.is_gnu_sparse() {
@@ -76,8 +90,9 @@ impl Members {
                     )));
                 }
             }
-            if number >= MAX_MEMBERS {
-                let limit = format!("{MAX_MEMBERS} members");
+            names += name.len();
+            if number >= MAX_MEMBERS || names > MAX_NAMES {
+                let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
                 return Err(Error::Limit { what: what.to_owned(), limit });
             }
             let earlier = match blob(&name) {
@@ -95,7 +110,7 @@ impl Members {
 
     /// Returns the content of a member that is no blob, if it is there.
     pub(super) fn read(&self, file: &Arc<File>, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(extent) = self.files.get(name) else { return Ok(None) };
+        let Some(extent) = self.files.get(name.as_bytes()) else { return Ok(None) };
         if extent.size > limit {
             let what = format!("`{name}` with {} bytes", extent.size);
             return Err(Error::Limit { what, limit: format!("{limit} bytes") });
@@ -110,13 +125,20 @@ impl Members {
 /// A file that the tar crate may seek in, apart from everybody else's position.
 struct Seeking<'a> {
     file: &'a File,
-    at: u64,
+    at: &'a Cell<u64>,
+    /// How much was read since it was last sought to a header.
+    since_seek: u64,
 }
 
 impl io::Read for Seeking<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
+        let count = self.file.read_at(buffer, self.at.get())?;
+        self.at.set(self.at.get() + count as u64);
+        self.since_seek += count as u64;
+        if self.since_seek > MAX_HEADER {
+            let what = "a header of the archive".to_owned();
+            return Err(Error::Limit { what, limit: format!("{MAX_HEADER} bytes") }.into());
+        }
         Ok(count)
     }
 }
@@ -125,34 +147,47 @@ impl io::Seek for Seeking<'_> {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         let target = match to {
             io::SeekFrom::Start(at) => Some(at),
-            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::Current(by) => self.at.get().checked_add_signed(by),
             io::SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
         };
-        self.at = target.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
+        self.at.set(target.ok_or(io::ErrorKind::InvalidInput)?);
+        // The tar crate seeks before each header, and a member has at most three beside its own.
+        self.since_seek = 0;
+        Ok(self.at.get())
     }
 }
 
-fn unreadable(what: &str, number: usize, error: &io::Error) -> Error {
-    let reason = match (number, error.kind()) {
-        (_, io::ErrorKind::UnexpectedEof) => {
-            format!("it is cut off within the header of member {}", number + 1)
+fn unreadable(what: &str, number: usize, at_end: bool, error: io::Error) -> Error {
+    let error = match Error::from_io("read", what, error) {
+        Error::Io { source, .. } => source,
+        carried => return carried,
+    };
+    let reason = match number {
+        // What the tar crate says of something else than a tar quotes half of it.
+        0 => "it is not a tar archive".to_owned(),
+        _ if at_end => format!("it is cut off within the header of member {}", number + 1),
+        _ => {
+            let error = shown(error.to_string().as_bytes());
+            format!("the header of member {} cannot be read: {error}", number + 1)
         }
-        (0, _) => format!("it is not a tar archive ({error})"),
-        _ => format!("the header of member {} cannot be read: {error}", number + 1),
     };
     Error::Malformed { what: what.to_owned(), reason }
 }
 
+/// Returns text from an archive as it may stand in an error: short, and without characters that a
+/// terminal obeys.
+fn shown(text: &[u8]) -> String {
+    const LENGTH: usize = 300;
+    String::from_utf8_lossy(text).chars().take(LENGTH).flat_map(char::escape_debug).collect()
+}
+
 /// Returns a member's name without `./`; `None` for the top itself.
-fn normal(path: &str) -> Result<Option<String>, &'static str> {
+fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut parts = Vec::new();
-    for component in Path::new(path).components() {
+    for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {
             Component::CurDir => {}
-            Component::Normal(part) => {
-                parts.push(part.to_str().ok_or("has a name that is not UTF-8")?)
-            }
+            Component::Normal(part) => parts.push(part.as_bytes()),
             Component::ParentDir => {
                 return Err("has `..` in its name, which would lead out of the archive");
             }
@@ -161,22 +196,19 @@ fn normal(path: &str) -> Result<Option<String>, &'static str> {
             }
         }
     }
-    Ok((!parts.is_empty()).then(|| parts.join("/")))
+    Ok((!parts.is_empty()).then(|| parts.join(&b'/')))
 }
 
 /// Allows links between files that are not the layout's own, as older `docker save` archives have.
-fn check_link(name: &str, kind: EntryType, target: &str) -> Result<(), &'static str> {
-    if ["oci-layout", "index.json", "blobs"].contains(&name) || name.starts_with("blobs/") {
+fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
+    let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
+    if own.contains(&name) || name.starts_with(b"blobs/") {
         return Err("is a link, where the layout must have a file");
     }
     // A hard link names a member, a symbolic link a path beside its own.
-    let beside = if kind == EntryType::Link {
-        ""
-    } else {
-        name.rsplit_once('/').map_or("", |(parent, _)| parent)
-    };
-    let mut depth = beside.split('/').filter(|part| !part.is_empty()).count();
-    for component in Path::new(target).components() {
+    let beside = |name: &[u8]| name.iter().filter(|byte| **byte == b'/').count();
+    let mut depth = if kind == EntryType::Link { 0 } else { beside(name) };
+    for component in Path::new(OsStr::from_bytes(target)).components() {
         match component {
             Component::CurDir => {}
             Component::Normal(_) => depth += 1,
@@ -188,7 +220,8 @@ fn check_link(name: &str, kind: EntryType, target: &str) -> Result<(), &'static 
 }
 
 /// Returns the digest of a member that lies where a blob would (rows ).
-fn blob(name: &str) -> Option<Digest> {
+fn blob(name: &[u8]) -> Option<Digest> {
+    let name = str::from_utf8(name).ok()?;
     let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
     format!("{algorithm}:{encoded}").parse().ok()
 }
@@ -218,33 +251,36 @@ mod tests {
 
     #[test]
     fn a18_names_are_taken_without_dot_slash_and_never_lead_out() {
-        assert_eq!(normal("./blobs//sha256/x"), Ok(Some("blobs/sha256/x".to_owned())));
-        assert_eq!(normal("./"), Ok(None));
-        assert!(normal("../x").is_err());
-        assert!(normal("blobs/../../x").is_err());
-        assert!(normal("/etc/passwd").is_err());
+        assert_eq!(normal(b"./blobs//sha256/x"), Ok(Some(b"blobs/sha256/x".to_vec())));
+        assert_eq!(normal(b"caf\xe9"), Ok(Some(b"caf\xe9".to_vec())));
+        assert_eq!(normal(b"./"), Ok(None));
+        assert!(normal(b"../x").is_err());
+        assert!(normal(b"blobs/../../x").is_err());
+        assert!(normal(b"/etc/passwd").is_err());
     }
 
     #[test]
     fn a18_links_may_not_lead_out_or_stand_for_the_layout() {
-        let link = |name, target| check_link(name, EntryType::Symlink, target);
+        let check =
+            |name: &str, kind, target: &str| check_link(name.as_bytes(), kind, target.as_bytes());
+        let link = |name, target| check(name, EntryType::Symlink, target);
         assert!(link("abc/layer.tar", "../def/layer.tar").is_ok());
         assert!(link("abc/layer.tar", "../../etc/passwd").is_err());
         assert!(link("abc/layer.tar", "/etc/passwd").is_err());
         assert!(link("index.json", "other.json").is_err());
         assert!(link("blobs/sha256/x", "y").is_err());
-        assert!(check_link("abc/layer.tar", EntryType::Link, "def/layer.tar").is_ok());
-        assert!(check_link("abc/layer.tar", EntryType::Link, "../layer.tar").is_err());
+        assert!(check("abc/layer.tar", EntryType::Link, "def/layer.tar").is_ok());
+        assert!(check("abc/layer.tar", EntryType::Link, "../layer.tar").is_err());
     }
 
     #[test]
     fn a11_only_names_of_the_digest_grammar_are_blobs() {
         let name = format!("blobs/sha256/{}", Digest::sha256("").encoded());
-        assert_eq!(blob(&name), Some(Digest::sha256("")));
+        assert_eq!(blob(name.as_bytes()), Some(Digest::sha256("")));
         for stray in
             ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"]
         {
-            assert_eq!(blob(stray), None, "{stray}");
+            assert_eq!(blob(stray.as_bytes()), None, "{stray}");
         }
     }
 }

@@ -10,7 +10,7 @@ use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Resu
 
 use super::members::Members;
 use super::unpack;
-use crate::directory::{MAX_INDEX, check_layout};
+use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
 use crate::index::{Change, Index};
 use crate::names;
@@ -56,7 +56,7 @@ impl Archive {
         }
         let file = Arc::new(unpack::plain(file, &path, options.scratch.as_deref())?);
         let members = Members::find(&file, &what)?;
-        let layout = members.read(&file, "oci-layout", MAX_INDEX)?;
+        let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
         let layout = layout.ok_or_else(|| malformed(&no_layout(&members)))?;
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
         let index = members.read(&file, "index.json", MAX_INDEX)?;
@@ -93,7 +93,7 @@ impl Archive {
 
 /// Says what an archive without `oci-layout` may be (row G-10).
 fn no_layout(members: &Members) -> String {
-    if members.files.contains_key("manifest.json") {
+    if members.files.contains_key(&b"manifest.json"[..]) {
         "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
             .to_owned()
     } else {

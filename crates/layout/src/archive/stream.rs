@@ -26,15 +26,15 @@ pub struct ArchiveStream {
 struct State {
     out: Box<dyn Write + Send>,
     form: Option<Form>,
-    /// The number of the slot that comes next.
-    next: usize,
+    /// The number of the slot that comes next; `None` once something came out only in part.
+    next: Option<usize>,
 }
 
 impl ArchiveStream {
     /// Returns an archive that goes to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Self {
-            state: Mutex::new(State { out, form: None, next: 0 }),
+            state: Mutex::new(State { out, form: None, next: Some(0) }),
             referrers: referrers::Cache::default(),
         }
     }
@@ -63,7 +63,7 @@ impl Place for ArchiveStream {
 
     fn prepare(&self, outline: &Outline) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let form = Form::new(outline);
+        let form = Form::new(outline)?;
         state.out.write_all(&form.head).map_err(failed())?;
         state.form = Some(form);
         Ok(())
@@ -73,10 +73,16 @@ impl Place for ArchiveStream {
         Order::Sequence
     }
 
+    /// Ends the archive if it is `complete`; one that is not lacks its end, so that readers see it.
+    /// Fails if it is said to be complete and is not.
     fn commit(&self, complete: bool) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = state.form.as_ref().is_some_and(|form| form.slots.len() == state.next);
-        if complete && all {
+        if complete {
+            let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
+            if !all {
+                let what = "has not been given all that was announced to it".to_owned();
+                return Err(Error::Unsupported { place: self.label(), what });
+            }
             state.out.write_all(&END).map_err(failed())?;
         }
         state.out.flush().map_err(failed())
@@ -114,13 +120,15 @@ impl Contents for ArchiveStream {
         let State { out, form, next } = &mut *state;
         let Descriptor { digest, size, .. } = blob.descriptor();
         let slot = form.as_ref().and_then(|form| form.slot(digest));
-        let Some((_, slot)) =
-            slot.filter(|(number, slot)| *number as usize == *next && slot.size == *size)
+        let Some((number, slot)) =
+            slot.filter(|(number, slot)| Some(*number as usize) == *next && slot.size == *size)
         else {
             let what = format!("takes content in one order only, and {digest} is not next");
             return Err(Error::Unsupported { place: self.label(), what });
         };
         let mut reader = blob.open(None)?;
+        // From here on a failure leaves half a member in the pipe.
+        *next = None;
         out.write_all(&format::blob_header(digest, *size)).map_err(failed())?;
         let mut buffer = files::buffer(*size);
         loop {
@@ -130,7 +138,7 @@ impl Contents for ArchiveStream {
             }
         }
         out.write_all(slot.padding()).map_err(failed())?;
-        *next += 1;
+        *next = Some(number as usize + 1);
         Ok(Pushed::Written(*size))
     }
 

@@ -46,16 +46,26 @@ struct Filling {
     states: Mutex<Vec<State>>,
     /// Told whenever a state changes.
     changed: Condvar,
-    /// By slot, how far an earlier run came: only those it did not finish.
-    resumable: std::collections::HashMap<u32, u64>,
 }
 
 /// Whether the content of a slot is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Absent,
+    /// It is not, but for so many bytes at its beginning.
+    Begun(u64),
+    /// A writer is at it.
     Coming,
     There,
+}
+
+/// The right to write a slot. When it goes, others learn what became of the slot, even if the
+/// writer panicked.
+struct Claim<'a> {
+    filling: &'a Filling,
+    number: u32,
+    slot: Slot,
+    /// What the slot will be.
+    state: State,
 }
 
 impl ArchiveWriter {
@@ -106,6 +116,11 @@ impl ArchiveWriter {
         let begun = self.partial.exists();
         let file = files::open_or_create(&self.partial)?;
         lock::take(&file, &self.partial)?;
+        // Whoever held the lock until now may have given the file its final name meanwhile.
+        if !lock::is_at(&file, &self.partial) {
+            return Err(Error::Busy { what: self.partial.display().to_string() });
+        }
+        self.check_free()?;
         if !begun {
             Journal::remove(&self.journal)?;
         }
@@ -116,8 +131,7 @@ impl ArchiveWriter {
         }
         reserve(&file, form.length).map_err(|error| self.no_room(error, form.length))?;
         file.write_all_at(&form.head, 0).map_err(self.writing())?;
-        let mut states = vec![State::Absent; form.slots.len()];
-        let mut resumable = std::collections::HashMap::new();
+        let mut states = vec![State::Begun(0); form.slots.len()];
         for (number, progress) in known {
             // What the file does not reach was never written, whatever the journal says.
             let Some(slot) = form.slots.get(number as usize) else { continue };
@@ -126,20 +140,21 @@ impl ArchiveWriter {
                     states[number as usize] = State::There;
                 }
                 Progress::Bytes(bytes) if bytes <= slot.size && slot.content + bytes <= there => {
-                    resumable.insert(number, bytes);
+                    states[number as usize] = State::Begun(bytes);
                 }
                 _ => {}
             }
         }
         let states = Mutex::new(states);
-        Ok(Filling {
-            form,
-            file: Arc::new(file),
-            journal,
-            states,
-            changed: Condvar::new(),
-            resumable,
-        })
+        Ok(Filling { form, file: Arc::new(file), journal, states, changed: Condvar::new() })
+    }
+
+    /// Fails with [`Error::Exists`] if an archive is there that is to stay.
+    fn check_free(&self) -> Result<()> {
+        if !self.replace && self.path.exists() {
+            return Err(Error::Exists { what: self.path.display().to_string() });
+        }
+        Ok(())
     }
 
     fn writing(&self) -> impl FnOnce(std::io::Error) -> Error {
@@ -167,10 +182,8 @@ impl Place for ArchiveWriter {
     /// before anything is written, and with [`Error::Busy`] while another process writes the same
     /// archive.
     fn prepare(&self, outline: &Outline) -> Result<()> {
-        if !self.replace && self.path.exists() {
-            return Err(Error::Exists { what: self.path.display().to_string() });
-        }
-        let form = Form::new(outline);
+        self.check_free()?;
+        let form = Form::new(outline)?;
         self.check_room(form.length)?;
         let filling = self.begin(form)?;
         self.filling.set(filling).map_err(|_| Error::Busy { what: self.path.display().to_string() })
@@ -181,11 +194,16 @@ impl Place for ArchiveWriter {
     }
 
     /// Publishes the archive if it is `complete`; keeps what has come for the next run if not.
+    /// Fails if it is said to be complete and is not.
     fn commit(&self, complete: bool) -> Result<()> {
         let filling = self.filling()?;
         filling.journal.sync(&filling.file)?;
-        if !complete || filling.states().iter().any(|state| *state != State::There) {
+        if !complete {
             return Ok(());
+        }
+        if filling.states().iter().any(|state| *state != State::There) {
+            let what = "has not been given all that was announced to it".to_owned();
+            return Err(Error::Unsupported { place: self.label(), what });
         }
         persist(&filling.file, &self.partial, &self.path, |file| {
             let length = filling.form.length;
@@ -202,49 +220,48 @@ impl Filling {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims a slot for one writer; false if its content is there already, perhaps because
+    /// Claims a slot for one writer; `None` if its content is there already, perhaps because
     /// another writer that was waited for brought it.
-    fn claim(&self, number: u32) -> bool {
+    fn claim(&self, number: u32, slot: Slot) -> Option<Claim<'_>> {
         let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
         let mut states =
             self.changed.wait_while(self.states(), coming).unwrap_or_else(PoisonError::into_inner);
-        let absent = states[number as usize] == State::Absent;
-        if absent {
-            states[number as usize] = State::Coming;
+        let state = std::mem::replace(&mut states[number as usize], State::Coming);
+        if state == State::There {
+            states[number as usize] = state;
+            return None;
         }
-        absent
+        Some(Claim { filling: self, number, slot, state })
     }
+}
 
-    fn set(&self, number: u32, state: State) {
-        self.states()[number as usize] = state;
-        self.changed.notify_all();
-    }
-
-    /// Writes a blob to where it goes, behind what an earlier run left of it. Returns how many
-    /// bytes were read from the source.
-    fn fill(&self, number: u32, slot: Slot, blob: &dyn Blob, what: &Path) -> Result<u64> {
+impl Claim<'_> {
+    /// Writes a blob to where it goes, behind what is there of it. Returns how many bytes were read
+    /// from the source.
+    fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<u64> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let there = self.resumable.get(&number).copied().unwrap_or(0);
+        let (file, slot) = (&self.filling.file, self.slot);
         let header = format::blob_header(digest, *size);
-        self.file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
-        let read = match self.resume(slot, digest, there)? {
-            None => self.copy(number, slot, blob, None, what),
+        file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
+        let read = match self.resume(digest)? {
+            None => self.copy(blob, None, what),
             // What was left may have been damaged: once more from the first byte.
-            Some(prefix) => match self.copy(number, slot, blob, Some(prefix), what) {
-                Err(error) if error.is_corruption() => self.copy(number, slot, blob, None, what),
+            Some(prefix) => match self.copy(blob, Some(prefix), what) {
+                Err(error) if error.is_corruption() => self.copy(blob, None, what),
                 result => result,
             },
         }?;
-        self.file
-            .write_all_at(slot.padding(), slot.content + slot.size)
+        file.write_all_at(slot.padding(), slot.content + slot.size)
             .map_err(Error::io("write", what.display()))?;
+        self.state = State::There;
         Ok(read)
     }
 
-    /// Hashes what an earlier run left of a blob.
-    fn resume(&self, slot: Slot, digest: &Digest, there: u64) -> Result<Option<Hasher>> {
-        let Some(mut hasher) = digest.hasher().filter(|_| there > 0) else { return Ok(None) };
-        let mut left = Region::new(Arc::clone(&self.file), slot.content, there);
+    /// Hashes what is there of a blob.
+    fn resume(&self, digest: &Digest) -> Result<Option<Hasher>> {
+        let State::Begun(there @ 1..) = self.state else { return Ok(None) };
+        let Some(mut hasher) = digest.hasher() else { return Ok(None) };
+        let mut left = Region::new(Arc::clone(&self.filling.file), self.slot.content, there);
         let mut buffer = files::buffer(there);
         loop {
             match left.read(&mut buffer).map_err(Error::io("read the part of", digest))? {
@@ -254,16 +271,11 @@ impl Filling {
         }
     }
 
-    fn copy(
-        &self,
-        number: u32,
-        slot: Slot,
-        blob: &dyn Blob,
-        prefix: Option<Hasher>,
-        what: &Path,
-    ) -> Result<u64> {
+    fn copy(&mut self, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
         let Descriptor { digest, size, .. } = blob.descriptor();
+        let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
         let start = prefix.as_ref().map_or(0, Hasher::count);
+        self.state = State::Begun(start);
         let mut reader = blob.open(prefix)?;
         let mut buffer = files::buffer(size - start);
         let mut done = start;
@@ -274,20 +286,29 @@ impl Filling {
                 Err(error) => {
                     let error = Error::from_io("read", digest, error);
                     if error.is_corruption() {
-                        // The next run must not go on behind bytes that proved wrong.
-                        self.journal.note(&self.file, number, Progress::Bytes(0), 0)?;
+                        // Nobody must go on behind bytes that proved wrong.
+                        self.state = State::Begun(0);
+                        journal.note(file, number, Progress::Bytes(0), 0)?;
                     }
                     return Err(error);
                 }
             };
-            let wrote = self.file.write_all_at(&buffer[..count], slot.content + done);
+            let wrote = file.write_all_at(&buffer[..count], slot.content + done);
             wrote.map_err(Error::io("write", what.display()))?;
             done += count as u64;
+            self.state = State::Begun(done);
             if done < slot.size {
-                self.journal.note(&self.file, number, Progress::Bytes(done), count as u64)?;
+                journal.note(file, number, Progress::Bytes(done), count as u64)?;
             }
         }
         Ok(done - start)
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.filling.states()[self.number as usize] = self.state;
+        self.filling.changed.notify_all();
     }
 }
 
@@ -317,10 +338,11 @@ impl Contents for ArchiveWriter {
         let Some((number, _)) = filling.form.slot(&descriptor.digest) else {
             return Ok(Held::Nothing);
         };
-        if filling.states()[number as usize] == State::There {
-            return Ok(Held::Whole);
-        }
-        Ok(filling.resumable.get(&number).map_or(Held::Nothing, |bytes| Held::Prefix(*bytes)))
+        Ok(match filling.states()[number as usize] {
+            State::There => Held::Whole,
+            State::Begun(bytes @ 1..) => Held::Prefix(bytes),
+            State::Begun(0) | State::Coming => Held::Nothing,
+        })
     }
 
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
@@ -331,22 +353,12 @@ impl Contents for ArchiveWriter {
             place: self.label(),
             what: format!("is an archive, and {digest} was not announced to it"),
         })?;
-        if !filling.claim(number) {
-            return Ok(Pushed::Existed);
-        }
-        match filling.journal.writing(|| filling.fill(number, slot, blob, &self.partial)) {
-            Ok(read) => {
-                filling.set(number, State::There);
-                // The last piece was not noted on the way.
-                let rest = read.min(files::PIECE as u64);
-                filling.journal.note(&filling.file, number, Progress::Done, rest)?;
-                Ok(Pushed::Written(read))
-            }
-            Err(error) => {
-                filling.set(number, State::Absent);
-                Err(error)
-            }
-        }
+        let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
+        let read = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
+        // The last piece was not noted on the way.
+        let rest = read.min(files::PIECE as u64);
+        filling.journal.note(&filling.file, number, Progress::Done, rest)?;
+        Ok(Pushed::Written(read))
     }
 
     fn change(&self, _: Vec<Change>) -> Result<()> {

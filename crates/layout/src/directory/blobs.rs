@@ -1,13 +1,12 @@
 //! Blobs of a layout directory: partial first, under their name once proven.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use longshore_spec::{Descriptor, Digest, Hasher};
-use longshore_store::{Blob, Error, Held, Pushed, Reader, Result};
+use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
 
 use super::{Directory, own};
 use crate::files::{self, Region};
@@ -73,20 +72,10 @@ impl Directory {
     /// Opens the part of a blob for this writer alone. Where another process is at it, this one
     /// takes a part of its own: both end with the same bytes under the same name.
     fn claim(shared: PathBuf) -> Result<(PathBuf, File)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let file = files::open_or_create(&shared)?;
         match lock::take(&file, &shared) {
-            // It may have been renamed between being opened and being locked.
-            Ok(()) if is_at(&file, &shared) => Ok((shared, file)),
-            Ok(()) | Err(Error::Busy { .. }) => {
-                let number = NEXT.fetch_add(1, Ordering::Relaxed);
-                let mut name = shared.into_os_string();
-                name.push(format!("~{}.{number}", std::process::id()));
-                let path = PathBuf::from(name);
-                let file = files::open_or_create(&path)?;
-                file.set_len(0).map_err(Error::io("write", path.display()))?;
-                Ok((path, file))
-            }
+            Ok(()) if lock::is_at(&file, &shared) => Ok((shared, file)),
+            Ok(()) | Err(Error::Busy { .. }) => own_part(&shared),
             Err(error) => Err(error),
         }
     }
@@ -98,6 +87,22 @@ impl Directory {
 
     fn partial_path(&self, digest: &Digest) -> PathBuf {
         own(&self.root).join("partial").join(digest.algorithm()).join(digest.encoded())
+    }
+}
+
+/// Creates a part that nobody else has. Its name is free, not merely unlikely: process numbers are
+/// the same in many containers that share a directory.
+fn own_part(shared: &Path) -> Result<(PathBuf, File)> {
+    let mut number = 0;
+    loop {
+        let mut name = shared.as_os_str().to_owned();
+        name.push(format!("~{number}"));
+        let path = PathBuf::from(name);
+        match File::options().read(true).write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(Error::io("write", path.display())(error)),
+        }
     }
 }
 
@@ -127,7 +132,13 @@ fn fill(mut file: &File, partial: &Path, blob: &dyn Blob, prefix: Option<Hasher>
     let start = prefix.as_ref().map_or(0, Hasher::count);
     file.set_len(start).map_err(write())?;
     file.seek(SeekFrom::Start(start)).map_err(write())?;
-    let mut reader = blob.open(prefix)?;
+    let mut reader = match prefix {
+        // All of it is there, only its name is not. A source need not know how to send no bytes.
+        Some(all) if start == *size => {
+            Verifying::resume(Box::new(std::io::empty()), blob.descriptor(), all)
+        }
+        prefix => blob.open(prefix)?,
+    };
     let mut buffer = files::buffer(size - start);
     loop {
         match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
@@ -156,11 +167,4 @@ fn size(path: &Path) -> Result<Option<u64>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("open", path.display())(error)),
     }
-}
-
-/// Tells whether an open file is still what its path leads to.
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if same(&a, &b))
 }

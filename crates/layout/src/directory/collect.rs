@@ -11,6 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::{Directory, own};
 use crate::files;
 use crate::names;
+use crate::view::Contents as _;
 
 /// What a collection removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,7 @@ impl Directory {
         age: Duration,
         dry_run: bool,
     ) -> Result<Collected> {
+        self.flush()?;
         self.writing()?;
         let mut collected = Collected::default();
         let _lock = self.lock_index()?;

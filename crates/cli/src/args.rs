@@ -1,0 +1,245 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use longshore_spec::Platform;
+
+use crate::human;
+use crate::location::Location;
+
+/// Moves OCI artifacts to where a network does not reach.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, max_term_width = 100, after_help = PLACES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const PLACES: &str = "\
+Places:
+  oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
+  oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; `-` writes to stdout
+
+Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
+3 verify found something missing or damaged.";
+
+/// Flags of every command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Tell more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How much is done at once [default: 8; verify: the number of cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+impl Global {
+    /// More jobs than this only cost memory.
+    const MAX_JOBS: usize = 256;
+    /// Jobs that mostly wait for a disk or a network.
+    const DEFAULT_JOBS: usize = 8;
+
+    /// Returns how much is moved at once.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs.map_or(Self::DEFAULT_JOBS, NonZeroUsize::get).min(Self::MAX_JOBS)
+    }
+
+    /// Returns how much is computed at once.
+    pub(crate) fn cores(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.jobs.map_or(cores, NonZeroUsize::get).min(Self::MAX_JOBS)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Copy artifacts, unchanged to the byte, with all that they refer to
+    Copy(Copy),
+    /// Print the digest that a name stands for
+    Digest(Digest),
+    /// Remove what no name needs any more from a layout directory
+    Gc(Gc),
+    /// Show one artifact: type, platform, config, layers, annotations, referrers
+    Inspect(Inspect),
+    /// List what is in a layout, by name, type, platform and size
+    List(List),
+    /// Write the manual pages into a directory
+    Man(Man),
+    /// Give an artifact further names
+    Tag(Tag),
+    /// Show what artifacts consist of, as a tree
+    Tree(Tree),
+    /// List the artifact types that are known by name
+    Types,
+    /// Take names away; what they stood for stays until `gc`
+    Untag(Untag),
+    /// Prove that everything is there and hashes right
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
+pub(crate) struct Copy {
+    /// Where from, one or several, and last where to
+    #[arg(value_name = "SRC… DST", required = true)]
+    pub(crate) places: Vec<Location>,
+    /// Take every name of a source that is given without one
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) all_tags: bool,
+    /// Take everything that a source without a name lists, what has no name too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Read further sources from a file, one a line; `-` is stdin
+    #[arg(short = 'f', long = "from-file", value_name = "LIST")]
+    pub(crate) list: Option<PathBuf>,
+    /// Take only entries of indexes for these platforms; one alone takes the place of its index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    pub(crate) platform: Vec<Platform>,
+    /// What becomes of an index from which platforms were left out
+    #[arg(long, value_enum, value_name = "HOW", requires = "platform")]
+    pub(crate) sparse_index: Option<SparseIndex>,
+    /// Take what refers to the artifacts too: signatures, SBOMs, attestations; only TYPES if given
+    #[arg(long, value_name = "TYPES", num_args = 0..=1, require_equals = true, default_missing_value = "any", value_delimiter = ',')]
+    pub(crate) referrers: Option<Vec<String>>,
+    /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    /// Say what would be done and how much it is, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace an archive that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Take content whose digest cannot be computed here
+    #[arg(long)]
+    pub(crate) allow_unverified: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What becomes of an index from which platforms were left out.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SparseIndex {
+    /// It stays as it is, digest and all, and points to some that are not there
+    Keep,
+    /// It is written anew without them, and gets another digest
+    Strip,
+}
+
+/// How archives are read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    /// Where a compressed archive is unpacked if its own directory cannot be written to
+    #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
+    pub(crate) scratch: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// A layout
+    pub(crate) place: Location,
+    /// List what has no name too: what others refer to, or refers to others
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// List only artifacts of these types: names, families or media types; `!TYPE` leaves one out
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inspect {
+    /// One artifact
+    pub(crate) place: Location,
+    /// Print the bytes of the manifest, exactly
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) raw: bool,
+    /// Print the bytes of the config, exactly
+    #[arg(long)]
+    pub(crate) config: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tree {
+    /// One artifact, or a layout: everything in it
+    pub(crate) place: Location,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Digest {
+    /// One artifact, or several
+    #[arg(required = true)]
+    pub(crate) places: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// One artifact, or a layout: everything in it
+    pub(crate) place: Location,
+    /// Pass content whose digest cannot be computed here
+    #[arg(long)]
+    pub(crate) allow_unverified: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tag {
+    /// One artifact of a layout directory
+    pub(crate) place: Location,
+    /// Its further names
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Untag {
+    /// Names in layout directories: `oci:DIR:NAME`
+    #[arg(required = true)]
+    pub(crate) places: Vec<Location>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Gc {
+    /// A layout directory
+    pub(crate) place: Location,
+    /// Keep what is younger, such as `12h` or `7d`; `0` keeps nothing for its age
+    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = human::age)]
+    pub(crate) older_than: Duration,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    /// The directory, which must be there
+    pub(crate) directory: PathBuf,
+}

@@ -1,0 +1,24 @@
+//! `digest`: what a name stands for.
+
+use serde::Serialize;
+
+use crate::args::Digest;
+use crate::location::Layout;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+#[derive(Debug, Serialize)]
+struct Found {
+    place: String,
+    digest: String,
+}
+
+pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
+    let find = |place| {
+        let root = Layout::open(place, &args.reading)?.select(place)?;
+        Ok(Found { place: place.to_string(), digest: root.descriptor.digest.to_string() })
+    };
+    let found = args.places.iter().map(find).collect::<Result<Vec<_>, Problem>>()?;
+    output.result(&found, || found.iter().map(|found| format!("{}\n", found.digest)).collect())?;
+    Ok(Exit::Done)
+}

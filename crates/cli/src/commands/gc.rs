@@ -1,0 +1,87 @@
+//! `gc`: what nothing needs any more goes.
+
+use longshore_layout::{Collected, Directory};
+use serde::Serialize;
+
+use crate::args::{Gc, Global};
+use crate::human;
+use crate::location::Kind;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::report::problem_of;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    dry_run: bool,
+    removed: Vec<Blob>,
+    bytes: u64,
+    entries: Vec<String>,
+    parts: usize,
+    kept_for_age: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Blob {
+    digest: String,
+    size: u64,
+}
+
+pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    if args.place.kind != Kind::Directory || args.place.selector.is_some() {
+        let text = format!("`{}` cannot be collected", args.place);
+        return Err(
+            Problem::new(Exit::Usage, text).hint("give a whole layout directory: `oci:DIR`")
+        );
+    }
+    let directory = Directory::open_alone(&args.place.path).map_err(Problem::of)?;
+    let needed =
+        longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
+    let needed = needed.map_err(|failures| {
+        for failure in &failures {
+            output.problem(&problem_of(failure));
+        }
+        let text = format!(
+            "nothing was removed from {}: what damaged manifests need is not known",
+            args.place
+        );
+        Problem::new(Exit::Failed, text)
+            .hint("get them again, or `longshore untag` what needs them")
+    })?;
+    let collected =
+        directory.collect(&needed, args.older_than, args.dry_run).map_err(Problem::of)?;
+    let Collected { blobs, entries, parts, young } = collected;
+    let bytes = blobs.iter().map(|(_, size)| size).sum();
+    let document = Document {
+        dry_run: args.dry_run,
+        removed: blobs
+            .iter()
+            .map(|(digest, size)| Blob { digest: digest.to_string(), size: *size })
+            .collect(),
+        bytes,
+        entries: entries.iter().map(ToString::to_string).collect(),
+        parts,
+        kept_for_age: young,
+    };
+    output.summary(&document, || {
+        let verb = if args.dry_run { "would remove" } else { "removed" };
+        let lines: String = blobs
+            .iter()
+            .map(|(digest, size)| format!("{digest}  {}\n", human::size(*size)))
+            .collect();
+        let count = human::count(blobs.len() as u64, "blob");
+        let mut parts_of = vec![format!("{verb} {count}, {}", human::size(bytes))];
+        if !entries.is_empty() {
+            parts_of.push(format!("{} of index.json", human::entries(entries.len())));
+        }
+        if parts > 0 {
+            parts_of.push(human::count(parts as u64, "unfinished download"));
+        }
+        if young > 0 {
+            let count = human::count(young as u64, "unneeded blob");
+            parts_of.push(format!("kept {count} for now: younger than --older-than"));
+        }
+        format!("{lines}{}\n", parts_of.join("; "))
+    })?;
+    Ok(Exit::Done)
+}

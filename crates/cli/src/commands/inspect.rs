@@ -1,0 +1,202 @@
+//! `inspect`: everything about one artifact.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+
+use longshore_spec::{Content, Descriptor, Manifest, keys};
+use longshore_store::{Error, Source, Verifying};
+use serde::Serialize;
+
+use super::look::{self, Look, look};
+use crate::args::Inspect;
+use crate::human;
+use crate::location::Layout;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::report;
+
+/// What `inspect --json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    names: Vec<String>,
+    digest: String,
+    media_type: String,
+    size: u64,
+    #[serde(rename = "type")]
+    artifact_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declared: Option<String>,
+    platforms: Vec<String>,
+    annotations: longshore_spec::Annotations,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Part>,
+    layers: Vec<Part>,
+    manifests: Vec<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    referrers: Vec<Part>,
+}
+
+/// A descriptor in a document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    media_type: String,
+    digest: String,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
+}
+
+impl From<&Descriptor> for Part {
+    fn from(descriptor: &Descriptor) -> Self {
+        Self {
+            media_type: descriptor.media_type.to_string(),
+            digest: descriptor.digest.to_string(),
+            size: descriptor.size,
+            title: descriptor.annotations.get(keys::TITLE).cloned(),
+            platform: report::platform(descriptor),
+            artifact_type: descriptor.artifact_type.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
+    let layout = Layout::open(&args.place, &args.reading)?;
+    let view = layout.whole();
+    let root = layout.select(&args.place)?;
+    let failed = |error| Problem::of(error).because(Exit::Failed);
+    let manifest = match look(&view, &root.descriptor) {
+        Look::Manifest(manifest) => manifest,
+        Look::Opaque if args.raw => {
+            Output::bytes(&blob(&view, &root.descriptor).map_err(failed)?)?;
+            return Ok(Exit::Done);
+        }
+        Look::Opaque => {
+            let part = Part::from(&root.descriptor);
+            let text = format!("{} {} {}\n", part.media_type, part.digest, human::size(part.size));
+            output.result(&part, || text)?;
+            return Ok(Exit::Done);
+        }
+        Look::Broken(error) => return Err(failed(error)),
+    };
+    if args.raw {
+        Output::bytes(manifest.raw())?;
+        return Ok(Exit::Done);
+    }
+    if args.config {
+        let Content::Image(image) = manifest.content() else {
+            let text = format!("{} has no config: it is no image manifest", args.place);
+            return Err(Problem::new(Exit::Usage, text).hint("select one of its entries by digest"));
+        };
+        Output::bytes(&blob(&view, &image.config).map_err(failed)?)?;
+        return Ok(Exit::Done);
+    }
+    let names = root.names.iter().map(ToString::to_string).collect();
+    let document = document(&view, &manifest, names).map_err(failed)?;
+    output.result(&document, || text(&document))?;
+    Ok(Exit::Done)
+}
+
+/// Reads a blob that is printed as it is.
+fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+    if descriptor.size > Manifest::MAX_SIZE {
+        let what = format!("{} with {} bytes", descriptor.digest, descriptor.size);
+        return Err(Error::Limit {
+            what,
+            limit: format!("{} bytes to be printed", Manifest::MAX_SIZE),
+        });
+    }
+    let mut bytes = Vec::new();
+    let mut reader = Verifying::new(source.open(descriptor, 0)?, descriptor)?;
+    reader.read_to_end(&mut bytes).map_err(Error::io("read", &descriptor.digest))?;
+    Ok(bytes)
+}
+
+fn document(
+    source: &dyn Source,
+    manifest: &Manifest,
+    names: Vec<String>,
+) -> Result<Document, Error> {
+    let artifact_type = look::artifact_type(source, manifest);
+    let (config, layers, manifests) = match manifest.content() {
+        Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
+        Content::Index(index) => (None, &[][..], index.manifests.as_slice()),
+        Content::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
+    };
+    let descriptor = manifest.descriptor();
+    Ok(Document {
+        names,
+        digest: descriptor.digest.to_string(),
+        media_type: descriptor.media_type.to_string(),
+        size: descriptor.size,
+        artifact_type: artifact_type.name().to_owned(),
+        title: artifact_type.known().map(|known| known.title),
+        family: artifact_type.family().map(|family| family.as_str()),
+        declared: artifact_type.declared().map(ToString::to_string),
+        platforms: look::platforms(source, manifest),
+        annotations: manifest.annotations().clone(),
+        config,
+        layers: layers.iter().map(Into::into).collect(),
+        manifests: manifests.iter().map(Into::into).collect(),
+        subject: manifest.subject().map(|subject| subject.digest.to_string()),
+        referrers: source.referrers(&descriptor.digest)?.entries.iter().map(Into::into).collect(),
+    })
+}
+
+fn text(document: &Document) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{label:<12}{value}");
+    };
+    for name in &document.names {
+        line("Name", name);
+    }
+    line("Digest", &document.digest);
+    let kind = match (document.title, document.family) {
+        (Some(title), Some(family)) => format!("{} ({title}, {family})", document.artifact_type),
+        _ => document.artifact_type.clone(),
+    };
+    line("Type", &kind);
+    if let Some(declared) =
+        document.declared.as_ref().filter(|declared| **declared != document.artifact_type)
+    {
+        line("Declared", declared);
+    }
+    line("Media type", &document.media_type);
+    line("Size", &human::size(document.size));
+    if !document.platforms.is_empty() {
+        line("Platform", &document.platforms.join(", "));
+    }
+    if let Some(subject) = &document.subject {
+        line("Subject", subject);
+    }
+    for (key, value) in &document.annotations {
+        line("Annotation", &format!("{key} = {value}"));
+    }
+    let config = document.config.iter().map(|part| ("Config", part));
+    let layers = document.layers.iter().map(|part| ("Layer", part));
+    let manifests = document.manifests.iter().map(|part| ("Manifest", part));
+    let referrers = document.referrers.iter().map(|part| ("Referrer", part));
+    for (label, part) in config.chain(layers).chain(manifests).chain(referrers) {
+        let about = [&part.title, &part.platform, &part.artifact_type].into_iter().flatten();
+        let about: Vec<_> = about.map(String::as_str).collect();
+        let about =
+            if about.is_empty() { String::new() } else { format!("  {}", about.join(", ")) };
+        line(
+            label,
+            &format!("{}  {}  {}{about}", part.digest, human::size(part.size), part.media_type),
+        );
+    }
+    text
+}

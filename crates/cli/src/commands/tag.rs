@@ -1,0 +1,80 @@
+//! `tag` and `untag`: names in a layout directory.
+
+use longshore_layout::Directory;
+use longshore_store::{Name, Repository as _, Selector, Source as _, Target as _};
+use serde::Serialize;
+
+use super::look::{Look, look};
+use crate::args::{Tag, Untag};
+use crate::location::{Kind, Layout, Location};
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+#[derive(Debug, Serialize)]
+struct Named {
+    digest: String,
+    names: Vec<String>,
+}
+
+pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
+    let layout = Layout::Directory(open(&args.place)?);
+    let root = layout.select(&args.place)?;
+    let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
+    let whole = layout.whole();
+    // What is named must be there.
+    let listed = match look(&whole, &root.descriptor) {
+        Look::Manifest(_) => whole.list(&root.descriptor, &names),
+        Look::Opaque => {
+            whole.open(&root.descriptor, 0).and_then(|_| whole.list(&root.descriptor, &names))
+        }
+        Look::Broken(error) => Err(error),
+    };
+    listed
+        .and_then(|()| layout.commit())
+        .map_err(|error| Problem::of(error).because(Exit::Failed))?;
+    let digest = root.descriptor.digest.to_string();
+    let document = Named { digest: digest.clone(), names: args.names.clone() };
+    output.summary(&document, || {
+        args.names.iter().map(|name| format!("{name}  {digest}\n")).collect()
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
+    let mut gone = Vec::new();
+    for place in &args.places {
+        let Some(Selector::Name(name)) = &place.selector else {
+            let text = format!("`{place}` has no name to take away");
+            return Err(Problem::new(Exit::Usage, text).hint("write `oci:DIR:NAME`"));
+        };
+        let layout = Layout::Directory(open(place)?);
+        let digest = layout.select(place)?.descriptor.digest.to_string();
+        layout.whole().untag(name).map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        gone.push(Named { digest, names: vec![name.to_string()] });
+    }
+    output.summary(&gone, || {
+        gone.iter().map(|gone| format!("{}  {}\n", gone.names[0], gone.digest)).collect()
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Opens a layout directory that must be there, to change its names.
+fn open(place: &Location) -> Result<Directory, Problem> {
+    if place.kind == Kind::Archive {
+        let text = format!("names in the archive {} cannot be changed", place.path.display());
+        let hint = "copy it under another name: `longshore copy oci-archive:FILE:REF oci-archive:NEW:NAME`";
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
+    }
+    // Only a copy creates what is not there.
+    Directory::open(&place.path).and_then(|_| Directory::create(&place.path)).map_err(Problem::of)
+}
+
+fn name_of(text: &str) -> Result<Name, Problem> {
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let text = format!(
+            "`{text}` is not a name: it is empty, or holds white space or control characters"
+        );
+        return Err(Problem::new(Exit::Usage, text));
+    }
+    Ok(Name::new(text))
+}

@@ -1,0 +1,172 @@
+//! `tree`: what artifacts consist of.
+
+use std::fmt::Write as _;
+
+use longshore_layout::View;
+use longshore_spec::{Content, Descriptor, Role, keys};
+use longshore_store::{MAX_DEPTH, Repository as _, Source as _};
+use serde::Serialize;
+
+use super::look::{self, Look, look};
+use crate::args::{Global, Tree};
+use crate::human;
+use crate::location::Layout;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::report;
+
+/// A node of the tree, and what `tree --json` prints of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    role: &'static str,
+    digest: String,
+    size: u64,
+    media_type: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
+    platforms: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<Node>,
+}
+
+pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
+    let layout = Layout::open(&args.place, &args.reading)?;
+    let view = layout.whole();
+    let roots = match &args.place.selector {
+        Some(_) => vec![layout.select(&args.place)?],
+        None => view.roots().map_err(Problem::of)?,
+    };
+    // What refers to something else is shown below it, unless it has a name of its own.
+    let stands_alone = |root: &longshore_store::Root| match look(&view, &root.descriptor) {
+        Look::Manifest(manifest) if root.names.is_empty() && args.place.selector.is_none() => {
+            let subject = manifest.subject().map(|subject| subject.digest.clone());
+            subject.is_none_or(|subject| view.head(&subject.into()).is_err())
+        }
+        _ => true,
+    };
+    let nodes: Vec<Node> = roots
+        .iter()
+        .filter(|root| stands_alone(root))
+        .map(|root| {
+            let mut node = node(&view, Role::Manifest, &root.descriptor, MAX_DEPTH);
+            node.role = "root";
+            node.name = root.names.first().map(ToString::to_string);
+            node
+        })
+        .collect();
+    output.result(&nodes, || {
+        let mut text = String::new();
+        for node in &nodes {
+            let _ = writeln!(text, "{}", label(node));
+            branches(node, "", &mut text);
+        }
+        text
+    })?;
+    Ok(if nodes.iter().any(is_broken) { Exit::Failed } else { Exit::Done })
+}
+
+/// Looks at a node and all below it, so many levels deep.
+fn node(view: &View<'_>, role: Role, descriptor: &Descriptor, depth: usize) -> Node {
+    let mut node = Node {
+        name: None,
+        role: match role {
+            Role::Manifest => "manifest",
+            Role::Config => "config",
+            Role::Layer => "layer",
+        },
+        digest: descriptor.digest.to_string(),
+        size: descriptor.size,
+        media_type: descriptor.media_type.to_string(),
+        artifact_type: None,
+        platforms: report::platform(descriptor).into_iter().collect(),
+        title: descriptor.annotations.get(keys::TITLE).cloned(),
+        problem: None,
+        children: Vec::new(),
+    };
+    if role != Role::Manifest {
+        node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
+        return node;
+    }
+    if depth == 0 {
+        node.problem = Some(format!("nested more than {MAX_DEPTH} levels deep"));
+        return node;
+    }
+    match look(view, descriptor) {
+        Look::Opaque => {
+            node.problem = view.open(descriptor, 0).err().map(|error| error.to_string())
+        }
+        Look::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
+            node.title = Some("left out".to_owned());
+        }
+        Look::Broken(error) => node.problem = Some(error.to_string()),
+        Look::Manifest(manifest) => {
+            node.artifact_type = Some(look::artifact_type(view, &manifest).name().to_owned());
+            if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
+                node.platforms = look::platforms(view, &manifest);
+            }
+            let child =
+                |(role, child): (Role, &Descriptor)| self::node(view, role, child, depth - 1);
+            node.children = manifest.children().map(child).collect();
+            let listed: Vec<_> = node.children.iter().map(|child| child.digest.clone()).collect();
+            match view.referrers(&descriptor.digest) {
+                Err(error) => {
+                    node.problem = Some(format!("its referrers cannot be listed: {error}"))
+                }
+                Ok(referrers) => {
+                    let new = referrers
+                        .entries
+                        .iter()
+                        .filter(|entry| !listed.contains(&entry.digest.to_string()));
+                    node.children.extend(new.map(|entry| Node {
+                        role: "referrer",
+                        ..self::node(view, Role::Manifest, entry, depth - 1)
+                    }));
+                }
+            }
+        }
+    }
+    node
+}
+
+fn is_broken(node: &Node) -> bool {
+    node.problem.is_some() || node.children.iter().any(is_broken)
+}
+
+fn label(node: &Node) -> String {
+    let mut parts = Vec::new();
+    parts.extend(node.name.clone());
+    if node.role != "root" {
+        parts.push(node.role.to_owned());
+    }
+    parts.push(node.artifact_type.clone().unwrap_or_else(|| node.media_type.clone()));
+    parts.extend(node.platforms.iter().cloned());
+    parts.push(human::size(node.size));
+    parts.push(short(&node.digest));
+    parts.extend(node.title.as_ref().map(|title| format!("({title})")));
+    parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
+    parts.join("  ")
+}
+
+/// The beginning of a digest is enough for people.
+fn short(digest: &str) -> String {
+    digest.parse::<longshore_spec::Digest>().map_or_else(
+        |_| digest.to_owned(),
+        |digest| format!("{}:{}", digest.algorithm(), digest.short()),
+    )
+}
+
+fn branches(node: &Node, indent: &str, text: &mut String) {
+    for (number, child) in node.children.iter().enumerate() {
+        let is_last = number + 1 == node.children.len();
+        let (branch, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let _ = writeln!(text, "{indent}{branch}{}", label(child));
+        branches(child, &format!("{indent}{below}"), text);
+    }
+}

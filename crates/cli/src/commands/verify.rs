@@ -1,0 +1,124 @@
+//! `verify`: every byte is there, or what is not is named.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Instant;
+
+use longshore_spec::Digest;
+use longshore_store::{Error, Repository as _, Root};
+use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
+use serde::Serialize;
+
+use crate::args::{Global, Verify};
+use crate::human;
+use crate::location::Layout;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::progress::Progress;
+use crate::report::{self, tell_failures};
+
+/// What `verify --json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    roots: Vec<report::Root>,
+    checked: u64,
+    bytes: u64,
+    missing: Vec<String>,
+    damaged: Vec<String>,
+    orphaned: Vec<String>,
+    left_out: Vec<String>,
+    unverified: Vec<String>,
+    failures: Vec<report::Failed>,
+}
+
+pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let layout = open(args)?;
+    let view = layout.whole();
+    let roots = match &args.place.selector {
+        Some(_) => vec![layout.select(&args.place)?],
+        None => view.roots().map_err(Problem::of)?,
+    };
+    let wanted = roots.into_iter().map(|Root { descriptor, names }| {
+        let wish = Wish::Listed(descriptor);
+        Wanted { source: &view, wish, target: None, names }
+    });
+    let begun = Instant::now();
+    let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
+    let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    let progress = Progress::new(output, "verifying", plan.size().bytes);
+    let report = plan.verify(global.cores(), &progress);
+    progress.finish();
+    tell_failures(output, plan.failures(), &report);
+    let orphaned =
+        if args.place.selector.is_none() { orphans(&layout, &plan)? } else { Vec::new() };
+    let document = document(&plan, &report, &orphaned);
+    for digest in &report.unverified {
+        output.warning(&format!("{digest} was passed without proof: its algorithm is not known"));
+    }
+    output.summary(&document, || text(&document, &orphaned, begun))?;
+    let whole = plan.failures().is_empty() && report.is_complete();
+    Ok(if whole { Exit::Done } else { Exit::Difference })
+}
+
+/// Opens the layout; one that is damaged itself is a difference.
+fn open(args: &Verify) -> Result<Layout, Problem> {
+    Layout::open(&args.place, &args.reading).map_err(|problem| {
+        if problem.is_damage { problem.because(Exit::Difference) } else { problem }
+    })
+}
+
+/// Returns what is stored but needed by nothing that is listed (row A-12), sorted.
+fn orphans(layout: &Layout, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
+    let needed: HashSet<&Digest> = plan.digests().collect();
+    let mut orphans = layout.stored().map_err(Problem::of)?;
+    orphans.retain(|digest| !needed.contains(digest));
+    orphans.sort_unstable();
+    Ok(orphans)
+}
+
+fn document(plan: &Plan<'_>, report: &Report, orphaned: &[Digest]) -> Document {
+    let failures = || plan.failures().iter().chain(&report.failures);
+    let those = |is: fn(&Error) -> bool| {
+        let subjects: BTreeSet<_> =
+            failures().filter(|failure| is(&failure.error)).map(|f| f.subject.clone()).collect();
+        subjects.into_iter().collect()
+    };
+    Document {
+        roots: report.roots.iter().map(Into::into).collect(),
+        checked: report.moved,
+        bytes: report.bytes,
+        missing: those(Error::is_not_found),
+        damaged: those(|error| !error.is_not_found()),
+        orphaned: orphaned.iter().map(ToString::to_string).collect(),
+        left_out: plan.left_out().iter().map(report::left_out).collect(),
+        unverified: report.unverified.iter().map(ToString::to_string).collect(),
+        failures: failures().map(Into::into).collect(),
+    }
+}
+
+fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
+    let mut lines = String::new();
+    for (what, digests) in [("missing", &document.missing), ("damaged", &document.damaged)] {
+        lines.extend(digests.iter().map(|digest| format!("{what}   {digest}\n")));
+    }
+    lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
+    lines.extend(document.left_out.iter().map(|entry| format!("left out  {entry}\n")));
+    let seconds = begun.elapsed().as_secs_f64();
+    let whole = document.missing.is_empty() && document.damaged.is_empty();
+    let verdict = if whole {
+        "everything is there".to_owned()
+    } else {
+        format!("{} missing, {} damaged", document.missing.len(), document.damaged.len())
+    };
+    let orphans = if orphaned.is_empty() {
+        String::new()
+    } else {
+        format!("; {} needed by nothing", human::count(orphaned.len() as u64, "blob"))
+    };
+    format!(
+        "{lines}{verdict}: {}, {} verified, {} in {seconds:.1} s{orphans}\n",
+        human::count(document.roots.len() as u64, "root"),
+        human::count(document.checked, "blob"),
+        human::size(document.bytes),
+    )
+}

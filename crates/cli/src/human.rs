@@ -1,0 +1,77 @@
+//! Figures as people read and write them.
+
+use std::time::Duration;
+
+/// Returns a number of bytes with a unit of 1,024.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut unit = 0;
+    let mut scale = 1_u64;
+    while unit + 1 < UNITS.len() && bytes / scale >= 1024 {
+        scale *= 1024;
+        unit += 1;
+    }
+    if unit == 0 {
+        return format!("{bytes} B");
+    }
+    // Tenths, rounded to nearest; in u128, where nothing overflows.
+    let tenths = (u128::from(bytes) * 10 + u128::from(scale) / 2) / u128::from(scale);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// Returns a number with its noun, which takes an `s` unless there is one.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Returns a number of entries.
+pub(crate) fn entries(number: usize) -> String {
+    format!("{number} {}", if number == 1 { "entry" } else { "entries" })
+}
+
+/// Reads an age: a number with `s`, `m`, `h` or `d`, or `0`.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    let error =
+        || format!("`{text}` is not an age; write a number and s, m, h or d, such as `12h`");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        _ => return Err(error()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| error())?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal_and_never_overflow() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (9 << 30, "9.0 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn ages_have_a_unit() {
+        assert_eq!(age("0"), Ok(Duration::ZERO));
+        assert_eq!(age("2h"), Ok(Duration::from_secs(7200)));
+        for wrong in ["", "2", "h", "-1d", "1.5d", "99999999999999999999d", "1d1h", "5µ"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The one module that prints.
+
+#![expect(clippy::print_stderr, reason = "this is the one module that prints")]
+
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::problem::Problem;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+
+/// Where a command's words go: results to stdout, all else to stderr.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self { json: global.json, quiet: global.quiet }
+    }
+
+    /// Tells whether nothing but results and errors is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints a result: `document` as JSON if that was asked for, else `text`.
+    pub(crate) fn result(
+        &self,
+        document: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        if self.json {
+            let mut bytes = serde_json::to_vec_pretty(document).map_err(|error| {
+                Problem::new(crate::Exit::Failed, format!("cannot write JSON: {error}"))
+            })?;
+            bytes.push(b'\n');
+            return Self::bytes(&bytes);
+        }
+        Self::bytes(text().as_bytes())
+    }
+
+    /// Prints a result that is only there for people: not with `--quiet`.
+    pub(crate) fn summary(
+        &self,
+        document: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        if self.quiet && !self.json { Ok(()) } else { self.result(document, text) }
+    }
+
+    /// Prints bytes as they are. Whoever closes the pipe has read enough.
+    pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Problem> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(|error| {
+                Problem::new(crate::Exit::Failed, format!("cannot write to stdout: {error}"))
+            }),
+        }
+    }
+
+    /// Prints what went wrong and what to do.
+    pub(crate) fn problem(&self, problem: &Problem) {
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", problem.message);
+        if let Some(hint) = &problem.hint {
+            anstream::eprintln!("  {HINT}hint{HINT:#}: {hint}");
+        }
+    }
+
+    /// Prints something that the user should know though all went well.
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
+        }
+    }
+
+    /// Prints what happens.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{text}");
+        }
+    }
+}
+
+/// Returns rows as lines of columns, each as wide as its widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! How far long work has come: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::IsTerminal as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use longshore_spec::Digest;
+use longshore_sync::Observer;
+
+use crate::human;
+use crate::output::Output;
+
+/// How long nothing is said where there is no terminal.
+const QUIET_FOR: Duration = Duration::from_secs(10);
+
+/// Shows how many bytes have come.
+pub(crate) struct Progress<'o> {
+    output: &'o Output,
+    verb: &'static str,
+    total: u64,
+    bar: Option<ProgressBar>,
+    done: AtomicU64,
+    said: Mutex<Instant>,
+}
+
+impl<'o> Progress<'o> {
+    /// Begins to show how much of `total` bytes has come.
+    pub(crate) fn new(output: &'o Output, verb: &'static str, total: u64) -> Self {
+        let shown = std::io::stderr().is_terminal() && !output.is_quiet();
+        let bar = shown.then(|| {
+            let bar = ProgressBar::new(total).with_message(verb);
+            let form =
+                "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+            if let Ok(style) = ProgressStyle::with_template(form) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { output, verb, total, bar, done: AtomicU64::new(0), said: Mutex::new(Instant::now()) }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn advanced(&self, bytes: u64) {
+        self.add(bytes);
+    }
+
+    fn finished(&self, _: &Digest, size: u64, moved: bool) {
+        if !moved {
+            self.add(size);
+        }
+    }
+}
+
+impl Progress<'_> {
+    fn add(&self, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+            return;
+        }
+        // Whoever finds it locked need not wait: another is about to say it.
+        let Ok(mut said) = self.said.try_lock() else { return };
+        if said.elapsed() >= QUIET_FOR {
+            *said = Instant::now();
+            self.output.note(&format!(
+                "{} {} of {}",
+                self.verb,
+                human::size(done),
+                human::size(self.total)
+            ));
+        }
+    }
+}

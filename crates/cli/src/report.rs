@@ -1,0 +1,109 @@
+//! Reports of the engine, as text and as JSON.
+
+use longshore_spec::Descriptor;
+use longshore_sync::{Failure, LeftOut, Outcome, Report, RootReport};
+use serde::Serialize;
+
+use crate::output::Output;
+use crate::problem;
+
+/// A root in a JSON document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Root {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<String>,
+    names: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
+    outcome: &'static str,
+}
+
+/// A failure in a JSON document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failed {
+    side: String,
+    action: String,
+    subject: String,
+    message: String,
+}
+
+impl From<&RootReport> for Root {
+    fn from(root: &RootReport) -> Self {
+        let descriptor = root.descriptor.as_ref();
+        Self {
+            wanted: root.wanted.clone(),
+            names: root.names.iter().map(ToString::to_string).collect(),
+            digest: descriptor.map(|descriptor| descriptor.digest.to_string()),
+            media_type: descriptor.map(|descriptor| descriptor.media_type.to_string()),
+            artifact_type: root.artifact_type.clone(),
+            outcome: match root.outcome {
+                Outcome::Done => "done",
+                Outcome::Failed => "failed",
+                Outcome::Skipped => "skipped",
+            },
+        }
+    }
+}
+
+impl From<&Failure> for Failed {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            side: failure.side.to_string(),
+            action: failure.action.to_string(),
+            subject: failure.subject.clone(),
+            message: failure.to_string(),
+        }
+    }
+}
+
+/// Tells about everything that went wrong, and which roots it concerns.
+pub(crate) fn tell_failures(output: &Output, discovery: &[Failure], report: &Report) {
+    let failures = || discovery.iter().chain(&report.failures);
+    for failure in failures() {
+        output.problem(&problem_of(failure));
+    }
+    for root in report.roots.iter().filter(|root| root.outcome == Outcome::Failed) {
+        if let Some(wanted) = &root.wanted
+            && failures().all(|failure| failure.subject != *wanted)
+        {
+            output.problem(&problem::Problem::new(
+                problem::Exit::Failed,
+                format!("`{wanted}` is not complete"),
+            ));
+        }
+    }
+}
+
+/// Returns a failure as a problem: what, and what to do.
+pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
+    let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());
+    match problem::hint(&failure.error) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// Returns what an entry of an index was, for people.
+pub(crate) fn left_out(entry: &LeftOut) -> String {
+    let (descriptor, why) = match entry {
+        LeftOut::Absent(descriptor) => (descriptor, "the source does not have it"),
+        LeftOut::Filtered(descriptor) => (descriptor, "not asked for"),
+    };
+    format!(
+        "{} {}: {why}",
+        platform(descriptor).unwrap_or_else(|| "an entry".to_owned()),
+        descriptor.digest
+    )
+}
+
+/// Returns the platform of a descriptor, if it has one that says something.
+pub(crate) fn platform(descriptor: &Descriptor) -> Option<String> {
+    let platform = descriptor.platform.as_deref().filter(|platform| !platform.is_unknown())?;
+    Some(platform.to_string())
+}

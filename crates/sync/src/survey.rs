@@ -1,0 +1,45 @@
+//! What a plan says about its roots, for people.
+
+use std::collections::HashSet;
+
+use longshore_spec::Digest;
+
+use crate::plan::State;
+use crate::{Plan, Totals};
+
+impl Plan<'_> {
+    /// Counts what is to be copied without asking the targets what they hold: all of it counts as
+    /// missing.
+    pub fn size(&self) -> Totals {
+        let needed = self.needed();
+        let nodes =
+            self.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
+        nodes.fold(Totals::default(), |totals, node| {
+            let bytes = totals.bytes.saturating_add(node.size);
+            Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
+        })
+    }
+
+    /// Returns the bytes of all that a root reaches, shared content counted once: its place in
+    /// [`Plan::roots`]. What is broken or left out does not count.
+    pub fn closure_size(&self, root: usize) -> u64 {
+        let mut seen = HashSet::new();
+        let mut next: Vec<u32> =
+            self.roots.get(root).and_then(|root| root.node).into_iter().collect();
+        let mut size = 0_u64;
+        while let Some(node) = next.pop() {
+            let known = &self.nodes[node as usize];
+            if seen.insert(node) && matches!(known.state, State::Manifest | State::Blob) {
+                size = size.saturating_add(known.size);
+                next.extend(self.children(node));
+            }
+        }
+        size
+    }
+
+    /// Tells whether some content is part of the plan and could not be looked into, or is absent.
+    pub fn lacks(&self, digest: &Digest) -> bool {
+        let lacking = |state| matches!(state, State::Absent | State::Broken);
+        self.nodes.iter().any(|node| node.digest == *digest && lacking(node.state))
+    }
+}
