@@ -3,6 +3,9 @@
 //! Each check panics with what it expected. [`repository`] is for places that are read and
 //! written at once; [`archive`] for those that are written as a whole and then read.
 
+#![expect(clippy::missing_panics_doc, reason = "to panic is what a check is for")]
+#![expect(clippy::print_stderr, reason = "a test that fails shows the check that it failed in")]
+
 use std::io::Read as _;
 use std::sync::Barrier;
 use std::thread;

@@ -27,7 +27,7 @@ pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{
-    AnsweredBy, Blob, Entry, Held, Order, Place, Pushed, Referrers, Repository, Source, Target,
+    AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source, Target,
     manifest_from, read_manifest,
 };
 pub use verify::{Reader, Verifying};

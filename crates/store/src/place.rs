@@ -78,6 +78,21 @@ pub trait Source: Debug + Send + Sync {
     /// Returns the manifests whose subject is `subject`, each once, sorted by digest. A place that
     /// cannot tell fails; an empty list means that there are none.
     fn referrers(&self, subject: &Digest) -> Result<Referrers>;
+
+    /// Returns where this repository lies, if a target of the same registry could take content over
+    /// from it without its bytes being moved (row E-60).
+    fn location(&self) -> Option<Location> {
+        None
+    }
+}
+
+/// A repository of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// The registry: host and port.
+    pub registry: String,
+    /// The repository there.
+    pub repository: RepositoryName,
 }
 
 /// The manifests that say something about a manifest.
@@ -138,6 +153,8 @@ pub enum Held {
 pub enum Pushed {
     /// It was there already.
     Existed,
+    /// It was taken over from another repository of the same registry; no byte was moved.
+    Mounted,
     /// It was written; so many bytes were read from the source for it.
     Written(u64),
 }
@@ -155,6 +172,11 @@ pub enum Entry<'a> {
 pub trait Blob: Send + Sync {
     /// Returns what the content is.
     fn descriptor(&self) -> &Descriptor;
+
+    /// Returns the repository that the content lies in, if that lets a target take it over.
+    fn location(&self) -> Option<Location> {
+        None
+    }
 
     /// Opens the content after the bytes that `prefix` has seen, or from its first byte.
     fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>>;

@@ -1,0 +1,1 @@
+//! A server of the OCI distribution spec, over any place.
