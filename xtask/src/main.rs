@@ -14,10 +14,16 @@
     reason = "a task writes build products, which may be made again, not content that must survive a crash"
 )]
 
+mod crash;
+mod demo;
 mod dist;
 mod fixtures;
+mod interop;
+mod measure;
 mod peers;
+mod program;
 mod run;
+mod scale;
 mod test;
 mod tidy;
 
@@ -28,12 +34,23 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Everything around the program")]
 enum Task {
+    /// Show what the program does: artifacts of many types cross a gap in one file
+    Demo(demo::Args),
+    /// Kill, starve and break copies, and see that nothing complete is harmed
+    Crash(crash::Args),
     /// Build the static program, its completions and its man pages into `dist/`
     Dist,
     /// Write `testdata/`, or check that it is what would be written
     Fixtures(fixtures::Args),
+    /// Run a command and write down what it used; for other tasks
+    #[command(hide = true)]
+    Measure(measure::Args),
+    /// Check the program beside others that read and write layouts
+    Interop(interop::Args),
     /// Show or install the programs that longshore is checked against
     Peers(peers::Args),
+    /// Measure memory, speed and disk at sizes that matter
+    Scale(scale::Args),
     /// Run every check that needs nothing but Rust: format, lints, tests, docs, tidy
     Test,
     /// Check the architecture: who depends on whom, and what must not be where
@@ -42,9 +59,14 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
+        Task::Crash(args) => crash::run(&args),
+        Task::Demo(args) => demo::run(&args),
         Task::Dist => dist::run(),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::Interop(args) => interop::run(&args),
+        Task::Measure(args) => measure::run(&args),
         Task::Peers(args) => peers::run(&args),
+        Task::Scale(args) => scale::run(&args),
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
     };

@@ -3,6 +3,7 @@
 mod blobs;
 mod collect;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,18 +14,18 @@ use longshore_store::{Blob, Error, Held, Outline, Place, Pushed, Reader, Reposit
 
 pub use self::collect::Collected;
 use crate::files;
-use crate::index::{Change, Index};
+use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
 use crate::names;
-use crate::persist::persist;
+use crate::persist::{Durable, persist, sync_directory};
 use crate::referrers;
 use crate::view::{Contents, View};
 
 /// The one version of the layout that there is (row A-04).
 pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
-/// `index.json` of more bytes than this is refused: some 500,000 entries.
-pub(crate) const MAX_INDEX: u64 = 256 << 20;
+/// `index.json` of more bytes than this is refused: some 150,000 entries.
+pub(crate) const MAX_INDEX: u64 = 64 << 20;
 
 /// `oci-layout` of more bytes than this is refused.
 pub(crate) const MAX_LAYOUT_FILE: u64 = 1 << 20;
@@ -42,7 +43,7 @@ pub struct Directory {
     root: PathBuf,
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
-    index: Mutex<Option<(Stamp, Arc<Index>)>>,
+    listing: Mutex<Option<(Stamp, Arc<Listing>)>>,
     referrers: referrers::Cache,
 }
 
@@ -52,9 +53,12 @@ struct Writing {
     pending: Mutex<Pending>,
 }
 
-/// Changes to `index.json` that are not written yet.
+/// What is not durable yet.
 struct Pending {
+    /// Changes to `index.json`.
     changes: Vec<Change>,
+    /// Files that have appeared since their directory was synced, one for each directory.
+    appeared: BTreeMap<PathBuf, PathBuf>,
     written: Instant,
 }
 
@@ -66,7 +70,7 @@ impl Directory {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let directory = Self::at(root.into(), None);
         directory.check_layout_file()?;
-        directory.index()?;
+        directory.listing()?;
         Ok(directory)
     }
 
@@ -79,7 +83,8 @@ impl Directory {
         if root.join("oci-layout").exists() {
             // What cannot be read is left as it is.
             Self::open(&root)?;
-        } else if !own(&root).is_dir() && !is_empty(&root)? {
+        } else if !is_empty(&root)? && !own(&root).is_dir() {
+            // In this order, since another process may be creating the layout at this moment.
             return Err(Error::Malformed {
                 what: root.display().to_string(),
                 reason: "it is not empty and has no `oci-layout`, so it is not an image layout"
@@ -91,7 +96,7 @@ impl Directory {
         let directory = Self::at(root, Some(lock));
         directory.lay_out()?;
         directory.check_layout_file()?;
-        directory.index()?;
+        directory.listing()?;
         Ok(directory)
     }
 
@@ -115,15 +120,14 @@ impl Directory {
         &self.root
     }
 
-    /// Returns `index.json` as it is now.
-    pub fn listed(&self) -> Result<Arc<Index>> {
-        Contents::index(self)
-    }
-
     fn at(root: PathBuf, lock: Option<Lock>) -> Self {
-        let pending = Mutex::new(Pending { changes: Vec::new(), written: Instant::now() });
+        let pending = Mutex::new(Pending {
+            changes: Vec::new(),
+            appeared: BTreeMap::new(),
+            written: Instant::now(),
+        });
         let writing = lock.map(|lock| Writing { _lock: lock, pending });
-        Self { root, writing, index: Mutex::default(), referrers: referrers::Cache::default() }
+        Self { root, writing, listing: Mutex::default(), referrers: referrers::Cache::default() }
     }
 
     /// Creates what a layout must have. `oci-layout` comes last: where it is, `index.json` is too,
@@ -181,7 +185,7 @@ impl Directory {
         use std::io::Write as _;
         let partial = own(&self.root).join(format!("{name}.new"));
         let file = files::open_or_create(&partial)?;
-        persist(&file, &partial, &self.root.join(name), |mut file| {
+        persist(&file, &partial, &self.root.join(name), Durable::Now, |mut file| {
             file.set_len(0)
                 .and_then(|()| file.write_all(content))
                 .map_err(Error::io("write", partial.display()))
@@ -201,6 +205,15 @@ impl Directory {
         self.write("index.json", &index.to_bytes())
     }
 
+    /// Takes note that a file has appeared whose directory is to be synced. One sync for many blobs:
+    /// with one for each, they would cost more than the blobs.
+    fn appeared(&self, file: PathBuf) -> Result<()> {
+        let directory = file.parent().unwrap_or(&self.root).to_owned();
+        let mut pending = self.writing()?.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.appeared.insert(directory, file);
+        Ok(())
+    }
+
     fn writing(&self) -> Result<&Writing> {
         self.writing.as_ref().ok_or_else(|| Error::Unsupported {
             place: self.label(),
@@ -215,7 +228,7 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(&*self.index()?))
+        Ok(names::repositories(self.listing()?.index()))
     }
 
     /// Refuses what there is no room for.
@@ -243,18 +256,18 @@ impl Contents for Directory {
         self.root.display().to_string()
     }
 
-    fn index(&self) -> Result<Arc<Index>> {
+    fn listing(&self) -> Result<Arc<Listing>> {
         self.flush()?;
-        let mut kept = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.stamp()?;
-        if let Some((before, index)) = &*kept
+        if let Some((before, listing)) = &*kept
             && *before == now
         {
-            return Ok(Arc::clone(index));
+            return Ok(Arc::clone(listing));
         }
-        let index = Arc::new(self.read_index()?);
-        *kept = Some((now, Arc::clone(&index)));
-        Ok(index)
+        let listing = Arc::new(Listing::new(self.read_index()?));
+        *kept = Some((now, Arc::clone(&listing)));
+        Ok(listing)
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
@@ -291,6 +304,13 @@ impl Contents for Directory {
     fn flush(&self) -> Result<()> {
         let Some(writing) = &self.writing else { return Ok(()) };
         let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is named must be there before its name is.
+        while let Some((directory, file)) = pending.appeared.pop_first() {
+            if let Err(error) = sync_directory(&file) {
+                pending.appeared.insert(directory, file);
+                return Err(error);
+            }
+        }
         if pending.changes.is_empty() {
             return Ok(());
         }

@@ -1,12 +1,13 @@
 //! `index.json`: what a layout lists.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use longshore_spec::{Descriptor, Digest, MediaType, keys};
 use longshore_store::{Error, Name, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::names::{self, Lookup};
 
 /// The `index.json` of a layout. Members that the spec does not name survive (row A-17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +20,27 @@ pub struct Index {
     /// Every other member, `annotations` and `subject` among them.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An index with what finds its entries; made once for many look-ups.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    index: Index,
+    lookup: OnceLock<Lookup>,
+}
+
+impl Listing {
+    pub(crate) fn new(index: Index) -> Self {
+        Self { index, lookup: OnceLock::new() }
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn lookup(&self) -> &Lookup {
+        self.lookup.get_or_init(|| Lookup::new(&self.index))
+    }
 }
 
 /// A change to what a layout lists.
@@ -68,7 +90,7 @@ impl Index {
     /// Reads the bytes of `index.json`; `what` names it in errors.
     pub fn parse(bytes: &[u8], what: &str) -> Result<Self> {
         let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
-        let members = serde_json::from_slice::<BTreeMap<String, serde::de::IgnoredAny>>(bytes);
+        let members = serde_json::from_slice::<Members>(bytes).map(|Members(members)| members);
         let members = members.map_err(|error| {
             let other = error.is_data().then(|| "it is not a JSON object".to_owned());
             malformed(other.unwrap_or_else(|| error.to_string()))
@@ -123,9 +145,13 @@ impl Index {
             .filter_map(|(name, descriptor)| Some(names::named(descriptor?.clone(), name)))
             .collect();
         let mut listed = Listed::default();
-        set.iter().for_each(|entry| listed.insert(entry));
+        for entry in &set {
+            listed.insert(entry);
+        }
         self.manifests.retain(|entry| names::is_named(entry) || !listed.covers(entry));
-        self.manifests.iter().for_each(|entry| listed.insert(entry));
+        for entry in &self.manifests {
+            listed.insert(entry);
+        }
         self.manifests.extend(set);
         for entry in added {
             if !listed.covers(&entry) {
@@ -145,6 +171,12 @@ impl Index {
         self.manifests.sort_by_cached_key(key);
     }
 }
+
+/// The names of the members of an object, whatever they hold.
+#[derive(Deserialize)]
+#[serde(transparent)]
+#[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map only")]
+struct Members(BTreeMap<String, serde::de::IgnoredAny>);
 
 /// What entries say about each digest, besides the digest.
 #[derive(Default)]
@@ -234,7 +266,10 @@ mod tests {
         entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), full.to_owned());
         let mut index = Index::of(vec![entry]);
         index.apply(&[Change::Set("3.20".into(), b.clone())]);
-        let meant = |name: &str| names::find(&index, &name.into(), "here").unwrap().unwrap();
+        let meant = |name: &str| {
+            let listing = Listing::new(index.clone());
+            names::find(&listing, &name.into(), "here").unwrap().cloned().unwrap()
+        };
         assert_eq!(meant("3.20").digest, b.digest);
         assert_eq!(meant(full).digest, a.digest);
         assert_eq!(meant(full).annotations[keys::REF_NAME], full);

@@ -9,7 +9,7 @@
 //! give that list as one repository, [`Place::repository`] the part that belongs to a repository.
 //!
 //! Readers are lenient where layouts in the field are, writers are strict. Only this crate builds
-//! paths, and only [`persist`](mod@persist) makes a file appear.
+//! paths, and only its module `persist` makes a file appear.
 //!
 //! [`Place`]: longshore_store::Place
 //! [`Place::repository`]: longshore_store::Place::repository

@@ -61,3 +61,32 @@ pub(crate) fn take(file: &File, what: &Path) -> Result<()> {
         Err(TryLockError::Error(error)) => Err(Error::io("lock", what.display())(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_taken_away_or_replaced_is_no_longer_at_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("part");
+        let file = files::open_or_create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        files::remove(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        let other = files::open_or_create(&path).unwrap();
+        assert!(is_at(&other, &path) && !is_at(&file, &path));
+    }
+
+    #[test]
+    fn a_lock_excludes_and_is_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let shared = [Lock::shared(&path).unwrap(), Lock::shared(&path).unwrap()];
+        let refused = Lock::try_exclusive(&path, &path);
+        assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+        drop(shared);
+        drop(Lock::try_exclusive(&path, &path).unwrap());
+        drop(Lock::exclusive(&path).unwrap());
+    }
+}

@@ -1,9 +1,12 @@
 //! Names in a layout: what an entry of `index.json` is called, and which entry a name means.
 
+use std::collections::HashMap;
+
 use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, keys};
 use longshore_store::{Error, Name, Result};
 
 use crate::Index;
+use crate::index::Listing;
 
 /// Which part of a layout is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,28 +69,58 @@ pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
     entry
 }
 
+/// Finds entries by name without looking at all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Lookup {
+    ref_names: HashMap<Box<str>, Vec<u32>>,
+    image_names: HashMap<Box<str>, Vec<u32>>,
+    tags: HashMap<Box<str>, Vec<u32>>,
+    digests: HashMap<Digest, u32>,
+}
+
+impl Listing {
+    /// Returns the first entry of a digest.
+    pub(crate) fn by_digest(&self, digest: &Digest) -> Option<&Descriptor> {
+        let number = *self.lookup().digests.get(digest)?;
+        self.index().manifests.get(number as usize)
+    }
+
+    /// Returns the entries whose tag is `tag`, whatever their repository.
+    pub(crate) fn tagged(&self, tag: &Name) -> impl Iterator<Item = &Descriptor> {
+        entries(self.index(), &self.lookup().tags, tag)
+    }
+}
+
+impl Lookup {
+    pub(crate) fn new(index: &Index) -> Self {
+        let mut lookup = Self::default();
+        for (number, entry) in (0..).zip(&index.manifests) {
+            let annotated = |key| entry.annotations.get(key).map(|text| text.as_str().into());
+            let tag = of(entry).and_then(|name| Some(split(&name).tag?.into()));
+            let maps = [&mut lookup.ref_names, &mut lookup.image_names, &mut lookup.tags];
+            let names = [annotated(keys::REF_NAME), annotated(keys::CONTAINERD_IMAGE_NAME), tag];
+            for (map, name) in maps.into_iter().zip(names) {
+                if let Some(name) = name {
+                    map.entry(name).or_default().push(number);
+                }
+            }
+            lookup.digests.entry(entry.digest.clone()).or_insert(number);
+        }
+        lookup
+    }
+}
+
 /// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
 /// image name, else the one whose tag it is. Several of different content are an error that lists
 /// them (row A-26).
 pub(crate) fn find<'a>(
-    index: &'a Index,
+    listing: &'a Listing,
     name: &Name,
     place: &str,
 ) -> Result<Option<&'a Descriptor>> {
-    let annotated = |key, entry: &Descriptor| {
-        entry.annotations.get(key).is_some_and(|text| *text == name.as_str())
-    };
-    let tagged = |entry: &Descriptor| {
-        let tag = of(entry).and_then(|found| split(&found).tag.map(str::to_owned));
-        tag.as_deref() == Some(name.as_str())
-    };
-    let rules: [&dyn Fn(&Descriptor) -> bool; 3] = [
-        &|entry| annotated(keys::REF_NAME, entry),
-        &|entry| annotated(keys::CONTAINERD_IMAGE_NAME, entry),
-        &tagged,
-    ];
-    for rule in rules {
-        let mut found = index.manifests.iter().filter(|entry| rule(entry));
+    let Lookup { ref_names, image_names, tags, .. } = listing.lookup();
+    for map in [ref_names, image_names, tags] {
+        let mut found = entries(listing.index(), map, name);
         let Some(first) = found.next() else { continue };
         let others: Vec<_> = found.filter(|entry| entry.digest != first.digest).collect();
         if others.is_empty() {
@@ -104,6 +137,16 @@ pub(crate) fn find<'a>(
         });
     }
     Ok(None)
+}
+
+/// Returns the entries that a map has under a name.
+fn entries<'a>(
+    index: &'a Index,
+    map: &'a HashMap<Box<str>, Vec<u32>>,
+    name: &Name,
+) -> impl Iterator<Item = &'a Descriptor> {
+    let numbers = map.get(name.as_str()).into_iter().flatten();
+    numbers.filter_map(|number| index.manifests.get(*number as usize))
 }
 
 impl Scope {
@@ -210,7 +253,8 @@ mod tests {
     }
 
     fn meant(index: &Index, name: &str) -> Result<Option<Digest>> {
-        find(index, &name.into(), "here").map(|found| found.map(|entry| entry.digest.clone()))
+        find(&Listing::new(index.clone()), &name.into(), "here")
+            .map(|found| found.map(|entry| entry.digest.clone()))
     }
 
     #[test]

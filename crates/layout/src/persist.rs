@@ -6,27 +6,49 @@ use std::path::Path;
 
 use longshore_store::{Error, Result};
 
+use crate::files;
+
+/// When it becomes durable that a file has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// At once.
+    Now,
+    /// When the caller calls [`sync_directory`], once for many files, before anything refers to
+    /// them. Until then a power cut may take the name away, but never leave half a file under it.
+    WithTheOthers,
+}
+
 /// Makes `target` appear with what `write` puts into `file`, which lies at `partial`.
 ///
 /// In this order: write (and verify, which is the business of `write`), sync the file, rename it,
-/// sync the directory. `target` is there whole and durable or not at all; after a failure
-/// `partial` is left as it is. Each step is a tracing event, so that a test can hold the order.
+/// sync the directory. `target` is there whole or not at all. After a failure `partial` is left as
+/// it is, except where the disk failed to take it: then nothing tells which bytes of it are on the
+/// disk, though they read back well from memory, and it is removed. Each step is a tracing event,
+/// so that a test can hold the order.
 pub(crate) fn persist<T>(
     file: &File,
     partial: &Path,
     target: &Path,
+    durable: Durable,
     write: impl FnOnce(&File) -> Result<T>,
 ) -> Result<T> {
-    let step = |step| tracing::trace!(target: "longshore::persist", step, path = %target.display());
-    step("write");
+    step("write", target);
     let written = write(file)?;
-    step("sync");
-    file.sync_all().map_err(Error::io("sync", partial.display()))?;
-    step("rename");
+    step("sync", target);
+    if let Err(error) = file.sync_all() {
+        files::remove(partial)?;
+        return Err(Error::io("sync", partial.display())(error));
+    }
+    step("rename", target);
     rename(partial, target)?;
-    step("sync directory");
-    sync_directory(target)?;
+    if durable == Durable::Now {
+        sync_directory(target)?;
+    }
     Ok(written)
+}
+
+fn step(step: &str, path: &Path) {
+    tracing::trace!(target: "longshore::persist", step, path = %path.display());
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
@@ -37,6 +59,7 @@ fn rename(partial: &Path, target: &Path) -> Result<()> {
 
 /// Makes durable that `path` is in its directory.
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    step("sync directory", path);
     let directory =
         path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match File::open(directory).and_then(|directory| directory.sync_all()) {
@@ -90,7 +113,7 @@ mod tests {
         let file = File::options().create(true).write(true).truncate(true).open(&partial).unwrap();
         let steps = Steps::default();
         let result = tracing::subscriber::with_default(steps.clone(), || {
-            persist(&file, &partial, &target, write)
+            persist(&file, &partial, &target, Durable::Now, write)
         });
         let steps = steps.0.lock().unwrap().clone();
         assert_eq!(partial.exists(), result.is_err());

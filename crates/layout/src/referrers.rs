@@ -9,6 +9,7 @@ use longshore_spec::{Descriptor, Digest, Kind, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 
 use crate::Index;
+use crate::index::Listing;
 use crate::view::Contents;
 
 /// How many manifests are read at once: they are small, and a cold disk likes company.
@@ -18,7 +19,7 @@ type BySubject = HashMap<Digest, Vec<Descriptor>>;
 
 /// What a look at every manifest found, kept until `index.json` changes.
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<Option<(Arc<Index>, Arc<BySubject>)>>);
+pub(crate) struct Cache(Mutex<Option<(Arc<Listing>, Arc<BySubject>)>>);
 
 impl Cache {
     /// Returns the referrers of `subject`; looks at every manifest when first asked.
@@ -28,16 +29,16 @@ impl Cache {
     }
 
     fn by_subject(&self, contents: &dyn Contents) -> Result<Arc<BySubject>> {
-        let index = contents.index()?;
+        let listing = contents.listing()?;
         // Held while looking: others who ask meanwhile want the same answer.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, found)) = &*kept
-            && Arc::ptr_eq(of, &index)
+            && Arc::ptr_eq(of, &listing)
         {
             return Ok(Arc::clone(found));
         }
-        let found = Arc::new(scan(contents, &index)?);
-        *kept = Some((index, Arc::clone(&found)));
+        let found = Arc::new(scan(contents, listing.index())?);
+        *kept = Some((listing, Arc::clone(&found)));
         Ok(found)
     }
 }

@@ -9,7 +9,7 @@ use longshore_store::{
     Source, Target, Verifying, read_manifest,
 };
 
-use crate::index::{Change, Index};
+use crate::index::{Change, Listing};
 use crate::names::{self, Scope};
 use crate::referrers;
 
@@ -20,7 +20,7 @@ pub(crate) trait Contents: Debug + Send + Sync {
     fn label(&self) -> String;
 
     /// Returns what is listed. The same value as before as long as nothing has changed.
-    fn index(&self) -> Result<Arc<Index>>;
+    fn listing(&self) -> Result<Arc<Listing>>;
 
     /// Returns how many bytes are stored under a digest.
     fn size(&self, digest: &Digest) -> Result<Option<u64>>;
@@ -80,8 +80,7 @@ impl<'a> View<'a> {
 
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
-        let index = self.contents.index()?;
-        if let Some(entry) = index.manifests.iter().find(|entry| entry.digest == *digest) {
+        if let Some(entry) = self.contents.listing()?.by_digest(digest) {
             return Ok(names::unnamed(entry.clone()));
         }
         let size = self.contents.size(digest)?.ok_or_else(|| self.not_found(digest))?;
@@ -100,12 +99,12 @@ impl Source for View<'_> {
             Selector::Digest(digest) => return self.by_digest(digest),
             Selector::Name(name) => name,
         };
-        let index = self.contents.index()?;
-        if let Some(found) = names::find(&index, &self.scope.name_listed(name), &self.label())? {
-            return Ok(found.clone());
-        }
+        let listing = self.contents.listing()?;
+        let found = names::find(&listing, &self.scope.name_listed(name), &self.label())?;
+        // The host may have been left away.
         let here = |entry: &&Descriptor| self.scope.name_here(entry).as_ref() == Some(name);
-        index.manifests.iter().find(here).cloned().ok_or_else(|| self.not_found(name))
+        let found = found.or_else(|| listing.tagged(name).find(here));
+        found.cloned().ok_or_else(|| self.not_found(name))
     }
 
     fn manifest(&self, selector: &Selector) -> Result<Manifest> {
@@ -121,9 +120,13 @@ impl Source for View<'_> {
     }
 
     fn names(&self) -> Result<Vec<Name>> {
-        let index = self.contents.index()?;
-        let mut names: Vec<_> =
-            index.manifests.iter().filter_map(|entry| self.scope.name_here(entry)).collect();
+        let listing = self.contents.listing()?;
+        let mut names: Vec<_> = listing
+            .index()
+            .manifests
+            .iter()
+            .filter_map(|entry| self.scope.name_here(entry))
+            .collect();
         names.sort_unstable();
         names.dedup();
         Ok(names)
@@ -165,8 +168,8 @@ impl Target for View<'_> {
 
 impl Repository for View<'_> {
     fn roots(&self) -> Result<Vec<Root>> {
-        let index = self.contents.index()?;
-        let listed = index.manifests.iter().filter(|entry| self.scope.holds(entry));
+        let listing = self.contents.listing()?;
+        let listed = listing.index().manifests.iter().filter(|entry| self.scope.holds(entry));
         let names = |entry| self.scope.name_here(entry).into_iter().collect();
         Ok(listed.map(|entry| Root { descriptor: entry.clone(), names: names(entry) }).collect())
     }

@@ -27,8 +27,8 @@ pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{
-    AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source, Target,
-    manifest_from, read_manifest,
+    AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source,
+    Target, manifest_from, read_manifest,
 };
 pub use verify::{Reader, Verifying};
 pub use walk::{MAX_DEPTH, TooDeep, in_parallel, walk};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use longshore_spec::{Descriptor, Digest, Role};
+use longshore_spec::{Descriptor, Digest, Role, keys};
 
 use crate::Name;
 
@@ -59,14 +59,17 @@ impl Outline {
             root.names.sort_unstable();
             root.names.dedup();
         }
-        // What is listed under a name needs no second entry without one.
-        let mut listed: HashSet<Digest> =
-            roots.iter().filter(|root| !root.names.is_empty()).map(digest).collect();
-        roots.retain(|root| !root.names.is_empty() || listed.insert(digest(root)));
+        // What is listed under a name needs no second entry without one, in the same repository.
+        let mut listed: HashSet<_> =
+            roots.iter().filter(|root| !root.names.is_empty()).map(place).collect();
+        roots.retain(|root| !root.names.is_empty() || listed.insert(place(root)));
         roots.sort_by(|a, b| {
             // Named roots come first: a reader of the list looks for names.
             let key = |root: &Root| (root.names.is_empty(), root.names.first().cloned());
-            key(a).cmp(&key(b)).then_with(|| a.descriptor.digest.cmp(&b.descriptor.digest))
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| a.descriptor.digest.cmp(&b.descriptor.digest))
+                .then_with(|| a.descriptor.annotations.cmp(&b.descriptor.annotations))
         });
         Self { nodes, roots, files }
     }
@@ -87,6 +90,8 @@ impl Outline {
     }
 }
 
-fn digest(root: &Root) -> Digest {
-    root.descriptor.digest.clone()
+/// What is listed, and for which repository.
+fn place(root: &Root) -> (Digest, Option<String>) {
+    let repository = root.descriptor.annotations.get(keys::REPOSITORY);
+    (root.descriptor.digest.clone(), repository.cloned())
 }

@@ -31,7 +31,7 @@ pub trait Place: Debug + Send + Sync {
 
     /// Makes everything that was pushed visible and durable; called once, at the end.
     ///
-    /// `complete` says whether all of the outline has come. A place that has no half, such as an
+    /// `complete` says whether all of the outline has come; to say so wrongly is an error. A place that has no half, such as an
     /// archive, stays invisible if not, and keeps what it has for the next run.
     fn commit(&self, complete: bool) -> Result<()> {
         let _ = complete;

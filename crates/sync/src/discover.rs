@@ -1,13 +1,21 @@
 //! The walk that makes a plan.
 
-use std::collections::{HashMap, HashSet};
+mod attached;
+mod look;
+mod signatures;
 
-use longshore_spec::artifact_type::{ArtifactType, TypeFilter, cosign_tag, cosign_tags};
-use longshore_spec::{Content, Descriptor, Digest, Kind, Manifest, MediaType, Role};
-use longshore_store::{Error, Name, Referrers, Result, Selector, Source, Target, walk};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
+use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, Platform, Role};
+use longshore_store::{Error, MAX_DEPTH, Name, Result, Target, TooDeep, walk};
+
+use self::attached::Referrer;
+use self::look::{Found, Seen, look, no_platform};
+use self::signatures::repository_of;
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
-use crate::{Action, Failure, Filter, Plan, Platforms, Referring, Side, Wanted, Wish};
+use crate::{Action, Failure, Filter, Plan, Platforms, Side, Wanted, Wish};
 
 /// So many bytes of manifests are kept from discovery to copying; the rest is fetched again.
 const KEPT_MANIFESTS: u64 = 16 << 20;
@@ -22,27 +30,44 @@ impl<'a> Plan<'a> {
     /// What cannot be found out fails its root and no other; see [`Plan::failures`].
     pub fn discover(wanted: Vec<Wanted<'a>>, filter: &Filter, jobs: usize) -> Self {
         let mut discovery = Discovery::new(filter);
-        let steps = wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
+        let mut steps: Vec<Step> =
+            wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
+        let tags = discovery.signature_tags(jobs);
         let sources = discovery.plan.sources.clone();
-        let tags = discovery.signature_tags();
         let look = |step: &Step| {
-            let at = step.source as usize;
+            let at = step.way.source as usize;
             look(sources[at], &tags[at], step, filter)
         };
-        let walked = walk(steps, jobs, look, |step, seen| discovery.take(step, seen));
-        if let Err(error) = walked {
-            discovery.give_up(&error.to_string());
+        // Referrers come when everything else is known, and theirs when they are: which of them
+        // need an entry of their own does not depend on the order of what is wanted.
+        for _ in 0..MAX_DEPTH {
+            if walk(steps, jobs, look, |step, seen| discovery.take(step, seen)) == Err(TooDeep) {
+                discovery.give_up("the nesting of manifests", format!("{MAX_DEPTH} levels"));
+            }
+            steps = discovery.begin_referrers();
+            if steps.is_empty() {
+                return discovery.finish();
+            }
         }
-        discovery.plan
+        discovery.give_up("the number of referrers of referrers", MAX_DEPTH.to_string());
+        discovery.finish()
     }
 }
 
 /// A manifest that is looked into next.
 struct Step {
-    source: u32,
-    target: u32,
+    way: Way,
     wish: Wish,
     via: Via,
+}
+
+/// From where to where something goes.
+#[derive(Clone)]
+struct Way {
+    source: u32,
+    target: u32,
+    /// The repository in the name of its root, if that is a full name.
+    repository: Option<Arc<str>>,
 }
 
 /// How a manifest was come upon.
@@ -52,172 +77,41 @@ enum Via {
     Root(usize),
     /// It refers to something that is wanted: the number of its root.
     Referrer(usize),
-    /// An index lists it: the number of its node. One that has a platform `may_lack`.
-    Child { node: u32, may_lack: bool },
+    /// An index lists it: the number of its node.
+    Child(u32),
 }
-
-/// What a look at a manifest found.
-struct Seen {
-    found: Result<Found>,
-    referrers: Option<Result<Referrers>>,
-    /// Tags by which cosign names signatures of it.
-    signatures: Vec<Name>,
-}
-
-enum Found {
-    Manifest(Box<Manifest>),
-    /// Content of a type that is not known, and that is no manifest (rows A-15, C-22).
-    Opaque(Descriptor),
-    /// The filter does not take it.
-    Unwanted(Descriptor, String),
-}
-
-/// Looks into one manifest; runs beside others.
-fn look(source: &dyn Source, tags: &SignatureTags, step: &Step, filter: &Filter) -> Seen {
-    let found = fetch(source, &step.wish).and_then(|found| match (step.via, &filter.referrers) {
-        (Via::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
-        (Via::Referrer(_), Referring::Taken(types)) => {
-            choose(source, found, types, &Platforms::All)
-        }
-        _ => Ok(found),
-    });
-    let mut seen = Seen { found, referrers: None, signatures: Vec::new() };
-    if let Ok(Found::Manifest(manifest)) = &seen.found {
-        let digest = &manifest.descriptor().digest;
-        seen.referrers = match filter.referrers {
-            Referring::Ignored => None,
-            // Nobody asked for them, so nobody is told that they cannot be listed.
-            Referring::Counted => source.referrers(digest).ok().map(Ok),
-            Referring::Taken(_) => Some(source.referrers(digest)),
-        };
-        let signatures = cosign_tags(digest);
-        seen.signatures =
-            signatures.iter().filter_map(|tag| tags.get(tag.as_str()).cloned()).collect();
-    }
-    seen
-}
-
-fn fetch(source: &dyn Source, wish: &Wish) -> Result<Found> {
-    let manifest = match wish {
-        Wish::Selector(selector) => source.manifest(selector),
-        Wish::Listed(descriptor) => source.child(descriptor),
-    };
-    let error = match manifest {
-        Ok(manifest) => return Ok(Found::Manifest(Box::new(manifest))),
-        Err(
-            error @ (Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. }),
-        ) => error,
-        Err(error) => return Err(error),
-    };
-    let descriptor = match wish {
-        Wish::Selector(selector) => source.head(selector)?,
-        Wish::Listed(descriptor) => descriptor.clone(),
-    };
-    // What claims to be a manifest has to be one.
-    if Kind::of(&descriptor.media_type).is_some() || is_schema1(&error) {
-        Err(error)
-    } else {
-        Ok(Found::Opaque(descriptor))
-    }
-}
-
-fn is_schema1(error: &Error) -> bool {
-    matches!(error, Error::Manifest { source: longshore_spec::ManifestError::Schema1, .. })
-}
-
-/// Applies the filter to a root: by type, and by platform where one takes the place of an index.
-fn choose(
-    source: &dyn Source,
-    found: Found,
-    types: &TypeFilter,
-    platforms: &Platforms,
-) -> Result<Found> {
-    let manifest = match found {
-        Found::Manifest(manifest) => manifest,
-        Found::Opaque(descriptor) => {
-            let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
-            return Ok(if types.admits(&artifact_type) {
-                Found::Opaque(descriptor)
-            } else {
-                Found::Unwanted(descriptor, artifact_type.name().to_owned())
-            });
-        }
-        Found::Unwanted(..) => return Ok(found),
-    };
-    if !admits(source, &manifest, types)? {
-        let name = ArtifactType::of(&manifest).name().to_owned();
-        return Ok(Found::Unwanted(manifest.descriptor().clone(), name));
-    }
-    let Platforms::One(wanted) = platforms else { return Ok(Found::Manifest(manifest)) };
-    let mut manifest = manifest;
-    for _ in 0..longshore_store::MAX_DEPTH {
-        let Content::Index(index) = manifest.content() else { break };
-        let offered = |entry: &&Descriptor| {
-            entry.platform.as_deref().is_some_and(|platform| wanted.accepts(platform))
-        };
-        // An index within an index has no platform of its own.
-        let nested = |entry: &&Descriptor| {
-            entry.platform.is_none() && Kind::of(&entry.media_type) == Some(Kind::Index)
-        };
-        let entry =
-            index.manifests.iter().find(offered).or_else(|| index.manifests.iter().find(nested));
-        let entry = entry.ok_or_else(|| no_platform(&manifest, platforms))?;
-        manifest = Box::new(source.child(entry)?);
-    }
-    Ok(Found::Manifest(manifest))
-}
-
-/// Tells whether a root is of a type that is wanted (rows D-02, I-03).
-fn admits(source: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> Result<bool> {
-    if types.admits(&ArtifactType::of(manifest)) {
-        return Ok(true);
-    }
-    let Content::Index(index) = manifest.content() else { return Ok(false) };
-    if manifest.artifact_type().is_some() {
-        return Ok(false);
-    }
-    for entry in &index.manifests {
-        match source.child(entry) {
-            Ok(child) if types.admits(&ArtifactType::of(&child)) => return Ok(true),
-            Ok(_) | Err(Error::NotFound { .. } | Error::Manifest { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
-}
-
-/// Says which platforms there are in place of the ones that are wanted.
-fn no_platform(manifest: &Manifest, platforms: &Platforms) -> Error {
-    let Content::Index(index) = manifest.content() else {
-        return Error::not_found("the platform", &manifest.descriptor().digest);
-    };
-    let list = |platforms: Vec<String>| {
-        if platforms.is_empty() { "none".to_owned() } else { platforms.join(", ") }
-    };
-    let offered = index.manifests.iter().filter_map(|entry| entry.platform.as_deref());
-    let offered =
-        list(offered.filter(|platform| !platform.is_unknown()).map(ToString::to_string).collect());
-    let wanted = list(platforms.wanted().iter().map(ToString::to_string).collect());
-    let digest = &manifest.descriptor().digest;
-    Error::not_found(
-        format!("the platform {wanted}"),
-        format!("the index {digest}, which has {offered}"),
-    )
-}
-
-/// Tags by which cosign names signatures, with the names that they are part of.
-type SignatureTags = HashMap<String, Name>;
 
 /// A plan that is being made.
 struct Discovery<'a, 'f> {
     plan: Plan<'a>,
     filter: &'f Filter,
-    known: HashMap<(u32, Digest), u32>,
+    sources: HashMap<usize, u32>,
+    targets: HashMap<Option<usize>, u32>,
+    known: HashMap<Key, u32>,
     /// Referrers that were met, by target.
-    referrers: HashSet<(u32, Digest)>,
+    met: HashSet<(u32, Digest)>,
+    /// Names that were given, by target.
+    given: HashSet<(u32, Name)>,
+    /// Referrers that were met on this round.
+    referrers: Vec<Referrer>,
+    /// Indexes, and their entries that have to be there.
+    required: Vec<(u32, u32)>,
+    /// Entries of indexes that are not there, with what was asked for and what was answered.
+    absent: BTreeMap<u32, (Descriptor, Error)>,
     /// Media types are few and stand in every node.
     media_types: HashSet<MediaType>,
     kept: u64,
+}
+
+/// What makes two pieces of content one node: a target, and a descriptor as far as it says which
+/// bytes they are and how they are read. A digest that is listed as a manifest and as a layer too
+/// is two: a registry has them in two places.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    target: u32,
+    digest: Digest,
+    size: u64,
+    manifest: Option<MediaType>,
 }
 
 impl<'a, 'f> Discovery<'a, 'f> {
@@ -226,6 +120,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
             sources: Vec::new(),
             targets: Vec::new(),
             nodes: Vec::new(),
+            manifests: HashMap::new(),
             edges: Vec::new(),
             roots: Vec::new(),
             failures: Vec::new(),
@@ -236,8 +131,14 @@ impl<'a, 'f> Discovery<'a, 'f> {
         Self {
             plan,
             filter,
+            sources: HashMap::new(),
+            targets: HashMap::new(),
             known: HashMap::new(),
-            referrers: HashSet::new(),
+            met: HashSet::new(),
+            given: HashSet::new(),
+            referrers: Vec::new(),
+            required: Vec::new(),
+            absent: BTreeMap::new(),
             media_types: HashSet::new(),
             kept: 0,
         }
@@ -249,9 +150,13 @@ impl<'a, 'f> Discovery<'a, 'f> {
             Wish::Listed(_) if !names.is_empty() => names[0].to_string(),
             wish => wish.to_string(),
         };
-        let source = number(&mut self.plan.sources, source, |a, b| std::ptr::addr_eq(*a, *b));
-        let target = number(&mut self.plan.targets, target, |a, b| same_target(*a, *b));
-        Step { source, target, wish, via: Via::Root(self.add_root(Some(label), names)) }
+        let source = number(&mut self.plan.sources, &mut self.sources, source, address(source));
+        let address = target.map(address::<dyn Target>);
+        let target = number(&mut self.plan.targets, &mut self.targets, target, address);
+        self.given.extend(names.iter().map(|name| (target, name.clone())));
+        let repository = names.first().and_then(repository_of).map(Arc::from);
+        let way = Way { source, target, repository };
+        Step { way, wish, via: Via::Root(self.add_root(Some(label), names)) }
     }
 
     fn add_root(&mut self, wanted: Option<String>, names: Vec<Name>) -> usize {
@@ -266,43 +171,30 @@ impl<'a, 'f> Discovery<'a, 'f> {
         self.plan.roots.len() - 1
     }
 
-    /// Returns, for each source, every tag by which cosign names a signature, with the name that it
-    /// is part of there.
-    fn signature_tags(&mut self) -> Vec<SignatureTags> {
-        let Referring::Taken(_) = self.filter.referrers else {
-            return self.plan.sources.iter().map(|_| SignatureTags::new()).collect();
-        };
-        let tag_of = |name: &Name| {
-            let text = name.as_str();
-            let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
-            cosign_tag(tag).map(|_| tag.to_owned())
-        };
-        let mut all = Vec::new();
-        for source in self.plan.sources.clone() {
-            let names = source.names().unwrap_or_else(|error| {
-                self.fail(Action::ListReferrers, format!("{source:?}"), error);
-                Vec::new()
-            });
-            all.push(names.into_iter().filter_map(|name| Some((tag_of(&name)?, name))).collect());
-        }
-        all
-    }
-
     /// Takes in what a look found; returns what is looked into next.
     fn take(&mut self, step: Step, seen: Seen) -> Vec<Step> {
-        let mut next = Vec::new();
         if self.plan.nodes.len() > MAX_NODES {
-            return next;
+            return Vec::new();
         }
-        match seen.found {
+        let mut next = Vec::new();
+        let taken = match seen.found {
             Ok(Found::Manifest(manifest)) => {
-                self.take_referrers(&step, &manifest, seen.referrers, seen.signatures, &mut next);
-                self.take_manifest(&step, *manifest, &mut next);
+                let digest = manifest.descriptor().digest.clone();
+                self.take_manifest(&step, *manifest, &mut next).map(|taken| {
+                    if taken == digest {
+                        self.take_attached(&step.way, &digest, seen.attached);
+                    } else {
+                        // What was written anew has nothing attached; that of the old stays with it.
+                        self.plan.referrers_seen += seen.attached.count();
+                    }
+                })
             }
             Ok(Found::Opaque(descriptor)) => {
                 let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
-                let node = self.settle(&step, &descriptor, &artifact_type);
-                self.plan.nodes[node as usize].state = State::Blob;
+                let node = self.settle(&step, &descriptor, Role::Layer, &artifact_type);
+                let node = &mut self.plan.nodes[node as usize];
+                (node.state, node.role) = (State::Blob, Role::Layer);
+                Ok(())
             }
             Ok(Found::Unwanted(descriptor, artifact_type)) => {
                 if let Via::Root(root) | Via::Referrer(root) = step.via {
@@ -311,11 +203,15 @@ impl<'a, 'f> Discovery<'a, 'f> {
                     root.descriptor = Some(descriptor);
                     root.artifact_type = Some(artifact_type);
                 }
+                Ok(())
             }
-            Err(error) => self.take_failure(&step, error),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            self.take_failure(&step, error);
         }
         if self.plan.nodes.len() > MAX_NODES {
-            self.give_up(&format!("{MAX_NODES} pieces of content"));
+            self.give_up("the number of pieces of content", MAX_NODES.to_string());
         }
         next
     }
@@ -324,32 +220,111 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let subject = match step.via {
             Via::Root(root) => self.plan.roots[root].wanted.clone(),
             Via::Referrer(_) => None,
-            Via::Child { node, may_lack } => {
-                let node = &mut self.plan.nodes[node as usize];
-                if may_lack && error.is_not_found() {
-                    node.state = State::Absent;
-                    if let Wish::Listed(descriptor) = &step.wish {
-                        self.plan.left_out.push(LeftOut::Absent(descriptor.clone()));
-                    }
+            Via::Child(node) => {
+                let state = &mut self.plan.nodes[node as usize].state;
+                if let (Error::NotFound { .. }, Wish::Listed(descriptor)) = (&error, &step.wish) {
+                    // Whether that is a failure depends on every index that lists it.
+                    *state = State::Absent;
+                    self.absent.insert(node, (descriptor.clone(), error));
                     return;
                 }
-                node.state = State::Broken;
+                *state = State::Broken;
                 None
             }
         };
         self.fail(Action::Resolve, subject.unwrap_or_else(|| step.wish.to_string()), error);
     }
 
-    fn take_manifest(&mut self, step: &Step, manifest: Manifest, next: &mut Vec<Step>) {
-        match self.strip(manifest, step.via) {
-            Ok(manifest) => {
-                let node = self.settle(step, manifest.descriptor(), &ArtifactType::of(&manifest));
-                if self.plan.nodes[node as usize].state == State::Unseen {
-                    self.take_children(step, node, manifest, next);
-                }
-            }
-            Err(error) => self.take_failure(step, error),
+    /// Takes in a manifest and all that it refers to; returns its digest, which is another one if
+    /// entries were taken out.
+    fn take_manifest(
+        &mut self,
+        step: &Step,
+        manifest: Manifest,
+        next: &mut Vec<Step>,
+    ) -> Result<Digest> {
+        let chosen = self.choose(&manifest, step.via)?;
+        let is_gone =
+            |child: &Descriptor| chosen.as_ref().is_some_and(|it| !it.contains(&child.digest));
+        let gone = manifest.children().map(|(_, child)| child).filter(|child| is_gone(child));
+        let gone: Vec<LeftOut> = gone.cloned().map(LeftOut::Filtered).collect();
+        let is_root = matches!(step.via, Via::Root(_));
+        let is_authored =
+            is_root && matches!(self.filter.platforms, Platforms::Stripped(_)) && !gone.is_empty();
+        let manifest = if is_authored {
+            let digest = manifest.descriptor().digest.clone();
+            let stripped = manifest.retain_entries(|entry| !is_gone(entry));
+            stripped.map_err(|source| Error::Manifest { digest, source })?
+        } else {
+            manifest
+        };
+        let digest = manifest.descriptor().digest.clone();
+        let artifact_type = ArtifactType::of(&manifest);
+        let node = self.settle(step, manifest.descriptor(), Role::Manifest, &artifact_type);
+        // What was absent as an entry is not as a root of another source.
+        if !matches!(self.plan.nodes[node as usize].state, State::Unseen | State::Absent) {
+            return Ok(digest);
         }
+        self.absent.remove(&node);
+        self.plan.left_out.extend(gone);
+        let children = manifest.children().filter(|(_, child)| !is_gone(child));
+        let children: Vec<u32> =
+            children.map(|(role, child)| self.take_child(step, node, role, child, next)).collect();
+        let first_child = count(self.plan.edges.len());
+        self.plan.edges.extend(&children);
+        let size = manifest.raw().len() as u64;
+        let known = &mut self.plan.nodes[node as usize];
+        (known.state, known.source) = (State::Manifest, step.way.source);
+        (known.first_child, known.child_count) = (first_child, count(children.len()));
+        // Nobody else has what was written anew.
+        if is_authored || self.kept + size <= KEPT_MANIFESTS {
+            self.kept += size;
+            self.plan.manifests.insert(node, manifest.raw().clone());
+        }
+        Ok(digest)
+    }
+
+    fn take_child(
+        &mut self,
+        step: &Step,
+        parent: u32,
+        role: Role,
+        child: &Descriptor,
+        next: &mut Vec<Step>,
+    ) -> u32 {
+        let (node, is_new) = self.node(&step.way, child, role);
+        if role != Role::Manifest {
+            return node;
+        }
+        // One that says what it is for may be left out (row A-13).
+        if child.platform.is_none() {
+            self.required.push((parent, node));
+        }
+        if is_new {
+            let wish = Wish::Listed(child.clone());
+            next.push(Step { way: step.way.clone(), wish, via: Via::Child(node) });
+        }
+        node
+    }
+
+    /// Returns the entries of an index that are taken; `None` if there is no choice.
+    fn choose(&self, manifest: &Manifest, via: Via) -> Result<Option<HashSet<Digest>>> {
+        let Content::Index(index) = manifest.content() else { return Ok(None) };
+        let is_root = matches!(via, Via::Root(_));
+        let chosen = self.filter.platforms.choose(index, is_root);
+        let wanted = self.filter.platforms.wanted();
+        let platform = |entry: &Descriptor| {
+            entry.platform.as_deref().filter(|platform| !platform.is_unknown()).cloned()
+        };
+        let offered: Vec<Platform> = index.manifests.iter().filter_map(platform).collect();
+        if is_root
+            && !wanted.is_empty()
+            && !offered.is_empty()
+            && !chosen.iter().any(|entry| platform(entry).is_some())
+        {
+            return Err(no_platform(manifest, &offered, wanted));
+        }
+        Ok(Some(chosen.into_iter().map(|entry| entry.digest.clone()).collect()))
     }
 
     /// Returns the node of what was looked into, and tells its root about it.
@@ -357,202 +332,85 @@ impl<'a, 'f> Discovery<'a, 'f> {
         &mut self,
         step: &Step,
         descriptor: &Descriptor,
+        role: Role,
         artifact_type: &ArtifactType,
     ) -> u32 {
         let root = match step.via {
-            Via::Child { node, .. } => return node,
+            Via::Child(node) => return node,
             Via::Root(root) | Via::Referrer(root) => root,
         };
-        let (node, _) = self.node(step, descriptor, Role::Manifest);
-        let known = &mut self.plan.nodes[node as usize];
-        if known.role != Role::Manifest {
-            // It came as a layer before; as a root it has children.
-            (known.state, known.role) = (State::Unseen, Role::Manifest);
-        }
+        let (node, _) = self.node(&step.way, descriptor, role);
         let root = &mut self.plan.roots[root];
         root.artifact_type = Some(artifact_type.name().to_owned());
         (root.node, root.descriptor) = (Some(node), Some(descriptor.clone()));
         node
     }
 
-    /// Takes entries out of a root index where that was asked for.
-    fn strip(&mut self, manifest: Manifest, via: Via) -> Result<Manifest> {
-        let (Content::Index(index), Via::Root(_)) = (manifest.content(), via) else {
-            return Ok(manifest);
-        };
-        let chosen = self.filter.platforms.choose(index, true);
-        let has_platform = |entry: &&Descriptor| entry.platform.is_some();
-        if !self.filter.platforms.wanted().is_empty()
-            && index.manifests.iter().any(|entry| has_platform(&entry))
-            && !chosen.iter().any(has_platform)
-        {
-            return Err(no_platform(&manifest, &self.filter.platforms));
-        }
-        if !matches!(self.filter.platforms, Platforms::Stripped(_))
-            || chosen.len() == index.manifests.len()
-        {
-            return Ok(manifest);
-        }
-        let chosen: HashSet<Digest> =
-            chosen.into_iter().map(|entry| entry.digest.clone()).collect();
-        let gone = index.manifests.iter().filter(|entry| !chosen.contains(&entry.digest)).cloned();
-        self.plan.left_out.extend(gone.map(LeftOut::Filtered));
-        let digest = manifest.descriptor().digest.clone();
-        manifest
-            .retain_entries(|entry| chosen.contains(&entry.digest))
-            .map_err(|source| Error::Manifest { digest, source })
-    }
-
-    fn take_children(&mut self, step: &Step, node: u32, manifest: Manifest, next: &mut Vec<Step>) {
-        let chosen: Option<HashSet<Digest>> = match manifest.content() {
-            Content::Index(index) => {
-                let is_root = matches!(step.via, Via::Root(_));
-                let chosen = self.filter.platforms.choose(index, is_root);
-                Some(chosen.into_iter().map(|entry| entry.digest.clone()).collect())
-            }
-            _ => None,
-        };
-        let mut children = Vec::new();
-        for (role, child) in manifest.children() {
-            if chosen.as_ref().is_some_and(|chosen| !chosen.contains(&child.digest)) {
-                self.plan.left_out.push(LeftOut::Filtered(child.clone()));
-                continue;
-            }
-            let may_lack = role == Role::Manifest && child.platform.is_some();
-            let (number, is_new) = self.node(step, child, role);
-            let known = &mut self.plan.nodes[number as usize];
-            if known.size != child.size {
-                let error = Error::Size {
-                    digest: child.digest.clone(),
-                    expected: child.size,
-                    actual: known.size,
-                    more: false,
-                };
-                known.state = State::Broken;
-                self.fail(Action::Resolve, child.digest.to_string(), error);
-            } else if role == Role::Manifest
-                && (is_new || known.role != role || known.state == State::Absent)
-            {
-                // Also what came as a layer before: as an entry it has children. And what another
-                // index may lack, but perhaps not this one.
-                (known.state, known.role) = (State::Unseen, role);
-                let (wish, via) =
-                    (Wish::Listed(child.clone()), Via::Child { node: number, may_lack });
-                next.push(Step { source: step.source, target: step.target, wish, via });
-            }
-            children.push(number);
-        }
-        let first_child = u32::try_from(self.plan.edges.len()).unwrap_or(u32::MAX);
-        let child_count = u32::try_from(children.len()).unwrap_or(u32::MAX);
-        self.plan.edges.extend(children);
-        // Nobody else has an index that was written anew.
-        let authored = matches!(self.filter.platforms, Platforms::Stripped(_))
-            && matches!(step.via, Via::Root(_));
-        let size = manifest.raw().len() as u64;
-        let node = &mut self.plan.nodes[node as usize];
-        (node.state, node.first_child, node.child_count) =
-            (State::Manifest, first_child, child_count);
-        if authored || self.kept + size <= KEPT_MANIFESTS {
-            self.kept += size;
-            node.manifest = Some(manifest.raw().clone());
-        }
-    }
-
-    fn take_referrers(
-        &mut self,
-        step: &Step,
-        manifest: &Manifest,
-        referrers: Option<Result<Referrers>>,
-        signatures: Vec<Name>,
-        next: &mut Vec<Step>,
-    ) {
-        let entries = match referrers {
-            None => return,
-            Some(Ok(referrers)) => referrers.entries,
-            Some(Err(error)) => {
-                let digest = manifest.descriptor().digest.to_string();
-                return self.fail(Action::ListReferrers, digest, error);
-            }
-        };
-        let Referring::Taken(_) = self.filter.referrers else {
-            self.plan.referrers_seen += entries.len() as u64;
-            return;
-        };
-        for entry in entries {
-            let key = (step.target, entry.digest.clone());
-            // An index may list what refers to another of its entries (row E-98).
-            let listed = self
-                .known
-                .get(&key)
-                .is_some_and(|node| self.plan.nodes[*node as usize].role == Role::Manifest);
-            if !listed && self.referrers.insert(key) {
-                self.add_referrer(step, Wish::Listed(entry), Vec::new(), next);
-            }
-        }
-        for tag in signatures {
-            let names = vec![self.beside(step, &tag)];
-            self.add_referrer(step, Wish::Selector(Selector::Name(tag)), names, next);
-        }
-    }
-
-    fn add_referrer(&mut self, step: &Step, wish: Wish, names: Vec<Name>, next: &mut Vec<Step>) {
-        let via = Via::Referrer(self.add_root(None, names));
-        next.push(Step { source: step.source, target: step.target, wish, via });
-    }
-
-    /// Returns what a signature's tag is called in the target: in the repository of what it signs.
-    fn beside(&self, step: &Step, tag: &Name) -> Name {
-        let (Via::Root(root) | Via::Referrer(root)) = step.via else { return tag.clone() };
-        let full =
-            self.plan.roots[root].names.first().and_then(|name| name.as_str().rsplit_once(':'));
-        match full {
-            Some((repository, of)) if !of.contains('/') && tag.tag().is_some() => {
-                Name::new(format!("{repository}:{tag}"))
-            }
-            _ => tag.clone(),
-        }
-    }
-
     /// Returns the node of some content, and whether it is new.
-    fn node(&mut self, step: &Step, descriptor: &Descriptor, role: Role) -> (u32, bool) {
-        let key = (step.target, descriptor.digest.clone());
+    fn node(&mut self, way: &Way, descriptor: &Descriptor, role: Role) -> (u32, bool) {
+        let media_type = self.media_type(&descriptor.media_type);
+        let key = Key::new(way.target, descriptor, role);
         if let Some(node) = self.known.get(&key) {
             return (*node, false);
         }
-        let number = u32::try_from(self.plan.nodes.len()).unwrap_or(u32::MAX);
-        let media_type = match self.media_types.get(&descriptor.media_type) {
-            Some(known) if known.as_str() == descriptor.media_type.as_str() => known.clone(),
-            _ => {
-                self.media_types.insert(descriptor.media_type.clone());
-                descriptor.media_type.clone()
-            }
-        };
+        let number = count(self.plan.nodes.len());
         self.plan.nodes.push(Node {
             digest: descriptor.digest.clone(),
             size: descriptor.size,
             media_type,
             role,
-            source: step.source,
-            target: step.target,
+            source: way.source,
+            target: way.target,
             first_child: 0,
             child_count: 0,
             state: if role == Role::Manifest { State::Unseen } else { State::Blob },
-            manifest: None,
         });
         self.known.insert(key, number);
         (number, true)
     }
 
-    /// Fails every manifest that was not looked into: a bound was passed.
-    fn give_up(&mut self, limit: &str) {
-        for node in &mut self.plan.nodes {
-            if node.state == State::Unseen {
-                node.state = State::Broken;
+    /// Returns the same media type, shared with all nodes that have it.
+    fn media_type(&mut self, media_type: &MediaType) -> MediaType {
+        match self.media_types.get(media_type) {
+            Some(known) if known.as_str() == media_type.as_str() => known.clone(),
+            _ => {
+                self.media_types.replace(media_type.clone());
+                media_type.clone()
             }
         }
-        let what = "what can be reached from the roots".to_owned();
-        let error = Error::Limit { what: what.clone(), limit: limit.to_owned() };
-        self.fail(Action::Resolve, what, error);
+    }
+
+    /// Fails every manifest that was not looked into: a bound was passed.
+    fn give_up(&mut self, what: &str, limit: String) {
+        let mut first = None;
+        for node in self.plan.nodes.iter_mut().filter(|node| node.state == State::Unseen) {
+            node.state = State::Broken;
+            first.get_or_insert_with(|| node.digest.to_string());
+        }
+        let error = Error::Limit { what: what.to_owned(), limit };
+        self.fail(Action::Resolve, first.unwrap_or_else(|| what.to_owned()), error);
+    }
+
+    /// Judges what is absent: an entry may be left out by an index that says what it is for, and
+    /// breaks any other.
+    fn finish(mut self) -> Plan<'a> {
+        let mut missing = HashSet::new();
+        for (index, entry) in std::mem::take(&mut self.required) {
+            if self.plan.nodes[entry as usize].state == State::Absent {
+                self.plan.nodes[index as usize].state = State::Broken;
+                missing.insert(entry);
+            }
+        }
+        for (node, (descriptor, error)) in std::mem::take(&mut self.absent) {
+            if missing.contains(&node) {
+                self.fail(Action::Resolve, descriptor.digest.to_string(), error);
+            } else {
+                self.plan.left_out.push(LeftOut::Absent(descriptor));
+            }
+        }
+        self.plan.nodes.shrink_to_fit();
+        self.plan.edges.shrink_to_fit();
+        self.plan
     }
 
     fn fail(&mut self, action: Action, subject: String, error: Error) {
@@ -565,18 +423,33 @@ impl<'a, 'f> Discovery<'a, 'f> {
     }
 }
 
-/// Returns the number of `item` in `items`, where it is added unless it is there.
-fn number<T>(items: &mut Vec<T>, item: T, same: impl Fn(&T, &T) -> bool) -> u32 {
-    let at = items.iter().position(|known| same(known, &item)).unwrap_or_else(|| {
-        items.push(item);
-        items.len() - 1
-    });
-    u32::try_from(at).unwrap_or(u32::MAX)
+impl Key {
+    fn new(target: u32, descriptor: &Descriptor, role: Role) -> Self {
+        let Descriptor { digest, size, media_type, .. } = descriptor;
+        let manifest = (role == Role::Manifest).then(|| media_type.clone());
+        Self { target, digest: digest.clone(), size: *size, manifest }
+    }
 }
 
-fn same_target(a: Option<&dyn Target>, b: Option<&dyn Target>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => std::ptr::addr_eq(a, b),
-        (a, b) => a.is_none() && b.is_none(),
-    }
+/// Returns the number of `item` in `items`, where it is added unless it is there by `key`.
+fn number<T, K: std::hash::Hash + Eq>(
+    items: &mut Vec<T>,
+    numbers: &mut HashMap<K, u32>,
+    item: T,
+    key: K,
+) -> u32 {
+    *numbers.entry(key).or_insert_with(|| {
+        items.push(item);
+        count(items.len() - 1)
+    })
+}
+
+/// Tells one source or target from another.
+fn address<T: ?Sized>(of: &T) -> usize {
+    std::ptr::from_ref(of).addr()
+}
+
+/// Nodes and edges are counted in half a word; [`MAX_NODES`] is far below what it holds.
+fn count(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
 }

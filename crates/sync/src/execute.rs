@@ -1,12 +1,12 @@
 //! Carrying a plan out.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use longshore_spec::{Digest, Manifest, Role};
-use longshore_store::{Blob as _, Entry, Error, ExtraFile, Held, Order, Place, Pushed, Target};
+use longshore_spec::{Digest, Manifest};
+use longshore_store::{Entry, Error, ExtraFile, Held, Order, Outline, Place, Pushed, Target};
 
 use crate::plan::{Node, Parents, PlannedRoot, State};
 use crate::transfer::Transfer;
@@ -35,23 +35,16 @@ impl Plan<'_> {
         }
         let outline = self.outline(files);
         place.prepare(&outline).map_err(refuse)?;
-        let ranks: HashMap<&Digest, usize> =
-            outline.nodes().iter().enumerate().map(|(rank, node)| (&node.digest, rank)).collect();
-        let run = Run::new(self, place.order(), &ranks, observer);
-        drop(ranks);
+        let run = Run::new(self, place.order(), &outline, observer);
+        drop(outline);
         match place.order() {
             Order::Sequence => run.work_in_sequence(),
-            Order::LargestFirst | Order::Outline => thread::scope(|scope| {
-                for number in 0..jobs.max(1) {
-                    scope.spawn({
-                        let run = &run;
-                        move || run.work(number)
-                    });
-                }
-            }),
+            Order::LargestFirst | Order::Outline => run.work_in_parallel(jobs),
         }
         let mut report = run.report();
-        if let Err(error) = place.commit(report.is_complete()) {
+        // Referrers that could not be listed are wanted too.
+        let complete = report.is_complete() && self.failures.is_empty();
+        if let Err(error) = place.commit(complete) {
             let subject = format!("{place:?}");
             let failure = Failure {
                 side: Side::Target,
@@ -73,6 +66,9 @@ struct Run<'r, 'p> {
     parents: Parents,
     /// The roots of every node that has some.
     roots: HashMap<u32, Vec<&'r PlannedRoot>>,
+    order: Order,
+    /// What roots need, in the order of the outline.
+    in_order: Vec<u32>,
     queue: Mutex<Queue>,
     /// Told whenever something has become ready, and when all is over.
     changed: Condvar,
@@ -92,8 +88,10 @@ struct Queue {
     progress: Vec<Progress>,
     /// How many nodes are neither there nor given up.
     left: usize,
+    /// Whether a worker panicked: what it had in hand will never be there.
+    panicked: bool,
     failures: Vec<Failure>,
-    unverified: BTreeSet<Digest>,
+    unverified: Vec<Digest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +110,7 @@ impl<'r, 'p> Run<'r, 'p> {
     fn new(
         plan: &'r Plan<'p>,
         order: Order,
-        ranks: &HashMap<&Digest, usize>,
+        outline: &Outline,
         observer: &'r dyn Observer,
     ) -> Self {
         let needed = plan.needed();
@@ -130,22 +128,24 @@ impl<'r, 'p> Run<'r, 'p> {
                     .unwrap_or(u32::MAX)
             })
             .collect();
-        let numbers = || (0..).take(plan.nodes.len()).filter(|node: &u32| needed[*node as usize]);
-        let rank = |node: &u32| ranks.get(&plan.nodes[*node as usize].digest).copied();
-        let mut blobs: Vec<u32> =
-            numbers().filter(|node| plan.nodes[*node as usize].state == State::Blob).collect();
-        let mut manifests: Vec<u32> = numbers()
-            .filter(|node| {
-                plan.nodes[*node as usize].state == State::Manifest && waiting[*node as usize] == 0
-            })
-            .collect();
-        manifests.sort_by_key(rank);
-        match order {
-            Order::LargestFirst => {
-                let size = |node: &u32| std::cmp::Reverse(plan.nodes[*node as usize].size);
-                blobs.sort_by_key(|node| (size(node), rank(node)));
+        let mut in_order: Vec<u32> =
+            (0..).take(plan.nodes.len()).filter(|node: &u32| needed[*node as usize]).collect();
+        let ranks: HashMap<&Digest, usize> =
+            outline.nodes().iter().enumerate().map(|(rank, node)| (&node.digest, rank)).collect();
+        in_order.sort_by_cached_key(|node| {
+            let node = &plan.nodes[*node as usize];
+            (ranks.get(&node.digest).copied(), node.role)
+        });
+        let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
+        for &node in &in_order {
+            match plan.nodes[node as usize].state {
+                State::Blob => blobs.push(node),
+                _ if waiting[node as usize] == 0 => manifests.push(node),
+                _ => {}
             }
-            Order::Outline | Order::Sequence => blobs.sort_by_key(rank),
+        }
+        if order == Order::LargestFirst {
+            blobs.sort_by_key(|node| std::cmp::Reverse(plan.nodes[*node as usize].size));
         }
         let progress = |needed: &bool| if *needed { Progress::Open } else { Progress::Unneeded };
         let queue = Queue {
@@ -153,15 +153,18 @@ impl<'r, 'p> Run<'r, 'p> {
             blobs: blobs.into(),
             waiting,
             progress: needed.iter().map(progress).collect(),
-            left: numbers().count(),
+            left: in_order.len(),
+            panicked: false,
             failures: Vec::new(),
-            unverified: BTreeSet::new(),
+            unverified: Vec::new(),
         };
         Self {
             plan,
             observer,
             parents: plan.parents(),
             roots,
+            order,
+            in_order,
             queue: Mutex::new(queue),
             changed: Condvar::new(),
             moved: AtomicU64::new(0),
@@ -170,37 +173,53 @@ impl<'r, 'p> Run<'r, 'p> {
         }
     }
 
-    /// Works until nothing is left. The second worker takes the smallest first, so that many small
-    /// ones are not kept waiting by a few large ones.
+    fn work_in_parallel(&self, jobs: usize) {
+        let jobs = jobs.min(self.queue().left).max(1);
+        thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..jobs).map(|number| scope.spawn(move || self.work(number))).collect();
+            for worker in workers {
+                if let Err(panic) = worker.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        });
+    }
+
+    /// Works until nothing is left. Where the largest come first the second worker takes the
+    /// smallest, so that many small ones are not kept waiting by a few large ones.
     fn work(&self, number: usize) {
         const SMALL_ONES: usize = 1;
-        while let Some(node) = self.next(number == SMALL_ONES) {
+        let _guard = OnPanic(self);
+        let smallest = self.order == Order::LargestFirst && number == SMALL_ONES;
+        while let Some(node) = self.next(smallest) {
             let result = self.bring(node);
+            if result.is_ok() {
+                self.announce(node);
+            }
             self.settle(node, result);
         }
     }
 
     /// Brings everything in the order of the outline, manifests first; stops at the first failure,
-    /// since what is in a pipe cannot be taken back.
+    /// since what is in a pipe cannot be taken back. Nothing is announced before all of it is there.
     fn work_in_sequence(&self) {
-        let needed = |node: &u32| self.queue().progress[*node as usize] == Progress::Open;
-        let mut nodes: Vec<u32> = (0..).take(self.plan.nodes.len()).collect();
-        nodes.retain(needed);
-        let role = |node: &Node| match (node.state, node.role) {
-            (State::Blob, Role::Manifest) => Role::Layer,
-            (_, role) => role,
-        };
-        nodes.sort_by_key(|node| {
-            let node = &self.plan.nodes[*node as usize];
-            (role(node), node.digest.clone())
-        });
-        for node in nodes {
-            let result = self.bring(node);
+        let mut before: Option<&Node> = None;
+        for &number in &self.in_order {
+            let node = &self.plan.nodes[number as usize];
+            // The outline has everything once.
+            let is_same =
+                |before: &Node| (&before.digest, before.size) == (&node.digest, node.size);
+            let result = if before.is_some_and(is_same) { Ok(()) } else { self.bring(number) };
+            before = Some(node);
             let failed = result.is_err();
-            self.settle(node, result);
+            self.settle(number, result);
             if failed {
                 return;
             }
+        }
+        for &number in &self.in_order {
+            self.announce(number);
         }
     }
 
@@ -212,7 +231,7 @@ impl<'r, 'p> Run<'r, 'p> {
     fn next(&self, smallest: bool) -> Option<u32> {
         let mut queue = self.queue();
         loop {
-            if queue.left == 0 {
+            if queue.left == 0 || queue.panicked {
                 return None;
             }
             let blob = |queue: &mut Queue| {
@@ -232,100 +251,104 @@ impl<'r, 'p> Run<'r, 'p> {
     fn bring(&self, number: u32) -> Result<(), Failure> {
         let node = &self.plan.nodes[number as usize];
         let Some(target) = self.plan.targets[node.target as usize] else { return Ok(()) };
-        let roots = self.roots.get(&number);
-        let pushed = match node.state {
+        let roots = self.roots.get(&number).map_or(&[][..], Vec::as_slice);
+        let moved = match node.state {
             State::Blob => self.bring_blob(node, target, roots),
-            _ => self.bring_manifest(node, target, roots),
+            _ => self.bring_manifest(number, target, roots),
         }?;
-        let moved = matches!(pushed, Pushed::Written(_));
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);
         self.observer.finished(&node.digest, node.size, moved);
-        for root in roots.into_iter().flatten() {
-            self.observer.named(&root.names, &node.digest);
-        }
         Ok(())
     }
 
+    /// Tells about the roots that are there with a node.
+    fn announce(&self, number: u32) {
+        for root in self.roots.get(&number).into_iter().flatten() {
+            self.observer.named(&root.names, &self.plan.nodes[number as usize].digest);
+        }
+    }
+
+    /// Brings a blob; returns whether anything was read for it.
     fn bring_blob(
         &self,
         node: &Node,
         target: &dyn Target,
-        roots: Option<&Vec<&PlannedRoot>>,
-    ) -> Result<Pushed, Failure> {
-        let descriptor = node.descriptor();
-        let held = target
-            .held(&descriptor, node.role)
-            .map_err(|error| fail(node, Side::Target, Action::Check, error))?;
-        let pushed = if held == Held::Whole {
-            Pushed::Existed
-        } else {
-            let source = self.plan.sources[node.source as usize];
-            let transfer =
-                Transfer::new(source, descriptor, self.observer, self.plan.allow_unverified);
-            let pushed = target.push_blob(&transfer);
-            self.bytes.fetch_add(transfer.read(), Ordering::Relaxed);
-            if pushed.is_ok() && transfer.descriptor().digest.hasher().is_none() {
-                self.queue().unverified.insert(node.digest.clone());
-            }
-            pushed.map_err(|error| fail(node, transfer.side(&error), Action::Copy, error))?
-        };
-        for root in roots.into_iter().flatten() {
+        roots: &[&PlannedRoot],
+    ) -> Result<bool, Failure> {
+        let moved = held(node, target)? != Held::Whole && self.push_blob(node, target)?;
+        for root in roots {
             let Some(descriptor) = &root.descriptor else { continue };
             let listed = target.list(descriptor, &root.names);
             listed.map_err(|error| fail(node, Side::Target, Action::Publish, error))?;
         }
-        Ok(pushed)
+        Ok(moved)
     }
 
+    fn push_blob(&self, node: &Node, target: &dyn Target) -> Result<bool, Failure> {
+        let source = self.plan.sources[node.source as usize];
+        let allow_unverified = self.plan.allow_unverified;
+        let transfer = Transfer::new(source, node.descriptor(), self.observer, allow_unverified);
+        let pushed = target.push_blob(&transfer);
+        self.bytes.fetch_add(transfer.read(), Ordering::Relaxed);
+        let pushed =
+            pushed.map_err(|error| fail(node, transfer.side(&error), Action::Copy, error))?;
+        if node.digest.hasher().is_none() {
+            self.queue().unverified.push(node.digest.clone());
+        }
+        Ok(matches!(pushed, Pushed::Written(_)) || transfer.read() > 0)
+    }
+
+    /// Brings a manifest; returns whether it was written.
     fn bring_manifest(
         &self,
-        node: &Node,
+        number: u32,
         target: &dyn Target,
-        roots: Option<&Vec<&PlannedRoot>>,
-    ) -> Result<Pushed, Failure> {
+        roots: &[&PlannedRoot],
+    ) -> Result<bool, Failure> {
+        let node = &self.plan.nodes[number as usize];
+        if held(node, target)? == Held::Whole && roots.is_empty() {
+            return Ok(false);
+        }
         let copy = |side| move |error| fail(node, side, Action::Copy, error);
-        let held = target.held(&node.descriptor(), Role::Manifest).map_err(copy(Side::Target))?;
-        if held == Held::Whole && roots.is_none() {
-            return Ok(Pushed::Existed);
-        }
-        let manifest = self.manifest(node, roots).map_err(copy(Side::Source))?;
-        let mut pushed = Pushed::Existed;
-        match roots {
-            None => {
-                pushed =
-                    target.push_manifest(&manifest, Entry::Child).map_err(copy(Side::Target))?
-            }
+        let manifest = self.manifest(number, roots).map_err(copy(Side::Source))?;
+        let push = |manifest: &Manifest, entry| {
+            target.push_manifest(manifest, entry).map_err(copy(Side::Target))
+        };
+        let mut pushed = Vec::new();
+        if roots.is_empty() {
+            pushed.push(push(&manifest, Entry::Child)?);
+        } else if self.order == Order::Sequence {
+            // A pipe takes everything once; what each entry said it knows from the outline.
+            let names: Vec<_> = roots.iter().flat_map(|root| root.names.clone()).collect();
+            pushed.push(push(&manifest, Entry::Root(&names))?);
+        } else {
             // Several wishes may have met in one manifest, each with what its entry said.
-            Some(roots) => {
-                for root in roots {
-                    let listed = root
-                        .descriptor
-                        .clone()
-                        .map(|descriptor| manifest.clone().described(descriptor));
-                    let manifest = listed.as_ref().unwrap_or(&manifest);
-                    let result = target
-                        .push_manifest(manifest, Entry::Root(&root.names))
-                        .map_err(copy(Side::Target))?;
-                    if let Pushed::Written(_) = result {
-                        pushed = result;
-                    }
-                }
+            for root in roots {
+                let found = manifest.clone();
+                let found = match &root.descriptor {
+                    Some(descriptor) => found.described(descriptor.clone()),
+                    None => found,
+                };
+                pushed.push(push(&found, Entry::Root(&root.names))?);
             }
         }
-        if let Pushed::Written(read) = pushed {
-            self.bytes.fetch_add(read, Ordering::Relaxed);
-            self.observer.advanced(read);
-        }
-        Ok(pushed)
+        let written = |pushed: &Pushed| match pushed {
+            Pushed::Written(read) => Some(*read),
+            Pushed::Existed => None,
+        };
+        let Some(read) = pushed.iter().find_map(written) else { return Ok(false) };
+        self.bytes.fetch_add(read, Ordering::Relaxed);
+        self.observer.advanced(read);
+        Ok(true)
     }
 
     /// Returns a manifest that was discovered: kept, or fetched again.
-    fn manifest(&self, node: &Node, roots: Option<&Vec<&PlannedRoot>>) -> Result<Manifest, Error> {
-        let descriptor = roots
-            .and_then(|roots| roots[0].descriptor.clone())
-            .unwrap_or_else(|| node.descriptor());
-        match &node.manifest {
+    fn manifest(&self, number: u32, roots: &[&PlannedRoot]) -> Result<Manifest, Error> {
+        let node = &self.plan.nodes[number as usize];
+        let listed = roots.first().and_then(|root| root.descriptor.clone());
+        let descriptor = listed.unwrap_or_else(|| node.descriptor());
+        match self.plan.manifests.get(&number) {
             None => self.plan.sources[node.source as usize].child(&descriptor),
             Some(raw) => Manifest::parse(raw.clone(), descriptor)
                 .map_err(|source| Error::Manifest { digest: node.digest.clone(), source }),
@@ -368,21 +391,47 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 
     fn report(self) -> Report {
-        let queue = self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Queue { progress, failures, unverified, .. } =
+            self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // In a sequence a manifest may be there while what it refers to is not.
+        let is_missing = |(_, progress): &(u32, &Progress)| {
+            matches!(progress, Progress::Open | Progress::Failed)
+        };
+        let missing = (0..).zip(&progress).filter(is_missing).map(|(node, _)| node).collect();
+        let whole = self.plan.without(missing);
         let done = |root: &PlannedRoot| {
-            root.node.is_some_and(|node| queue.progress[node as usize] == Progress::Done)
+            root.node.is_some_and(|node| {
+                whole[node as usize] && progress[node as usize] == Progress::Done
+            })
         };
         let mut report = Report {
             roots: self.plan.roots.iter().map(|root| root.report(done(root))).collect(),
-            failures: queue.failures,
+            failures,
             moved: self.moved.into_inner(),
             existed: self.existed.into_inner(),
             bytes: self.bytes.into_inner(),
-            unverified: queue.unverified.into_iter().collect(),
+            unverified,
         };
-        report.failures.sort_by(|a, b| a.subject.cmp(&b.subject));
+        report.sort();
         report
     }
+}
+
+/// Ends the work of all when one worker panics: the others would wait for what it had in hand.
+struct OnPanic<'r, 's, 'p>(&'s Run<'r, 'p>);
+
+impl Drop for OnPanic<'_, '_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.queue().panicked = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+fn held(node: &Node, target: &dyn Target) -> Result<Held, Failure> {
+    let held = target.held(&node.descriptor(), node.role);
+    held.map_err(|error| fail(node, Side::Target, Action::Check, error))
 }
 
 fn fail(node: &Node, side: Side, action: Action, error: Error) -> Failure {

@@ -41,6 +41,8 @@ pub struct Plan<'a> {
     pub(crate) sources: Vec<&'a dyn Source>,
     pub(crate) targets: Vec<Option<&'a dyn Target>>,
     pub(crate) nodes: Vec<Node>,
+    /// The bytes of manifests by node, as long as there is room to keep them.
+    pub(crate) manifests: HashMap<u32, Bytes>,
     /// The children of all nodes, one node's behind the other's.
     pub(crate) edges: Vec<u32>,
     pub(crate) roots: Vec<PlannedRoot>,
@@ -63,8 +65,6 @@ pub(crate) struct Node {
     pub(crate) first_child: u32,
     pub(crate) child_count: u32,
     pub(crate) state: State,
-    /// The bytes of the manifest, as long as there is room to keep them.
-    pub(crate) manifest: Option<Bytes>,
 }
 
 /// What is known of a node.
@@ -138,7 +138,8 @@ impl Plan<'_> {
         self.referrers_seen
     }
 
-    /// Returns every digest in the plan, each once for every target.
+    /// Returns every digest in the plan. One may come several times: for each target, and as
+    /// manifest and as layer.
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
         self.nodes.iter().map(|node| &node.digest)
     }
@@ -163,18 +164,11 @@ impl Plan<'_> {
     /// known, and `files` beside it.
     pub fn outline(&self, files: Vec<ExtraFile>) -> Outline {
         let needed = self.needed();
-        let nodes =
-            self.nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(node, _)| {
-                OutlineNode {
-                    role: if node.state == State::Blob && node.role == Role::Manifest {
-                        Role::Layer
-                    } else {
-                        node.role
-                    },
-                    digest: node.digest.clone(),
-                    size: node.size,
-                }
-            });
+        let nodes = self.needed_nodes().into_iter().map(|node| OutlineNode {
+            role: node.role,
+            digest: node.digest.clone(),
+            size: node.size,
+        });
         let root = |root: &PlannedRoot| {
             root.node.filter(|node| needed[*node as usize])?;
             Some(Root { descriptor: root.descriptor.clone()?, names: root.names.clone() })
@@ -182,17 +176,10 @@ impl Plan<'_> {
         Outline::new(nodes.collect(), self.roots.iter().filter_map(root).collect(), files)
     }
 
-    /// Counts what is in the plan, and asks the targets what they hold of it.
+    /// Counts what is in the plan, and asks the targets what they hold of it, with up to `jobs`
+    /// requests at once.
     pub fn totals(&self, jobs: usize) -> Result<Totals> {
-        let needed = self.needed();
-        let nodes: Vec<&Node> = self
-            .nodes
-            .iter()
-            .zip(&needed)
-            .filter(|(_, needed)| **needed)
-            .map(|(node, _)| node)
-            .collect();
-        let missing = in_parallel(&nodes, jobs, |node| {
+        let missing = in_parallel(&self.needed_nodes(), jobs, |node| {
             let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
             Ok(match target.held(&node.descriptor(), node.role)? {
                 Held::Whole => 0,
@@ -200,26 +187,27 @@ impl Plan<'_> {
                 Held::Nothing => node.size,
             })
         });
-        let mut totals = Totals { nodes: nodes.len() as u64, ..Totals::default() };
-        for (node, missing) in nodes.iter().zip(missing) {
-            totals.bytes = totals.bytes.saturating_add(node.size);
-            totals.missing = totals.missing.saturating_add(missing?);
-        }
-        Ok(totals)
+        let missing = missing
+            .into_iter()
+            .try_fold(0_u64, |sum, missing| missing.map(|missing| sum.saturating_add(missing)))?;
+        Ok(Totals { missing, ..self.size() })
     }
 
     /// For each node, whether all that it refers to, to any depth, is known.
     pub(crate) fn whole(&self) -> Vec<bool> {
-        let mut whole: Vec<bool> =
-            self.nodes.iter().map(|node| node.state != State::Broken).collect();
+        self.without(self.numbers(|node| node.state == State::Broken))
+    }
+
+    /// For each node, whether neither it nor anything that it refers to is one of `broken`.
+    pub(crate) fn without(&self, mut broken: Vec<u32>) -> Vec<bool> {
+        let mut whole = vec![true; self.nodes.len()];
+        if broken.is_empty() {
+            return whole;
+        }
         let parents = self.parents();
-        let mut broken: Vec<u32> =
-            (0..).take(whole.len()).filter(|node| !whole[*node as usize]).collect();
         while let Some(node) = broken.pop() {
-            for &parent in parents.of(node) {
-                if std::mem::replace(&mut whole[parent as usize], false) {
-                    broken.push(parent);
-                }
+            if std::mem::replace(&mut whole[node as usize], false) {
+                broken.extend(parents.of(node));
             }
         }
         whole
@@ -238,6 +226,17 @@ impl Plan<'_> {
             }
         }
         needed
+    }
+
+    /// Returns the nodes that a root needs of which all is known.
+    pub(crate) fn needed_nodes(&self) -> Vec<&Node> {
+        let needed = self.needed();
+        self.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node).collect()
+    }
+
+    /// Returns the numbers of the nodes that are as `is` says.
+    pub(crate) fn numbers(&self, is: impl Fn(&Node) -> bool) -> Vec<u32> {
+        (0..).zip(&self.nodes).filter(|(_, node)| is(node)).map(|(number, _)| number).collect()
     }
 
     /// Returns the children of a node.

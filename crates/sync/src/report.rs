@@ -11,7 +11,8 @@ pub struct Report {
     /// What became of every root that was wanted, in the order they were, then of the referrers
     /// that came along.
     pub roots: Vec<RootReport>,
-    /// Everything that went wrong.
+    /// Everything that went wrong while the plan was carried out, by subject. What went wrong before
+    /// is in [`Plan::failures`](crate::Plan::failures).
     pub failures: Vec<Failure>,
     /// Nodes that were copied or checked.
     pub moved: u64,
@@ -89,17 +90,28 @@ pub enum Action {
 }
 
 impl Report {
-    /// Tells whether everything that was wanted is there.
+    /// Tells whether every root that was wanted is there with all that it refers to. It may be while
+    /// referrers are missing that could not be listed, see [`Plan::failures`](crate::Plan::failures).
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty() && self.roots.iter().all(|root| root.outcome != Outcome::Failed)
+    }
+
+    /// Brings what several threads found into an order that does not depend on them.
+    pub(crate) fn sort(&mut self) {
+        self.failures.sort_by_cached_key(|failure| {
+            (failure.subject.clone(), failure.action.to_string(), failure.error.to_string())
+        });
+        self.unverified.sort_unstable();
+        self.unverified.dedup();
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.error.to_string();
-        // Most errors name the thing themselves.
-        if text.contains(&self.subject) {
+        // Most errors name the thing themselves, and those of a place name the place.
+        let of_place = matches!(self.action, Action::Prepare | Action::Publish);
+        if of_place || text.contains(&self.subject) {
             f.write_str(&text)
         } else {
             write!(f, "{}: {text}", self.subject)

@@ -11,10 +11,7 @@ impl Plan<'_> {
     /// Counts what is to be copied without asking the targets what they hold: all of it counts as
     /// missing.
     pub fn size(&self) -> Totals {
-        let needed = self.needed();
-        let nodes =
-            self.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
-        nodes.fold(Totals::default(), |totals, node| {
+        self.needed_nodes().into_iter().fold(Totals::default(), |totals, node| {
             let bytes = totals.bytes.saturating_add(node.size);
             Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
         })

@@ -56,6 +56,8 @@ impl Blob for Transfer<'_> {
 
     fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
         let offset = prefix.as_ref().map_or(0, Hasher::count);
+        // Whoever opens again has got over what went wrong before.
+        self.source_failed.store(false, Ordering::Relaxed);
         let inner =
             self.source.open(&self.descriptor, offset).map_err(|error| self.failed(error))?;
         let counted: Reader<'_> = Box::new(Counted { inner, of: self });

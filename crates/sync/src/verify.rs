@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 
-use longshore_spec::Digest;
 use longshore_store::Error;
 use rayon::prelude::*;
 
@@ -17,43 +16,49 @@ impl Plan<'_> {
     /// Reads and hashes all content of the plan in its sources, the largest first, with up to
     /// `jobs` threads. Manifests were hashed when they were discovered.
     pub fn verify(&self, jobs: usize, observer: &dyn Observer) -> Report {
-        let mut report = Report { moved: self.count(State::Manifest), ..Report::default() };
-        let mut blobs: Vec<&Node> =
-            self.nodes.iter().filter(|node| node.state == State::Blob).collect();
-        blobs.sort_unstable_by(|a, b| b.size.cmp(&a.size).then_with(|| a.digest.cmp(&b.digest)));
-        let check = |node: &&Node| (node.digest.clone(), self.check(node, observer));
-        let checked: Vec<(Digest, Result<u64, Failure>)> = match pool(jobs) {
+        let mut report = Report::default();
+        for node in self.nodes.iter().filter(|node| node.state == State::Manifest) {
+            observer.advanced(node.size);
+            observer.finished(&node.digest, node.size, true);
+            report.moved += 1;
+        }
+        let mut blobs: Vec<u32> = self.numbers(|node| node.state == State::Blob);
+        let node = |number: &u32| &self.nodes[*number as usize];
+        blobs.sort_unstable_by(|a, b| {
+            let (a, b) = (node(a), node(b));
+            b.size.cmp(&a.size).then_with(|| a.digest.cmp(&b.digest))
+        });
+        let check = |number: &u32| (*number, self.check(node(number), observer));
+        let checked: Vec<(u32, Result<u64, Failure>)> = match pool(jobs) {
             // One blob a task: they are large, and unequal.
             Some(pool) => pool.install(|| blobs.par_iter().with_max_len(1).map(check).collect()),
             None => blobs.iter().map(check).collect(),
         };
-        let mut whole = self.whole();
-        for (digest, result) in checked {
+        let mut broken = self.numbers(|node| node.state == State::Broken);
+        for (number, result) in checked {
+            let digest = &node(&number).digest;
             match result {
                 Ok(read) => {
                     report.moved += 1;
                     report.bytes += read;
                     if self.allow_unverified && digest.hasher().is_none() {
-                        report.unverified.push(digest);
+                        report.unverified.push(digest.clone());
                     }
                 }
                 Err(failure) => {
-                    self.spread(&digest, &mut whole);
+                    broken.push(number);
                     report.failures.push(failure);
                 }
             }
         }
-        report.failures.sort_by(|a, b| a.subject.cmp(&b.subject));
+        report.sort();
+        let whole = self.without(broken);
         report.roots = self
             .roots
             .iter()
             .map(|root| root.report(root.node.is_some_and(|node| whole[node as usize])))
             .collect();
         report
-    }
-
-    fn count(&self, state: State) -> u64 {
-        self.nodes.iter().filter(|node| node.state == state).count() as u64
     }
 
     fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
@@ -79,21 +84,6 @@ impl Plan<'_> {
                 };
                 observer.failed(&failure);
                 Err(failure)
-            }
-        }
-    }
-
-    /// Takes note that everything that refers to a digest is not whole.
-    fn spread(&self, digest: &Digest, whole: &mut [bool]) {
-        let parents = self.parents();
-        let mut next: Vec<u32> = (0..)
-            .zip(&self.nodes)
-            .filter(|(_, node)| node.digest == *digest)
-            .map(|(at, _)| at)
-            .collect();
-        while let Some(node) = next.pop() {
-            if std::mem::replace(&mut whole[node as usize], false) {
-                next.extend(parents.of(node));
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::index::Index;
 use crate::names;
 
 /// The unit that a tar consists of.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 
 /// Two blocks of zeros end an archive.
 pub(super) const END: [u8; 1024] = [0; 1024];
@@ -97,10 +97,9 @@ impl Form {
 impl Slot {
     /// Returns the zeros that fill the last block of the content.
     pub(super) fn padding(&self) -> &'static [u8] {
-        const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
-        let over = self.size % BLOCK;
-        let missing = if over == 0 { 0 } else { BLOCK - over };
-        &ZEROS[..usize::try_from(missing).unwrap_or(0)]
+        const ZEROS: [u8; BLOCK] = [0; BLOCK];
+        let over = usize::try_from(self.size % BLOCK as u64).unwrap_or(0);
+        if over == 0 { &[] } else { &ZEROS[over..] }
     }
 
     /// Where the next header begins.
@@ -176,7 +175,7 @@ fn record(key: &str, value: &str) -> Vec<u8> {
     format!("{length}{rest}").into_bytes()
 }
 
-fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; BLOCK as usize] {
+fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; BLOCK] {
     let mut header = tar::Header::new_ustar();
     // A name that is too long stands in the PAX header; its beginning stands here.
     let short = &name.as_bytes()[..name.len().min(MAX_NAME)];
@@ -210,7 +209,7 @@ mod tests {
         for digest in [Digest::sha256(""), Digest::sha512("")] {
             for size in sizes {
                 let bytes = blob_header(&digest, size);
-                assert_eq!(bytes.len() as u64 % BLOCK, 0);
+                assert_eq!(bytes.len() % BLOCK, 0);
                 let mut archive = tar::Archive::new(&bytes[..]);
                 let entry = archive.entries().unwrap().next().unwrap().unwrap();
                 let name = format!("blobs/{}/{}", digest.algorithm(), digest.encoded());

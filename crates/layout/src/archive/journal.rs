@@ -36,8 +36,9 @@ pub(super) enum Progress {
 /// The journal of an archive that is being written.
 pub(super) struct Journal {
     path: PathBuf,
-    /// Held while syncing, so that lines never run ahead of data.
-    file: Mutex<File>,
+    /// Held while syncing, so that lines never run ahead of data. `None` once a sync has failed:
+    /// what the next one says of the same data cannot be believed.
+    file: Mutex<Option<File>>,
     unsynced: Mutex<Unsynced>,
     writers: AtomicU64,
 }
@@ -59,23 +60,20 @@ impl Journal {
         let first = format!("longshore journal 1 {fingerprint}\n");
         let mut file = files::open_or_create(&path)?;
         let bytes = files::read(&path, MAX_JOURNAL)?;
-        let (known, whole) = match bytes.strip_prefix(first.as_bytes()) {
-            Some(lines) => {
-                // A line that was cut off must not become the beginning of the next one.
-                let end = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-                (parse(&lines[..end]), first.len() + end)
-            }
-            None => {
-                let begin = file.set_len(0).and_then(|()| file.write_all(first.as_bytes()));
-                begin.map_err(Error::io("write", path.display()))?;
-                (HashMap::new(), first.len())
-            }
+        let (known, whole) = if let Some(lines) = bytes.strip_prefix(first.as_bytes()) {
+            // A line that was cut off must not become the beginning of the next one.
+            let end = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            (parse(&lines[..end]), first.len() + end)
+        } else {
+            let begin = file.set_len(0).and_then(|()| file.write_all(first.as_bytes()));
+            begin.map_err(Error::io("write", path.display()))?;
+            (HashMap::new(), first.len())
         };
         let trim = file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)));
         trim.map_err(Error::io("write", path.display()))?;
         let journal = Self {
             path,
-            file: Mutex::new(file),
+            file: Mutex::new(Some(file)),
             unsynced: Mutex::default(),
             writers: AtomicU64::new(0),
         };
@@ -109,13 +107,16 @@ impl Journal {
 
     /// Makes all that was noted durable: first the data, then the lines that speak of it.
     pub(super) fn sync(&self, data: &File) -> Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines_go_to = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Unsynced { progress, .. } =
             std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
-        if progress.is_empty() {
+        let Some(file) = lines_go_to.as_mut().filter(|_| !progress.is_empty()) else {
             return Ok(());
+        };
+        if let Err(error) = data.sync_data() {
+            *lines_go_to = None;
+            return Err(Error::io("sync", self.path.display())(error));
         }
-        data.sync_data().map_err(Error::io("sync", self.path.display()))?;
         let line = |(slot, progress): (u32, Progress)| match progress {
             Progress::Bytes(bytes) => format!("{slot} {bytes}\n"),
             Progress::Done => format!("{slot} done\n"),
@@ -162,8 +163,8 @@ mod tests {
         assert!(known.is_empty());
         journal.note(&data, 3, Progress::Bytes(70), 70).unwrap();
         assert_eq!(
-            files::read(&path, 1000).unwrap().iter().filter(|byte| **byte == b'\n').count(),
-            1,
+            files::read(&path, 1000).unwrap(),
+            format!("longshore journal 1 {fingerprint}\n").as_bytes(),
             "not synced yet"
         );
         journal.sync(&data).unwrap();

@@ -66,6 +66,14 @@ impl Members {
                 |reason: &str| malformed(format!("its member `{}` {reason}", shown(&path)));
             let Some(name) = normal(&path).map_err(refused)? else { continue };
             let kind = entry.header().entry_type();
+            let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
+            if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
+                let there = length.saturating_sub(extent.at);
+                return Err(refused(&format!(
+                    "is cut off: it has {} bytes, and the file ends after {there} of them",
+                    extent.size
+                )));
+            }
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 let target = entry.link_name_bytes().unwrap_or_default();
                 check_link(&name, kind, &target).map_err(refused)?;
@@ -78,17 +86,6 @@ impl Members {
             }
             if !kind.is_file() && kind != EntryType::Continuous {
                 continue;
-            }
-            let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
-            match extent.at.checked_add(extent.size) {
-                Some(end) if end <= length => {}
-                _ => {
-                    let there = length.saturating_sub(extent.at);
-                    return Err(refused(&format!(
-                        "is cut off: it has {} bytes, and the file ends after {there} of them",
-                        extent.size
-                    )));
-                }
             }
             names += name.len();
             if number >= MAX_MEMBERS || names > MAX_NAMES {
@@ -206,8 +203,9 @@ fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'stati
         return Err("is a link, where the layout must have a file");
     }
     // A hard link names a member, a symbolic link a path beside its own.
-    let beside = |name: &[u8]| name.iter().filter(|byte| **byte == b'/').count();
-    let mut depth = if kind == EntryType::Link { 0 } else { beside(name) };
+    let beside =
+        if kind == EntryType::Link { 0 } else { name.split(|byte| *byte == b'/').count() - 1 };
+    let mut depth = beside;
     for component in Path::new(OsStr::from_bytes(target)).components() {
         match component {
             Component::CurDir => {}

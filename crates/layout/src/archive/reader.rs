@@ -12,7 +12,7 @@ use super::members::Members;
 use super::unpack;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
-use crate::index::{Change, Index};
+use crate::index::{Change, Index, Listing};
 use crate::names;
 use crate::referrers;
 use crate::view::{Contents, View};
@@ -25,7 +25,7 @@ pub struct Archive {
     path: PathBuf,
     file: Arc<File>,
     members: Members,
-    index: Arc<Index>,
+    listing: Arc<Listing>,
     referrers: referrers::Cache,
 }
 
@@ -61,8 +61,9 @@ impl Archive {
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
         let index = members.read(&file, "index.json", MAX_INDEX)?;
         let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
-        let index = Arc::new(Index::parse(&index, &format!("`index.json` in {what}"))?);
-        Ok(Self { path, file, members, index, referrers: referrers::Cache::default() })
+        let index = Index::parse(&index, &format!("`index.json` in {what}"))?;
+        let listing = Arc::new(Listing::new(index));
+        Ok(Self { path, file, members, listing, referrers: referrers::Cache::default() })
     }
 
     /// Returns all of the layout as one repository; names are those of its entries.
@@ -73,11 +74,6 @@ impl Archive {
     /// Returns the archive's path.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Returns `index.json`.
-    pub fn listed(&self) -> &Index {
-        &self.index
     }
 
     /// Returns the digest of every blob that is stored, in no order.
@@ -107,7 +103,7 @@ impl Place for Archive {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(&self.index))
+        Ok(names::repositories(self.listing.index()))
     }
 }
 
@@ -116,8 +112,8 @@ impl Contents for Archive {
         self.path.display().to_string()
     }
 
-    fn index(&self) -> Result<Arc<Index>> {
-        Ok(Arc::clone(&self.index))
+    fn listing(&self) -> Result<Arc<Listing>> {
+        Ok(Arc::clone(&self.listing))
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {

@@ -11,7 +11,7 @@ use longshore_store::{
 
 use super::format::{self, END, Form};
 use crate::files;
-use crate::index::{Change, Index};
+use crate::index::{Change, Listing};
 use crate::referrers;
 use crate::view::{Contents, View};
 
@@ -94,7 +94,7 @@ impl Contents for ArchiveStream {
         "standard output".to_owned()
     }
 
-    fn index(&self) -> Result<Arc<Index>> {
+    fn listing(&self) -> Result<Arc<Listing>> {
         self.write_only()
     }
 

@@ -16,9 +16,9 @@ use longshore_store::{
 use super::format::{self, END, Form, Slot};
 use super::journal::{Journal, Progress};
 use crate::files::{self, Region};
-use crate::index::{Change, Index};
+use crate::index::{Change, Listing};
 use crate::lock;
-use crate::persist::persist;
+use crate::persist::{Durable, persist};
 use crate::referrers;
 use crate::view::{Contents, View};
 
@@ -205,7 +205,7 @@ impl Place for ArchiveWriter {
             let what = "has not been given all that was announced to it".to_owned();
             return Err(Error::Unsupported { place: self.label(), what });
         }
-        persist(&filling.file, &self.partial, &self.path, |file| {
+        persist(&filling.file, &self.partial, &self.path, Durable::Now, |file| {
             let length = filling.form.length;
             file.write_all_at(&END, length - END.len() as u64)
                 .and_then(|()| file.set_len(length))
@@ -317,7 +317,7 @@ impl Contents for ArchiveWriter {
         self.path.display().to_string()
     }
 
-    fn index(&self) -> Result<Arc<Index>> {
+    fn listing(&self) -> Result<Arc<Listing>> {
         self.unreadable()
     }
 

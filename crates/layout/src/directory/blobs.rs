@@ -11,7 +11,7 @@ use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
 use super::{Directory, own};
 use crate::files::{self, Region};
 use crate::lock;
-use crate::persist::persist;
+use crate::persist::{Durable, persist};
 
 impl Directory {
     /// Returns how many bytes lie under the final name of a blob.
@@ -42,6 +42,9 @@ impl Directory {
     /// Takes in a blob: goes on with the part that an earlier run left, if there is one.
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
+        if self.blob_size(digest)? == Some(*size) {
+            return Ok(Pushed::Existed);
+        }
         let target = self.blob_path(digest);
         let shared = self.partial_path(digest);
         for path in [&target, &shared] {
@@ -53,20 +56,21 @@ impl Directory {
             files::remove(&partial)?;
             return Ok(Pushed::Existed);
         }
-        let resumed = resume(&mut file, blob)?;
+        let mut resumed = resume(&mut file, blob)?;
         let prefix = resumed.as_ref().map_or(0, Hasher::count);
-        let write = |file: &File| fill(file, &partial, blob, resumed);
-        match persist(&file, &partial, &target, write) {
-            Ok(read) => Ok(Pushed::Written(read)),
+        let persist = |write: &mut dyn FnMut(&File) -> Result<u64>| {
+            persist(&file, &partial, &target, Durable::WithTheOthers, write)
+        };
+        let result = match persist(&mut |file| fill(file, &partial, blob, resumed.take())) {
             // The part may have been damaged: once more from the first byte.
             Err(error) if error.is_corruption() && prefix > 0 => {
-                let again = |file: &File| fill(file, &partial, blob, None);
-                let read = persist(&file, &partial, &target, again)
-                    .or_else(|error| discard(&partial, error))?;
-                Ok(Pushed::Written(read))
+                persist(&mut |file| fill(file, &partial, blob, None))
             }
-            Err(error) => discard(&partial, error),
-        }
+            result => result,
+        };
+        let read = result.or_else(|error| discard(&partial, error))?;
+        self.appeared(target)?;
+        Ok(Pushed::Written(read))
     }
 
     /// Opens the part of a blob for this writer alone. Where another process is at it, this one

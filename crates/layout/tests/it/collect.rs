@@ -1,1 +1,128 @@
-//! X.
+//! Collecting what nothing needs.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use longshore_fixture::{Content, artifacts};
+use longshore_layout::Directory;
+use longshore_spec::Digest;
+use longshore_store::{Error, Source as _, Target as _};
+
+use crate::common::{Piece, names_in, read_all};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Writes a layout with an image that is named, one that is listed, and a blob that nothing needs.
+fn layout(root: &Path) -> (Content, HashSet<Digest>, Digest) {
+    let mut content = Content::new();
+    let kept = artifacts::image(&mut content, 1);
+    let keep: HashSet<Digest> = content.blobs.keys().cloned().collect();
+    content.tag(&kept, "kept");
+    let unneeded = artifacts::image(&mut content, 2);
+    content.untagged(&unneeded);
+    content.blob("text/plain", "nobody refers to this");
+    content.write_directory(root).unwrap();
+    std::fs::write(root.join("blobs/sha256/README"), "not a blob").unwrap();
+    (content, keep, unneeded.digest)
+}
+
+fn age(path: &Path, by: Duration) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - by).unwrap();
+}
+
+fn files(root: &Path) -> usize {
+    names_in(&root.join("blobs/sha256")).len()
+}
+
+#[test]
+fn what_nothing_needs_goes_and_the_rest_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let (content, keep, unneeded) = layout(root);
+    let parts = root.join(".longshore/partial/sha256");
+    std::fs::create_dir_all(&parts).unwrap();
+    std::fs::write(parts.join("part"), "of something").unwrap();
+    let before = (files(root), std::fs::read(root.join("index.json")).unwrap());
+
+    let alone = Directory::open_alone(root).unwrap();
+    let planned = alone.collect(&keep, Duration::ZERO, true).unwrap();
+    let after = (files(root), std::fs::read(root.join("index.json")).unwrap());
+    assert!(after == before && parts.join("part").exists(), "a dry run changes nothing");
+
+    let done = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    assert_eq!(done, planned);
+    assert_eq!((done.entries, done.parts, done.young), (vec![unneeded], 1, 0));
+    let gone = content.blobs.iter().filter(|(digest, _)| !keep.contains(digest));
+    let gone: Vec<_> = gone.map(|(digest, bytes)| (digest.clone(), bytes.len() as u64)).collect();
+    assert_eq!(done.blobs, gone);
+    assert_eq!(files(root), keep.len() + 1, "and what is no blob");
+    assert!(names_in(&parts).is_empty());
+    assert!(read_all(root).unwrap().into_keys().collect::<HashSet<_>>() == keep);
+
+    let again = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    assert_eq!(again, longshore_layout::Collected::default());
+}
+
+#[test]
+fn what_is_young_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let (_, keep, unneeded) = layout(root);
+    let parts = root.join(".longshore/partial/sha256");
+    std::fs::create_dir_all(&parts).unwrap();
+    for (name, by) in [("old", 2 * DAY), ("young", Duration::ZERO)] {
+        std::fs::write(parts.join(name), name).unwrap();
+        age(&parts.join(name), by);
+    }
+    age(&root.join("blobs/sha256").join(unneeded.encoded()), 2 * DAY);
+    let alone = Directory::open_alone(root).unwrap();
+    let done = alone.collect(&keep, DAY, false).unwrap();
+    assert_eq!(done.blobs.iter().map(|(digest, _)| digest).collect::<Vec<_>>(), [&unneeded]);
+    assert!(done.young > 0);
+    assert_eq!(names_in(&parts), ["young"]);
+}
+
+#[test]
+fn a_name_is_never_collected() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, _, unneeded) = layout(directory.path());
+    let alone = Directory::open_alone(directory.path()).unwrap();
+    let done = alone.collect(&HashSet::new(), DAY, false).unwrap();
+    assert_eq!(done.entries, [unneeded]);
+    assert_eq!(alone.whole().names().unwrap(), ["kept".into()]);
+}
+
+#[test]
+fn nobody_collects_while_another_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, keep, _) = layout(directory.path());
+    let writer = Directory::create(directory.path()).unwrap();
+    let refused = Directory::open_alone(directory.path());
+    assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+    drop(writer);
+    let alone = Directory::open_alone(directory.path()).unwrap();
+    let refused = Directory::open_alone(directory.path());
+    assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+    drop(alone);
+    drop(Directory::create(directory.path()).unwrap());
+
+    let reader = Directory::open(directory.path()).unwrap();
+    let error = reader.collect(&keep, DAY, false).unwrap_err().to_string();
+    assert!(error.ends_with("was opened for reading"), "{error}");
+}
+
+#[test]
+fn what_was_named_just_before_is_known_to_a_collection() {
+    let directory = tempfile::tempdir().unwrap();
+    let (content, mut keep, unneeded) = layout(directory.path());
+    let alone = Directory::open_alone(directory.path()).unwrap();
+    let entry = content.entries.iter().find(|entry| entry.digest == unneeded).unwrap();
+    alone.whole().list(entry, &["late".into()]).unwrap();
+    keep.extend(content.blobs.keys().cloned());
+    let done = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    assert_eq!((done.entries, done.blobs), (Vec::new(), Vec::new()));
+    assert_eq!(alone.whole().names().unwrap(), ["kept".into(), "late".into()]);
+    alone.whole().push_blob(&Piece::new("and it can still be written to")).unwrap();
+}

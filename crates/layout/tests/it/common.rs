@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use longshore_fixture::{Content, Random};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory};
-use longshore_spec::{Descriptor, Digest, Hasher, Kind, MediaType, Role, keys};
+use longshore_spec::{Descriptor, Digest, Hasher, Kind, Manifest, MediaType, Role, keys};
 use longshore_store::{
     Blob, Error, MAX_DEPTH, Name, Outline, OutlineNode, Repository, Result, Root, Selector,
     Verifying, manifest_from,
@@ -176,7 +176,7 @@ impl Parcel {
             roles.insert(&entry.digest, Role::Manifest);
         }
         let kinds = content.blobs.iter().filter_map(|(digest, bytes)| {
-            let media_type = longshore_spec::Manifest::media_type_of(bytes).ok()?;
+            let media_type = Manifest::media_type_of(bytes).ok()?;
             let descriptor = Descriptor::new(media_type, digest.clone(), bytes.len() as u64);
             manifest_from(bytes.clone(), descriptor).ok()
         });
@@ -184,7 +184,7 @@ impl Parcel {
         for manifest in &manifests {
             roles.insert(&manifest.descriptor().digest, Role::Manifest);
         }
-        for (role, child) in manifests.iter().flat_map(|manifest| manifest.children()) {
+        for (role, child) in manifests.iter().flat_map(Manifest::children) {
             roles.entry(&child.digest).or_insert(role);
         }
         let role = |digest: &Digest| roles.get(digest).copied().unwrap_or(Role::Layer);

@@ -1,6 +1,8 @@
 //! What this crate promises to those who use it.
 
 #![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(clippy::unwrap_used, reason = "what tests share belongs to them")]
 
 mod collect;
 mod common;

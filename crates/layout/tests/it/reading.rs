@@ -203,7 +203,11 @@ fn sizes_near_the_end_of_numbers_are_refused() {
     let (_, members) = small();
     for size in [u64::MAX, u64::MAX - 511, u64::MAX - 1024, i64::MAX as u64, 1 << 62] {
         for kind in [Kind::File, Kind::Directory, Kind::Global] {
+            // A global header has no PAX header of its own.
             for sizes in [Sizes::Base256, Sizes::Pax] {
+                if (kind, sizes) == (Kind::Global, Sizes::Pax) {
+                    continue;
+                }
                 let options = TarOptions { sizes, ..TarOptions::default() };
                 let mut writer = TarWriter::new(options);
                 writer.append(&Member { claimed: Some(size), ..Member::new(kind, "huge") });
@@ -211,7 +215,10 @@ fn sizes_near_the_end_of_numbers_are_refused() {
                 bytes.truncate(bytes.len() - 1024);
                 bytes.extend(archive(&members));
                 let error = open(&write(directory.path(), &bytes)).unwrap_err().to_string();
-                assert!(error.contains("a.tar is malformed"), "{kind:?} {size} {sizes:?}: {error}");
+                // The largest of them the tar crate refuses itself.
+                let told = ["`huge` is cut off", "it is not a tar archive"];
+                let told = told.iter().any(|told| error.contains(told));
+                assert!(told, "{kind:?} {size} {sizes:?}: {error}");
             }
         }
     }

@@ -58,7 +58,12 @@ impl TypeFilter {
     pub fn admits(&self, artifact_type: &ArtifactType) -> bool {
         let covers = |item: &Item| item.covers(artifact_type);
         (self.include.is_empty() || self.include.iter().any(covers))
-            && !self.exclude.iter().any(covers)
+            && !self.excludes(artifact_type)
+    }
+
+    /// Tells whether an artifact of this type is named as one that is not wanted.
+    pub fn excludes(&self, artifact_type: &ArtifactType) -> bool {
+        self.exclude.iter().any(|item| item.covers(artifact_type))
     }
 }
 

@@ -1,0 +1,255 @@
+//! One look at a manifest: what it is, and whether the filter takes it.
+
+use std::collections::{HashSet, VecDeque};
+
+use longshore_spec::artifact_type::{ArtifactType, TypeFilter};
+use longshore_spec::{
+    Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
+};
+use longshore_store::{Error, MAX_DEPTH, Result, Source};
+
+use super::attached::Attached;
+use super::signatures::SignatureTags;
+use super::{Step, Via};
+use crate::{Filter, Platforms, Referring, Wish};
+
+/// What a look at a manifest found.
+pub(super) struct Seen {
+    pub(super) found: Result<Found>,
+    pub(super) attached: Attached,
+}
+
+pub(super) enum Found {
+    Manifest(Box<Manifest>),
+    /// Content of a type that is not known, and that is no manifest (rows A-15, C-22).
+    Opaque(Descriptor),
+    /// The filter does not take it; what it is in a word.
+    Unwanted(Descriptor, String),
+}
+
+/// Looks into one manifest; runs beside others.
+pub(super) fn look(
+    source: &dyn Source,
+    tags: &SignatureTags,
+    step: &Step,
+    filter: &Filter,
+) -> Seen {
+    let found = fetch(source, &step.wish).and_then(|found| match (step.via, &filter.referrers) {
+        (Via::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
+        (Via::Referrer(_), Referring::Taken(types)) => {
+            choose(source, found, types, &Platforms::All)
+        }
+        _ => Ok(found),
+    });
+    let mut seen = Seen { found, attached: Attached::default() };
+    if let Ok(Found::Manifest(manifest)) = &seen.found {
+        let digest = &manifest.descriptor().digest;
+        seen.attached.referrers = match filter.referrers {
+            Referring::Ignored => None,
+            // Nobody asked for them, so nobody is told that they cannot be listed.
+            Referring::Counted => source.referrers(digest).ok().map(Ok),
+            Referring::Taken(_) => Some(source.referrers(digest)),
+        };
+        seen.attached.signatures = tags.of(digest, step.way.repository.as_deref());
+    }
+    seen
+}
+
+/// Fetches a manifest, or finds that it is none although it is listed as if it were one (rows A-15,
+/// C-22).
+fn fetch(source: &dyn Source, wish: &Wish) -> Result<Found> {
+    let manifest = match wish {
+        Wish::Selector(selector) => source.manifest(selector),
+        Wish::Listed(descriptor) => source.child(descriptor),
+    };
+    let error = match manifest {
+        Ok(manifest) => return Ok(Found::Manifest(Box::new(manifest))),
+        Err(error) => error,
+    };
+    // Some places keep manifests and other content apart, and do not find the other.
+    let is_no_manifest = match &error {
+        Error::Manifest { source, .. } => *source != ManifestError::Schema1,
+        Error::Limit { .. } | Error::Unverifiable { .. } => true,
+        Error::NotFound { .. } => matches!(wish, Wish::Listed(_)),
+        _ => false,
+    };
+    if !is_no_manifest {
+        return Err(error);
+    }
+    let descriptor = match wish {
+        Wish::Selector(selector) => source.head(selector)?,
+        Wish::Listed(descriptor) => descriptor.clone(),
+    };
+    // What claims to be a manifest has to be one.
+    if claims_to_be_manifest(&descriptor.media_type)
+        || (error.is_not_found() && source.open(&descriptor, 0).is_err())
+    {
+        return Err(error);
+    }
+    Ok(Found::Opaque(descriptor))
+}
+
+fn claims_to_be_manifest(media_type: &MediaType) -> bool {
+    let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
+    Kind::of(media_type).is_some() || schema1.iter().any(|text| media_type.is(text))
+}
+
+/// Applies the filter to a root: by type, and by platform where one takes the place of an index.
+fn choose(
+    source: &dyn Source,
+    found: Found,
+    types: &TypeFilter,
+    platforms: &Platforms,
+) -> Result<Found> {
+    let manifest = match found {
+        Found::Manifest(manifest) => manifest,
+        Found::Opaque(descriptor) => {
+            let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
+            return Ok(if types.admits(&artifact_type) {
+                Found::Opaque(descriptor)
+            } else {
+                Found::Unwanted(descriptor, artifact_type.name().to_owned())
+            });
+        }
+        Found::Unwanted(..) => return Ok(found),
+    };
+    if !admits(source, &manifest, types)? {
+        let name = ArtifactType::of(&manifest).name().to_owned();
+        return Ok(Found::Unwanted(manifest.descriptor().clone(), name));
+    }
+    Ok(Found::Manifest(match platforms {
+        Platforms::One(platform) => pick(source, manifest, platform)?,
+        _ => manifest,
+    }))
+}
+
+/// Tells whether a root is of a type that is wanted.
+///
+/// An index that declares no type is what it holds (rows D-02, I-03): it is wanted if anything in
+/// it is, and it is not if everything in it is excluded. Attestations do not count, they say
+/// something about the rest (row B-17).
+fn admits(source: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> Result<bool> {
+    let own = ArtifactType::of(manifest);
+    if own.name() != ArtifactType::INDEX || *types == TypeFilter::default() || types.excludes(&own)
+    {
+        return Ok(types.admits(&own));
+    }
+    let mut left = Entries::of(manifest);
+    let (mut any, mut all_excluded) = (false, true);
+    while let Some(entry) = left.next()? {
+        if entry.platform.as_deref().is_some_and(Platform::is_unknown) {
+            continue;
+        }
+        let artifact_type = match fetch(source, &Wish::Listed(entry)) {
+            Ok(Found::Manifest(child))
+                if ArtifactType::of(&child).name() == ArtifactType::INDEX =>
+            {
+                left.enter(&child);
+                continue;
+            }
+            Ok(Found::Manifest(child)) => ArtifactType::of(&child),
+            Ok(Found::Opaque(entry) | Found::Unwanted(entry, _)) => {
+                ArtifactType::declared_as(&entry.media_type)
+            }
+            Err(error) if error.is_not_found() => continue,
+            Err(error) => return Err(error),
+        };
+        if types.admits(&artifact_type) {
+            return Ok(true);
+        }
+        any = true;
+        all_excluded &= types.excludes(&artifact_type);
+    }
+    Ok(types.admits(&own) && !(any && all_excluded))
+}
+
+/// Returns what is for `wanted` in place of an index: the first entry for it (row B-16), or that of
+/// an index within. What is no index, and an index in which nothing says what it is for, is taken
+/// as it is.
+fn pick(source: &dyn Source, manifest: Box<Manifest>, wanted: &Platform) -> Result<Box<Manifest>> {
+    let mut left = Entries::default();
+    let mut offered = Vec::new();
+    let mut current = manifest.clone();
+    loop {
+        let Content::Index(index) = current.content() else { return Ok(current) };
+        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_deref());
+        offered.extend(platforms.filter(|platform| !platform.is_unknown()).cloned());
+        let is_offered = |entry: &&Descriptor| {
+            entry.platform.as_deref().is_some_and(|platform| wanted.accepts(platform))
+        };
+        // An index within an index has no platform of its own.
+        let is_nested = |entry: &&Descriptor| {
+            entry.platform.is_none() && Kind::of(&entry.media_type) == Some(Kind::Index)
+        };
+        match index.manifests.iter().find(is_offered) {
+            Some(entry) => left.only(entry),
+            None => left.add(index.manifests.iter().filter(is_nested)),
+        }
+        match left.next()? {
+            Some(entry) => current = Box::new(source.child(&entry)?),
+            None if offered.is_empty() => return Ok(manifest),
+            None => return Err(no_platform(&manifest, &offered, std::slice::from_ref(wanted))),
+        }
+    }
+}
+
+/// Says which platforms there are in place of the ones that are wanted.
+pub(super) fn no_platform(manifest: &Manifest, offered: &[Platform], wanted: &[Platform]) -> Error {
+    let list = |platforms: &[Platform]| {
+        let texts: Vec<_> = platforms.iter().map(ToString::to_string).collect();
+        if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+    };
+    let digest = &manifest.descriptor().digest;
+    Error::not_found(
+        format!("the platform {}", list(wanted)),
+        format!("the index {digest}, which has {}", list(offered)),
+    )
+}
+
+/// Entries of an index and of those within it that are still to be looked at, each once.
+#[derive(Default)]
+struct Entries {
+    left: VecDeque<(Descriptor, usize)>,
+    met: HashSet<Digest>,
+    depth: usize,
+}
+
+impl Entries {
+    fn of(manifest: &Manifest) -> Self {
+        let mut entries = Self::default();
+        entries.enter(manifest);
+        entries
+    }
+
+    /// Adds the entries of an index.
+    fn enter(&mut self, manifest: &Manifest) {
+        if let Content::Index(index) = manifest.content() {
+            self.add(index.manifests.iter());
+        }
+    }
+
+    /// Adds entries of the one that came last.
+    fn add<'e>(&mut self, entries: impl Iterator<Item = &'e Descriptor>) {
+        for entry in entries {
+            if self.met.insert(entry.digest.clone()) {
+                self.left.push_back((entry.clone(), self.depth + 1));
+            }
+        }
+    }
+
+    /// Forgets all others.
+    fn only(&mut self, entry: &Descriptor) {
+        self.left.clear();
+        self.left.push_back((entry.clone(), self.depth + 1));
+    }
+
+    fn next(&mut self) -> Result<Option<Descriptor>> {
+        let Some((entry, depth)) = self.left.pop_front() else { return Ok(None) };
+        if depth > MAX_DEPTH {
+            let what = format!("the nesting of {}", entry.digest);
+            return Err(Error::Limit { what, limit: format!("{MAX_DEPTH} levels") });
+        }
+        self.depth = depth;
+        Ok(Some(entry))
+    }
+}

@@ -1,0 +1,87 @@
+//! What cosign attached by tags, which say nothing but the digest that it is about (row E-97).
+
+use std::collections::HashMap;
+
+use longshore_spec::Digest;
+use longshore_spec::artifact_type::{cosign_tag, cosign_tags};
+use longshore_store::Name;
+
+/// The names of a source that are or end in such a tag, by tag.
+#[derive(Debug, Default)]
+pub(super) struct SignatureTags(HashMap<String, Vec<Name>>);
+
+impl SignatureTags {
+    pub(super) fn new(names: Vec<Name>) -> Self {
+        let mut tags: HashMap<String, Vec<Name>> = HashMap::new();
+        for name in names {
+            let (_, tag) = take_apart(&name);
+            if cosign_tag(tag).is_some() {
+                tags.entry(tag.to_owned()).or_default().push(name);
+            }
+        }
+        Self(tags)
+    }
+
+    /// Returns the names of what is attached to a digest, one for each kind. Where several
+    /// repositories share a source, that of `repository` is preferred.
+    pub(super) fn of(&self, digest: &Digest, repository: Option<&str>) -> Vec<Name> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let best = |tag: &String| {
+            let names = self.0.get(tag)?;
+            let is_beside = |name: &&Name| repository_of(name) == repository;
+            names.iter().find(is_beside).or_else(|| names.first()).cloned()
+        };
+        cosign_tags(digest).iter().filter_map(best).collect()
+    }
+}
+
+/// Returns what the tag in `name` is called in `repository`, or where there is none on its own.
+pub(super) fn beside(name: &Name, repository: Option<&str>) -> Name {
+    let (_, tag) = take_apart(name);
+    match repository {
+        Some(repository) => Name::new(format!("{repository}:{tag}")),
+        None => Name::from(tag),
+    }
+}
+
+/// Returns the repository in a name, if the name is more than a tag.
+pub(super) fn repository_of(name: &Name) -> Option<&str> {
+    take_apart(name).0
+}
+
+/// Takes `REPOSITORY:TAG`, either of them alone, or any of it with a digest behind it apart. What
+/// has a `/` is no tag.
+fn take_apart(name: &Name) -> (Option<&str>, &str) {
+    let text = name.as_str();
+    let before_digest =
+        text.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
+    let text = before_digest.map_or(text, |(before, _)| before);
+    match text.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (Some(repository), tag),
+        _ if before_digest.is_some() || text.contains('/') => (Some(text), ""),
+        _ => (None, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        let digest = Digest::sha256("x");
+        for (name, repository, tag) in [
+            ("v1", None, "v1"),
+            ("app:v1", Some("app"), "v1"),
+            ("localhost:5000/team/app:v1", Some("localhost:5000/team/app"), "v1"),
+            ("localhost:5000/team/app", Some("localhost:5000/team/app"), ""),
+            (&format!("team/app@{digest}"), Some("team/app"), ""),
+            (&format!("app@{digest}"), Some("app"), ""),
+            (&format!("team/app:v1@{digest}"), Some("team/app"), "v1"),
+        ] {
+            assert_eq!(take_apart(&name.into()), (repository, tag), "{name}");
+        }
+    }
+}

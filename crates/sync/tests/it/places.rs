@@ -1,0 +1,118 @@
+//! Layouts as targets: the engine and the places together.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use longshore_fixture::{graph, typed};
+use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
+use longshore_store::{Place, Repository as _, Root, Source as _, Target};
+use longshore_sync::{Filter, Outcome, Plan, Silent, Wanted, Wish};
+
+use crate::support::{Fault, Shelf, closure, name, with_referrers};
+
+fn write(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
+    let plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
+    let report = plan.execute(place, Vec::new(), jobs, &Silent).unwrap();
+    assert!(report.is_complete(), "{:?}", report.failures);
+}
+
+fn archive(source: &Shelf, path: &Path, jobs: usize) -> Vec<u8> {
+    let writer = ArchiveWriter::new(path, false).unwrap();
+    write(source, &writer, &writer.whole(), jobs);
+    std::fs::read(path).unwrap()
+}
+
+/// What is written stays in hand.
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Pipe {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_archive_has_the_same_bytes_whatever_the_jobs_and_in_a_pipe() {
+    let contents = [typed(), graph(1, 30), graph(2, 30), graph(3, 5)];
+    for source in contents.map(Shelf::new) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |jobs| directory.path().join(format!("{jobs}.tar"));
+        let first = archive(&source, &path(1), 1);
+        for jobs in [2, 16] {
+            assert!(archive(&source, &path(jobs), jobs) == first, "{jobs} jobs");
+        }
+        let pipe = Pipe::default();
+        let stream = ArchiveStream::new(Box::new(pipe.clone()));
+        write(&source, &stream, &stream.whole(), 4);
+        assert!(*pipe.0.lock().unwrap() == first, "a pipe");
+    }
+}
+
+#[test]
+fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
+    let source = Shelf::new(typed());
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Directory::create(directory.path().join("layout")).unwrap();
+    write(&source, &layout, &layout.whole(), 4);
+    let path = directory.path().join("layout.tar");
+    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let view = layout.whole();
+    let target = writer.whole();
+    let wanted = |Root { descriptor, names }| Wanted {
+        source: &view,
+        wish: Wish::Listed(descriptor),
+        target: Some(&target),
+        names,
+    };
+    let wanted = view.roots().unwrap().into_iter().map(wanted).collect();
+    let plan = Plan::discover(wanted, &Filter::default(), 4);
+    assert!(plan.execute(&writer, Vec::new(), 4, &Silent).unwrap().is_complete());
+
+    let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
+    let stored: std::collections::BTreeSet<_> = archive.stored().into_iter().collect();
+    for entry in &source.content.entries {
+        let closure = closure(&source.content, entry);
+        assert!(closure.is_subset(&stored));
+        let Some(name) = name(entry) else { continue };
+        let found = archive.whole().head(&name.into()).unwrap();
+        assert_eq!(found.digest, entry.digest);
+    }
+    assert_eq!(archive.whole().names().unwrap(), source.names().unwrap());
+}
+
+#[test]
+fn an_archive_of_which_something_is_missing_does_not_appear_and_goes_on_later() {
+    let whole = Shelf::new(graph(4, 20));
+    let digest = whole
+        .content
+        .blobs
+        .iter()
+        .filter(|(_, raw)| longshore_spec::Manifest::media_type_of(raw).is_err())
+        .max_by_key(|(_, raw)| raw.len())
+        .map(|(digest, _)| digest.clone())
+        .unwrap();
+    let broken = whole.clone().with_fault(&digest, Fault::Flipped);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layout.tar");
+    {
+        let writer = ArchiveWriter::new(&path, false).unwrap();
+        let target = writer.whole();
+        let plan = Plan::discover(broken.wanted(Some(&target)), &with_referrers(), 4);
+        let report = plan.execute(&writer, Vec::new(), 4, &Silent).unwrap();
+        assert!(report.roots.iter().any(|root| root.outcome == Outcome::Failed));
+        assert!(!path.exists());
+    }
+    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let target = writer.whole();
+    let plan = Plan::discover(whole.wanted(Some(&target)), &with_referrers(), 4);
+    let report = plan.execute(&writer, Vec::new(), 4, &Silent).unwrap();
+    assert!(report.is_complete() && report.existed > 0);
+    drop(plan);
+    let again = archive(&whole, &directory.path().join("again.tar"), 1);
+    assert!(std::fs::read(&path).unwrap() == again);
+}

@@ -1,0 +1,108 @@
+//! Kills, full disks, disks that turn read-only, errors from the disk: nothing complete is harmed,
+//! and the next run goes on.
+
+mod disk;
+mod kill;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+use longshore_spec::Digest;
+
+use crate::measure::program;
+use crate::run::shown;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often a copy is killed
+    #[arg(long, default_value_t = 40)]
+    kills: usize,
+    /// The seed of the moments
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let program = program()?;
+    let work = tempfile::tempdir()?;
+    kill::run(&program, work.path(), args.kills, args.seed)?;
+    disk::run(&program, work.path())?;
+    println!("crash: nothing complete was harmed");
+    Ok(())
+}
+
+/// Returns a command of the program.
+fn longshore(program: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words);
+    command
+}
+
+/// Runs a command that must succeed, and returns what it printed.
+fn succeed(mut command: Command) -> Result<String> {
+    let output = command.output()?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "`{}` failed: {}\n{complaint}",
+        shown(&command),
+        output.status
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs a command that must fail with `code` and say `told`; prints what it said.
+fn refuse(mut command: Command, code: i32, told: &str) -> Result<()> {
+    let Output { status, stderr, .. } = command.output()?;
+    let said = String::from_utf8_lossy(&stderr);
+    println!("$ {}", shown(&command));
+    for line in said.lines() {
+        println!("  {line}");
+    }
+    println!("  exit code {}", status.code().unwrap_or(-1));
+    ensure!(status.code() == Some(code), "it must end with {code}");
+    ensure!(said.contains(told), "it must say `{told}`");
+    ensure!(!said.contains("panicked"), "it must not panic");
+    Ok(())
+}
+
+/// Returns the digest of every file below a directory, by path; parts and locks do not count.
+fn tree(root: &Path) -> Result<BTreeMap<String, Digest>> {
+    let mut found = BTreeMap::new();
+    let mut next = vec![root.to_owned()];
+    while let Some(directory) = next.pop() {
+        for entry in directory.read_dir().with_context(|| directory.display().to_string())? {
+            let path = entry?.path();
+            if path.ends_with(".longshore") {
+                continue;
+            }
+            if path.is_dir() {
+                next.push(path);
+            } else {
+                let name = path.strip_prefix(root)?.display().to_string();
+                found.insert(name, Digest::sha256(std::fs::read(&path)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Fails unless every file of `before` is still there, unchanged.
+fn unharmed(before: &BTreeMap<String, Digest>, root: &Path) -> Result<()> {
+    let after = tree(root)?;
+    for (name, digest) in before {
+        ensure!(after.get(name) == Some(digest), "{name} was there before and is not what it was");
+    }
+    println!("  {} files that were there before are what they were", before.len());
+    Ok(())
+}
+
+fn dir(path: &Path) -> String {
+    format!("oci:{}", path.display())
+}
+
+fn tar(path: &Path) -> String {
+    format!("oci-archive:{}", path.display())
+}
