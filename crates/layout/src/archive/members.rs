@@ -61,11 +61,15 @@ impl Members {
         for (number, entry) in entries.enumerate() {
             let entry =
                 entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
+            let kind = entry.header().entry_type();
+            if kind.is_pax_global_extensions() {
+                // It is about the members that follow, and its own name is anything.
+                continue;
+            }
             let path = entry.path_bytes();
             let refused =
                 |reason: &str| malformed(format!("its member `{}` {reason}", shown(&path)));
             let Some(name) = normal(&path).map_err(refused)? else { continue };
-            let kind = entry.header().entry_type();
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
