@@ -23,10 +23,17 @@ pub(crate) struct Args {
 const PLACES: &str = "\
 Places:
   oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
-  oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; `-` writes to stdout
+  oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; the FILE `-` is stdout
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
 3 verify found something missing or damaged.";
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  longshore copy oci:site:app oci-archive:app.tar
+  longshore copy --all-tags --referrers oci:site oci-archive:site.tar
+  longshore copy --platform linux/arm64 oci-archive:site.tar:app oci:edge:app-arm64
+  longshore copy -f wanted.txt --dry-run oci:edge";
 
 /// Flags of every command.
 #[derive(Debug, clap::Args)]
@@ -41,7 +48,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How much is done at once [default: 8; verify: the number of cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
@@ -68,6 +75,7 @@ pub(crate) enum Command {
     /// Print a completion script for a shell
     Completions(Completions),
     /// Copy artifacts, unchanged to the byte, with all that they refer to
+    #[command(visible_alias = "cp", after_help = COPY_EXAMPLES)]
     Copy(Copy),
     /// Print the digest that a name stands for
     Digest(Digest),
@@ -76,6 +84,7 @@ pub(crate) enum Command {
     /// Show one artifact: type, platform, config, layers, annotations, referrers
     Inspect(Inspect),
     /// List what is in a layout, by name, type, platform and size
+    #[command(visible_alias = "ls")]
     List(List),
     /// Write the manual pages into a directory
     Man(Man),
@@ -91,11 +100,26 @@ pub(crate) enum Command {
     Verify(Verify),
 }
 
+/// Returns how what other tools have a command for is done here.
+pub(crate) fn command_for(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "pull" | "push" | "save" | "load" | "store" | "sync" | "mirror" | "export" | "import"
+        | "add" => "copy SRC… DST",
+        "list-tags" | "tags" | "repo" | "catalog" | "info" => "list PLACE",
+        "discover" | "graph" => "tree PLACE",
+        "show" | "manifest" | "fetch" | "describe" => "inspect PLACE",
+        "prune" => "gc PLACE",
+        "delete" | "remove" | "rm" => "untag PLACE…`, then `longshore gc PLACE",
+        "check" | "validate" | "fsck" => "verify PLACE",
+        _ => return None,
+    })
+}
+
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Copy {
-    /// Where from, one or several, and last where to
-    #[arg(value_name = "SRC… DST", required = true)]
+    /// Where from, one or several, and last where to: SRC… DST
+    #[arg(value_name = "PLACE", required = true)]
     pub(crate) places: Vec<Location>,
     /// Take every name of a source that is given without one
     #[arg(long, conflicts_with = "all")]
@@ -150,7 +174,7 @@ pub(crate) struct Reading {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// A layout
+    /// A layout, or one artifact of it
     pub(crate) place: Location,
     /// List what has no name too: what others refer to, or refers to others
     #[arg(long)]
@@ -208,7 +232,7 @@ pub(crate) struct Verify {
 pub(crate) struct Tag {
     /// One artifact of a layout directory
     pub(crate) place: Location,
-    /// Its further names
+    /// Its further names, without the layout before them
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! Figures as people read and write them.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Returns a number of bytes with a unit of 1,024.
@@ -47,6 +48,11 @@ pub(crate) fn age(text: &str) -> Result<Duration, String> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or_else(error)
 }
 
+/// Reads how much is done at once.
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number of jobs; write 1 or more"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +75,7 @@ mod tests {
     #[test]
     fn ages_have_a_unit() {
         assert_eq!(age("0"), Ok(Duration::ZERO));
-        assert_eq!(age("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(age("2h"), Ok(Duration::from_hours(2)));
         for wrong in ["", "2", "h", "-1d", "1.5d", "99999999999999999999d", "1d1h", "5µ"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }

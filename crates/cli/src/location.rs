@@ -1,5 +1,6 @@
 //! Places as they are typed, and what is behind them.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -43,6 +44,8 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, rest) = match text.split_once(':') {
+            None if text == "-" => (Kind::Archive, text),
+            Some(("oci", rest)) if is_host(rest) => return Err(explain(text)),
             Some(("oci", rest)) => (Kind::Directory, rest),
             Some(("oci-archive", rest)) => (Kind::Archive, rest),
             _ => return Err(explain(text)),
@@ -69,9 +72,9 @@ fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
     }
     match colon {
         None => Ok((rest, None)),
-        Some(colon) if colon + 1 == rest.len() => Err(format!(
-            "`{rest}` ends with `:`, but names nothing behind it; leave the `:` away or add a name"
-        )),
+        Some(colon) if colon + 1 == rest.len() => {
+            Err(format!("`{rest}` names nothing behind its `:`; leave the `:` away, or add a name"))
+        }
         Some(colon) => match &rest[colon + 1..] {
             bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {
                 Err(format!("`{bad}` is not a name: it holds white space or control characters"))
@@ -81,24 +84,59 @@ fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
     }
 }
 
+/// Tells whether what follows `oci:` begins as a URL does, which `//` and a host make.
+fn is_host(rest: &str) -> bool {
+    rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with('/'))
+}
+
 /// Says what to write instead of a text that names no place.
 fn explain(text: &str) -> String {
-    let path = Path::new(text);
-    let scheme = text.split(':').next().unwrap_or(text);
+    const NO_REGISTRIES: &str =
+        "and this version copies between layouts only; write `oci:DIR` or `oci-archive:FILE`";
+    let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
     match scheme {
-        "dir" => "`dir:` directories of skopeo lose names and types; copy to `oci:DIR` with skopeo first".to_owned(),
+        "dir" => {
+            return "`dir:` directories of skopeo lose names and types; copy to `oci:DIR` with skopeo first".to_owned();
+        }
         "docker-archive" => {
-            "`docker-archive:` files are no OCI layouts; `docker save` of Docker 25 and newer, or \
-             `skopeo copy docker-archive:FILE oci:DIR`, makes one"
-                .to_owned()
+            return "`docker-archive:` files are no OCI layouts; `docker save` of Docker 25 and newer, or \
+                    `skopeo copy docker-archive:FILE oci:DIR`, makes one"
+                .to_owned();
         }
-        "docker-daemon" => "`docker-daemon:` cannot be read; run `docker save -o FILE IMAGE` and use `oci-archive:FILE`".to_owned(),
-        _ if path.join("oci-layout").exists() => format!("`{text}` names no kind of place; write `oci:{text}`"),
-        _ if path.is_file() => format!("`{text}` names no kind of place; write `oci-archive:{text}`"),
-        _ if scheme == "docker" || text.parse::<Reference>().is_ok() => {
-            format!("`{text}` is a registry, and this version copies between layouts only: oci:DIR and oci-archive:FILE")
+        "docker-daemon" | "containers-storage" => {
+            return format!(
+                "`{scheme}:` cannot be read; write `oci-archive:FILE` after `docker save -o FILE IMAGE` \
+                 or `podman save --format oci-archive -o FILE IMAGE`"
+            );
         }
-        _ => format!("`{text}` is not a place; write {} or {}", example(Kind::Directory), example(Kind::Archive)),
+        "docker" | "http" | "https" | "oci" | "registry" => {
+            return format!("`{text}` is a registry, {NO_REGISTRIES}");
+        }
+        "ocidir" | "oci-dir" | "oci-layout" | "layout" => {
+            return format!(
+                "`{scheme}:` is no kind of place; write `oci:{}`",
+                rest.trim_start_matches('/')
+            );
+        }
+        "file" | "tar" | "archive" | "oci-tar" => {
+            return format!(
+                "`{scheme}:` is no kind of place; write `oci-archive:FILE`, or `oci:DIR` for a directory"
+            );
+        }
+        _ => {}
+    }
+    // What is there, or is named as such files are, was meant by a path without its kind.
+    let path = Path::new(scheme);
+    let names = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
+    if path.is_dir() {
+        format!("`{text}` does not say what kind of place it is; write `oci:{text}`")
+    } else if path.is_file() || names.iter().any(|end| scheme.ends_with(end)) {
+        format!("`{text}` does not say what kind of place it is; write `oci-archive:{text}`")
+    } else if text.parse::<Reference>().is_ok() {
+        format!("`{text}` is a registry, {NO_REGISTRIES}")
+    } else {
+        let [directory, archive] = [Kind::Directory, Kind::Archive].map(example);
+        format!("`{text}` does not say what kind of place it is; write {directory} or {archive}")
     }
 }
 
@@ -191,7 +229,8 @@ impl Layout {
                 Ok(Root { descriptor, names })
             }
             Err(error) if error.is_not_found() => {
-                Err(Problem::of(error).because(Exit::Failed).hint(self.names_hint(location)))
+                let text = format!("`{selector}` is not in {}", location.whole());
+                Err(Problem::new(Exit::Failed, text).hint(self.names_hint(location)))
             }
             Err(error) => Err(Problem::of(error).because(Exit::Failed)),
         }
@@ -200,28 +239,43 @@ impl Layout {
     /// Returns the only root that there is, or the only one that has a name.
     fn only(&self, location: &Location) -> Result<Root, Problem> {
         let mut roots = self.whole().roots().map_err(Problem::of)?;
+        if roots.is_empty() {
+            let hint = "it is empty: check the path, or copy something to it first";
+            return Err(Problem::new(Exit::Usage, format!("{location} lists nothing")).hint(hint));
+        }
         if roots.len() > 1 {
             roots.retain(|root| !root.names.is_empty());
         }
         match <[Root; 1]>::try_from(roots) {
             Ok([root]) => Ok(root),
             Err(roots) if roots.is_empty() => {
-                let text = format!("{location} lists nothing that could be meant");
-                Err(Problem::new(Exit::Usage, text)
-                    .hint(format!("see `longshore list --all {location}`, and name a digest")))
+                let text = format!("{location} lists nothing that has a name");
+                let hint = format!(
+                    "`longshore list --all {location}` shows digests; write `{location}@DIGEST`"
+                );
+                Err(Problem::new(Exit::Usage, text).hint(hint))
             }
             Err(roots) => {
-                let text = format!("{location} lists {} artifacts, and none is named", roots.len());
-                Err(Problem::new(Exit::Usage, text).hint(self.names_hint(location)))
+                let text = format!(
+                    "{location} lists {} artifacts, and does not say which is meant",
+                    roots.len()
+                );
+                let hint = format!("write `{location}:NAME`; {}", self.names_hint(location));
+                Err(Problem::new(Exit::Usage, text).hint(hint))
             }
         }
     }
 
     fn names_hint(&self, location: &Location) -> String {
         const SHOWN: usize = 5;
-        let names = self.whole().names().unwrap_or_default();
+        let mut names = self.whole().names().unwrap_or_default();
         if names.is_empty() {
-            return format!("it has no names; see `longshore list --all {}`", location.whole());
+            let whole = location.whole();
+            return format!("it has no names; `longshore list --all {whole}` shows digests");
+        }
+        // What begins alike was meant, most likely.
+        if let Some(Selector::Name(asked)) = &location.selector {
+            names.sort_by_key(|name| Reverse(alike(name.as_str(), asked.as_str())));
         }
         let shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
         let more = if names.len() > SHOWN {
@@ -229,8 +283,15 @@ impl Layout {
         } else {
             String::new()
         };
-        format!("it has {}{more}; see `longshore list {}`", shown.join(", "), location.whole())
+        let whole = location.whole();
+        format!("it has {}{more}; `longshore list {whole}` shows all", shown.join(", "))
     }
+}
+
+/// Returns how many letters two names have in common before they differ.
+fn alike(one: &str, other: &str) -> usize {
+    let pairs = one.bytes().zip(other.bytes());
+    pairs.take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
 }
 
 #[cfg(test)]
@@ -266,14 +327,20 @@ mod tests {
     fn what_is_no_place_is_told_what_to_write() {
         for (text, told) in [
             ("oci:", "names no path"),
-            ("oci:dir:", "ends with `:`"),
+            ("oci:dir:", "leave the `:` away"),
             ("oci:dir:a b", "white space"),
             ("dir:x", "skopeo"),
             ("docker-archive:x", "docker save"),
             ("docker-daemon:x", "docker save"),
             ("docker://alpine", "registry"),
+            ("oci://ghcr.io/acme/app", "registry"),
             ("ghcr.io/acme/app:v1", "registry"),
-            ("nonsense", "is not a place"),
+            ("alpine:3.20", "oci:DIR"),
+            ("https://ghcr.io/acme/app", "registry"),
+            ("ocidir://site:app", "write `oci:site:app`"),
+            ("new.tar:app", "write `oci-archive:new.tar:app`"),
+            ("src:app", "write `oci:src:app`"),
+            ("nonsense", "does not say what kind"),
         ] {
             let error = text.parse::<Location>().unwrap_err();
             assert!(error.contains(told), "{text}: {error}");

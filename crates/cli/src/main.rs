@@ -14,6 +14,7 @@ mod report;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::{Args, Command, Global};
 use crate::output::Output;
@@ -22,19 +23,40 @@ use crate::problem::{Exit, Problem};
 fn main() -> ExitCode {
     let Args { command, global } = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Clap prints help to stdout and errors to stderr; a closed pipe is no reason to fail.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
-        }
+        Err(error) => return refuse(&error).into(),
     };
     trace(&global);
     let output = Output::new(&global);
     let exit = run(command, &global, &output).unwrap_or_else(|problem| {
-        output.problem(&problem);
+        Output::problem(&problem);
         problem.exit
     });
     exit.into()
+}
+
+/// Says what is wrong with what was typed, or gives the help that was asked for.
+fn refuse(error: &clap::Error) -> Exit {
+    use std::error::Error as _;
+    if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
+        // What our own types say of a value needs no introduction: what is wrong; what to do.
+        let text = source.to_string();
+        let problem = match text.split_once("; ") {
+            Some((message, hint)) => Problem::new(Exit::Usage, message).hint(hint),
+            None => Problem::new(Exit::Usage, text),
+        };
+        Output::problem(&problem);
+        return problem.exit;
+    }
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(ours) = args::command_for(word)
+    {
+        let problem = Problem::new(Exit::Usage, format!("there is no command `{word}`"));
+        Output::problem(&problem.hint(format!("`longshore {ours}` does that")));
+        return Exit::Usage;
+    }
+    // Clap prints help to stdout and errors to stderr; a closed pipe is no reason to fail.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {

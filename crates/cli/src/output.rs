@@ -1,7 +1,5 @@
 //! The one module that prints.
 
-#![expect(clippy::print_stderr, reason = "this is the one module that prints")]
-
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -68,7 +66,7 @@ impl Output {
     }
 
     /// Prints what went wrong and what to do.
-    pub(crate) fn problem(&self, problem: &Problem) {
+    pub(crate) fn problem(problem: &Problem) {
         anstream::eprintln!("{ERROR}error{ERROR:#}: {}", problem.message);
         if let Some(hint) = &problem.hint {
             anstream::eprintln!("  {HINT}hint{HINT:#}: {hint}");

@@ -1,7 +1,9 @@
 //! What ends a command early, and the code it ends with.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use longshore_spec::{Digest, ManifestError};
 use longshore_store::Error;
 
 /// How a command ended.
@@ -43,7 +45,13 @@ impl Problem {
     #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
     pub(crate) fn of(error: Error) -> Self {
         let mut problem = Self::new(Exit::Usage, error.to_string());
-        problem.is_damage = error.is_corruption() || matches!(error, Error::Malformed { .. });
+        problem.is_damage = match &error {
+            Error::Malformed { .. } => true,
+            Error::Io { what, source, .. } => {
+                source.kind() == ErrorKind::NotFound && is_of_layout(what)
+            }
+            error => error.is_corruption(),
+        };
         match hint(&error) {
             Some(text) => problem.hint(text),
             None => problem,
@@ -65,13 +73,13 @@ impl Problem {
 
 /// Returns what to do about an error.
 pub(crate) fn hint(error: &Error) -> Option<String> {
-    use std::io::ErrorKind;
+    const AGAIN: &str = "get it again from where it came";
     Some(match error {
         Error::Ambiguous { .. } => "give the full name or the digest".to_owned(),
         Error::Busy { .. } => "wait until it is done, or stop it".to_owned(),
         Error::Conflict { .. } => "copy them to different names, one at a time".to_owned(),
         Error::Corrupt { .. } | Error::Size { .. } => {
-            "the copy that was read is damaged; get it again from where it came".to_owned()
+            format!("the copy that was read is damaged; {AGAIN}")
         }
         Error::Exists { .. } => "choose another name, or replace it with --force".to_owned(),
         Error::NoSpace { needed, available, .. } => {
@@ -80,29 +88,73 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
                 crate::human::size(needed.saturating_sub(*available))
             )
         }
+        Error::NotFound { what, .. } if what.parse::<Digest>().is_ok() => {
+            format!("the copy that was read is not complete; {AGAIN}")
+        }
+        Error::NotFound { what, .. } if what.starts_with("the platform") => {
+            "choose one of these, or leave --platform away".to_owned()
+        }
+        Error::NotFound { .. } => "`longshore list` shows what is there".to_owned(),
+        Error::Limit { .. } => {
+            "nothing that is in use is like this; ask whoever made it".to_owned()
+        }
         Error::Unverifiable { .. } => "--allow-unverified takes it without proof".to_owned(),
-        Error::Malformed { reason, .. } if reason.contains("cut off") => {
-            "the file is incomplete; copy it again from where it came".to_owned()
-        }
-        Error::Malformed { reason, .. } if reason.contains("Docker archive") => {
-            "`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it".to_owned()
-        }
-        Error::Malformed { reason, .. } if reason.contains("not an image layout") => {
-            "give the directory that holds `oci-layout`, or an empty or new one to write to"
+        Error::Manifest { source: ManifestError::Schema1, .. } => return None, // says it itself
+        Error::Manifest { .. } => {
+            "its digest is right, so it was made like this: whoever made it has to make it again"
                 .to_owned()
         }
-        Error::Io { source, .. } => match source.kind() {
-            ErrorKind::NotFound => "check the path".to_owned(),
-            ErrorKind::PermissionDenied => "check who may read and write there".to_owned(),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "free some room and run the same command again: it goes on where it stopped"
-                    .to_owned()
-            }
-            ErrorKind::ReadOnlyFilesystem => {
-                "the disk cannot be written to; choose another, or mount it writable".to_owned()
-            }
-            _ => return None,
-        },
+        Error::Malformed { reason, .. } => return malformed_hint(reason),
+        Error::Io { source, what, .. } => io_hint(source.kind(), what),
         _ => return None,
     })
+}
+
+/// Returns what to do about a file that is not in the form it must have.
+fn malformed_hint(reason: &str) -> Option<String> {
+    let has = |words| reason.contains(words);
+    let hint = if has("Docker archive") {
+        "`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it"
+    } else if has("not an image layout") {
+        "give the directory that holds `oci-layout`, or an empty or new one to write to"
+    } else if has("it is not a directory") {
+        "write `oci-archive:FILE` if it is a tar file"
+    } else if has("it is a directory") {
+        return None; // says it itself
+    } else if has("not a tar archive") {
+        "an archive is a tar file, plain or compressed with gzip or zstd; check the path"
+    } else if has("version") && has("not supported") {
+        "it was made for another version of the format; have it made for 1.0.0"
+    } else if has("cut off") {
+        "the file is incomplete; copy it again from where it came"
+    } else {
+        "it is damaged, or what made it is at fault; get it again from where it came"
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns what to do about what the operating system refused.
+fn io_hint(kind: ErrorKind, what: &str) -> String {
+    match kind {
+        ErrorKind::NotFound if is_of_layout(what) => {
+            "the layout is not complete; get it again from where it came"
+        }
+        ErrorKind::NotFound => "check the path: it, or a directory in it, is not there",
+        ErrorKind::NotADirectory => "write `oci-archive:FILE` if it is a tar file",
+        ErrorKind::PermissionDenied => "check who may read and write there",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some room and run the same command again: it goes on where it stopped"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "the disk cannot be written to; choose another, or mount it writable"
+        }
+        ErrorKind::BrokenPipe => "whoever was to read it went away",
+        _ => "check the path",
+    }
+    .to_owned()
+}
+
+/// Tells whether a path is that of a file that every layout has.
+fn is_of_layout(path: &str) -> bool {
+    path.ends_with("/index.json")
 }

@@ -63,16 +63,16 @@ impl From<&Failure> for Failed {
 }
 
 /// Tells about everything that went wrong, and which roots it concerns.
-pub(crate) fn tell_failures(output: &Output, discovery: &[Failure], report: &Report) {
+pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
     let failures = || discovery.iter().chain(&report.failures);
     for failure in failures() {
-        output.problem(&problem_of(failure));
+        Output::problem(&problem_of(failure));
     }
     for root in report.roots.iter().filter(|root| root.outcome == Outcome::Failed) {
         if let Some(wanted) = &root.wanted
             && failures().all(|failure| failure.subject != *wanted)
         {
-            output.problem(&problem::Problem::new(
+            Output::problem(&problem::Problem::new(
                 problem::Exit::Failed,
                 format!("`{wanted}` is not complete"),
             ));

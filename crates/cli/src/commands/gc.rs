@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
         longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
     let needed = needed.map_err(|failures| {
         for failure in &failures {
-            output.problem(&problem_of(failure));
+            Output::problem(&problem_of(failure));
         }
         let text = format!(
             "nothing was removed from {}: what damaged manifests need is not known",

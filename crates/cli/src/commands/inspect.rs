@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Read as _;
 
+use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{Content, Descriptor, Manifest, keys};
-use longshore_store::{Error, Source, Verifying};
+use longshore_store::{Error, Root, Source, Verifying};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
@@ -81,10 +82,11 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
             Output::bytes(&blob(&view, &root.descriptor).map_err(failed)?)?;
             return Ok(Exit::Done);
         }
+        Look::Opaque if args.config => return Err(no_config(args)),
         Look::Opaque => {
-            let part = Part::from(&root.descriptor);
-            let text = format!("{} {} {}\n", part.media_type, part.digest, human::size(part.size));
-            output.result(&part, || text)?;
+            let artifact_type = ArtifactType::declared_as(&root.descriptor.media_type);
+            let document = Document::new(&root.descriptor, &artifact_type, names(&root));
+            output.result(&document, || text(&document))?;
             return Ok(Exit::Done);
         }
         Look::Broken(error) => return Err(failed(error)),
@@ -95,16 +97,24 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     }
     if args.config {
         let Content::Image(image) = manifest.content() else {
-            let text = format!("{} has no config: it is no image manifest", args.place);
-            return Err(Problem::new(Exit::Usage, text).hint("select one of its entries by digest"));
+            return Err(no_config(args));
         };
         Output::bytes(&blob(&view, &image.config).map_err(failed)?)?;
         return Ok(Exit::Done);
     }
-    let names = root.names.iter().map(ToString::to_string).collect();
-    let document = document(&view, &manifest, names).map_err(failed)?;
+    let document = document(&view, &manifest, names(&root)).map_err(failed)?;
     output.result(&document, || text(&document))?;
     Ok(Exit::Done)
+}
+
+fn names(root: &Root) -> Vec<String> {
+    root.names.iter().map(ToString::to_string).collect()
+}
+
+fn no_config(args: &Inspect) -> Problem {
+    let text = format!("{} has no config: it is no image manifest", args.place);
+    let hint = "`longshore inspect` shows the manifests of an index; select one of them by digest";
+    Problem::new(Exit::Usage, text).hint(hint)
 }
 
 /// Reads a blob that is printed as it is.
@@ -135,14 +145,6 @@ fn document(
     };
     let descriptor = manifest.descriptor();
     Ok(Document {
-        names,
-        digest: descriptor.digest.to_string(),
-        media_type: descriptor.media_type.to_string(),
-        size: descriptor.size,
-        artifact_type: artifact_type.name().to_owned(),
-        title: artifact_type.known().map(|known| known.title),
-        family: artifact_type.family().map(|family| family.as_str()),
-        declared: artifact_type.declared().map(ToString::to_string),
         platforms: look::platforms(source, manifest),
         annotations: manifest.annotations().clone(),
         config,
@@ -150,7 +152,31 @@ fn document(
         manifests: manifests.iter().map(Into::into).collect(),
         subject: manifest.subject().map(|subject| subject.digest.to_string()),
         referrers: source.referrers(&descriptor.digest)?.entries.iter().map(Into::into).collect(),
+        ..Document::new(descriptor, &artifact_type, names)
     })
+}
+
+impl Document {
+    /// Returns what a descriptor alone says.
+    fn new(descriptor: &Descriptor, artifact_type: &ArtifactType, names: Vec<String>) -> Self {
+        Self {
+            names,
+            digest: descriptor.digest.to_string(),
+            media_type: descriptor.media_type.to_string(),
+            size: descriptor.size,
+            artifact_type: artifact_type.name().to_owned(),
+            title: artifact_type.known().map(|known| known.title),
+            family: artifact_type.family().map(Family::as_str),
+            declared: artifact_type.declared().map(ToString::to_string),
+            platforms: Vec::new(),
+            annotations: longshore_spec::Annotations::new(),
+            config: None,
+            layers: Vec::new(),
+            manifests: Vec::new(),
+            subject: None,
+            referrers: Vec::new(),
+        }
+    }
 }
 
 fn text(document: &Document) -> String {

@@ -1,7 +1,7 @@
 //! `list`: what is there, by type.
 
 use longshore_spec::Manifest;
-use longshore_spec::artifact_type::{ArtifactType, TypeFilter};
+use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_store::{Repository as _, Root, Selector, Source as _};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
@@ -87,7 +87,7 @@ fn line(
         digest: descriptor.digest.to_string(),
         media_type: descriptor.media_type.to_string(),
         artifact_type: artifact_type.name().to_owned(),
-        family: artifact_type.family().map(|family| family.as_str()),
+        family: artifact_type.family().map(Family::as_str),
         declared: artifact_type.declared().map(ToString::to_string),
         platforms: Vec::new(),
         size,

@@ -74,8 +74,9 @@ pub(crate) fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<String>
     let image = artifact_type_is_image(manifest);
     let config = image.then(|| config(source, manifest).ok().flatten()).flatten();
     let platform: Option<Platform> = config.and_then(|config| serde_json::from_slice(&config).ok());
-    let said =
-        platform.filter(|platform| !platform.os.is_empty() && !platform.architecture.is_empty());
+    let said = platform.filter(|platform| {
+        !platform.os.is_empty() && !platform.architecture.is_empty() && !platform.is_unknown()
+    });
     said.map(|platform| platform.to_string()).into_iter().collect()
 }
 

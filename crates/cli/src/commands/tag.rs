@@ -17,9 +17,9 @@ struct Named {
 }
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
+    let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
     let layout = Layout::Directory(open(&args.place)?);
     let root = layout.select(&args.place)?;
-    let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
     let whole = layout.whole();
     // What is named must be there.
     let listed = match look(&whole, &root.descriptor) {
@@ -41,21 +41,29 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
 }
 
 pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
+    // All of them must be there before the first goes.
+    let found = args.places.iter().map(find_name).collect::<Result<Vec<_>, _>>()?;
     let mut gone = Vec::new();
-    for place in &args.places {
-        let Some(Selector::Name(name)) = &place.selector else {
-            let text = format!("`{place}` has no name to take away");
-            return Err(Problem::new(Exit::Usage, text).hint("write `oci:DIR:NAME`"));
-        };
-        let layout = Layout::Directory(open(place)?);
-        let digest = layout.select(place)?.descriptor.digest.to_string();
-        layout.whole().untag(name).map_err(|error| Problem::of(error).because(Exit::Failed))?;
+    for (layout, name, digest) in found {
+        let done = layout.whole().untag(&name).and_then(|()| layout.commit());
+        done.map_err(|error| Problem::of(error).because(Exit::Failed))?;
         gone.push(Named { digest, names: vec![name.to_string()] });
     }
     output.summary(&gone, || {
         gone.iter().map(|gone| format!("{}  {}\n", gone.names[0], gone.digest)).collect()
     })?;
     Ok(Exit::Done)
+}
+
+/// Returns the layout that a name is to be taken away from, the name, and what it stands for.
+fn find_name(place: &Location) -> Result<(Layout, Name, String), Problem> {
+    let Some(Selector::Name(name)) = &place.selector else {
+        let text = format!("`{place}` has no name to take away");
+        return Err(Problem::new(Exit::Usage, text).hint("write `oci:DIR:NAME`"));
+    };
+    let layout = Layout::Directory(open(place)?);
+    let digest = layout.select(place)?.descriptor.digest.to_string();
+    Ok((layout, name.clone(), digest))
 }
 
 /// Opens a layout directory that must be there, to change its names.
@@ -74,7 +82,11 @@ fn name_of(text: &str) -> Result<Name, Problem> {
         let text = format!(
             "`{text}` is not a name: it is empty, or holds white space or control characters"
         );
-        return Err(Problem::new(Exit::Usage, text));
+        return Err(Problem::new(Exit::Usage, text).hint("write a tag, or a full reference"));
+    }
+    if let Ok(Location { selector: Some(name), .. }) = text.parse() {
+        let text = format!("`{text}` is a place, not a name");
+        return Err(Problem::new(Exit::Usage, text).hint(format!("write only `{name}`")));
     }
     Ok(Name::new(text))
 }

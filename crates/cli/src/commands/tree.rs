@@ -100,7 +100,7 @@ fn node(view: &View<'_>, role: Role, descriptor: &Descriptor, depth: usize) -> N
     }
     match look(view, descriptor) {
         Look::Opaque => {
-            node.problem = view.open(descriptor, 0).err().map(|error| error.to_string())
+            node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
         }
         Look::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
             node.title = Some("left out".to_owned());
@@ -117,7 +117,7 @@ fn node(view: &View<'_>, role: Role, descriptor: &Descriptor, depth: usize) -> N
             let listed: Vec<_> = node.children.iter().map(|child| child.digest.clone()).collect();
             match view.referrers(&descriptor.digest) {
                 Err(error) => {
-                    node.problem = Some(format!("its referrers cannot be listed: {error}"))
+                    node.problem = Some(format!("its referrers cannot be listed: {error}"));
                 }
                 Ok(referrers) => {
                     let new = referrers

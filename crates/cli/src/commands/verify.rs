@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let progress = Progress::new(output, "verifying", plan.size().bytes);
     let report = plan.verify(global.cores(), &progress);
     progress.finish();
-    tell_failures(output, plan.failures(), &report);
+    tell_failures(plan.failures(), &report);
     let orphaned =
         if args.place.selector.is_none() { orphans(&layout, &plan)? } else { Vec::new() };
     let document = document(&plan, &report, &orphaned);
@@ -56,7 +56,13 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         output.warning(&format!("{digest} was passed without proof: its algorithm is not known"));
     }
     output.summary(&document, || text(&document, &orphaned, begun))?;
-    let whole = plan.failures().is_empty() && report.is_complete();
+    let ambiguous = plan.conflict();
+    if let Some(conflict) = &ambiguous {
+        let hint =
+            "`longshore tag` gives the name to one of them: `longshore tag oci:DIR@DIGEST NAME`";
+        Output::problem(&Problem::new(Exit::Difference, conflict.to_string()).hint(hint));
+    }
+    let whole = plan.failures().is_empty() && report.is_complete() && ambiguous.is_none();
     Ok(if whole { Exit::Done } else { Exit::Difference })
 }
 

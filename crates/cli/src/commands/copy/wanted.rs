@@ -1,0 +1,201 @@
+//! What a copy takes, and what it is called where it goes.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use longshore_store::{Error, Name, Repository as _, Root, Selector};
+use longshore_sync::Wish;
+
+use crate::args::Copy;
+use crate::human;
+use crate::location::{Kind, Layout, Location};
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+/// Takes apart what was typed: sources from the command line and from a list, and the target.
+pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> {
+    let mut sources = args.places.clone();
+    let target = sources.pop().ok_or_else(|| Problem::new(Exit::Usage, "no place is given"))?;
+    if let Some(list) = &args.list {
+        sources.extend(read_list(list)?);
+    }
+    if sources.is_empty() {
+        let text = format!("`{target}` is the only place that is given");
+        return Err(Problem::new(Exit::Usage, text)
+            .hint("write where from, then where to: `longshore copy SRC DST`"));
+    }
+    if let Some(Selector::Digest(digest)) = &target.selector {
+        let text = format!(
+            "`{target}` says which digest to write, but that follows from the content ({digest})"
+        );
+        return Err(Problem::new(Exit::Usage, text).hint(format!("write to `{}`", target.whole())));
+    }
+    Ok((sources, target))
+}
+
+/// Reads a list of sources, one a line; `#` begins a comment.
+fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
+    let unreadable = |error| Problem::of(Error::io("read the list", path.display())(error));
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(unreadable)?;
+    let mut locations = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if !line.is_empty() {
+            let wrong = |error| {
+                let text = format!("{}:{}: {error}", path.display(), number + 1);
+                Problem::new(Exit::Usage, text)
+                    .hint("a list has one place a line, such as `oci:DIR:REF`")
+            };
+            locations.push(line.parse().map_err(wrong)?);
+        }
+    }
+    Ok(locations)
+}
+
+/// Opens the sources.
+pub(super) fn open(
+    sources: &[Location],
+    target: &Location,
+    args: &Copy,
+) -> Result<Vec<Layout>, Problem> {
+    refuse_itself(sources, target)?;
+    let open = |source: &Location| {
+        Layout::open(source, &args.reading).map_err(|problem| {
+            if source.path.exists() || source.is_pipe() || !target.path.exists() {
+                return problem;
+            }
+            problem.hint(format!(
+                "the source comes first: check its path, or turn it round: `longshore copy {target} {source}`"
+            ))
+        })
+    };
+    sources.iter().map(open).collect()
+}
+
+/// Refuses to copy a layout onto itself.
+fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem> {
+    let real = |location: &Location| std::fs::canonicalize(&location.path).ok();
+    let Some(there) = real(target).filter(|_| !target.is_pipe()) else { return Ok(()) };
+    match sources.iter().find(|source| real(source).as_ref() == Some(&there)) {
+        Some(source) if target.selector.is_none() || target.kind == Kind::Archive => {
+            let text = format!("{source} would be copied onto itself");
+            Err(Problem::new(Exit::Usage, text)
+                .hint("`longshore tag` gives an artifact a further name"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Something that is taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// The number of its source.
+    pub(super) source: usize,
+    pub(super) wish: Wish,
+    /// What it will be called.
+    pub(super) names: Vec<Name>,
+}
+
+/// Returns everything that is wanted, under the names that it will have.
+pub(super) fn taken(
+    args: &Copy,
+    sources: &[Location],
+    layouts: &[Layout],
+    target: &Location,
+    output: &Output,
+) -> Result<Vec<Taken>, Problem> {
+    let mut taken = Vec::new();
+    let mut unknown = Vec::new();
+    for (source, (location, layout)) in sources.iter().zip(layouts).enumerate() {
+        match roots(args, location, layout, output) {
+            Ok(roots) => taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
+                source,
+                wish: Wish::Listed(descriptor),
+                names,
+            })),
+            // A name that is not there fails its root, not the others.
+            Err(problem) if let Some(selector) = &location.selector => {
+                taken.push(Taken {
+                    source,
+                    wish: Wish::Selector(selector.clone()),
+                    names: Vec::new(),
+                });
+                unknown.push(problem);
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    if unknown.len() == taken.len()
+        && let Some(last) = unknown.pop()
+    {
+        for problem in &unknown {
+            Output::problem(problem);
+        }
+        return Err(last);
+    }
+    rename(&mut taken, target)?;
+    Ok(taken)
+}
+
+/// Returns the roots of a source that are wanted.
+fn roots(
+    args: &Copy,
+    location: &Location,
+    layout: &Layout,
+    output: &Output,
+) -> Result<Vec<Root>, Problem> {
+    if location.selector.is_some() {
+        return Ok(vec![layout.select(location)?]);
+    }
+    if !args.all && !args.all_tags {
+        let root = layout.select(location).map_err(|problem| {
+            let hint = problem.hint.clone().unwrap_or_default();
+            problem.hint(format!("{hint}; or take all with --all-tags or --all"))
+        })?;
+        return Ok(vec![root]);
+    }
+    let roots = layout.whole().roots().map_err(Problem::of)?;
+    let (taken, left): (Vec<_>, Vec<_>) =
+        roots.into_iter().partition(|root| args.all || is_tag(root));
+    if !left.is_empty() {
+        let count = human::entries(left.len());
+        output.note(&format!("{location}: {count} without a tag stay behind; --all takes them"));
+    }
+    Ok(taken)
+}
+
+/// How many digits of a digest a referrers tag has (row E-87).
+const REFERRERS_TAG_DIGITS: usize = 64;
+
+/// Tells whether a root has a name that is more than an account of referrers (row E-97).
+fn is_tag(root: &Root) -> bool {
+    let is_fallback = |name: &Name| {
+        let tag = name.as_str().rsplit(':').next().unwrap_or_default();
+        let digest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+        digest.is_some_and(|hex| {
+            hex.len() == REFERRERS_TAG_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit())
+        })
+    };
+    root.names.iter().any(|name| !is_fallback(name))
+}
+
+/// Gives the one thing that is wanted the name that was typed at the target.
+fn rename(taken: &mut [Taken], target: &Location) -> Result<(), Problem> {
+    let Some(Selector::Name(name)) = &target.selector else { return Ok(()) };
+    match taken {
+        [] => {}
+        [one] => one.names = vec![name.clone()],
+        several => {
+            let text = format!("{} artifacts cannot all be called `{name}`", several.len());
+            return Err(Problem::new(Exit::Usage, text)
+                .hint(format!("write to `{}`: they keep their names", target.whole())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! The JSON of each command, and the document that describes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::common::Site;
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
+
+/// A key by the path that leads to it: `roots[].digest`.
+type Keys = BTreeSet<String>;
+
+#[test]
+fn the_document_and_the_program_agree_on_every_key() {
+    let documented = documented();
+    let printed = printed();
+    assert_eq!(
+        documented.keys().collect::<Vec<_>>(),
+        printed.keys().collect::<Vec<_>>(),
+        "the commands"
+    );
+    for (command, keys) in &printed {
+        let said = &documented[command];
+        let missing: Vec<_> = keys.difference(said).collect();
+        assert!(missing.is_empty(), "docs/json.md says nothing of {missing:?} of `{command}`");
+        let never: Vec<_> = said.difference(keys).collect();
+        assert!(never.is_empty(), "`{command}` never printed {never:?}, which docs/json.md has");
+    }
+}
+
+#[test]
+fn nothing_but_one_document_goes_to_stdout() {
+    let site = Site::typed();
+    std::fs::create_dir(site.path("man")).unwrap();
+    for line in commands() {
+        site.json(line);
+    }
+    // What could not begin prints nothing there.
+    let ran = site.run("copy --json oci:none oci:far");
+    assert_eq!((ran.code, ran.stdout.len()), (2, 0));
+}
+
+/// One line for each command that there is, in an order in which each succeeds.
+fn commands() -> [&'static str; 12] {
+    [
+        "copy --all oci:site oci:far",
+        "list oci:site",
+        "inspect oci:site:app",
+        "tree oci:site",
+        "digest oci:site:app oci:site:chart",
+        "verify oci:site",
+        "tag oci:far:app v1",
+        "untag oci:far:v1",
+        "gc oci:far",
+        "types",
+        "completions bash",
+        "man man",
+    ]
+}
+
+/// Runs every command in all the ways that change what is printed; returns its keys.
+fn printed() -> BTreeMap<String, Keys> {
+    let site = Site::typed();
+    std::fs::create_dir(site.path("man")).unwrap();
+    for name in [
+        "layout-missing-blob",
+        "layout-bad-digest-manifest",
+        "layout-stray-files",
+        "unknown-entry",
+        "layout-unverifiable-digest",
+        "names-none",
+        "layout-sparse-platform",
+    ] {
+        site.fixture(name);
+    }
+    let more = [
+        "copy oci:site:none oci:site:app oci:more",
+        "copy --all oci:layout-bad-digest-manifest oci-archive:bad.tar",
+        "copy --all oci:layout-unverifiable-digest --allow-unverified oci:unproven",
+        "copy --dry-run oci:site:app oci:more",
+        "copy --platform linux/amd64,linux/arm64 oci:site:app oci:sparse",
+        "list --all oci:site",
+        "list --all oci:layout-bad-digest-manifest",
+        "list oci:unknown-entry",
+        "inspect oci:site:chart",
+        "inspect oci:site:settings",
+        "inspect oci:layout-unverifiable-digest",
+        "tree oci:layout-missing-blob",
+        "verify oci:layout-missing-blob",
+        "verify oci:layout-stray-files",
+        "verify oci:layout-sparse-platform",
+        "verify --allow-unverified oci:layout-unverifiable-digest",
+        "gc --older-than 0 oci:layout-stray-files",
+    ];
+    let referrer = site.json("list --all --type sbom oci:site")[0]["digest"].clone();
+    let subject = format!("inspect oci:site@{}", referrer.as_str().unwrap());
+    let mut printed: BTreeMap<String, Keys> = BTreeMap::new();
+    for line in commands().into_iter().chain(more).chain([subject.as_str()]) {
+        let ran = site.run(&format!("{line} --json"));
+        let document: Value = serde_json::from_slice(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));
+        let command = line.split(' ').next().unwrap_or_default();
+        collect(&document, "", printed.entry(command.to_owned()).or_default());
+    }
+    printed
+}
+
+fn collect(value: &Value, path: &str, keys: &mut Keys) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                collect(item, &format!("{path}[]"), keys);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let path = format!("{path}.{name}").trim_start_matches('.').to_owned();
+                match name.as_str() {
+                    // What people wrote, not what the program names.
+                    "annotations" => {}
+                    // A tree in a tree.
+                    "children" => collect(member, "", keys),
+                    _ => collect(member, &path, keys),
+                }
+                keys.insert(path);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the keys that the document has in the first column of its tables, by command.
+fn documented() -> BTreeMap<String, Keys> {
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let mut documented: BTreeMap<String, Keys> = BTreeMap::new();
+    let mut command = None;
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            command = heading.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+        }
+        let Some(command) = command else { continue };
+        let keys = documented.entry(command.to_owned()).or_default();
+        let key = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
+        keys.extend(key.map(ToOwned::to_owned));
+    }
+    documented
+}

@@ -1,0 +1,17 @@
+//! The program as its users see it: what it does, what it prints, and the code it ends with.
+
+#![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
+#![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
+#![allow(clippy::print_stderr, reason = "a test that cannot be run here says so")]
+
+mod broken;
+mod common;
+mod copying;
+mod json;
+mod looking;
+mod messages;
+mod naming;
+mod output;
+mod together;
+mod untouched;
+mod usage;

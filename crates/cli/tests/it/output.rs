@@ -1,0 +1,112 @@
+//! What goes to stdout and what to stderr.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use crate::common::{Ran, Site, prepare};
+
+#[test]
+fn quiet_prints_results_and_errors_only() {
+    let site = Site::typed();
+    for line in [
+        "copy -q oci:site:app oci:dst",
+        "copy -q --all-tags oci:site oci-archive:out.tar",
+        "verify -q oci:dst",
+        "tag -q oci:dst:app v1",
+        "untag -q oci:dst:v1",
+        "gc -q oci:dst",
+    ] {
+        let ran = site.run(line);
+        assert_eq!((ran.code, ran.text(), ran.stderr), (0, String::new(), String::new()), "{line}");
+    }
+    for line in [
+        "list -q oci:dst",
+        "digest -q oci:dst",
+        "tree -q oci:dst",
+        "copy -q --dry-run oci:dst oci:x",
+    ] {
+        let ran = site.run(line);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
+        assert!(!ran.stdout.is_empty(), "{line}");
+    }
+    let ran = site.run("digest -q oci:dst:none");
+    assert_eq!((ran.code, ran.text()), (1, String::new()));
+    assert!(ran.stderr.starts_with("error: `none` is not in oci:dst"), "{}", ran.stderr);
+}
+
+#[test]
+fn whoever_closes_the_pipe_has_read_enough() {
+    let site = Site::typed();
+    for line in ["types", "tree oci:site", "list -q oci:site --json", "--help"] {
+        let mut command = site.command(line);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Closed before anything was read.
+        drop(child.stdout.take());
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
+    }
+    let program = assert_cmd::cargo::cargo_bin!("longshore");
+    let mut command = Command::new("sh");
+    command.args(["-c", "{ \"$0\" types; echo $? >&2; } | head -1"]).arg(program);
+    prepare(&mut command, site.root());
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.stderr.trim(), "0");
+    assert!(ran.text().starts_with("NAME"));
+}
+
+#[test]
+fn an_archive_whose_reader_goes_away_is_a_failure() {
+    let site = Site::new();
+    longshore_fixture::large(&site.path("src"), 1, 1 << 20).unwrap();
+    let mut command = site.command("copy oci:src oci-archive:-");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 512];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_ne!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot write standard output: broken pipe"), "{}", ran.stderr);
+}
+
+#[test]
+fn help_goes_to_stdout_and_names_everything() {
+    let site = Site::new();
+    let help = site.ok("--help");
+    let commands = [
+        "copy",
+        "list",
+        "inspect",
+        "tree",
+        "digest",
+        "verify",
+        "tag",
+        "untag",
+        "gc",
+        "types",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}");
+        let text = site.ok(&format!("{command} --help"));
+        assert!(text.contains(&format!("Usage: longshore {command}")), "{text}");
+    }
+    assert!(help.contains("oci:DIR") && help.contains("Exit codes"), "{help}");
+    assert!(site.ok("--version").starts_with("longshore 0."));
+    // Asked for nothing, it shows how to ask.
+    let ran = site.run("");
+    assert_eq!((ran.code, ran.text().as_str()), (2, ""));
+    assert!(ran.stderr.contains("Usage: longshore"), "{}", ran.stderr);
+}
+
+#[test]
+fn shells_and_man_get_their_files() {
+    let site = Site::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert!(site.ok(&format!("completions {shell}")).contains("older-than"), "{shell}");
+    }
+    std::fs::create_dir(site.path("man")).unwrap();
+    assert_eq!(site.ok("man man"), "manual pages are in man\n");
+    for page in ["longshore.1", "longshore-copy.1", "longshore-verify.1"] {
+        assert!(site.path(&format!("man/{page}")).is_file(), "{page}");
+    }
+}
