@@ -47,9 +47,19 @@ pub struct Directory {
     referrers: referrers::Cache,
 }
 
+/// What a directory is opened for.
+enum Access {
+    /// Writing, by nobody else.
+    Alone(Lock),
+    Reading,
+    /// Writing beside others.
+    Shared,
+}
+
 /// What a writer holds.
 struct Writing {
-    _lock: Lock,
+    /// Taken when the first thing is written: until then nothing is created.
+    lock: Mutex<Option<Lock>>,
     pending: Mutex<Pending>,
 }
 
@@ -68,16 +78,16 @@ type Stamp = (u64, u64, Option<SystemTime>);
 impl Directory {
     /// Opens a layout for reading. Nothing is created or locked, so read-only media will do.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let directory = Self::at(root.into(), None);
+        let directory = Self::at(root.into(), Access::Reading);
         directory.check_layout_file()?;
         directory.listing()?;
         Ok(directory)
     }
 
-    /// Opens a layout for writing, and creates it where there is nothing or an empty directory.
+    /// Opens a layout for writing. Where there is nothing or an empty directory, it is created with
+    /// the first thing that is written; that waits while the layout is being collected.
     ///
-    /// Fails with [`Error::Malformed`] on a directory that holds something else. Waits while the
-    /// layout is being collected.
+    /// Fails with [`Error::Malformed`] on a directory that holds something else.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.join("oci-layout").exists() {
@@ -91,13 +101,7 @@ impl Directory {
                     .to_owned(),
             });
         }
-        files::create_directory(&own(&root))?;
-        let lock = Lock::shared(&own(&root).join("lock"))?;
-        let directory = Self::at(root, Some(lock));
-        directory.lay_out()?;
-        directory.check_layout_file()?;
-        directory.listing()?;
-        Ok(directory)
+        Ok(Self::at(root, Access::Shared))
     }
 
     /// Opens a layout for writing by nobody else, in order to collect it. Fails with
@@ -107,7 +111,7 @@ impl Directory {
         Self::open(&root)?;
         files::create_directory(&own(&root))?;
         let lock = Lock::try_exclusive(&own(&root).join("lock"), &root)?;
-        Ok(Self::at(root, Some(lock)))
+        Ok(Self::at(root, Access::Alone(lock)))
     }
 
     /// Returns all of the layout as one repository; names are those of its entries.
@@ -120,13 +124,18 @@ impl Directory {
         &self.root
     }
 
-    fn at(root: PathBuf, lock: Option<Lock>) -> Self {
+    fn at(root: PathBuf, access: Access) -> Self {
         let pending = Mutex::new(Pending {
             changes: Vec::new(),
             appeared: BTreeMap::new(),
             written: Instant::now(),
         });
-        let writing = lock.map(|lock| Writing { _lock: lock, pending });
+        let lock = match access {
+            Access::Alone(lock) => Some(Some(lock)),
+            Access::Shared => Some(None),
+            Access::Reading => None,
+        };
+        let writing = lock.map(|lock| Writing { lock: Mutex::new(lock), pending });
         Self { root, writing, listing: Mutex::default(), referrers: referrers::Cache::default() }
     }
 
@@ -214,6 +223,20 @@ impl Directory {
         Ok(())
     }
 
+    /// Makes ready for the first thing that is written; after that it does nothing.
+    fn begin(&self) -> Result<&Writing> {
+        let writing = self.writing()?;
+        let mut lock = writing.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            files::create_directory(&own(&self.root))?;
+            let shared = Lock::shared(&own(&self.root).join("lock"))?;
+            self.lay_out()?;
+            self.check_layout_file()?;
+            *lock = Some(shared);
+        }
+        Ok(writing)
+    }
+
     fn writing(&self) -> Result<&Writing> {
         self.writing.as_ref().ok_or_else(|| Error::Unsupported {
             place: self.label(),
@@ -231,7 +254,7 @@ impl Place for Directory {
         Ok(names::repositories(self.listing()?.index()))
     }
 
-    /// Refuses what there is no room for.
+    /// Refuses what there is no room for, before anything is created.
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.writing()?;
         let mut needed = 0_u64;
@@ -243,7 +266,9 @@ impl Place for Directory {
                 Held::Nothing => node.size,
             });
         }
-        files::check_room(&self.root, needed)
+        let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+        files::check_room(there, needed)?;
+        self.begin().map(drop)
     }
 
     fn commit(&self, _: bool) -> Result<()> {
@@ -258,6 +283,9 @@ impl Contents for Directory {
 
     fn listing(&self) -> Result<Arc<Listing>> {
         self.flush()?;
+        if self.writing.is_some() && !self.root.join("oci-layout").exists() {
+            return Ok(Arc::new(Listing::new(Index::default())));
+        }
         let mut kept = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.stamp()?;
         if let Some((before, listing)) = &*kept
@@ -287,12 +315,12 @@ impl Contents for Directory {
     }
 
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
-        self.writing()?;
+        self.begin()?;
         self.push_blob(blob)
     }
 
     fn change(&self, changes: Vec<Change>) -> Result<()> {
-        let writing = self.writing()?;
+        let writing = self.begin()?;
         let due = {
             let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.changes.extend(changes);

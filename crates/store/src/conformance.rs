@@ -15,7 +15,7 @@ use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Repository
 
 use crate::{
     Blob, Entry, Error, Held, Name, Outline, OutlineNode, Place, Pushed, Repository, Result, Root,
-    Selector, Source, Verifying, manifest_from,
+    Selector, Source, Upload, Verifying, manifest_from,
 };
 
 /// Runs every check against places that `make` returns, a fresh and empty one for each check.
@@ -91,7 +91,7 @@ pub fn archive<W: Place, R: Place>(
 
 type Check = fn(&dyn Repository);
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 14] = [
     ("an empty repository answers", empty_repository),
     ("a blob goes round", blob_round_trip),
     ("an empty blob goes round", empty_blob),
@@ -102,6 +102,10 @@ const CHECKS: [(&str, Check); 10] = [
     ("names move and go (A-25)", names_move),
     ("referrers are found (A-29)", referrers),
     ("content under an unknown algorithm is refused (A-38)", unverifiable),
+    ("a blob comes in pieces (F-13, F-19)", upload),
+    ("a wrong or abandoned upload leaves nothing (F-11)", bad_upload),
+    ("a manifest is removed with its names (F-41)", remove),
+    ("a blob is forgotten unless a manifest needs it (F-42)", forget),
 ];
 
 /// Content in hand.
@@ -311,6 +315,93 @@ fn unverifiable(repository: &dyn Repository) {
     assert!(matches!(refused, Err(Error::Unverifiable { .. })), "{refused:?}");
 }
 
+/// Begins an upload; `None` from places that take none.
+fn begin(repository: &dyn Repository, hasher: Hasher) -> Option<Box<dyn Upload>> {
+    if_supported(repository.upload(hasher))
+}
+
+/// Returns what was done; `None` if the place cannot do it.
+fn if_supported<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Err(Error::Unsupported { .. }) => None,
+        result => Some(result.expect("what the place can do succeeds")),
+    }
+}
+
+fn upload(repository: &dyn Repository) {
+    let content = b"comes in pieces";
+    for digest in [Digest::sha256(content), Digest::sha512(content)] {
+        for hasher in [Hasher::sha256(), Hasher::sha512()] {
+            let Some(mut upload) = begin(repository, hasher) else { return };
+            for (at, piece) in content.chunks(4).enumerate() {
+                assert_eq!(upload.len(), at as u64 * 4);
+                upload.write(piece).expect("a piece is taken");
+            }
+            let blob = upload.finish(&digest).expect("the right content is taken");
+            assert_eq!((&blob.digest, blob.size), (&digest, content.len() as u64));
+            let found = repository.blob(&digest).expect("it belongs to the repository");
+            assert_eq!((&found.digest, found.size), (&digest, content.len() as u64));
+            assert_eq!(self::content(repository, &blob, 0), content);
+        }
+    }
+    let empty = begin(repository, Hasher::sha256()).expect("as above");
+    let empty = empty.finish(&Digest::sha256(b"")).expect("a blob of no bytes is taken");
+    assert_eq!(self::content(repository, &empty, 0), b"");
+}
+
+fn bad_upload(repository: &dyn Repository) {
+    let right = Piece::new(b"right").descriptor;
+    let Some(mut upload) = begin(repository, Hasher::sha256()) else { return };
+    upload.write(b"wrong").expect("a piece is taken");
+    let error = upload.finish(&right.digest).expect_err("wrong content is refused");
+    assert!(error.is_corruption(), "{error}");
+    let mut upload = begin(repository, Hasher::sha256()).expect("as above");
+    upload.write(b"right").expect("a piece is taken");
+    let unknown: Digest = "foo:bar".parse().expect("a digest of the grammar");
+    assert!(matches!(upload.finish(&unknown), Err(Error::Unverifiable { .. })));
+    let mut upload = begin(repository, Hasher::sha256()).expect("as above");
+    upload.write(b"right").expect("a piece is taken");
+    drop(upload);
+    assert!(repository.blob(&right.digest).is_err_and(|error| error.is_not_found()));
+    assert!(repository.open(&right, 0).is_err_and(|error| error.is_not_found()));
+}
+
+fn remove(repository: &dyn Repository) {
+    let pieces = [&Piece::new(b"{}"), &Piece::new(b"layer")];
+    let kept = push_image(repository, &pieces[..1], &["kept".into()]);
+    let manifest = push_image(repository, &pieces, &["v1".into(), "latest".into()]);
+    let digest = &manifest.descriptor().digest;
+    if if_supported(repository.remove(digest)).is_none() {
+        return;
+    }
+    assert!(repository.head(&digest.clone().into()).is_err_and(|error| error.is_not_found()));
+    assert_eq!(repository.names().expect("names"), ["kept".into()]);
+    assert!(repository.remove(digest).is_err_and(|error| error.is_not_found()));
+    assert!(repository.head(&kept.descriptor().digest.clone().into()).is_ok());
+    push_image(repository, &pieces, &["v1".into()]);
+    assert!(repository.head(&digest.clone().into()).is_ok(), "it may be pushed again");
+}
+
+fn forget(repository: &dyn Repository) {
+    let [config, layer] = [Piece::new(b"{}"), Piece::new(b"layer")];
+    let manifest = push_image(repository, &[&config, &layer], &["v1".into()]);
+    for blob in [&config, &layer] {
+        let found = repository.blob(&blob.descriptor.digest).expect("a manifest lists it");
+        assert_eq!(found.size, blob.descriptor.size);
+    }
+    let digest = &layer.descriptor.digest;
+    assert!(matches!(repository.forget(digest), Err(Error::Unsupported { .. })), "it is needed");
+    if if_supported(repository.remove(&manifest.descriptor().digest)).is_none()
+        || if_supported(repository.forget(digest)).is_none()
+    {
+        return;
+    }
+    assert!(repository.blob(digest).is_err_and(|error| error.is_not_found()));
+    assert!(repository.forget(digest).is_err_and(|error| error.is_not_found()));
+    repository.push_blob(&layer).expect("it may be pushed again");
+    assert!(repository.blob(digest).is_ok());
+}
+
 fn several_repositories(place: &dyn Place) {
     eprintln!("conformance: repositories do not see each other's names");
     let names: [RepositoryName; 2] =
@@ -321,6 +412,23 @@ fn several_repositories(place: &dyn Place) {
     assert!(two.names().expect("names").contains(&"v1".into()));
     one.untag(&"v1".into()).expect("a name goes");
     assert!(two.head(&Selector::Name("v1".into())).is_ok(), "the other repository keeps its own");
+    mounts(&*one, &*two);
     place.commit(true).expect("all of it is there");
     assert_eq!(place.repositories().expect("a list"), names);
+}
+
+/// A blob of `one` is not one of `two` until it is taken over (F-21, F-42).
+fn mounts(one: &dyn Repository, two: &dyn Repository) {
+    let piece = Piece::new(b"of one of them");
+    let digest = &piece.descriptor.digest;
+    one.push_blob(&piece).expect("a blob is taken");
+    if if_supported(two.adopt(&piece.descriptor)).is_none() {
+        return;
+    }
+    assert_eq!(content(two, &piece.descriptor, 0), piece.content);
+    one.forget(digest).expect("no manifest needs it");
+    assert!(one.blob(digest).is_err_and(|error| error.is_not_found()));
+    assert!(two.blob(digest).is_ok(), "the other repository keeps it");
+    let absent = Piece::new(b"nowhere").descriptor;
+    assert!(two.adopt(&absent).is_err_and(|error| error.is_not_found()));
 }

@@ -45,6 +45,18 @@ pub enum Error {
         /// The digest that the content has.
         actual: Digest,
     },
+    /// Who asks is not known to a place, or may not do what was asked.
+    #[error("cannot {action} {what}: {place} denies it: {reason}")]
+    Denied {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// What it was tried on.
+        what: String,
+        /// Who denies it.
+        place: String,
+        /// What the place said, as it put it.
+        reason: String,
+    },
     /// Something is there already that must not be written over.
     #[error("{what} exists already")]
     Exists {
@@ -115,6 +127,26 @@ pub enum Error {
         actual: u64,
         /// Whether there are more than `actual`.
         more: bool,
+    },
+    /// A place refused what was asked, for a reason of its own.
+    #[error("cannot {action} {what}: {place} answered {reason}")]
+    Refused {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// What it was tried on.
+        what: String,
+        /// Who refused it.
+        place: String,
+        /// What the place said, as it put it, with the code of its answer.
+        reason: String,
+    },
+    /// A place takes no more requests, and waiting did not help.
+    #[error("{place} takes no more requests for now: {reason}")]
+    Throttled {
+        /// The place.
+        place: String,
+        /// What the place said, as it put it.
+        reason: String,
     },
     /// A place cannot do what was asked.
     #[error("{place} {what}")]

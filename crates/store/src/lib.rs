@@ -15,6 +15,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod member;
 mod memory;
 mod name;
 mod outline;
@@ -28,7 +29,7 @@ pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{
     AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source,
-    Target, manifest_from, read_manifest,
+    Target, Upload, manifest_from, read_manifest,
 };
 pub use verify::{Reader, Verifying};
 pub use walk::{MAX_DEPTH, TooDeep, in_parallel, walk};

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
+use crate::member::listed;
 use crate::{
     AnsweredBy, Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository,
-    Result, Root, Selector, Source, Target, manifest_from,
+    Result, Root, Selector, Source, Target, Upload, manifest_from,
 };
 
 /// Content in memory: blobs shared by all repositories, manifests and names by repository.
 #[derive(Default)]
-pub struct Memory(Mutex<State>);
+pub struct Memory(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -29,6 +30,8 @@ struct Listing {
     names: BTreeMap<Name, Digest>,
     /// Manifests that are there on their own account.
     roots: BTreeSet<Digest>,
+    /// Blobs that were pushed or adopted here.
+    blobs: BTreeSet<Digest>,
 }
 
 /// One repository of a [`Memory`].
@@ -46,7 +49,29 @@ impl Memory {
     /// Locks what is there. A panic of another thread cannot have left it half changed: every
     /// change is one insertion or removal at a time.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Puts a blob into a repository, and says whether it was nowhere before.
+    fn take_in(&mut self, repository: &RepositoryName, digest: &Digest, content: Bytes) -> bool {
+        let listing = self.repositories.entry(repository.clone()).or_default();
+        listing.blobs.insert(digest.clone());
+        self.blobs.insert(digest.clone(), content).is_none()
+    }
+
+    /// Returns the manifests of a repository.
+    fn manifests(&self, repository: &RepositoryName) -> impl Iterator<Item = Manifest> {
+        let listing = self.repositories.get(repository);
+        let listed = listing.into_iter().flat_map(|listing| listing.manifests.values());
+        listed.filter_map(|descriptor| {
+            Manifest::parse(self.blobs.get(&descriptor.digest)?.clone(), descriptor.clone()).ok()
+        })
     }
 }
 
@@ -105,15 +130,8 @@ impl Source for View<'_> {
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
         let state = self.memory.state();
-        let listed = state
-            .repositories
-            .get(&self.name)
-            .into_iter()
-            .flat_map(|listing| listing.manifests.values());
-        let parsed = listed.filter_map(|descriptor| {
-            Manifest::parse(state.blobs.get(&descriptor.digest)?.clone(), descriptor.clone()).ok()
-        });
-        let entries = parsed
+        let entries = state
+            .manifests(&self.name)
             .filter(|manifest| manifest.subject().is_some_and(|found| found.digest == *subject))
             .map(|manifest| manifest.as_referrer())
             .collect();
@@ -135,11 +153,8 @@ impl Target for View<'_> {
             .read_to_end(&mut content)
             .map_err(Error::io("read", &descriptor.digest))?;
         let mut state = self.memory.state();
-        state.repositories.entry(self.name.clone()).or_default();
-        Ok(match state.blobs.insert(descriptor.digest.clone(), content.into()) {
-            Some(_) => Pushed::Existed,
-            None => Pushed::Written(descriptor.size),
-        })
+        let new = state.take_in(&self.name, &descriptor.digest, content.into());
+        Ok(if new { Pushed::Written(descriptor.size) } else { Pushed::Existed })
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
@@ -175,6 +190,90 @@ impl Repository for View<'_> {
         let listing = state.repositories.get_mut(&self.name);
         let removed = listing.and_then(|listing| listing.names.remove(name));
         removed.map(drop).ok_or_else(|| self.not_found(name))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let state = self.memory.state();
+        let content = state.blobs.get(digest).ok_or_else(|| self.not_found(digest))?;
+        if state.repositories.get(&self.name).is_some_and(|here| here.blobs.contains(digest)) {
+            let size = content.len() as u64;
+            return Ok(Descriptor::new("application/octet-stream", digest.clone(), size));
+        }
+        let found = state.manifests(&self.name).find_map(|manifest| listed(&manifest, digest));
+        found.ok_or_else(|| self.not_found(digest))
+    }
+
+    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        let (state, repository) = (Arc::clone(&self.memory.0), self.name.clone());
+        Ok(Box::new(Incoming { state, repository, content: Vec::new(), hasher }))
+    }
+
+    fn adopt(&self, blob: &Descriptor) -> Result<()> {
+        let mut state = self.memory.state();
+        let content = state.blobs.get(&blob.digest).cloned();
+        let content = content.ok_or_else(|| self.not_found(&blob.digest))?;
+        state.take_in(&self.name, &blob.digest, content);
+        Ok(())
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<()> {
+        let mut state = self.memory.state();
+        let listing = state.repositories.get_mut(&self.name);
+        let listing = listing.ok_or_else(|| self.not_found(digest))?;
+        listing.manifests.remove(digest).ok_or_else(|| self.not_found(digest))?;
+        listing.names.retain(|_, meant| meant != digest);
+        listing.roots.remove(digest);
+        Ok(())
+    }
+
+    fn forget(&self, digest: &Digest) -> Result<()> {
+        let mut state = self.memory.state();
+        let needed = state.manifests(&self.name).find(|of| listed(of, digest).is_some());
+        if let Some(manifest) = needed {
+            let by = &manifest.descriptor().digest;
+            let what = format!("needs {digest} for {by}");
+            return Err(Error::Unsupported { place: format!("{self:?}"), what });
+        }
+        let listing = state.repositories.get_mut(&self.name);
+        let removed = listing.is_some_and(|listing| listing.blobs.remove(digest));
+        removed.then_some(()).ok_or_else(|| self.not_found(digest))
+    }
+}
+
+/// A blob on its way into a [`Memory`].
+struct Incoming {
+    state: Arc<Mutex<State>>,
+    repository: RepositoryName,
+    content: Vec<u8>,
+    hasher: Hasher,
+}
+
+impl Upload for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.content.extend_from_slice(bytes);
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.content.len() as u64
+    }
+
+    fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor> {
+        let Self { state, repository, content, hasher } = *self;
+        let computed = hasher.finish();
+        let actual = if computed.algorithm() == digest.algorithm() {
+            Some(computed)
+        } else {
+            digest.recompute(&content)
+        };
+        let actual = actual.ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
+        if actual != *digest {
+            return Err(Error::Corrupt { expected: digest.clone(), actual });
+        }
+        let size = content.len() as u64;
+        lock(&state).take_in(&repository, digest, content.into());
+        Ok(Descriptor::new("application/octet-stream", actual, size))
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
+use crate::member::find_blob;
 use crate::{Error, Name, Outline, Reader, Result, Root, Selector, Verifying};
 
 /// Somewhere that content lies: a registry, a layout directory, a layout archive, memory.
@@ -31,8 +32,9 @@ pub trait Place: Debug + Send + Sync {
 
     /// Makes everything that was pushed visible and durable; called once, at the end.
     ///
-    /// `complete` says whether all of the outline has come; to say so wrongly is an error. A place that has no half, such as an
-    /// archive, stays invisible if not, and keeps what it has for the next run.
+    /// `complete` says whether all of the outline has come; to say so wrongly is an error. A place
+    /// that has no half, such as an archive, stays invisible if not, and keeps what it has for the
+    /// next run.
     fn commit(&self, complete: bool) -> Result<()> {
         let _ = complete;
         Ok(())
@@ -192,6 +194,63 @@ pub trait Repository: Source + Target {
     /// Takes away a name. What it stood for stays until it is collected. Fails with
     /// [`Error::NotFound`].
     fn untag(&self, name: &Name) -> Result<()>;
+
+    /// Returns what a blob of this repository is. A blob belongs to it if it was pushed here,
+    /// adopted here, or if a manifest here lists it; what only other repositories of the place hold
+    /// is not found. Fails with [`Error::NotFound`].
+    ///
+    /// Unless a place keeps account, every manifest of the repository is looked at.
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        find_blob(self, digest)
+    }
+
+    /// Begins to take in a blob whose digest is not known yet. `hasher` is a fresh one of the
+    /// algorithm that the digest will most likely have.
+    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        let _ = hasher;
+        Err(unsupported(self, "takes no uploads"))
+    }
+
+    /// Takes in a blob that another repository of the same place holds; no byte is moved. Whether
+    /// whoever asks may know of the blob is the caller's business. Fails with [`Error::NotFound`]
+    /// if the place does not hold it.
+    fn adopt(&self, blob: &Descriptor) -> Result<()> {
+        let what = format!("does not take over {}", blob.digest);
+        Err(unsupported(self, what))
+    }
+
+    /// Takes a manifest out of the repository, with every name on it. Fails with
+    /// [`Error::NotFound`].
+    fn remove(&self, digest: &Digest) -> Result<()> {
+        Err(unsupported(self, format!("does not remove {digest}")))
+    }
+
+    /// Takes a blob out of the repository; other repositories keep it. Fails with
+    /// [`Error::NotFound`], and with [`Error::Unsupported`] while a manifest here needs it.
+    fn forget(&self, digest: &Digest) -> Result<()> {
+        Err(unsupported(self, format!("does not remove {digest}")))
+    }
+}
+
+/// A blob that comes in pieces, and whose digest is told at the end.
+///
+/// It is its own owner and outlives the [`Repository`] that began it: a server keeps it from one
+/// request to the next. Dropped before [`Upload::finish`], it leaves nothing.
+#[expect(clippy::len_without_is_empty, reason = "an upload of no bytes is nothing special")]
+pub trait Upload: Send {
+    /// Appends `bytes`. After a failure the upload is as long as [`Upload::len`] says.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Returns how many bytes have come.
+    fn len(&self) -> u64;
+
+    /// Makes the content a blob of the repository, if it is what `digest` says; else fails, with
+    /// [`Error::Corrupt`] or [`Error::Unverifiable`], and leaves nothing.
+    fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor>;
+}
+
+fn unsupported(repository: &(impl Repository + ?Sized), what: impl Into<String>) -> Error {
+    Error::Unsupported { place: format!("{repository:?}"), what: what.into() }
 }
 
 /// Reads `raw` as the manifest that `descriptor` points to, after checking its size and digest.

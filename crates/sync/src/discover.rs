@@ -222,6 +222,10 @@ impl<'a, 'f> Discovery<'a, 'f> {
             Via::Referrer(_) => None,
             Via::Child(node) => {
                 let state = &mut self.plan.nodes[node as usize].state;
+                if *state != State::Unseen {
+                    // It came as a root of another source meanwhile.
+                    return;
+                }
                 if let (Error::NotFound { .. }, Wish::Listed(descriptor)) = (&error, &step.wish) {
                     // Whether that is a failure depends on every index that lists it.
                     *state = State::Absent;

@@ -11,7 +11,8 @@ use longshore_spec::{Descriptor, Digest, Index, Platform, keys};
 pub struct Filter {
     /// Which entries of indexes are taken.
     pub platforms: Platforms,
-    /// Which roots are taken. An index without a type is if one of its entries would be (row I-03).
+    /// Which roots are taken. An index without a type is what it holds: it is taken if any of its
+    /// entries would be, and not if all of them are excluded (row I-03).
     pub types: TypeFilter,
     /// Whether manifests that refer to what is taken come along.
     pub referrers: Referring,
@@ -26,12 +27,13 @@ pub enum Platforms {
     /// All of them.
     #[default]
     All,
-    /// The first entry for this platform (row B-16) in place of the index.
+    /// The first entry for this platform (row B-16) in place of the index, also from an index
+    /// within. An index in which nothing has a platform is taken as it is.
     One(Platform),
     /// Entries for these platforms; the index stays as it is and points to some that are not there.
     Sparse(Vec<Platform>),
     /// Entries for these platforms; a root index is written anew without the others, and so gets
-    /// another digest. Indexes within it are taken whole.
+    /// another digest; what refers to the old one stays behind. Indexes within it are taken whole.
     Stripped(Vec<Platform>),
 }
 

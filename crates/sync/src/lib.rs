@@ -3,7 +3,7 @@
 //! A copy has two steps. [`Plan::discover`] walks everything that is wanted, manifest by manifest,
 //! before the first blob byte moves; [`Plan::execute`] carries the plan out in parallel. A dry run,
 //! exact progress, a look at the room on a disk, [`Plan::verify`] and the collection of garbage
-//! ([`reachable`]) use the same plan, so there is one walk over the graph.
+//! ([`reachable()`]) use the same plan, so there is one walk over the graph.
 //!
 //! What holds for every copy:
 //!

@@ -12,7 +12,7 @@ pub trait Observer: Sync {
         let _ = bytes;
     }
 
-    /// The content of a digest is there; `moved` is false if it was there before.
+    /// The content of a digest is there; `moved` is false if no byte was moved for it.
     fn finished(&self, digest: &Digest, size: u64, moved: bool) {
         let _ = (digest, size, moved);
     }

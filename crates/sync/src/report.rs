@@ -14,9 +14,10 @@ pub struct Report {
     /// Everything that went wrong while the plan was carried out, by subject. What went wrong before
     /// is in [`Plan::failures`](crate::Plan::failures).
     pub failures: Vec<Failure>,
-    /// Nodes that were copied or checked.
+    /// Nodes that were copied or checked, byte by byte.
     pub moved: u64,
-    /// Nodes that were there before.
+    /// Nodes that were there before, or that the target took over from another of its repositories:
+    /// no byte was moved for them.
     pub existed: u64,
     /// Bytes of content that were read from sources.
     pub bytes: u64,

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use longshore_spec::Digest;
-
 use crate::plan::State;
 use crate::{Plan, Totals};
 
@@ -32,11 +30,5 @@ impl Plan<'_> {
             }
         }
         size
-    }
-
-    /// Tells whether some content is part of the plan and could not be looked into, or is absent.
-    pub fn lacks(&self, digest: &Digest) -> bool {
-        let lacking = |state| matches!(state, State::Absent | State::Broken);
-        self.nodes.iter().any(|node| node.digest == *digest && lacking(node.state))
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use longshore_spec::{Descriptor, Hasher};
-use longshore_store::{Blob, Error, Reader, Result, Source, Verifying};
+use longshore_store::{Blob, Error, Location, Reader, Result, Source, Verifying};
 
 use crate::{Observer, Side};
 
@@ -52,6 +52,10 @@ impl<'a> Transfer<'a> {
 impl Blob for Transfer<'_> {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.source.location()
     }
 
     fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {

@@ -10,6 +10,8 @@ use crate::run;
 
 const BLOBS: usize = 12;
 const SIZE: u64 = 4 << 20;
+/// How many more files a disk takes that fills up on the way.
+const FEW_FILES: u64 = 6;
 
 pub(super) fn run(program: &Path, work: &Path) -> Result<()> {
     let [layout, archive] = ["source", "source.tar"].map(|name| work.join(name));
@@ -112,13 +114,12 @@ fn full(content: &Content<'_>, disk: &Tmpfs) -> Result<()> {
 
     // Room enough, but no more files: that is noticed only on the way.
     println!("-- that fills up on the way");
-    const FEW: u64 = 6;
     let files = run::capture(
         Command::new("stat").args(["--file-system", "--format", "%c %d"]).arg(&disk.0),
     )?;
     let (all, free) = files.trim().split_once(' ').context("`stat` says something else")?;
     let used = all.parse::<u64>()? - free.parse::<u64>()?;
-    disk.remount(&format!("size=512m,nr_inodes={}", used + FEW))?;
+    disk.remount(&format!("size=512m,nr_inodes={}", used + FEW_FILES))?;
     refuse(content.copy(&from, &to), 1, "no space left on device")?;
     unharmed(&before, &target)?;
     content.verify(&to)?;

@@ -62,14 +62,9 @@ impl Members {
             let entry =
                 entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
             let kind = entry.header().entry_type();
-            if kind.is_pax_global_extensions() {
-                // It is about the members that follow, and its own name is anything.
-                continue;
-            }
             let path = entry.path_bytes();
             let refused =
                 |reason: &str| malformed(format!("its member `{}` {reason}", shown(&path)));
-            let Some(name) = normal(&path).map_err(refused)? else { continue };
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
@@ -78,6 +73,11 @@ impl Members {
                     extent.size
                 )));
             }
+            if kind.is_pax_global_extensions() {
+                // It is about the members that follow, and its own name is anything.
+                continue;
+            }
+            let Some(name) = normal(&path).map_err(refused)? else { continue };
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 let target = entry.link_name_bytes().unwrap_or_default();
                 check_link(&name, kind, &target).map_err(refused)?;

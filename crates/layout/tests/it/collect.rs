@@ -9,7 +9,7 @@ use longshore_layout::Directory;
 use longshore_spec::Digest;
 use longshore_store::{Error, Source as _, Target as _};
 
-use crate::common::{Piece, names_in, read_all};
+use crate::common::{Piece, created, names_in, read_all};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -98,7 +98,7 @@ fn a_name_is_never_collected() {
 fn nobody_collects_while_another_writes() {
     let directory = tempfile::tempdir().unwrap();
     let (_, keep, _) = layout(directory.path());
-    let writer = Directory::create(directory.path()).unwrap();
+    let writer = created(directory.path());
     let refused = Directory::open_alone(directory.path());
     assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
     drop(writer);
@@ -106,7 +106,7 @@ fn nobody_collects_while_another_writes() {
     let refused = Directory::open_alone(directory.path());
     assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
     drop(alone);
-    drop(Directory::create(directory.path()).unwrap());
+    drop(created(directory.path()));
 
     let reader = Directory::open(directory.path()).unwrap();
     let error = reader.collect(&keep, DAY, false).unwrap_err().to_string();

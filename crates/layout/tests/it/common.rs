@@ -10,8 +10,8 @@ use longshore_fixture::{Content, Random};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory};
 use longshore_spec::{Descriptor, Digest, Hasher, Kind, Manifest, MediaType, Role, keys};
 use longshore_store::{
-    Blob, Error, MAX_DEPTH, Name, Outline, OutlineNode, Repository, Result, Root, Selector,
-    Verifying, manifest_from,
+    Blob, Error, MAX_DEPTH, Name, Outline, OutlineNode, Place as _, Repository, Result, Root,
+    Selector, Verifying, manifest_from,
 };
 
 /// Content in hand. It counts what is read of it, and may fail on the way or turn out wrong.
@@ -232,4 +232,11 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
     names
+}
+
+/// Opens a layout for writing, and creates it where there is none.
+pub(crate) fn created(root: impl Into<std::path::PathBuf>) -> Directory {
+    let directory = Directory::create(root).unwrap();
+    directory.prepare(&Outline::default()).unwrap();
+    directory
 }

@@ -13,7 +13,7 @@ use longshore_store::{
     Source as _, Target as _, manifest_from,
 };
 
-use crate::common::{Piece, names_in, read_all};
+use crate::common::{Piece, created, names_in, read_all};
 
 fn blob(root: &Path, digest: &Digest) -> std::path::PathBuf {
     root.join("blobs").join(digest.algorithm()).join(digest.encoded())
@@ -59,7 +59,7 @@ fn a19_all_names_of_concurrent_writers_are_there() {
             let (root, start) = (&root, &start);
             scope.spawn(move || {
                 start.wait();
-                let layout = Directory::create(root).unwrap();
+                let layout = created(root);
                 for number in 0..NAMES {
                     let name = Name::new(format!("writer-{writer}-{number}"));
                     let manifest = manifest(writer * NAMES + number);
@@ -89,7 +89,7 @@ fn a19_all_names_of_concurrent_writers_are_there() {
 #[test]
 fn a19_a_reader_never_sees_half_an_index() {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     let done = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -112,7 +112,7 @@ fn a19_a_reader_never_sees_half_an_index() {
 #[test]
 fn what_was_named_stays_named_if_nobody_commits() {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
     drop(layout);
     let names = Directory::open(directory.path()).unwrap().whole().names().unwrap();
@@ -141,7 +141,7 @@ fn a03_a14_a17_what_others_wrote_survives_an_update() {
     }
     std::fs::write(root.join("oci-layout"), LAYOUT).unwrap();
 
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
     layout.commit(true).unwrap();
     layout.whole().untag(&"v1".into()).unwrap();
@@ -204,7 +204,7 @@ fn an_empty_directory_and_one_that_was_begun_become_layouts() {
     std::fs::create_dir_all(root.join("begun/.longshore")).unwrap();
     std::fs::create_dir(root.join("begun/blobs")).unwrap();
     for name in ["empty", "begun", "some/where/new"] {
-        drop(Directory::create(root.join(name)).unwrap());
+        drop(created(root.join(name)));
         let made = root.join(name);
         assert_eq!(names_in(&made), [".longshore", "blobs", "index.json", "oci-layout"]);
         assert_eq!(
@@ -230,7 +230,7 @@ fn several_may_create_one_layout_at_once() {
             for _ in 0..CREATORS {
                 scope.spawn(|| {
                     start.wait();
-                    Directory::create(&root).unwrap();
+                    drop(created(&root));
                 });
             }
         });
@@ -254,7 +254,7 @@ fn reading_changes_nothing() {
 fn a_part_is_gone_on_with() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     for (seed, there) in [(1, 1), (2, 300_000), (3, 499_999), (4, 500_000)] {
         let piece = Piece::random(seed, 500_000);
         leave_part(root, &piece, there);
@@ -272,7 +272,7 @@ fn a_part_is_gone_on_with() {
 fn a_failed_push_leaves_a_part_for_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     let piece = Piece::random(1, 1_000_000).failing(700_000);
     let error = layout.whole().push_blob(&piece).unwrap_err().to_string();
     assert_eq!(error, format!("cannot read {}: the line is dead", piece.digest()));
@@ -285,7 +285,7 @@ fn a_failed_push_leaves_a_part_for_the_next() {
 fn a_damaged_part_is_noticed_and_fetched_from_its_first_byte() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     for (seed, there) in [(1, 100), (2, 400_000), (3, 500_000), (4, 600_000)] {
         let piece = Piece::random(seed, 500_000);
         leave_part(root, &piece, there.min(piece.content.len()));
@@ -303,7 +303,7 @@ fn a_damaged_part_is_noticed_and_fetched_from_its_first_byte() {
 fn wrong_content_leaves_no_part() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     let right = Piece::random(1, 100_000);
     let wrong = Piece::of(right.descriptor.clone(), vec![0; 100_000]);
     for there in [0, 50_000] {
@@ -317,7 +317,7 @@ fn wrong_content_leaves_no_part() {
 fn a_part_that_another_process_is_at_is_left_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     let piece = Piece::random(1, 100_000);
     leave_part(root, &piece, 40_000);
     let theirs = File::options().write(true).open(part(root, piece.digest())).unwrap();
@@ -345,7 +345,7 @@ fn many_writers_of_one_blob_leave_it_and_nothing_else() {
             for _ in 0..6 {
                 scope.spawn(|| {
                     start.wait();
-                    let layout = Directory::create(root).unwrap();
+                    let layout = created(root);
                     layout.whole().push_blob(&piece).unwrap();
                 });
             }
@@ -359,7 +359,7 @@ fn many_writers_of_one_blob_leave_it_and_nothing_else() {
 fn a_blob_of_the_wrong_size_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     let piece = Piece::random(1, 1000);
     let path = blob(root, piece.digest());
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -378,7 +378,7 @@ fn a_blob_of_the_wrong_size_is_replaced() {
 fn a_link_in_place_of_a_blob_is_replaced_and_not_written_through() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("layout");
-    let layout = Directory::create(&root).unwrap();
+    let layout = created(&root);
     let piece = Piece::random(1, 1000);
     let victim = directory.path().join("victim");
     std::fs::write(&victim, "precious").unwrap();
@@ -396,7 +396,7 @@ fn a_link_in_place_of_a_blob_is_replaced_and_not_written_through() {
 fn a09_each_algorithm_has_its_directory_and_names_are_fit_for_fat() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     let content = Content::tagged("app", |content| artifacts::mixed_algorithms(content, 1));
     for (digest, bytes) in &content.blobs {
         let descriptor = Descriptor::new("a/b", digest.clone(), bytes.len() as u64);
@@ -423,7 +423,7 @@ fn a09_each_algorithm_has_its_directory_and_names_are_fit_for_fat() {
 fn what_the_program_keeps_for_itself_is_no_content() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let layout = Directory::create(root).unwrap();
+    let layout = created(root);
     leave_part(root, &Piece::random(1, 10), 5);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
     layout.commit(true).unwrap();
@@ -435,7 +435,7 @@ fn what_the_program_keeps_for_itself_is_no_content() {
 #[test]
 fn what_there_is_no_room_for_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     let node = |text, size| OutlineNode { role: Role::Layer, digest: Digest::sha256(text), size };
     for size in [1 << 60, u64::MAX] {
         let nodes = vec![node("a", size), node("b", size)];
@@ -453,7 +453,7 @@ fn a29_a_referrer_that_loses_its_name_stays_listed() {
     content.tag(&image, "app");
     content.tag(&signature, "app-signature");
     content.write_directory(directory.path()).unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     layout.whole().untag(&"app-signature".into()).unwrap();
     assert_eq!(layout.whole().names().unwrap(), ["app".into()]);
     let referrers = layout.whole().referrers(&image.digest).unwrap().entries;
@@ -466,7 +466,7 @@ fn a29_a_referrer_that_loses_its_name_stays_listed() {
 #[test]
 fn a_digest_without_a_name_is_in_each_repository_that_it_was_pushed_to() {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     let names = ["a/one", "b/two"].map(|name| name.parse().unwrap());
     for name in &names {
         let repository = layout.repository(name).unwrap();

@@ -8,7 +8,7 @@ use longshore_store::{
 };
 use proptest::prelude::*;
 
-use crate::common::{Parcel, push_all, read_all};
+use crate::common::{Parcel, created, push_all, read_all};
 
 /// Writes all of `content` into a new directory, manifests after what they refer to.
 fn fill(layout: &Directory, content: &Content) {
@@ -48,7 +48,7 @@ fn listed(number: usize) -> Descriptor {
 /// Returns `index.json` after `steps`.
 fn index_after(steps: &[Step]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Directory::create(directory.path()).unwrap();
+    let layout = created(directory.path());
     for step in steps {
         match step {
             Step::Set(name, of) => {
@@ -108,7 +108,7 @@ proptest! {
         let content = graph(seed, size);
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("layout");
-        let layout = Directory::create(&root).unwrap();
+        let layout = created(&root);
         fill(&layout, &content);
         prop_assert!(read_all(&root).unwrap() == content.blobs);
 

@@ -47,6 +47,8 @@ fn filters_admit_what_they_name() {
             "{items:?}"
         );
     }
+    assert!(filter("!image").excludes(&alpine) && !filter("!image").excludes(&chart));
+    assert!(!filter("chart").excludes(&alpine), "what is not included is not excluded");
     assert_eq!(TypeFilter::default(), filter(""));
     assert_eq!(TypeFilter::parse(&["! chart"]), Ok(filter("!chart")));
 }

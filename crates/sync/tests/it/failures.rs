@@ -140,6 +140,30 @@ fn an_entry_that_one_index_may_lack_fails_the_other_alone() {
 }
 
 #[test]
+fn an_entry_that_one_source_lacks_may_come_as_a_root_of_another() {
+    let mut content = Content::new();
+    let image = artifacts::image(&mut content, 1);
+    let index = content.manifest(&Draft::index(std::slice::from_ref(&image)));
+    content.tag(&image, "image");
+    let with_image = Shelf::new(content.clone());
+    content.entries.clear();
+    content.tag(&index, "index");
+    let without = Shelf::new(content).with_fault(&image.digest, Fault::Gone);
+    for swapped in [false, true] {
+        let target = Watched::new(Order::LargestFirst);
+        let mut wanted = with_image.wanted(Some(&target));
+        wanted.extend(without.wanted(Some(&target)));
+        if swapped {
+            wanted.reverse();
+        }
+        let plan = Plan::discover(wanted, &Filter::default(), 2);
+        assert!(plan.failures().is_empty(), "{:?}", texts(plan.failures()));
+        let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+        assert_eq!(named(&report, Outcome::Done), ["image", "index"]);
+    }
+}
+
+#[test]
 fn an_absent_blob_of_a_manifest_that_is_there_always_fails() {
     let mut layer = None;
     let source = Shelf::of(|content| {

@@ -1,14 +1,15 @@
 //! Layouts as targets: the engine and the places together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use longshore_fixture::{graph, typed};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
-use longshore_store::{Place, Repository as _, Root, Source as _, Target};
+use longshore_store::{Location, Order, Place, Repository as _, Root, Source as _, Target};
 use longshore_sync::{Filter, Outcome, Plan, Silent, Wanted, Wish};
 
-use crate::support::{Fault, Shelf, closure, name, with_referrers};
+use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name, with_referrers};
 
 fn write(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
     let plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
@@ -74,7 +75,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
     assert!(plan.execute(&writer, Vec::new(), 4, &Silent).unwrap().is_complete());
 
     let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
-    let stored: std::collections::BTreeSet<_> = archive.stored().into_iter().collect();
+    let stored: BTreeSet<_> = archive.stored().into_iter().collect();
     for entry in &source.content.entries {
         let closure = closure(&source.content, entry);
         assert!(closure.is_subset(&stored));
@@ -83,6 +84,20 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
         assert_eq!(found.digest, entry.digest);
     }
     assert_eq!(archive.whole().names().unwrap(), source.names().unwrap());
+}
+
+#[test]
+fn what_a_registry_takes_over_from_itself_is_not_moved() {
+    let mut source = Shelf::new(graph(6, 10));
+    let (registry, repository) = ("registry.example.invalid".to_owned(), repository_name());
+    source.location = Some(Location { registry, repository });
+    let target = Watched::new(Order::LargestFirst);
+    let report = copy(&source, &target, &Filter::default(), 4);
+    assert!(report.is_complete());
+    let pushed: BTreeSet<_> = target.pushed().into_iter().collect();
+    let manifests = pushed.iter().filter(|digest| target.content(digest).is_some()).count();
+    assert_eq!(report.moved, manifests as u64);
+    assert_eq!(report.existed, (pushed.len() - manifests) as u64);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use longshore_fixture::Content;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, keys};
 use longshore_store::{
-    AnsweredBy, Blob, Entry, Error, Held, Memory, Name, Order, Outline, Place, Pushed, Reader,
-    Referrers, Repository, Result, Selector, Source, Target, manifest_from,
+    AnsweredBy, Blob, Entry, Error, Held, Location, Memory, Name, Order, Outline, Place, Pushed,
+    Reader, Referrers, Repository, Result, Selector, Source, Target, manifest_from,
 };
 use longshore_sync::{Filter, Outcome, Plan, Referring, Report, Silent, Wanted, Wish};
 
@@ -38,6 +38,8 @@ pub(crate) struct Shelf {
     pub(crate) mute: bool,
     /// Sets what its lists of referrers say of the artifact type.
     pub(crate) lie: Option<&'static str>,
+    /// Where it lies, if that is a registry.
+    pub(crate) location: Option<Location>,
     pub(crate) referrers: BTreeMap<Digest, Vec<Descriptor>>,
 }
 
@@ -53,7 +55,7 @@ impl Shelf {
             }
         }
         let faults = BTreeMap::new();
-        Self { content, faults, apart: false, mute: false, lie: None, referrers }
+        Self { content, faults, apart: false, mute: false, lie: None, location: None, referrers }
     }
 
     pub(crate) fn of(make: impl FnOnce(&mut Content) -> Descriptor) -> Self {
@@ -140,6 +142,10 @@ impl Source for Shelf {
             entry.artifact_type = self.lie.map(Into::into).or(entry.artifact_type.take());
         }
         Ok(Referrers { entries, answered_by: AnsweredBy::Place })
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.location.clone()
     }
 }
 
@@ -244,6 +250,9 @@ impl Target for Watched {
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         self.take(&blob.descriptor().digest)?;
+        if blob.location().is_some() {
+            return Ok(Pushed::Mounted);
+        }
         self.repository().push_blob(blob)
     }
 

@@ -1,0 +1,123 @@
+//! Bringing one node into its target.
+
+use std::sync::atomic::Ordering;
+
+use longshore_spec::Manifest;
+use longshore_store::{Entry, Error, Held, Order, Pushed, Target};
+
+use super::Run;
+use crate::plan::{Node, PlannedRoot, State};
+use crate::transfer::Transfer;
+use crate::{Action, Failure, Side};
+
+impl Run<'_, '_> {
+    /// Brings one node into its target.
+    pub(super) fn bring(&self, number: u32) -> Result<(), Failure> {
+        let node = &self.plan.nodes[number as usize];
+        let Some(target) = self.plan.targets[node.target as usize] else { return Ok(()) };
+        let roots = self.roots.get(&number).map_or(&[][..], Vec::as_slice);
+        let moved = match node.state {
+            State::Blob => self.bring_blob(node, target, roots),
+            _ => self.bring_manifest(number, target, roots),
+        }?;
+        let count = if moved { &self.moved } else { &self.existed };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.observer.finished(&node.digest, node.size, moved);
+        Ok(())
+    }
+
+    /// Brings a blob; returns whether anything was read for it.
+    fn bring_blob(
+        &self,
+        node: &Node,
+        target: &dyn Target,
+        roots: &[&PlannedRoot],
+    ) -> Result<bool, Failure> {
+        let moved = held(node, target)? != Held::Whole && self.push_blob(node, target)?;
+        for root in roots {
+            let Some(descriptor) = &root.descriptor else { continue };
+            let listed = target.list(descriptor, &root.names);
+            listed.map_err(|error| fail(node, Side::Target, Action::Publish, error))?;
+        }
+        Ok(moved)
+    }
+
+    fn push_blob(&self, node: &Node, target: &dyn Target) -> Result<bool, Failure> {
+        let source = self.plan.sources[node.source as usize];
+        let allow_unverified = self.plan.allow_unverified;
+        let transfer = Transfer::new(source, node.descriptor(), self.observer, allow_unverified);
+        let pushed = target.push_blob(&transfer);
+        self.bytes.fetch_add(transfer.read(), Ordering::Relaxed);
+        let pushed =
+            pushed.map_err(|error| fail(node, transfer.side(&error), Action::Copy, error))?;
+        if node.digest.hasher().is_none() {
+            self.queue().unverified.push(node.digest.clone());
+        }
+        Ok(matches!(pushed, Pushed::Written(_)) || transfer.read() > 0)
+    }
+
+    /// Brings a manifest; returns whether it was written.
+    fn bring_manifest(
+        &self,
+        number: u32,
+        target: &dyn Target,
+        roots: &[&PlannedRoot],
+    ) -> Result<bool, Failure> {
+        let node = &self.plan.nodes[number as usize];
+        if held(node, target)? == Held::Whole && roots.is_empty() {
+            return Ok(false);
+        }
+        let copy = |side| move |error| fail(node, side, Action::Copy, error);
+        let manifest = self.manifest(number, roots).map_err(copy(Side::Source))?;
+        let push = |manifest: &Manifest, entry| {
+            target.push_manifest(manifest, entry).map_err(copy(Side::Target))
+        };
+        let mut pushed = Vec::new();
+        if roots.is_empty() {
+            pushed.push(push(&manifest, Entry::Child)?);
+        } else if self.order == Order::Sequence {
+            // A pipe takes everything once; what each entry said it knows from the outline.
+            let names: Vec<_> = roots.iter().flat_map(|root| root.names.clone()).collect();
+            pushed.push(push(&manifest, Entry::Root(&names))?);
+        } else {
+            // Several wishes may have met in one manifest, each with what its entry said.
+            for root in roots {
+                let found = manifest.clone();
+                let found = match &root.descriptor {
+                    Some(descriptor) => found.described(descriptor.clone()),
+                    None => found,
+                };
+                pushed.push(push(&found, Entry::Root(&root.names))?);
+            }
+        }
+        let written = |pushed: &Pushed| match pushed {
+            Pushed::Written(read) => Some(*read),
+            Pushed::Existed | Pushed::Mounted => None,
+        };
+        let Some(read) = pushed.iter().find_map(written) else { return Ok(false) };
+        self.bytes.fetch_add(read, Ordering::Relaxed);
+        self.observer.advanced(read);
+        Ok(true)
+    }
+
+    /// Returns a manifest that was discovered: kept, or fetched again.
+    fn manifest(&self, number: u32, roots: &[&PlannedRoot]) -> Result<Manifest, Error> {
+        let node = &self.plan.nodes[number as usize];
+        let listed = roots.first().and_then(|root| root.descriptor.clone());
+        let descriptor = listed.unwrap_or_else(|| node.descriptor());
+        match self.plan.manifests.get(&number) {
+            None => self.plan.sources[node.source as usize].child(&descriptor),
+            Some(raw) => Manifest::parse(raw.clone(), descriptor)
+                .map_err(|source| Error::Manifest { digest: node.digest.clone(), source }),
+        }
+    }
+}
+
+fn held(node: &Node, target: &dyn Target) -> Result<Held, Failure> {
+    let held = target.held(&node.descriptor(), node.role);
+    held.map_err(|error| fail(node, Side::Target, Action::Check, error))
+}
+
+fn fail(node: &Node, side: Side, action: Action, error: Error) -> Failure {
+    Failure { side, action, subject: node.digest.to_string(), error: Box::new(error) }
+}
