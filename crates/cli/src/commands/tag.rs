@@ -1,7 +1,9 @@
 //! `tag` and `untag`: names in a layout directory.
 
 use longshore_layout::Directory;
-use longshore_store::{Name, Repository as _, Selector, Source as _, Target as _};
+use longshore_store::{
+    Name, Outline, Place as _, Repository as _, Selector, Source as _, Target as _,
+};
 use serde::Serialize;
 
 use super::look::{Look, look};
@@ -74,7 +76,11 @@ fn open(place: &Location) -> Result<Directory, Problem> {
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
     // Only a copy creates what is not there.
-    Directory::open(&place.path).and_then(|_| Directory::create(&place.path)).map_err(Problem::of)
+    let directory = Directory::open(&place.path).and_then(|_| Directory::create(&place.path));
+    // What cannot be written to is told before anything is looked up.
+    let ready =
+        directory.and_then(|directory| directory.prepare(&Outline::default()).map(|()| directory));
+    ready.map_err(Problem::of)
 }
 
 fn name_of(text: &str) -> Result<Name, Problem> {
