@@ -2,6 +2,7 @@
 
 mod blobs;
 mod collect;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Blob, Error, Held, Outline, Place, Pushed, Reader, Repository, Result};
+use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_store::{
+    Blob, Error, Held, Outline, Place, Pushed, Reader, Repository, Result, Upload,
+};
 
 pub use self::collect::Collected;
 use crate::files;
@@ -317,6 +320,30 @@ impl Contents for Directory {
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         self.begin()?;
         self.push_blob(blob)
+    }
+
+    fn upload(
+        &self,
+        repository: Option<&RepositoryName>,
+        hasher: Hasher,
+    ) -> Result<Box<dyn Upload>> {
+        self.begin_upload(repository, hasher)
+    }
+
+    fn adopt(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        self.adopt_blob(repository, digest)
+    }
+
+    fn note_pushed(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        self.adopt_blob(repository, digest)
+    }
+
+    fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        self.was_pushed(repository, digest)
+    }
+
+    fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
+        self.forget_blob(repository, digest)
     }
 
     fn change(&self, changes: Vec<Change>) -> Result<()> {

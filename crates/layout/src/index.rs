@@ -7,7 +7,7 @@ use longshore_spec::{Descriptor, Digest, MediaType, keys};
 use longshore_store::{Error, Name, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::names::{self, Lookup};
+use crate::names::{self, Lookup, Scope};
 
 /// The `index.json` of a layout. Members that the spec does not name survive (row A-17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +50,8 @@ pub(crate) enum Change {
     Add(Descriptor),
     /// Let a name stand for a manifest.
     Set(Name, Descriptor),
+    /// Take a manifest out of a repository, with every name that it has there.
+    Remove(Digest, Scope),
     /// Take a name away.
     Unset(Name),
 }
@@ -132,6 +134,16 @@ impl Index {
             match change {
                 Change::Set(name, descriptor) => _ = named.insert(name, Some(descriptor)),
                 Change::Unset(name) => _ = named.insert(name, None),
+                Change::Remove(digest, scope) => {
+                    self.manifests.retain(|entry| entry.digest != *digest || !scope.holds(entry));
+                    added.retain(|entry: &Descriptor| {
+                        entry.digest != *digest || !scope.holds(entry)
+                    });
+                    named.retain(|name, descriptor: &mut Option<&Descriptor>| {
+                        let entry = descriptor.map(|of| names::named(of.clone(), name));
+                        entry.is_none_or(|of| of.digest != *digest || !scope.holds(&of))
+                    });
+                }
                 Change::Add(descriptor) => added.push(names::unnamed(descriptor.clone())),
             }
         }

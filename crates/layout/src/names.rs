@@ -75,14 +75,14 @@ pub(crate) struct Lookup {
     ref_names: HashMap<Box<str>, Vec<u32>>,
     image_names: HashMap<Box<str>, Vec<u32>>,
     tags: HashMap<Box<str>, Vec<u32>>,
-    digests: HashMap<Digest, u32>,
+    digests: HashMap<Digest, Vec<u32>>,
 }
 
 impl Listing {
-    /// Returns the first entry of a digest.
-    pub(crate) fn by_digest(&self, digest: &Digest) -> Option<&Descriptor> {
-        let number = *self.lookup().digests.get(digest)?;
-        self.index().manifests.get(number as usize)
+    /// Returns the entries of a digest.
+    pub(crate) fn by_digest(&self, digest: &Digest) -> impl Iterator<Item = &Descriptor> {
+        let numbers = self.lookup().digests.get(digest).into_iter().flatten();
+        numbers.filter_map(|number| self.index().manifests.get(*number as usize))
     }
 
     /// Returns the entries whose tag is `tag`, whatever their repository.
@@ -104,7 +104,7 @@ impl Lookup {
                     map.entry(name).or_default().push(number);
                 }
             }
-            lookup.digests.entry(entry.digest.clone()).or_insert(number);
+            lookup.digests.entry(entry.digest.clone()).or_default().push(number);
         }
         lookup
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName, Role, keys};
 use longshore_store::{
     Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
-    Source, Target, Verifying, read_manifest,
+    Source, Target, Upload, Verifying, find_blob, read_manifest,
 };
 
 use crate::index::{Change, Listing};
@@ -42,6 +42,34 @@ pub(crate) trait Contents: Debug + Send + Sync {
 
     /// Makes every change visible now.
     fn flush(&self) -> Result<()>;
+
+    /// See [`Repository::upload`].
+    fn upload(&self, _: Option<&RepositoryName>, _: Hasher) -> Result<Box<dyn Upload>> {
+        let what = "takes no uploads".to_owned();
+        Err(Error::Unsupported { place: self.label(), what })
+    }
+
+    /// See [`Repository::adopt`].
+    fn adopt(&self, _: &RepositoryName, digest: &Digest) -> Result<()> {
+        let what = format!("does not take over {digest}");
+        Err(Error::Unsupported { place: self.label(), what })
+    }
+
+    /// Takes note that a blob was pushed to a repository, where account is kept of that.
+    fn note_pushed(&self, _: &RepositoryName, _: &Digest) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells whether a blob was pushed to a repository or adopted by it.
+    fn was_pushed(&self, _: &RepositoryName, _: &Digest) -> bool {
+        false
+    }
+
+    /// Takes a blob out of a repository that it was pushed to; false if it was not.
+    fn forget(&self, _: &RepositoryName, digest: &Digest) -> Result<bool> {
+        let what = format!("does not remove {digest}");
+        Err(Error::Unsupported { place: self.label(), what })
+    }
 
     /// Reads the manifest that `descriptor` points to, verified.
     fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -80,8 +108,13 @@ impl<'a> View<'a> {
 
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
-        if let Some(entry) = self.contents.listing()?.by_digest(digest) {
+        let listing = self.contents.listing()?;
+        if let Some(entry) = listing.by_digest(digest).find(|entry| self.scope.holds(entry)) {
             return Ok(names::unnamed(entry.clone()));
+        }
+        if self.scope.repository().is_some() {
+            // What other repositories have is none of its business.
+            find_blob(self, digest)?;
         }
         let size = self.contents.size(digest)?.ok_or_else(|| self.not_found(digest))?;
         // A child: only its own bytes tell what it is.
@@ -143,7 +176,11 @@ impl Target for View<'_> {
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
-        self.contents.push(blob)
+        let pushed = self.contents.push(blob)?;
+        if let Some(repository) = self.scope.repository() {
+            self.contents.note_pushed(repository, &blob.descriptor().digest)?;
+        }
+        Ok(pushed)
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
@@ -190,6 +227,45 @@ impl Repository for View<'_> {
         }
         self.contents.change(changes)?;
         self.contents.flush()
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let was_pushed =
+            self.scope.repository().is_none_or(|name| self.contents.was_pushed(name, digest));
+        match self.contents.size(digest)?.filter(|_| was_pushed) {
+            Some(size) => Ok(Descriptor::new("application/octet-stream", digest.clone(), size)),
+            None => find_blob(self, digest),
+        }
+    }
+
+    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        self.contents.upload(self.scope.repository(), hasher)
+    }
+
+    fn adopt(&self, blob: &Descriptor) -> Result<()> {
+        match self.scope.repository() {
+            Some(repository) => self.contents.adopt(repository, &blob.digest),
+            None => self.blob(&blob.digest).map(drop),
+        }
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<()> {
+        let listing = self.contents.listing()?;
+        if !listing.by_digest(digest).any(|entry| self.scope.holds(entry)) {
+            return Err(self.not_found(digest));
+        }
+        self.contents.change(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
+        self.contents.flush()
+    }
+
+    fn forget(&self, digest: &Digest) -> Result<()> {
+        let needed = find_blob(self, digest);
+        if needed.is_ok() {
+            let what = format!("needs {digest} for one of its manifests");
+            return Err(Error::Unsupported { place: self.label(), what });
+        }
+        let repository = self.scope.repository().ok_or_else(|| self.not_found(digest))?;
+        if self.contents.forget(repository, digest)? { Ok(()) } else { Err(self.not_found(digest)) }
     }
 }
 

@@ -24,6 +24,7 @@ mod verify;
 mod walk;
 
 pub use error::{Error, Result};
+pub use member::find_blob;
 pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};

@@ -11,7 +11,7 @@ const JOBS: usize = 4;
 
 /// Looks for a blob in every manifest that can be reached from what `repository` lists, and checks
 /// that its content is there.
-pub(crate) fn find_blob(
+pub fn find_blob(
     repository: &(impl Repository + ?Sized),
     digest: &Digest,
 ) -> Result<Descriptor> {

@@ -79,14 +79,13 @@ impl Directory {
         let file = files::open_or_create(&shared)?;
         match lock::take(&file, &shared) {
             Ok(()) if lock::is_at(&file, &shared) => Ok((shared, file)),
-            Ok(()) | Err(Error::Busy { .. }) => own_part(&shared),
+            Ok(()) | Err(Error::Busy { .. }) => free_file(&shared),
             Err(error) => Err(error),
         }
     }
 
-    /// The path of a blob (row A-09). The grammar of digests lets nothing leave the directory.
-    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs").join(digest.algorithm()).join(digest.encoded())
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        blob_path(&self.root, digest)
     }
 
     fn partial_path(&self, digest: &Digest) -> PathBuf {
@@ -94,12 +93,12 @@ impl Directory {
     }
 }
 
-/// Creates a part that nobody else has. Its name is free, not merely unlikely: process numbers are
-/// the same in many containers that share a directory.
-fn own_part(shared: &Path) -> Result<(PathBuf, File)> {
+/// Creates a file beside `path` that nobody else has. Its name is free, not merely unlikely: process
+/// numbers are the same in many containers that share a directory.
+pub(super) fn free_file(path: &Path) -> Result<(PathBuf, File)> {
     let mut number = 0;
     loop {
-        let mut name = shared.as_os_str().to_owned();
+        let mut name = path.as_os_str().to_owned();
         name.push(format!("~{number}"));
         let path = PathBuf::from(name);
         match File::options().read(true).write(true).create_new(true).open(&path) {
@@ -108,6 +107,11 @@ fn own_part(shared: &Path) -> Result<(PathBuf, File)> {
             Err(error) => return Err(Error::io("write", path.display())(error)),
         }
     }
+}
+
+/// The path of a blob (row A-09). The grammar of digests lets nothing leave the directory.
+pub(super) fn blob_path(root: &Path, digest: &Digest) -> PathBuf {
+    root.join("blobs").join(digest.algorithm()).join(digest.encoded())
 }
 
 /// Hashes the part that is there, so that the source can go on behind it.
