@@ -179,18 +179,19 @@ fn done(report: &Report) -> u64 {
 /// Returns a line for each root.
 fn roots(report: &Report) -> String {
     let rows = report.roots.iter().map(|root| {
-        let name = root.names.first().map(ToString::to_string).or_else(|| root.wanted.clone());
+        let digest = root.descriptor.as_ref().map(|descriptor| descriptor.digest.to_string());
+        // What was asked for by its digest has that in its own column.
+        let wanted = || root.wanted.clone().filter(|wanted| Some(wanted) != digest.as_ref());
+        let name = root.names.first().map(ToString::to_string).or_else(wanted);
         let outcome = match root.outcome {
             Outcome::Done => "",
             Outcome::Failed => "failed",
             Outcome::Skipped => "skipped: not of a wanted type",
         };
         vec![
-            name.unwrap_or_else(|| "(referrer)".to_owned()),
+            name.unwrap_or_else(|| "-".to_owned()),
             root.artifact_type.clone().unwrap_or_default(),
-            root.descriptor
-                .as_ref()
-                .map_or_else(String::new, |descriptor| descriptor.digest.to_string()),
+            digest.unwrap_or_default(),
             outcome.to_owned(),
         ]
     });
