@@ -1,11 +1,12 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use longshore_spec::Platform;
+use longshore_spec::{Platform, RepositoryName};
 
 use crate::human;
 use crate::location::Location;
@@ -24,6 +25,7 @@ const PLACES: &str = "\
 Places:
   oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
   oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; the FILE `-` is stdout
+  HOST/REPOSITORY[:TAG][@DIGEST]   a registry; Docker's short names are read too: `alpine:3.20`
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
 3 verify found something missing or damaged.";
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     /// Copy artifacts, unchanged to the byte, with all that they refer to
     #[command(visible_alias = "cp", after_help = COPY_EXAMPLES)]
     Copy(Copy),
+    /// Take a manifest out of a repository with every name on it, or only a name
+    Delete(Delete),
     /// Print the digest that a name stands for
     Digest(Digest),
     /// Remove what no name needs any more from a layout directory
@@ -88,6 +92,8 @@ pub(crate) enum Command {
     List(List),
     /// Write the manual pages into a directory
     Man(Man),
+    /// Answer for a layout as a registry, without unpacking anything
+    Serve(Serve),
     /// Give an artifact further names
     Tag(Tag),
     /// Show what artifacts consist of, as a tree
@@ -170,6 +176,23 @@ pub(crate) struct Reading {
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// How registries are reached.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct Reach {
+    /// Speak plain HTTP with every registry, not only with those on this machine
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Accept any certificate, so that nobody knows who answers
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Trust the authorities in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -230,18 +253,22 @@ pub(crate) struct Verify {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tag {
-    /// One artifact of a layout directory
+    /// One artifact of a layout directory or registry
     pub(crate) place: Location,
     /// Its further names, without the layout before them
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Untag {
-    /// Names in layout directories: `oci:DIR:NAME`
+    /// Names in layout directories or registries: `oci:DIR:NAME`, `HOST/REPOSITORY:TAG`
     #[arg(required = true)]
     pub(crate) places: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]
@@ -266,4 +293,34 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// The directory, which must be there
     pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Delete {
+    /// `HOST/REPOSITORY@DIGEST`, `HOST/REPOSITORY:TAG`, or the like in a layout directory
+    #[arg(required = true)]
+    pub(crate) places: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// A layout directory or archive
+    pub(crate) place: Location,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+    /// The repository of names that say none [default: the layout's file name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<RepositoryName>,
+    /// Take pushes and deletes too; only for a directory
+    #[arg(long)]
+    pub(crate) writable: bool,
+    /// Take manifests that refer to what is not there
+    #[arg(long, requires = "writable")]
+    pub(crate) allow_missing: bool,
+    /// Where a compressed archive is unpacked if its own directory cannot be written to
+    #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
+    pub(crate) scratch: Option<PathBuf>,
 }

@@ -6,9 +6,11 @@ mod args;
 mod commands;
 mod human;
 mod location;
+mod opened;
 mod output;
 mod problem;
 mod progress;
+mod registries;
 mod report;
 
 use std::process::ExitCode;
@@ -63,11 +65,13 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
     match command {
         Command::Completions(args) => commands::generate::completions(&args, output),
         Command::Copy(args) => commands::copy::run(&args, global, output),
+        Command::Delete(args) => commands::delete::run(&args, output),
         Command::Digest(args) => commands::digest::run(&args, output),
         Command::Gc(args) => commands::gc::run(&args, global, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),
         Command::Man(args) => commands::generate::man(&args, output),
+        Command::Serve(args) => commands::serve::run(&args, output),
         Command::Tag(args) => commands::tag::tag(&args, output),
         Command::Tree(args) => commands::tree::run(&args, global, output),
         Command::Types => commands::types::run(output),

@@ -71,6 +71,9 @@ impl Problem {
     }
 }
 
+/// What Unix systems say of a disk that fails; the standard library has no name for it.
+const EIO: i32 = 5;
+
 /// Returns what to do about an error.
 pub(crate) fn hint(error: &Error) -> Option<String> {
     const AGAIN: &str = "get it again from where it came";
@@ -105,6 +108,16 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
                 .to_owned()
         }
         Error::Malformed { reason, .. } => return malformed_hint(reason),
+        Error::Denied { .. } => {
+            "give a name and password that it knows, with `longshore login` or --creds".to_owned()
+        }
+        Error::Throttled { .. } => {
+            "wait, or ask for less at once with --jobs; the same command goes on".to_owned()
+        }
+        Error::Io { action: "reach", source, .. } => reach_hint(&source.to_string()).to_owned(),
+        Error::Io { source, .. } if source.raw_os_error() == Some(EIO) => {
+            "the disk, or what it is reached by, is failing; look into the system's log".to_owned()
+        }
         Error::Io { source, what, .. } => io_hint(source.kind(), what),
         _ => return None,
     })
@@ -131,6 +144,18 @@ fn malformed_hint(reason: &str) -> Option<String> {
         "it is damaged, or what made it is at fault; get it again from where it came"
     };
     Some(hint.to_owned())
+}
+
+/// Returns what to do about a registry that does not answer.
+fn reach_hint(said: &str) -> &'static str {
+    let has = |word| said.contains(word);
+    if has("certificate") {
+        "trust its authority with --tls-ca FILE; --insecure trusts anybody who answers"
+    } else if has("InvalidContentType") || has("corrupt message") {
+        "it speaks no TLS; --plain-http does without, and so without proof of who answers"
+    } else {
+        "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`"
+    }
 }
 
 /// Returns what to do about what the operating system refused.

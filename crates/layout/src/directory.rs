@@ -48,6 +48,7 @@ pub struct Directory {
     writing: Option<Writing>,
     listing: Mutex<Option<(Stamp, Arc<Listing>)>>,
     referrers: referrers::Cache,
+    bare_names_in: Option<RepositoryName>,
 }
 
 /// What a directory is opened for.
@@ -117,6 +118,13 @@ impl Directory {
         Ok(Self::at(root, Access::Alone(lock)))
     }
 
+    /// Lets what says no repository, such as a bare tag, belong to `name`.
+    #[must_use]
+    pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
+        self.bare_names_in = Some(name);
+        self
+    }
+
     /// Returns all of the layout as one repository; names are those of its entries.
     pub fn whole(&self) -> View<'_> {
         View::whole(self)
@@ -139,7 +147,13 @@ impl Directory {
             Access::Reading => None,
         };
         let writing = lock.map(|lock| Writing { lock: Mutex::new(lock), pending });
-        Self { root, writing, listing: Mutex::default(), referrers: referrers::Cache::default() }
+        Self {
+            root,
+            writing,
+            listing: Mutex::default(),
+            referrers: referrers::Cache::default(),
+            bare_names_in: None,
+        }
     }
 
     /// Creates what a layout must have. `oci-layout` comes last: where it is, `index.json` is too,
@@ -254,7 +268,7 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(self.listing()?.index()))
+        Ok(names::repositories(self.listing()?.index(), self.bare_names_in.as_ref()))
     }
 
     /// Refuses what there is no room for, before anything is created.
@@ -282,6 +296,10 @@ impl Place for Directory {
 impl Contents for Directory {
     fn label(&self) -> String {
         self.root.display().to_string()
+    }
+
+    fn bare_names_in(&self) -> Option<&RepositoryName> {
+        self.bare_names_in.as_ref()
     }
 
     fn listing(&self) -> Result<Arc<Listing>> {

@@ -13,8 +13,9 @@ use crate::index::Listing;
 pub(crate) enum Scope {
     /// All of it; names are those of the entries.
     Layout,
-    /// What belongs to one repository; names are its tags.
-    Repository(RepositoryName),
+    /// What belongs to one repository; names are its tags. What says no repository belongs to it
+    /// too if it takes `bare` names.
+    Repository { name: RepositoryName, bare: bool },
 }
 
 /// Returns what an entry is called: the image name that containerd writes if it is a full
@@ -58,7 +59,7 @@ pub(crate) fn give_up(entry: &mut Descriptor, taken: impl FnOnce(&Name) -> bool)
 pub(crate) fn is_where(entry: &Descriptor, other: &Descriptor) -> bool {
     let Some(mark) = other.annotations.get(keys::REPOSITORY) else { return true };
     let same = entry.annotations.get(keys::REPOSITORY) == Some(mark);
-    let holds = |name| Scope::Repository(name).holds(entry);
+    let holds = |name| Scope::Repository { name, bare: false }.holds(entry);
     same || mark.parse().is_ok_and(holds)
 }
 
@@ -154,7 +155,7 @@ impl Scope {
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Layout => None,
-            Self::Repository(name) => Some(name),
+            Self::Repository { name, .. } => Some(name),
         }
     }
 
@@ -163,9 +164,9 @@ impl Scope {
         let name = of(entry)?;
         match self {
             Self::Layout => Some(name),
-            Self::Repository(repository) => {
+            Self::Repository { name: repository, bare } => {
                 let parts = split(&name);
-                let tag = parts.tag.filter(|_| parts.is_in(repository))?;
+                let tag = parts.tag.filter(|_| parts.is_in(repository, *bare))?;
                 Some(Name::new(tag))
             }
         }
@@ -175,29 +176,32 @@ impl Scope {
     pub(crate) fn name_listed(&self, name: &Name) -> Name {
         match self {
             Self::Layout => name.clone(),
-            Self::Repository(repository) => Name::new(format!("{repository}:{name}")),
+            Self::Repository { name: repository, .. } => Name::new(format!("{repository}:{name}")),
         }
     }
 
     /// Tells whether an entry belongs to this scope, with or without a name.
     pub(crate) fn holds(&self, entry: &Descriptor) -> bool {
-        let Self::Repository(repository) = self else { return true };
-        let marked =
-            entry.annotations.get(keys::REPOSITORY).is_some_and(|text| text == repository.as_str());
-        marked || of(entry).is_some_and(|name| split(&name).is_in(repository))
+        let Self::Repository { name: repository, bare } = self else { return true };
+        match (of(entry), entry.annotations.get(keys::REPOSITORY)) {
+            (Some(name), _) if split(&name).is_in(repository, *bare) => true,
+            (_, Some(mark)) => mark == repository.as_str(),
+            (None, None) => *bare,
+            (Some(_), None) => false,
+        }
     }
 }
 
-/// Returns the repositories of a layout, sorted: those that names or marks of entries give.
-pub(crate) fn repositories(index: &Index) -> Vec<RepositoryName> {
+/// Returns the repositories of a layout, sorted: those that names or marks of entries give, and
+/// `bare` if there is anything that says none.
+pub(crate) fn repositories(index: &Index, bare: Option<&RepositoryName>) -> Vec<RepositoryName> {
     let of_name =
         |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
     let of_mark = |entry: &Descriptor| entry.annotations.get(keys::REPOSITORY)?.parse().ok();
-    let mut found: Vec<RepositoryName> = index
-        .manifests
-        .iter()
-        .filter_map(|entry| of_name(entry).or_else(|| of_mark(entry)))
-        .collect();
+    let found = index.manifests.iter();
+    let found = found
+        .filter_map(|entry| of_name(entry).or_else(|| of_mark(entry)).or_else(|| bare.cloned()));
+    let mut found: Vec<RepositoryName> = found.collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -228,8 +232,8 @@ fn split(name: &Name) -> Parts<'_> {
 
 impl Parts<'_> {
     /// Tells whether the name is one of `repository`, with its host or without.
-    fn is_in(&self, repository: &RepositoryName) -> bool {
-        let Some(found) = &self.repository else { return false };
+    fn is_in(&self, repository: &RepositoryName, bare: bool) -> bool {
+        let Some(found) = &self.repository else { return bare };
         let without_host = || {
             let (host, path) = found.split_once('/')?;
             (host.contains(['.', '_']) || host == "localhost").then_some(path)
@@ -315,11 +319,11 @@ mod tests {
             ("app", false),
             ("other/app", false),
         ] {
-            let scope = Scope::Repository(name.parse().unwrap());
+            let scope = Scope::Repository { name: name.parse().unwrap(), bare: false };
             assert_eq!(scope.holds(&listed), here, "{name}");
             assert_eq!(scope.name_here(&listed), here.then(|| "v1".into()), "{name}");
         }
         let index = Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]);
-        assert_eq!(repositories(&index), ["localhost_5000/team/app".parse().unwrap()]);
+        assert_eq!(repositories(&index, None), ["localhost_5000/team/app".parse().unwrap()]);
     }
 }

@@ -19,6 +19,11 @@ pub(crate) trait Contents: Debug + Send + Sync {
     /// Returns what to call it in errors: its path.
     fn label(&self) -> String;
 
+    /// Returns the repository that what says none belongs to.
+    fn bare_names_in(&self) -> Option<&RepositoryName> {
+        None
+    }
+
     /// Returns what is listed. The same value as before as long as nothing has changed.
     fn listing(&self) -> Result<Arc<Listing>>;
 
@@ -92,7 +97,8 @@ impl<'a> View<'a> {
 
     /// What belongs to one repository; names are its tags.
     pub(crate) fn repository(contents: &'a dyn Contents, name: &RepositoryName) -> Self {
-        Self { contents, scope: Scope::Repository(name.clone()) }
+        let bare = contents.bare_names_in() == Some(name);
+        Self { contents, scope: Scope::Repository { name: name.clone(), bare } }
     }
 
     fn not_found(&self, what: impl ToString) -> Error {

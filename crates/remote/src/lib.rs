@@ -1,1 +1,27 @@
-//! A client of the OCI distribution spec.
+//! A client of the [OCI distribution spec][spec] (rows E-*): registries as places.
+//!
+//! - [`Client`] holds what all registries share: connections, tokens, the pace of each host. It is
+//!   made of a [`Config`], cheap to clone, and blocking to its callers.
+//! - [`Registry`] is one registry, a [`Place`]; [`Remote`] one repository of it.
+//! - [`credentials`] reads and writes what `docker login` and its likes keep.
+//!
+//! Only the module `http` knows how requests travel; it keeps a small runtime of its own, and no
+//! asynchronous type leaves it. Nothing here reads the environment: all input comes in the
+//! [`Config`]. What must stay secret is a [`Secret`], which cannot be printed.
+//!
+//! [spec]: https://github.com/opencontainers/distribution-spec
+//! [`Place`]: longshore_store::Place
+
+mod auth;
+mod config;
+pub mod credentials;
+mod http;
+mod problem;
+mod registry;
+mod repository;
+mod secret;
+
+pub use config::{Certificates, Config, PlainHttp, Proxies, PushMode, WarningHandler};
+pub use registry::{Client, Registry};
+pub use repository::Remote;
+pub use secret::Secret;

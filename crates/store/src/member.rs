@@ -11,10 +11,7 @@ const JOBS: usize = 4;
 
 /// Looks for a blob in every manifest that can be reached from what `repository` lists, and checks
 /// that its content is there.
-pub fn find_blob(
-    repository: &(impl Repository + ?Sized),
-    digest: &Digest,
-) -> Result<Descriptor> {
+pub fn find_blob(repository: &(impl Repository + ?Sized), digest: &Digest) -> Result<Descriptor> {
     let not_found = || Error::not_found(digest, format!("{repository:?}"));
     let roots: Vec<_> = repository.roots()?.into_iter().map(|root| root.descriptor).collect();
     let mut seen: HashSet<_> = roots.iter().map(|root| root.digest.clone()).collect();

@@ -30,7 +30,8 @@ pub trait Place: Debug + Send + Sync {
         Order::LargestFirst
     }
 
-    /// Makes everything that was pushed visible and durable; called once, at the end.
+    /// Makes everything that was pushed visible and durable; called once, at the end. A server has no
+    /// end, and calls it before it says that a change is made.
     ///
     /// `complete` says whether all of the outline has come; to say so wrongly is an error. A place
     /// that has no half, such as an archive, stays invisible if not, and keeps what it has for the
@@ -244,8 +245,8 @@ pub trait Upload: Send {
     /// Returns how many bytes have come.
     fn len(&self) -> u64;
 
-    /// Makes the content a blob of the repository, if it is what `digest` says; else fails, with
-    /// [`Error::Corrupt`] or [`Error::Unverifiable`], and leaves nothing.
+    /// Makes the content a blob of the repository, durable when this returns, if it is what `digest`
+    /// says; else fails, with [`Error::Corrupt`] or [`Error::Unverifiable`], and leaves nothing.
     fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor>;
 }
 

@@ -16,22 +16,24 @@ use self::wanted::Taken;
 use super::look;
 use crate::args::{Copy, Global, SparseIndex};
 use crate::human;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
+use crate::registries::Registries;
 use crate::report::{self, problem_of, tell_failures};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
     let filter = filter(args)?;
-    let layouts = wanted::open(&sources, &target, args)?;
-    let taken = wanted::taken(args, &sources, &layouts, &target, output)?;
-    let destination = Destination::open(&target, args, global)?;
+    let registries = Registries::new(&args.reading.reach);
+    let opened = wanted::open(&sources, &target, args, &registries)?;
+    let taken = wanted::taken(args, &sources, &opened, &target, output)?;
+    let destination = Destination::open(&target, args, global, &registries)?;
     let whole = destination.as_ref().map(Destination::whole);
-    let views: Vec<_> = layouts.iter().map(Layout::whole).collect();
+    let views: Vec<_> = opened.iter().map(Opened::whole).collect();
     let wanted = taken.into_iter().map(|Taken { source, wish, names }| Wanted {
-        source: &views[source],
+        source: &*views[source],
         wish,
         target: whole.as_deref(),
         names,

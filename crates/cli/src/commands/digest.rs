@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::args::Digest;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
 
 #[derive(Debug, Serialize)]
 struct Found {
@@ -14,8 +15,9 @@ struct Found {
 }
 
 pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
+    let registries = Registries::new(&args.reading.reach);
     let find = |place| {
-        let root = Layout::open(place, &args.reading)?.select(place)?;
+        let root = Opened::open(place, &args.reading, &registries)?.select(place)?;
         Ok(Found { place: place.to_string(), digest: root.descriptor.digest.to_string() })
     };
     let found = args.places.iter().map(find).collect::<Result<Vec<_>, Problem>>()?;

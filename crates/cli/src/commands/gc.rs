@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::args::{Gc, Global};
 use crate::human;
-use crate::location::Kind;
+use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::problem_of;
@@ -28,13 +28,13 @@ struct Blob {
 }
 
 pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    if args.place.kind != Kind::Directory || args.place.selector.is_some() {
+    let (Where::Directory(path), None) = (&args.place.place, &args.place.selector) else {
         let text = format!("`{}` cannot be collected", args.place);
         return Err(
             Problem::new(Exit::Usage, text).hint("give a whole layout directory: `oci:DIR`")
         );
-    }
-    let directory = Directory::open_alone(&args.place.path).map_err(Problem::of)?;
+    };
+    let directory = Directory::open_alone(path).map_err(Problem::of)?;
     let needed =
         longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
     let needed = needed.map_err(|failures| {

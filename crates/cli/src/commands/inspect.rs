@@ -11,9 +11,10 @@ use serde::Serialize;
 use super::look::{self, Look, look};
 use crate::args::Inspect;
 use crate::human;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
 use crate::report;
 
 /// What `inspect --json` prints.
@@ -72,14 +73,14 @@ impl From<&Descriptor> for Part {
 }
 
 pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
-    let layout = Layout::open(&args.place, &args.reading)?;
+    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
     let view = layout.whole();
     let root = layout.select(&args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);
-    let manifest = match look(&view, &root.descriptor) {
+    let manifest = match look(&*view, &root.descriptor) {
         Look::Manifest(manifest) => manifest,
         Look::Opaque if args.raw => {
-            Output::bytes(&blob(&view, &root.descriptor).map_err(failed)?)?;
+            Output::bytes(&blob(&*view, &root.descriptor).map_err(failed)?)?;
             return Ok(Exit::Done);
         }
         Look::Opaque if args.config => return Err(no_config(args)),
@@ -99,10 +100,10 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
         let Content::Image(image) = manifest.content() else {
             return Err(no_config(args));
         };
-        Output::bytes(&blob(&view, &image.config).map_err(failed)?)?;
+        Output::bytes(&blob(&*view, &image.config).map_err(failed)?)?;
         return Ok(Exit::Done);
     }
-    let document = document(&view, &manifest, names(&root)).map_err(failed)?;
+    let document = document(&*view, &manifest, names(&root)).map_err(failed)?;
     output.result(&document, || text(&document))?;
     Ok(Exit::Done)
 }

@@ -2,16 +2,17 @@
 
 use longshore_spec::Manifest;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
-use longshore_store::{Repository as _, Root, Selector, Source as _};
+use longshore_store::{Repository, Root, Selector};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::{Global, List};
 use crate::human;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
 
 /// A line of `list`, and what `list --json` prints of it.
 #[derive(Debug, Serialize)]
@@ -39,7 +40,7 @@ struct Line {
 }
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = Layout::open(&args.place, &args.reading)?;
+    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
     let view = layout.whole();
     let types = look::types(&args.types)?;
     let mut roots = match &args.place.selector {
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
     }
     let hidden = listed - roots.len();
     let wanted = roots.iter().map(|root| Wanted {
-        source: &view,
+        source: &*view,
         wish: Wish::Listed(root.descriptor.clone()),
         target: None,
         names: root.names.clone(),
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
     let lines =
         longshore_store::in_parallel(&(0..roots.len()).collect::<Vec<_>>(), global.jobs(), |at| {
-            line(&view, &roots[*at], plan.closure_size(*at), &types)
+            line(&*view, &roots[*at], plan.closure_size(*at), &types)
         });
     let mut lines: Vec<Line> = lines.into_iter().flatten().collect();
     lines.sort_by(|a, b| {
@@ -75,12 +76,7 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
 }
 
 /// Describes one root, unless its type is not wanted.
-fn line(
-    view: &longshore_layout::View<'_>,
-    root: &Root,
-    size: u64,
-    types: &TypeFilter,
-) -> Option<Line> {
+fn line(view: &dyn Repository, root: &Root, size: u64, types: &TypeFilter) -> Option<Line> {
     let Root { descriptor, names } = root;
     let plain = |artifact_type: &ArtifactType, problem: Option<String>| Line {
         name: names.first().map(ToString::to_string),
@@ -119,7 +115,7 @@ fn line(
 }
 
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
-fn nested(view: &longshore_layout::View<'_>, manifest: &Manifest, types: &TypeFilter) -> bool {
+fn nested(view: &dyn Repository, manifest: &Manifest, types: &TypeFilter) -> bool {
     let longshore_spec::Content::Index(index) = manifest.content() else { return false };
     let wanted = |child: Manifest| types.admits(&look::artifact_type(view, &child));
     manifest.artifact_type().is_none()

@@ -1,16 +1,16 @@
 //! `tag` and `untag`: names in a layout directory.
 
 use longshore_layout::Directory;
-use longshore_store::{
-    Name, Outline, Place as _, Repository as _, Selector, Source as _, Target as _,
-};
+use longshore_store::{Entry, Name, Outline, Place as _, Selector};
 use serde::Serialize;
 
 use super::look::{Look, look};
-use crate::args::{Tag, Untag};
-use crate::location::{Kind, Layout, Location};
+use crate::args::{Reading, Tag, Untag};
+use crate::location::{Location, Where};
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::registries::{Registries, refuse_short};
 
 #[derive(Debug, Serialize)]
 struct Named {
@@ -20,12 +20,12 @@ struct Named {
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
-    let layout = Layout::Directory(open(&args.place)?);
+    let layout = open(&args.place, &args.reading)?;
     let root = layout.select(&args.place)?;
     let whole = layout.whole();
     // What is named must be there.
-    let listed = match look(&whole, &root.descriptor) {
-        Look::Manifest(_) => whole.list(&root.descriptor, &names),
+    let listed = match look(&*whole, &root.descriptor) {
+        Look::Manifest(manifest) => whole.push_manifest(&manifest, Entry::Root(&names)).map(drop),
         Look::Opaque => {
             whole.open(&root.descriptor, 0).and_then(|_| whole.list(&root.descriptor, &names))
         }
@@ -44,7 +44,11 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
 
 pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
     // All of them must be there before the first goes.
-    let found = args.places.iter().map(find_name).collect::<Result<Vec<_>, _>>()?;
+    let found = args
+        .places
+        .iter()
+        .map(|place| find_name(place, &args.reading))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut gone = Vec::new();
     for (layout, name, digest) in found {
         let done = layout.whole().untag(&name).and_then(|()| layout.commit());
@@ -58,29 +62,37 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
 }
 
 /// Returns the layout that a name is to be taken away from, the name, and what it stands for.
-fn find_name(place: &Location) -> Result<(Layout, Name, String), Problem> {
+fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, String), Problem> {
     let Some(Selector::Name(name)) = &place.selector else {
         let text = format!("`{place}` has no name to take away");
         return Err(Problem::new(Exit::Usage, text).hint("write `oci:DIR:NAME`"));
     };
-    let layout = Layout::Directory(open(place)?);
+    let layout = open(place, reading)?;
     let digest = layout.select(place)?.descriptor.digest.to_string();
     Ok((layout, name.clone(), digest))
 }
 
-/// Opens a layout directory that must be there, to change its names.
-fn open(place: &Location) -> Result<Directory, Problem> {
-    if place.kind == Kind::Archive {
-        let text = format!("names in the archive {} cannot be changed", place.path.display());
-        let hint = "copy it under another name: `longshore copy oci-archive:FILE:REF oci-archive:NEW:NAME`";
-        return Err(Problem::new(Exit::Usage, text).hint(hint));
+/// Opens a place that must be there, to change its names.
+pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Problem> {
+    match &place.place {
+        Where::Archive(path) => {
+            let text = format!("names in the archive {} cannot be changed", path.display());
+            let hint = "copy it under another name: `longshore copy oci-archive:FILE:REF oci-archive:NEW:NAME`";
+            Err(Problem::new(Exit::Usage, text).hint(hint))
+        }
+        Where::Directory(path) => {
+            // Only a copy creates what is not there.
+            let directory = Directory::open(path).and_then(|_| Directory::create(path));
+            // What cannot be written to is told before anything is looked up.
+            let ready = directory
+                .and_then(|directory| directory.prepare(&Outline::default()).map(|()| directory));
+            ready.map(Opened::Directory).map_err(Problem::of)
+        }
+        Where::Registry(registry) => {
+            refuse_short(registry, place)?;
+            Opened::open(place, reading, &Registries::new(&reading.reach))
+        }
     }
-    // Only a copy creates what is not there.
-    let directory = Directory::open(&place.path).and_then(|_| Directory::create(&place.path));
-    // What cannot be written to is told before anything is looked up.
-    let ready =
-        directory.and_then(|directory| directory.prepare(&Outline::default()).map(|()| directory));
-    ready.map_err(Problem::of)
 }
 
 fn name_of(text: &str) -> Result<Name, Problem> {
@@ -90,7 +102,9 @@ fn name_of(text: &str) -> Result<Name, Problem> {
         );
         return Err(Problem::new(Exit::Usage, text).hint("write a tag, or a full reference"));
     }
-    if let Ok(Location { selector: Some(name), .. }) = text.parse() {
+    if let Ok(Location { selector: Some(name), place: Where::Archive(_) | Where::Directory(_) }) =
+        text.parse()
+    {
         let text = format!("`{text}` is a place, not a name");
         return Err(Problem::new(Exit::Usage, text).hint(format!("write only `{name}`")));
     }

@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use longshore_layout::View;
 use longshore_spec::{Content, Descriptor, Role, keys};
-use longshore_store::{MAX_DEPTH, Repository as _, Source as _};
+use longshore_store::{MAX_DEPTH, Repository};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::{Global, Tree};
 use crate::human;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
 use crate::report;
 
 /// A node of the tree, and what `tree --json` prints of it.
@@ -37,14 +37,14 @@ struct Node {
 }
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = Layout::open(&args.place, &args.reading)?;
+    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
     let view = layout.whole();
     let roots = match &args.place.selector {
         Some(_) => vec![layout.select(&args.place)?],
         None => view.roots().map_err(Problem::of)?,
     };
     // What refers to something else is shown below it, unless it has a name of its own.
-    let stands_alone = |root: &longshore_store::Root| match look(&view, &root.descriptor) {
+    let stands_alone = |root: &longshore_store::Root| match look(&*view, &root.descriptor) {
         Look::Manifest(manifest) if root.names.is_empty() && args.place.selector.is_none() => {
             let subject = manifest.subject().map(|subject| subject.digest.clone());
             subject.is_none_or(|subject| view.head(&subject.into()).is_err())
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         .iter()
         .filter(|root| stands_alone(root))
         .map(|root| {
-            let mut node = node(&view, Role::Manifest, &root.descriptor, MAX_DEPTH);
+            let mut node = node(&*view, Role::Manifest, &root.descriptor, MAX_DEPTH);
             node.role = "root";
             node.name = root.names.first().map(ToString::to_string);
             node
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
 }
 
 /// Looks at a node and all below it, so many levels deep.
-fn node(view: &View<'_>, role: Role, descriptor: &Descriptor, depth: usize) -> Node {
+fn node(view: &dyn Repository, role: Role, descriptor: &Descriptor, depth: usize) -> Node {
     let mut node = Node {
         name: None,
         role: match role {

@@ -4,16 +4,17 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Repository as _, Root};
+use longshore_store::{Error, Root};
 use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 use serde::Serialize;
 
 use crate::args::{Global, Verify};
 use crate::human;
-use crate::location::Layout;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
+use crate::registries::Registries;
 use crate::report::{self, tell_failures};
 
 /// What `verify --json` prints.
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     };
     let wanted = roots.into_iter().map(|Root { descriptor, names }| {
         let wish = Wish::Listed(descriptor);
-        Wanted { source: &view, wish, target: None, names }
+        Wanted { source: &*view, wish, target: None, names }
     });
     let begun = Instant::now();
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
@@ -67,14 +68,16 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
-fn open(args: &Verify) -> Result<Layout, Problem> {
-    Layout::open(&args.place, &args.reading).map_err(|problem| {
-        if problem.is_damage { problem.because(Exit::Difference) } else { problem }
-    })
+fn open(args: &Verify) -> Result<Opened, Problem> {
+    Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach)).map_err(
+        |problem| {
+            if problem.is_damage { problem.because(Exit::Difference) } else { problem }
+        },
+    )
 }
 
 /// Returns what is stored but needed by nothing that is listed (row A-12), sorted.
-fn orphans(layout: &Layout, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
+fn orphans(layout: &Opened, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
     let needed: HashSet<&Digest> = plan.digests().collect();
     let mut orphans = layout.stored().map_err(Problem::of)?;
     orphans.retain(|digest| !needed.contains(digest));

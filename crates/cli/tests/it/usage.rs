@@ -13,7 +13,7 @@ fn a_place_without_its_kind_is_told_what_to_write() {
         "copy src:app oci:dst",
         "copy src.tar oci:dst",
         "copy oci:src new.tar",
-        "list app",
+        "list ./app",
         "list oci:",
         "list oci:src:",
     ]), @r#"
@@ -37,9 +37,9 @@ fn a_place_without_its_kind_is_told_what_to_write() {
       hint: write `oci-archive:new.tar`
     [exit 2]
 
-    $ longshore list app
-    error: `app` does not say what kind of place it is
-      hint: write `oci:DIR[:REF]` or `oci-archive:FILE[:REF]`
+    $ longshore list ./app
+    error: `./app` does not say what kind of place it is
+      hint: write `oci:./app`
     [exit 2]
 
     $ longshore list oci:
@@ -58,8 +58,9 @@ fn a_place_without_its_kind_is_told_what_to_write() {
 fn places_of_other_tools_are_told_what_to_do() {
     let site = Site::image();
     insta::assert_snapshot!(site.errors(&[
-        "copy docker://docker.io/library/alpine:3.20 oci:dst",
-        "copy oci:src ghcr.io/acme/app:v1",
+        "copy docker://localhost:1/library/alpine:3.20 oci:dst",
+        "copy oci:src localhost:1/acme/app:v1",
+        "copy oci:src acme/app:v1",
         "copy oci://ghcr.io/acme/chart oci:dst",
         "copy docker-archive:alpine.tar oci:dst",
         "copy docker-daemon:alpine:3.20 oci:dst",
@@ -68,19 +69,24 @@ fn places_of_other_tools_are_told_what_to_do() {
         "copy ocidir://src:app oci:dst",
         "copy file://src.tar oci:dst",
     ]), @r#"
-    $ longshore copy docker://docker.io/library/alpine:3.20 oci:dst
-    error: `docker://docker.io/library/alpine:3.20` is a registry, and this version copies between layouts only
-      hint: write `oci:DIR` or `oci-archive:FILE`
+    $ longshore copy docker://localhost:1/library/alpine:3.20 oci:dst
+    error: cannot reach localhost:1: connection refused
+      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+    [exit 1]
+
+    $ longshore copy oci:src localhost:1/acme/app:v1
+    error: cannot reach localhost:1: connection refused
+      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 2]
 
-    $ longshore copy oci:src ghcr.io/acme/app:v1
-    error: `ghcr.io/acme/app:v1` is a registry, and this version copies between layouts only
-      hint: write `oci:DIR` or `oci-archive:FILE`
+    $ longshore copy oci:src acme/app:v1
+    error: `docker.io/acme/app:v1` names no registry to write to
+      hint: write `HOST/acme/app`, or `docker.io/acme/app` if that is meant
     [exit 2]
 
     $ longshore copy oci://ghcr.io/acme/chart oci:dst
-    error: `oci://ghcr.io/acme/chart` is a registry, and this version copies between layouts only
-      hint: write `oci:DIR` or `oci-archive:FILE`
+    error: `oci://` is left away
+      hint: write `ghcr.io/acme/chart`
     [exit 2]
 
     $ longshore copy docker-archive:alpine.tar oci:dst

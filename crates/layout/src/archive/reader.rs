@@ -27,6 +27,7 @@ pub struct Archive {
     members: Members,
     listing: Arc<Listing>,
     referrers: referrers::Cache,
+    bare_names_in: Option<RepositoryName>,
 }
 
 /// How archives are opened.
@@ -63,7 +64,21 @@ impl Archive {
         let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
         let index = Index::parse(&index, &format!("`index.json` in {what}"))?;
         let listing = Arc::new(Listing::new(index));
-        Ok(Self { path, file, members, listing, referrers: referrers::Cache::default() })
+        Ok(Self {
+            path,
+            file,
+            members,
+            listing,
+            referrers: referrers::Cache::default(),
+            bare_names_in: None,
+        })
+    }
+
+    /// Lets what says no repository, such as a bare tag, belong to `name`.
+    #[must_use]
+    pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
+        self.bare_names_in = Some(name);
+        self
     }
 
     /// Returns all of the layout as one repository; names are those of its entries.
@@ -103,13 +118,17 @@ impl Place for Archive {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(self.listing.index()))
+        Ok(names::repositories(self.listing.index(), self.bare_names_in.as_ref()))
     }
 }
 
 impl Contents for Archive {
     fn label(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn bare_names_in(&self) -> Option<&RepositoryName> {
+        self.bare_names_in.as_ref()
     }
 
     fn listing(&self) -> Result<Arc<Listing>> {

@@ -3,17 +3,20 @@
 use std::io::IsTerminal as _;
 
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
+use longshore_remote::{Registry, Remote};
 use longshore_store::{Place, Target};
 
 use crate::args::{Copy, Global};
-use crate::location::{Kind, Location};
+use crate::location::{Location, Where};
 use crate::problem::{Exit, Problem};
+use crate::registries::{Registries, refuse_short};
 
 /// Where a copy goes.
 pub(super) enum Destination {
     Directory(Directory),
     Archive(ArchiveWriter),
     Pipe(ArchiveStream),
+    Registry(Registry, Remote),
 }
 
 impl Destination {
@@ -22,37 +25,48 @@ impl Destination {
         target: &Location,
         args: &Copy,
         global: &Global,
+        registries: &Registries<'_>,
     ) -> Result<Option<Self>, Problem> {
-        let opened = match target.kind {
-            Kind::Directory if args.dry_run && !target.path.exists() => return Ok(None),
-            Kind::Directory if args.dry_run => Directory::open(&target.path).map(Self::Directory),
-            Kind::Directory => Directory::create(&target.path).map(Self::Directory),
-            Kind::Archive if target.is_pipe() && args.dry_run => return Ok(None),
-            Kind::Archive if target.is_pipe() && std::io::stdout().is_terminal() => {
-                let text = "an archive is not written to a terminal";
-                return Err(Problem::new(Exit::Usage, text).hint("redirect stdout, or name a file"));
-            }
-            Kind::Archive if target.is_pipe() && global.json => {
-                let text = "stdout cannot hold both the archive and a JSON document";
-                return Err(
-                    Problem::new(Exit::Usage, text).hint("leave --json away, or name a file")
-                );
-            }
-            Kind::Archive if target.is_pipe() => {
-                Ok(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout()))))
-            }
-            Kind::Archive if target.path.is_dir() => {
-                let path = target.path.display();
+        let opened = match &target.place {
+            Where::Directory(path) if args.dry_run && !path.exists() => return Ok(None),
+            Where::Directory(path) if args.dry_run => Directory::open(path).map(Self::Directory),
+            Where::Directory(path) => Directory::create(path).map(Self::Directory),
+            Where::Archive(_) if target.is_pipe() => return Self::pipe(args, global),
+            Where::Archive(path) if path.is_dir() => {
+                let path = path.display();
                 let text = format!("{path} is a directory, where an archive is a file");
                 return Err(Problem::new(Exit::Usage, text)
                     .hint(format!("write `oci:{path}`, or choose another name")));
             }
-            Kind::Archive => match ArchiveWriter::new(&target.path, args.force) {
+            Where::Archive(path) => match ArchiveWriter::new(path, args.force) {
                 Ok(_) if args.dry_run => return Ok(None),
                 opened => opened.map(Self::Archive),
             },
+            Where::Registry(place) => {
+                refuse_short(place, target)?;
+                let remote = registries.remote(place)?;
+                // Told once, and not for every blob.
+                remote.registry().ping().map_err(Problem::of)?;
+                return Ok(Some(Self::Registry(remote.registry().clone(), remote)));
+            }
         };
         opened.map(Some).map_err(Problem::of)
+    }
+
+    /// Returns an archive on stdout; `None` for a dry run.
+    fn pipe(args: &Copy, global: &Global) -> Result<Option<Self>, Problem> {
+        if args.dry_run {
+            return Ok(None);
+        }
+        if std::io::stdout().is_terminal() {
+            let text = "an archive is not written to a terminal";
+            return Err(Problem::new(Exit::Usage, text).hint("redirect stdout, or name a file"));
+        }
+        if global.json {
+            let text = "stdout cannot hold both the archive and a JSON document";
+            return Err(Problem::new(Exit::Usage, text).hint("leave --json away, or name a file"));
+        }
+        Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
     }
 
     pub(super) fn place(&self) -> &dyn Place {
@@ -60,6 +74,7 @@ impl Destination {
             Self::Directory(directory) => directory,
             Self::Archive(archive) => archive,
             Self::Pipe(pipe) => pipe,
+            Self::Registry(registry, _) => registry,
         }
     }
 
@@ -68,6 +83,7 @@ impl Destination {
             Self::Directory(directory) => Box::new(directory.whole()),
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Pipe(pipe) => Box::new(pipe.whole()),
+            Self::Registry(_, remote) => Box::new(remote.clone()),
         }
     }
 

@@ -3,14 +3,16 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use longshore_store::{Error, Name, Repository as _, Root, Selector};
+use longshore_store::{Error, Name, Root, Selector};
 use longshore_sync::Wish;
 
 use crate::args::Copy;
 use crate::human;
-use crate::location::{Kind, Layout, Location};
+use crate::location::{InRegistry, Location, Where};
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
 
 /// Takes apart what was typed: sources from the command line and from a list, and the target.
 pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> {
@@ -63,11 +65,12 @@ pub(super) fn open(
     sources: &[Location],
     target: &Location,
     args: &Copy,
-) -> Result<Vec<Layout>, Problem> {
+    registries: &Registries<'_>,
+) -> Result<Vec<Opened>, Problem> {
     refuse_itself(sources, target)?;
     let open = |source: &Location| {
-        Layout::open(source, &args.reading).map_err(|problem| {
-            if source.path.exists() || source.is_pipe() || !target.path.exists() {
+        Opened::open(source, &args.reading, registries).map_err(|problem| {
+            if source.exists() || source.is_pipe() || !target.exists() {
                 return problem;
             }
             problem.hint(format!(
@@ -80,10 +83,10 @@ pub(super) fn open(
 
 /// Refuses to copy a layout onto itself.
 fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem> {
-    let real = |location: &Location| std::fs::canonicalize(&location.path).ok();
+    let real = |location: &Location| std::fs::canonicalize(location.path()?).ok();
     let Some(there) = real(target).filter(|_| !target.is_pipe()) else { return Ok(()) };
     match sources.iter().find(|source| real(source).as_ref() == Some(&there)) {
-        Some(source) if target.selector.is_none() || target.kind == Kind::Archive => {
+        Some(source) if target.selector.is_none() || matches!(target.place, Where::Archive(_)) => {
             let text = format!("{source} would be copied onto itself");
             Err(Problem::new(Exit::Usage, text)
                 .hint("`longshore tag` gives an artifact a further name"))
@@ -106,13 +109,13 @@ pub(super) struct Taken {
 pub(super) fn taken(
     args: &Copy,
     sources: &[Location],
-    layouts: &[Layout],
+    opened: &[Opened],
     target: &Location,
     output: &Output,
 ) -> Result<Vec<Taken>, Problem> {
     let mut taken = Vec::new();
     let mut unknown = Vec::new();
-    for (source, (location, layout)) in sources.iter().zip(layouts).enumerate() {
+    for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
         match roots(args, location, layout, output) {
             Ok(roots) => taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
                 source,
@@ -139,7 +142,7 @@ pub(super) fn taken(
         }
         return Err(last);
     }
-    rename(&mut taken, target)?;
+    rename(&mut taken, sources, target, output)?;
     Ok(taken)
 }
 
@@ -147,7 +150,7 @@ pub(super) fn taken(
 fn roots(
     args: &Copy,
     location: &Location,
-    layout: &Layout,
+    layout: &Opened,
     output: &Output,
 ) -> Result<Vec<Root>, Problem> {
     if location.selector.is_some() {
@@ -185,17 +188,56 @@ fn is_tag(root: &Root) -> bool {
     root.names.iter().any(|name| !is_fallback(name))
 }
 
-/// Gives the one thing that is wanted the name that was typed at the target.
-fn rename(taken: &mut [Taken], target: &Location) -> Result<(), Problem> {
-    let Some(Selector::Name(name)) = &target.selector else { return Ok(()) };
-    match taken {
-        [] => {}
-        [one] => one.names = vec![name.clone()],
-        several => {
-            let text = format!("{} artifacts cannot all be called `{name}`", several.len());
-            return Err(Problem::new(Exit::Usage, text)
-                .hint(format!("write to `{}`: they keep their names", target.whole())));
+/// Gives the one thing that is wanted the name that was typed at the target, and all of them names
+/// that the target can have.
+fn rename(
+    taken: &mut [Taken],
+    sources: &[Location],
+    target: &Location,
+    output: &Output,
+) -> Result<(), Problem> {
+    if let Some(Selector::Name(name)) = &target.selector {
+        return match taken {
+            [] => Ok(()),
+            [one] => {
+                one.names = vec![name.clone()];
+                Ok(())
+            }
+            several => {
+                let text = format!("{} artifacts cannot all be called `{name}`", several.len());
+                Err(Problem::new(Exit::Usage, text)
+                    .hint(format!("write to `{}`: they keep their names", target.whole())))
+            }
+        };
+    }
+    let several = taken.len() > 1;
+    for Taken { source, names, .. } in taken {
+        match (&sources[*source].place, &target.place) {
+            (_, Where::Registry(_)) => to_tags(names, output),
+            // Tags of several repositories may be alike; their references are not.
+            (Where::Registry(InRegistry { host, repository, .. }), _) if several => {
+                for name in names {
+                    *name = Name::new(format!("{host}/{repository}:{name}"));
+                }
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Makes tags of names: a registry has no others.
+fn to_tags(names: &mut Vec<Name>, output: &Output) {
+    names.retain_mut(|name| {
+        let tag = name.as_str().rsplit_once(':').map_or(name.as_str(), |(_, tag)| tag);
+        let tag = Name::new(tag);
+        if tag.tag().is_none() {
+            output.warning(&format!(
+                "`{name}` is no tag: what it stands for is known by its digest only"
+            ));
+            return false;
+        }
+        *name = tag;
+        true
+    });
 }

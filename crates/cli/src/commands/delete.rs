@@ -1,0 +1,36 @@
+//! `delete`: a manifest goes, with every name on it, or a name alone.
+
+use longshore_store::Selector;
+use serde::Serialize;
+
+use super::tag::open;
+use crate::args::Delete;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+#[derive(Debug, Serialize)]
+struct Gone {
+    place: String,
+}
+
+pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
+    let mut gone = Vec::new();
+    for place in &args.places {
+        let opened = open(place, &args.reading)?;
+        let done = match &place.selector {
+            // The name is what was asked for: what it stands for may have others (row E-111).
+            Some(Selector::Name(name)) => opened.whole().untag(name),
+            Some(Selector::Digest(digest)) => opened.whole().remove(digest),
+            None => {
+                let text = format!("`{place}` does not say what goes");
+                let hint = format!("write `{place}@DIGEST`, or `{place}:NAME` for the name alone");
+                return Err(Problem::new(Exit::Usage, text).hint(hint));
+            }
+        };
+        done.and_then(|()| opened.commit())
+            .map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        gone.push(Gone { place: place.to_string() });
+    }
+    output.summary(&gone, || gone.iter().map(|gone| format!("{}\n", gone.place)).collect())?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,163 @@
+//! What is behind a place.
+
+use std::cmp::Reverse;
+
+use longshore_layout::{Archive, ArchiveOptions, Directory};
+use longshore_remote::Remote;
+use longshore_spec::{Digest, Tag};
+use longshore_store::{Name, Place as _, Repository, Result, Root, Selector};
+
+use crate::args::Reading;
+use crate::location::{Location, Where};
+use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
+
+/// A place that is read.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Archive(Archive),
+    Directory(Directory),
+    Registry(Remote),
+}
+
+impl Opened {
+    /// Opens what a location leads to.
+    pub(crate) fn open(
+        location: &Location,
+        reading: &Reading,
+        registries: &Registries,
+    ) -> Result<Self, Problem> {
+        if location.is_pipe() {
+            let hint = "save it to a file first: content is read from any offset".to_owned();
+            return Err(
+                Problem::new(Exit::Usage, "an archive cannot be read from a pipe").hint(hint)
+            );
+        }
+        let opened = match &location.place {
+            Where::Directory(path) => Directory::open(path).map(Self::Directory),
+            Where::Archive(path) => {
+                let scratch = reading.scratch.clone().or_else(|| Some(std::env::temp_dir()));
+                Archive::open(path, &ArchiveOptions { scratch }).map(Self::Archive)
+            }
+            Where::Registry(place) => return registries.remote(place).map(Self::Registry),
+        };
+        opened.map_err(Problem::of)
+    }
+
+    /// Returns all of a layout, or the repository.
+    pub(crate) fn whole(&self) -> Box<dyn Repository + '_> {
+        match self {
+            Self::Archive(archive) => Box::new(archive.whole()),
+            Self::Directory(directory) => Box::new(directory.whole()),
+            Self::Registry(remote) => Box::new(remote.clone()),
+        }
+    }
+
+    /// Makes durable what was changed.
+    pub(crate) fn commit(&self) -> Result<()> {
+        match self {
+            Self::Directory(directory) => directory.commit(true),
+            Self::Archive(_) | Self::Registry(_) => Ok(()),
+        }
+    }
+
+    /// Returns the digest of every blob that is stored; a registry does not tell.
+    pub(crate) fn stored(&self) -> Result<Vec<Digest>> {
+        match self {
+            Self::Directory(directory) => directory.stored(),
+            Self::Archive(archive) => Ok(archive.stored()),
+            Self::Registry(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns the one root that a location selects: by name or digest, or the only one there is.
+    pub(crate) fn select(&self, location: &Location) -> Result<Root, Problem> {
+        let view = self.whole();
+        let selector = match &location.selector {
+            Some(selector) => selector.clone(),
+            // What Docker assumes.
+            None if matches!(self, Self::Registry(_)) => {
+                Selector::Name(Name::new(Tag::latest().as_str()))
+            }
+            None => return self.only(location),
+        };
+        let selector = &selector;
+        match view.head(selector) {
+            Ok(descriptor) => {
+                let names = match selector {
+                    // Asking for the whole list of a registry would cost a request a tag.
+                    Selector::Name(name) if matches!(self, Self::Registry(_)) => vec![name.clone()],
+                    Selector::Name(name) => {
+                        let listed = view.roots().map_err(Problem::of)?;
+                        let same = listed.into_iter().find(|root| root.descriptor == descriptor);
+                        same.map_or_else(|| vec![name.clone()], |root| root.names)
+                    }
+                    Selector::Digest(_) => Vec::new(),
+                };
+                Ok(Root { descriptor, names })
+            }
+            Err(error) if error.is_not_found() => {
+                let text = format!("`{selector}` is not in {}", location.whole());
+                Err(Problem::new(Exit::Failed, text).hint(self.names_hint(location)))
+            }
+            Err(error) => Err(Problem::of(error).because(Exit::Failed)),
+        }
+    }
+
+    /// Returns the only root that there is, or the only one that has a name.
+    fn only(&self, location: &Location) -> Result<Root, Problem> {
+        let mut roots = self.whole().roots().map_err(Problem::of)?;
+        if roots.is_empty() {
+            let hint = "it is empty: check the path, or copy something to it first";
+            return Err(Problem::new(Exit::Usage, format!("{location} lists nothing")).hint(hint));
+        }
+        if roots.len() > 1 {
+            roots.retain(|root| !root.names.is_empty());
+        }
+        match <[Root; 1]>::try_from(roots) {
+            Ok([root]) => Ok(root),
+            Err(roots) if roots.is_empty() => {
+                let text = format!("{location} lists nothing that has a name");
+                let hint = format!(
+                    "`longshore list --all {location}` shows digests; write `{location}@DIGEST`"
+                );
+                Err(Problem::new(Exit::Usage, text).hint(hint))
+            }
+            Err(roots) => {
+                let text = format!(
+                    "{location} lists {} artifacts, and does not say which is meant",
+                    roots.len()
+                );
+                let hint = format!("write `{location}:NAME`; {}", self.names_hint(location));
+                Err(Problem::new(Exit::Usage, text).hint(hint))
+            }
+        }
+    }
+
+    fn names_hint(&self, location: &Location) -> String {
+        const SHOWN: usize = 5;
+        let mut names = self.whole().names().unwrap_or_default();
+        if names.is_empty() {
+            let whole = location.whole();
+            return format!("it has no names; `longshore list --all {whole}` shows digests");
+        }
+        // What begins alike was meant, most likely.
+        if let Some(Selector::Name(asked)) = &location.selector {
+            names.sort_by_key(|name| Reverse(alike(name.as_str(), asked.as_str())));
+        }
+        let shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+        let more = if names.len() > SHOWN {
+            format!(" and {} more", names.len() - SHOWN)
+        } else {
+            String::new()
+        };
+        let whole = location.whole();
+        format!("it has {}{more}; `longshore list {whole}` shows all", shown.join(", "))
+    }
+}
+
+/// Returns how many letters two names have in common before they differ.
+fn alike(one: &str, other: &str) -> usize {
+    let pairs = one.bytes().zip(other.bytes());
+    pairs.take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+}

@@ -1,0 +1,146 @@
+//! Discovery: tags, referrers, repositories (rows F-30 to F-38).
+
+use http::Response;
+use http::header::{HeaderName, HeaderValue};
+use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
+use longshore_store::Error;
+
+use crate::body::Body;
+use crate::fault::{Code, Fault};
+use crate::query::encode;
+use crate::registry::{Call, Registry};
+use crate::{range, reply, route};
+
+/// A list of referrers is split where it would grow over this many bytes (row F-36).
+const MAX_REFERRERS: usize = 4 << 20;
+
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+impl Registry {
+    pub(crate) fn tags(
+        &self,
+        name: &RepositoryName,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let names = self.repository(name)?.names()?;
+        if names.is_empty() && !self.place.repositories()?.contains(name) {
+            return Err(Fault::new(Code::NameUnknown, format!("there is no repository {name}")));
+        }
+        // A layout may hold names that are no tags (row F-53).
+        let mut tags: Vec<_> =
+            names.iter().filter_map(|name| Some(name.tag()?.as_str().to_owned())).collect();
+        tags.sort_unstable();
+        let page = Page::of(tags, call)?;
+        let body = serde_json::json!({ "name": name, "tags": page.items });
+        Ok(page.reply(&body, &format!("/v2/{name}/tags/list")))
+    }
+
+    pub(crate) fn catalog(&self, call: &Call<'_>) -> Result<Response<Body>, Fault> {
+        let names = self.place.repositories()?;
+        let mut names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        names.sort_unstable();
+        let page = Page::of(names, call)?;
+        let body = serde_json::json!({ "repositories": page.items });
+        Ok(page.reply(&body, "/v2/_catalog"))
+    }
+
+    /// Lists what refers to a manifest; never an error for one that is not here (row F-33).
+    pub(crate) fn referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let types: Vec<_> = call.query.all("artifactType").map(MediaType::from).collect();
+        let after = call.query.first("last").map(route::digest).transpose()?;
+        let listed = match self.repository(name)?.referrers(subject) {
+            Ok(referrers) => referrers.entries,
+            Err(Error::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let is_wanted = |entry: &Descriptor| {
+            let of_type =
+                || entry.artifact_type.as_ref().is_some_and(|found| types.contains(found));
+            (types.is_empty() || of_type())
+                && after.as_ref().is_none_or(|after| entry.digest > *after)
+        };
+        let mut entries: Vec<_> = listed.into_iter().filter(is_wanted).collect();
+        entries.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
+        entries.dedup_by(|a, b| a.digest == b.digest);
+
+        let (entries, more_after) = fill(&entries);
+        let media_type = MediaType::IMAGE_INDEX;
+        let text =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{entries}]}}"#);
+        let body = Body::from(text.into_bytes());
+        let mut response = reply::with_body(body, HeaderValue::from_static(media_type));
+        if !types.is_empty() {
+            let filters = HeaderValue::from_static("artifactType");
+            response.headers_mut().insert(FILTERS_APPLIED, filters);
+        }
+        if let Some(last) = more_after {
+            let filter: String = types
+                .iter()
+                .map(|wanted| format!("&artifactType={}", encode(wanted.as_str())))
+                .collect();
+            let last = encode(&last.to_string());
+            reply::next_page(
+                &mut response,
+                &format!("/v2/{name}/referrers/{subject}?last={last}{filter}"),
+            );
+        }
+        Ok(response)
+    }
+}
+
+/// Returns as many entries as one list may hold, at least one, and the last of them if more follow.
+fn fill(entries: &[Descriptor]) -> (String, Option<&Digest>) {
+    let mut text = String::new();
+    let mut last = None;
+    for entry in entries {
+        // A descriptor has text for keys, which is all that could go wrong.
+        let next = serde_json::to_string(entry).unwrap_or_default();
+        if last.is_some() && text.len() + next.len() > MAX_REFERRERS {
+            return (text, last);
+        }
+        if last.is_some() {
+            text.push(',');
+        }
+        text.push_str(&next);
+        last = Some(&entry.digest);
+    }
+    (text, None)
+}
+
+/// Part of a sorted list (row F-31).
+struct Page {
+    items: Vec<String>,
+    /// How many were asked for, if more follow.
+    more: Option<usize>,
+}
+
+impl Page {
+    /// Takes from `items` what `n` and `last` ask for. Without `n` that is all.
+    fn of(items: Vec<String>, call: &Call<'_>) -> Result<Self, Fault> {
+        let n = call.query.first("n").map(|text| {
+            let message = format!("`n` must be a number, and `{text}` is none");
+            range::number(text).ok_or_else(|| Fault::new(Code::Unsupported, message))
+        });
+        let n = usize::try_from(n.transpose()?.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        let last = call.query.first("last");
+        let mut items: Vec<_> =
+            items.into_iter().filter(|item| last.is_none_or(|last| item.as_str() > last)).collect();
+        let more = (items.len() > n && n > 0).then_some(n);
+        items.truncate(n);
+        Ok(Self { items, more })
+    }
+
+    fn reply(&self, body: &serde_json::Value, path: &str) -> Response<Body> {
+        let mut response = reply::json(body);
+        if let (Some(n), Some(last)) = (self.more, self.items.last()) {
+            let last = encode(last);
+            reply::next_page(&mut response, &format!("{path}?n={n}&last={last}"));
+        }
+        response
+    }
+}

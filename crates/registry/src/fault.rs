@@ -1,0 +1,148 @@
+//! What is answered when a request cannot be served.
+
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method, Response, StatusCode};
+use longshore_store::Error;
+
+use crate::body::Body;
+use crate::reply;
+
+/// After so many seconds a client may try again what was too much now.
+const RETRY_SECONDS: &str = "1";
+
+/// Messages are cut here: some quote what was asked for.
+const MAX_MESSAGE: usize = 1 << 10;
+
+/// A refusal, as the spec has it (row F-44).
+#[derive(Debug)]
+pub(crate) struct Fault {
+    code: Code,
+    status: StatusCode,
+    message: String,
+    headers: Box<HeaderMap>,
+}
+
+/// The codes of the spec, but for `UNAUTHORIZED` and `DENIED`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+    NameInvalid,
+    NameUnknown,
+    SizeInvalid,
+    TooManyRequests,
+    /// The fault is the server's: none of the spec's.
+    Unknown,
+    Unsupported,
+}
+
+impl Code {
+    fn text(self) -> &'static str {
+        match self {
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
+            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::DigestInvalid => "DIGEST_INVALID",
+            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
+            Self::ManifestInvalid => "MANIFEST_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::SizeInvalid => "SIZE_INVALID",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unknown => "UNKNOWN",
+            Self::Unsupported => "UNSUPPORTED",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BlobUnknown
+            | Self::BlobUploadUnknown
+            | Self::ManifestUnknown
+            | Self::NameUnknown => StatusCode::NOT_FOUND,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Fault {
+    /// Returns a refusal with the status that its code most often has.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        let status = code.status();
+        let fault = Self { code, status, message: message.into(), headers: Box::default() };
+        match code {
+            // Row F-46.
+            Code::TooManyRequests => {
+                fault.header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+            }
+            _ => fault,
+        }
+    }
+
+    /// Returns a function that says what an [`Error::NotFound`] means where it came up.
+    pub(crate) fn unknown(code: Code) -> impl Fn(Error) -> Self {
+        move |error| match error {
+            Error::NotFound { what, .. } => Self::new(code, format!("{what} is not here")),
+            error => error.into(),
+        }
+    }
+
+    pub(crate) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    pub(crate) fn into_response(mut self, method: &Method) -> Response<Body> {
+        self.message.truncate(self.message.floor_char_boundary(MAX_MESSAGE));
+        tracing::debug!(%method, status = self.status.as_u16(), message = self.message, "refused");
+        let error = serde_json::json!({ "code": self.code.text(), "message": self.message });
+        let mut response = reply::json(&serde_json::json!({ "errors": [error] }));
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(*self.headers);
+        response
+    }
+}
+
+impl From<Error> for Fault {
+    /// What the place cannot do, and what it was asked wrongly, is told. Anything else is for the
+    /// log: it may name paths.
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Unsupported { .. } => Self::new(Code::Unsupported, error.to_string())
+                .status(StatusCode::METHOD_NOT_ALLOWED),
+            Error::Unverifiable { .. } => Self::new(Code::DigestInvalid, error.to_string()),
+            Error::Ambiguous { name, candidates, .. } => {
+                let candidates = candidates.join(" or ");
+                let message = format!("`{name}` is ambiguous: it may be {candidates}");
+                Self::new(Code::ManifestUnknown, message)
+            }
+            Error::Busy { .. } => Self::new(Code::TooManyRequests, "the content is in use"),
+            Error::NoSpace { .. } => {
+                tracing::error!(%error, "no room");
+                Self::new(Code::Unknown, "there is no room left")
+                    .status(StatusCode::INSUFFICIENT_STORAGE)
+            }
+            _ => {
+                tracing::error!(%error, "a request failed");
+                Self::new(Code::Unknown, "the registry failed; its log says why")
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Pushing manifests (rows F-22 to F-29).
+
+use std::io::Read;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
+use longshore_store::{Entry, Error, Name, Repository, Selector};
+use serde::Deserialize;
+
+use crate::body::Body;
+use crate::fault::{Code, Fault};
+use crate::push::{content_length, read, verifiable};
+use crate::registry::{Call, Missing, Registry};
+use crate::{reply, route};
+
+/// So many tags may be given with one manifest; the spec asks for 10.
+const MAX_TAGS: usize = 64;
+
+/// A body that comes without its length is read in pieces of so many bytes.
+const STEP: usize = 64 << 10;
+
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+impl Registry {
+    pub(crate) fn put_manifest(
+        &self,
+        name: &RepositoryName,
+        selector: Selector,
+        call: Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let extra_tags = extra_tags(&selector, &call)?;
+        // Before the body is read: there is no use for it.
+        if let Selector::Digest(digest) = &selector {
+            verifiable(&digest.to_string())?;
+        }
+        let raw = receive(call.body, content_length(call.headers)?)?;
+        let digest = match &selector {
+            Selector::Name(_) => Digest::sha256(&raw),
+            Selector::Digest(digest) => proven(digest, &raw)?,
+        };
+        let media_type = media_type(call.headers, &raw)?;
+        let descriptor = Descriptor::new(media_type, digest, raw.len() as u64);
+        let manifest = Manifest::parse(raw, descriptor).map_err(invalid)?;
+        let repository = self.repository(name)?;
+        match self.options.missing {
+            Missing::Refuse => check_children(&*repository, &manifest)?,
+            Missing::Accept => {}
+        }
+        let names: Vec<Name> = match selector {
+            Selector::Name(tag) => vec![tag],
+            Selector::Digest(_) => extra_tags.clone(),
+        };
+        repository.push_manifest(&manifest, Entry::Root(&names))?;
+        self.place.commit(true)?;
+
+        let digest = &manifest.descriptor().digest;
+        let mut response = reply::created(format!("/v2/{name}/manifests/{digest}"), digest);
+        let headers = response.headers_mut();
+        if let Some(subject) = manifest.subject() {
+            reply::insert(headers, SUBJECT, &subject.digest);
+        }
+        for tag in extra_tags {
+            if let Ok(tag) = HeaderValue::from_str(tag.as_str()) {
+                headers.append(TAG, tag);
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// Returns the tags that are given beside a digest (row F-28).
+fn extra_tags(selector: &Selector, call: &Call<'_>) -> Result<Vec<Name>, Fault> {
+    let Selector::Digest(_) = selector else { return Ok(Vec::new()) };
+    if call.query.all("tag").count() > MAX_TAGS {
+        let message = format!("at most {MAX_TAGS} tags may be given");
+        return Err(Fault::new(Code::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG));
+    }
+    call.query.all("tag").map(route::tag).collect()
+}
+
+/// Reads a manifest, of which the length need not be known (row F-23).
+fn receive(body: &mut dyn Read, length: Option<u64>) -> Result<Bytes, Fault> {
+    let too_large = || {
+        let message = format!("a manifest may have at most {} bytes", Manifest::MAX_SIZE);
+        Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+    };
+    if length.is_some_and(|length| length > Manifest::MAX_SIZE) {
+        return Err(too_large());
+    }
+    let (mut raw, mut piece) = (Vec::new(), vec![0; STEP]);
+    loop {
+        let count = read(body, &mut piece)?;
+        if count == 0 {
+            break;
+        }
+        raw.extend_from_slice(&piece[..count]);
+        if raw.len() as u64 > Manifest::MAX_SIZE {
+            return Err(too_large());
+        }
+    }
+    if length.is_some_and(|length| length != raw.len() as u64) {
+        let message = format!("the body has {} bytes, not those that were announced", raw.len());
+        return Err(Fault::new(Code::SizeInvalid, message));
+    }
+    Ok(raw.into())
+}
+
+fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, Fault> {
+    match digest.recompute(raw) {
+        Some(actual) if actual == *digest => Ok(actual),
+        Some(actual) => {
+            let message = format!("{digest} was asked for, but the content hashes to {actual}");
+            Err(Fault::new(Code::DigestInvalid, message))
+        }
+        None => Err(Error::Unverifiable { digest: digest.clone() }.into()),
+    }
+}
+
+/// Returns what a manifest is: what its `Content-Type` says, or where that says nothing of use,
+/// what the document says. Two that contradict each other are refused: clients would disagree on
+/// what the content means.
+fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, Fault> {
+    // `curl` says that it sends a form unless it is told otherwise.
+    const GENERIC: [&str; 3] =
+        ["application/octet-stream", "application/json", "application/x-www-form-urlencoded"];
+    // No other kind of type is one of a manifest, and a browser would run some of them.
+    const KIND: &str = "application/";
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = given.map(|text| MediaType::new(MediaType::from(text).essence()));
+    let is_of_use = |given: &MediaType| {
+        let is_generic = GENERIC.iter().any(|text| given.is(text));
+        given.is_well_formed() && given.starts_with(KIND) && !is_generic
+    };
+    let given = given.filter(is_of_use);
+    let named = named_type(raw)?;
+    let is_kind = |media_type: &MediaType| Kind::of(media_type).is_some();
+    match (given, named) {
+        (Some(given), Some(named)) if is_kind(&given) && given != named => {
+            let message = format!("Content-Type is `{given}`, but the manifest says `{named}`");
+            Err(Fault::new(Code::ManifestInvalid, message))
+        }
+        (Some(given), _) if is_kind(&given) => Ok(given),
+        (_, Some(named)) if is_kind(&named) => Ok(named),
+        (Some(given), _) => Ok(given),
+        (None, _) => Manifest::media_type_of(raw).map_err(invalid),
+    }
+}
+
+/// Returns the media type that a document gives itself.
+fn named_type(raw: &[u8]) -> Result<Option<MediaType>, Fault> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        #[serde(default)]
+        media_type: Option<MediaType>,
+    }
+    let typed: Typed = serde_json::from_slice(raw).map_err(invalid)?;
+    Ok(typed.media_type.filter(|media_type| !media_type.as_str().is_empty()))
+}
+
+fn invalid(error: impl std::error::Error) -> Fault {
+    Fault::new(Code::ManifestInvalid, format!("the manifest cannot be taken: {error}"))
+}
+
+/// Checks that all is there that a manifest refers to. Its subject may be absent (row F-24), and so
+/// may layers that are not to be distributed (row F-25).
+fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<(), Fault> {
+    for (role, child) in manifest.children() {
+        if role == Role::Layer && child.media_type.is_nondistributable() {
+            continue;
+        }
+        match find_child(repository, role, child) {
+            Ok(found) if found.size == child.size => {}
+            Ok(found) => {
+                let Descriptor { digest, size, .. } = child;
+                let message = format!("{digest} has {} bytes, not {size}", found.size);
+                return Err(Fault::new(Code::ManifestInvalid, message));
+            }
+            Err(Error::NotFound { .. }) => {
+                let message = format!("{} is not in this repository; push it first", child.digest);
+                return Err(Fault::new(Code::ManifestBlobUnknown, message));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Looks for a child. An entry of an index may be no manifest (row C-22), and a layer may be one.
+fn find_child(
+    repository: &dyn Repository,
+    role: Role,
+    child: &Descriptor,
+) -> Result<Descriptor, Error> {
+    let as_manifest = || repository.head(&Selector::Digest(child.digest.clone()));
+    let as_blob = || repository.blob(&child.digest);
+    let absent = |error: &Error| matches!(error, Error::NotFound { .. } | Error::Manifest { .. });
+    if role == Role::Manifest {
+        as_manifest().or_else(|error| if absent(&error) { as_blob() } else { Err(error) })
+    } else {
+        as_blob().or_else(|error| if absent(&error) { as_manifest() } else { Err(error) })
+    }
+}

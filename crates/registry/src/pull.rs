@@ -1,0 +1,136 @@
+//! Pulling manifests and blobs (rows F-05 to F-09).
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE};
+use http::{HeaderMap, Response, StatusCode};
+use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_store::{Error, Selector};
+
+use crate::body::{Body, Part};
+use crate::fault::{Code, Fault};
+use crate::range::{self, Wanted};
+use crate::registry::{Call, Registry};
+use crate::reply;
+
+impl Registry {
+    /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another
+    /// digest (row F-08).
+    pub(crate) fn get_manifest(
+        &self,
+        name: &RepositoryName,
+        selector: &Selector,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let manifest = self.repository(name)?.manifest(selector).map_err(no_manifest)?;
+        let descriptor = manifest.descriptor();
+        if reply::is_known(call.headers, &descriptor.digest) {
+            return Ok(reply::not_modified(descriptor));
+        }
+        let mut response = Response::new(Body::from(manifest.raw().clone()));
+        reply::described(&mut response, descriptor);
+        Ok(response)
+    }
+
+    pub(crate) fn head_manifest(
+        &self,
+        name: &RepositoryName,
+        selector: &Selector,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let descriptor = self.repository(name)?.head(selector).map_err(no_manifest)?;
+        if reply::is_known(call.headers, &descriptor.digest) {
+            return Ok(reply::not_modified(&descriptor));
+        }
+        let mut response = Response::new(Body::empty());
+        reply::described(&mut response, &descriptor);
+        Ok(response)
+    }
+
+    pub(crate) fn get_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let blob = self.find_blob(name, digest)?;
+        if reply::is_known(call.headers, digest) {
+            return Ok(reply::not_modified(&blob));
+        }
+        let (start, length) = match wanted(call.headers, &blob) {
+            Wanted::All => return Ok(self.blob_part(name, blob, None)),
+            Wanted::Part { start, length } => (start, length),
+            Wanted::Nothing => {
+                let message = format!("the blob has {} bytes", blob.size);
+                let mut range = HeaderMap::new();
+                reply::insert(&mut range, CONTENT_RANGE, format!("bytes */{}", blob.size));
+                let fault = Fault::new(Code::SizeInvalid, message);
+                return Err(fault.status(StatusCode::RANGE_NOT_SATISFIABLE).headers(range));
+            }
+        };
+        Ok(self.blob_part(name, blob, Some((start, length))))
+    }
+
+    pub(crate) fn head_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        call: &Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let blob = self.find_blob(name, digest)?;
+        if reply::is_known(call.headers, digest) {
+            return Ok(reply::not_modified(&blob));
+        }
+        Ok(self.blob_part(name, blob, None))
+    }
+
+    fn find_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Descriptor, Fault> {
+        self.repository(name)?.blob(digest).map_err(Fault::unknown(Code::BlobUnknown))
+    }
+
+    /// Returns `length` bytes from `start` on, or all of a blob.
+    fn blob_part(
+        &self,
+        name: &RepositoryName,
+        blob: Descriptor,
+        part: Option<(u64, u64)>,
+    ) -> Response<Body> {
+        let mut response = Response::new(());
+        let (start, length) = part.unwrap_or((0, blob.size));
+        let place = Arc::clone(&self.place);
+        let content = Part { place, repository: name.clone(), blob: blob.clone(), start, length };
+        if part.is_some() {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let mut response = response.map(|()| Body::blob(content));
+        reply::described(&mut response, &blob);
+        reply::in_ranges(&mut response);
+        if part.is_some() {
+            let range = format!("bytes {start}-{}/{}", start + length - 1, blob.size);
+            reply::insert(response.headers_mut(), CONTENT_RANGE, range);
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        response
+    }
+}
+
+/// Says what it means that a manifest could not be had. Content that is no manifest is none.
+fn no_manifest(error: Error) -> Fault {
+    match error {
+        Error::Manifest { digest, .. } => {
+            Fault::new(Code::ManifestUnknown, format!("{digest} is no manifest"))
+        }
+        error => Fault::unknown(Code::ManifestUnknown)(error),
+    }
+}
+
+/// Reads which part of a blob is wanted. `If-Range` with anything else than the blob's own entity
+/// tag means: all of it, if it is not what the client believes.
+fn wanted(headers: &HeaderMap, blob: &Descriptor) -> Wanted {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let is_same = text(IF_RANGE).is_none_or(|tag| tag.trim() == reply::etag(&blob.digest));
+    match text(RANGE) {
+        Some(range) if is_same => range::wanted(range, blob.size),
+        _ => Wanted::All,
+    }
+}

@@ -1,0 +1,274 @@
+//! Pushing blobs (rows F-10 to F-21, F-49).
+
+use std::io::{self, Read};
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE};
+use http::{HeaderMap, Response, StatusCode};
+use longshore_spec::{Digest, Hasher, RepositoryName};
+use longshore_store::Error;
+
+use crate::body::{Body, PIECE};
+use crate::fault::{Code, Fault};
+use crate::range;
+use crate::registry::{Call, Registry};
+use crate::reply;
+use crate::route;
+use crate::uploads::Lease;
+
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+impl Registry {
+    /// Begins an upload, or does all of it: by a mount, or with the content in this one request.
+    pub(crate) fn begin_upload(
+        &self,
+        name: &RepositoryName,
+        call: Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        if let Some(digest) = call.query.first("mount") {
+            let digest = route::digest(digest)?;
+            if self.mount(name, &digest, call.query.first("from"))? {
+                return Ok(created(name, &digest));
+            }
+        }
+        let digest = call.query.first("digest").map(verifiable).transpose()?;
+        let hasher = match (&digest, call.query.first("digest-algorithm")) {
+            (Some((_, hasher)), _) => hasher.clone(),
+            (None, Some(algorithm)) => hasher_of(algorithm)?,
+            (None, None) => Hasher::sha256(),
+        };
+        self.expire_uploads(Instant::now());
+        let upload = self.repository(name)?.upload(hasher)?;
+        let mut lease = self.uploads.add(name, upload)?;
+        let Some((digest, _)) = digest else {
+            return Ok(status(StatusCode::ACCEPTED, name, &lease));
+        };
+        if let Err(fault) = self.receive(&mut lease, content_length(call.headers)?, call.body) {
+            lease.discard();
+            return Err(fault);
+        }
+        finish(name, lease, &digest)
+    }
+
+    /// Appends a chunk, or with neither `Content-Range` nor `Content-Length` a stream (row F-15).
+    pub(crate) fn append(
+        &self,
+        name: &RepositoryName,
+        id: &str,
+        call: Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let mut lease = self.uploads.lease(name, id)?;
+        let length = chunk_length(name, &lease, call.headers)?;
+        self.receive(&mut lease, length, call.body)?;
+        Ok(status(StatusCode::ACCEPTED, name, &lease))
+    }
+
+    /// Appends what may be left and ends the upload.
+    pub(crate) fn finish_upload(
+        &self,
+        name: &RepositoryName,
+        id: &str,
+        call: Call<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let mut lease = self.uploads.lease(name, id)?;
+        let digest = call.query.first("digest");
+        let digest = digest.ok_or_else(|| Fault::new(Code::DigestInvalid, "no digest is given"))?;
+        let (digest, _) = verifiable(digest)?;
+        let length = chunk_length(name, &lease, call.headers)?;
+        self.receive(&mut lease, length, call.body)?;
+        finish(name, lease, &digest)
+    }
+
+    pub(crate) fn upload_status(
+        &self,
+        name: &RepositoryName,
+        id: &str,
+    ) -> Result<Response<Body>, Fault> {
+        let lease = self.uploads.lease(name, id)?;
+        Ok(status(StatusCode::NO_CONTENT, name, &lease))
+    }
+
+    pub(crate) fn cancel_upload(
+        &self,
+        name: &RepositoryName,
+        id: &str,
+    ) -> Result<Response<Body>, Fault> {
+        self.uploads.cancel(name, id)?;
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    /// Takes a blob over from another repository, and says whether it was there. Without `from` it
+    /// may come from anywhere: who may push here may read everything.
+    fn mount(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        from: Option<&str>,
+    ) -> Result<bool, Fault> {
+        let candidates = match from {
+            Some(from) => from.parse().into_iter().collect(),
+            None => self.place.repositories()?,
+        };
+        for from in candidates {
+            let blob = match self.repository(&from)?.blob(digest) {
+                Ok(blob) => blob,
+                Err(Error::NotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            return match self.repository(name)?.adopt(&blob) {
+                Ok(()) => Ok(true),
+                Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        }
+        Ok(false)
+    }
+
+    /// Appends a body to an upload. With a `length`, the body must have exactly that. What came
+    /// before a fault stays in the upload, so that its client can go on from there.
+    fn receive(
+        &self,
+        lease: &mut Lease<'_>,
+        length: Option<u64>,
+        body: &mut dyn Read,
+    ) -> Result<(), Fault> {
+        let room = self.options.max_blob.saturating_sub(lease.len());
+        if length.is_some_and(|length| length > room) {
+            return Err(self.too_large());
+        }
+        let mut left = length.unwrap_or(room);
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let count = read(body, &mut piece[..wanted])?;
+            if count == 0 {
+                break;
+            }
+            lease.write(&piece[..count])?;
+            left -= count as u64;
+        }
+        let ended = left > 0 || read(body, &mut [0])? == 0;
+        match length {
+            None if ended => Ok(()),
+            None => Err(self.too_large()),
+            Some(_) if ended && left == 0 => Ok(()),
+            Some(length) => {
+                let message = format!("the body has not the {length} bytes that were announced");
+                Err(Fault::new(Code::SizeInvalid, message))
+            }
+        }
+    }
+
+    fn too_large(&self) -> Fault {
+        let message = format!("a blob may have at most {} bytes", self.options.max_blob);
+        Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+}
+
+/// Reads once. Says of a body that did not come whole why.
+pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Fault> {
+    loop {
+        let error = match body.read(buffer) {
+            Ok(count) => return Ok(count),
+            Err(error) => error,
+        };
+        let status = match error.kind() {
+            io::ErrorKind::Interrupted => continue,
+            io::ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let message = format!("the body did not come whole: {error}");
+        return Err(Fault::new(Code::BlobUploadInvalid, message).status(status));
+    }
+}
+
+/// Returns the length that a body is announced with.
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(range::number);
+    let message = "Content-Length is not a number";
+    length.map(Some).ok_or_else(|| Fault::new(Code::SizeInvalid, message))
+}
+
+/// Returns how long the chunk must be that a request brings. It must follow what came before
+/// (row F-14).
+fn chunk_length(
+    name: &RepositoryName,
+    lease: &Lease<'_>,
+    headers: &HeaderMap,
+) -> Result<Option<u64>, Fault> {
+    let announced = content_length(headers)?;
+    let Some(value) = headers.get(CONTENT_RANGE) else { return Ok(announced) };
+    let invalid = || {
+        let message = "Content-Range of a chunk is written FIRST-LAST";
+        Fault::new(Code::BlobUploadInvalid, message)
+    };
+    let (first, last) = value.to_str().ok().and_then(range::chunk).ok_or_else(invalid)?;
+    let at = lease.len();
+    if first != at || last < first {
+        let message = format!("the next byte is {at}, but the chunk is {first}-{last}");
+        let mut headers = HeaderMap::new();
+        progress(&mut headers, name, lease);
+        return Err(Fault::new(Code::BlobUploadInvalid, message)
+            .status(StatusCode::RANGE_NOT_SATISFIABLE)
+            .headers(headers));
+    }
+    let length = (last - first).saturating_add(1);
+    if announced.is_some_and(|announced| announced != length) {
+        let message = format!("Content-Range has {length} bytes and Content-Length says otherwise");
+        return Err(Fault::new(Code::SizeInvalid, message));
+    }
+    Ok(Some(length))
+}
+
+fn finish(
+    name: &RepositoryName,
+    lease: Lease<'_>,
+    digest: &Digest,
+) -> Result<Response<Body>, Fault> {
+    match lease.finish(digest) {
+        Ok(_) => Ok(created(name, digest)),
+        Err(error) if error.is_corruption() => {
+            Err(Fault::new(Code::DigestInvalid, error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn created(name: &RepositoryName, digest: &Digest) -> Response<Body> {
+    reply::created(format!("/v2/{name}/blobs/{digest}"), digest)
+}
+
+/// Says where an upload is and how far it has come.
+fn status(status: StatusCode, name: &RepositoryName, lease: &Lease<'_>) -> Response<Body> {
+    let mut response = reply::empty(status);
+    progress(response.headers_mut(), name, lease);
+    response
+}
+
+/// An upload of no bytes has the range `0-0` too: the grammar has no other (row F-16).
+fn progress(headers: &mut HeaderMap, name: &RepositoryName, lease: &Lease<'_>) {
+    reply::insert(headers, LOCATION, format!("/v2/{name}/blobs/uploads/{}", lease.id()));
+    reply::insert(headers, RANGE, format!("0-{}", lease.len().saturating_sub(1)));
+    reply::insert(headers, UPLOAD_ID, lease.id());
+}
+
+/// Reads a digest that can be computed here (row F-19).
+pub(crate) fn verifiable(text: &str) -> Result<(Digest, Hasher), Fault> {
+    let digest = route::digest(text)?;
+    let hasher = digest.hasher().ok_or_else(|| unsupported(digest.algorithm()))?;
+    Ok((digest, hasher))
+}
+
+fn hasher_of(algorithm: &str) -> Result<Hasher, Fault> {
+    match algorithm {
+        "sha256" => Ok(Hasher::sha256()),
+        "sha512" => Ok(Hasher::sha512()),
+        _ => Err(unsupported(algorithm)),
+    }
+}
+
+fn unsupported(algorithm: &str) -> Fault {
+    let message = format!("the algorithm `{algorithm}` is not supported; use sha256 or sha512");
+    Fault::new(Code::DigestInvalid, message)
+}

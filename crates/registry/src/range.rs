@@ -1,0 +1,96 @@
+//! Parts of a blob (row F-09).
+
+/// What a client asked for of some content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All of it.
+    All,
+    /// Bytes from `start` on; at least one, and no more than there are.
+    Part { start: u64, length: u64 },
+    /// Nothing that there is.
+    Nothing,
+}
+
+/// Reads a `Range` header for content of `size` bytes (RFC 9110, section 14).
+///
+/// What is no range of bytes is ignored, and several ranges are answered with everything, as the
+/// RFC allows. A reversed range is one that cannot be satisfied.
+pub(crate) fn wanted(header: &str, size: u64) -> Wanted {
+    let Some((unit, ranges)) = header.split_once('=') else { return Wanted::All };
+    if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
+        return Wanted::All;
+    }
+    let Some((first, last)) = ranges.trim().split_once('-') else { return Wanted::All };
+    let part = |start: u64, last: u64| {
+        if start > last || start >= size {
+            return Wanted::Nothing;
+        }
+        Wanted::Part { start, length: last.min(size - 1) - start + 1 }
+    };
+    match (first, last) {
+        ("", count) => match number(count) {
+            None => Wanted::All,
+            Some(0) => Wanted::Nothing,
+            // The last bytes of nothing are all of it.
+            Some(_) if size == 0 => Wanted::All,
+            Some(count) => part(size.saturating_sub(count), u64::MAX),
+        },
+        (first, "") => number(first).map_or(Wanted::All, |first| part(first, u64::MAX)),
+        (first, last) => match (number(first), number(last)) {
+            (Some(first), Some(last)) => part(first, last),
+            _ => Wanted::All,
+        },
+    }
+}
+
+/// Reads digits. A number that is too large is beyond any content.
+pub(crate) fn number(digits: &str) -> Option<u64> {
+    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Reads the `Content-Range` of a chunk: `FIRST-LAST`, without unit and total.
+pub(crate) fn chunk(header: &str) -> Option<(u64, u64)> {
+    let (first, last) = header.split_once('-')?;
+    Some((number(first)?, number(last)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f09_ranges() {
+        const SIZE: u64 = 2048;
+        let part = |start, length| Wanted::Part { start, length };
+        for (header, size, expected) in [
+            ("bytes=0-499", SIZE, part(0, 500)),
+            ("bytes=500-999", SIZE, part(500, 500)),
+            ("bytes=1000-", SIZE, part(1000, 1048)),
+            ("bytes=-500", SIZE, part(1548, 500)),
+            ("bytes=2000-9999", SIZE, part(2000, 48)),
+            ("bytes=-9999", SIZE, part(0, SIZE)),
+            ("bytes=0-0", SIZE, part(0, 1)),
+            ("bytes=2047-2047", SIZE, part(2047, 1)),
+            ("bytes=0-99999999999999999999999", SIZE, part(0, SIZE)),
+            ("BYTES = 0-1", SIZE, part(0, 2)),
+            ("bytes=2048-", SIZE, Wanted::Nothing),
+            ("bytes=9999-10000", SIZE, Wanted::Nothing),
+            ("bytes=99999999999999999999999-", SIZE, Wanted::Nothing),
+            ("bytes=500-0", SIZE, Wanted::Nothing),
+            ("bytes=-0", SIZE, Wanted::Nothing),
+            ("bytes=0-1,3-4", SIZE, Wanted::All),
+            ("bytes=", SIZE, Wanted::All),
+            ("bytes=-", SIZE, Wanted::All),
+            ("bytes=a-b", SIZE, Wanted::All),
+            ("bytes=+1-2", SIZE, Wanted::All),
+            ("lines=1-2", SIZE, Wanted::All),
+            ("", SIZE, Wanted::All),
+            ("bytes=0-", 0, Wanted::Nothing),
+            ("bytes=0-0", 0, Wanted::Nothing),
+            ("bytes=-1", 0, Wanted::All),
+        ] {
+            assert_eq!(wanted(header, size), expected, "{header} of {size}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What comes of it when the place fails.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+
+use longshore_registry::{Access, Options, Registry, front};
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
+use longshore_store::{
+    Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository, Result, Root,
+    Selector, Source, Target, Upload,
+};
+
+use crate::support::{ask, expect};
+
+/// How a place fails.
+type Fault = fn() -> Error;
+
+/// A place where everything fails in one way, but for a blob of ten bytes that has only five.
+#[derive(Debug)]
+struct Broken(Fault);
+
+impl Place for Broken {
+    fn repository(&self, _: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View(self.0)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        Err(self.0())
+    }
+}
+
+#[derive(Debug)]
+struct View(Fault);
+
+impl Source for View {
+    fn head(&self, _: &Selector) -> Result<Descriptor> {
+        Err(self.0())
+    }
+
+    fn manifest(&self, _: &Selector) -> Result<Manifest> {
+        Err(self.0())
+    }
+
+    fn open(&self, _: &Descriptor, _: u64) -> Result<Reader<'_>> {
+        Ok(Box::new(&b"short"[..]))
+    }
+
+    fn names(&self) -> Result<Vec<Name>> {
+        Err(self.0())
+    }
+
+    fn referrers(&self, _: &Digest) -> Result<Referrers> {
+        Err(self.0())
+    }
+}
+
+impl Target for View {
+    fn held(&self, _: &Descriptor, _: Role) -> Result<Held> {
+        Err(self.0())
+    }
+
+    fn push_blob(&self, _: &dyn Blob) -> Result<Pushed> {
+        Err(self.0())
+    }
+
+    fn push_manifest(&self, _: &Manifest, _: Entry<'_>) -> Result<Pushed> {
+        Err(self.0())
+    }
+}
+
+impl Repository for View {
+    fn roots(&self) -> Result<Vec<Root>> {
+        Err(self.0())
+    }
+
+    fn untag(&self, _: &Name) -> Result<()> {
+        Err(self.0())
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        if *digest != Digest::sha256("ten bytes.") {
+            return Err(self.0());
+        }
+        Ok(Descriptor::new("a/b", digest.clone(), 10))
+    }
+
+    fn upload(&self, _: Hasher) -> Result<Box<dyn Upload>> {
+        Err(self.0())
+    }
+}
+
+fn registry(fault: Fault) -> Registry {
+    let options = Options { access: Access::ReadWrite, ..Options::default() };
+    Registry::new(Arc::new(Broken(fault)), options)
+}
+
+#[test]
+fn what_the_place_says_is_told_without_its_paths() {
+    let io = || Error::io("open", "/secret/path")(std::io::Error::other("secret"));
+    let busy = || Error::Busy { what: "/secret/path".to_owned() };
+    let full = || Error::NoSpace { place: "/secret/path".to_owned(), needed: 1, available: 0 };
+    let malformed =
+        || Error::Malformed { what: "/secret/path".to_owned(), reason: "secret".to_owned() };
+    let rows: [(Fault, u16, &str); 4] = [
+        (io, 500, "UNKNOWN"),
+        (malformed, 500, "UNKNOWN"),
+        (full, 507, "UNKNOWN"),
+        (busy, 429, "TOOMANYREQUESTS"),
+    ];
+    let absent = Digest::sha256("absent");
+    for (fault, status, code) in rows {
+        let registry = registry(fault);
+        for request in [
+            "GET /v2/_catalog",
+            "GET /v2/a/tags/list",
+            "GET /v2/a/manifests/v1",
+            &format!("GET /v2/a/blobs/{absent}"),
+            &format!("GET /v2/a/referrers/{absent}"),
+            "POST /v2/a/blobs/uploads/",
+            "DELETE /v2/a/manifests/v1",
+        ] {
+            let answer = expect(&registry, request, &[], b"", status);
+            assert_eq!(answer.code(), code);
+            assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
+            let head = ask(&registry, &request.replace("GET", "HEAD"), &[], b"");
+            assert_eq!(head.status, status);
+        }
+    }
+}
+
+#[test]
+fn f53_a_place_that_cannot_be_written_says_so() {
+    let registry = registry(|| Error::Unsupported {
+        place: "the place".to_owned(),
+        what: "was opened for reading".to_owned(),
+    });
+    for request in ["POST /v2/a/blobs/uploads/", "DELETE /v2/a/manifests/v1"] {
+        assert_eq!(expect(&registry, request, &[], b"", 405).code(), "UNSUPPORTED");
+    }
+}
+
+#[test]
+fn content_that_is_too_short_never_looks_whole() {
+    let registry = Arc::new(registry(|| Error::not_found("it", "the place")));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = front::serve(listener, registry, front::Options::default()).unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let digest = Digest::sha256("ten bytes.");
+    write!(stream, "GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).is_ok_and(|count| count > 0) {}
+    // It may break off even before the head is out.
+    assert!(head.is_empty() || head.contains("content-length: 10\r\n"), "{head}");
+    let mut body = Vec::new();
+    let _ = stream.read_to_end(&mut body);
+    assert!(body.len() < 10);
+}

@@ -1,0 +1,235 @@
+//! Showing registries who asks (row E-15).
+
+mod challenge;
+mod token;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use http::HeaderValue;
+use longshore_spec::RepositoryName;
+use longshore_store::{Error, Result};
+
+use self::challenge::Challenge;
+pub(crate) use self::challenge::challenge;
+use self::token::Token;
+use crate::Secret;
+use crate::credentials::{Credential, Credentials};
+use crate::http::{Answer, Call, Http, Trouble};
+
+/// What a request wants to do, as authorization services see it: `repository:library/app:pull`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Scope(String);
+
+/// For whom a request is made, and what it wants to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish<'a> {
+    /// The registry as its user names it: credentials are kept under that name.
+    pub(crate) registry: &'a str,
+    pub(crate) repository: Option<&'a RepositoryName>,
+    pub(crate) scopes: BTreeSet<Scope>,
+}
+
+/// Tokens and what registries want to see.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    credentials: Arc<dyn Credentials>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What each registry wanted to see last.
+    challenges: HashMap<String, Challenge>,
+    /// What was found: asking a helper program again takes time.
+    credentials: HashMap<(String, Option<RepositoryName>), Option<Credential>>,
+    tokens: HashMap<TokenKey, Slot>,
+}
+
+/// What a token is for. Who asks is part of it: by registry, credential and sorted scopes.
+type TokenKey = (String, Option<Secret>, BTreeSet<Scope>);
+
+/// A place for one token; locked while it is fetched, so that all who need it wait for one fetch.
+type Slot = Arc<Mutex<Option<Token>>>;
+
+impl Scope {
+    pub(crate) fn pull(repository: &RepositoryName) -> Self {
+        Self(format!("repository:{repository}:pull"))
+    }
+
+    pub(crate) fn push(repository: &RepositoryName) -> Self {
+        Self(format!("repository:{repository}:pull,push"))
+    }
+
+    pub(crate) fn delete(repository: &RepositoryName) -> Self {
+        Self(format!("repository:{repository}:delete,pull,push"))
+    }
+
+    pub(crate) fn catalog() -> Self {
+        Self("registry:catalog:*".to_owned())
+    }
+}
+
+impl Auth {
+    pub(crate) fn new(credentials: Arc<dyn Credentials>) -> Self {
+        Self { credentials, known: Mutex::default() }
+    }
+
+    /// Makes the call with what the registry wanted to see last, and once more if it wants to see
+    /// something else now.
+    pub(crate) fn attempt<'h>(
+        &self,
+        http: &'h Http,
+        call: &Call<'_>,
+        wish: &Wish<'_>,
+    ) -> Result<Answer<'h>, Trouble> {
+        let known = self.known().challenges.get(wish.registry).cloned();
+        let authorization = match known {
+            Some(known) => self.authorization(http, call, &known, wish, None)?,
+            None => None,
+        };
+        let answer = http.attempt(call, authorization.as_ref())?;
+        let same_origin = answer.url().origin() == call.url.origin();
+        let Some(wanted) = challenge(answer.headers())
+            .filter(|_| answer.status() == http::StatusCode::UNAUTHORIZED && same_origin)
+        else {
+            return Ok(answer);
+        };
+        self.known().challenges.insert(wish.registry.to_owned(), wanted.clone());
+        let stale = authorization.as_ref();
+        let Some(fresh) = self.authorization(http, call, &wanted, wish, stale)? else {
+            return Ok(answer);
+        };
+        if Some(&fresh) == stale {
+            return Ok(answer);
+        }
+        drop(answer);
+        http.attempt(call, Some(&fresh))
+    }
+
+    /// Returns what to send, another one than `stale`. `None` where nobody can show anything.
+    fn authorization(
+        &self,
+        http: &Http,
+        call: &Call<'_>,
+        challenge: &Challenge,
+        wish: &Wish<'_>,
+        stale: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Trouble> {
+        let credential = self.credential(wish)?;
+        match (challenge, &credential) {
+            (_, Some(Credential::Token(token))) => Ok(Some(header("Bearer", token)?)),
+            (Challenge::Basic, Some(Credential::Password { username, password })) => {
+                Ok(Some(header("Basic", &basic(username, password))?))
+            }
+            (Challenge::Basic, _) => Ok(None),
+            (Challenge::Bearer { realm, service, scope }, _) => {
+                let identity = credential.as_ref().map(identity);
+                let key = (wish.registry.to_owned(), identity, wish.scopes.clone());
+                let slot = Arc::clone(self.known().tokens.entry(key).or_default());
+                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(token) = slot.as_ref().filter(|token| token.is_fresh()) {
+                    let value = header("Bearer", token.value())?;
+                    if Some(&value) != stale {
+                        return Ok(Some(value));
+                    }
+                }
+                let request = token::Request {
+                    realm,
+                    service: service.as_deref(),
+                    scopes: merged(&wish.scopes, scope.as_deref()),
+                    credential: credential.as_ref(),
+                    registry: wish.registry,
+                    asked_at: &call.url,
+                };
+                let token = slot.insert(request.fetch(http)?);
+                Ok(Some(header("Bearer", token.value())?))
+            }
+        }
+    }
+
+    fn credential(&self, wish: &Wish<'_>) -> Result<Option<Credential>> {
+        let key = (wish.registry.to_owned(), wish.repository.cloned());
+        if let Some(found) = self.known().credentials.get(&key) {
+            return Ok(found.clone());
+        }
+        let found = self.credentials.find(wish.registry, wish.repository)?;
+        self.known().credentials.insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// Locks what is known. A panic of another thread cannot have left it half changed.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns what tells one credential from another.
+fn identity(credential: &Credential) -> Secret {
+    match credential {
+        Credential::Password { username, password } => basic(username, password),
+        Credential::Identity(token) | Credential::Token(token) => token.clone(),
+    }
+}
+
+/// Returns the wanted scopes, and what the registry asked for beyond them.
+fn merged(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
+    let mut scopes: Vec<String> = wanted.iter().map(|scope| scope.0.clone()).collect();
+    for scope in asked.unwrap_or_default().split_ascii_whitespace() {
+        let covered = scopes.iter().any(|have| covers(have, scope));
+        if !covered {
+            scopes.push(scope.to_owned());
+        }
+    }
+    scopes
+}
+
+/// Tells whether who may do `have` may do all of `scope`.
+fn covers(have: &str, scope: &str) -> bool {
+    let (Some((have, may)), Some((scope, wants))) = (have.rsplit_once(':'), scope.rsplit_once(':'))
+    else {
+        return have == scope;
+    };
+    let may: Vec<_> = may.split(',').collect();
+    have == scope && wants.split(',').all(|want| may.contains(&want))
+}
+
+fn basic(username: &str, password: &Secret) -> Secret {
+    let text = format!("{username}:{}", password.expose());
+    Secret::new(base64::engine::general_purpose::STANDARD.encode(text))
+}
+
+fn header(scheme: &str, secret: &Secret) -> Result<HeaderValue> {
+    let mut value =
+        HeaderValue::from_str(&format!("{scheme} {}", secret.expose())).map_err(|_| {
+            let reason = "it holds characters that cannot be sent".to_owned();
+            Error::Malformed { what: "a token or password".to_owned(), reason }
+        })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_asks_for_is_added_once() {
+        let name: RepositoryName = "library/app".parse().unwrap();
+        let wanted = BTreeSet::from([Scope::push(&name)]);
+        let asked = "repository:library/app:pull repository:other:pull";
+        assert_eq!(
+            merged(&wanted, Some(asked)),
+            ["repository:library/app:pull,push", "repository:other:pull"]
+        );
+        assert_eq!(merged(&wanted, None), ["repository:library/app:pull,push"]);
+    }
+
+    #[test]
+    fn what_is_sent_is_not_shown() {
+        let value = header("Basic", &basic("me", &Secret::new("hunter2"))).unwrap();
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        assert_eq!(value.to_str().unwrap(), "Basic bWU6aHVudGVyMg==");
+    }
+}

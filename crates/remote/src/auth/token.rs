@@ -1,0 +1,150 @@
+//! Tokens: how they are asked for, and how long they last.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use longshore_store::Error;
+use serde::Deserialize;
+
+use super::{basic, header};
+use crate::Secret;
+use crate::credentials::Credential;
+use crate::http::{Body, Call, Http, Trouble, Url, field, resolve, with_query};
+
+/// How long a token lasts that does not say so (token specification, `expires_in`).
+const DEFAULT_LIFE: u64 = 60;
+
+/// No token is believed to last longer: services have been seen to forget theirs.
+const LONGEST_LIFE: u64 = 3600;
+
+/// So long before its end a token is no longer used: a request takes time to arrive.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// No answer of an authorization service is longer.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// How the client calls itself to authorization services.
+const CLIENT_ID: &str = "longshore";
+
+/// A token in hand.
+#[derive(Debug)]
+pub(super) struct Token {
+    value: Secret,
+    expires: Instant,
+}
+
+impl Token {
+    pub(super) fn value(&self) -> &Secret {
+        &self.value
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        Instant::now() < self.expires
+    }
+}
+
+/// A token that is wanted.
+pub(super) struct Request<'a> {
+    pub(super) realm: &'a str,
+    pub(super) service: Option<&'a str>,
+    pub(super) scopes: Vec<String>,
+    pub(super) credential: Option<&'a Credential>,
+    pub(super) registry: &'a str,
+    /// What the registry was asked for when it named the service.
+    pub(super) asked_at: &'a Url,
+}
+
+impl Request<'_> {
+    /// Asks the service that the registry named.
+    pub(super) fn fetch(&self, http: &Http) -> Result<Token, Trouble> {
+        let asked = Instant::now();
+        let (call, authorization) = self.call()?;
+        let answer = http.attempt(&call, authorization.as_ref())?;
+        if !answer.status().is_success() {
+            let error = match answer.into_error(call.action, &call.what) {
+                // Nobody asks for this address, so that it is not there means nothing to them.
+                Error::NotFound { what, place } => Error::Denied {
+                    action: call.action,
+                    what,
+                    place,
+                    reason: "404: nobody hands out tokens there".to_owned(),
+                },
+                error => error,
+            };
+            return Err(error.into());
+        }
+        let body = answer.into_bytes("the answer with a token", MOST_BYTES)?;
+        let malformed = |reason: String| Error::Malformed { what: call.what.clone(), reason };
+        // The error of the parser may quote what it read.
+        let reply: Reply = serde_json::from_slice(&body)
+            .map_err(|_| malformed("what came is not of the form it must have".to_owned()))?;
+        let value = [reply.token, reply.access_token].into_iter().flatten().find(|t| !t.is_empty());
+        let value = value.ok_or_else(|| malformed("none came".to_owned()))?;
+        let life = reply
+            .expires_in
+            .and_then(|life| life.as_u64())
+            .filter(|life| *life > 0)
+            .unwrap_or(DEFAULT_LIFE);
+        let life = Duration::from_secs(life.min(LONGEST_LIFE));
+        // One that lasts no longer than the margin is used half of its time.
+        let used = life.saturating_sub(MARGIN).max(life / 2);
+        Ok(Token { value: Secret::new(value), expires: asked + used })
+    }
+
+    fn call(&self) -> Result<(Call<'static>, Option<http::HeaderValue>), Error> {
+        let what = format!("a token for {}", self.registry);
+        let malformed = |reason: &str| Error::Malformed {
+            what: format!("the address for tokens that {} gave", self.registry),
+            reason: reason.to_owned(),
+        };
+        let realm = Url::parse(self.realm).map_err(|error| malformed(&error.to_string()))?;
+        let mut url = resolve(&realm, "")?;
+        if self.asked_at.scheme() == "https" && url.scheme() != "https" {
+            return Err(malformed("nothing is encrypted there"));
+        }
+        if let Some(Credential::Identity(token)) = self.credential {
+            let scopes = self.scopes.join(" ");
+            let fields = [
+                ("grant_type", Some("refresh_token")),
+                ("refresh_token", Some(token.expose())),
+                ("service", self.service),
+                ("scope", Some(scopes.as_str()).filter(|scopes| !scopes.is_empty())),
+                ("client_id", Some(CLIENT_ID)),
+            ];
+            let fields = fields.into_iter().filter_map(|(key, value)| Some(field(key, value?)));
+            let body = fields.collect::<Vec<_>>().join("&");
+            let call = Call::new(Method::POST, url, "get", what)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(ACCEPT, "application/json")
+                .body(Body::Bytes(body.into()));
+            return Ok((call, None));
+        }
+        if let Some(service) = self.service {
+            url = with_query(url, "service", service);
+        }
+        for scope in &self.scopes {
+            url = with_query(url, "scope", scope);
+        }
+        let authorization = match self.credential {
+            Some(Credential::Password { username, password }) => {
+                url = with_query(url, "account", username);
+                Some(header("Basic", &basic(username, password))?)
+            }
+            _ => None,
+        };
+        let call = Call::new(Method::GET, url, "get", what).header(ACCEPT, "application/json");
+        Ok((call, authorization))
+    }
+}
+
+/// What an authorization service answers. `token` and `access_token` are the same.
+#[derive(Deserialize)]
+struct Reply {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<serde_json::Value>,
+}

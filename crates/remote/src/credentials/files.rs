@@ -1,0 +1,230 @@
+//! Credentials from files.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use longshore_spec::RepositoryName;
+use longshore_store::{Error, Result};
+use serde_json::{Map, Value, json};
+
+use super::document::{self, Document};
+use super::helper::Helper;
+use super::{Credential, Credentials};
+
+/// How long a helper program may take: it may have to ask its user.
+const HELPER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// No such file is longer.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The files that `docker login`, `podman login` and their likes keep (`config.json` of Docker,
+/// `containers-auth.json(5)`), and the helper programs that they name.
+///
+/// The first file that knows a registry decides. Keys may name a repository or a part of its path;
+/// the longest that fits is taken. The first file is the one that [`Files::store`] writes.
+#[derive(Debug, Clone)]
+pub struct Files {
+    paths: Vec<PathBuf>,
+    helpers: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl Files {
+    /// Looks into `paths`, in this order. Those that do not exist are passed over.
+    pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let paths = paths.into_iter().collect();
+        Self { paths, helpers: None, timeout: HELPER_TIMEOUT }
+    }
+
+    /// Runs the helper programs that lie in `directory`, instead of looking for them.
+    #[must_use]
+    pub fn with_helpers_in(self, directory: impl Into<PathBuf>) -> Self {
+        Self { helpers: Some(directory.into()), ..self }
+    }
+
+    /// Gives helper programs so much time.
+    #[must_use]
+    pub fn with_helper_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Keeps the credential of `registry` in the first file, or with the helper program that it
+    /// names. A registry may be followed by a path: `quay.io/org`.
+    ///
+    /// The file is replaced whole and is its owner's alone; what else it holds stays.
+    pub fn store(&self, registry: &str, credential: &Credential) -> Result<()> {
+        let path = self.first()?;
+        if let Some(helper) = self.helper_of(path, registry)? {
+            return helper.run(|helper| helper.store(document::key(registry), credential));
+        }
+        let entry = match credential {
+            Credential::Password { username, .. } if username.contains(':') => {
+                let reason = "it has a colon".to_owned();
+                return Err(Error::Malformed { what: format!("the name `{username}`"), reason });
+            }
+            Credential::Password { username, password } => {
+                json!({"auth": document::encode(username, password)})
+            }
+            Credential::Identity(token) => json!({"identitytoken": token.expose()}),
+            Credential::Token(token) => json!({"registrytoken": token.expose()}),
+        };
+        rewrite(path, |auths| {
+            auths.retain(|key, _| !document::is_key_of(key, registry));
+            auths.insert(document::key(registry).to_owned(), entry);
+        })
+    }
+
+    /// Forgets the credential of `registry` in every file and with every helper program. Returns
+    /// whether there was one.
+    pub fn erase(&self, registry: &str) -> Result<bool> {
+        let mut erased = false;
+        for path in &self.paths {
+            if let Some(helper) = self.helper_of(path, registry)? {
+                erased |= helper.run(|helper| helper.erase(document::key(registry)))?;
+            }
+            let Some(text) = read(path)? else { continue };
+            let parsed: Value = serde_json::from_slice(&text).map_err(|_| malformed(path))?;
+            let keys = parsed.get("auths").and_then(Value::as_object);
+            if keys.is_some_and(|keys| keys.keys().any(|key| document::is_key_of(key, registry))) {
+                rewrite(path, |auths| auths.retain(|key, _| !document::is_key_of(key, registry)))?;
+                erased = true;
+            }
+        }
+        Ok(erased)
+    }
+
+    fn first(&self) -> Result<&PathBuf> {
+        let none = || Error::Unsupported {
+            place: "a program without a file for credentials".to_owned(),
+            what: "cannot keep any".to_owned(),
+        };
+        self.paths.first().ok_or_else(none)
+    }
+
+    fn helper_of(&self, path: &Path, registry: &str) -> Result<Option<Named<'_>>> {
+        let Some(document) = load(path)? else { return Ok(None) };
+        // A helper is for registries; what is for a part of one stays in the file.
+        Ok(document.helper(registry).filter(|_| !registry.contains('/')).map(|helper| {
+            let (document::Helper::Own(name) | document::Helper::Shared(name)) = helper;
+            Named { name: name.to_owned(), files: self }
+        }))
+    }
+
+    fn look_into(
+        &self,
+        path: &Path,
+        registry: &str,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Credential>> {
+        let Some(document) = load(path)? else { return Ok(None) };
+        let ask = |name: &str| {
+            let helper = Helper::new(name, self.helpers.as_deref(), self.timeout)?;
+            helper.get(document::key(registry))
+        };
+        let found = match document.helper(registry) {
+            Some(document::Helper::Own(name)) => ask(name)?,
+            Some(document::Helper::Shared(name)) => match ask(name) {
+                // The file may come from another machine. What is in it is still worth a look.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    tracing::warn!("{} names a helper `{name}` that is not here", path.display());
+                    None
+                }
+                found => found?,
+            },
+            None => None,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+        document.entry(registry, repository).map_err(|key| Error::Malformed {
+            what: format!("the entry `{key}` of {}", path.display()),
+            reason: "it is not a name and a password in base64".to_owned(),
+        })
+    }
+}
+
+impl Credentials for Files {
+    fn find(
+        &self,
+        registry: &str,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Credential>> {
+        for path in &self.paths {
+            if let Some(found) = self.look_into(path, registry, repository)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A helper program that a file names.
+struct Named<'a> {
+    name: String,
+    files: &'a Files,
+}
+
+impl Named<'_> {
+    fn run<T>(&self, work: impl FnOnce(&Helper<'_>) -> Result<T>) -> Result<T> {
+        work(&Helper::new(&self.name, self.files.helpers.as_deref(), self.files.timeout)?)
+    }
+}
+
+fn load(path: &Path) -> Result<Option<Document>> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    // The error of the parser may quote a secret.
+    serde_json::from_slice(&text).map(Some).map_err(|_| malformed(path))
+}
+
+/// Returns what is in a file; `None` if it does not exist. An empty one is an empty document.
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let what = path.display();
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Ok(found) if found.len() > MOST_BYTES => {
+            return Err(Error::Limit {
+                what: what.to_string(),
+                limit: format!("{MOST_BYTES} bytes"),
+            });
+        }
+        _ => {}
+    }
+    let text = fs::read(path).map_err(Error::io("read", what))?;
+    Ok(Some(if text.trim_ascii().is_empty() { b"{}".to_vec() } else { text }))
+}
+
+fn malformed(path: &Path) -> Error {
+    let reason = "it is not a document of credentials".to_owned();
+    Error::Malformed { what: path.display().to_string(), reason }
+}
+
+/// Replaces a file by one whose entries are changed.
+fn rewrite(path: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
+    let text = read(path)?.unwrap_or_else(|| b"{}".to_vec());
+    let mut document: Map<String, Value> =
+        serde_json::from_slice(&text).map_err(|_| malformed(path))?;
+    let auths = document.entry("auths").or_insert(Value::Null);
+    if auths.is_null() {
+        *auths = json!({});
+    }
+    change(auths.as_object_mut().ok_or_else(|| malformed(path))?);
+    let mut text = serde_json::to_string_pretty(&document).map_err(|_| malformed(path))?;
+    text.push('\n');
+    replace(path, text.as_bytes()).map_err(Error::io("write", path.display()))
+}
+
+/// Puts `text` in the place of a file at once. The new one is its owner's alone.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    // A link stays one, and what it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}

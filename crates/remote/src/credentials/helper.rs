@@ -1,0 +1,139 @@
+//! Helper programs that keep credentials: `docker-credential-NAME`.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use longshore_store::{Error, Result};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Credential;
+use crate::Secret;
+
+/// No helper says more.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The name that helpers give to a token that others are had for.
+const TOKEN_USER: &str = "<token>";
+
+/// What helpers say when they have nothing.
+const NOT_FOUND: &str = "credentials not found";
+
+/// One helper program.
+pub(super) struct Helper<'a> {
+    name: &'a str,
+    /// Where the program lies, if it is not to be looked for.
+    directory: Option<&'a Path>,
+    timeout: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reply {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    secret: String,
+}
+
+impl<'a> Helper<'a> {
+    /// Returns the helper `name`. It is not run.
+    pub(super) fn new(
+        name: &'a str,
+        directory: Option<&'a Path>,
+        timeout: Duration,
+    ) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || !name.chars().all(plain) {
+            let reason = "it is no name of a program".to_owned();
+            return Err(Error::Malformed { what: format!("the helper `{name}`"), reason });
+        }
+        Ok(Self { name, directory, timeout })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Credential>> {
+        let (success, said) = self.run("get", key.as_bytes())?;
+        if !success {
+            return if says(&said, NOT_FOUND) { Ok(None) } else { Err(self.failed(&said)) };
+        }
+        // What was said holds a secret, so the error does not quote it.
+        let reply: Reply =
+            serde_json::from_slice(&said).map_err(|_| self.failed(b"it did not answer in JSON"))?;
+        let password = Secret::new(reply.secret);
+        Ok(match reply.username {
+            _ if password.expose().is_empty() => None,
+            name if name == TOKEN_USER => Some(Credential::Identity(password)),
+            username => Some(Credential::Password { username, password }),
+        })
+    }
+
+    pub(super) fn store(&self, key: &str, credential: &Credential) -> Result<()> {
+        let (username, secret) = match credential {
+            Credential::Password { username, password } => (username.as_str(), password),
+            Credential::Identity(token) | Credential::Token(token) => (TOKEN_USER, token),
+        };
+        let text = json!({"ServerURL": key, "Username": username, "Secret": secret.expose()});
+        let (success, said) = self.run("store", text.to_string().as_bytes())?;
+        if success { Ok(()) } else { Err(self.failed(&said)) }
+    }
+
+    /// Makes the helper forget. Returns whether it knew.
+    pub(super) fn erase(&self, key: &str) -> Result<bool> {
+        let (success, said) = self.run("erase", key.as_bytes())?;
+        if success || says(&said, NOT_FOUND) { Ok(success) } else { Err(self.failed(&said)) }
+    }
+
+    /// Runs the helper and returns whether it succeeded, and what it said.
+    fn run(&self, verb: &str, input: &[u8]) -> Result<(bool, Vec<u8>)> {
+        let program = self.program();
+        let path = self.directory.map_or_else(|| program.clone().into(), |dir| dir.join(&program));
+        let failed = |error| Error::Io { action: "run", what: program.clone(), source: error };
+        let mut child = Command::new(path)
+            .arg(verb)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A helper that needs no input may be gone by now; what it says is what counts.
+            let _ = stdin.write_all(input);
+        }
+        let (sender, receiver) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || {
+                let mut said = Vec::new();
+                let result = stdout.take(MOST_BYTES).read_to_end(&mut said);
+                // Nobody listens any more after the time is over.
+                let _ = sender.send(result.map(|_| said));
+            });
+        }
+        let Ok(said) = receiver.recv_timeout(self.timeout) else {
+            // It may have ended just now.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed(io::ErrorKind::TimedOut.into()));
+        };
+        let status = child.wait().map_err(failed)?;
+        Ok((status.success(), said.map_err(failed)?))
+    }
+
+    fn program(&self) -> String {
+        format!("docker-credential-{}", self.name)
+    }
+
+    fn failed(&self, said: &[u8]) -> Error {
+        let text = String::from_utf8_lossy(said);
+        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+        let reason = if line.is_empty() { "it failed without a word".to_owned() } else { line };
+        Error::Malformed { what: format!("what {} said", self.program()), reason }
+    }
+}
+
+fn says(said: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(said).contains(text)
+}

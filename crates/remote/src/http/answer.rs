@@ -1,0 +1,162 @@
+//! Answers: a status, headers, and a body that is pulled by whoever wants it.
+
+use std::io;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, StatusCode};
+use longshore_store::{Error, Result};
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+use super::Http;
+use crate::problem;
+
+/// How much of a body is handed out at once: waking the runtime costs more than copying.
+const PIECE: usize = 256 << 10;
+
+/// How much of the body of a refusal is read.
+const MOST_OF_A_REFUSAL: u64 = 64 << 10;
+
+/// An answer whose body has not been read.
+pub(crate) struct Answer<'a> {
+    http: &'a Http,
+    response: reqwest::Response,
+    /// What came last and was not handed out whole.
+    rest: Bytes,
+    /// What went wrong behind what was handed out. The connection says so only once.
+    failed: Option<io::Error>,
+    /// Keeps an upload open that was answered before it was through: closing it would close the
+    /// connection before the answer is read.
+    _upload: Option<Sender<Bytes>>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(
+        http: &'a Http,
+        response: reqwest::Response,
+        upload: Option<Sender<Bytes>>,
+    ) -> Self {
+        Self { http, response, rest: Bytes::new(), failed: None, _upload: upload }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Returns a header that is there once, if it is text.
+    pub(crate) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.headers().get(name.into())?.to_str().ok().map(str::trim)
+    }
+
+    /// Returns the address that answered, after all redirects.
+    pub(crate) fn url(&self) -> &reqwest::Url {
+        self.response.url()
+    }
+
+    /// Returns the host that answered.
+    pub(crate) fn host(&self) -> String {
+        host_of(self.url())
+    }
+
+    /// Tells whether the answer said how long it is, so that one that was cut is told from one
+    /// that is over.
+    pub(crate) fn has_known_end(&self) -> bool {
+        self.headers().contains_key(CONTENT_LENGTH)
+            || self.headers().contains_key(TRANSFER_ENCODING)
+    }
+
+    /// Reads into `buffer` what is there, waiting for at least one byte unless the body is over.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(PIECE);
+        let Self { http, response, rest, failed, .. } = self;
+        let mut filled = take(rest, &mut buffer[..wanted]);
+        if filled > 0 && failed.is_some() {
+            return Ok(filled);
+        }
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let error = http.runtime().block_on(async {
+            while filled < wanted {
+                match timeout(http.idle(), response.chunk()).await {
+                    Ok(Ok(Some(chunk))) => *rest = chunk,
+                    Ok(Ok(None)) => break,
+                    Ok(Err(error)) => return Some(io::Error::other(problem::plainly(error))),
+                    Err(_) => return Some(io::ErrorKind::TimedOut.into()),
+                }
+                filled += take(rest, &mut buffer[filled..wanted]);
+            }
+            None
+        });
+        match error {
+            Some(error) if filled == 0 => Err(error),
+            error => {
+                *failed = error;
+                Ok(filled)
+            }
+        }
+    }
+
+    /// Reads the whole body, of at most `limit` bytes.
+    pub(crate) fn into_bytes(mut self, what: &str, limit: u64) -> Result<Bytes> {
+        let over = || Error::Limit { what: what.to_owned(), limit: format!("{limit} bytes") };
+        let announced = self.response.content_length().unwrap_or(0);
+        if announced > limit {
+            return Err(over());
+        }
+        let mut all = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let count = self.read(&mut buffer).map_err(Error::io("read", what))?;
+            if count == 0 {
+                return Ok(all.freeze());
+            }
+            if all.len() as u64 + count as u64 > limit {
+                return Err(over());
+            }
+            all.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    /// Reads the beginning of the body of a refusal, as far as it comes.
+    fn refusal(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = vec![0; PIECE];
+        while (all.len() as u64) < MOST_OF_A_REFUSAL {
+            match self.read(&mut buffer) {
+                Ok(count) if count > 0 => all.extend_from_slice(&buffer[..count]),
+                _ => break,
+            }
+        }
+        all
+    }
+
+    /// Returns what a refusal to `action` `what` means.
+    pub(crate) fn into_error(mut self, action: &'static str, what: &str) -> Error {
+        let body = self.refusal();
+        problem::refused(self.status(), &body, &self.host(), action, what)
+    }
+}
+
+impl std::fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({} of {})", self.status(), self.host())
+    }
+}
+
+/// Returns host and port as people write them.
+pub(super) fn host_of(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn take(rest: &mut Bytes, buffer: &mut [u8]) -> usize {
+    let count = rest.len().min(buffer.len());
+    rest.copy_to_slice(&mut buffer[..count]);
+    count
+}

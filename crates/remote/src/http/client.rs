@@ -1,0 +1,210 @@
+//! Connections, and the runtime behind them.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+use longshore_store::{Error, Result};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::answer::{Answer, host_of};
+use super::pace::{Pace, backoff};
+use super::{Body, Hop, Lane, Trouble, shown};
+use crate::{Certificates, Config, Secret, WarningHandler, problem};
+
+/// How many different warnings are remembered; what comes after is not shown.
+const MOST_WARNINGS: usize = 1000;
+
+/// Connections to any number of hosts.
+pub(crate) struct Http {
+    runtime: Runtime,
+    brief: Client,
+    bulk: Client,
+    pub(super) pace: Pace,
+    idle: Duration,
+    retries: u32,
+    backoff: Duration,
+    warned: Mutex<HashSet<(String, String)>>,
+    on_warning: Option<WarningHandler>,
+}
+
+impl Http {
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        // Fails if the program has chosen one before, which is then used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1) // it only moves bytes between sockets and the threads of jobs
+            .thread_name("longshore-http")
+            .enable_all()
+            .build()
+            .map_err(Error::io("start", "a thread for connections"))?;
+        Ok(Self {
+            runtime,
+            brief: client(config, Lane::Brief)?,
+            bulk: client(config, Lane::Bulk)?,
+            pace: Pace::new(config.jobs_per_host),
+            idle: config.idle_timeout,
+            retries: config.retries,
+            backoff: config.backoff,
+            warned: Mutex::default(),
+            on_warning: config.on_warning.clone(),
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    pub(crate) fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    pub(super) fn backoff(&self, attempt: u32) -> Duration {
+        backoff(self.backoff, attempt)
+    }
+
+    /// Waits as long as is right after failure number `attempt`, the first being 0.
+    pub(crate) fn wait(&self, attempt: u32) {
+        std::thread::sleep(self.backoff(attempt));
+    }
+
+    /// Passes a warning on, once (row E-11).
+    pub(super) fn warn(&self, host: &str, text: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() >= MOST_WARNINGS || !warned.insert((host.to_owned(), text.to_owned())) {
+            return;
+        }
+        drop(warned);
+        if let Some(handler) = &self.on_warning {
+            handler(host, text);
+        } else {
+            tracing::warn!("{host} warns: {text}");
+        }
+    }
+
+    /// Sends one request and returns when its answer begins.
+    pub(super) fn once(
+        &self,
+        hop: &Hop<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer<'_>, Trouble> {
+        let host = host_of(&hop.url);
+        let _permit = self.pace.acquire(&host);
+        let client = match hop.lane {
+            Lane::Brief => &self.brief,
+            Lane::Bulk => &self.bulk,
+        };
+        tracing::trace!(method = %hop.method, url = shown(&hop.url), "request");
+        let request = client
+            .request(hop.method.clone(), hop.url.clone())
+            .headers(hop.all_headers(authorization));
+        let bytes = match &hop.body {
+            Body::Blob(blob) if blob.descriptor().size > 0 => {
+                let (response, upload) = self.upload(request, *blob, &host)?;
+                tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
+                return Ok(Answer::new(self, response, upload));
+            }
+            Body::Bytes(bytes) => bytes.clone(),
+            _ => bytes::Bytes::new(),
+        };
+        let request = if bytes.is_empty() { request } else { request.body(bytes) };
+        let response = self
+            .runtime
+            .block_on(async { timeout(self.idle, request.send()).await })
+            .map_err(|_| Trouble::passing(silent(&host, self.idle)))?
+            .map_err(|error| Trouble::passing(problem::unreachable(&host, error)))?;
+        tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
+        Ok(Answer::new(self, response, None))
+    }
+}
+
+pub(super) fn silent(host: &str, patience: Duration) -> Error {
+    let text = format!("it said nothing for {} s", patience.as_secs());
+    let source = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+    Error::Io { action: "reach", what: host.to_owned(), source }
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("pace", &self.pace).finish_non_exhaustive()
+    }
+}
+
+fn client(config: &Config, lane: Lane) -> Result<Client> {
+    let make = |roots| -> Result<_> { Ok(builder(config, lane, roots)?.build()) };
+    let built = match make(Roots::System)? {
+        // A machine without any certificate can still speak to registries that need none, or whose
+        // authority was named.
+        Err(error) if config.certificates == Certificates::Verified => {
+            tracing::debug!(
+                "the system's certificates cannot be used: {}",
+                problem::plainly(error)
+            );
+            make(Roots::Named)?
+        }
+        built => built,
+    };
+    built.map_err(|error| setup("connections", error))
+}
+
+/// Which authorities are trusted.
+enum Roots {
+    /// The system's, and those that were named.
+    System,
+    /// Only those that were named.
+    Named,
+}
+
+fn builder(config: &Config, lane: Lane, roots: Roots) -> Result<ClientBuilder> {
+    let mut builder = Client::builder()
+        .user_agent(&config.user_agent)
+        .connect_timeout(config.connect_timeout)
+        .pool_max_idle_per_host(config.jobs_per_host)
+        .redirect(Policy::none())
+        .no_proxy();
+    let mut authorities = Vec::new();
+    for pem in &config.extra_authorities {
+        let certificates = Certificate::from_pem_bundle(pem);
+        authorities.extend(certificates.map_err(|error| setup("an authority", error))?);
+    }
+    builder = match roots {
+        Roots::System => builder.tls_certs_merge(authorities),
+        Roots::Named => builder.tls_certs_only(authorities),
+    };
+    if let Some(pem) = &config.identity {
+        let identity = Identity::from_pem(pem.expose().as_bytes());
+        builder = builder.identity(identity.map_err(|error| setup("the identity", error))?);
+    }
+    if config.certificates == Certificates::Any {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    if lane == Lane::Bulk {
+        builder = builder.http1_only();
+    }
+    let proxies = &config.proxies;
+    let none = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
+    let proxy = |make: fn(&str) -> reqwest::Result<Proxy>, address: &Secret| {
+        make(address.expose())
+            .map(|proxy| proxy.no_proxy(none.clone()))
+            .map_err(|error| setup("the proxy", error))
+    };
+    if let Some(address) = &proxies.http {
+        builder = builder.proxy(proxy(|address| Proxy::http(address), address)?);
+    }
+    if let Some(address) = &proxies.https {
+        builder = builder.proxy(proxy(|address| Proxy::https(address), address)?);
+    }
+    Ok(builder)
+}
+
+fn setup(what: &str, error: reqwest::Error) -> Error {
+    Error::Malformed { what: what.to_owned(), reason: problem::plainly(error) }
+}

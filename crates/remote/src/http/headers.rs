@@ -1,0 +1,152 @@
+//! Header fields with a grammar of their own (RFC 9110, RFC 8288).
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{LINK, RETRY_AFTER, WARNING};
+
+/// Returns where the next page is, if a `Link` header says so (rows E-93, E-103).
+pub(crate) fn next_page(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_link)
+}
+
+fn next_link(value: &str) -> Option<String> {
+    let mut rest = value;
+    while let Some(start) = rest.find('<') {
+        let (target, after) = rest[start + 1..].split_once('>')?;
+        let end = outside_quotes(after, ',').unwrap_or(after.len());
+        let mut params = split_outside_quotes(&after[..end], ';');
+        let is_next = params.any(|param| {
+            let Some((key, value)) = param.split_once('=') else { return false };
+            let rels = value.trim().trim_matches('"');
+            key.trim().eq_ignore_ascii_case("rel")
+                && rels.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            return Some(target.trim().to_owned());
+        }
+        rest = &after[end..];
+    }
+    None
+}
+
+/// Returns the texts of the warnings with code 299 (row E-11). A registry cannot make anything
+/// move on a terminal: control characters are gone.
+pub(crate) fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(warnings_of).collect()
+}
+
+fn warnings_of(value: &str) -> Vec<String> {
+    let each = split_outside_quotes(value, ',').filter_map(|warning| {
+        let rest = warning.trim().strip_prefix("299 ")?;
+        // The agent that warns, `-` for an unknown one, then a quoted text.
+        let (_agent, text) = rest.trim_start().split_once(' ')?;
+        let text = unquote(text.trim())?;
+        (!text.is_empty()).then_some(text)
+    });
+    each.collect()
+}
+
+/// Returns how long `Retry-After` asks to wait: seconds, or a date (row E-08).
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Returns the text in a quoted string that begins `text`, without its escapes.
+pub(crate) fn unquote(text: &str) -> Option<String> {
+    let mut unquoted = String::new();
+    let mut chars = text.strip_prefix('"')?.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some(unquoted),
+            '\\' => unquoted.push(chars.next()?),
+            c => unquoted.push(if c.is_control() { ' ' } else { c }),
+        }
+    }
+}
+
+/// Returns where the first `separator` stands that is in no quoted string.
+pub(crate) fn outside_quotes(text: &str, separator: char) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            c if c == separator && !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = outside_quotes(text, separator) else {
+            rest = None;
+            return Some(text);
+        };
+        rest = Some(&text[at + separator.len_utf8()..]);
+        Some(&text[..at])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+        let values = values.iter().map(|value| HeaderValue::from_str(value).unwrap());
+        values.map(|value| (name.clone(), value)).collect()
+    }
+
+    #[test]
+    fn e103_the_next_page_is_found_among_links() {
+        for (value, expected) in [
+            ("</v2/a/tags/list?last=b&n=2>; rel=\"next\"", Some("/v2/a/tags/list?last=b&n=2")),
+            ("<p>; rel=next", Some("p")),
+            ("<x>; rel=\"prev\", <y?a=1,2>; title=\"a, b\"; REL=\"last next\"", Some("y?a=1,2")),
+            ("<x>; rel=\"prev\"", None),
+            ("<x>", None),
+            ("<x", None),
+            ("", None),
+        ] {
+            let found = next_page(&headers(LINK, &[value]));
+            assert_eq!(found.as_deref(), expected, "{value}");
+        }
+        let several = headers(LINK, &["<a>; rel=prev", "<b>; rel=next"]);
+        assert_eq!(next_page(&several).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn e11_warnings_of_other_codes_are_ignored() {
+        let values = ["299 - \"one, \\\"quoted\\\"\", 299 - \"two\"", "199 - \"no\"", "299 -", "x"];
+        assert_eq!(warnings(&headers(WARNING, &values)), ["one, \"quoted\"", "two"]);
+    }
+
+    #[test]
+    fn e08_retry_after_is_seconds_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, expected) in [
+            ("7", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let found = retry_after(&headers(RETRY_AFTER, &[value]), now);
+            assert_eq!(found, expected.map(Duration::from_secs), "{value}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The one place that knows how requests travel.
+//!
+//! A caller's thread asks and waits; a small runtime moves the bytes. Redirects, waiting and
+//! trying again are decided here, who asks and what is asked is not.
+
+mod answer;
+mod client;
+mod headers;
+mod pace;
+mod upload;
+mod url;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use longshore_store::{Blob, Error};
+
+pub(crate) use self::answer::Answer;
+pub(crate) use self::client::Http;
+pub(crate) use self::headers::{next_page, outside_quotes, unquote};
+pub(crate) use self::url::{field, resolve, shown, with_query};
+pub(crate) use reqwest::Url;
+
+/// How many redirects in a row are followed (row E-05).
+const MOST_REDIRECTS: usize = 10;
+
+/// One request, and what it is about, for those who read of its failure.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body<'a>,
+    pub(crate) lane: Lane,
+    /// What is done: a verb.
+    pub(crate) action: &'static str,
+    /// What it is done to.
+    pub(crate) what: String,
+}
+
+/// What a request carries.
+#[derive(Clone)]
+pub(crate) enum Body<'a> {
+    Nothing,
+    Bytes(Bytes),
+    /// Content that is opened for each request that carries it.
+    Blob(&'a dyn Blob),
+}
+
+/// Which connections a request uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Those that may speak HTTP/2: many small answers.
+    Brief,
+    /// Those that speak HTTP/1.1 only: it moves long bodies at almost half the cost.
+    Bulk,
+}
+
+/// What went wrong with one attempt, and whether another may help.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) error: Error,
+    pub(crate) again: Again,
+}
+
+/// Whether another attempt may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    /// After a while of our choice.
+    Perhaps,
+    /// After the host has had the rest that it asked for.
+    Rested,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: Method, url: Url, action: &'static str, what: impl ToString) -> Self {
+        let what = what.to_string();
+        let (body, lane) = (Body::Nothing, Lane::Brief);
+        Self { method, url, headers: HeaderMap::new(), body, lane, action, what }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        // A value that cannot stand in a header is left out: the other side says what it misses.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Body<'a>) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(crate) fn bulk(mut self) -> Self {
+        self.lane = Lane::Bulk;
+        self
+    }
+}
+
+impl Body<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Blob(blob) => blob.descriptor().size,
+        }
+    }
+}
+
+impl Trouble {
+    /// Another attempt would end the same way.
+    pub(crate) fn lasting(error: Error) -> Self {
+        Self { error, again: Again::Never }
+    }
+
+    /// Another attempt may do better.
+    pub(crate) fn passing(error: Error) -> Self {
+        Self { error, again: Again::Perhaps }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::lasting(error)
+    }
+}
+
+impl Http {
+    /// Makes the request once, follows redirects, and returns the answer unless it says that another
+    /// attempt may help.
+    ///
+    /// `authorization` goes to the scheme, host and port of the call and nowhere else (row E-05).
+    pub(crate) fn attempt(
+        &self,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer<'_>, Trouble> {
+        let answer = self.follow(call, authorization)?;
+        let status = answer.status();
+        let host = answer.host();
+        for text in headers::warnings(answer.headers()) {
+            self.warn(&host, &text);
+        }
+        if !is_passing(status) {
+            self.pace.answered(&host);
+            return Ok(answer);
+        }
+        let rest = headers::retry_after(answer.headers(), SystemTime::now());
+        if rest.is_some() || matches!(status.as_u16(), 429 | 503) {
+            self.pace.slow_down(&host, rest);
+        }
+        let again = if rest.is_some() { Again::Rested } else { Again::Perhaps };
+        Err(Trouble { error: answer.into_error(call.action, &call.what), again })
+    }
+
+    /// Does `work` until it succeeds, fails for good, or has been tried often enough.
+    pub(crate) fn persist<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, Trouble>,
+    ) -> Result<T, Error> {
+        let mut attempt = 0;
+        loop {
+            let Trouble { error, again } = match work() {
+                Ok(done) => return Ok(done),
+                Err(trouble) => trouble,
+            };
+            if again == Again::Never || attempt >= self.retries() {
+                return Err(error);
+            }
+            let wait = self.backoff(attempt);
+            tracing::debug!(%error, attempt, ?wait, "trying again");
+            // The rest that a host asked for is kept by whoever asks it next.
+            if again == Again::Perhaps {
+                std::thread::sleep(wait);
+            }
+            attempt += 1;
+        }
+    }
+
+    fn follow(
+        &self,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer<'_>, Trouble> {
+        let origin = call.url.origin();
+        let mut hop = Hop {
+            method: call.method.clone(),
+            url: call.url.clone(),
+            headers: call.headers.clone(),
+            body: call.body.clone(),
+            lane: call.lane,
+        };
+        for _ in 0..=MOST_REDIRECTS {
+            let authorization = authorization.filter(|_| hop.url.origin() == origin);
+            let answer = self.once(&hop, authorization)?;
+            let location = answer.headers().get(LOCATION).filter(|_| is_redirect(answer.status()));
+            let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+                return Ok(answer);
+            };
+            let next = resolve(&hop.url, location)?;
+            if hop.url.scheme() == "https" && next.scheme() != "https" {
+                let what = format!("a redirect from {}", shown(&hop.url));
+                let reason = format!("it leads to {}, where nothing is encrypted", shown(&next));
+                return Err(Error::Malformed { what, reason }.into());
+            }
+            if answer.status() == StatusCode::SEE_OTHER && hop.method != Method::HEAD {
+                hop.method = Method::GET;
+                hop.body = Body::Nothing;
+            }
+            hop.url = next;
+        }
+        let what = format!("redirects from {}", shown(&call.url));
+        Err(Error::Limit { what, limit: MOST_REDIRECTS.to_string() }.into())
+    }
+}
+
+/// One request on the way to an answer.
+struct Hop<'a> {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Body<'a>,
+    lane: Lane,
+}
+
+impl Hop<'_> {
+    /// Returns the headers as they are sent.
+    fn all_headers(&self, authorization: Option<&HeaderValue>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(value) = authorization {
+            headers.insert(http::header::AUTHORIZATION, value.clone());
+        }
+        // Also where there is no body: registries ask for it (rows E-46, E-55).
+        if !matches!(self.method, Method::GET | Method::HEAD) {
+            headers.insert(CONTENT_LENGTH, self.body.len().into());
+        }
+        headers
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Tells whether the same request may get a better answer later.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// How long the other side may think after it has got a whole upload: it may have to move it.
+fn patience_after_upload(idle: Duration) -> Duration {
+    const TIMES: u32 = 5;
+    idle.saturating_mul(TIMES)
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.len())
+    }
+}

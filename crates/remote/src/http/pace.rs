@@ -1,0 +1,166 @@
+//! How fast a host is asked.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// No wait that a host asks for is longer.
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
+
+/// No wait of our own is longer.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// How many answers in a row it takes until a host is asked one request more at once.
+const HEALED_AFTER: usize = 8;
+
+/// How long a request waits for its turn. A bound, not a promise: an upload whose content comes from
+/// the same host would otherwise wait for itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pace of all hosts.
+#[derive(Debug)]
+pub(super) struct Pace {
+    most: usize,
+    hosts: Mutex<HashMap<String, Host>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Host {
+    /// How many requests may be under way.
+    limit: usize,
+    under_way: usize,
+    answers: usize,
+    /// Before this, nothing is asked.
+    rests_until: Option<Instant>,
+}
+
+/// Leave to ask a host; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit<'a> {
+    pace: &'a Pace,
+    host: String,
+}
+
+impl Pace {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(1), hosts: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Waits until `host` may be asked.
+    pub(super) fn acquire(&self, host: &str) -> Permit<'_> {
+        let patience = Instant::now() + PATIENCE;
+        let mut hosts = self.hosts();
+        loop {
+            let state = self.state(&mut hosts, host);
+            let now = Instant::now();
+            if let Some(until) = state.rests_until.filter(|until| *until > now) {
+                drop(hosts);
+                thread::sleep(until - now);
+                hosts = self.hosts();
+                continue;
+            }
+            if state.under_way < state.limit || now >= patience {
+                state.under_way += 1;
+                return Permit { pace: self, host: host.to_owned() };
+            }
+            let waited = self.changed.wait_timeout(hosts, patience - now);
+            hosts = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes note that `host` asked for fewer requests: half as many from now on, and none for
+    /// `rest` (row E-08).
+    pub(super) fn slow_down(&self, host: &str, rest: Option<Duration>) {
+        let mut hosts = self.hosts();
+        let state = self.state(&mut hosts, host);
+        state.limit = (state.limit / 2).max(1);
+        state.answers = 0;
+        if let Some(rest) = rest {
+            let until = Instant::now() + rest.min(LONGEST_WAIT);
+            state.rests_until = Some(state.rests_until.map_or(until, |before| before.max(until)));
+        }
+    }
+
+    /// Takes note that `host` answered.
+    pub(super) fn answered(&self, host: &str) {
+        let mut hosts = self.hosts();
+        let most = self.most;
+        let state = self.state(&mut hosts, host);
+        state.answers += 1;
+        if state.answers >= HEALED_AFTER && state.limit < most {
+            state.limit += 1;
+            state.answers = 0;
+        }
+    }
+
+    fn state<'a>(&self, hosts: &'a mut HashMap<String, Host>, host: &str) -> &'a mut Host {
+        let fresh = Host { limit: self.most, under_way: 0, answers: 0, rests_until: None };
+        hosts.entry(host.to_owned()).or_insert(fresh)
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, HashMap<String, Host>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = self.pace.hosts().get_mut(&self.host) {
+            state.under_way = state.under_way.saturating_sub(1);
+        }
+        self.pace.changed.notify_one();
+    }
+}
+
+/// Returns how long to wait before attempt number `attempt`, the first being 0: any time up to an
+/// end that doubles, so that those who failed together do not come back together.
+pub(super) fn backoff(base: Duration, attempt: u32) -> Duration {
+    let most = base.saturating_mul(1 << attempt.min(16)).min(LONGEST_BACKOFF);
+    // The only source of chance in the standard library: it needs no more quality than this.
+    let chance = RandomState::new().hash_one(attempt);
+    let share = chance % 1000;
+    most.mul_f64(f64::from(u32::try_from(share).unwrap_or(0)) / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(pace: &Pace) -> usize {
+        pace.state(&mut pace.hosts(), "h").limit
+    }
+
+    #[test]
+    fn e08_a_host_is_asked_less_and_then_more_again() {
+        let pace = Pace::new(8);
+        for expected in [4, 2, 1, 1] {
+            pace.slow_down("h", None);
+            assert_eq!(limit(&pace), expected);
+        }
+        for _ in 0..HEALED_AFTER * 20 {
+            pace.answered("h");
+        }
+        assert_eq!(limit(&pace), 8);
+    }
+
+    #[test]
+    fn a_permit_comes_back() {
+        let pace = Pace::new(1);
+        for _ in 0..3 {
+            let _permit = pace.acquire("h");
+            let _other = pace.acquire("i");
+        }
+        assert_eq!(pace.hosts()["h"].under_way, 0);
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        for attempt in [0, 3, 40, u32::MAX] {
+            assert!(backoff(Duration::from_millis(500), attempt) <= LONGEST_BACKOFF);
+        }
+        assert!(backoff(Duration::from_millis(500), 0) <= Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,304 @@
+//! Registries as places.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Method;
+use http::header::ACCEPT;
+use longshore_spec::{Digest, RepositoryName};
+use longshore_store::{Error, Place, Repository, Result};
+
+use crate::auth::{Auth, Scope, Wish};
+use crate::http::{Answer, Call, Http, Trouble, Url, next_page, resolve, shown, with_query};
+use crate::{Config, PlainHttp, PushMode, Remote};
+
+/// How many entries of a list are asked for at once: some registries refuse more.
+const PAGE: usize = 1000;
+
+/// No list has more pages.
+const MOST_PAGES: usize = 10_000;
+
+/// No page of a list is longer.
+const MOST_BYTES_A_PAGE: u64 = 32 << 20;
+
+/// What all registries share: connections, tokens, and the pace of each host.
+///
+/// Cloning is cheap, and clones share everything.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    http: Http,
+    auth: Auth,
+    plain_http: PlainHttp,
+    push: PushMode,
+    chunk_size: usize,
+    lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
+}
+
+/// A list of referrers: registry, repository, subject.
+type ListKey = (String, RepositoryName, Digest);
+
+/// One registry.
+///
+/// It is a [`Place`]; its repositories are [`Remote`]s.
+#[derive(Clone)]
+pub struct Registry {
+    client: Client,
+    /// As its users name it.
+    host: Arc<str>,
+    base: Url,
+}
+
+impl Client {
+    /// Makes ready what a client needs; no connection is made. Fails if a certificate, key or proxy
+    /// of `config` cannot be used.
+    pub fn new(config: &Config) -> Result<Self> {
+        Ok(Self(Arc::new(Shared {
+            http: Http::new(config)?,
+            auth: Auth::new(Arc::clone(&config.credentials)),
+            plain_http: config.plain_http,
+            push: config.push,
+            chunk_size: config.chunk_size.max(1),
+            lists: Mutex::default(),
+        })))
+    }
+
+    /// Returns the registry `host`, with a port or without: `localhost:5000`. No request is made.
+    pub fn registry(&self, host: &str) -> Result<Registry> {
+        let malformed = |reason: String| Error::Malformed { what: format!("`{host}`"), reason };
+        // Docker Hub is one name to its users and another on the network.
+        let served_by = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        if host.is_empty() || host.contains(['/', '?', '#', '@', '\\']) {
+            return Err(malformed("it is no registry".to_owned()));
+        }
+        let address = |scheme| Url::parse(&format!("{scheme}://{served_by}/v2/"));
+        let base = address("https").map_err(|error| malformed(error.to_string()))?;
+        let plain = match self.0.plain_http {
+            PlainHttp::Never => false,
+            PlainHttp::Loopback => is_loopback(&base),
+            PlainHttp::Always => true,
+        };
+        let base = if plain { address("http") } else { Ok(base) };
+        let base = base.map_err(|error| malformed(error.to_string()))?;
+        Ok(Registry { client: self.clone(), host: host.into(), base })
+    }
+}
+
+impl Registry {
+    /// Asks whether this is a registry that lets the client in (row E-01). Fails with
+    /// [`Error::Denied`] if it wants another credential.
+    pub fn ping(&self) -> Result<()> {
+        let call = Call::new(Method::GET, self.base.clone(), "log in to", &self.host);
+        let answer = self.send(&call, None, [])?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(()),
+            404 => {
+                let what = "does not speak the OCI distribution spec".to_owned();
+                Err(Error::Unsupported { place: self.host.to_string(), what })
+            }
+            _ => Err(answer.into_error(call.action, &call.what)),
+        }
+    }
+
+    /// Returns a repository. No request is made.
+    pub fn remote(&self, name: &RepositoryName) -> Remote {
+        Remote::new(self.clone(), name.clone())
+    }
+
+    /// Returns host and port, as users name the registry.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.client.0.http
+    }
+
+    pub(crate) fn push_mode(&self) -> PushMode {
+        self.client.0.push
+    }
+
+    pub(crate) fn chunk_size(&self) -> usize {
+        self.client.0.chunk_size
+    }
+
+    /// Returns the address of something below `/v2/`.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v2/{path}"));
+        url
+    }
+
+    /// Makes the call, again if that may help.
+    pub(crate) fn send(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scopes: impl IntoIterator<Item = Scope>,
+    ) -> Result<Answer<'_>> {
+        let scopes: BTreeSet<_> = scopes.into_iter().collect();
+        self.http().persist(|| self.attempt(call, repository, &scopes))
+    }
+
+    /// Makes the call once. Only the registry itself gets to see who asks (row E-41).
+    pub(crate) fn attempt(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scopes: &BTreeSet<Scope>,
+    ) -> Result<Answer<'_>, Trouble> {
+        if call.url.origin() != self.base.origin() {
+            return self.http().attempt(call, None);
+        }
+        let wish = Wish { registry: &self.host, repository, scopes: scopes.clone() };
+        self.client.0.auth.attempt(self.http(), call, &wish)
+    }
+
+    /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
+    /// E-102). `None` if there is no such list.
+    pub(crate) fn list(
+        &self,
+        path: &str,
+        member: &str,
+        repository: Option<&RepositoryName>,
+        scope: &Scope,
+    ) -> Result<Option<BTreeSet<String>>> {
+        let mut found = BTreeSet::new();
+        let mut url = with_query(self.url(path), "n", &PAGE.to_string());
+        for _ in 0..MOST_PAGES {
+            let call = Call::new(Method::GET, url.clone(), "list", path)
+                .header(ACCEPT, "application/json");
+            let answer = self.send(&call, repository, [scope.clone()])?;
+            match answer.status().as_u16() {
+                200..=299 => {}
+                404 => return Ok(None),
+                _ => return Err(answer.into_error(call.action, &call.what)),
+            }
+            let link = next_page(answer.headers());
+            let next = link.map(|link| resolve(answer.url(), &link)).transpose()?;
+            let page = entries(&answer.into_bytes(path, MOST_BYTES_A_PAGE)?, path, member)?;
+            let (before, length, last) = (found.len(), page.len(), page.last().cloned());
+            found.extend(page);
+            let more = found.len() > before;
+            url = match (next, last) {
+                // How many there are says nothing as long as there is a link.
+                (Some(next), _) if next != url => next,
+                // A registry without links may still have more; one that repeats itself has none.
+                (None, Some(last)) if length >= PAGE && more => {
+                    with_query(with_query(self.url(path), "n", &PAGE.to_string()), "last", &last)
+                }
+                _ => return Ok(Some(found)),
+            };
+        }
+        Err(Error::Limit { what: format!("the list {path}"), limit: format!("{MOST_PAGES} pages") })
+    }
+
+    /// Returns what is locked while the list of referrers of `subject` changes (row E-86).
+    pub(crate) fn referrers_lock(&self, name: &RepositoryName, subject: &Digest) -> Arc<Mutex<()>> {
+        let mut lists = self.client.0.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.host.to_string(), name.clone(), subject.clone());
+        Arc::clone(lists.entry(key).or_default())
+    }
+}
+
+impl Place for Registry {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(self.remote(name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        let found = match self.list("_catalog", "repositories", None, &Scope::catalog()) {
+            Err(Error::Refused { .. }) | Ok(None) => {
+                let what = "does not list its repositories".to_owned();
+                return Err(Error::Unsupported { place: self.host.to_string(), what });
+            }
+            found => found?.unwrap_or_default(),
+        };
+        let names = found.iter().filter_map(|text| {
+            text.parse().inspect_err(|error| tracing::warn!("{}: {error}", self.host)).ok()
+        });
+        Ok(names.collect())
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registry({})", shown(&self.base))
+    }
+}
+
+/// Returns the texts of a page. Go writes an empty list as `null`.
+fn entries(body: &[u8], path: &str, member: &str) -> Result<Vec<String>> {
+    let malformed = |reason: String| Error::Malformed { what: format!("the list {path}"), reason };
+    let document: serde_json::Value =
+        serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    match document.get(member) {
+        None | Some(serde_json::Value::Null) if document.is_object() => Ok(Vec::new()),
+        Some(serde_json::Value::Array(entries)) => {
+            let texts = entries.iter().map(|entry| entry.as_str().map(str::to_owned));
+            let texts: Option<_> = texts.collect();
+            texts.ok_or_else(|| malformed(format!("`{member}` holds something else than text")))
+        }
+        _ => Err(malformed(format!("it has no `{member}`"))),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(plain_http: PlainHttp, host: &str) -> String {
+        let config = Config { plain_http, ..Config::default() };
+        Client::new(&config).unwrap().registry(host).unwrap().base.to_string()
+    }
+
+    #[test]
+    fn only_this_machine_is_reached_without_tls() {
+        for (host, expected) in [
+            ("docker.io", "https://registry-1.docker.io/v2/"),
+            ("r.example:5000", "https://r.example:5000/v2/"),
+            ("localhost:5000", "http://localhost:5000/v2/"),
+            ("127.3.2.1:5000", "http://127.3.2.1:5000/v2/"),
+            ("[::1]:5000", "http://[::1]:5000/v2/"),
+            ("10.0.0.1", "https://10.0.0.1/v2/"),
+        ] {
+            assert_eq!(base(PlainHttp::Loopback, host), expected);
+        }
+        assert_eq!(base(PlainHttp::Never, "localhost:1"), "https://localhost:1/v2/");
+        assert_eq!(base(PlainHttp::Always, "r.example"), "http://r.example/v2/");
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        let client = Client::new(&Config::default()).unwrap();
+        for host in ["", "a/b", "me:hunter2@a.example", "a b", "a:port"] {
+            assert!(client.registry(host).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn e100_an_empty_list_may_be_null_or_absent() {
+        for (body, expected) in [
+            (r#"{"tags":null}"#, Some(0)),
+            (r#"{"name":"x"}"#, Some(0)),
+            (r#"{"tags":["a","b"]}"#, Some(2)),
+            (r#"{"tags":[1]}"#, None),
+            ("[]", None),
+            ("<html>", None),
+        ] {
+            let found = entries(body.as_bytes(), "x", "tags").ok();
+            assert_eq!(found.map(|tags| tags.len()), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What is taken away (rows E-110, E-111).
+
+use http::Method;
+use longshore_spec::{Digest, Tag};
+use longshore_store::{Result, Selector};
+
+use super::Remote;
+use crate::auth::Scope;
+
+impl Remote {
+    /// Deletes a tag. What it stands for stays, and never goes in its place: with the digest, every
+    /// other tag on it would go too.
+    pub(super) fn delete_tag(&self, tag: &Tag) -> Result<()> {
+        self.delete(tag, "cannot take away tags; only the digest behind it, with all its tags")
+    }
+
+    /// Deletes a manifest with all its tags.
+    pub(super) fn delete_manifest(&self, digest: &Digest) -> Result<()> {
+        let manifest = self.get_manifest(&Selector::Digest(digest.clone()))?;
+        // While it is still there: afterwards nobody knows its subject any more (row E-95).
+        let listed = match manifest.subject() {
+            Some(subject) => self.fallback_listing(&subject.digest)?,
+            None => None,
+        };
+        self.delete(digest, "cannot take manifests away")?;
+        match listed {
+            Some(subject) => self.unlist(&subject, digest),
+            None => Ok(()),
+        }
+    }
+
+    fn delete(&self, reference: impl ToString, unsupported: &str) -> Result<()> {
+        let path = format!("manifests/{}", reference.to_string());
+        let call = self.call(Method::DELETE, &path, "delete", reference);
+        let scopes = [Scope::delete(&self.name)];
+        let answer = self.registry.send(&call, Some(&self.name), scopes)?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(()),
+            400 | 405 | 501 => Err(self.unsupported(unsupported)),
+            _ => Err(self.refused(&call, answer)),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Manifests, read.
+
+use http::Method;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
+use longshore_store::{Error, Result, Selector, manifest_from};
+use serde::Deserialize;
+
+use super::{DIGEST, Remote};
+use crate::http::{Answer, Call};
+
+/// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
+/// what they have into something else (row E-21).
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.oci.artifact.manifest.v1+json, \
+     application/vnd.cncf.oras.artifact.manifest.v1+json";
+
+impl Remote {
+    pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
+        let call = self.manifest_call(Method::HEAD, selector)?;
+        let answer = self.read(&call)?;
+        match answer.status().as_u16() {
+            200..=299 => {}
+            // Registries and proxies exist that do not know HEAD (row E-30).
+            400 | 405 | 501 => return Ok(self.get_manifest(selector)?.descriptor().clone()),
+            _ => return Err(self.refused(&call, answer)),
+        }
+        match described(&answer, selector)? {
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(self.get_manifest(selector)?.descriptor().clone()),
+        }
+    }
+
+    pub(super) fn get_manifest(&self, selector: &Selector) -> Result<Manifest> {
+        let found = self.fetch(selector)?;
+        if let Some((named, sent)) = found.clash() {
+            let what = format!("the manifest {selector}");
+            let reason = format!("it says that it is `{named}`, and {self} says `{sent}`");
+            return Err(Error::Malformed { what, reason });
+        }
+        let digest = found.digest.clone();
+        let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
+        let media_type = match found.media_type {
+            Some(sent) if is_known(&sent) => MediaType::new(sent.essence()), // row E-22
+            // The type does not say what it is, so the bytes must.
+            _ => Manifest::media_type_of(&found.raw).map_err(unreadable)?,
+        };
+        let size = found.raw.len() as u64;
+        Manifest::parse(found.raw, Descriptor::new(media_type, found.digest, size))
+            .map_err(unreadable)
+    }
+
+    /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
+    /// the registry says, since the digest is right (row B-32).
+    pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let found = self.fetch(&Selector::Digest(descriptor.digest.clone()))?;
+        let sent = found.media_type.as_ref().filter(|sent| **sent != descriptor.media_type);
+        if let Some(sent) = sent {
+            let (digest, expected) = (&descriptor.digest, &descriptor.media_type);
+            tracing::warn!("{self} says that {digest} is `{sent}`; it is taken for `{expected}`");
+        }
+        manifest_from(found.raw, descriptor.clone())
+    }
+
+    fn manifest_call(&self, method: Method, selector: &Selector) -> Result<Call<'static>> {
+        let reference = match selector {
+            Selector::Name(name) => self.tag(name)?.to_string(),
+            Selector::Digest(digest) => digest.to_string(),
+        };
+        let path = format!("manifests/{reference}");
+        Ok(self.call(method, &path, "read", reference).header(ACCEPT, ACCEPTED))
+    }
+
+    fn fetch(&self, selector: &Selector) -> Result<Fetched> {
+        let call = self.manifest_call(Method::GET, selector)?;
+        let mut attempts = 0;
+        loop {
+            let answer = self.read(&call)?;
+            if !answer.status().is_success() {
+                return Err(self.refused(&call, answer));
+            }
+            let claimed = claimed_digest(&answer);
+            let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);
+            let what = format!("the manifest {selector}");
+            let raw = match answer.into_bytes(&what, Manifest::MAX_SIZE) {
+                // The connection was cut.
+                Err(Error::Io { .. }) if attempts < self.registry.http().retries() => {
+                    self.registry.http().wait(attempts);
+                    attempts += 1;
+                    continue;
+                }
+                raw => raw?,
+            };
+            let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
+            let asked = match selector {
+                Selector::Digest(digest) => Some(digest),
+                Selector::Name(_) => None,
+            };
+            if media_type.as_ref().is_some_and(|sent| schema1.iter().any(|text| sent.is(text))) {
+                // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
+                let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
+                return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
+            }
+            let digest = identify(&raw, asked, claimed)?;
+            return Ok(Fetched { raw, digest, media_type });
+        }
+    }
+}
+
+/// A manifest as it came.
+struct Fetched {
+    raw: bytes::Bytes,
+    digest: Digest,
+    media_type: Option<MediaType>,
+}
+
+impl Fetched {
+    /// Returns what the manifest says that it is and what the registry says, if both are types of
+    /// manifests and not the same (row E-23).
+    fn clash(&self) -> Option<(MediaType, &MediaType)> {
+        let sent = self.media_type.as_ref().filter(|sent| Kind::of(sent).is_some())?;
+        let named = named_media_type(&self.raw)?;
+        (named != *sent).then_some((named, sent))
+    }
+}
+
+/// Returns the digest of `raw`, after checking it against what was asked for (row E-25) and what the
+/// registry claims (row E-24).
+fn identify(raw: &[u8], asked: Option<&Digest>, claimed: Option<Digest>) -> Result<Digest> {
+    for expected in asked.into_iter().chain(&claimed) {
+        match expected.recompute(raw) {
+            Some(actual) if actual != *expected => {
+                return Err(Error::Corrupt { expected: expected.clone(), actual });
+            }
+            None if Some(expected) == asked => {
+                return Err(Error::Unverifiable { digest: expected.clone() });
+            }
+            _ => {}
+        }
+    }
+    let claimed = claimed.filter(|claimed| claimed.hasher().is_some());
+    Ok(asked.cloned().or(claimed).unwrap_or_else(|| Digest::sha256(raw)))
+}
+
+/// Returns what the headers of an answer say of a manifest, if that is all there is to know.
+fn described(answer: &Answer<'_>, selector: &Selector) -> Result<Option<Descriptor>> {
+    let claimed = claimed_digest(answer);
+    let digest = match (selector, claimed) {
+        (Selector::Digest(asked), Some(claimed))
+            if claimed.algorithm() == asked.algorithm() && claimed != *asked =>
+        {
+            return Err(Error::Corrupt { expected: asked.clone(), actual: claimed });
+        }
+        (Selector::Digest(asked), _) => Some(asked.clone()),
+        (Selector::Name(_), claimed) => claimed,
+    };
+    let media_type = answer.header(CONTENT_TYPE).map(MediaType::new).filter(is_known);
+    let size = answer.header(CONTENT_LENGTH).and_then(|size| size.parse().ok());
+    let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
+        return Ok(None);
+    };
+    Ok(Some(Descriptor::new(MediaType::new(media_type.essence()), digest, size)))
+}
+
+/// Tells whether a type is one of a manifest that can be carried.
+fn is_known(media_type: &MediaType) -> bool {
+    Kind::of(media_type).is_some()
+}
+
+/// Returns the digest that an answer claims, if it is one.
+pub(super) fn claimed_digest(answer: &Answer<'_>) -> Option<Digest> {
+    answer.header(DIGEST)?.parse().ok()
+}
+
+/// Returns what a manifest says that it is.
+pub(super) fn named_media_type(raw: &[u8]) -> Option<MediaType> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        media_type: MediaType,
+    }
+    serde_json::from_slice::<Named>(raw).ok().map(|named| named.media_type)
+}

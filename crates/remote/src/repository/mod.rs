@@ -1,0 +1,240 @@
+//! One repository of a registry.
+
+mod blob;
+mod delete;
+mod manifest;
+mod publish;
+mod push;
+mod referrers;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderName, Method};
+use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
+use longshore_store::{
+    Blob, Entry, Error, Held, Location, Name, Pushed, Reader, Referrers, Repository, Result, Root,
+    Selector, Source, Target, in_parallel,
+};
+
+use crate::Registry;
+use crate::auth::Scope;
+use crate::http::{Answer, Call};
+
+/// The header that names the digest of what is answered (rows E-24, E-29).
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// How many tags are looked up at once.
+const LOOKUPS: usize = 8;
+
+/// One repository of a registry.
+///
+/// Made by [`Registry::remote`]; making one makes no request.
+#[derive(Clone)]
+pub struct Remote {
+    registry: Registry,
+    name: RepositoryName,
+}
+
+impl Remote {
+    pub(crate) fn new(registry: Registry, name: RepositoryName) -> Self {
+        Self { registry, name }
+    }
+
+    /// Returns the registry that the repository is in.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Returns what the repository is called.
+    pub fn name(&self) -> &RepositoryName {
+        &self.name
+    }
+
+    /// Begins a call about something in the repository.
+    fn call(
+        &self,
+        method: Method,
+        path: &str,
+        action: &'static str,
+        what: impl ToString,
+    ) -> Call<'static> {
+        Call::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
+    }
+
+    /// Makes a call that changes nothing.
+    fn read(&self, call: &Call<'_>) -> Result<Answer<'_>> {
+        self.registry.send(call, Some(&self.name), [Scope::pull(&self.name)])
+    }
+
+    /// Makes a call that changes something.
+    fn write(&self, call: &Call<'_>) -> Result<Answer<'_>> {
+        self.registry.send(call, Some(&self.name), [Scope::push(&self.name)])
+    }
+
+    /// Returns `error` with the repository instead of the host as the place that lacks something.
+    fn located(&self, error: Error) -> Error {
+        match error {
+            Error::NotFound { what, .. } => Error::NotFound { what, place: self.to_string() },
+            error => error,
+        }
+    }
+
+    fn refused(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
+        self.located(answer.into_error(call.action, &call.what))
+    }
+
+    fn unsupported(&self, what: impl Into<String>) -> Error {
+        Error::Unsupported { place: self.to_string(), what: what.into() }
+    }
+
+    /// Returns the tag that `name` is; a registry knows no other names.
+    fn tag(&self, name: &Name) -> Result<Tag> {
+        name.tag().ok_or_else(|| self.unsupported(format!("cannot use `{name}`, which is no tag")))
+    }
+
+    /// Asks whether a blob is there.
+    fn look_for(&self, digest: &Digest) -> Result<Presence> {
+        let call = self.call(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
+        let answer = self.read(&call)?;
+        match answer.status().as_u16() {
+            200..=299 => {
+                let size = answer.header(CONTENT_LENGTH).and_then(|size| size.parse().ok());
+                Ok(Presence::There(size))
+            }
+            404 => Ok(Presence::Absent),
+            _ => Err(self.refused(&call, answer)),
+        }
+    }
+}
+
+/// What a registry says of a blob.
+enum Presence {
+    Absent,
+    /// It is there, so many bytes long if the registry says so.
+    There(Option<u64>),
+}
+
+impl Source for Remote {
+    fn head(&self, selector: &Selector) -> Result<Descriptor> {
+        self.head_manifest(selector)
+    }
+
+    fn manifest(&self, selector: &Selector) -> Result<Manifest> {
+        self.get_manifest(selector)
+    }
+
+    fn child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        self.get_child(descriptor)
+    }
+
+    fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
+        self.open_blob(blob, offset)
+    }
+
+    fn names(&self) -> Result<Vec<Name>> {
+        let path = format!("{}/tags/list", self.name);
+        let tags = self.registry.list(&path, "tags", Some(&self.name), &Scope::pull(&self.name))?;
+        // A repository that does not exist is empty.
+        Ok(tags.unwrap_or_default().into_iter().map(Name::new).collect())
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Referrers> {
+        self.list_referrers(subject)
+    }
+
+    fn location(&self) -> Option<Location> {
+        let registry = self.registry.host().to_owned();
+        Some(Location { registry, repository: self.name.clone() })
+    }
+}
+
+impl Target for Remote {
+    fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
+        let Descriptor { digest, size, .. } = descriptor;
+        if role == Role::Manifest {
+            return match self.head(&Selector::Digest(digest.clone())) {
+                Ok(found) if found.size == *size => Ok(Held::Whole),
+                Err(error) if !error.is_not_found() => Err(error),
+                _ => Ok(Held::Nothing),
+            };
+        }
+        Ok(match self.look_for(digest)? {
+            Presence::There(found) if found.is_none_or(|found| found == *size) => Held::Whole,
+            _ => Held::Nothing,
+        })
+    }
+
+    fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
+        self.upload_blob(blob)
+    }
+
+    fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
+        self.publish(manifest, entry)
+    }
+}
+
+impl Repository for Remote {
+    /// Returns what has a tag: a registry lists nothing else. The tags under which registries
+    /// without a referrers API list referrers are no names that somebody gave.
+    fn roots(&self) -> Result<Vec<Root>> {
+        let names = self.names()?;
+        let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
+        let found = in_parallel(&names, LOOKUPS, |name| self.head(&name.clone().into()));
+        let mut roots: BTreeMap<Digest, Root> = BTreeMap::new();
+        for (name, found) in names.into_iter().zip(found) {
+            let descriptor = match found {
+                // It went since the list was made, or the registry lists what it does not have.
+                Err(error) if error.is_not_found() => continue,
+                found => found?,
+            };
+            let root = roots.entry(descriptor.digest.clone());
+            root.or_insert_with(|| Root { descriptor, names: Vec::new() }).names.push(name);
+        }
+        Ok(roots.into_values().collect())
+    }
+
+    fn untag(&self, name: &Name) -> Result<()> {
+        self.delete_tag(&self.tag(name)?)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let Presence::There(size) = self.look_for(digest)? else {
+            return Err(Error::not_found(digest, self));
+        };
+        let malformed = || Error::Malformed {
+            what: format!("the answer about {digest}"),
+            reason: "it does not say how large that is".to_owned(),
+        };
+        let size = size.ok_or_else(malformed)?;
+        Ok(Descriptor::new("application/octet-stream", digest.clone(), size))
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<()> {
+        self.delete_manifest(digest)
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry.host(), self.name)
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Tells whether `name` is of the form that lists of referrers have (row E-87).
+fn is_referrers_tag(name: &Name) -> bool {
+    const HEX: usize = 64;
+    let hex = |text: &str| {
+        text.len() == HEX && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    name.as_str().split_once('-').is_some_and(|(algorithm, encoded)| {
+        matches!(algorithm, "sha256" | "sha512") && hex(encoded)
+    })
+}

@@ -1,0 +1,127 @@
+//! Manifests, written.
+
+use std::collections::BTreeSet;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, Method};
+use longshore_spec::{Digest, Manifest, MediaType, Tag};
+use longshore_store::{Entry, Error, Pushed, Result};
+
+use super::Remote;
+use super::manifest::{claimed_digest, named_media_type};
+use crate::http::{Answer, Body, with_query};
+
+/// The header by which a registry says that it understands subjects (row E-80).
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// The header that names the tags that were taken along (row E-75).
+const TAGS: HeaderName = HeaderName::from_static("oci-tag");
+
+/// How many tags are sent along at once (row E-76).
+const TAGS_AT_ONCE: usize = 10;
+
+impl Remote {
+    pub(super) fn publish(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
+        let digest = &manifest.descriptor().digest;
+        let names = match entry {
+            Entry::Child => &[][..],
+            Entry::Root(names) => names,
+        };
+        let tags = names.iter().map(|name| self.tag(name)).collect::<Result<BTreeSet<_>>>()?;
+        let tags: Vec<_> = tags.into_iter().collect();
+        let mut knows_subject = false;
+        if tags.is_empty() {
+            knows_subject = self.put(manifest, digest, &[])?.knows_subject;
+        } else if digest.algorithm() == "sha256" {
+            for tag in &tags {
+                knows_subject |= self.put(manifest, tag, &[])?.knows_subject;
+            }
+        } else {
+            // Under a tag, a registry would choose a digest of its own (row E-77).
+            for tags in tags.chunks(TAGS_AT_ONCE) {
+                knows_subject |= self.put_with_tags(manifest, tags)?;
+            }
+        }
+        if let Some(subject) = manifest.subject().filter(|_| !knows_subject) {
+            self.enlist(&subject.digest, manifest)?;
+        }
+        Ok(Pushed::Written(manifest.descriptor().size))
+    }
+
+    /// Puts a manifest under its digest and `tags` along with it; under those that the registry
+    /// does not take along, one by one. Returns whether it understands subjects.
+    fn put_with_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
+        let digest = &manifest.descriptor().digest;
+        let put = self.put(manifest, digest, tags)?;
+        for tag in tags.iter().filter(|tag| !put.tags.contains(tag.as_str())) {
+            let put = self.put(manifest, tag, &[])?;
+            if put.digest.as_ref() != Some(digest) {
+                tracing::warn!("{self}:{tag} leads to the same manifest by another digest");
+            }
+        }
+        Ok(put.knows_subject)
+    }
+
+    /// Puts a manifest, byte for byte.
+    pub(super) fn put(
+        &self,
+        manifest: &Manifest,
+        reference: impl ToString,
+        tags: &[Tag],
+    ) -> Result<Put> {
+        let reference = reference.to_string();
+        let descriptor = manifest.descriptor();
+        let path = format!("manifests/{reference}");
+        let mut call = self
+            .call(Method::PUT, &path, "push", &reference)
+            .header(CONTENT_TYPE, content_type(manifest).as_str())
+            .body(Body::Bytes(manifest.raw().clone()));
+        for tag in tags {
+            call.url = with_query(call.url, "tag", tag.as_str());
+        }
+        let answer = self.write(&call)?;
+        match answer.status().as_u16() {
+            200..=299 => Put::of(&answer, &descriptor.digest),
+            413 => Err(Error::Limit {
+                what: format!("the manifest {reference} with {} bytes", descriptor.size),
+                limit: format!("what {self} takes"),
+            }),
+            // Too many tags for one address, or for one answer.
+            414 | 431 if !tags.is_empty() => {
+                drop(answer);
+                self.put(manifest, &descriptor.digest, &[])
+            }
+            _ => Err(self.refused(&call, answer)),
+        }
+    }
+}
+
+/// What a registry said of a manifest that it took.
+pub(super) struct Put {
+    digest: Option<Digest>,
+    knows_subject: bool,
+    tags: BTreeSet<String>,
+}
+
+impl Put {
+    fn of(answer: &Answer<'_>, expected: &Digest) -> Result<Self> {
+        let digest = claimed_digest(answer);
+        // Another algorithm says nothing about the bytes (row E-74).
+        let same = digest.as_ref().filter(|found| found.algorithm() == expected.algorithm());
+        if let Some(actual) = same.filter(|found| *found != expected) {
+            return Err(Error::Corrupt { expected: expected.clone(), actual: actual.clone() });
+        }
+        let tags = answer.headers().get_all(TAGS).iter().filter_map(|value| value.to_str().ok());
+        let tags = tags.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned());
+        let knows_subject = answer.headers().contains_key(SUBJECT);
+        Ok(Self { knows_subject, tags: tags.collect(), digest })
+    }
+}
+
+/// Returns the type under which a manifest is sent: its own word for it, which is the only one that
+/// registries take (row E-70), else its finder's, without parameters (row E-71).
+fn content_type(manifest: &Manifest) -> MediaType {
+    let named = named_media_type(manifest.raw());
+    let found = || MediaType::new(manifest.descriptor().media_type.essence());
+    named.filter(|named| !named.as_str().is_empty()).unwrap_or_else(found)
+}

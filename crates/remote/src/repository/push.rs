@@ -1,0 +1,381 @@
+//! Blobs, written.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+
+use bytes::Bytes;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
+use http::{HeaderName, Method, StatusCode};
+use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_store::{Blob, Error, Pushed, Result, Verifying};
+
+use super::{Presence, Remote};
+use crate::PushMode;
+use crate::auth::Scope;
+use crate::http::{Again, Answer, Body, Call, Trouble, Url, resolve, with_query};
+
+/// The header by which a registry asks for longer chunks (row E-49).
+const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// No registry gets longer chunks: each is held in memory, in case it must be sent again.
+const LONGEST_CHUNK: usize = 128 << 20;
+
+/// How often in a row a chunk is sent again without the registry having taken one byte more.
+const MOST_STALLS: u32 = 5;
+
+const OCTETS: &str = "application/octet-stream";
+
+/// An open upload.
+struct Session {
+    url: Url,
+    least_chunk: usize,
+}
+
+/// What became of an upload in one request.
+enum Whole {
+    Done,
+    /// The registry takes no blob in one request, or none of this size.
+    TooMuch,
+}
+
+impl Remote {
+    pub(super) fn upload_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let mut session = None;
+        let from = blob.location().filter(|from| from.registry == self.registry.host());
+        if let Some(from) = from.filter(|from| from.repository != self.name) {
+            match self.mount(digest, &from.repository)? {
+                Mount::Done => return Ok(Pushed::Mounted),
+                Mount::Session(open) => session = Some(open),
+                Mount::Refused => {}
+            }
+        }
+        let mut chunks = self.registry.push_mode() == PushMode::Chunks;
+        self.registry.http().persist(|| {
+            let session = match session.take() {
+                Some(session) => session,
+                None => self.begin(digest)?,
+            };
+            self.fill(blob, session, &mut chunks)
+        })?;
+        Ok(Pushed::Written(*size))
+    }
+
+    fn fill(&self, blob: &dyn Blob, session: Session, chunks: &mut bool) -> Result<(), Trouble> {
+        let session = if *chunks {
+            session
+        } else {
+            match self.put_whole(blob, &session) {
+                Ok(Whole::Done) => return Ok(()),
+                result => self.abandon(session.url, result)?,
+            };
+            tracing::debug!(digest = %blob.descriptor().digest, "falling back to chunks");
+            *chunks = true;
+            self.begin(&blob.descriptor().digest)?
+        };
+        let mut upload = Chunked::new(self, blob, session)?;
+        let result = upload.run();
+        match result {
+            Ok(()) => Ok(()),
+            result => self.abandon(upload.session.url, result),
+        }
+    }
+
+    /// Asks the registry to take a blob over from another repository (rows E-60 to E-64).
+    fn mount(&self, digest: &Digest, from: &RepositoryName) -> Result<Mount> {
+        let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
+        let url = with_query(url, "mount", &digest.to_string());
+        let url = with_query(url, "from", from.as_str());
+        let call = Call::new(Method::POST, url, "mount", digest);
+        // The registry has to see that the source may be read, too.
+        let scopes = [Scope::push(&self.name), Scope::pull(from)];
+        let answer = match self.registry.send(&call, Some(&self.name), scopes) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%digest, %error, "not mounted");
+                return Ok(Mount::Refused);
+            }
+        };
+        match answer.status() {
+            // Some registries answer so although another digest is there now (row E-64).
+            StatusCode::CREATED if digest.algorithm() == "sha256" => Ok(Mount::Done),
+            StatusCode::CREATED => Ok(match self.look_for(digest)? {
+                Presence::There(_) => Mount::Done,
+                Presence::Absent => Mount::Refused,
+            }),
+            StatusCode::ACCEPTED => Ok(opened(&answer).map_or(Mount::Refused, Mount::Session)),
+            status => {
+                tracing::debug!(%digest, %status, "not mounted");
+                Ok(Mount::Refused)
+            }
+        }
+    }
+
+    /// Opens an upload.
+    fn begin(&self, digest: &Digest) -> Result<Session, Trouble> {
+        let mut url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
+        if digest.algorithm() != "sha256" {
+            url = with_query(url, "digest-algorithm", digest.algorithm()); // row E-47
+        }
+        let call = Call::new(Method::POST, url, "push", digest);
+        let answer = self.push_attempt(&call)?;
+        if answer.status() != StatusCode::ACCEPTED {
+            return Err(self.refused(&call, answer).into());
+        }
+        Ok(opened(&answer)?)
+    }
+
+    /// Sends the content in one request.
+    fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, Trouble> {
+        let digest = &blob.descriptor().digest;
+        if blob.descriptor().size == 0 {
+            // There is nothing to send, but what the descriptor says has to be true all the same.
+            prove_empty(blob)?;
+        }
+        let url = with_query(session.url.clone(), "digest", &digest.to_string());
+        let call = Call::new(Method::PUT, url, "push", digest)
+            .header(CONTENT_TYPE, OCTETS)
+            .body(Body::Blob(blob))
+            .bulk();
+        let answer = self.push_attempt(&call)?;
+        match answer.status().as_u16() {
+            201 | 204 => Ok(Whole::Done),
+            200 | 202 => Err(self.not_taken(digest, answer.status()).into()),
+            411 | 413 | 415 => Ok(Whole::TooMuch),
+            _ => Err(self.refused(&call, answer).into()),
+        }
+    }
+
+    fn push_attempt(&self, call: &Call<'_>) -> Result<Answer<'_>, Trouble> {
+        let scopes = BTreeSet::from([Scope::push(&self.name)]);
+        self.registry.attempt(call, Some(&self.name), &scopes)
+    }
+
+    /// Tells the registry that nothing more comes, and returns `result`. Whether the registry
+    /// understands does not matter (row E-56).
+    fn abandon<T>(&self, url: Url, result: T) -> T {
+        let call = Call::new(Method::DELETE, url, "cancel", "an upload");
+        if let Err(Trouble { error, .. }) = self.push_attempt(&call) {
+            tracing::debug!(%error, "an upload was left open");
+        }
+        result
+    }
+
+    fn not_taken(&self, digest: &Digest, status: StatusCode) -> Error {
+        let reason = format!("{status} where only 201 says that it was taken");
+        let (what, place) = (digest.to_string(), self.to_string());
+        Error::Refused { action: "push", what, place, reason }
+    }
+}
+
+/// What became of a request to take a blob over.
+enum Mount {
+    Done,
+    /// It was not taken over, and an upload is open (row E-61).
+    Session(Session),
+    Refused,
+}
+
+/// An upload in chunks (rows E-46 to E-55).
+struct Chunked<'a> {
+    remote: &'a Remote,
+    blob: &'a dyn Blob,
+    content: Verifying<'a>,
+    session: Session,
+    /// What was read last, and may have to be sent again.
+    chunk: Bytes,
+    /// Where the chunk begins.
+    start: u64,
+    stalls: u32,
+}
+
+impl<'a> Chunked<'a> {
+    fn new(remote: &'a Remote, blob: &'a dyn Blob, session: Session) -> Result<Self> {
+        let content = blob.open(None)?;
+        Ok(Self { remote, blob, content, session, chunk: Bytes::new(), start: 0, stalls: 0 })
+    }
+
+    fn run(&mut self) -> Result<(), Trouble> {
+        let size = self.blob.descriptor().size;
+        if size == 0 {
+            prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
+        }
+        let mut taken = 0;
+        while taken < size {
+            self.read_to(taken)?;
+            taken = self.send(taken)?;
+        }
+        self.close()
+    }
+
+    /// Makes the chunk one that holds the byte `position`.
+    fn read_to(&mut self, position: u64) -> Result<()> {
+        let digest = &self.blob.descriptor().digest;
+        if position < self.start {
+            // The registry has lost what it had before: the content is read again.
+            self.content = self.blob.open(None)?;
+            (self.chunk, self.start) = (Bytes::new(), 0);
+        }
+        let length = self.remote.registry.chunk_size().max(self.session.least_chunk);
+        while self.start + self.chunk.len() as u64 <= position {
+            self.start += self.chunk.len() as u64;
+            let mut chunk = Vec::with_capacity(length);
+            (&mut self.content)
+                .take(length as u64)
+                .read_to_end(&mut chunk)
+                .map_err(Error::io("read", digest))?;
+            self.chunk = chunk.into();
+        }
+        Ok(())
+    }
+
+    /// Sends the chunk from `position` on and returns how many bytes of the blob are there now.
+    fn send(&mut self, position: u64) -> Result<u64, Trouble> {
+        let digest = &self.blob.descriptor().digest;
+        let rest = usize::try_from(position - self.start).unwrap_or(usize::MAX);
+        let piece = self.chunk.slice(rest.min(self.chunk.len())..);
+        let end = position + piece.len() as u64;
+        let call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
+            .header(CONTENT_TYPE, OCTETS)
+            .header(CONTENT_RANGE, &format!("{position}-{}", end - 1))
+            .body(Body::Bytes(piece))
+            .bulk();
+        let taken = match self.remote.push_attempt(&call) {
+            Ok(answer) if answer.status().is_success() => {
+                self.moved_to(&answer)?;
+                match taken(&answer) {
+                    Taken::Bytes(count) => count,
+                    // Without a range, the registry has said only that it took the chunk.
+                    Taken::Unsaid => end,
+                    Taken::NoneOrOne if end == 1 => end,
+                    Taken::NoneOrOne => return Err(Trouble::passing(self.out_of_step(0))),
+                }
+            }
+            Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
+            Ok(answer) => return Err(self.remote.refused(&call, answer).into()),
+            Err(Trouble { error, again: Again::Never }) => return Err(error.into()),
+            Err(Trouble { error, .. }) if self.stalls < MOST_STALLS => {
+                tracing::debug!(%digest, %error, "asking how much has come");
+                self.remote.registry.http().wait(self.stalls);
+                self.status()?
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        // Also behind the end: what was not sent cannot have come.
+        if taken > end {
+            return Err(self.out_of_step(taken).into());
+        }
+        if taken > position {
+            self.stalls = 0;
+        } else if self.stalls < MOST_STALLS {
+            self.stalls += 1;
+        } else {
+            return Err(self.out_of_step(taken).into());
+        }
+        Ok(taken)
+    }
+
+    /// Asks how many bytes have come (row E-53).
+    fn status(&mut self) -> Result<u64, Trouble> {
+        let digest = &self.blob.descriptor().digest;
+        let call = Call::new(Method::GET, self.session.url.clone(), "push", digest);
+        let answer = self.remote.push_attempt(&call)?;
+        if !answer.status().is_success() {
+            // The upload is gone; another one may do better.
+            return Err(Trouble::passing(self.remote.refused(&call, answer)));
+        }
+        self.moved_to(&answer)?;
+        match taken(&answer) {
+            Taken::Bytes(count) => Ok(count),
+            // Another upload does better than a guess.
+            Taken::Unsaid | Taken::NoneOrOne => Err(Trouble::passing(self.out_of_step(0))),
+        }
+    }
+
+    /// Takes note of where the upload goes on (row E-50).
+    fn moved_to(&mut self, answer: &Answer<'_>) -> Result<()> {
+        if let Some(location) = answer.header(LOCATION) {
+            self.session.url = resolve(answer.url(), location)?;
+        }
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), Trouble> {
+        let digest = &self.blob.descriptor().digest;
+        let url = with_query(self.session.url.clone(), "digest", &digest.to_string());
+        let call = Call::new(Method::PUT, url, "push", digest).header(CONTENT_TYPE, OCTETS);
+        let answer = self.remote.push_attempt(&call)?;
+        match answer.status().as_u16() {
+            201 | 204 => Ok(()),
+            200 | 202 => Err(self.remote.not_taken(digest, answer.status()).into()),
+            416 => Err(Trouble::passing(self.remote.refused(&call, answer))),
+            _ => Err(self.remote.refused(&call, answer).into()),
+        }
+    }
+
+    fn out_of_step(&self, taken: u64) -> Error {
+        let what = format!("what {} says of an upload", self.remote);
+        let reason = format!("it has {taken} bytes, whatever is sent");
+        Error::Malformed { what, reason }
+    }
+}
+
+/// Returns the upload that an answer opened.
+fn opened(answer: &Answer<'_>) -> Result<Session> {
+    let location = answer.header(LOCATION).ok_or_else(|| Error::Malformed {
+        what: format!("the answer of {} to an upload", answer.host()),
+        reason: "it does not say where to".to_owned(),
+    })?;
+    let least = answer.header(CHUNK_MIN_LENGTH).and_then(|length| length.parse().ok());
+    let least_chunk = least.unwrap_or(0).min(LONGEST_CHUNK);
+    Ok(Session { url: resolve(answer.url(), location)?, least_chunk })
+}
+
+/// How many bytes have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Bytes(u64),
+    /// `0-0`: it is one byte, but also what an empty upload is said to have (row E-54).
+    NoneOrOne,
+    Unsaid,
+}
+
+/// Returns how many bytes have come, as `Range` says it: `0-` and the last byte.
+fn taken(answer: &Answer<'_>) -> Taken {
+    answer.header(RANGE).map_or(Taken::Unsaid, taken_of)
+}
+
+fn taken_of(range: &str) -> Taken {
+    let range = range.strip_prefix("bytes=").unwrap_or(range);
+    let last = range.strip_prefix("0-").and_then(|last| last.trim().parse::<u64>().ok());
+    match last {
+        Some(0) => Taken::NoneOrOne,
+        last => last.and_then(|last| last.checked_add(1)).map_or(Taken::Unsaid, Taken::Bytes),
+    }
+}
+
+/// Checks that content of no bytes is what its descriptor says.
+fn prove_empty(blob: &dyn Blob) -> Result<()> {
+    let read = blob.open(None)?.read(&mut [0]);
+    read.map(drop).map_err(Error::io("read", &blob.descriptor().digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Taken, taken_of};
+
+    #[test]
+    fn e51_a_range_says_how_much_has_come() {
+        for (range, expected) in [
+            ("0-99", Taken::Bytes(100)),
+            ("bytes=0-99", Taken::Bytes(100)),
+            ("0-0", Taken::NoneOrOne),
+            ("5-99", Taken::Unsaid),
+            ("0-18446744073709551615", Taken::Unsaid),
+            ("0--1", Taken::Unsaid),
+            ("", Taken::Unsaid),
+        ] {
+            assert_eq!(taken_of(range), expected, "{range}");
+        }
+    }
+}

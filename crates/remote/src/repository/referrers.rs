@@ -1,0 +1,210 @@
+//! What says something about a manifest (rows E-80 to E-97).
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType};
+use longshore_store::{AnsweredBy, Error, Name, Referrers, Result, Selector, manifest_from};
+use serde_json::{Value, json};
+
+use super::Remote;
+use crate::auth::challenge;
+use crate::http::{Answer, Call, Url, next_page, resolve};
+
+/// No list of referrers has more pages.
+const MOST_PAGES: usize = 1000;
+
+/// How often a list is written anew that somebody else wrote over (row E-86).
+const REWRITES: usize = 3;
+
+/// The encoded part of a digest that fits into a tag whole.
+const UNCUT: usize = 64;
+
+impl Remote {
+    pub(super) fn list_referrers(&self, subject: &Digest) -> Result<Referrers> {
+        let listed = self.listed_by_api(subject)?;
+        let (answered_by, found) = match listed {
+            Some(found) => (AnsweredBy::Place, found),
+            None => (AnsweredBy::FallbackTag, self.listed_by_tag(subject)?),
+        };
+        let entries: BTreeMap<_, _> =
+            found.into_iter().map(|entry| (entry.digest.clone(), entry)).collect();
+        Ok(Referrers { entries: entries.into_values().collect(), answered_by })
+    }
+
+    /// Returns what the registry lists, or `None` if it keeps no account of referrers.
+    fn listed_by_api(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
+        let what = format!("the referrers of {subject}");
+        let mut found = Vec::new();
+        let mut call = self.referrers_call(subject);
+        for page in 0..MOST_PAGES {
+            let answer = self.read(&call)?;
+            if page == 0 && knows_no_referrers(&answer) {
+                return Ok(None);
+            }
+            if !answer.status().is_success() {
+                return Err(self.refused(&call, answer));
+            }
+            let next = next_page(answer.headers());
+            let next = next.map(|link| resolve(answer.url(), &link)).transpose()?;
+            let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
+            let Some(entries) = entries(raw) else {
+                let reason = "it is no image index".to_owned();
+                return Err(Error::Malformed { what, reason });
+            };
+            found.extend(entries);
+            match next {
+                Some(next) if next != call.url => call = page_call(next, subject),
+                _ => return Ok(Some(found)),
+            }
+        }
+        Err(Error::Limit { what, limit: format!("{MOST_PAGES} pages") })
+    }
+
+    fn referrers_call(&self, subject: &Digest) -> Call<'static> {
+        page_call(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
+    }
+
+    /// Returns what stands in the fallback tag (rows E-90, E-91).
+    fn listed_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let tag = subject.referrers_tag();
+        let list = match self.get_manifest(&Selector::Name(Name::new(tag.as_str()))) {
+            Ok(list) => list,
+            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error @ Error::Manifest { .. }) => {
+                tracing::warn!("{self}:{tag} is no list of referrers: {error}");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let Content::Index(index) = list.content() else {
+            tracing::warn!("{self}:{tag} is no list of referrers");
+            return Ok(Vec::new());
+        };
+        let entries = index.manifests.clone();
+        if subject.encoded().len() <= UNCUT {
+            return Ok(entries);
+        }
+        // The tag was cut, so it may list what refers to something else (row E-87).
+        let mut kept = Vec::new();
+        for entry in entries {
+            match self.get_child(&entry) {
+                Ok(found) if found.subject().is_some_and(|found| found.digest == *subject) => {
+                    kept.push(entry);
+                }
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Adds a manifest to the list in the fallback tag of its subject (rows E-81 to E-86).
+    pub(super) fn enlist(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
+        let entry = manifest.as_referrer();
+        self.rewrite(subject, |entries| {
+            if entries.iter().any(|each| is_of(each, &entry.digest)) {
+                return false;
+            }
+            entries.push(json!(entry));
+            true
+        })
+    }
+
+    /// Takes a manifest out of the list in the fallback tag of its subject (row E-95).
+    pub(super) fn unlist(&self, subject: &Digest, digest: &Digest) -> Result<()> {
+        self.rewrite(subject, |entries| {
+            let before = entries.len();
+            entries.retain(|each| !is_of(each, digest));
+            entries.len() != before
+        })
+    }
+
+    /// Returns `subject` if its referrers are listed in its fallback tag.
+    pub(super) fn fallback_listing(&self, subject: &Digest) -> Result<Option<Digest>> {
+        let answer = self.read(&self.referrers_call(subject))?;
+        Ok(knows_no_referrers(&answer).then(|| subject.clone()))
+    }
+
+    /// Changes the list in a fallback tag until `change` finds nothing to change: what others write
+    /// at the same time may write over ours.
+    fn rewrite(&self, subject: &Digest, change: impl Fn(&mut Vec<Value>) -> bool) -> Result<()> {
+        let lock = self.registry.referrers_lock(&self.name, subject);
+        let _locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let tag = subject.referrers_tag();
+        for _ in 0..=REWRITES {
+            let (mut document, mut entries) = self.list_document(&tag)?;
+            if !change(&mut entries) {
+                return Ok(());
+            }
+            document.insert("manifests".to_owned(), Value::Array(entries));
+            let raw = Value::Object(document).to_string();
+            let descriptor = Descriptor::of(MediaType::IMAGE_INDEX, raw.as_bytes());
+            self.put(&manifest_from(raw.into(), descriptor)?, &tag, &[])?;
+        }
+        let what = format!("the list of referrers {self}:{tag}, which others keep changing,");
+        Err(Error::Busy { what })
+    }
+
+    /// Returns the list in a fallback tag and its entries, both as they are: unknown members and the
+    /// entries of others stay. What is no list is not touched (row E-82).
+    fn list_document(&self, tag: &str) -> Result<(serde_json::Map<String, Value>, Vec<Value>)> {
+        let list = match self.get_manifest(&Selector::Name(Name::new(tag))) {
+            Ok(list) => list,
+            Err(Error::NotFound { .. }) => {
+                let list = [
+                    ("schemaVersion".to_owned(), json!(2)),
+                    ("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX)),
+                ];
+                return Ok((list.into_iter().collect(), Vec::new()));
+            }
+            Err(error) => return Err(error),
+        };
+        let document = match list.content() {
+            Content::Index(_) => serde_json::from_slice(list.raw()).ok(),
+            _ => None,
+        };
+        let what = format!("cannot list a referrer: its tag {tag} is taken by something else");
+        let mut document: serde_json::Map<String, Value> =
+            document.ok_or_else(|| self.unsupported(what))?;
+        let entries = match document.remove("manifests") {
+            Some(Value::Array(entries)) => entries,
+            _ => Vec::new(),
+        };
+        Ok((document, entries))
+    }
+}
+
+fn page_call(url: Url, subject: &Digest) -> Call<'static> {
+    let what = format!("the referrers of {subject}");
+    Call::new(Method::GET, url, "list", what).header(ACCEPT, MediaType::IMAGE_INDEX)
+}
+
+/// Returns the entries of a page; `None` if it is no index, not even an empty one.
+fn entries(raw: Bytes) -> Option<Vec<Descriptor>> {
+    // Read as what it should be, any document without entries would be an empty index.
+    let named = Manifest::media_type_of(&raw).ok()?;
+    match Manifest::parse(raw.clone(), Descriptor::of(named, &raw)).ok()?.content() {
+        Content::Index(index) => Some(index.manifests.clone()),
+        _ => None,
+    }
+}
+
+fn is_of(entry: &Value, digest: &Digest) -> bool {
+    entry.get("digest").and_then(Value::as_str).is_some_and(|text| *text == digest.to_string())
+}
+
+/// Tells whether an answer means that the registry keeps no account of referrers (rows E-90, E-92).
+/// One that wants to know who asks does not say so, and neither does one that is broken.
+fn knows_no_referrers(answer: &Answer<'_>) -> bool {
+    match answer.status().as_u16() {
+        400 | 404 | 405 | 406 | 501 => true,
+        401 => challenge(answer.headers()).is_none(),
+        // Some serve the page of their web site for every address that they do not know.
+        200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),
+        _ => false,
+    }
+}

@@ -1,0 +1,159 @@
+//! What `docker login` keeps, and the helper programs that it keeps it with.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use longshore_remote::Secret;
+use longshore_remote::credentials::{Credential, Credentials as _, Files};
+use longshore_store::Error;
+use tempfile::TempDir;
+
+/// Keeps what it is given in a file beside itself, one for all registries.
+const HELPER: &str = r#"#!/bin/sh
+dir=$(dirname "$0")
+case $1 in
+get) read -r key; [ "$key" = "silent.example" ] && exec sleep 60
+     [ -f "$dir/kept" ] || { echo "credentials not found in native keychain"; exit 1; }
+     cat "$dir/kept" ;;
+store) cat > "$dir/kept" ;;
+erase) rm "$dir/kept" ;;
+esac
+"#;
+
+/// Returns the helper program. It is written once, before any program is run: one that is open for
+/// writing in a process that was just forked cannot be run.
+fn helper() -> PathBuf {
+    static HELPER_DIRECTORY: OnceLock<TempDir> = OnceLock::new();
+    let directory = HELPER_DIRECTORY.get_or_init(|| {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("helper");
+        fs::write(&path, HELPER).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        directory
+    });
+    directory.path().join("helper")
+}
+
+struct Home(TempDir);
+
+impl Home {
+    fn new(config: &str) -> Self {
+        let home = Self(TempDir::new().unwrap());
+        fs::write(home.config(), config).unwrap();
+        std::os::unix::fs::symlink(helper(), home.0.path().join("docker-credential-fake")).unwrap();
+        home
+    }
+
+    fn config(&self) -> PathBuf {
+        self.0.path().join("config.json")
+    }
+
+    fn files(&self) -> Files {
+        Files::new([self.config()]).with_helpers_in(self.0.path())
+    }
+}
+
+fn password(username: &str, password: &str) -> Credential {
+    Credential::Password { username: username.to_owned(), password: Secret::new(password) }
+}
+
+#[test]
+fn a_login_goes_round_and_leaves_the_rest_of_the_file() {
+    let home = Home::new(r#"{"auths": {"other.example": {"auth": "YTpi"}}, "psFormat": "table"}"#);
+    let files = home.files();
+    assert_eq!(files.find("r.example", None).unwrap(), None);
+    files.store("r.example", &password("me", "p:w")).unwrap();
+    files.store("docker.io", &Credential::Identity(Secret::new("token"))).unwrap();
+    files.store("r.example/team", &password("team", "pw")).unwrap();
+    assert_eq!(files.find("r.example", None).unwrap(), Some(password("me", "p:w")));
+    let repository = "team/app".parse().unwrap();
+    let found = files.find("r.example", Some(&repository)).unwrap();
+    assert_eq!(found, Some(password("team", "pw")));
+    let found = files.find("docker.io", None).unwrap();
+    assert_eq!(found, Some(Credential::Identity(Secret::new("token"))));
+    assert_eq!(files.find("other.example", None).unwrap(), Some(password("a", "b")));
+
+    let text = fs::read_to_string(home.config()).unwrap();
+    assert!(text.contains("psFormat") && text.contains("https://index.docker.io/v1/"), "{text}");
+    let mode = fs::metadata(home.config()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    assert!(files.erase("r.example").unwrap());
+    assert!(!files.erase("r.example").unwrap());
+    assert_eq!(files.find("r.example", None).unwrap(), None);
+    assert!(files.find("r.example", Some(&repository)).unwrap().is_some(), "another key");
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_made() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("new/config.json");
+    let files = Files::new([path.clone()]);
+    assert_eq!(files.find("r.example", None).unwrap(), None);
+    files.store("r.example", &password("me", "pw")).unwrap();
+    assert_eq!(files.find("r.example", None).unwrap(), Some(password("me", "pw")));
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_first_file_that_knows_a_registry_decides() {
+    let first = Home::new(r#"{"auths": {"a.example": {"auth": "b25lOng="}}}"#);
+    let second = Home::new(
+        r#"{"auths": {"a.example": {"auth": "dHdvOng="}, "b.example": {"auth": "dHdvOng="}}}"#,
+    );
+    let files = Files::new([first.config(), second.config()]);
+    assert_eq!(files.find("a.example", None).unwrap(), Some(password("one", "x")));
+    assert_eq!(files.find("b.example", None).unwrap(), Some(password("two", "x")));
+}
+
+#[test]
+fn a_helper_keeps_what_the_file_does_not() {
+    let home = Home::new(r#"{"credHelpers": {"r.example": "fake"}, "auths": {"r.example": {}}}"#);
+    let files = home.files();
+    assert_eq!(files.find("r.example", None).unwrap(), None, "credentials not found is no error");
+    files.store("r.example", &password("me", "pw")).unwrap();
+    assert!(!fs::read_to_string(home.config()).unwrap().contains("me"));
+    assert_eq!(files.find("r.example", None).unwrap(), Some(password("me", "pw")));
+    files.store("r.example", &Credential::Identity(Secret::new("token"))).unwrap();
+    let found = files.find("r.example", None).unwrap();
+    assert_eq!(found, Some(Credential::Identity(Secret::new("token"))));
+    assert!(files.erase("r.example").unwrap());
+    assert_eq!(files.find("r.example", None).unwrap(), None);
+}
+
+#[test]
+fn a_helper_for_all_that_is_not_here_is_passed_over() {
+    let home =
+        Home::new(r#"{"credsStore": "absent", "auths": {"r.example": {"auth": "bWU6cHc="}}}"#);
+    let found = home.files().find("r.example", None).unwrap();
+    assert_eq!(found, Some(password("me", "pw")));
+    let home = Home::new(r#"{"credHelpers": {"r.example": "absent"}}"#);
+    assert!(home.files().find("r.example", None).is_err(), "one that was chosen is not");
+    let home = Home::new(r#"{"credsStore": "../../bin/sh"}"#);
+    assert!(matches!(home.files().find("r.example", None), Err(Error::Malformed { .. })));
+}
+
+#[test]
+fn a_helper_that_hangs_is_ended() {
+    let home = Home::new(r#"{"credsStore": "fake"}"#);
+    let files = home.files().with_helper_timeout(Duration::from_millis(50));
+    let error = files.find("silent.example", None).unwrap_err();
+    assert!(error.to_string().contains("docker-credential-fake"), "{error}");
+}
+
+#[test]
+fn errors_and_debug_output_hold_no_secret() {
+    let home = Home::new(r#"{"auths": {"r.example": {"auth": "aHVudGVyMg=="}, hunter2"#);
+    let error = home.files().find("r.example", None).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    let home = Home::new(r#"{"auths": {"r.example": {"auth": "aHVudGVyMg=="}}}"#);
+    let error = home.files().find("r.example", None).unwrap_err();
+    assert!(!format!("{error:?}").contains("aHVudGVy"), "{error:?}");
+    let shown = format!("{:?}", password("me", "hunter2"));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

@@ -1,0 +1,18 @@
+//! What this crate promises to those who use it.
+
+#![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(clippy::unwrap_used, reason = "what tests share belongs to them")]
+
+mod auth;
+mod conformance;
+mod credentials;
+mod distribution;
+mod fake;
+mod general;
+mod pull;
+mod push;
+mod referrers;
+mod stub;
+mod support;
+mod tags;

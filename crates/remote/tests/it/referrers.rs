@@ -1,0 +1,170 @@
+//! What says something about a manifest (rows E-80 to E-97).
+
+use std::thread;
+
+use longshore_spec::{Content, Descriptor, MediaType};
+use longshore_store::{
+    AnsweredBy, Entry, Error, Repository as _, Selector, Source as _, Target as _,
+};
+use serde_json::json;
+
+use crate::fake::{self, Profile};
+use crate::stub::{Response, Stub};
+use crate::support::{image, manifest, remote};
+
+fn index_of(entries: &[Descriptor]) -> Response {
+    let list = json!({"schemaVersion": 2, "manifests": entries});
+    Response::ok(list.to_string()).header("content-type", MediaType::IMAGE_INDEX)
+}
+
+fn fallback_tag() -> Selector {
+    Selector::Name(image(None).descriptor().digest.referrers_tag().as_str().into())
+}
+
+/// Another signature for each number.
+fn signature(number: usize) -> longshore_spec::Manifest {
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_MANIFEST,
+        "artifactType": "application/x.signature",
+        "config": Descriptor::empty(),
+        "layers": [],
+        "subject": image(None).descriptor(),
+        "annotations": {"number": number.to_string()},
+    });
+    manifest(&document.to_string())
+}
+
+#[test]
+fn e80_the_header_decides_about_the_fallback_tag_and_not_the_endpoint() {
+    for (subject_header, referrers_api) in
+        [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let stub = fake::registry(Profile { referrers_api, subject_header, ..Profile::NEW });
+        let remote = remote(&stub.host);
+        remote.push_manifest(&signature(1), Entry::Child).unwrap();
+        let listed = remote.manifest(&fallback_tag());
+        assert_eq!(listed.is_ok(), !subject_header);
+    }
+}
+
+#[test]
+fn e84_the_list_has_all_of_an_entry_and_each_once() {
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    for _ in 0..2 {
+        remote.push_manifest(&signature(1), Entry::Child).unwrap();
+    }
+    let list = remote.manifest(&fallback_tag()).unwrap();
+    let Content::Index(index) = list.content() else { panic!("{list:?}") };
+    assert_eq!(index.manifests, [signature(1).as_referrer()]);
+    let document: serde_json::Value = serde_json::from_slice(list.raw()).unwrap();
+    assert_eq!(document["schemaVersion"], 2);
+    assert_eq!(document["mediaType"], MediaType::IMAGE_INDEX);
+    let found = remote.referrers(&image(None).descriptor().digest).unwrap();
+    assert_eq!(found.answered_by, AnsweredBy::FallbackTag);
+    assert_eq!(found.entries, index.manifests);
+}
+
+#[test]
+fn e85_what_others_listed_stays() {
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    let foreign = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_INDEX,
+        "x-unknown": {"kept": true},
+        "manifests": [signature(7).as_referrer()],
+    });
+    let Selector::Name(tag) = fallback_tag() else { unreachable!() };
+    remote.push_manifest(&manifest(&foreign.to_string()), Entry::Root(&[tag])).unwrap();
+    remote.push_manifest(&signature(1), Entry::Child).unwrap();
+    let list = remote.manifest(&fallback_tag()).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(list.raw()).unwrap();
+    assert_eq!(document["x-unknown"]["kept"], true);
+    assert_eq!(document["manifests"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn e82_a_tag_that_is_no_list_is_not_touched() {
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    let Selector::Name(tag) = fallback_tag() else { unreachable!() };
+    remote.push_manifest(&image(None), Entry::Root(&[tag])).unwrap();
+    let error = remote.push_manifest(&signature(1), Entry::Child).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert_eq!(remote.manifest(&fallback_tag()).unwrap().raw(), image(None).raw());
+    let digest = signature(1).descriptor().digest.clone();
+    assert!(remote.head(&digest.into()).is_ok(), "the manifest itself stands");
+    let subject = image(None).descriptor().digest.clone();
+    assert!(remote.referrers(&subject).unwrap().entries.is_empty(), "row E-91");
+}
+
+#[test]
+fn e86_twenty_signatures_at_once_are_all_listed() {
+    const SIGNATURES: usize = 20;
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    thread::scope(|scope| {
+        for number in 0..SIGNATURES {
+            let remote = &remote;
+            scope.spawn(move || remote.push_manifest(&signature(number), Entry::Child).unwrap());
+        }
+    });
+    let found = remote.referrers(&image(None).descriptor().digest).unwrap();
+    assert_eq!(found.entries.len(), SIGNATURES);
+}
+
+#[test]
+fn e92_only_some_answers_mean_that_no_account_is_kept() {
+    let subject = image(None).descriptor().digest.clone();
+    let ask = |answer: Response| {
+        let stub = Stub::new(move |request| {
+            if request.is("GET", "/referrers/") { answer.clone() } else { Response::new(404) }
+        });
+        remote(&stub.host).referrers(&subject).map(|found| found.answered_by)
+    };
+    for status in [400, 401, 404, 405, 406] {
+        assert_eq!(ask(Response::new(status)).unwrap(), AnsweredBy::FallbackTag, "{status}");
+    }
+    let page = Response::ok("<html>").header("content-type", "text/html; charset=utf-8");
+    assert_eq!(ask(page).unwrap(), AnsweredBy::FallbackTag);
+    for status in [403, 500, 503] {
+        assert!(ask(Response::new(status)).is_err(), "{status}");
+    }
+    let challenge = Response::new(401).header("www-authenticate", "Basic realm=\"x\"");
+    assert!(matches!(ask(challenge), Err(Error::Denied { .. })));
+    assert!(matches!(ask(Response::ok("{}")), Err(Error::Malformed { .. })));
+    assert_eq!(ask(index_of(&[])).unwrap(), AnsweredBy::Place);
+}
+
+#[test]
+fn e93_all_pages_are_read_and_each_entry_is_there_once() {
+    let stub = Stub::new(|request| {
+        let entries = [1, 2, 3].map(|number| signature(number).as_referrer());
+        match request.param("page").as_deref() {
+            None => index_of(&entries[..2]).header("link", "<?page=2&x=%2B>; rel=\"next\""),
+            Some("2") => index_of(&entries[1..]).header("link", "</last?page=3>; rel=next"),
+            _ => index_of(&[]),
+        }
+    });
+    let found = remote(&stub.host).referrers(&image(None).descriptor().digest).unwrap();
+    let mut expected = [1, 2, 3].map(|number| signature(number).as_referrer());
+    expected.sort_by(|a, b| a.digest.cmp(&b.digest));
+    assert_eq!(found.entries, expected);
+    assert!(stub.log()[1].ends_with("?page=2&x=%2B"));
+    assert_eq!(stub.log()[2], "GET /last?page=3");
+}
+
+#[test]
+fn e95_a_manifest_that_goes_leaves_the_list() {
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    let (one, two) = (signature(1), signature(2));
+    for signature in [&one, &two] {
+        remote.push_manifest(signature, Entry::Child).unwrap();
+    }
+    remote.remove(&one.descriptor().digest).unwrap();
+    let found = remote.referrers(&image(None).descriptor().digest).unwrap();
+    assert_eq!(found.entries, [two.as_referrer()]);
+}
