@@ -268,7 +268,11 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(self.listing()?.index(), self.bare_names_in.as_ref()))
+        let mut found = names::repositories(self.listing()?.index(), self.bare_names_in.as_ref());
+        found.extend(self.pushed_to()?);
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// Refuses what there is no room for, before anything is created.

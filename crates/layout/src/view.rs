@@ -172,7 +172,17 @@ impl Source for View<'_> {
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
-        self.contents.referrers().referrers(self.contents, subject)
+        let mut found = self.contents.referrers().referrers(self.contents, subject)?;
+        if self.scope.repository().is_some() {
+            let listing = self.contents.listing()?;
+            // What no entry lists is part of something that one does.
+            let is_here = |of: &Descriptor| {
+                let mut entries = listing.by_digest(&of.digest).peekable();
+                entries.peek().is_none() || entries.any(|entry| self.scope.holds(entry))
+            };
+            found.entries.retain(is_here);
+        }
+        Ok(found)
     }
 }
 

@@ -98,7 +98,7 @@ impl Directory {
 }
 
 /// Returns every file below a directory, which need not be there.
-fn below(directory: &Path) -> Result<Vec<DirEntry>> {
+pub(super) fn below(directory: &Path) -> Result<Vec<DirEntry>> {
     if !directory.exists() {
         return Ok(Vec::new());
     }

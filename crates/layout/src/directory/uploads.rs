@@ -9,6 +9,7 @@ use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{Error, Result, Upload};
 
 use super::blobs::{blob_path, free_file};
+use super::collect::below;
 use super::{Directory, own};
 use crate::files;
 use crate::persist::{Durable, persist, sync_directory};
@@ -35,6 +36,21 @@ impl Directory {
         }
         self.begin()?;
         mark(&self.root, repository, digest)
+    }
+
+    /// Returns the repositories that blobs were pushed to, whether a manifest followed or not.
+    pub(super) fn pushed_to(&self) -> Result<Vec<RepositoryName>> {
+        let root = own(&self.root).join("repositories");
+        let repository = |marker: &Path| {
+            // REPOSITORY/_blobs/ALGORITHM/ENCODED
+            let name = marker.ancestors().nth(3)?.strip_prefix(&root).ok()?;
+            name.to_str()?.parse().ok()
+        };
+        let mut found: Vec<_> =
+            below(&root)?.iter().filter_map(|entry| repository(entry.path())).collect();
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// Tells whether a blob was pushed to a repository or adopted by it.
