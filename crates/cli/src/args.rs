@@ -10,6 +10,7 @@ use longshore_spec::{Platform, RepositoryName};
 
 use crate::human;
 use crate::location::Location;
+use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
 #[derive(Debug, Parser)]
@@ -90,6 +91,10 @@ pub(crate) enum Command {
     /// List what is in a layout, by name, type, platform and size
     #[command(visible_alias = "ls")]
     List(List),
+    /// Keep a name and password for a registry, after trying them
+    Login(Login),
+    /// Forget the name and password for a registry
+    Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
     /// Answer for a layout as a registry, without unpacking anything
@@ -157,6 +162,12 @@ pub(crate) struct Copy {
     /// Take content whose digest cannot be computed here
     #[arg(long)]
     pub(crate) allow_unverified: bool,
+    /// Show sources this name and password
+    #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
+    pub(crate) src_creds: Option<Typed>,
+    /// Show the target this name and password
+    #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
+    pub(crate) dst_creds: Option<Typed>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -184,7 +195,8 @@ pub(crate) struct Reading {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registries")]
 pub(crate) struct Reach {
-    /// Speak plain HTTP with every registry, not only with those on this machine
+    /// Speak plain HTTP with every registry, not only with those on this machine; those are spoken
+    /// to with TLS if --insecure or --tls-ca is given
     #[arg(long)]
     pub(crate) plain_http: bool,
     /// Accept any certificate, so that nobody knows who answers
@@ -193,6 +205,12 @@ pub(crate) struct Reach {
     /// Trust the authorities in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
+    /// Show registries this name and password
+    #[arg(long, value_name = "NAME:PASSWORD", hide_env_values = true)]
+    pub(crate) creds: Option<Typed>,
+    /// Look for names and passwords in this file only [default: those of Podman and Docker]
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -323,4 +341,28 @@ pub(crate) struct Serve {
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// The registry: host, and port if it has one
+    #[arg(value_name = "HOST")]
+    pub(crate) registry: String,
+    /// The name; asked for on a terminal if it is left away
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Read the password from stdin instead of asking for it
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logout {
+    /// The registry: host, and port if it has one
+    #[arg(value_name = "HOST")]
+    pub(crate) registry: String,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }

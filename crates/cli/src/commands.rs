@@ -7,6 +7,7 @@ pub(crate) mod gc;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod login;
 mod look;
 pub(crate) mod serve;
 pub(crate) mod tag;

@@ -70,6 +70,8 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Gc(args) => commands::gc::run(&args, global, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),
+        Command::Login(args) => commands::login::login(&args, output),
+        Command::Logout(args) => commands::login::logout(&args, output),
         Command::Man(args) => commands::generate::man(&args, output),
         Command::Serve(args) => commands::serve::run(&args, output),
         Command::Tag(args) => commands::tag::tag(&args, output),
@@ -83,15 +85,16 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
 /// Sends traces to stderr: warnings always, more with each `-v`.
 fn trace(global: &Global) {
     use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) => LevelFilter::WARN,
         (false, 1) => LevelFilter::DEBUG,
         (false, _) => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    // What libraries trace is about their insides, and may hold what is secret.
+    let ours = tracing_subscriber::filter::Targets::new().with_target("longshore", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines).with(ours).init();
 }

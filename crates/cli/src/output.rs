@@ -73,6 +73,11 @@ impl Output {
         }
     }
 
+    /// Asks for something on the terminal.
+    pub(crate) fn prompt(text: &str) {
+        anstream::eprint!("{text}");
+    }
+
     /// Prints something that the user should know though all went well.
     pub(crate) fn warning(&self, text: &str) {
         if !self.quiet {

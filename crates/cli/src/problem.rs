@@ -111,6 +111,10 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
         Error::Denied { .. } => {
             "give a name and password that it knows, with `longshore login` or --creds".to_owned()
         }
+        Error::Refused { reason, .. } if reason.contains("HTTPS server") => {
+            "it speaks TLS; --tls-ca FILE or --insecure has that spoken on this machine too"
+                .to_owned()
+        }
         Error::Throttled { .. } => {
             "wait, or ask for less at once with --jobs; the same command goes on".to_owned()
         }

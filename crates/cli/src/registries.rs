@@ -2,8 +2,13 @@
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
-use longshore_remote::{Certificates, Client, Config, PlainHttp, Proxies, Remote, Secret};
+use longshore_remote::credentials::{Credential, Credentials, Files};
+use longshore_remote::{
+    Certificates, Client, Config, PlainHttp, Proxies, Registry, Remote, Secret,
+};
 use longshore_store::Error;
 
 use crate::args::Reach;
@@ -14,18 +19,28 @@ use crate::problem::{Exit, Problem};
 #[derive(Debug)]
 pub(crate) struct Registries<'a> {
     reach: &'a Reach,
+    credential: Option<Credential>,
     client: OnceCell<Client>,
 }
 
 impl<'a> Registries<'a> {
     pub(crate) fn new(reach: &'a Reach) -> Self {
-        Self { reach, client: OnceCell::new() }
+        Self { reach, credential: None, client: OnceCell::new() }
+    }
+
+    /// Shows registries this, instead of what files know.
+    pub(crate) fn with(self, credential: impl Into<Option<Credential>>) -> Self {
+        Self { credential: credential.into(), ..self }
+    }
+
+    /// Returns a registry.
+    pub(crate) fn registry(&self, host: &str) -> Result<Registry, Problem> {
+        self.client()?.registry(host).map_err(Problem::of)
     }
 
     /// Returns a repository.
     pub(crate) fn remote(&self, place: &InRegistry) -> Result<Remote, Problem> {
-        let registry = self.client()?.registry(&place.host).map_err(Problem::of)?;
-        Ok(registry.remote(&place.repository))
+        Ok(self.registry(&place.host)?.remote(&place.repository))
     }
 
     fn client(&self) -> Result<&Client, Problem> {
@@ -41,7 +56,14 @@ impl<'a> Registries<'a> {
             std::fs::read(path)
                 .map_err(|error| Problem::of(Error::io("read", path.display())(error)))
         };
+        let typed =
+            self.credential.clone().or_else(|| self.reach.creds.clone().map(|Typed(of)| of));
+        let credentials: Arc<dyn Credentials> = match typed {
+            Some(credential) => Arc::new(credential),
+            None => Arc::new(files(known_files(self.reach))),
+        };
         Ok(Config {
+            credentials,
             proxies: proxies(),
             extra_authorities: self.reach.tls_ca.iter().map(read).collect::<Result<_, _>>()?,
             certificates: if self.reach.insecure {
@@ -49,10 +71,69 @@ impl<'a> Registries<'a> {
             } else {
                 Certificates::Verified
             },
-            plain_http: if self.reach.plain_http { PlainHttp::Always } else { PlainHttp::Loopback },
+            plain_http: match self.reach {
+                Reach { plain_http: true, .. } => PlainHttp::Always,
+                // Whoever says how TLS is to be done wants it done.
+                Reach { insecure: true, .. } => PlainHttp::Never,
+                Reach { tls_ca, .. } if !tls_ca.is_empty() => PlainHttp::Never,
+                _ => PlainHttp::Loopback,
+            },
             ..Config::default()
         })
     }
+}
+
+/// A name and password as they are typed: `NAME:PASSWORD`.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed(pub(crate) Credential);
+
+impl FromStr for Typed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Not repeated in the error: it may be a password.
+        let (username, password) =
+            text.split_once(':').ok_or("it has no colon; write `NAME:PASSWORD`")?;
+        let (username, password) = (username.to_owned(), Secret::new(password));
+        Ok(Self(Credential::Password { username, password }))
+    }
+}
+
+/// Looks into files for what to show.
+pub(crate) fn files(paths: impl IntoIterator<Item = PathBuf>) -> Files {
+    Files::new(paths)
+}
+
+/// Returns the files that may know who the user is, in the order of the tools that write them:
+/// the one that is named, else those of Podman and its family, then that of Docker.
+fn known_files(reach: &Reach) -> Vec<PathBuf> {
+    if let Some(file) = &reach.authfile {
+        return vec![file.clone()];
+    }
+    let directory =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = directory("HOME");
+    let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let run = directory("XDG_RUNTIME_DIR").map(|path| path.join("containers/auth.json"));
+    let config = directory("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+    let config = config.map(|path| path.join("containers/auth.json"));
+    run.into_iter().chain(config).chain(docker_file()).collect()
+}
+
+/// Returns the file that `login` writes: the one that is named, else Docker's, which most tools read
+/// and which outlives a restart.
+pub(crate) fn login_file(reach: &Reach) -> Result<PathBuf, Problem> {
+    reach.authfile.clone().or_else(docker_file).ok_or_else(|| {
+        let text = "there is no file to keep a password in: HOME is not set";
+        Problem::new(Exit::Usage, text).hint("name one with --authfile")
+    })
+}
+
+fn docker_file() -> Option<PathBuf> {
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))?;
+    Some(directory.join("config.json"))
 }
 
 /// Reads the well-known variables. The one for plain HTTP counts in lower case only: the other

@@ -8,6 +8,8 @@ use longshore_store::Error;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::Trouble;
+
 /// How much of what a registry says is shown.
 const MOST_SHOWN: usize = 300;
 
@@ -36,6 +38,13 @@ pub(crate) fn refused(
 pub(crate) fn unreachable(host: &str, error: reqwest::Error) -> Error {
     let source = io::Error::other(plainly(error));
     Error::Io { action: "reach", what: host.to_owned(), source }
+}
+
+/// Returns the same as trouble: a certificate that is not good now is not good in a minute.
+pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> Trouble {
+    let error = unreachable(host, error);
+    let is_about_certificates = error.to_string().contains("certificate");
+    if is_about_certificates { Trouble::lasting(error) } else { Trouble::passing(error) }
 }
 
 /// Returns what went wrong in the words of the innermost cause, without the address: it may hold a

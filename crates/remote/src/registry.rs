@@ -25,7 +25,8 @@ const MOST_BYTES_A_PAGE: u64 = 32 << 20;
 
 /// What all registries share: connections, tokens, and the pace of each host.
 ///
-/// Cloning is cheap, and clones share everything.
+/// Cloning is cheap, and clones share everything. Its calls block, so they belong into threads, never
+/// into the tasks of an asynchronous runtime.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -171,7 +172,8 @@ impl Registry {
         let mut url = with_query(self.url(path), "n", &PAGE.to_string());
         for _ in 0..MOST_PAGES {
             let call = Call::new(Method::GET, url.clone(), "list", path)
-                .header(ACCEPT, "application/json");
+                .header(ACCEPT, "application/json")
+                .whole(MOST_BYTES_A_PAGE);
             let answer = self.send(&call, repository, [scope.clone()])?;
             match answer.status().as_u16() {
                 200..=299 => {}

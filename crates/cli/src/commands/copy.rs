@@ -20,16 +20,19 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
-use crate::registries::Registries;
+use crate::registries::{Registries, Typed};
 use crate::report::{self, problem_of, tell_failures};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
     let filter = filter(args)?;
-    let registries = Registries::new(&args.reading.reach);
-    let opened = wanted::open(&sources, &target, args, &registries)?;
+    let registries = |creds: &Option<Typed>| {
+        Registries::new(&args.reading.reach).with(creds.clone().map(|Typed(credential)| credential))
+    };
+    let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
+    let opened = wanted::open(&sources, &target, args, &from)?;
     let taken = wanted::taken(args, &sources, &opened, &target, output)?;
-    let destination = Destination::open(&target, args, global, &registries)?;
+    let destination = Destination::open(&target, args, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(Opened::whole).collect();
     let wanted = taken.into_iter().map(|Taken { source, wish, names }| Wanted {

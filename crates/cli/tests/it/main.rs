@@ -12,6 +12,8 @@ mod looking;
 mod messages;
 mod naming;
 mod output;
+mod registries;
+mod served;
 mod together;
 mod untouched;
 mod usage;

@@ -127,6 +127,9 @@ impl Auth {
             (Challenge::Bearer { realm, service, scope }, _) => {
                 let identity = credential.as_ref().map(identity);
                 let key = (wish.registry.to_owned(), identity, wish.scopes.clone());
+                if let Some(value) = self.covering(&key)?.filter(|value| Some(value) != stale) {
+                    return Ok(Some(value));
+                }
                 let slot = Arc::clone(self.known().tokens.entry(key).or_default());
                 let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(token) = slot.as_ref().filter(|token| token.is_fresh()) {
@@ -147,6 +150,23 @@ impl Auth {
                 Ok(Some(header("Bearer", token.value())?))
             }
         }
+    }
+
+    /// Returns a token that was fetched for more: who may push may also pull.
+    fn covering(&self, (registry, identity, scopes): &TokenKey) -> Result<Option<HeaderValue>> {
+        let known = self.known();
+        for ((of, by, may), slot) in &known.tokens {
+            let covered = |want: &Scope| may.iter().any(|have| covers(&have.0, &want.0));
+            if of != registry || by != identity || !scopes.iter().all(covered) {
+                continue;
+            }
+            // One that is being fetched is waited for only by those who need just that.
+            let Ok(slot) = slot.try_lock() else { continue };
+            if let Some(token) = slot.as_ref().filter(|token| token.is_fresh()) {
+                return header("Bearer", token.value()).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     fn credential(&self, wish: &Wish<'_>) -> Result<Option<Credential>> {

@@ -60,6 +60,7 @@ impl Request<'_> {
     pub(super) fn fetch(&self, http: &Http) -> Result<Token, Trouble> {
         let asked = Instant::now();
         let (call, authorization) = self.call()?;
+        let call = call.whole(MOST_BYTES);
         let answer = http.attempt(&call, authorization.as_ref())?;
         if !answer.status().is_success() {
             let error = match answer.into_error(call.action, &call.what) {

@@ -9,7 +9,7 @@ use longshore_store::{Error, Result};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::Http;
+use super::{Http, Trouble};
 use crate::problem;
 
 /// How much of a body is handed out at once: waking the runtime costs more than copying.
@@ -26,6 +26,8 @@ pub(crate) struct Answer<'a> {
     rest: Bytes,
     /// What went wrong behind what was handed out. The connection says so only once.
     failed: Option<io::Error>,
+    /// Nothing more comes behind the rest.
+    over: bool,
     /// Keeps an upload open that was answered before it was through: closing it would close the
     /// connection before the answer is read.
     _upload: Option<Sender<Bytes>>,
@@ -37,7 +39,7 @@ impl<'a> Answer<'a> {
         response: reqwest::Response,
         upload: Option<Sender<Bytes>>,
     ) -> Self {
-        Self { http, response, rest: Bytes::new(), failed: None, _upload: upload }
+        Self { http, response, rest: Bytes::new(), failed: None, over: false, _upload: upload }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -73,9 +75,9 @@ impl<'a> Answer<'a> {
     /// Reads into `buffer` what is there, waiting for at least one byte unless the body is over.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(PIECE);
-        let Self { http, response, rest, failed, .. } = self;
+        let Self { http, response, rest, failed, over, .. } = self;
         let mut filled = take(rest, &mut buffer[..wanted]);
-        if filled > 0 && failed.is_some() {
+        if filled > 0 && failed.is_some() || *over {
             return Ok(filled);
         }
         if let Some(error) = failed.take() {
@@ -102,8 +104,23 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Reads the whole body, of at most `limit` bytes.
+    /// Reads the whole body into memory, so that one that is cut off is found while the request can
+    /// still be made again.
+    pub(super) fn complete(&mut self, what: &str, limit: u64) -> Result<(), Trouble> {
+        let all = self.all(what, limit).map_err(|error| match error {
+            Error::Io { .. } => Trouble::passing(error),
+            error => Trouble::lasting(error),
+        })?;
+        (self.rest, self.over) = (all, true);
+        Ok(())
+    }
+
+    /// Returns the whole body, of at most `limit` bytes.
     pub(crate) fn into_bytes(mut self, what: &str, limit: u64) -> Result<Bytes> {
+        if self.over { Ok(self.rest) } else { self.all(what, limit) }
+    }
+
+    fn all(&mut self, what: &str, limit: u64) -> Result<Bytes> {
         let over = || Error::Limit { what: what.to_owned(), limit: format!("{limit} bytes") };
         let announced = self.response.content_length().unwrap_or(0);
         if announced > limit {

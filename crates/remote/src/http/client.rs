@@ -120,7 +120,7 @@ impl Http {
             .runtime
             .block_on(async { timeout(self.idle, request.send()).await })
             .map_err(|_| Trouble::passing(silent(&host, self.idle)))?
-            .map_err(|error| Trouble::passing(problem::unreachable(&host, error)))?;
+            .map_err(|error| problem::no_answer(&host, error))?;
         tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
         Ok(Answer::new(self, response, None))
     }

@@ -28,13 +28,14 @@ pub(crate) use reqwest::Url;
 const MOST_REDIRECTS: usize = 10;
 
 /// One request, and what it is about, for those who read of its failure.
-#[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body<'a>,
     pub(crate) lane: Lane,
+    /// How long the answer may be, if it is to come as a whole.
+    pub(crate) whole: Option<u64>,
     /// What is done: a verb.
     pub(crate) action: &'static str,
     /// What it is done to.
@@ -79,8 +80,8 @@ pub(crate) enum Again {
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, url: Url, action: &'static str, what: impl ToString) -> Self {
         let what = what.to_string();
-        let (body, lane) = (Body::Nothing, Lane::Brief);
-        Self { method, url, headers: HeaderMap::new(), body, lane, action, what }
+        let (body, lane, headers) = (Body::Nothing, Lane::Brief, HeaderMap::new());
+        Self { method, url, headers, body, lane, whole: None, action, what }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
@@ -93,6 +94,12 @@ impl<'a> Call<'a> {
 
     pub(crate) fn body(mut self, body: Body<'a>) -> Self {
         self.body = body;
+        self
+    }
+
+    /// Lets the answer come whole, of at most `limit` bytes.
+    pub(crate) fn whole(mut self, limit: u64) -> Self {
+        self.whole = Some(limit);
         self
     }
 
@@ -140,7 +147,7 @@ impl Http {
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, Trouble> {
-        let answer = self.follow(call, authorization)?;
+        let mut answer = self.follow(call, authorization)?;
         let status = answer.status();
         let host = answer.host();
         for text in headers::warnings(answer.headers()) {
@@ -148,6 +155,9 @@ impl Http {
         }
         if !is_passing(status) {
             self.pace.answered(&host);
+            if let Some(limit) = call.whole.filter(|_| status.is_success()) {
+                answer.complete(&call.what, limit)?;
+            }
             return Ok(answer);
         }
         let rest = headers::retry_after(answer.headers(), SystemTime::now());
@@ -256,6 +266,12 @@ fn is_passing(status: StatusCode) -> bool {
 fn patience_after_upload(idle: Duration) -> Duration {
     const TIMES: u32 = 5;
     idle.saturating_mul(TIMES)
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, shown(&self.url))
+    }
 }
 
 impl fmt::Debug for Body<'_> {

@@ -75,38 +75,26 @@ impl Remote {
     }
 
     fn fetch(&self, selector: &Selector) -> Result<Fetched> {
-        let call = self.manifest_call(Method::GET, selector)?;
-        let mut attempts = 0;
-        loop {
-            let answer = self.read(&call)?;
-            if !answer.status().is_success() {
-                return Err(self.refused(&call, answer));
-            }
-            let claimed = claimed_digest(&answer);
-            let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);
-            let what = format!("the manifest {selector}");
-            let raw = match answer.into_bytes(&what, Manifest::MAX_SIZE) {
-                // The connection was cut.
-                Err(Error::Io { .. }) if attempts < self.registry.http().retries() => {
-                    self.registry.http().wait(attempts);
-                    attempts += 1;
-                    continue;
-                }
-                raw => raw?,
-            };
-            let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
-            let asked = match selector {
-                Selector::Digest(digest) => Some(digest),
-                Selector::Name(_) => None,
-            };
-            if media_type.as_ref().is_some_and(|sent| schema1.iter().any(|text| sent.is(text))) {
-                // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
-                let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
-                return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
-            }
-            let digest = identify(&raw, asked, claimed)?;
-            return Ok(Fetched { raw, digest, media_type });
+        let call = self.manifest_call(Method::GET, selector)?.whole(Manifest::MAX_SIZE);
+        let answer = self.read(&call)?;
+        if !answer.status().is_success() {
+            return Err(self.refused(&call, answer));
         }
+        let claimed = claimed_digest(&answer);
+        let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);
+        let raw = answer.into_bytes(&call.what, Manifest::MAX_SIZE)?;
+        let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
+        let asked = match selector {
+            Selector::Digest(digest) => Some(digest),
+            Selector::Name(_) => None,
+        };
+        if media_type.as_ref().is_some_and(|sent| schema1.iter().any(|text| sent.is(text))) {
+            // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
+            let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
+            return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
+        }
+        let digest = identify(&raw, asked, claimed)?;
+        Ok(Fetched { raw, digest, media_type })
     }
 }
 

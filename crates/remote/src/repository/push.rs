@@ -23,6 +23,9 @@ const LONGEST_CHUNK: usize = 128 << 20;
 /// How often in a row a chunk is sent again without the registry having taken one byte more.
 const MOST_STALLS: u32 = 5;
 
+/// How often a long upload is cut off until it goes in chunks, which are not begun anew.
+const CUTS_UNTIL_CHUNKS: u32 = 2;
+
 const OCTETS: &str = "application/octet-stream";
 
 /// An open upload.
@@ -51,12 +54,19 @@ impl Remote {
             }
         }
         let mut chunks = self.registry.push_mode() == PushMode::Chunks;
+        let mut cuts = 0;
         self.registry.http().persist(|| {
             let session = match session.take() {
                 Some(session) => session,
                 None => self.begin(digest)?,
             };
-            self.fill(blob, session, &mut chunks)
+            let result = self.fill(blob, session, &mut chunks);
+            if matches!(&result, Err(Trouble { error: Error::Io { .. }, again: Again::Perhaps })) {
+                cuts += 1;
+                // What is long and is cut off again and again gets further in pieces.
+                chunks |= cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() as u64;
+            }
+            result
         })?;
         Ok(Pushed::Written(*size))
     }
@@ -219,6 +229,8 @@ impl<'a> Chunked<'a> {
         let length = self.remote.registry.chunk_size().max(self.session.least_chunk);
         while self.start + self.chunk.len() as u64 <= position {
             self.start += self.chunk.len() as u64;
+            let left = self.blob.descriptor().size - self.start;
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(length);
             let mut chunk = Vec::with_capacity(length);
             (&mut self.content)
                 .take(length as u64)

@@ -180,7 +180,9 @@ impl Remote {
 
 fn page_call(url: Url, subject: &Digest) -> Call<'static> {
     let what = format!("the referrers of {subject}");
-    Call::new(Method::GET, url, "list", what).header(ACCEPT, MediaType::IMAGE_INDEX)
+    Call::new(Method::GET, url, "list", what)
+        .header(ACCEPT, MediaType::IMAGE_INDEX)
+        .whole(Manifest::MAX_SIZE)
 }
 
 /// Returns the entries of a page; `None` if it is no index, not even an empty one.

@@ -7,7 +7,7 @@ use std::thread;
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Client, Config, Registry, Secret};
 use longshore_spec::Descriptor;
-use longshore_store::{Error, Selector, Source as _, Target as _};
+use longshore_store::{Entry, Error, Selector, Source as _, Target as _};
 
 use crate::stub::{Request, Response, Stub};
 use crate::support::{Piece, config, image, registry};
@@ -207,4 +207,15 @@ fn nobody_else_gets_to_see_who_asks() {
     let error = remote.open(&Descriptor::of("a/b", b"x"), 0).err().unwrap();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert!(other.requests().iter().all(|each| each.header("authorization").is_none()));
+}
+
+#[test]
+fn who_may_push_needs_no_second_token_to_pull() {
+    let service = tokens(300);
+    let stub = guarded(&service, |_| true);
+    let remote = registry(&stub.host).remote(&"a/b".parse().unwrap());
+    remote.push_manifest(&image(None), Entry::Child).unwrap();
+    remote.manifest(&Selector::Name("v1".into())).unwrap();
+    assert_eq!(service.log().len(), 1);
+    assert_eq!(service.requests()[0].params("scope"), ["repository:a/b:pull,push"]);
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use longshore_remote::{
@@ -36,7 +37,8 @@ impl Distribution {
         Self::start_with(|directory| {
             let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
                  -keyout key.pem -out certificate.pem -subj /CN=registry -days 2 \
-                 -addext subjectAltName=IP:127.0.0.1";
+                 -addext subjectAltName=IP:127.0.0.1 \
+                 -addext basicConstraints=critical,CA:FALSE";
             let mut command = Command::new("openssl");
             command.args(arguments.split_whitespace()).current_dir(directory);
             let made = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -52,31 +54,38 @@ impl Distribution {
 
     fn start_with(http: impl FnOnce(&Path) -> Option<Value>) -> Option<Self> {
         let directory = TempDir::new().unwrap();
-        let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let root = directory.path().join("root");
-        let path = directory.path().join("config.json");
         let mut http = http(directory.path())?;
-        http["addr"] = json!(host);
-        let settings = json!({
-            "version": 0.1,
-            "log": {"level": "error", "accesslog": {"disabled": true}},
-            "storage": {"filesystem": {"rootdirectory": root}, "delete": {"enabled": true}},
-            "http": http,
-        });
-        fs::write(&path, settings.to_string()).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(path).stdout(Stdio::null()).stderr(Stdio::null());
-        let Ok(child) = command.spawn() else {
-            eprintln!("skipped: `docker-registry` is not installed");
-            return None;
-        };
-        Some(Self { host, child, directory })
+        // The port may be somebody else's by the time that it is asked for.
+        for _ in 0..10 {
+            let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let root = directory.path().join("root");
+            http["addr"] = json!(host);
+            let settings = json!({
+                "version": 0.1,
+                "log": {"level": "error", "accesslog": {"disabled": true}},
+                "storage": {"filesystem": {"rootdirectory": root}, "delete": {"enabled": true}},
+                "http": http,
+            });
+            let path = directory.path().join("config.json");
+            fs::write(&path, settings.to_string()).unwrap();
+            let mut command = Command::new("docker-registry");
+            command.arg("serve").arg(path).stdout(Stdio::null()).stderr(Stdio::null());
+            let Ok(mut child) = command.spawn() else {
+                eprintln!("skipped: `docker-registry` is not installed");
+                return None;
+            };
+            while child.try_wait().unwrap().is_none() {
+                if TcpStream::connect(&host).is_ok() {
+                    return Some(Self { host, child, directory });
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        panic!("no port is free");
     }
 
     fn registry(&self, push: PushMode) -> Registry {
-        // It needs a moment until it listens.
-        let backoff = Duration::from_millis(100);
-        let config = Config { push, chunk_size: 1 << 20, retries: 30, backoff, ..config() };
+        let config = Config { push, chunk_size: 1 << 20, ..config() };
         let registry = Client::new(&config).unwrap().registry(&self.host).unwrap();
         registry.ping().unwrap();
         registry
@@ -163,11 +172,10 @@ fn a_certificate_needs_somebody_who_vouches_for_it() {
     let Some(distribution) = Distribution::start_with_tls() else { return };
     let pem = fs::read(distribution.directory.path().join("certificate.pem")).unwrap();
     let with = |config: Config| {
-        let backoff = Duration::from_millis(100);
-        let config = Config { plain_http: PlainHttp::Never, backoff, ..config };
+        let config = Config { plain_http: PlainHttp::Never, retries: 0, ..config };
         Client::new(&config).unwrap().registry(&distribution.host).unwrap()
     };
-    let named = with(Config { extra_authorities: vec![pem], retries: 30, ..Config::default() });
+    let named = with(Config { extra_authorities: vec![pem], ..config() });
     named.ping().unwrap();
     let remote = named.remote(&"library/app".parse().unwrap());
     let piece = Piece::new(noise(3_000_000));
@@ -175,8 +183,8 @@ fn a_certificate_needs_somebody_who_vouches_for_it() {
     let mut content = Vec::new();
     remote.open(piece.descriptor(), 0).unwrap().read_to_end(&mut content).unwrap();
     assert!(content == piece.content);
-    with(Config { certificates: Certificates::Any, ..Config::default() }).ping().unwrap();
-    let error = with(Config { retries: 0, ..Config::default() }).ping().unwrap_err();
+    with(Config { certificates: Certificates::Any, ..config() }).ping().unwrap();
+    let error = with(config()).ping().unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 

@@ -207,3 +207,17 @@ fn secrets_are_never_shown() {
     let shown = format!("{error} {error:?} {config:?} {client:?} {registry:?} {remote:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn a_host_that_says_nothing_is_given_up() {
+    let stub = Stub::new(|_| {
+        std::thread::sleep(Duration::from_secs(2));
+        Response::new(200)
+    });
+    let config = Config { idle_timeout: Duration::from_millis(50), retries: 1, ..config() };
+    let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
+    let start = Instant::now();
+    let error = registry.ping().unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(error.to_string().contains("it said nothing"), "{error}");
+}

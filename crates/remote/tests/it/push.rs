@@ -80,6 +80,18 @@ fn a_connection_that_is_cut_is_no_reason_to_give_up() {
 }
 
 #[test]
+fn a_long_upload_that_is_cut_off_again_and_again_goes_in_chunks() {
+    let stub = Stub::new(move |request| match request.method.as_str() {
+        "POST" | "PATCH" => Response::new(202).header("location", "/up"),
+        "PUT" if request.body.is_empty() => Response::new(201),
+        "PUT" => Response::hang_up(),
+        _ => Response::new(404),
+    });
+    remote(&stub.host).push_blob(&Piece::new(noise(5_000_000))).unwrap();
+    assert_eq!((stub.count("PATCH"), stub.count("PUT"), stub.count("POST")), (2, 3, 3));
+}
+
+#[test]
 fn an_early_refusal_is_the_result() {
     for (status, denied) in [(403, true), (409, false)] {
         let stub = Stub::early(

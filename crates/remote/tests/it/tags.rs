@@ -88,3 +88,16 @@ fn lists_of_referrers_are_names_but_no_roots() {
     let roots = remote.roots().unwrap();
     assert_eq!(roots.iter().map(|root| root.names.len()).sum::<usize>(), 2);
 }
+
+#[test]
+fn a_list_that_is_cut_off_is_read_again() {
+    let count = std::sync::Mutex::new(0);
+    let stub = Stub::new(move |_| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        let list = Response::ok(r#"{"name": "x", "tags": ["a", "b"]}"#);
+        if *count == 1 { list.cut_after(20) } else { list }
+    });
+    assert_eq!(remote(&stub.host).names().unwrap(), names(&["a", "b"]));
+    assert_eq!(stub.log().len(), 2);
+}

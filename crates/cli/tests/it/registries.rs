@@ -1,0 +1,401 @@
+//! Registries as places, with the program itself as the registry.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+
+use longshore_fixture::{Content, Random, blob_path};
+use serde_json::Value;
+
+use crate::common::Site;
+use crate::served::{Served, Stub};
+
+/// What two small images weigh at least.
+const SOME: u64 = 1000;
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns digests by name. What stands in front of a tag is left away.
+fn tags(site: &Site, place: &str) -> BTreeMap<String, String> {
+    let lines = site.json(&format!("list {place}"));
+    let tag = |line: &Value| text(&line["name"]).rsplit(':').next().unwrap_or_default().to_owned();
+    lines.as_array().unwrap().iter().map(|line| (tag(line), text(&line["digest"]))).collect()
+}
+
+/// Returns the digests of all that a place lists.
+fn digests(site: &Site, place: &str) -> Vec<String> {
+    let lines = site.json(&format!("list --all {place}"));
+    let mut digests: Vec<_> =
+        lines.as_array().unwrap().iter().map(|line| text(&line["digest"])).collect();
+    digests.sort();
+    digests
+}
+
+#[test]
+fn from_place_to_place_it_stays_the_same() {
+    let site = Site::typed();
+    let near = Served::start(&site, "oci:near --writable");
+    let far = Served::start(&site, "oci:far --writable");
+    let (near, far) = (format!("{}/acme/app:v1", near.host()), format!("{}/app:v1", far.host()));
+    site.ok(&format!("copy oci:site:app {near}"));
+    site.ok(&format!("copy {near} oci-archive:app.tar"));
+    site.ok(&format!("copy oci-archive:app.tar {far}"));
+    site.ok(&format!("copy {far} oci:end"));
+
+    let before = site.run("inspect --raw oci:site:app").stdout;
+    let digest = site.digest("oci:site:app");
+    for place in [near.as_str(), "oci-archive:app.tar", far.as_str(), "oci:end"] {
+        assert_eq!(site.digest(place), digest, "{place}");
+        assert!(site.run(&format!("inspect --raw {place}")).stdout == before, "{place}");
+        site.ok(&format!("verify {place}"));
+    }
+}
+
+#[test]
+fn every_type_goes_through_a_registry() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    let place = format!("{}/all", served.host());
+    site.ok(&format!("copy --all oci:site {place}"));
+    assert_eq!(tags(&site, "oci:site"), tags(&site, &place));
+    site.ok(&format!("copy --all {place} oci:far"));
+    assert_eq!(tags(&site, "oci:site"), tags(&site, "oci:far"));
+    for name in ["app", "chart", "exact", "strong"] {
+        let raw = |place: &str| site.run(&format!("inspect --raw {place}:{name}")).stdout;
+        assert!(raw("oci:site") == raw(&place), "{name}");
+        assert!(raw("oci:site") == raw("oci:far"), "{name}");
+    }
+    site.ok("verify oci:store");
+    site.ok("verify oci:far");
+}
+
+#[test]
+fn all_tags_and_referrers_arrive_and_are_listed() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    let place = format!("{}/all", served.host());
+    site.ok(&format!("copy --all-tags --referrers oci:site {place}"));
+    site.ok(&format!("copy --all-tags --referrers {place} oci:far"));
+    assert_eq!(digests(&site, "oci:site"), digests(&site, "oci:far"));
+    let referrers = |place: &str| {
+        let lines = site.json(&format!("list {place}"));
+        let of = |line: &Value| (text(&line["digest"]), line["referrers"].as_u64());
+        let mut counts: Vec<_> = lines.as_array().unwrap().iter().map(of).collect();
+        counts.sort();
+        counts
+    };
+    assert_eq!(referrers("oci:site"), referrers(&place));
+    assert_eq!(referrers("oci:site"), referrers("oci:far"));
+    let trees = ["oci:site:app", &format!("{place}:app"), "oci:far:app"]
+        .map(|place| site.ok(&format!("tree {place}")));
+    assert_eq!(trees[0], trees[1]);
+    assert_eq!(trees[0], trees[2]);
+    assert!(trees[0].contains("referrer"), "{}", trees[0]);
+}
+
+#[test]
+fn what_a_user_sees() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    insta::assert_snapshot!(served.shown(&site, &[
+        "copy oci:site:app HOST/acme/app:v1",
+        "copy oci:site:app HOST/acme/app:v1",
+        "copy oci:site:chart oci:site:policy HOST/mixed",
+        "list HOST/mixed",
+        "tree HOST/mixed:chart",
+        "digest HOST/mixed:chart HOST/mixed:policy",
+        "verify HOST/mixed",
+        "tag HOST/mixed:chart stable",
+        "untag HOST/mixed:policy",
+        "delete HOST/mixed:chart",
+        "list HOST/mixed",
+        "copy --dry-run HOST/mixed:stable oci:end",
+    ]), @"");
+}
+
+#[test]
+fn names_at_a_registry_are_tags() {
+    let site = Site::image();
+    let served = Served::start(&site, "oci:store --writable");
+    let host = served.host();
+    let digest = site.digest("oci:src");
+    site.ok("tag oci:src:app ghcr.io/acme/app:v7");
+    site.ok("untag oci:src:app");
+    site.ok(&format!("copy oci:src {host}/kept"));
+    site.ok(&format!("copy oci:src {host}/renamed:other"));
+    site.ok(&format!("copy oci:src@{digest} {host}/by/digest"));
+    assert_eq!(tags(&site, &format!("{host}/kept")), [("v7".into(), digest.clone())].into());
+    assert_eq!(tags(&site, &format!("{host}/renamed")), [("other".into(), digest.clone())].into());
+    assert_eq!(site.digest(&format!("{host}/by/digest@{digest}")), digest);
+    // What comes from several repositories is told apart by its full reference.
+    site.ok(&format!("copy {host}/kept:v7 {host}/renamed:other oci:both"));
+    let names = site.json("list oci:both");
+    let names: Vec<_> = names.as_array().unwrap().iter().map(|line| text(&line["name"])).collect();
+    let expected = [format!("{host}/kept:v7"), format!("{host}/renamed:other")];
+    assert!(names.iter().all(|name| expected.contains(name)), "{names:?}");
+}
+
+#[test]
+fn a_part_is_looked_at_in_a_registry() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:site");
+    let place = format!("{}/site", served.host());
+    for what in ["--raw", "--config", "--json"] {
+        let at = |place: &str| site.run(&format!("inspect {what} {place}:chart"));
+        let (here, there) = (at("oci:site"), at(&place));
+        assert_eq!((here.code, there.code), (0, 0), "{what}: {}", there.stderr);
+        assert!(here.stdout == there.stdout, "{what}: {}\n{}", here.text(), there.text());
+    }
+    assert_eq!(site.digest(&format!("{place}:app")), site.digest("oci:site:app"));
+    let both =
+        ["oci:site:app", &format!("{place}:app")].map(|place| site.json(&format!("tree {place}")));
+    assert_eq!(both[0], both[1]);
+}
+
+#[test]
+fn a_second_copy_moves_nothing() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    let place = format!("{}/all", served.host());
+    for line in [format!("copy --all oci:site {place}"), format!("copy --all {place} oci:far")] {
+        let first = site.json(&line);
+        assert!(first["read"].as_u64().unwrap() > SOME, "{line}: {first}");
+        let again = site.json(&line);
+        assert_eq!((&again["written"], &again["read"]), (&0.into(), &0.into()), "{line}");
+    }
+}
+
+#[test]
+fn what_another_repository_has_is_not_sent() {
+    let site = Site::new();
+    let mut random = vec![0; 1 << 20];
+    Random::new(1).fill(&mut random);
+    site.put(
+        "src",
+        &Content::tagged("app", |content| {
+            let config = content.empty();
+            let layer = content.blob("application/octet-stream", random);
+            content.manifest(&longshore_fixture::Draft::image(&config, &[layer]))
+        }),
+    );
+    let served = Served::start(&site, "oci:store --writable");
+    let host = served.host();
+    site.ok(&format!("copy oci:src {host}/one"));
+    let across = site.json(&format!("copy {host}/one:app {host}/two:app"));
+    assert!(across["read"].as_u64().unwrap() < SOME, "{across}");
+    site.ok(&format!("verify {host}/two:app"));
+}
+
+#[test]
+fn damage_on_the_disk_of_a_server_is_found() {
+    let site = Site::image();
+    let served = Served::start(&site, "oci:src");
+    let place = format!("{}/src:app", served.host());
+    let layer = text(&site.json("inspect oci:src:app")["layers"][0]["digest"]);
+    let blob = site.path("src").join(blob_path(&layer.parse().unwrap()));
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&blob, bytes).unwrap();
+    let ran = site.run(&format!("verify {place} --json"));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (ran.code, &document["damaged"][0]),
+        (3, &Value::from(layer.as_str())),
+        "{document}"
+    );
+    // It does not get anywhere.
+    let ran = site.run(&format!("copy {place} oci:far"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&layer), "{}", ran.stderr);
+    assert!(!site.path("far").join(blob_path(&layer.parse().unwrap())).exists());
+    std::fs::remove_file(&blob).unwrap();
+    let ran = site.run(&format!("verify {place} --json"));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (ran.code, &document["missing"][0]),
+        (3, &Value::from(layer.as_str())),
+        "{document}"
+    );
+}
+
+#[test]
+fn names_and_manifests_go() {
+    let site = Site::image();
+    let served = Served::start(&site, "oci:store --writable");
+    let place = format!("{}/app", served.host());
+    site.ok(&format!("copy oci:src {place}:v1"));
+    site.ok(&format!("tag {place}:v1 v2 stable"));
+    assert_eq!(tags(&site, &place).into_keys().collect::<Vec<_>>(), ["stable", "v1", "v2"]);
+    site.ok(&format!("untag {place}:v2"));
+    assert_eq!(tags(&site, &place).into_keys().collect::<Vec<_>>(), ["stable", "v1"]);
+    let digest = site.digest(&format!("{place}:v1"));
+    site.ok(&format!("delete {place}@{digest}"));
+    for rest in [":v1".to_owned(), ":stable".to_owned(), format!("@{digest}")] {
+        assert_eq!(site.run(&format!("digest {place}{rest}")).code, 1, "{rest}");
+    }
+}
+
+#[test]
+fn an_archive_is_served() {
+    let site = Site::typed();
+    site.ok("copy --all oci:site oci-archive:ship.tar");
+    let served = Served::start(&site, "oci-archive:ship.tar");
+    let place = format!("{}/ship", served.host());
+    assert_eq!(served.document["writable"], Value::from(false));
+    assert_eq!(tags(&site, &place), tags(&site, "oci:site"));
+    site.ok(&format!("verify {place}:app"));
+    site.ok(&format!("copy --all {place} oci:far"));
+    assert_eq!(digests(&site, "oci:far"), digests(&site, "oci:site"));
+    assert_eq!(site.run("serve --writable oci-archive:ship.tar").code, 2);
+}
+
+#[test]
+fn a_repository_is_named() {
+    let site = Site::image();
+    let served = Served::start(&site, "oci:src --repository acme/site");
+    assert_eq!(served.document["repositories"][0]["name"], Value::from("acme/site"));
+    assert_eq!(
+        site.digest(&format!("{}/acme/site:app", served.host())),
+        site.digest("oci:src:app")
+    );
+    assert_eq!(site.run(&format!("digest {}/src:app", served.host())).code, 1);
+}
+
+#[test]
+fn what_is_only_read_is_not_written() {
+    let site = Site::image();
+    let before = site.files();
+    let served = Served::start(&site, "oci:src");
+    insta::assert_snapshot!(served.errors(&site, &[
+        "copy oci:src:app HOST/other:v1",
+        "copy oci:src:app HOST/src:v2",
+        "tag HOST/src:app v2",
+        "untag HOST/src:app",
+        "delete HOST/src:app",
+    ]), @"");
+    assert!(site.files() == before);
+}
+
+#[test]
+fn what_cannot_be_served_is_told() {
+    let site = Site::image();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let shown = site.errors(&[
+        &format!("serve oci:src --listen {address}"),
+        "serve oci:src --listen localhost",
+        "serve oci:src --listen 127.0.0.1",
+        "serve oci:src --listen 192.0.2.1:0",
+        "serve oci:none",
+        "serve oci-archive:none.tar",
+        "serve oci:src:app",
+        "serve oci:src --allow-missing",
+        "serve oci:src --repository Upper",
+        "serve localhost:1/app",
+    ]);
+    insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @"");
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:site");
+    insta::assert_snapshot!(served.errors(&site, &[
+        "copy HOST/none:v1 oci:dst",
+        "copy HOST/site:none oci:dst",
+        "copy HOST/site oci:dst",
+        "copy HOST/site:app HOST/site:none oci:dst",
+        "copy --all-tags HOST/none oci:dst",
+        "list HOST/none",
+        "inspect HOST/site:appp",
+        "digest HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "tree HOST/none:v1",
+        "verify HOST/none",
+        "verify HOST/site:none",
+        "tag HOST/site:none v1",
+    ]), @"");
+}
+
+#[test]
+fn what_no_registry_takes_is_told() {
+    let site = Site::image();
+    insta::assert_snapshot!(site.errors(&[
+        "copy oci:src alpine",
+        "copy oci:src acme/app:v1",
+        "copy alpine out.tar",
+        "tag alpine v1",
+        "delete localhost:1/app",
+        "untag localhost:1/app",
+        "copy oci:src localhost:1/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "list localhost:1/app",
+        "list localhost:1/Upper",
+        "gc localhost:1/app",
+    ]), @"");
+}
+
+#[test]
+fn a_host_without_an_address_is_told() {
+    let site = Site::image();
+    let ran = site.run("list no-such-host.invalid/app");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: cannot reach no-such-host.invalid: "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("\n  hint: check its name, the network and the proxy"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_server_that_is_no_registry_is_told() {
+    let site = Site::image();
+    let page = b"<html><body><h1>Welcome</h1></body></html>".to_vec();
+    let html = |status: &'static str| {
+        let page = page.clone();
+        Stub::start(move |_| (format!("{status}\r\nContent-Type: text/html"), page.clone()))
+    };
+    let missing = html("404 Not Found");
+    let broken = html("500 Internal Server Error\r\nRetry-After: 0");
+    let fine = html("200 OK");
+    let teapot = html("418 I'm a teapot");
+    let lines = |stub: &Stub| {
+        ["list HOST/app", "copy HOST/app:v1 oci:dst", "copy oci:src HOST/app:v1"]
+            .map(|line| stub.errors(&site, line))
+            .join("\n")
+    };
+    let shown = [&missing, &broken, &fine, &teapot].map(lines).join("\n");
+    insta::assert_snapshot!(shown, @"");
+}
+
+#[test]
+fn a_registry_that_serves_something_else_is_told() {
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    let site = Site::image();
+    let digest = site.digest("oci:src");
+    let raw = site.run("inspect --raw oci:src").stdout;
+    let manifest = |more: &str, body: Vec<u8>| {
+        let head = format!("200 OK\r\nContent-Type: {MANIFEST}{more}");
+        Stub::start(move |asked| match asked {
+            asked if asked.contains("/manifests/") => (head.clone(), body.clone()),
+            asked if asked.ends_with("/v2/") => ("200 OK".to_owned(), Vec::new()),
+            _ => ("404 Not Found".to_owned(), Vec::new()),
+        })
+    };
+    let header = format!("\r\nDocker-Content-Digest: {digest}");
+    let mut other = raw.clone();
+    other.push(b' ');
+    let wrong = manifest(&header, other.clone());
+    let silent = manifest("", other);
+    let large = manifest("", vec![b' '; 64 << 20]);
+    let nonsense = manifest("", b"{}".to_vec());
+    let shown = [
+        wrong.errors(&site, &format!("copy HOST/app@{digest} oci:dst")),
+        wrong.errors(&site, "copy HOST/app:v1 oci:dst"),
+        silent.errors(&site, &format!("copy HOST/app@{digest} oci:dst")),
+        large.errors(&site, "copy HOST/app:v1 oci:dst"),
+        nonsense.errors(&site, "copy HOST/app:v1 oci:dst"),
+    ];
+    insta::assert_snapshot!(shown.join("\n"), @"");
+    assert!(!wrong.asked().is_empty());
+}
