@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use longshore_spec::{Platform, RepositoryName};
 
 use crate::human;
-use crate::location::Location;
+use crate::location::{Listable, Location};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -215,8 +215,8 @@ pub(crate) struct Reach {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// A layout, or one artifact of it
-    pub(crate) place: Location,
+    /// A layout or a repository, one artifact of it, or a registry: its host alone
+    pub(crate) place: Listable,
     /// List what has no name too: what others refer to, or refers to others
     #[arg(long)]
     pub(crate) all: bool,

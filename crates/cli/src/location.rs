@@ -75,6 +75,30 @@ impl FromStr for Location {
     }
 }
 
+/// What can be listed: a place, or a whole registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listable {
+    Place(Location),
+    /// Host, and port if it has one.
+    Registry(String),
+}
+
+impl FromStr for Listable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
+        // `alpine:3` is a tag, as elsewhere: only what looks like a host is one.
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
+        let is_host = name == "localhost" || name.contains(['.', ':']);
+        let is_registry = is_host && port.parse::<u16>().is_ok() && !host.contains('/');
+        if is_registry && explain(text).is_none() {
+            return Ok(Self::Registry(host.to_owned()));
+        }
+        text.parse().map(Self::Place)
+    }
+}
+
 /// Reads a text that begins with no kind of layout: a reference, unless something speaks against it.
 fn in_registry(text: &str) -> Result<Location, String> {
     if let Some(explained) = explain(text) {
@@ -266,6 +290,19 @@ mod tests {
             assert_eq!(location.to_string(), shown);
             let Where::Registry(found) = location.place else { panic!("{text} is a registry") };
             assert_eq!(found.is_short, is_short, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_alone_is_a_registry_to_be_listed() {
+        let registry = |text: &str| matches!(text.parse(), Ok(Listable::Registry(_)));
+        for text in
+            ["ghcr.io", "localhost:5000", "localhost", "127.0.0.1:5000", "docker://ghcr.io/"]
+        {
+            assert!(registry(text), "{text}");
+        }
+        for text in ["alpine:3", "alpine", "ghcr.io/acme/app", "localhost:latest", "oci:dir"] {
+            assert!(!registry(text), "{text}");
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use longshore_spec::Manifest;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
-use longshore_store::{Repository, Root, Selector};
+use longshore_store::{Place as _, Repository, Root};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::{Global, List};
 use crate::human;
+use crate::location::{Listable, Location};
 use crate::opened::Opened;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
@@ -40,15 +41,46 @@ struct Line {
 }
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
-    let view = layout.whole();
+    let registries = Registries::new(&args.reading.reach);
+    match &args.place {
+        Listable::Place(place) => artifacts(place, args, &registries, global, output),
+        Listable::Registry(host) => repositories(host, &registries, output),
+    }
+}
+
+/// What `list HOST --json` prints of a repository.
+#[derive(Debug, Serialize)]
+struct Listed {
+    repository: String,
+}
+
+/// Lists what a registry holds, as far as it tells.
+fn repositories(host: &str, registries: &Registries<'_>, output: &Output) -> Result<Exit, Problem> {
+    let found = registries.registry(host)?.repositories().map_err(Problem::of)?;
+    let repository = |name| Listed { repository: format!("{host}/{name}") };
+    let found: Vec<Listed> = found.into_iter().map(repository).collect();
+    output
+        .result(&found, || found.iter().map(|found| format!("{}\n", found.repository)).collect())?;
+    Ok(Exit::Done)
+}
+
+/// Lists the artifacts of a layout or a repository.
+fn artifacts(
+    place: &Location,
+    args: &List,
+    registries: &Registries<'_>,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let opened = Opened::open(place, &args.reading, registries)?;
+    let view = opened.whole();
     let types = look::types(&args.types)?;
-    let mut roots = match &args.place.selector {
-        Some(Selector::Name(_) | Selector::Digest(_)) => vec![layout.select(&args.place)?],
+    let mut roots = match &place.selector {
+        Some(_) => vec![opened.select(place)?],
         None => view.roots().map_err(Problem::of)?,
     };
     let listed = roots.len();
-    if !args.all && args.place.selector.is_none() {
+    if !args.all && place.selector.is_none() {
         roots.retain(|root| !root.names.is_empty());
     }
     let hidden = listed - roots.len();
