@@ -16,6 +16,7 @@ use longshore_store::{
 };
 
 pub use self::collect::Collected;
+use crate::children;
 use crate::files;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
@@ -48,6 +49,7 @@ pub struct Directory {
     writing: Option<Writing>,
     listing: Mutex<Option<(Stamp, Arc<Listing>)>>,
     referrers: referrers::Cache,
+    children: children::Cache,
     bare_names_in: Option<RepositoryName>,
 }
 
@@ -152,6 +154,7 @@ impl Directory {
             writing,
             listing: Mutex::default(),
             referrers: referrers::Cache::default(),
+            children: children::Cache::default(),
             bare_names_in: None,
         }
     }
@@ -333,6 +336,10 @@ impl Contents for Directory {
 
     fn referrers(&self) -> &referrers::Cache {
         &self.referrers
+    }
+
+    fn children(&self) -> &children::Cache {
+        &self.children
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {

@@ -15,6 +15,7 @@
 //! [`Place::repository`]: longshore_store::Place::repository
 
 mod archive;
+mod children;
 mod directory;
 mod files;
 mod index;
@@ -23,6 +24,7 @@ mod names;
 mod persist;
 mod referrers;
 mod view;
+mod visit;
 
 pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter};
 pub use directory::{Collected, Directory};

@@ -2,18 +2,16 @@
 //! by the `subject` of every manifest that can be reached from `index.json`. That covers untagged
 //! entries (oras), fallback tags (regctl) and attestations inside an index (BuildKit) alike.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longshore_spec::{Descriptor, Digest, Kind, Role};
-use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{AnsweredBy, Referrers, Result};
 
 use crate::Index;
 use crate::index::Listing;
 use crate::view::Contents;
-
-/// How many manifests are read at once: they are small, and a cold disk likes company.
-const JOBS: usize = 4;
+use crate::visit::visit;
 
 type BySubject = HashMap<Digest, Vec<Descriptor>>;
 
@@ -43,47 +41,13 @@ impl Cache {
     }
 }
 
-/// Reads every manifest that can be reached. One that is absent says nothing (row A-13); one that
-/// is damaged is an error, since what it said is not known.
 fn scan(contents: &dyn Contents, index: &Index) -> Result<BySubject> {
     let mut found = BySubject::new();
-    let mut seen = HashSet::new();
-    let mut failure = None;
-    let roots =
-        index.manifests.iter().filter(|entry| seen.insert(entry.digest.clone())).cloned().collect();
-    let mut seen: HashSet<Digest> = seen;
-    let look = |descriptor: &Descriptor| match contents.manifest(descriptor) {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(Error::NotFound { .. }) => Ok(None),
-        // An entry of unknown type may be anything (rows A-15, C-22).
-        Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
-            if Kind::of(&descriptor.media_type).is_none() =>
-        {
-            Ok(None)
+    visit(contents, index.manifests.iter(), |manifest| {
+        if let Some(subject) = manifest.subject() {
+            found.entry(subject.digest.clone()).or_default().push(manifest.as_referrer());
         }
-        Err(error) => Err(error),
-    };
-    let walked = walk(roots, JOBS, look, |_, manifest| match manifest {
-        Ok(None) => Vec::new(),
-        Ok(Some(manifest)) => {
-            if let Some(subject) = manifest.subject() {
-                found.entry(subject.digest.clone()).or_default().push(manifest.as_referrer());
-            }
-            let nested = manifest.children().filter(|(role, _)| *role == Role::Manifest);
-            nested
-                .map(|(_, child)| child.clone())
-                .filter(|child| seen.insert(child.digest.clone()))
-                .collect()
-        }
-        Err(error) => {
-            failure.get_or_insert(error);
-            Vec::new()
-        }
-    });
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    walked.map_err(|error| Error::Limit { what: contents.label(), limit: error.to_string() })?;
+    })?;
     for list in found.values_mut() {
         list.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName, Role, keys};
 use longshore_store::{
     Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
-    Source, Target, Upload, Verifying, find_blob, read_manifest,
+    Source, Target, Upload, Verifying, read_manifest,
 };
 
+use crate::children;
 use crate::index::{Change, Listing};
 use crate::names::{self, Scope};
 use crate::referrers;
@@ -35,6 +36,9 @@ pub(crate) trait Contents: Debug + Send + Sync {
 
     /// Returns what was found of referrers so far.
     fn referrers(&self) -> &referrers::Cache;
+
+    /// Returns what was found of what manifests refer to so far.
+    fn children(&self) -> &children::Cache;
 
     /// See [`Target::held`].
     fn held(&self, descriptor: &Descriptor) -> Result<Held>;
@@ -112,6 +116,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Returns what a manifest here refers to under a digest, if it is stored.
+    fn member(&self, digest: &Digest) -> Result<Descriptor> {
+        let Some(name) = self.scope.repository() else { return Err(self.not_found(digest)) };
+        let found = self.contents.children().find(self.contents, name, &self.scope, digest)?;
+        let is_stored = self.contents.size(digest)?.is_some();
+        found.filter(|_| is_stored).ok_or_else(|| self.not_found(digest))
+    }
+
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let listing = self.contents.listing()?;
@@ -120,7 +132,7 @@ impl<'a> View<'a> {
         }
         if self.scope.repository().is_some() {
             // What other repositories have is none of its business.
-            find_blob(self, digest)?;
+            self.member(digest)?;
         }
         let size = self.contents.size(digest)?.ok_or_else(|| self.not_found(digest))?;
         // A child: only its own bytes tell what it is.
@@ -250,7 +262,7 @@ impl Repository for View<'_> {
             self.scope.repository().is_none_or(|name| self.contents.was_pushed(name, digest));
         match self.contents.size(digest)?.filter(|_| was_pushed) {
             Some(size) => Ok(Descriptor::new("application/octet-stream", digest.clone(), size)),
-            None => find_blob(self, digest),
+            None => self.member(digest),
         }
     }
 
@@ -275,7 +287,7 @@ impl Repository for View<'_> {
     }
 
     fn forget(&self, digest: &Digest) -> Result<()> {
-        let needed = find_blob(self, digest);
+        let needed = self.member(digest);
         if needed.is_ok() {
             let what = format!("needs {digest} for one of its manifests");
             return Err(Error::Unsupported { place: self.label(), what });

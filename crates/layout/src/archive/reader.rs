@@ -10,6 +10,7 @@ use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Resu
 
 use super::members::Members;
 use super::unpack;
+use crate::children;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
 use crate::index::{Change, Index, Listing};
@@ -27,6 +28,7 @@ pub struct Archive {
     members: Members,
     listing: Arc<Listing>,
     referrers: referrers::Cache,
+    children: children::Cache,
     bare_names_in: Option<RepositoryName>,
 }
 
@@ -70,6 +72,7 @@ impl Archive {
             members,
             listing,
             referrers: referrers::Cache::default(),
+            children: children::Cache::default(),
             bare_names_in: None,
         })
     }
@@ -147,6 +150,10 @@ impl Contents for Archive {
 
     fn referrers(&self) -> &referrers::Cache {
         &self.referrers
+    }
+
+    fn children(&self) -> &children::Cache {
+        &self.children
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {

@@ -10,6 +10,7 @@ use longshore_store::{
 };
 
 use super::format::{self, END, Form};
+use crate::children;
 use crate::files;
 use crate::index::{Change, Listing};
 use crate::referrers;
@@ -21,6 +22,7 @@ use crate::view::{Contents, View};
 pub struct ArchiveStream {
     state: Mutex<State>,
     referrers: referrers::Cache,
+    children: children::Cache,
 }
 
 struct State {
@@ -36,6 +38,7 @@ impl ArchiveStream {
         Self {
             state: Mutex::new(State { out, form: None, next: Some(0) }),
             referrers: referrers::Cache::default(),
+            children: children::Cache::default(),
         }
     }
 
@@ -108,6 +111,10 @@ impl Contents for ArchiveStream {
 
     fn referrers(&self) -> &referrers::Cache {
         &self.referrers
+    }
+
+    fn children(&self) -> &children::Cache {
+        &self.children
     }
 
     fn held(&self, _: &Descriptor) -> Result<Held> {

@@ -15,6 +15,7 @@ use longshore_store::{
 
 use super::format::{self, END, Form, Slot};
 use super::journal::{Journal, Progress};
+use crate::children;
 use crate::files::{self, Region};
 use crate::index::{Change, Listing};
 use crate::lock;
@@ -35,6 +36,7 @@ pub struct ArchiveWriter {
     replace: bool,
     filling: OnceLock<Filling>,
     referrers: referrers::Cache,
+    children: children::Cache,
 }
 
 /// What there is once the plan is known.
@@ -79,7 +81,8 @@ impl ArchiveWriter {
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
         let referrers = referrers::Cache::default();
-        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), referrers })
+        let children = children::Cache::default();
+        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), referrers, children })
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -331,6 +334,10 @@ impl Contents for ArchiveWriter {
 
     fn referrers(&self) -> &referrers::Cache {
         &self.referrers
+    }
+
+    fn children(&self) -> &children::Cache {
+        &self.children
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
