@@ -95,7 +95,7 @@ impl Directory {
 
 /// Creates a file beside `path` that nobody else has. Its name is free, not merely unlikely: process
 /// numbers are the same in many containers that share a directory.
-pub(super) fn free_file(path: &Path) -> Result<(PathBuf, File)> {
+fn free_file(path: &Path) -> Result<(PathBuf, File)> {
     let mut number = 0;
     loop {
         let mut name = path.as_os_str().to_owned();

@@ -1,14 +1,15 @@
 //! Blobs that come to a repository in pieces, and which repository a blob was pushed to.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{Error, Result, Upload};
+use tempfile::NamedTempFile;
 
-use super::blobs::{blob_path, free_file};
+use super::blobs::blob_path;
 use super::collect::below;
 use super::{Directory, own};
 use crate::files;
@@ -24,9 +25,14 @@ impl Directory {
         self.begin()?;
         let directory = own(&self.root).join("partial/uploads");
         files::create_directory(&directory)?;
-        let (path, file) = free_file(&directory.join("upload"))?;
+        // A name that is never used again: what takes it away must not take another's.
+        let part = tempfile::Builder::new()
+            .prefix("upload-")
+            .permissions(Permissions::from_mode(0o666)) // as far as the umask allows
+            .tempfile_in(&directory)
+            .map_err(Error::io("write to", directory.display()))?;
         let (root, repository) = (self.root.clone(), repository.cloned());
-        Ok(Box::new(Incoming { root, repository, path, file, hasher, len: 0 }))
+        Ok(Box::new(Incoming { root, repository, part, hasher, len: 0 }))
     }
 
     /// Takes note that a blob belongs to a repository.
@@ -72,8 +78,8 @@ impl Directory {
 struct Incoming {
     root: PathBuf,
     repository: Option<RepositoryName>,
-    path: PathBuf,
-    file: File,
+    /// It is removed with the upload, unless it has become a blob.
+    part: NamedTempFile,
     hasher: Hasher,
     len: u64,
 }
@@ -88,11 +94,14 @@ impl Incoming {
         }
         let unverifiable = || Error::Unverifiable { digest: digest.clone() };
         let mut hasher = digest.hasher().ok_or_else(unverifiable)?;
-        let file = File::open(&self.path).map_err(Error::io("read", self.path.display()))?;
+        let file = files::open(self.part.path())?;
         let mut content = file.take(self.len);
         let mut buffer = files::buffer(self.len);
         loop {
-            match content.read(&mut buffer).map_err(Error::io("read", self.path.display()))? {
+            match content
+                .read(&mut buffer)
+                .map_err(Error::io("read", self.part.path().display()))?
+            {
                 0 => return Ok(hasher.finish()),
                 count => hasher.update(&buffer[..count]),
             }
@@ -102,8 +111,8 @@ impl Incoming {
 
 impl Upload for Incoming {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let write = self.file.write_all_at(bytes, self.len);
-        write.map_err(Error::io("write", self.path.display()))?;
+        let write = self.part.as_file().write_all_at(bytes, self.len);
+        write.map_err(Error::io("write", self.part.path().display()))?;
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
@@ -121,21 +130,17 @@ impl Upload for Incoming {
         let target = blob_path(&self.root, digest);
         files::create_directory(target.parent().unwrap_or(&self.root))?;
         // What is behind the end is left of a write that failed.
-        let trim =
-            |file: &File| file.set_len(self.len).map_err(Error::io("write", self.path.display()));
-        persist(&self.file, &self.path, &target, Durable::Now, trim)?;
-        if let Some(repository) = &self.repository {
-            mark(&self.root, repository, digest)?;
+        let trim = |file: &File| {
+            file.set_len(self.len).map_err(Error::io("write", self.part.path().display()))
+        };
+        persist(self.part.as_file(), self.part.path(), &target, Durable::Now, trim)?;
+        let Self { root, repository, part, len, .. } = *self;
+        // It has another name now, and only gives its own up.
+        drop(part.into_temp_path().keep());
+        if let Some(repository) = &repository {
+            mark(&root, repository, digest)?;
         }
-        Ok(Descriptor::new("application/octet-stream", digest.clone(), self.len))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        if let Err(error) = files::remove(&self.path) {
-            tracing::warn!(%error, "an upload leaves a file");
-        }
+        Ok(Descriptor::new("application/octet-stream", digest.clone(), len))
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use longshore_fixture::{Content, artifacts, graph};
 use longshore_layout::Directory;
-use longshore_spec::{Descriptor, Digest, Manifest, MediaType, Role, keys};
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Role, keys};
 use longshore_store::{
     Entry, Error, Held, Name, Outline, OutlineNode, Place as _, Pushed, Repository as _, Selector,
     Source as _, Target as _, manifest_from,
@@ -478,4 +478,35 @@ fn a_digest_without_a_name_is_in_each_repository_that_it_was_pushed_to() {
         assert_eq!(roots.len(), 1);
         assert_eq!(roots[0].descriptor.annotations[keys::REPOSITORY], name.to_string());
     }
+}
+
+#[test]
+fn many_uploads_at_once_each_become_what_they_were() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 40;
+    let directory = tempfile::tempdir().unwrap();
+    let layout = created(directory.path());
+    let name = "team/app".parse().unwrap();
+    let digests: Vec<Digest> = thread::scope(|scope| {
+        let write = |writer: usize| {
+            let repository = layout.repository(&name).unwrap();
+            let one = |number: usize| {
+                let content = format!("upload {number} of writer {writer}");
+                let mut upload = repository.upload(Hasher::sha256()).unwrap();
+                upload.write(content.as_bytes()).unwrap();
+                upload.finish(&Digest::sha256(&content)).unwrap().digest
+            };
+            (0..EACH).map(one).collect::<Vec<_>>()
+        };
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    assert_eq!(digests.len(), WRITERS * EACH);
+    for digest in digests {
+        let stored = std::fs::read(blob(directory.path(), &digest)).unwrap();
+        assert_eq!(Digest::sha256(stored), digest);
+    }
+    let left = directory.path().join(".longshore/partial/uploads").read_dir().unwrap();
+    assert_eq!(left.count(), 0, "nothing is left of an upload");
 }
