@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: artifacts of many types cross a gap in one file, and nothing has changed.
+//! `cargo xtask demo`: artifacts of many types go from registry to registry across a gap in one file,
+//! and nothing has changed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::program::Program;
 use crate::run::{self, capture};
+use crate::server::{ANY_PORT, Server};
 
 /// What may be asked of this task.
 #[derive(clap::Args)]
@@ -20,18 +21,30 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-/// The steps, as they would be typed.
-const STEPS: [(&str, &[&str]); 6] = [
+/// The steps, as they would be typed. `NEAR` and `FAR` stand for the addresses of two registries.
+const STEPS: [(&str, &[&str]); 9] = [
     ("Artifacts of many types lie in a layout, a directory.", &["list", "oci:here"]),
     (
-        "All of them go into one file, with what refers to them.",
-        &["copy", "--all", "oci:here", "oci-archive:bundle.tar"],
+        "All of them go to a registry, with what refers to them,",
+        &["copy", "--all", "oci:here", "NEAR/harbour"],
+    ),
+    (
+        "which has tags for those with a name, and knows who refers to them.",
+        &["list", "NEAR/harbour"],
+    ),
+    (
+        "All that it lists goes into one file.",
+        &["copy", "--all-tags", "--referrers", "NEAR/harbour", "oci-archive:bundle.tar"],
     ),
     ("The file says what it holds, without being unpacked,", &["tree", "oci-archive:bundle.tar"]),
     ("and proves that nothing is missing or changed.", &["verify", "oci-archive:bundle.tar"]),
     (
-        "On the far side it becomes a directory again,",
-        &["copy", "--all", "oci-archive:bundle.tar", "oci:arrived"],
+        "On the far side it goes to another registry,",
+        &["copy", "--quiet", "--all", "oci-archive:bundle.tar", "FAR/harbour"],
+    ),
+    (
+        "and from there it becomes a directory again,",
+        &["copy", "--quiet", "--all-tags", "--referrers", "FAR/harbour", "oci:arrived"],
     ),
     ("which is as whole as the first.", &["verify", "oci:arrived"]),
 ];
@@ -46,15 +59,33 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let directory = workdir.path();
     longshore_fixture::typed().write_directory(&directory.join("here"))?;
+    println!("# Two directories answer as registries.");
+    let near = serve(&program, directory, "near")?;
+    let far = serve(&program, directory, "far")?;
+    println!();
     for (story, step) in STEPS {
         println!("# {story}");
-        show(&program, directory, step)?;
+        let place =
+            |word: &&str| word.replace("NEAR", near.address()).replace("FAR", far.address());
+        let step: Vec<_> = step.iter().map(place).collect();
+        show(&program, directory, &step)?;
     }
     compare(&program, directory)
 }
 
+/// Starts a registry for the directory `name`.
+fn serve(program: &Program, directory: &Path, name: &str) -> Result<Server> {
+    let place = format!("oci:{name}");
+    let words = ["serve", &place, "--writable", "--listen", ANY_PORT, "--json"];
+    let mut command = program.command(directory, words);
+    println!("$ {} &", run::shown(&command));
+    let server = Server::ours(&mut command, &directory.join(format!("{name}.log")))?;
+    println!("{}", server.address());
+    Ok(server)
+}
+
 /// Runs one command, with all that it prints.
-fn show(program: &Program, directory: &Path, args: &[&str]) -> Result<()> {
+fn show(program: &Program, directory: &Path, args: &[String]) -> Result<()> {
     let mut command = program.command(directory, args);
     println!("$ {}", run::shown(&command));
     // What is printed here and what the program prints must come in this order.
@@ -70,16 +101,19 @@ fn compare(program: &Program, directory: &Path) -> Result<()> {
     let [before, after] = ["here", "arrived"].map(|name| Side::read(program, directory, name));
     let (before, after) = (before?, after?);
     equal("what `longshore list --all --json` says", &before.listed, &after.listed)?;
-    equal("what index.json lists", &before.entries, &after.entries)?;
     equal("the files under blobs/", &before.blobs, &after.blobs)?;
-    println!("{} artifacts, {} blobs: equal digests", before.entries.len(), before.blobs.len());
+    let untagged = before.listed.keys().filter(|key| key.starts_with("- ")).count();
+    println!(
+        "{} artifacts, {untagged} of them without a tag, and {} blobs: equal digests",
+        before.listed.len(),
+        before.blobs.len()
+    );
     Ok(())
 }
 
 /// What is compared of a directory: things by the text that names them.
 struct Side {
     listed: BTreeMap<String, String>,
-    entries: BTreeMap<String, String>,
     blobs: BTreeMap<String, String>,
 }
 
@@ -88,26 +122,22 @@ impl Side {
         let mut list = program.command(directory, ["list", "--all", "--json"]);
         let listed = capture(list.arg(format!("oci:{name}")))?;
         let listed: Vec<Value> = serde_json::from_str(&listed)?;
-        let path = directory.join(name);
-        let index: Value = serde_json::from_slice(&fs::read(path.join("index.json"))?)?;
-        let entries = index["manifests"].as_array().context("index.json lists nothing")?;
-        let blobs = Tree::read(&path.join("blobs"))?;
+        let blobs = Tree::read(&directory.join(name).join("blobs"))?;
         Ok(Self {
-            listed: listed.iter().map(|line| keyed(line, &line["name"])).collect(),
-            entries: entries.iter().map(entry).collect(),
+            listed: listed.into_iter().map(keyed).collect(),
             blobs: blobs.nodes().iter().map(|(path, node)| blob(path, node)).collect(),
         })
     }
 }
 
-fn entry(entry: &Value) -> (String, String) {
-    keyed(entry, &entry["annotations"]["org.opencontainers.image.ref.name"])
-}
-
-/// Returns all of `value` by its name and digest: two artifacts may have one name or one digest.
-fn keyed(value: &Value, name: &Value) -> (String, String) {
-    let name = name.as_str().unwrap_or("-");
-    (format!("{name} {}", value["digest"].as_str().unwrap_or_default()), value.to_string())
+/// Returns all that is said of an artifact by its tag and digest: two may have one of them. What
+/// comes from a registry is named by its place there, which ends with the tag.
+fn keyed(mut line: Value) -> (String, String) {
+    let name = line["name"].as_str().unwrap_or("-");
+    let tag = name.rsplit_once("/harbour:").map_or(name, |(_, tag)| tag).to_owned();
+    let key = format!("{tag} {}", line["digest"].as_str().unwrap_or_default());
+    line["name"] = tag.into();
+    (key, line.to_string())
 }
 
 /// Returns the digest of what a file really holds, by its path.

@@ -1,4 +1,5 @@
-//! `cargo xtask interop`: the program beside other programs that read and write image layouts.
+//! `cargo xtask interop`: the program beside other programs that read and write image layouts, and
+//! beside other registries and what talks with them.
 //!
 //! Each check works in a directory of its own, runs the program and its peers as users do, and
 //! says what it has compared. A peer that is not installed is a skipped check, and in continuous
@@ -9,6 +10,8 @@ mod environment;
 mod ground;
 mod packages;
 mod real;
+mod refusals;
+mod registry;
 mod samples;
 mod skopeo;
 mod tar;
@@ -60,7 +63,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 19] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -73,6 +76,15 @@ const CHECKS: [Check; 14] = [
     Check { name: "tar-writes", peers: &["tar"], work: tar::writes },
     Check { name: "tar-gzip", peers: &["tar", "gzip"], work: tar::gzip },
     Check { name: "tar-zstd", peers: &["tar", "zstd"], work: tar::zstd },
+    Check { name: "registry-round-trip", peers: &["docker-registry"], work: registry::round_trip },
+    Check { name: "registry-refusals", peers: &["docker-registry"], work: refusals::check },
+    Check {
+        name: "registry-same-archive",
+        peers: &["docker-registry"],
+        work: registry::same_archive,
+    },
+    Check { name: "registry-skopeo", peers: &["skopeo"], work: registry::skopeo },
+    Check { name: "registry-delete", peers: &["docker-registry"], work: registry::delete },
     Check { name: "samples", peers: &[], work: samples::check },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
 ];

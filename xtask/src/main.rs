@@ -14,6 +14,7 @@
     reason = "a task writes build products, which may be made again, not content that must survive a crash"
 )]
 
+mod bench;
 mod crash;
 mod demo;
 mod dist;
@@ -24,6 +25,7 @@ mod peers;
 mod program;
 mod run;
 mod scale;
+mod server;
 mod test;
 mod tidy;
 
@@ -34,6 +36,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Everything around the program")]
 enum Task {
+    /// Measure the program beside others that copy artifacts
+    Bench(bench::Args),
     /// Show what the program does: artifacts of many types cross a gap in one file
     Demo(demo::Args),
     /// Kill, starve and break copies, and see that nothing complete is harmed
@@ -59,6 +63,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
+        Task::Bench(args) => bench::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Dist => dist::run(),

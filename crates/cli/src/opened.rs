@@ -70,6 +70,19 @@ impl Opened {
         }
     }
 
+    /// Returns everything that is listed. A repository of a registry that lists nothing may as well not
+    /// be there, and that is told.
+    pub(crate) fn roots(&self, location: &Location) -> Result<Vec<Root>, Problem> {
+        let roots = self.whole().roots().map_err(Problem::of)?;
+        if roots.is_empty() && matches!(self, Self::Registry(_)) {
+            let text = format!("{} is not there, or has no tags", location.whole());
+            let hint =
+                "check the name; `longshore list HOST` shows repositories, where that is allowed";
+            return Err(Problem::new(Exit::Failed, text).hint(hint));
+        }
+        Ok(roots)
+    }
+
     /// Returns the one root that a location selects: by name or digest, or the only one there is.
     pub(crate) fn select(&self, location: &Location) -> Result<Root, Problem> {
         let view = self.whole();
@@ -137,6 +150,9 @@ impl Opened {
     fn names_hint(&self, location: &Location) -> String {
         const SHOWN: usize = 5;
         let mut names = self.whole().names().unwrap_or_default();
+        if names.is_empty() && matches!(self, Self::Registry(_)) {
+            return "the repository is not there, or has no tags; check its name".to_owned();
+        }
         if names.is_empty() {
             let whole = location.whole();
             return format!("it has no names; `longshore list --all {whole}` shows digests");

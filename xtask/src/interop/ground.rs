@@ -128,6 +128,19 @@ pub(super) fn refused(command: &mut Command, expected: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command that must fail with an exit code, and whose complaint must hold `expected`.
+pub(super) fn failed(command: &mut Command, code: i32, expected: &str) -> Result<()> {
+    let line = shown(command);
+    let output = command.output().with_context(|| format!("cannot run `{line}`"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(code) && complaint.contains(expected),
+        "`{line}` was to fail with exit status {code} and \"{expected}\"; {}, and it said\n{complaint}",
+        output.status
+    );
+    Ok(())
+}
+
 /// Returns a member of a line of `list --json`, if it is there.
 pub(super) fn text<'a>(line: &'a Value, member: &str) -> Option<&'a str> {
     line[member].as_str()

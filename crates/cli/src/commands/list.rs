@@ -16,7 +16,7 @@ use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
 /// A line of `list`, and what `list --json` prints of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ fn artifacts(
     let types = look::types(&args.types)?;
     let mut roots = match &place.selector {
         Some(_) => vec![opened.select(place)?],
-        None => view.roots().map_err(Problem::of)?,
+        None => opened.roots(place)?,
     };
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
@@ -95,7 +95,16 @@ fn artifacts(
         longshore_store::in_parallel(&(0..roots.len()).collect::<Vec<_>>(), global.jobs(), |at| {
             line(&*view, &roots[*at], plan.closure_size(*at), &types)
         });
-    let mut lines: Vec<Line> = lines.into_iter().flatten().collect();
+    // A line for each name: a repository may have several for one manifest.
+    let named = |(line, root): (Option<Line>, &Root)| {
+        let others = root.names.iter().skip(1).map(ToString::to_string);
+        let others: Vec<_> = line
+            .iter()
+            .flat_map(|line| others.clone().map(|name| Line { name: Some(name), ..line.clone() }))
+            .collect();
+        line.into_iter().chain(others)
+    };
+    let mut lines: Vec<Line> = lines.into_iter().zip(&roots).flat_map(named).collect();
     lines.sort_by(|a, b| {
         (a.name.is_none(), &a.name, &a.digest).cmp(&(b.name.is_none(), &b.name, &b.digest))
     });

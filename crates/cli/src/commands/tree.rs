@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
     let view = layout.whole();
     let roots = match &args.place.selector {
         Some(_) => vec![layout.select(&args.place)?],
-        None => view.roots().map_err(Problem::of)?,
+        None => layout.roots(&args.place)?,
     };
     // What refers to something else is shown below it, unless it has a name of its own.
     let stands_alone = |root: &longshore_store::Root| match look(&*view, &root.descriptor) {

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let view = layout.whole();
     let roots = match &args.place.selector {
         Some(_) => vec![layout.select(&args.place)?],
-        None => view.roots().map_err(Problem::of)?,
+        None => layout.roots(&args.place)?,
     };
     let wanted = roots.into_iter().map(|Root { descriptor, names }| {
         let wish = Wish::Listed(descriptor);

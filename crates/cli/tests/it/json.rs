@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::common::Site;
+use crate::served::Served;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 
@@ -42,7 +43,7 @@ fn nothing_but_one_document_goes_to_stdout() {
 }
 
 /// One line for each command that there is, in an order in which each succeeds.
-fn commands() -> [&'static str; 12] {
+fn commands() -> [&'static str; 13] {
     [
         "copy --all oci:site oci:far",
         "list oci:site",
@@ -52,6 +53,7 @@ fn commands() -> [&'static str; 12] {
         "verify oci:site",
         "tag oci:far:app v1",
         "untag oci:far:v1",
+        "delete oci:far:policy",
         "gc oci:far",
         "types",
         "completions bash",
@@ -103,6 +105,9 @@ fn printed() -> BTreeMap<String, Keys> {
         let command = line.split(' ').next().unwrap_or_default();
         collect(&document, "", printed.entry(command.to_owned()).or_default());
     }
+    // It prints before it ends.
+    let served = Served::start(&site, "oci:site");
+    collect(&served.document, "", printed.entry("serve".to_owned()).or_default());
     printed
 }
 

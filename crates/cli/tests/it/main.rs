@@ -7,6 +7,7 @@
 mod broken;
 mod common;
 mod copying;
+mod faults;
 mod json;
 mod looking;
 mod messages;

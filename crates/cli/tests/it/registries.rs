@@ -87,11 +87,17 @@ fn all_tags_and_referrers_arrive_and_are_listed() {
     };
     assert_eq!(referrers("oci:site"), referrers(&place));
     assert_eq!(referrers("oci:site"), referrers("oci:far"));
-    let trees = ["oci:site:app", &format!("{place}:app"), "oci:far:app"]
-        .map(|place| site.ok(&format!("tree {place}")));
-    assert_eq!(trees[0], trees[1]);
-    assert_eq!(trees[0], trees[2]);
-    assert!(trees[0].contains("referrer"), "{}", trees[0]);
+    // Names differ: those from several repositories would be told apart by their references.
+    let tree = |place: &str| {
+        let tree = site.ok(&format!("tree {place}"));
+        tree.split_once("app  ").unwrap().1.to_owned()
+    };
+    let near = tree("oci:site:app");
+    assert!(near.contains("referrer"), "{near}");
+    assert_eq!(near, tree(&format!("{place}:app")));
+    let digest = site.digest("oci:site:app");
+    let far = site.ok(&format!("tree oci:far@{digest}"));
+    assert_eq!(near.matches("referrer").count(), far.matches("referrer").count());
 }
 
 #[test]
@@ -111,7 +117,56 @@ fn what_a_user_sees() {
         "delete HOST/mixed:chart",
         "list HOST/mixed",
         "copy --dry-run HOST/mixed:stable oci:end",
-    ]), @"");
+    ]), @r#"
+    $ longshore copy oci:site:app HOST/acme/app:v1
+    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    v1  index  sha256:94ab682b…
+    copied 1 artifact: 14 blobs written, 0 there before; 15.0 KiB in TIME
+
+    $ longshore copy oci:site:app HOST/acme/app:v1
+    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    v1  index  sha256:94ab682b…
+    copied 1 artifact: 1 blob written, 13 there before; 966 B in TIME
+
+    $ longshore copy oci:site:chart oci:site:policy HOST/mixed
+    chart   helm-chart  sha256:38ef38cf…
+    policy  oci-image   sha256:09896968…
+    copied 2 artifacts: 6 blobs written, 0 there before; 7.3 KiB in TIME
+
+    $ longshore list HOST/mixed
+    NAME    TYPE        PLATFORM  SIZE     REFERRERS  DIGEST
+    chart   helm-chart            3.6 KiB             sha256:38ef38cf…
+    policy  oci-image             3.7 KiB             sha256:09896968…
+
+    $ longshore tree HOST/mixed:chart
+    chart  helm-chart  507 B  sha256:38ef38cfbeab
+    ├─ config  application/vnd.cncf.helm.config.v1+json  71 B  sha256:24164daf70ad
+    └─ layer  application/vnd.cncf.helm.chart.content.v1.tar+gzip  3.0 KiB  sha256:f31c622ab018
+
+    $ longshore digest HOST/mixed:chart HOST/mixed:policy
+    sha256:38ef38cf…
+    sha256:09896968…
+
+    $ longshore verify HOST/mixed
+    everything is there: 2 roots, 6 blobs verified, 6.3 KiB in TIME
+
+    $ longshore tag HOST/mixed:chart stable
+    stable  sha256:38ef38cf…
+
+    $ longshore untag HOST/mixed:policy
+    policy  sha256:09896968…
+
+    $ longshore delete HOST/mixed:chart
+    HOST/mixed:chart
+
+    $ longshore list HOST/mixed
+    NAME    TYPE        PLATFORM  SIZE     REFERRERS  DIGEST
+    stable  helm-chart            3.6 KiB             sha256:38ef38cf…
+
+    $ longshore copy --dry-run HOST/mixed:stable oci:end
+    stable  helm-chart  sha256:38ef38cf…
+    would copy 1 artifact: 3.6 KiB in 3 blobs, 3.6 KiB of it not there yet
+    "#);
 }
 
 #[test]
@@ -158,12 +213,17 @@ fn a_second_copy_moves_nothing() {
     let site = Site::typed();
     let served = Served::start(&site, "oci:store --writable");
     let place = format!("{}/all", served.host());
-    for line in [format!("copy --all oci:site {place}"), format!("copy --all {place} oci:far")] {
-        let first = site.json(&line);
-        assert!(first["read"].as_u64().unwrap() > SOME, "{line}: {first}");
-        let again = site.json(&line);
-        assert_eq!((&again["written"], &again["read"]), (&0.into(), &0.into()), "{line}");
-    }
+    let push = format!("copy --all oci:site {place}");
+    let first = site.json(&push);
+    assert!(first["read"].as_u64().unwrap() > SOME, "{first}");
+    // What is named is a manifest, and at most those are sent.
+    let again = site.json(&push);
+    let count = |key: &str| again[key].as_u64().unwrap();
+    assert!(count("written") <= again["roots"].as_array().unwrap().len() as u64, "{again}");
+    let pull = format!("copy --all {place} oci:far");
+    assert!(site.json(&pull)["read"].as_u64().unwrap() > SOME);
+    let again = site.json(&pull);
+    assert_eq!((&again["written"], &again["read"]), (&0.into(), &0.into()), "{again}");
 }
 
 #[test]
@@ -226,10 +286,13 @@ fn names_and_manifests_go() {
     let place = format!("{}/app", served.host());
     site.ok(&format!("copy oci:src {place}:v1"));
     site.ok(&format!("tag {place}:v1 v2 stable"));
-    assert_eq!(tags(&site, &place).into_keys().collect::<Vec<_>>(), ["stable", "v1", "v2"]);
-    site.ok(&format!("untag {place}:v2"));
-    assert_eq!(tags(&site, &place).into_keys().collect::<Vec<_>>(), ["stable", "v1"]);
     let digest = site.digest(&format!("{place}:v1"));
+    for name in ["v1", "v2", "stable"] {
+        assert_eq!(site.digest(&format!("{place}:{name}")), digest, "{name}");
+    }
+    site.ok(&format!("untag {place}:v2"));
+    assert_eq!(site.run(&format!("digest {place}:v2")).code, 1);
+    assert_eq!(site.digest(&format!("{place}:stable")), digest);
     site.ok(&format!("delete {place}@{digest}"));
     for rest in [":v1".to_owned(), ":stable".to_owned(), format!("@{digest}")] {
         assert_eq!(site.run(&format!("digest {place}{rest}")).code, 1, "{rest}");
@@ -245,7 +308,7 @@ fn an_archive_is_served() {
     assert_eq!(served.document["writable"], Value::from(false));
     assert_eq!(tags(&site, &place), tags(&site, "oci:site"));
     site.ok(&format!("verify {place}:app"));
-    site.ok(&format!("copy --all {place} oci:far"));
+    site.ok(&format!("copy --all --referrers {place} oci:far"));
     assert_eq!(digests(&site, "oci:far"), digests(&site, "oci:site"));
     assert_eq!(site.run("serve --writable oci-archive:ship.tar").code, 2);
 }
@@ -273,7 +336,31 @@ fn what_is_only_read_is_not_written() {
         "tag HOST/src:app v2",
         "untag HOST/src:app",
         "delete HOST/src:app",
-    ]), @"");
+    ]), @r#"
+    $ longshore copy oci:src:app HOST/other:v1
+    error: cannot push sha256:61a213d0…: HOST answered 405: UNSUPPORTED: POST is not allowed here
+    error: cannot push sha256:8bb9332c…: HOST answered 405: UNSUPPORTED: POST is not allowed here
+    error: cannot push sha256:d5991443…: HOST answered 405: UNSUPPORTED: POST is not allowed here
+    error: `v1` is not complete
+    [exit 1]
+
+    $ longshore copy oci:src:app HOST/src:v2
+    error: sha256:a368c1fe…: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
+    error: `v2` is not complete
+    [exit 1]
+
+    $ longshore tag HOST/src:app v2
+    error: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
+    [exit 1]
+
+    $ longshore untag HOST/src:app
+    error: HOST/src cannot take away tags; only the digest behind it, with all its tags
+    [exit 1]
+
+    $ longshore delete HOST/src:app
+    error: HOST/src cannot take away tags; only the digest behind it, with all its tags
+    [exit 1]
+    "#);
     assert!(site.files() == before);
 }
 
@@ -294,7 +381,59 @@ fn what_cannot_be_served_is_told() {
         "serve oci:src --repository Upper",
         "serve localhost:1/app",
     ]);
-    insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @"");
+    insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @r#"
+    $ longshore serve oci:src --listen TAKEN
+    error: cannot listen on TAKEN: address already in use
+      hint: check the path
+    [exit 2]
+
+    $ longshore serve oci:src --listen localhost
+    error: invalid socket address syntax
+    [exit 2]
+
+    $ longshore serve oci:src --listen 127.0.0.1
+    error: invalid socket address syntax
+    [exit 2]
+
+    $ longshore serve oci:src --listen 192.0.2.1:0
+    error: cannot listen on 192.0.2.1:0: cannot assign requested address
+      hint: check the path
+    [exit 2]
+
+    $ longshore serve oci:none
+    error: cannot open none: no such file or directory
+      hint: check the path: it, or a directory in it, is not there
+    [exit 2]
+
+    $ longshore serve oci-archive:none.tar
+    error: cannot open none.tar: no such file or directory
+      hint: check the path: it, or a directory in it, is not there
+    [exit 2]
+
+    $ longshore serve oci:src:app
+    error: `oci:src:app` selects an artifact, but a layout is served as a whole
+      hint: write `oci:src`
+    [exit 2]
+
+    $ longshore serve oci:src --allow-missing
+    error: the following required arguments were not provided:
+      --writable
+
+    Usage: longshore serve --writable --allow-missing <PLACE>
+
+    For more information, try '--help'.
+    [exit 2]
+
+    $ longshore serve oci:src --repository Upper
+    error: `Upper` is not a repository name: it has upper-case letters
+      hint: write `upper`
+    [exit 2]
+
+    $ longshore serve localhost:1/app
+    error: localhost:1/app is a registry already
+      hint: serve a layout: `oci:DIR` or `oci-archive:FILE`
+    [exit 2]
+    "#);
 }
 
 #[test]
@@ -314,7 +453,68 @@ fn what_is_not_there_is_told() {
         "verify HOST/none",
         "verify HOST/site:none",
         "tag HOST/site:none v1",
-    ]), @"");
+    ]), @r#"
+    $ longshore copy HOST/none:v1 oci:dst
+    error: `v1` is not in HOST/none
+      hint: the repository is not there, or has no tags; check its name
+    [exit 1]
+
+    $ longshore copy HOST/site:none oci:dst
+    error: `none` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
+    [exit 1]
+
+    $ longshore copy HOST/site oci:dst
+    error: `latest` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all; or take all with --all-tags or --all
+    [exit 1]
+
+    $ longshore copy HOST/site:app HOST/site:none oci:dst
+    error: none is not in HOST/site
+      hint: `longshore list` shows what is there
+    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    [exit 1]
+
+    $ longshore copy --all-tags HOST/none oci:dst
+    error: HOST/none is not there, or has no tags
+      hint: check the name; `longshore list HOST` shows repositories, where that is allowed
+    [exit 1]
+
+    $ longshore list HOST/none
+    error: HOST/none is not there, or has no tags
+      hint: check the name; `longshore list HOST` shows repositories, where that is allowed
+    [exit 1]
+
+    $ longshore inspect HOST/site:appp
+    error: `appp` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
+    [exit 1]
+
+    $ longshore digest HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    error: `sha256:e3b0c442…` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
+    [exit 1]
+
+    $ longshore tree HOST/none:v1
+    error: `v1` is not in HOST/none
+      hint: the repository is not there, or has no tags; check its name
+    [exit 1]
+
+    $ longshore verify HOST/none
+    error: HOST/none is not there, or has no tags
+      hint: check the name; `longshore list HOST` shows repositories, where that is allowed
+    [exit 1]
+
+    $ longshore verify HOST/site:none
+    error: `none` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
+    [exit 1]
+
+    $ longshore tag HOST/site:none v1
+    error: `none` is not in HOST/site
+      hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
+    [exit 1]
+    "#);
 }
 
 #[test]
@@ -328,10 +528,54 @@ fn what_no_registry_takes_is_told() {
         "delete localhost:1/app",
         "untag localhost:1/app",
         "copy oci:src localhost:1/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        "list localhost:1/app",
         "list localhost:1/Upper",
         "gc localhost:1/app",
-    ]), @"");
+    ]), @r#"
+    $ longshore copy oci:src alpine
+    error: `docker.io/library/alpine` names no registry to write to
+      hint: write `HOST/library/alpine`, or `docker.io/library/alpine` if that is meant
+    [exit 2]
+
+    $ longshore copy oci:src acme/app:v1
+    error: `docker.io/acme/app:v1` names no registry to write to
+      hint: write `HOST/acme/app`, or `docker.io/acme/app` if that is meant
+    [exit 2]
+
+    $ longshore copy alpine out.tar
+    error: `out.tar` does not say what kind of place it is
+      hint: write `oci-archive:out.tar`
+    [exit 2]
+
+    $ longshore tag alpine v1
+    error: `docker.io/library/alpine` names no registry to write to
+      hint: write `HOST/library/alpine`, or `docker.io/library/alpine` if that is meant
+    [exit 2]
+
+    $ longshore delete localhost:1/app
+    error: `localhost:1/app` does not say what goes
+      hint: write `localhost:1/app@DIGEST`, or `localhost:1/app:NAME` for the name alone
+    [exit 2]
+
+    $ longshore untag localhost:1/app
+    error: `localhost:1/app` has no name to take away
+      hint: write `oci:DIR:NAME`
+    [exit 2]
+
+    $ longshore copy oci:src localhost:1/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    error: `localhost:1/app@sha256:e3b0c442…` says which digest to write, but that follows from the content (sha256:e3b0c442…)
+      hint: write to `localhost:1/app`
+    [exit 2]
+
+    $ longshore list localhost:1/Upper
+    error: `localhost:1/Upper` is not a reference: `Upper` is not a repository name: it has upper-case letters
+      hint: write `upper`; for a layout write `oci:DIR[:REF]` or `oci-archive:FILE[:REF]`
+    [exit 2]
+
+    $ longshore gc localhost:1/app
+    error: `localhost:1/app` cannot be collected
+      hint: give a whole layout directory: `oci:DIR`
+    [exit 2]
+    "#);
 }
 
 #[test]
@@ -365,7 +609,62 @@ fn a_server_that_is_no_registry_is_told() {
             .join("\n")
     };
     let shown = [&missing, &broken, &fine, &teapot].map(lines).join("\n");
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    $ longshore list HOST/app
+    error: HOST/app is not there, or has no tags
+      hint: check the name; `longshore list HOST` shows repositories, where that is allowed
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: `v1` is not in HOST/app
+      hint: the repository is not there, or has no tags; check its name
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: HOST does not speak the OCI distribution spec
+    [exit 2]
+
+    $ longshore list HOST/app
+    error: cannot list app/tags/list: HOST answered 500 Internal Server Error
+    [exit 2]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: cannot read v1: HOST answered 500 Internal Server Error
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot log in to HOST: HOST answered 500 Internal Server Error
+    [exit 2]
+
+    $ longshore list HOST/app
+    error: the list app/tags/list is malformed: expected value at line 1 column 1
+      hint: it is damaged, or what made it is at fault; get it again from where it came
+    [exit 2]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: sha256:e5a5fcaf… cannot be read as a manifest: it is not readable as a manifest: it is no JSON object
+      hint: its digest is right, so it was made like this: whoever made it has to make it again
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot push sha256:61a213d0…: HOST answered 200 OK
+    error: cannot push sha256:8bb9332c…: HOST answered 200 OK
+    error: cannot push sha256:d5991443…: HOST answered 200 OK
+    error: `v1` is not complete
+    [exit 1]
+
+    $ longshore list HOST/app
+    error: cannot list app/tags/list: HOST answered 418 I'm a teapot
+    [exit 2]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: cannot read v1: HOST answered 418 I'm a teapot
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot log in to HOST: HOST answered 418 I'm a teapot
+    [exit 2]
+    "#);
 }
 
 #[test]
@@ -396,6 +695,31 @@ fn a_registry_that_serves_something_else_is_told() {
         large.errors(&site, "copy HOST/app:v1 oci:dst"),
         nonsense.errors(&site, "copy HOST/app:v1 oci:dst"),
     ];
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
+    error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
+      hint: the copy that was read is damaged; get it again from where it came
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: v1: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
+      hint: the copy that was read is damaged; get it again from where it came
+    [exit 1]
+
+    $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
+    error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
+      hint: the copy that was read is damaged; get it again from where it came
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: v1 is over the limit of 8388608 bytes
+      hint: nothing that is in use is like this; ask whoever made it
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst
+    error: sha256:44136fa3… cannot be read as a manifest: its media type is `application/vnd.oci.image.manifest.v1+json`, but it has no `config`
+      hint: its digest is right, so it was made like this: whoever made it has to make it again
+    [exit 1]
+    "#);
     assert!(!wrong.asked().is_empty());
 }

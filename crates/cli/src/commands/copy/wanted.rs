@@ -163,7 +163,7 @@ fn roots(
         })?;
         return Ok(vec![root]);
     }
-    let roots = layout.whole().roots().map_err(Problem::of)?;
+    let roots = layout.roots(location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || is_tag(root));
     if !left.is_empty() {
@@ -229,7 +229,10 @@ fn rename(
 /// Makes tags of names: a registry has no others.
 fn to_tags(names: &mut Vec<Name>, output: &Output) {
     names.retain_mut(|name| {
-        let tag = name.as_str().rsplit_once(':').map_or(name.as_str(), |(_, tag)| tag);
+        let text = name.as_str();
+        // A digest behind the name says nothing that the content does not.
+        let text = text.split_once('@').map_or(text, |(text, _)| text);
+        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
         let tag = Name::new(tag);
         if tag.tag().is_none() {
             output.warning(&format!(

@@ -1,0 +1,386 @@
+//! Registries: Debian's, and ours with other programs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use longshore_fixture::{Content, Form, good, typed};
+use longshore_spec::{Digest, keys};
+use serde_json::Value;
+
+use super::Outcome;
+use super::ground::{Ground, failed, text};
+use super::refusals::REFUSED;
+use crate::server::{ANY_PORT, Server};
+
+impl Ground<'_> {
+    /// Starts a registry of Debian's that deletes.
+    pub(super) fn distribution(&self) -> Result<Server> {
+        Server::distribution(&self.path("distribution"), ANY_PORT, true)
+    }
+
+    /// Starts a registry of ours for the directory `name`, with what is given after it.
+    pub(super) fn serve(&self, name: &str, listen: &str, more: &[&str]) -> Result<Server> {
+        let place = format!("oci:{name}");
+        let mut command = self.command(&["serve", "--json", "--listen", listen, &place]);
+        Server::ours(command.args(more), &self.path(&format!("{name}.log")))
+    }
+}
+
+/// Content on its way through registries.
+pub(super) struct Cargo {
+    name: String,
+    /// The manifests that can be reached from the entries, indexes among them.
+    manifests: BTreeMap<Digest, Vec<u8>>,
+    tags: BTreeMap<String, Digest>,
+    /// The entries that no registry lists: without a tag and without a subject.
+    hidden: Vec<Digest>,
+}
+
+impl Cargo {
+    /// Writes a layout to the directory `name`.
+    pub(super) fn new(ground: &Ground<'_>, name: &str, content: &Content) -> Result<Self> {
+        ground.layout(name, content)?;
+        let mut cargo = Self {
+            name: name.to_owned(),
+            manifests: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            hidden: Vec::new(),
+        };
+        for entry in &content.entries {
+            let manifest = cargo.reach(content, &entry.digest)?;
+            let tag = entry.annotations.get(keys::REF_NAME).and_then(|name| tag(name));
+            match tag {
+                // Such a list of referrers is written anew where it is needed; they are what counts.
+                Some(tag) if is_fallback(tag) => drop(cargo.manifests.remove(&entry.digest)),
+                Some(tag) => drop(cargo.tags.insert(tag.to_owned(), entry.digest.clone())),
+                None if manifest.get("subject").is_none() => {
+                    cargo.hidden.push(entry.digest.clone());
+                }
+                None => {}
+            }
+        }
+        Ok(cargo)
+    }
+
+    /// Adds a manifest and all below it, but those that are not there, and returns it.
+    fn reach(&mut self, content: &Content, digest: &Digest) -> Result<Value> {
+        let Some(bytes) = content.blobs.get(digest) else { return Ok(Value::Null) };
+        let manifest: Value = serde_json::from_slice(bytes)
+            .with_context(|| format!("{digest} of {} is no manifest", self.name))?;
+        self.manifests.insert(digest.clone(), bytes.to_vec());
+        for entry in manifest["manifests"].as_array().into_iter().flatten() {
+            let digest = entry["digest"].as_str().context("an entry without a digest")?.parse()?;
+            self.reach(content, &digest)?;
+        }
+        Ok(manifest)
+    }
+
+    /// Carries all from the layout to `server`, and from there by an archive and by a directory
+    /// to `target`. At every stop every manifest must have the bytes that it was made with.
+    pub(super) fn round(
+        &self,
+        ground: &Ground<'_>,
+        server: &Server,
+        target: &Server,
+    ) -> Result<()> {
+        let name = &self.name;
+        let repository = format!("good/{name}");
+        ground.copied(&format!("oci:{name}"), &server.place(&repository))?;
+        self.arrived(ground, server, &repository)?;
+        for (way, stop) in [
+            ("archive", format!("oci-archive:{name}-stop.tar")),
+            ("directory", format!("oci:{name}-stop")),
+        ] {
+            self.pulled(ground, server, &repository, &stop)?;
+            ground.verified(&stop)?;
+            let repository = format!("good/{name}/by-{way}");
+            ground.copied(&stop, &target.place(&repository))?;
+            self.arrived(ground, target, &repository)?;
+        }
+        Ok(())
+    }
+
+    /// Copies all of a repository to `stop`: what is listed, what refers to that, and by their
+    /// digests those that no registry lists.
+    fn pulled(
+        &self,
+        ground: &Ground<'_>,
+        server: &Server,
+        repository: &str,
+        stop: &str,
+    ) -> Result<()> {
+        let place = server.place(repository);
+        let mut places: Vec<_> =
+            self.hidden.iter().map(|digest| format!("{place}@{digest}")).collect();
+        if !self.tags.is_empty() {
+            places.push(place);
+        }
+        let mut command = ground.command(&["copy", "--quiet", "--all-tags", "--referrers"]);
+        crate::run::capture(command.args(places).arg(stop)).map(drop)
+    }
+
+    /// Fails unless a repository has every manifest and every tag.
+    fn arrived(&self, ground: &Ground<'_>, server: &Server, repository: &str) -> Result<()> {
+        let place = server.place(repository);
+        for (digest, bytes) in &self.manifests {
+            let one = format!("{place}@{digest}");
+            let raw = ground.ours(&["inspect", "--raw", &one])?;
+            ensure!(raw.as_bytes() == bytes, "`inspect --raw {one}` is not what was sent:\n{raw}");
+        }
+        let tags = server.tags(repository)?;
+        // A registry that has no list of referrers is given one by tags of this form.
+        let tags: Vec<_> = tags.iter().filter(|tag| !is_fallback(tag)).collect();
+        ensure!(
+            tags.iter().copied().eq(self.tags.keys()),
+            "{place} has the tags {tags:?}, and {:?} were sent",
+            self.tags.keys()
+        );
+        if self.tags.is_empty() {
+            // A registry lists tags: what has none is not told from what is not there.
+            return Ok(());
+        }
+        let listed = ground.ours(&["list", "--json", &place])?;
+        let listed: Vec<Value> = serde_json::from_str(&listed)?;
+        let mut names: Vec<_> = listed.iter().filter_map(|line| text(line, "name")).collect();
+        names.sort_unstable();
+        ensure!(
+            names.iter().copied().eq(self.tags.keys()),
+            "`list {place}` has the names {names:?}, and the tags are {tags:?}"
+        );
+        for (tag, digest) in &self.tags {
+            let found = ground.ours(&["digest", &format!("{place}:{tag}")])?;
+            ensure!(found.trim() == digest.to_string(), "{place}:{tag} is {found}, not {digest}");
+        }
+        Ok(())
+    }
+}
+
+/// Returns what `typed()` holds without what a registry of 2.8 refuses.
+fn typed_by_sha256() -> Content {
+    let mut content = typed();
+    content.entries.retain(|entry| entry.digest.to_string().starts_with("sha256:"));
+    content
+}
+
+/// Returns the tag that a name of a layout becomes in a repository.
+fn tag(name: &str) -> Option<&str> {
+    let name = name.split('@').next()?;
+    match name.rsplit_once('/') {
+        Some((_, last)) => last.split_once(':').map(|(_, tag)| tag),
+        None => Some(name),
+    }
+}
+
+fn is_fallback(tag: &str) -> bool {
+    tag.strip_prefix("sha256-")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Carries all that Debian's registry takes from it to an archive and to a directory, and back.
+pub(super) fn round_trip(ground: &Ground<'_>) -> Result<Outcome> {
+    let server = ground.distribution()?;
+    let mut manifests = 0;
+    let mut failures = Vec::new();
+    let mut contents = vec![("typed", typed_by_sha256())];
+    contents.extend(good().into_iter().filter_map(|fixture| match fixture.form {
+        Form::Content(content) => Some((fixture.name, content)),
+        Form::Tree(_) | Form::Tar(_) => None,
+    }));
+    contents.retain(|(name, _)| !REFUSED.iter().any(|refused| refused.fixture == *name));
+    for (name, content) in &contents {
+        let cargo = Cargo::new(ground, name, content)?;
+        match cargo.round(ground, &server, &server) {
+            Ok(()) => manifests += cargo.manifests.len(),
+            Err(error) => failures.push(format!("{name}: {error:#}")),
+        }
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(Outcome::Passed(format!(
+        "{} layouts, {manifests} manifests, each from a registry by an archive and by a directory \
+         to it again",
+        contents.len()
+    )))
+}
+
+/// Archives one content from our registry and from Debian's at one address, as names in archives
+/// say where they are from.
+pub(super) fn same_archive(ground: &Ground<'_>) -> Result<Outcome> {
+    const REPOSITORY: &str = "team/content";
+    ground.layout("fixture", &typed_by_sha256())?;
+    let server = ground.serve("ours", ANY_PORT, &["--writable"])?;
+    let address = server.address().to_owned();
+    let mut found = Vec::new();
+    archived(ground, &server, REPOSITORY, "ours", &mut found)?;
+    drop(server);
+    let server = Server::distribution(&ground.path("distribution"), &address, false)?;
+    archived(ground, &server, REPOSITORY, "theirs", &mut found)?;
+    let (_, first) = &found[0];
+    let lines: Vec<_> = found.iter().map(|(name, digest)| format!("{digest}  {name}")).collect();
+    ensure!(
+        found.iter().all(|(_, digest)| digest == first),
+        "one content became several archives:\n{}",
+        lines.join("\n")
+    );
+    Ok(Outcome::Passed(format!("{first} for --jobs 1, 2 and 16 from both registries")))
+}
+
+/// Copies the fixture to a registry, and from it to archives with several numbers of jobs.
+fn archived(
+    ground: &Ground<'_>,
+    server: &Server,
+    repository: &str,
+    whose: &str,
+    found: &mut Vec<(String, Digest)>,
+) -> Result<()> {
+    let place = server.place(repository);
+    ground.copied("oci:fixture", &place)?;
+    for jobs in ["1", "2", "16"] {
+        let name = format!("{whose}-{jobs}.tar");
+        let to = format!("oci-archive:{name}");
+        let flags = ["copy", "--quiet", "--all-tags", "--referrers", "--jobs", jobs];
+        ground.ours(&[&flags[..], &[place.as_str(), to.as_str()]].concat())?;
+        found.push((name.clone(), ground.sha256(&name)?));
+    }
+    Ok(())
+}
+
+/// What skopeo copies, by its names in [`typed()`].
+const COPIED: [&str; 9] =
+    ["app", "bottle", "built", "bundle", "chart", "exact", "model", "module", "rules"];
+
+/// Lets skopeo push to our registry, and pull from it what was pushed by it and by us.
+pub(super) fn skopeo(ground: &Ground<'_>) -> Result<Outcome> {
+    let cargo = Cargo::new(ground, "fixture", &typed_by_sha256())?;
+    let server = ground.serve("served", ANY_PORT, &["--writable"])?;
+    let docker = |repository: &str| format!("docker://{}", server.place(repository));
+    let copy = |from: &str, to: &str| {
+        let no_tls = ["--src-tls-verify=false", "--dest-tls-verify=false"];
+        let flags = ["copy", "--quiet", "--all", "--preserve-digests"];
+        ground.theirs("skopeo", &[&flags[..], &no_tls[..], &[from, to][..]].concat()).map(drop)
+    };
+    for name in COPIED {
+        copy(&format!("oci:fixture:{name}"), &format!("{}:{name}", docker("theirs")))?;
+        let ours = server.place("ours");
+        ground.ours(&["copy", "-q", &format!("oci:fixture:{name}"), &format!("{ours}:{name}")])?;
+        copy(&format!("{}:{name}", docker("ours")), &format!("{}:{name}", docker("again")))?;
+    }
+    for repository in ["theirs", "ours", "again"] {
+        let listed = ground
+            .theirs("skopeo", &["list-tags", "--tls-verify=false", &docker(repository)])
+            .and_then(|printed| Ok(serde_json::from_str::<Value>(&printed)?))?;
+        ensure!(
+            listed["Tags"] == Value::from(COPIED.to_vec()),
+            "skopeo lists {listed} in {repository}"
+        );
+        for name in COPIED {
+            let digest = &cargo.tags[name];
+            let place = format!("{}:{name}", docker(repository));
+            let raw = ["inspect", "--raw", "--tls-verify=false", &place];
+            let raw = ground.theirs("skopeo", &raw)?;
+            ensure!(raw.as_bytes() == cargo.manifests[digest], "for {place}, skopeo prints\n{raw}");
+            let pulled = format!("oci:pulled-{repository}:{name}");
+            copy(&place, &pulled)?;
+            for place in [pulled, format!("{}:{name}", server.place(repository))] {
+                let found = ground.ours(&["digest", &place])?;
+                ensure!(found.trim() == digest.to_string(), "{place} is {found}, not {digest}");
+            }
+        }
+        ground.verified(&format!("oci:pulled-{repository}"))?;
+    }
+    drop(server);
+    let blobs = ground.verified("oci:served")?;
+    Ok(Outcome::Passed(format!(
+        "{} names pushed by skopeo, by us, and by skopeo from repository to repository; all pulled \
+         by skopeo; {blobs} blobs in the layout",
+        COPIED.len()
+    )))
+}
+
+/// Takes tags and manifests away, as far as a registry lets.
+pub(super) fn delete(ground: &Ground<'_>) -> Result<Outcome> {
+    let content = typed_by_sha256();
+    let cargo = Cargo::new(ground, "fixture", &content)?;
+    let chart = &cargo.tags["chart"];
+
+    // 2.8 has no tags that can be taken away alone.
+    let theirs = ground.distribution()?;
+    let place = theirs.place("content");
+    ground.copied("oci:fixture", &place)?;
+    let one = format!("{place}:chart");
+    for command in ["untag", "delete"] {
+        let said = "cannot take away tags; only the digest behind it, with all its tags";
+        failed(&mut ground.command(&[command, &one]), 1, said)?;
+    }
+    ensure!(theirs.tags("content")?.contains(&"chart".to_owned()), "{one} has gone all the same");
+    deleted(ground, &theirs, "content", "chart", chart)?;
+
+    // Another is not to be deleted from at all.
+    let kept = Server::distribution(&ground.path("kept"), ANY_PORT, false)?;
+    let place = kept.place("content");
+    ground.ours(&["copy", "-q", "oci:fixture:chart", &format!("{place}:chart")])?;
+    let one = format!("{place}@{chart}");
+    failed(&mut ground.command(&["delete", &one]), 1, "cannot take manifests away")?;
+    ensure!(kept.tags("content")? == ["chart"], "{one} has gone all the same");
+
+    // Ours does both.
+    let ours = ground.serve("served", ANY_PORT, &["--writable"])?;
+    let place = ours.place("content");
+    ground.copied("oci:fixture", &place)?;
+    let second = format!("{place}:second");
+    ground.ours(&["tag", &format!("{place}:chart"), "second"])?;
+    ground.ours(&["untag", &second])?;
+    ensure!(!ours.tags("content")?.contains(&"second".to_owned()), "{second} is still there");
+    ground.ours(&["digest", &format!("{place}@{chart}")])?;
+    deleted(ground, &ours, "content", "chart", chart)?;
+    drop(ours);
+
+    // And refuses both if it was not said that it may be written to.
+    let read_only = ground.serve("served", ANY_PORT, &[])?;
+    let place = read_only.place("content");
+    let app = format!("{place}:app");
+    failed(&mut ground.command(&["untag", &app]), 1, "cannot take away tags")?;
+    let one = format!("{place}@{}", cargo.tags["app"]);
+    failed(&mut ground.command(&["delete", &one]), 1, "cannot take manifests away")?;
+    ground.ours(&["digest", &app])?;
+    Ok(Outcome::Passed("tags and digests, of registries that delete and that do not".to_owned()))
+}
+
+/// Deletes by digest, after which neither the digest nor the tag is there, and all others are.
+fn deleted(
+    ground: &Ground<'_>,
+    server: &Server,
+    repository: &str,
+    tag: &str,
+    digest: &Digest,
+) -> Result<()> {
+    let mut expected = server.tags(repository)?;
+    expected.retain(|other| other != tag);
+    let place = server.place(repository);
+    let one = format!("{place}@{digest}");
+    ground.ours(&["delete", &one])?;
+    let tags = server.tags(repository)?;
+    ensure!(tags == expected, "after `delete {one}`, the tags are {tags:?}, not {expected:?}");
+    let gone = format!("is not in {place}");
+    failed(&mut ground.command(&["digest", &one]), 1, &gone)?;
+    failed(&mut ground.command(&["delete", &one]), 1, &gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_tags() {
+        assert_eq!(tag("v1.0"), Some("v1.0"));
+        assert_eq!(tag("docker.io/library/app:1.0"), Some("1.0"));
+        assert_eq!(tag("registry.example.invalid:5000/team/app:2.0"), Some("2.0"));
+        assert_eq!(tag("registry.example.invalid:5000/team/app@sha256:aa"), None);
+    }
+
+    #[test]
+    fn fallback_tags_are_told_from_others() {
+        let hex = "a".repeat(64);
+        assert!(is_fallback(&format!("sha256-{hex}")));
+        assert!(!is_fallback(&format!("sha256-{hex}.sig")) && !is_fallback("sha256-aa"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Registries that run for as long as a check or demonstration needs them.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Deserializer, Value};
+
+use crate::run::shown;
+
+/// Where a server listens that is to find a free port.
+pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
+
+/// How long a server may take to listen, and to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A registry in a process of its own, which ends with this.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts `longshore serve … --json`; what it complains of goes to the file `log`.
+    pub(crate) fn ours(command: &mut Command, log: &Path) -> Result<Self> {
+        let mut server = Self::spawn(command.stdout(Stdio::piped()), log)?;
+        // The pipe stays open: who writes to one without a reader fails.
+        let stdout = server.child.stdout.as_mut().context("no pipe")?;
+        // It prints one document when it listens, and nothing when it does not come to that.
+        let said = Deserializer::from_reader(stdout).into_iter::<Value>().next();
+        let address = match said {
+            Some(Ok(document)) => document["address"].as_str().map(str::to_owned),
+            _ => None,
+        };
+        server.address = address.with_context(|| silent(command, log))?;
+        Ok(server)
+    }
+
+    /// Starts Debian's `docker-registry` at an address, with its content and log in `directory`.
+    pub(crate) fn distribution(directory: &Path, listen: &str, deletes: bool) -> Result<Self> {
+        fs::create_dir_all(directory)?;
+        let config = format!(
+            "version: 0.1
+\
+             log: {{level: info}}
+\
+             storage: {{filesystem: {{rootdirectory: store}}, delete: {{enabled: {deletes}}}}}
+\
+             http: {{addr: {listen:?}, secret: none}}
+",
+        );
+        fs::write(directory.join("config.yml"), config)?;
+        let log = directory.join("log");
+        let mut command = Command::new("docker-registry");
+        command.args(["serve", "config.yml"]).current_dir(directory).stdout(Stdio::null());
+        let mut server = Self::spawn(&mut command, &log)?;
+        let start = Instant::now();
+        loop {
+            if let Some(address) = listening(&fs::read_to_string(&log)?) {
+                server.address = address;
+                return Ok(server);
+            }
+            if server.child.try_wait()?.is_some() || start.elapsed() > PATIENCE {
+                bail!(silent(&command, &log));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(File::create(log)?)
+            .spawn()
+            .with_context(|| format!("cannot run `{}`", shown(command)))?;
+        Ok(Self { child, address: String::new() })
+    }
+
+    /// Returns the host and port at which it answers.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns a repository of it as a place.
+    pub(crate) fn place(&self, repository: &str) -> String {
+        format!("{}/{repository}", self.address)
+    }
+
+    /// Returns the tags that it lists, in their order, without asking the program.
+    pub(crate) fn tags(&self, repository: &str) -> Result<Vec<String>> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let path = format!("/v2/{repository}/tags/list");
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end")?;
+        let first = head.lines().next().unwrap_or_default();
+        if first.contains(" 404") {
+            return Ok(Vec::new());
+        }
+        ensure!(first.contains(" 200"), "GET {path} was answered with {first}: {body}");
+        let document: Value = serde_json::from_str(body)?;
+        let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut tags: Vec<_> =
+            tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect();
+        tags.sort();
+        Ok(tags)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, and then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the address in what `docker-registry` logs when it listens.
+fn listening(log: &str) -> Option<String> {
+    let (_, rest) = log.split_once("listening on ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !".:[]".contains(c))?;
+    Some(rest[..end].to_owned())
+}
+
+fn silent(command: &Command, log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    format!("`{}` does not listen\n{}", shown(command), log.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found_in_a_log() {
+        let log = "level=warning msg=x\nlevel=info msg=\"listening on 127.0.0.1:35009\" go=1\n";
+        assert_eq!(listening(log).as_deref(), Some("127.0.0.1:35009"));
+        assert_eq!(listening("level=info msg=\"listening on 127.0.0.1:35"), None);
+        assert_eq!(listening("level=info msg=\"redis not configured\"\n"), None);
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no such layout >&2; exit 2"]);
+        let Err(error) = Server::ours(&mut command, &directory.path().join("log")) else {
+            panic!("it has an address");
+        };
+        assert!(error.to_string().ends_with("does not listen\nno such layout"), "{error}");
+    }
+}
