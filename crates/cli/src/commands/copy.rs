@@ -16,6 +16,7 @@ use self::wanted::Taken;
 use super::look;
 use crate::args::{Copy, Global, SparseIndex};
 use crate::human;
+use crate::location::Location;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -25,7 +26,7 @@ use crate::report::{self, problem_of, tell_failures};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
-    let filter = filter(args)?;
+    let filter = filter(args, &sources)?;
     let registries = |creds: &Option<Typed>| {
         Registries::new(&args.reading.reach).with(creds.clone().map(|Typed(credential)| credential))
     };
@@ -74,7 +75,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
-fn filter(args: &Copy) -> Result<Filter, Problem> {
+fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
     let platforms = match (args.platform.as_slice(), args.sparse_index) {
         ([], _) => Platforms::All,
         ([one], None) => Platforms::One(one.clone()),
@@ -82,6 +83,10 @@ fn filter(args: &Copy) -> Result<Filter, Problem> {
         (several, Some(SparseIndex::Strip)) => Platforms::Stripped(several.to_vec()),
     };
     let referrers = match &args.referrers {
+        // Counting them costs a registry two more requests for each artifact.
+        None if sources.len() > 1 && sources.iter().all(|source| source.path().is_none()) => {
+            Referring::Ignored
+        }
         None => Referring::Counted,
         Some(types) => Referring::Taken(look::types(types)?),
     };

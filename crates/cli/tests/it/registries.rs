@@ -472,7 +472,6 @@ fn what_is_not_there_is_told() {
     $ longshore copy HOST/site:app HOST/site:none oci:dst
     error: none is not in HOST/site
       hint: `longshore list` shows what is there
-    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
     [exit 1]
 
     $ longshore copy --all-tags HOST/none oci:dst

@@ -116,6 +116,18 @@ pub(super) fn taken(
     let mut taken = Vec::new();
     let mut unknown = Vec::new();
     for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
+        if let (Where::Registry(_), Some(selector), 2..) =
+            (&location.place, &location.selector, sources.len())
+        {
+            // Many are asked for at once, later, and not one after the other now.
+            let name = match selector {
+                Selector::Name(name) => Some(name.clone()),
+                Selector::Digest(_) => None,
+            };
+            let (wish, names) = (Wish::Selector(selector.clone()), name.into_iter().collect());
+            taken.push(Taken { source, wish, names });
+            continue;
+        }
         match roots(args, location, layout, output) {
             Ok(roots) => taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
                 source,
