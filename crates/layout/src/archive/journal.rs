@@ -19,7 +19,7 @@ use crate::files;
 
 /// The data is synced and the journal written when this much has come for each writer. Twice as
 /// much can be lost to a kill, since the others go on while one syncs.
-const INTERVAL: u64 = 8 << 20;
+const INTERVAL: u64 = 4 << 20;
 
 /// A journal of more bytes than this is not read: it is no journal.
 const MAX_JOURNAL: u64 = 1 << 30;
