@@ -153,6 +153,10 @@ pub(crate) struct Copy {
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
+    /// What to ask the target for when it has an artifact under the same name and digest already:
+    /// all that the artifact refers to, or nothing more
+    #[arg(long, value_name = "WHAT", default_value = "closure")]
+    pub(crate) unchanged: Unchanged,
     /// Say what would be done and how much it is, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -170,6 +174,15 @@ pub(crate) struct Copy {
     pub(crate) dst_creds: Option<Typed>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// What a target is asked for that has an artifact already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unchanged {
+    /// All that it refers to
+    Closure,
+    /// Nothing more
+    Digest,
 }
 
 /// What becomes of an index from which platforms were left out.

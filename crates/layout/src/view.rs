@@ -203,6 +203,17 @@ impl Target for View<'_> {
         self.contents.held(descriptor)
     }
 
+    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        let listing = self.contents.listing()?;
+        let mut entries =
+            listing.by_digest(&manifest.digest).filter(|entry| self.scope.holds(entry));
+        if names.is_empty() {
+            return Ok(entries.next().is_some());
+        }
+        let here: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
+        Ok(names.iter().all(|name| here.contains(name)))
+    }
+
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let pushed = self.contents.push(blob)?;
         if let Some(repository) = self.scope.repository() {

@@ -288,6 +288,13 @@ fn names_move(repository: &dyn Repository) {
     assert_eq!(repository.names().expect("names"), ["latest", "v1", "v2"].map(Name::from));
     assert_eq!(stands_for("v1").expect("v1"), first.descriptor().digest);
     assert_eq!(stands_for("latest").expect("latest"), second.descriptor().digest);
+    let lists = |of: &Manifest, names: &[&str]| {
+        let names: Vec<_> = names.iter().copied().map(Name::from).collect();
+        repository.lists(of.descriptor(), &names).expect("an answer")
+    };
+    assert!(lists(&first, &["v1"]) && lists(&first, &[]) && lists(&second, &["v2", "latest"]));
+    assert!(!lists(&first, &["latest"]) && !lists(&first, &["v1", "v2"]));
+    assert!(!lists(&image(&[&Piece::new(b"[]")], None), &[]));
     repository.untag(&"latest".into()).expect("a name that is there goes");
     assert!(stands_for("latest").is_err_and(|error| error.is_not_found()));
     assert_eq!(stands_for("v2").expect("v2"), second.descriptor().digest);

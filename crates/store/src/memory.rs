@@ -146,6 +146,14 @@ impl Target for View<'_> {
         Ok(if there && (listed || role != Role::Manifest) { Held::Whole } else { Held::Nothing })
     }
 
+    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        let digest = &manifest.digest;
+        Ok(self.listed(|listing| {
+            listing.manifests.contains_key(digest)
+                && names.iter().all(|name| listing.names.get(name) == Some(digest))
+        }))
+    }
+
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let descriptor = blob.descriptor();
         let mut content = Vec::new();

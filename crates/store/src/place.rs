@@ -124,6 +124,20 @@ pub trait Target: Debug + Send + Sync {
     /// the right size; since names appear only after verification, it is not hashed again.
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held>;
 
+    /// Tells whether a manifest is listed here under all of these names; without any, whether it is
+    /// listed at all. What it refers to was here when it was named. A place that keeps no such
+    /// account says no.
+    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        let _ = (manifest, names);
+        Ok(false)
+    }
+
+    /// Returns where this repository lies, if other targets of the same place can take over from it
+    /// what it has taken in, without its bytes being moved (row E-60).
+    fn offers(&self) -> Option<Location> {
+        None
+    }
+
     /// Takes in a blob, whole or not at all. May open it again, from any byte.
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed>;
 

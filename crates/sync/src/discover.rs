@@ -15,7 +15,7 @@ use self::attached::Referrer;
 use self::look::{Found, Seen, look, no_platform};
 use self::signatures::repository_of;
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
-use crate::{Action, Failure, Filter, Plan, Platforms, Side, Wanted, Wish};
+use crate::{Action, Failure, Filter, Plan, Platforms, Referring, Side, Unchanged, Wanted, Wish};
 
 /// So many bytes of manifests are kept from discovery to copying; the rest is fetched again.
 const KEPT_MANIFESTS: u64 = 16 << 20;
@@ -33,10 +33,10 @@ impl<'a> Plan<'a> {
         let mut steps: Vec<Step> =
             wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
         let tags = discovery.signature_tags(jobs);
-        let sources = discovery.plan.sources.clone();
+        let (sources, targets) = (discovery.plan.sources.clone(), discovery.plan.targets.clone());
         let look = |step: &Step| {
             let at = step.way.source as usize;
-            look(sources[at], &tags[at], step, filter)
+            look(sources[at], targets[step.way.target as usize], &tags[at], step, filter)
         };
         // Referrers come when everything else is known, and theirs when they are: which of them
         // need an entry of their own does not depend on the order of what is wanted.
@@ -59,6 +59,18 @@ struct Step {
     way: Way,
     wish: Wish,
     via: Via,
+    trust: Trust,
+}
+
+/// Whether a target is trusted to have what it would be asked for (see [`Unchanged`]).
+#[derive(Clone)]
+enum Trust {
+    /// It is asked for everything.
+    No,
+    /// It is, if it lists a root under these names.
+    IfListed(Vec<Name>),
+    /// It is.
+    Yes,
 }
 
 /// From where to where something goes.
@@ -156,7 +168,15 @@ impl<'a, 'f> Discovery<'a, 'f> {
         self.given.extend(names.iter().map(|name| (target, name.clone())));
         let repository = names.first().and_then(repository_of).map(Arc::from);
         let way = Way { source, target, repository };
-        Step { way, wish, via: Via::Root(self.add_root(Some(label), names)) }
+        let trust = self.trust_if_listed(&names);
+        Step { way, wish, via: Via::Root(self.add_root(Some(label), names)), trust }
+    }
+
+    fn trust_if_listed(&self, names: &[Name]) -> Trust {
+        match self.filter.unchanged {
+            Unchanged::Closure => Trust::No,
+            Unchanged::Digest => Trust::IfListed(names.to_vec()),
+        }
     }
 
     fn add_root(&mut self, wanted: Option<String>, names: Vec<Name>) -> usize {
@@ -167,6 +187,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
             descriptor: None,
             artifact_type: None,
             skipped: false,
+            trusted: false,
         });
         self.plan.roots.len() - 1
     }
@@ -180,7 +201,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let taken = match seen.found {
             Ok(Found::Manifest(manifest)) => {
                 let digest = manifest.descriptor().digest.clone();
-                self.take_manifest(&step, *manifest, &mut next).map(|taken| {
+                self.take_manifest(&step, *manifest, seen.trusted, &mut next).map(|taken| {
                     if taken == digest {
                         self.take_attached(&step.way, &digest, seen.attached);
                     } else {
@@ -245,6 +266,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
         &mut self,
         step: &Step,
         manifest: Manifest,
+        is_trusted: bool,
         next: &mut Vec<Step>,
     ) -> Result<Digest> {
         let chosen = self.choose(&manifest, step.via)?;
@@ -265,20 +287,35 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let digest = manifest.descriptor().digest.clone();
         let artifact_type = ArtifactType::of(&manifest);
         let node = self.settle(step, manifest.descriptor(), Role::Manifest, &artifact_type);
+        // The target cannot have what is written anew only now.
+        let is_trusted = is_trusted && !is_authored;
+        if let (Via::Root(root) | Via::Referrer(root), true) = (step.via, is_trusted) {
+            self.plan.roots[root].trusted = true;
+        }
         // What was absent as an entry is not as a root of another source.
         if !matches!(self.plan.nodes[node as usize].state, State::Unseen | State::Absent) {
             return Ok(digest);
         }
         self.absent.remove(&node);
         self.plan.left_out.extend(gone);
-        let children = manifest.children().filter(|(_, child)| !is_gone(child));
+        // Of what is trusted only manifests matter, and those only for what refers to them.
+        let looks_within = matches!(self.filter.referrers, Referring::Taken(_));
+        let matters = |role: &Role| !is_trusted || (looks_within && *role == Role::Manifest);
+        let children = manifest.children().filter(|(role, child)| matters(role) && !is_gone(child));
+        let before = next.len();
         let children: Vec<u32> =
             children.map(|(role, child)| self.take_child(step, node, role, child, next)).collect();
+        if is_trusted {
+            for step in &mut next[before..] {
+                step.trust = Trust::Yes;
+            }
+        }
         let first_child = count(self.plan.edges.len());
         self.plan.edges.extend(&children);
         let size = manifest.raw().len() as u64;
         let known = &mut self.plan.nodes[node as usize];
-        (known.state, known.source) = (State::Manifest, step.way.source);
+        known.state = if is_trusted { State::Trusted } else { State::Manifest };
+        known.source = step.way.source;
         (known.first_child, known.child_count) = (first_child, count(children.len()));
         // Nobody else has what was written anew.
         if is_authored || self.kept + size <= KEPT_MANIFESTS {
@@ -306,7 +343,12 @@ impl<'a, 'f> Discovery<'a, 'f> {
         }
         if is_new {
             let wish = Wish::Listed(child.clone());
-            next.push(Step { way: step.way.clone(), wish, via: Via::Child(node) });
+            next.push(Step {
+                way: step.way.clone(),
+                wish,
+                via: Via::Child(node),
+                trust: Trust::No,
+            });
         }
         node
     }

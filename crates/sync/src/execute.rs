@@ -1,6 +1,7 @@
 //! Carrying a plan out.
 
 mod bring;
+mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
@@ -8,8 +9,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use longshore_spec::Digest;
-use longshore_store::{ExtraFile, Order, Outline, Place};
+use longshore_store::{ExtraFile, Order, Outline, Place, Target};
 
+use self::shared::Shared;
 use crate::plan::{Node, Parents, PlannedRoot, State};
 use crate::{Action, Failure, Observer, Plan, Report, Side};
 
@@ -80,10 +82,11 @@ struct Run<'r, 'p> {
 
 /// What is to be done, and by whom it is waited for.
 struct Queue {
-    /// Manifests whose children are all there.
-    manifests: VecDeque<u32>,
+    /// What goes first: manifests whose children are all there, and blobs that can be taken over.
+    ready: VecDeque<u32>,
     /// Content without children, in the order that the place wants it.
     blobs: VecDeque<u32>,
+    shared: Shared,
     /// For each node, how many of its children are not there yet.
     waiting: Vec<u32>,
     progress: Vec<Progress>,
@@ -150,8 +153,9 @@ impl<'r, 'p> Run<'r, 'p> {
         }
         let progress = |needed: &bool| if *needed { Progress::Open } else { Progress::Unneeded };
         let queue = Queue {
-            manifests: manifests.into(),
+            ready: manifests.into(),
             blobs: blobs.into(),
+            shared: Shared::new(plan, &in_order),
             waiting,
             progress: needed.iter().map(progress).collect(),
             left: in_order.len(),
@@ -238,8 +242,9 @@ impl<'r, 'p> Run<'r, 'p> {
             let blob = |queue: &mut Queue| {
                 if smallest { queue.blobs.pop_back() } else { queue.blobs.pop_front() }
             };
-            if let Some(node) = queue.manifests.pop_front().or_else(|| blob(&mut queue)) {
-                if queue.progress[node as usize] == Progress::Open {
+            if let Some(node) = queue.ready.pop_front().or_else(|| blob(&mut queue)) {
+                let is_open = queue.progress[node as usize] == Progress::Open;
+                if is_open && queue.shared.claim(node, &self.plan.nodes[node as usize]) {
                     return Some(node);
                 }
                 continue;
@@ -260,7 +265,11 @@ impl<'r, 'p> Run<'r, 'p> {
         if let Err(failure) = &result {
             self.observer.failed(failure);
         }
+        let of = &self.plan.nodes[node as usize];
+        let target = self.plan.targets[of.target as usize].filter(|_| result.is_ok());
         let mut queue = self.queue();
+        let waiting = queue.shared.release(of, target.and_then(Target::offers));
+        queue.ready.extend(waiting);
         match result {
             Ok(()) => {
                 queue.progress[node as usize] = Progress::Done;
@@ -270,7 +279,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     if queue.waiting[parent as usize] == 0
                         && queue.progress[parent as usize] == Progress::Open
                     {
-                        queue.manifests.push_back(parent);
+                        queue.ready.push_back(parent);
                     }
                 }
             }

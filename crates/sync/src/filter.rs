@@ -18,6 +18,20 @@ pub struct Filter {
     pub referrers: Referring,
     /// Whether content whose digest cannot be computed is taken too (row A-38).
     pub allow_unverified: bool,
+    /// What a target is asked for that lists a root under the same names already.
+    pub unchanged: Unchanged,
+}
+
+/// What a target is asked for that lists a root, by the same digest, under the same names already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unchanged {
+    /// For everything that the root refers to: that a manifest is there proves nothing about the
+    /// rest.
+    #[default]
+    Closure,
+    /// For nothing more. Whoever named it there had all of it, or has lost some of it since. What
+    /// refers to the root is asked for as ever.
+    Digest,
 }
 
 /// Which entries of indexes are taken. Entries without a platform always are, and so are

@@ -26,7 +26,7 @@ mod survey;
 mod transfer;
 mod verify;
 
-pub use filter::{Filter, Platforms, Referring};
+pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
 pub use plan::{LeftOut, Plan, Totals, Wanted, Wish};
 pub use reachable::reachable;

@@ -74,6 +74,8 @@ pub(crate) enum State {
     Unseen,
     /// A manifest whose children are known.
     Manifest,
+    /// A manifest that the target has, and is trusted to have with all that it refers to.
+    Trusted,
     /// Content without children.
     Blob,
     /// The source lacks it, and may.
@@ -91,6 +93,8 @@ pub(crate) struct PlannedRoot {
     pub(crate) descriptor: Option<Descriptor>,
     pub(crate) artifact_type: Option<String>,
     pub(crate) skipped: bool,
+    /// Whether the target lists it just so, and is trusted.
+    pub(crate) trusted: bool,
 }
 
 /// An entry of an index that is not in the plan.

@@ -24,7 +24,8 @@ impl Plan<'_> {
         let mut size = 0_u64;
         while let Some(node) = next.pop() {
             let known = &self.nodes[node as usize];
-            if seen.insert(node) && matches!(known.state, State::Manifest | State::Blob) {
+            let is_known = !matches!(known.state, State::Unseen | State::Absent | State::Broken);
+            if is_known && seen.insert(node) {
                 size = size.saturating_add(known.size);
                 next.extend(self.children(node));
             }

@@ -15,6 +15,8 @@ pub(crate) struct Transfer<'a> {
     descriptor: Descriptor,
     observer: &'a dyn Observer,
     allow_unverified: bool,
+    /// Where the target's registry has it already.
+    arrived: Option<Location>,
     read: AtomicU64,
     source_failed: AtomicBool,
 }
@@ -27,7 +29,12 @@ impl<'a> Transfer<'a> {
         allow_unverified: bool,
     ) -> Self {
         let (read, source_failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { source, descriptor, observer, allow_unverified, read, source_failed }
+        Self { source, descriptor, observer, allow_unverified, arrived: None, read, source_failed }
+    }
+
+    /// The same, which need not be read if the target takes it over from where it has `arrived`.
+    pub(crate) fn or_from(self, arrived: Option<Location>) -> Self {
+        Self { arrived, ..self }
     }
 
     /// Returns how many bytes were read from the source.
@@ -55,7 +62,7 @@ impl Blob for Transfer<'_> {
     }
 
     fn location(&self) -> Option<Location> {
-        self.source.location()
+        self.arrived.clone().or_else(|| self.source.location())
     }
 
     fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {

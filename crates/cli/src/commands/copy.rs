@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
-    Filter, LeftOut, Outcome, Plan, Platforms, Referring, Report, Totals, Wanted,
+    Filter, LeftOut, Outcome, Plan, Platforms, Referring, Report, Totals, Unchanged, Wanted,
 };
 use serde::Serialize;
 
 use self::destination::Destination;
 use self::wanted::Taken;
 use super::look;
-use crate::args::{Copy, Global, SparseIndex};
+use crate::args::{self, Copy, Global, SparseIndex};
 use crate::human;
 use crate::location::Location;
 use crate::opened::Opened;
@@ -92,7 +92,12 @@ fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
     };
     let types =
         if args.types.is_empty() { TypeFilter::default() } else { look::types(&args.types)? };
-    Ok(Filter { platforms, types, referrers, allow_unverified: args.allow_unverified })
+    let unchanged = match args.unchanged {
+        args::Unchanged::Closure => Unchanged::Closure,
+        args::Unchanged::Digest => Unchanged::Digest,
+    };
+    let allow_unverified = args.allow_unverified;
+    Ok(Filter { platforms, types, referrers, allow_unverified, unchanged })
 }
 
 /// Tells what the user should know beside failures.

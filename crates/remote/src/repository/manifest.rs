@@ -3,7 +3,7 @@
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
-use longshore_store::{Error, Result, Selector, manifest_from};
+use longshore_store::{Error, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
 use super::{DIGEST, Remote};
@@ -63,6 +63,24 @@ impl Remote {
             tracing::warn!("{self} says that {digest} is `{sent}`; it is taken for `{expected}`");
         }
         manifest_from(found.raw, descriptor.clone())
+    }
+
+    /// Tells whether a manifest is here under all of these names; without any, whether it is here.
+    pub(super) fn has(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        let is_here = |selector: &Selector| match self.head_manifest(selector) {
+            Ok(found) => Ok(found.digest == manifest.digest && found.size == manifest.size),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        };
+        if names.is_empty() {
+            return is_here(&Selector::Digest(manifest.digest.clone()));
+        }
+        for name in names {
+            if !is_here(&Selector::Name(name.clone()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn manifest_call(&self, method: Method, selector: &Selector) -> Result<Call<'static>> {

@@ -154,16 +154,20 @@ impl Target for Remote {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
         let Descriptor { digest, size, .. } = descriptor;
         if role == Role::Manifest {
-            return match self.head(&Selector::Digest(digest.clone())) {
-                Ok(found) if found.size == *size => Ok(Held::Whole),
-                Err(error) if !error.is_not_found() => Err(error),
-                _ => Ok(Held::Nothing),
-            };
+            return Ok(if self.has(descriptor, &[])? { Held::Whole } else { Held::Nothing });
         }
         Ok(match self.look_for(digest)? {
             Presence::There(found) if found.is_none_or(|found| found == *size) => Held::Whole,
             _ => Held::Nothing,
         })
+    }
+
+    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        self.has(manifest, names)
+    }
+
+    fn offers(&self) -> Option<Location> {
+        self.location()
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {

@@ -315,18 +315,41 @@ fn e71_a_manifest_is_put_byte_for_byte_once_for_each_tag() {
     let names = named(&["v1", "latest"]);
     remote(&stub.host).push_manifest(&manifest, Entry::Root(&names)).unwrap();
     remote(&stub.host).push_manifest(&manifest, Entry::Child).unwrap();
-    for put in stub.requests() {
+    for put in stub.requests().iter().filter(|request| request.method == "PUT") {
         assert_eq!(put.header("content-type"), Some("application/vnd.oci.image.manifest.v1+json"));
         assert!(put.body == *manifest.raw());
     }
     let by_digest = format!("PUT /v2/library/app/manifests/{}", manifest.descriptor().digest);
     assert_eq!(
-        stub.log(),
+        puts(&stub),
         ["PUT /v2/library/app/manifests/latest", "PUT /v2/library/app/manifests/v1", &by_digest]
     );
     let layout_name = named(&["docker.io/library/app:v1"]);
     let error = remote(&stub.host).push_manifest(&manifest, Entry::Root(&layout_name)).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+fn puts(stub: &Stub) -> Vec<String> {
+    stub.log().into_iter().filter(|line| line.starts_with("PUT")).collect()
+}
+
+#[test]
+fn a_manifest_that_has_its_names_already_is_not_put_again() {
+    let stub = fake::registry(Profile::NEW);
+    let (manifest, names) = (image(None), named(&["v1", "latest"]));
+    let push =
+        |names: &[Name]| remote(&stub.host).push_manifest(&manifest, Entry::Root(names)).unwrap();
+    let size = manifest.descriptor().size;
+    assert_eq!((push(&names), puts(&stub).len()), (Pushed::Written(size), 2));
+    assert_eq!((push(&names), puts(&stub).len()), (Pushed::Existed, 2));
+    assert_eq!((push(&[]), puts(&stub).len()), (Pushed::Existed, 2));
+    assert_eq!((push(&named(&["v2"])), puts(&stub).len()), (Pushed::Written(size), 3));
+    // A registry that has it may not list it as a referrer yet.
+    let subject = image(Some(manifest.descriptor()));
+    for _ in 0..2 {
+        let pushed = remote(&stub.host).push_manifest(&subject, Entry::Root(&[])).unwrap();
+        assert!(matches!(pushed, Pushed::Written(_)), "{pushed:?}");
+    }
 }
 
 #[test]
@@ -350,7 +373,8 @@ fn e75_tags_go_along_with_a_digest_that_a_tag_would_lose() {
     let names: Vec<Name> = (10..22).map(|n| Name::new(format!("v{n}"))).collect();
     let stub = fake::registry(Profile::NEW);
     remote(&stub.host).push_manifest(&sha512_image(), Entry::Root(&names)).unwrap();
-    let requests = stub.requests();
+    let mut requests = stub.requests();
+    requests.retain(|request| request.method == "PUT");
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].params("tag").len(), 10);
     assert_eq!(requests[1].params("tag"), ["v20", "v21"]);
@@ -358,7 +382,7 @@ fn e75_tags_go_along_with_a_digest_that_a_tag_would_lose() {
     // A registry that does not know the parameter gets each tag in its own request.
     let stub = fake::registry(Profile::OLD);
     remote(&stub.host).push_manifest(&sha512_image(), Entry::Root(&names[..2])).unwrap();
-    assert_eq!(stub.log().len(), 3);
+    assert_eq!(puts(&stub).len(), 3);
     assert_eq!(remote(&stub.host).names().unwrap(), names[..2]);
 }
 

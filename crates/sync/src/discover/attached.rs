@@ -60,8 +60,9 @@ impl Discovery<'_, '_> {
                 continue;
             }
             if let Referring::Taken(_) = self.filter.referrers {
+                let trust = self.trust_if_listed(&names);
                 let via = Via::Referrer(self.add_root(None, names));
-                steps.push(Step { way, wish, via });
+                steps.push(Step { way, wish, via, trust });
             } else {
                 self.plan.referrers_seen += 1;
             }

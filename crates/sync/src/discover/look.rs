@@ -6,17 +6,19 @@ use longshore_spec::artifact_type::{ArtifactType, TypeFilter};
 use longshore_spec::{
     Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Source};
+use longshore_store::{Error, MAX_DEPTH, Result, Source, Target};
 
 use super::attached::Attached;
 use super::signatures::SignatureTags;
-use super::{Step, Via};
+use super::{Step, Trust, Via};
 use crate::{Filter, Platforms, Referring, Wish};
 
 /// What a look at a manifest found.
 pub(super) struct Seen {
     pub(super) found: Result<Found>,
     pub(super) attached: Attached,
+    /// Whether the target is trusted to have it, and all that it refers to.
+    pub(super) trusted: bool,
 }
 
 pub(super) enum Found {
@@ -30,6 +32,7 @@ pub(super) enum Found {
 /// Looks into one manifest; runs beside others.
 pub(super) fn look(
     source: &dyn Source,
+    target: Option<&dyn Target>,
     tags: &SignatureTags,
     step: &Step,
     filter: &Filter,
@@ -41,11 +44,19 @@ pub(super) fn look(
         }
         _ => Ok(found),
     });
-    let mut seen = Seen { found, attached: Attached::default() };
+    let mut seen = Seen { found, attached: Attached::default(), trusted: false };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
-        let digest = &manifest.descriptor().digest;
+        let Descriptor { digest, .. } = manifest.descriptor();
+        seen.trusted = match &step.trust {
+            Trust::No => false,
+            Trust::Yes => true,
+            // One that does not answer is asked again for everything, and then it is told.
+            Trust::IfListed(names) => target
+                .is_some_and(|target| target.lists(manifest.descriptor(), names).unwrap_or(false)),
+        };
         seen.attached.referrers = match filter.referrers {
             Referring::Ignored => None,
+            Referring::Counted if seen.trusted => None,
             // Nobody asked for them, so nobody is told that they cannot be listed.
             Referring::Counted => source.referrers(digest).ok().map(Ok),
             Referring::Taken(_) => Some(source.referrers(digest)),

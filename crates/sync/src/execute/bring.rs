@@ -15,10 +15,12 @@ impl Run<'_, '_> {
     pub(super) fn bring(&self, number: u32) -> Result<(), Failure> {
         let node = &self.plan.nodes[number as usize];
         let Some(target) = self.plan.targets[node.target as usize] else { return Ok(()) };
-        let roots = self.roots.get(&number).map_or(&[][..], Vec::as_slice);
+        let roots = self.roots.get(&number).into_iter().flatten().copied();
+        let roots: Vec<&PlannedRoot> = roots.filter(|root| !root.trusted).collect();
         let moved = match node.state {
-            State::Blob => self.bring_blob(node, target, roots),
-            _ => self.bring_manifest(number, target, roots),
+            State::Blob => self.bring_blob(node, target, &roots),
+            State::Trusted if roots.is_empty() => Ok(false),
+            _ => self.bring_manifest(number, target, &roots),
         }?;
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +47,9 @@ impl Run<'_, '_> {
     fn push_blob(&self, node: &Node, target: &dyn Target) -> Result<bool, Failure> {
         let source = self.plan.sources[node.source as usize];
         let allow_unverified = self.plan.allow_unverified;
-        let transfer = Transfer::new(source, node.descriptor(), self.observer, allow_unverified);
+        let arrived = self.queue().shared.at(&node.digest);
+        let transfer = Transfer::new(source, node.descriptor(), self.observer, allow_unverified)
+            .or_from(arrived);
         let pushed = target.push_blob(&transfer);
         self.bytes.fetch_add(transfer.read(), Ordering::Relaxed);
         let pushed =
@@ -64,7 +68,7 @@ impl Run<'_, '_> {
         roots: &[&PlannedRoot],
     ) -> Result<bool, Failure> {
         let node = &self.plan.nodes[number as usize];
-        if held(node, target)? == Held::Whole && roots.is_empty() {
+        if roots.is_empty() && held(node, target)? == Held::Whole {
             return Ok(false);
         }
         let copy = |side| move |error| fail(node, side, Action::Copy, error);

@@ -12,6 +12,7 @@ mod properties;
 mod reachable;
 mod referrers;
 mod scale;
+mod shared;
 mod support;
 mod types;
 mod verify;
