@@ -88,7 +88,7 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
         Error::NoSpace { needed, available, .. } => {
             format!(
                 "free {}, or choose another disk",
-                crate::human::size(needed.saturating_sub(*available))
+                longshore_spec::Size(needed.saturating_sub(*available))
             )
         }
         Error::NotFound { what, .. } if what.parse::<Digest>().is_ok() => {

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use longshore_spec::Digest;
+use longshore_spec::{Digest, Size};
 use longshore_sync::Observer;
 
-use crate::human;
 use crate::output::Output;
 
 /// How long nothing is said where there is no terminal.
@@ -73,12 +72,7 @@ impl Progress<'_> {
         let Ok(mut said) = self.said.try_lock() else { return };
         if said.elapsed() >= QUIET_FOR {
             *said = Instant::now();
-            self.output.note(&format!(
-                "{} {} of {}",
-                self.verb,
-                human::size(done),
-                human::size(self.total)
-            ));
+            self.output.note(&format!("{} {} of {}", self.verb, Size(done), Size(self.total)));
         }
     }
 }

@@ -24,6 +24,7 @@ mod media_type;
 mod names;
 mod platform;
 mod reference;
+mod size;
 
 pub use annotations::{Annotations, keys};
 pub use artifact_type::{ArtifactType, Family, TypeFilter, TypeFilterError};
@@ -34,3 +35,4 @@ pub use media_type::MediaType;
 pub use names::{RepositoryName, Tag};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub use size::Size;

@@ -92,6 +92,14 @@ impl Platform {
             && want.os_features.iter().all(|feature| have.os_features.contains(feature))
     }
 
+    /// Returns the platform that the config of a container image names (rows B-11, C-07), if it names an
+    /// operating system and an architecture.
+    pub fn of_config(config: &[u8]) -> Option<Self> {
+        let named: Self = serde_json::from_slice(config).ok()?;
+        let is_full = !named.os.is_empty() && !named.architecture.is_empty();
+        (is_full && !named.is_unknown()).then_some(named)
+    }
+
     /// Tells whether this is `unknown/unknown`, by which BuildKit marks what does not run, such as
     /// attestations (row B-17).
     pub fn is_unknown(&self) -> bool {

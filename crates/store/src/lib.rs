@@ -12,6 +12,7 @@
 //! [`Error`] says what happened, in the same words for every place. Where it happened is the
 //! business of whoever knows both sides. [`walk`] is the one walk over a graph of manifests.
 
+pub mod about;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;

@@ -5,6 +5,7 @@ mod wanted;
 
 use std::time::Instant;
 
+use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
     Filter, LeftOut, Outcome, Plan, Platforms, Referring, Report, Totals, Unchanged, Wanted,
@@ -152,9 +153,9 @@ fn dry_run(plan: &Plan<'_>, totals: Totals, output: &Output) -> Result<Exit, Pro
             "{}would copy {}: {} in {}, {} of it not there yet\n",
             roots(&report),
             human::count(done(&report), "artifact"),
-            human::size(bytes),
+            Size(bytes),
             human::count(nodes, "blob"),
-            human::size(missing)
+            Size(missing)
         )
     };
     let missing = Some(totals.missing);
@@ -177,7 +178,7 @@ fn summary(
             human::count(done(report), "artifact"),
             human::count(report.moved, "blob"),
             report.existed,
-            human::size(report.bytes),
+            Size(report.bytes),
         )
     };
     if destination.is_stdout() {

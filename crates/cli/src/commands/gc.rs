@@ -1,6 +1,7 @@
 //! `gc`: what nothing needs any more goes.
 
 use longshore_layout::{Collected, Directory};
+use longshore_spec::Size;
 use serde::Serialize;
 
 use crate::args::{Gc, Global};
@@ -65,12 +66,10 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
     };
     output.summary(&document, || {
         let verb = if args.dry_run { "would remove" } else { "removed" };
-        let lines: String = blobs
-            .iter()
-            .map(|(digest, size)| format!("{digest}  {}\n", human::size(*size)))
-            .collect();
+        let lines: String =
+            blobs.iter().map(|(digest, size)| format!("{digest}  {}\n", Size(*size))).collect();
         let count = human::count(blobs.len() as u64, "blob");
-        let mut parts_of = vec![format!("{verb} {count}, {}", human::size(bytes))];
+        let mut parts_of = vec![format!("{verb} {count}, {}", Size(bytes))];
         if !entries.is_empty() {
             parts_of.push(format!("{} of index.json", human::entries(entries.len())));
         }

@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
-use longshore_spec::{Content, Descriptor, Manifest, keys};
-use longshore_store::{Error, Root, Source, Verifying};
+use longshore_spec::{Content, Descriptor, Manifest, Size, keys};
+use longshore_store::{Error, Root, Source, Verifying, about};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::Inspect;
-use crate::human;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -138,7 +137,7 @@ fn document(
     manifest: &Manifest,
     names: Vec<String>,
 ) -> Result<Document, Error> {
-    let artifact_type = look::artifact_type(source, manifest);
+    let artifact_type = about::artifact_type(source, manifest);
     let (config, layers, manifests) = match manifest.content() {
         Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
         Content::Index(index) => (None, &[][..], index.manifests.as_slice()),
@@ -201,7 +200,7 @@ fn text(document: &Document) -> String {
         line("Declared", declared);
     }
     line("Media type", &document.media_type);
-    line("Size", &human::size(document.size));
+    line("Size", &Size(document.size).to_string());
     if !document.platforms.is_empty() {
         line("Platform", &document.platforms.join(", "));
     }
@@ -220,10 +219,7 @@ fn text(document: &Document) -> String {
         let about: Vec<_> = about.map(String::as_str).collect();
         let about =
             if about.is_empty() { String::new() } else { format!("  {}", about.join(", ")) };
-        line(
-            label,
-            &format!("{}  {}  {}{about}", part.digest, human::size(part.size), part.media_type),
-        );
+        line(label, &format!("{}  {}  {}{about}", part.digest, Size(part.size), part.media_type));
     }
     text
 }

@@ -1,8 +1,8 @@
 //! `list`: what is there, by type.
 
-use longshore_spec::Manifest;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
-use longshore_store::{Place as _, Repository, Root};
+use longshore_spec::{Manifest, Size};
+use longshore_store::{Place as _, Repository, Root, about};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
 
@@ -134,7 +134,7 @@ fn line(view: &dyn Repository, root: &Root, size: u64, types: &TypeFilter) -> Op
     };
     match look(view, descriptor) {
         Look::Manifest(manifest) => {
-            let artifact_type = look::artifact_type(view, &manifest);
+            let artifact_type = about::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
             let referrers =
                 view.referrers(&descriptor.digest).map_or(0, |referrers| referrers.entries.len());
@@ -158,7 +158,7 @@ fn line(view: &dyn Repository, root: &Root, size: u64, types: &TypeFilter) -> Op
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
 fn nested(view: &dyn Repository, manifest: &Manifest, types: &TypeFilter) -> bool {
     let longshore_spec::Content::Index(index) = manifest.content() else { return false };
-    let wanted = |child: Manifest| types.admits(&look::artifact_type(view, &child));
+    let wanted = |child: Manifest| types.admits(&about::artifact_type(view, &child));
     manifest.artifact_type().is_none()
         && index.manifests.iter().any(|entry| view.child(entry).is_ok_and(wanted))
 }
@@ -180,7 +180,7 @@ fn text(lines: &[Line]) -> String {
             line.name.clone().unwrap_or_else(|| "-".to_owned()),
             line.artifact_type.clone(),
             platforms.join(","),
-            human::size(line.size),
+            Size(line.size).to_string(),
             referrers,
             line.digest.clone(),
         ];

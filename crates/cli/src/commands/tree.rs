@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use longshore_spec::{Content, Descriptor, Role, keys};
-use longshore_store::{MAX_DEPTH, Repository};
+use longshore_spec::{Content, Descriptor, Role, Size, keys};
+use longshore_store::{MAX_DEPTH, Repository, about};
 use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::{Global, Tree};
-use crate::human;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -107,7 +106,7 @@ fn node(view: &dyn Repository, role: Role, descriptor: &Descriptor, depth: usize
         }
         Look::Broken(error) => node.problem = Some(error.to_string()),
         Look::Manifest(manifest) => {
-            node.artifact_type = Some(look::artifact_type(view, &manifest).name().to_owned());
+            node.artifact_type = Some(about::artifact_type(view, &manifest).name().to_owned());
             if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
                 node.platforms = look::platforms(view, &manifest);
             }
@@ -147,7 +146,7 @@ fn label(node: &Node) -> String {
     }
     parts.push(node.artifact_type.clone().unwrap_or_else(|| node.media_type.clone()));
     parts.extend(node.platforms.iter().cloned());
-    parts.push(human::size(node.size));
+    parts.push(Size(node.size).to_string());
     parts.push(short(&node.digest));
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));

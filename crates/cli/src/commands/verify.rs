@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
-use longshore_spec::Digest;
+use longshore_spec::{Digest, Size};
 use longshore_store::{Error, Root};
 use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 use serde::Serialize;
@@ -128,6 +128,6 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
         "{lines}{verdict}: {}, {} verified, {} in {seconds:.1} s{orphans}\n",
         human::count(document.roots.len() as u64, "root"),
         human::count(document.checked, "blob"),
-        human::size(document.bytes),
+        Size(document.bytes),
     )
 }

@@ -1,0 +1,60 @@
+//! What a manifest says of itself, with the help of its config.
+
+use std::io::Read as _;
+
+use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::{Content, Manifest, MediaType, Platform};
+
+use crate::{Error, Result, Source, Verifying};
+
+/// A config of more bytes than this is not looked into.
+const MAX_CONFIG: u64 = 4 << 20;
+
+/// Returns the type of a manifest of `source`; that of a container image also by the labels of its
+/// config.
+pub fn artifact_type(source: &dyn Source, manifest: &Manifest) -> ArtifactType {
+    let of = ArtifactType::of(manifest);
+    if of.is_sniffed() || !has_image_config(manifest) {
+        return of;
+    }
+    let config = config(source, manifest).ok().flatten();
+    config.map_or(of, |config| ArtifactType::with_config(manifest, &config))
+}
+
+/// Returns the config of an image manifest of `source`, verified. `None` if it has none, or one of
+/// more than 4 MiB. Fails as [`Source::open`] does, and on content that is not what its digest
+/// says.
+pub fn config(source: &dyn Source, manifest: &Manifest) -> Result<Option<Vec<u8>>> {
+    let Content::Image(image) = manifest.content() else { return Ok(None) };
+    if image.config.size > MAX_CONFIG {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let reader = source.open(&image.config, 0)?;
+    let read = Verifying::new(reader, &image.config)?.read_to_end(&mut bytes);
+    read.map_err(Error::io("read", &image.config.digest))?;
+    Ok(Some(bytes))
+}
+
+/// Returns the platforms that a manifest of `source` is for: those that an index lists, or that of
+/// its descriptor or image config.
+pub fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<Platform> {
+    let said = |platform: &Platform| !platform.is_unknown();
+    if let Content::Index(index) = manifest.content() {
+        let listed = index.manifests.iter().filter_map(|entry| entry.platform.as_deref());
+        let mut platforms: Vec<_> = listed.filter(|platform| said(platform)).cloned().collect();
+        platforms.dedup();
+        return platforms;
+    }
+    let listed = manifest.descriptor().platform.as_deref().filter(|platform| said(platform));
+    if let Some(platform) = listed {
+        return vec![platform.clone()];
+    }
+    let config = has_image_config(manifest).then(|| config(source, manifest).ok().flatten());
+    config.flatten().and_then(|config| Platform::of_config(&config)).into_iter().collect()
+}
+
+fn has_image_config(manifest: &Manifest) -> bool {
+    let images = [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG];
+    matches!(manifest.content(), Content::Image(image) if images.iter().any(|text| image.config.media_type.is(text)))
+}
