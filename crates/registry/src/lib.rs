@@ -12,6 +12,7 @@ mod discover;
 mod fault;
 pub mod front;
 mod manifest;
+mod page;
 mod pull;
 mod push;
 mod query;
@@ -22,4 +23,5 @@ mod route;
 mod uploads;
 
 pub use body::Body;
+pub use page::commands;
 pub use registry::{Access, Missing, Options, Registry};

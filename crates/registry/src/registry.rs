@@ -142,6 +142,7 @@ impl Registry {
         call: Call<'_>,
     ) -> Result<Response<Body>, Fault> {
         match (method.as_str(), route) {
+            ("GET" | "HEAD", Route::Home) => self.page(&call),
             ("GET" | "HEAD", Route::Base) => Ok(reply::json(&serde_json::json!({}))),
             ("GET" | "HEAD", Route::Catalog) => self.catalog(&call),
             ("GET" | "HEAD", Route::Tags(name)) => self.tags(&name, &call),

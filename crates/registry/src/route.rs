@@ -10,6 +10,8 @@ use crate::query::decode;
 /// What a path stands for; the values in it follow their grammars (row F-03).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
+    /// `/`: the page for people.
+    Home,
     /// `/v2/`
     Base,
     /// `/v2/_catalog`
@@ -35,6 +37,7 @@ impl Route {
         let parts: Vec<String> = path.split('/').map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts[..] {
+            [""] | ["", ""] => Ok(Self::Home),
             ["", "v2"] | ["", "v2", ""] => Ok(Self::Base),
             ["", "v2", "_catalog"] => Ok(Self::Catalog),
             // No name begins with `_`: these are extensions, of which there are none (row F-51).
@@ -63,7 +66,7 @@ impl Route {
     /// Returns the repository that the path reads from.
     pub(crate) fn read_from(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => None,
+            Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => None,
             Self::Tags(name)
             | Self::Referrers(name, _)
             | Self::Manifest(name, _)
@@ -74,7 +77,7 @@ impl Route {
     /// Returns the same, reading from another repository.
     pub(crate) fn in_repository(self, name: RepositoryName) -> Self {
         match self {
-            Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => self,
+            Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => self,
             Self::Tags(_) => Self::Tags(name),
             Self::Referrers(_, subject) => Self::Referrers(name, subject),
             Self::Manifest(_, selector) => Self::Manifest(name, selector),
@@ -85,7 +88,9 @@ impl Route {
     /// Returns which methods there are, as an `Allow` header lists them.
     pub(crate) fn methods(&self) -> &'static str {
         match self {
-            Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => "GET, HEAD",
+            Self::Home | Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => {
+                "GET, HEAD"
+            }
             Self::Manifest(..) => "GET, HEAD, PUT, DELETE",
             Self::Blob(..) => "GET, HEAD, DELETE",
             Self::Uploads(_) => "POST",

@@ -23,6 +23,12 @@ pub mod keys {
     pub const DOCKER_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
     /// A file name, as oras writes it.
     pub const TITLE: &str = "org.opencontainers.image.title";
+    /// The version of what is packed.
+    pub const VERSION: &str = "org.opencontainers.image.version";
+    /// What is packed, in a few words.
+    pub const DESCRIPTION: &str = "org.opencontainers.image.description";
+    /// When it was built, as RFC 3339 has it.
+    pub const CREATED: &str = "org.opencontainers.image.created";
 }
 
 /// Reads annotations as they are found: `null` is none (row B-22), and a value that is no string

@@ -3,12 +3,15 @@
 use std::io::Read as _;
 
 use longshore_spec::artifact_type::ArtifactType;
-use longshore_spec::{Content, Manifest, MediaType, Platform};
+use longshore_spec::{Content, Descriptor, Manifest, MediaType, Platform};
 
 use crate::{Error, Result, Source, Verifying};
 
 /// A config of more bytes than this is not looked into.
 const MAX_CONFIG: u64 = 4 << 20;
+
+/// So many entries of an index are looked at to tell what it holds.
+const MAX_ENTRIES: usize = 16;
 
 /// Returns the type of a manifest of `source`; that of a container image also by the labels of its
 /// config.
@@ -19,6 +22,27 @@ pub fn artifact_type(source: &dyn Source, manifest: &Manifest) -> ArtifactType {
     }
     let config = config(source, manifest).ok().flatten();
     config.map_or(of, |config| ArtifactType::with_config(manifest, &config))
+}
+
+/// Returns the one type that the entries of an index have which declares none itself (row I-03):
+/// that of an image for several platforms, for example. Attestations do not count, they say
+/// something about the rest (row B-17), nor does what is not here; of many entries the first are
+/// looked at. `None` for what is no such index.
+pub fn type_of_entries(source: &dyn Source, manifest: &Manifest) -> Option<ArtifactType> {
+    let Content::Index(index) = manifest.content() else { return None };
+    if manifest.artifact_type().is_some() {
+        return None;
+    }
+    let says_something = |entry: &&Descriptor| {
+        entry.platform.as_deref().is_none_or(|platform| !platform.is_unknown())
+    };
+    let entries = index.manifests.iter().filter(says_something).take(MAX_ENTRIES);
+    let mut types = entries.filter_map(|entry| {
+        let manifest = source.child(entry).ok()?;
+        Some(artifact_type(source, &manifest))
+    });
+    let first = types.next()?;
+    types.all(|other| other.name() == first.name()).then_some(first)
 }
 
 /// Returns the config of an image manifest of `source`, verified. `None` if it has none, or one of

@@ -6,6 +6,7 @@ mod discover;
 mod faults;
 mod front;
 mod manage;
+mod page;
 mod pull;
 mod push;
 mod robust;

@@ -1,0 +1,50 @@
+//! The page for people: what is here, and how to get it.
+
+mod commands;
+mod html;
+mod inventory;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use longshore_spec::RepositoryName;
+
+pub use self::commands::commands;
+use self::inventory::Inventory;
+use crate::body::Body;
+use crate::fault::{Code, Fault};
+use crate::registry::{Call, Registry};
+use crate::reply;
+
+/// So many artifacts are shown at once; the rest is a link away.
+const SHOWN: usize = 50;
+
+/// What a browser may load for the page: nothing but the style in it. Names and annotations come
+/// from whoever pushed.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+
+impl Registry {
+    /// Shows what is here: all of it, or the one `repository`; behind the artifact `last`.
+    pub(crate) fn page(&self, call: &Call<'_>) -> Result<Response<Body>, Fault> {
+        let only = call.query.first("repository").map(str::parse::<RepositoryName>).transpose();
+        let only = only.map_err(|error| Fault::new(Code::NameInvalid, error.to_string()))?;
+        let last = call.query.first("last").unwrap_or_default();
+        let all = self.place.repositories()?;
+        if let Some(name) = only.as_ref().filter(|name| !all.contains(name)) {
+            return Err(Fault::new(Code::NameUnknown, format!("there is no repository {name}")));
+        }
+        let inventory = Inventory::take(&*self.place, &all, only.as_ref(), last, SHOWN)?;
+        // Where the client found us is where others will.
+        let host = call.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let text = html::page(host.unwrap_or("HOST"), &inventory).into_string();
+        let media_type = HeaderValue::from_static("text/html; charset=utf-8");
+        let mut response = reply::with_body(Body::from(text.into_bytes()), media_type);
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        Ok(response)
+    }
+}
