@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Print the digest that a name stands for
     Digest(Digest),
+    /// Print the images that Kubernetes manifests name, one a line
+    FindImages(FindImages),
     /// Remove what no name needs any more from a layout directory
     Gc(Gc),
     /// Show one artifact: type, platform, config, layers, annotations, referrers
@@ -300,6 +302,13 @@ pub(crate) struct Untag {
     pub(crate) places: Vec<Location>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FindImages {
+    /// YAML or JSON as Kubernetes takes it; a directory stands for all in it, and `-` for stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod digest;
+pub(crate) mod find_images;
 pub(crate) mod gc;
 pub(crate) mod generate;
 pub(crate) mod inspect;

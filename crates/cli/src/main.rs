@@ -67,6 +67,7 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Copy(args) => commands::copy::run(&args, global, output),
         Command::Delete(args) => commands::delete::run(&args, output),
         Command::Digest(args) => commands::digest::run(&args, output),
+        Command::FindImages(args) => commands::find_images::run(&args, output),
         Command::Gc(args) => commands::gc::run(&args, global, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),

@@ -9,6 +9,8 @@ use crate::served::Served;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 
+const POD: &str = "kind: Pod\nmetadata: { name: web }\nspec: { containers: [{ image: nginx }] }\n";
+
 /// A key by the path that leads to it: `roots[].digest`.
 type Keys = BTreeSet<String>;
 
@@ -34,6 +36,7 @@ fn the_document_and_the_program_agree_on_every_key() {
 fn nothing_but_one_document_goes_to_stdout() {
     let site = Site::typed();
     std::fs::create_dir(site.path("man")).unwrap();
+    site.file("pod.yaml", POD);
     for line in commands() {
         site.json(line);
     }
@@ -43,7 +46,7 @@ fn nothing_but_one_document_goes_to_stdout() {
 }
 
 /// One line for each command that there is, in an order in which each succeeds.
-fn commands() -> [&'static str; 13] {
+fn commands() -> [&'static str; 14] {
     [
         "copy --all oci:site oci:far",
         "list oci:site",
@@ -56,6 +59,7 @@ fn commands() -> [&'static str; 13] {
         "delete oci:far:policy",
         "gc oci:far",
         "types",
+        "find-images pod.yaml",
         "completions bash",
         "man man",
     ]
@@ -65,6 +69,7 @@ fn commands() -> [&'static str; 13] {
 fn printed() -> BTreeMap<String, Keys> {
     let site = Site::typed();
     std::fs::create_dir(site.path("man")).unwrap();
+    site.file("pod.yaml", POD);
     for name in [
         "layout-missing-blob",
         "layout-bad-digest-manifest",

@@ -18,3 +18,4 @@ mod served;
 mod together;
 mod untouched;
 mod usage;
+mod wishes;

@@ -1,0 +1,282 @@
+//! `bundle.yaml` as it is written.
+
+use std::fmt;
+
+use longshore_spec::artifact_type::TypeFilter;
+use longshore_spec::{Platform, Reference, Tag};
+use longshore_sync::Referring;
+use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+use crate::selection::reference;
+use crate::{ConfigError, Item, Selection, TagRules, What, tags};
+
+type Text = Spanned<String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    #[serde(default)]
+    defaults: Taken,
+    artifacts: Vec<Spanned<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    r#ref: Option<Text>,
+    repository: Option<Text>,
+    tags: Option<Tags>,
+    platforms: Option<Vec<Text>>,
+    types: Option<Vec<Text>>,
+    referrers: Option<Referrers>,
+}
+
+/// What is taken of artifacts that do not say so themselves.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Taken {
+    platforms: Option<Vec<Text>>,
+    types: Option<Vec<Text>>,
+    referrers: Option<Referrers>,
+}
+
+/// `[v1, v2]`, or rules.
+enum Tags {
+    Listed(Vec<Text>),
+    Rules(Box<Rules>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    regex: Option<Text>,
+    semver: Option<Text>,
+    #[serde(default)]
+    exclude: Vec<Text>,
+    newest: Option<Spanned<u32>>,
+}
+
+/// `all`, `none`, or `{ types: [...] }`.
+enum Referrers {
+    All,
+    None,
+    Types(Vec<Text>),
+}
+
+impl Document {
+    pub(crate) fn read(name: &str, text: &str) -> Result<Self, ConfigError> {
+        serde_saphyr::from_str(text).map_err(|error| ConfigError::of_yaml(name, &error))
+    }
+
+    pub(crate) fn selection(self, name: &str) -> Result<Selection, ConfigError> {
+        let Self { defaults, artifacts } = self;
+        let reader = Reader { name };
+        let items = artifacts.into_iter().map(|entry| reader.item(entry, &defaults));
+        Ok(Selection { items: items.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Turns what is written into what is meant; errors name this file.
+struct Reader<'n> {
+    name: &'n str,
+}
+
+impl Reader<'_> {
+    fn item(&self, entry: Spanned<Entry>, defaults: &Taken) -> Result<Item, ConfigError> {
+        let at = entry.referenced;
+        let wrong = |message: &str| ConfigError::new(self.name, message).at(at.line(), at.column());
+        let entry = entry.value;
+        let what = match (&entry.r#ref, &entry.repository) {
+            (Some(_), Some(_)) => {
+                return Err(wrong(
+                    "this has a `ref` and a `repository`; one of them says what is wanted",
+                ));
+            }
+            (None, None) => return Err(wrong("this has neither a `ref` nor a `repository`")),
+            (Some(text), None) => {
+                if entry.tags.is_some() {
+                    return Err(wrong(
+                        "`tags` choose among those of a `repository`, and this has a `ref`",
+                    ));
+                }
+                What::Reference(self.value("ref", text, reference)?)
+            }
+            (None, Some(text)) => {
+                let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
+                What::Repository(
+                    self.value("repository", text, repository)?,
+                    rules.unwrap_or_default(),
+                )
+            }
+        };
+        let mut item = Item::new(what, at.line());
+        if let Some(platforms) = entry.platforms.as_ref().or(defaults.platforms.as_ref()) {
+            let read = |text: &str| text.parse::<Platform>().map_err(|error| error.to_string());
+            let platforms = platforms.iter().map(|text| self.value("platforms", text, read));
+            item.platforms = platforms.collect::<Result<_, _>>()?;
+        }
+        if let Some(types) = entry.types.as_ref().or(defaults.types.as_ref()) {
+            item.types = self.types("types", types)?;
+        }
+        match entry.referrers.as_ref().or(defaults.referrers.as_ref()) {
+            None | Some(Referrers::All) => {}
+            Some(Referrers::None) => item.referrers = Referring::Ignored,
+            Some(Referrers::Types(types)) => {
+                item.referrers = Referring::Taken(self.types("referrers.types", types)?);
+            }
+        }
+        Ok(item)
+    }
+
+    fn rules(&self, tags: &Tags) -> Result<TagRules, ConfigError> {
+        match tags {
+            Tags::Listed(listed) => {
+                let tag = |text: &str| text.parse::<Tag>().map_err(|error| error.to_string());
+                let listed = listed.iter().map(|text| self.value("tags", text, tag));
+                Ok(TagRules {
+                    listed: Some(listed.collect::<Result<_, _>>()?),
+                    ..TagRules::default()
+                })
+            }
+            Tags::Rules(rules) => self.chosen_by(rules),
+        }
+    }
+
+    fn chosen_by(&self, rules: &Rules) -> Result<TagRules, ConfigError> {
+        let pattern = |text: &str| tags::whole(text).map_err(|error| regex_error(&error));
+        let Rules { regex, semver, exclude, newest } = rules;
+        Ok(TagRules {
+            listed: None,
+            regex: regex
+                .as_ref()
+                .map(|text| self.value("tags.regex", text, pattern))
+                .transpose()?,
+            semver: semver
+                .as_ref()
+                .map(|text| self.value("tags.semver", text, range))
+                .transpose()?,
+            exclude: exclude
+                .iter()
+                .map(|text| self.value("tags.exclude", text, pattern))
+                .collect::<Result<_, _>>()?,
+            newest: newest.as_ref().map(|newest| newest.value as usize),
+        })
+    }
+
+    fn types(&self, field: &'static str, items: &[Text]) -> Result<TypeFilter, ConfigError> {
+        for item in items {
+            let one = |text: &str| TypeFilter::parse(&[text]).map_err(|error| error.to_string());
+            self.value(field, item, one)?;
+        }
+        let items: Vec<_> = items.iter().map(|item| item.value.as_str()).collect();
+        TypeFilter::parse(&items)
+            .map_err(|error| ConfigError::new(self.name, error.to_string()).field(field))
+    }
+
+    fn value<T>(
+        &self,
+        field: &'static str,
+        text: &Text,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        let at = text.referenced;
+        read(&text.value).map_err(|message| {
+            ConfigError::new(self.name, message).at(at.line(), at.column()).field(field)
+        })
+    }
+}
+
+fn repository(text: &str) -> Result<Reference, String> {
+    let reference = Reference::from_docker_name(text).map_err(|error| error.to_string())?;
+    if reference.tag().is_some() || reference.digest().is_some() {
+        return Err(format!("`{text}` is one artifact; write it as `ref`"));
+    }
+    Ok(reference)
+}
+
+/// Reads a range of versions; conditions may stand side by side, with or without commas.
+pub(crate) fn range(text: &str) -> Result<semver::VersionReq, String> {
+    let commas = text.split_whitespace().fold(String::new(), |mut all, part| {
+        let follows = !all.is_empty() && !all.ends_with([',', '<', '>', '=', '~', '^']);
+        if follows && !part.starts_with(',') {
+            all.push(',');
+        }
+        all.push_str(part);
+        all
+    });
+    semver::VersionReq::parse(&commas)
+        .map_err(|error| format!("`{text}` is no range of versions: {error}"))
+}
+
+/// Returns what is wrong with a pattern, in one line.
+pub(crate) fn regex_error(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default().trim();
+    format!("this is no regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
+}
+
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of;
+
+        impl<'de> Visitor<'de> for Of {
+            type Value = Tags;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of tags, or `regex`, `semver`, `exclude` and `newest`")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tags, A::Error> {
+                let mut listed = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    listed.push(item);
+                }
+                Ok(Tags::Listed(listed))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, items: A) -> Result<Tags, A::Error> {
+                let rules = Rules::deserialize(MapAccessDeserializer::new(items))?;
+                Ok(Tags::Rules(Box::new(rules)))
+            }
+        }
+
+        deserializer.deserialize_any(Of)
+    }
+}
+
+impl<'de> Deserialize<'de> for Referrers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct OfTypes {
+            types: Vec<Text>,
+        }
+
+        struct Of;
+
+        impl<'de> Visitor<'de> for Of {
+            type Value = Referrers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`all`, `none`, or `types` with a list")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Referrers, E> {
+                match text {
+                    "all" => Ok(Referrers::All),
+                    "none" => Ok(Referrers::None),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, items: A) -> Result<Referrers, A::Error> {
+                let of = OfTypes::deserialize(MapAccessDeserializer::new(items))?;
+                Ok(Referrers::Types(of.types))
+            }
+        }
+
+        deserializer.deserialize_any(Of)
+    }
+}

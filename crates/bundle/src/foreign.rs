@@ -1,0 +1,62 @@
+//! Files of other tools: what they want is read, what has no meaning here is named.
+
+mod hauler;
+mod regsync;
+mod skopeo;
+
+use serde_json::{Map, Value};
+
+use crate::{ConfigError, Item, Parsed, Selection};
+
+/// Reads a file of another tool; `None` if it is none.
+pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Parsed>, ConfigError> {
+    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
+        Ok(documents) => documents,
+        Err(error) => return Err(ConfigError::of_yaml(name, &error)),
+    };
+    let mut found = Found { name, items: Vec::new(), ignored: Vec::new() };
+    if hauler::is_its(&documents) {
+        hauler::read(&documents, &mut found)?;
+    } else if let [Value::Object(document)] = &documents[..] {
+        if regsync::is_its(document) {
+            regsync::read(document, &mut found)?;
+        } else if skopeo::is_its(document) {
+            skopeo::read(document, &mut found)?;
+        } else {
+            return Ok(None);
+        }
+    } else {
+        return Ok(None);
+    }
+    let selection = Selection { items: found.items };
+    Ok(Some(Parsed { selection, ignored: found.ignored }))
+}
+
+/// What was found so far.
+struct Found<'n> {
+    name: &'n str,
+    items: Vec<Item>,
+    ignored: Vec<String>,
+}
+
+impl Found<'_> {
+    fn ignore(&mut self, what: impl Into<String>) {
+        self.ignored.push(what.into());
+    }
+
+    /// Names every key of `of` that is not one of `known`.
+    fn ignore_others(&mut self, path: &str, of: &Map<String, Value>, known: &[&str]) {
+        for key in of.keys().filter(|key| !known.contains(&key.as_str())) {
+            self.ignore(format!("{path}{key}"));
+        }
+    }
+
+    fn wrong(&self, path: impl Into<String>, message: impl Into<String>) -> ConfigError {
+        ConfigError::new(self.name, message).field(path)
+    }
+}
+
+/// Returns the texts of a list.
+fn texts(of: Option<&Value>) -> impl Iterator<Item = &str> {
+    of.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}

@@ -1,0 +1,101 @@
+//! The YAML of regsync: `sync`, a list of sources and targets.
+
+use longshore_spec::Reference;
+use longshore_spec::artifact_type::TypeFilter;
+use longshore_sync::Referring;
+use serde_json::{Map, Value};
+
+use super::{Found, texts};
+use crate::document::regex_error;
+use crate::selection::reference;
+use crate::{ConfigError, Item, TagRules, What, tags};
+
+pub(super) fn is_its(document: &Map<String, Value>) -> bool {
+    document.get("sync").is_some_and(Value::is_array)
+}
+
+pub(super) fn read(
+    document: &Map<String, Value>,
+    found: &mut Found<'_>,
+) -> Result<(), ConfigError> {
+    found.ignore_others("", document, &["version", "sync", "defaults"]);
+    // What a step does not say itself.
+    let defaults = document.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
+    found.ignore_others("defaults.", &defaults, &["referrers", "digestTags"]);
+    let steps = document.get("sync").and_then(Value::as_array).into_iter().flatten();
+    for (number, step) in steps.enumerate() {
+        let path = format!("sync[{number}].");
+        let Some(step) = step.as_object() else {
+            return Err(found.wrong(&path, "a step has `source`, `target` and `type`"));
+        };
+        let known = [
+            "source",
+            "target",
+            "type",
+            "tags",
+            "platform",
+            "platforms",
+            "referrers",
+            "digestTags",
+        ];
+        found.ignore_others(&path, step, &known);
+        if let Some(target) = step.get("target").and_then(Value::as_str) {
+            found.ignore(format!("{path}target: {target}"));
+        }
+        let source = step.get("source").and_then(Value::as_str).unwrap_or_default();
+        let said = |message: String| found.wrong(format!("{path}source"), message);
+        let what = match step.get("type").and_then(Value::as_str).unwrap_or("image") {
+            "image" => What::Reference(reference(source).map_err(said)?),
+            "repository" => {
+                let repository = Reference::from_docker_name(source);
+                let repository = repository.map_err(|error| said(error.to_string()))?;
+                What::Repository(repository, rules(step, &path, found)?)
+            }
+            other => {
+                found.ignore(format!("{path}type: {other} ({source})"));
+                continue;
+            }
+        };
+        let mut item = Item::new(what, 0);
+        let one = step.get("platform").and_then(Value::as_str);
+        for platform in texts(step.get("platforms")).chain(one) {
+            let platform = platform.parse();
+            let platform = platform.map_err(|error: longshore_spec::PlatformError| {
+                found.wrong(format!("{path}platforms"), error.to_string())
+            })?;
+            item.platforms.push(platform);
+        }
+        let flag = |key: &str| {
+            step.get(key).or_else(|| defaults.get(key)).and_then(Value::as_bool).unwrap_or(false)
+        };
+        item.referrers = if flag("referrers") || flag("digestTags") {
+            Referring::Taken(TypeFilter::default())
+        } else {
+            Referring::Ignored
+        };
+        found.items.push(item);
+    }
+    Ok(())
+}
+
+/// Reads which tags are allowed and denied, as patterns for the whole of a tag.
+fn rules(
+    step: &Map<String, Value>,
+    path: &str,
+    found: &mut Found<'_>,
+) -> Result<TagRules, ConfigError> {
+    let Some(rules) = step.get("tags").and_then(Value::as_object) else {
+        return Ok(TagRules::default());
+    };
+    found.ignore_others(&format!("{path}tags."), rules, &["allow", "deny"]);
+    let field = |key: &str| format!("{path}tags.{key}");
+    let wrong = |key: &str, error: &regex::Error| found.wrong(field(key), regex_error(error));
+    let allowed: Vec<_> = texts(rules.get("allow")).map(|it| format!("(?:{it})")).collect();
+    let regex = (!allowed.is_empty()).then(|| tags::whole(&allowed.join("|")));
+    let denied = texts(rules.get("deny")).map(tags::whole);
+    Ok(TagRules {
+        regex: regex.transpose().map_err(|error| wrong("allow", &error))?,
+        exclude: denied.collect::<Result<_, _>>().map_err(|error| wrong("deny", &error))?,
+        ..TagRules::default()
+    })
+}

@@ -1,0 +1,40 @@
+//! Lists of references, one a line.
+
+use crate::selection::reference;
+use crate::{ConfigError, Item, Selection, What};
+
+/// Tells whether a text is a list, and no YAML document: its first line that says anything is one
+/// word, and no key.
+pub(crate) fn is_list(text: &str) -> bool {
+    let first = lines(text).next().map(|(_, line)| line);
+    first.is_some_and(|line| {
+        !line.contains(char::is_whitespace)
+            && !line.ends_with(':')
+            && line != "---"
+            && !line.starts_with(['{', '[', '%'])
+    })
+}
+
+pub(crate) fn parse(name: &str, text: &str) -> Result<Selection, ConfigError> {
+    let item = |(number, line): (u64, &str)| {
+        let wrong = |message: String| ConfigError::new(name, message).at(number, 1);
+        Ok(Item::new(What::Reference(reference(line).map_err(wrong)?), number))
+    };
+    Ok(Selection { items: lines(text).map(item).collect::<Result<_, _>>()? })
+}
+
+/// Returns the lines that say anything, without comments, and their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let without_comment = |line: &'_ str| -> usize {
+        // A `#` within a word is part of it.
+        let starts = line.match_indices('#').map(|(at, _)| at);
+        let mut comments =
+            starts.filter(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace));
+        comments.next().unwrap_or(line.len())
+    };
+    let lines = (1..).zip(text.lines());
+    lines
+        .map(move |(number, line)| (number, line[..without_comment(line)].trim()))
+        .filter(|(_, line)| !line.is_empty())
+}

@@ -1,0 +1,110 @@
+//! Which artifacts are wanted.
+
+use longshore_spec::artifact_type::TypeFilter;
+use longshore_spec::{Platform, Reference};
+use longshore_sync::Referring;
+
+use crate::document::Document;
+use crate::{ConfigError, TagRules, foreign, list};
+
+/// Which artifacts are wanted, in the order in which they were written.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// The parts of it.
+    pub items: Vec<Item>,
+}
+
+/// One artifact, or several of one repository, and what is taken of them.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Which.
+    pub what: What,
+    /// The platforms that are taken of an index; all of them if there are none here.
+    pub platforms: Vec<Platform>,
+    /// The artifact types that are taken.
+    pub types: TypeFilter,
+    /// What is taken of that which refers to them.
+    pub referrers: Referring,
+    /// The line that says so, counted from 1.
+    pub line: u64,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// One artifact, by tag or digest.
+    Reference(Reference),
+    /// Those tags of a repository that the rules choose.
+    Repository(Reference, TagRules),
+}
+
+/// What a file says, whoever's form it has.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What is wanted.
+    pub selection: Selection,
+    /// What the file says beside and that has no meaning here, each with its line.
+    pub ignored: Vec<String>,
+}
+
+impl Selection {
+    /// Reads what is wanted from a file, in whichever form it has: `bundle.yaml`, a list of
+    /// references, or the YAML of `skopeo sync`, of regsync, or of hauler's `Images`. `name` is what
+    /// errors call the file.
+    ///
+    /// # Errors
+    ///
+    /// The file is of no such form, or something in it is wrong: named by line and field.
+    pub fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
+        if list::is_list(text) {
+            return Ok(Parsed { selection: Self::from_list(name, text)?, ignored: Vec::new() });
+        }
+        match foreign::parse(name, text)? {
+            Some(parsed) => Ok(parsed),
+            None => Ok(Parsed { selection: Self::from_yaml(name, text)?, ignored: Vec::new() }),
+        }
+    }
+
+    /// Reads `bundle.yaml`: `artifacts`, each with a `ref` or a `repository` and its `tags`, and
+    /// `defaults` for what they do not say themselves. See the README for an example.
+    ///
+    /// # Errors
+    ///
+    /// An unknown key, or a value that means nothing, named by line and field.
+    pub fn from_yaml(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Document::read(name, text)?.selection(name)
+    }
+
+    /// Reads a list of references, one a line; `#` begins a comment. Docker's short names are
+    /// understood; without tag or digest `latest` is meant.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is no reference.
+    pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
+        list::parse(name, text)
+    }
+}
+
+impl Item {
+    /// Takes all of one artifact or more, and by default all that refers to it.
+    pub(crate) fn new(what: What, line: u64) -> Self {
+        Self {
+            what,
+            platforms: Vec::new(),
+            types: TypeFilter::default(),
+            referrers: Referring::Taken(TypeFilter::default()),
+            line,
+        }
+    }
+}
+
+/// Reads a reference as people write it: one without tag and digest has the tag `latest`.
+pub(crate) fn reference(text: &str) -> Result<Reference, String> {
+    let reference = Reference::from_docker_name(text).map_err(|error| error.to_string())?;
+    if reference.tag().is_some() || reference.digest().is_some() {
+        return Ok(reference);
+    }
+    let tag = reference.tag_or_latest();
+    Ok(reference.with_tag(Some(tag)))
+}

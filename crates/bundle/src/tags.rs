@@ -1,0 +1,98 @@
+//! Rules that choose among the tags of a repository.
+
+use longshore_spec::Tag;
+use regex::Regex;
+use semver::{Version, VersionReq};
+
+/// Rules that choose among the tags of a repository. The default chooses all of them.
+#[derive(Debug, Clone, Default)]
+pub struct TagRules {
+    /// These and no others; one that is not there is an error.
+    pub(crate) listed: Option<Vec<Tag>>,
+    /// Those that match as a whole.
+    pub(crate) regex: Option<Regex>,
+    /// Those that are versions in this range; a `v` in front is no part of a version.
+    pub(crate) semver: Option<VersionReq>,
+    /// None that matches one of these as a whole.
+    pub(crate) exclude: Vec<Regex>,
+    /// So many, the highest versions, of those that are left.
+    pub(crate) newest: Option<usize>,
+}
+
+/// Tags that are wanted by name, and are not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there {} tag {}", if .0.len() == 1 { "is no" } else { "are no" }, names(.0))]
+pub struct NoSuchTags(pub Vec<Tag>);
+
+fn names(tags: &[Tag]) -> String {
+    tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl TagRules {
+    /// Chooses among `tags`; returns the chosen ones: those that are listed in that order, others
+    /// sorted.
+    ///
+    /// # Errors
+    ///
+    /// Tags that are listed by name and are not there. The others are not chosen then.
+    pub fn choose(&self, tags: &[Tag]) -> Result<Vec<Tag>, NoSuchTags> {
+        if let Some(listed) = &self.listed {
+            let missing: Vec<_> =
+                listed.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+            return if missing.is_empty() { Ok(listed.clone()) } else { Err(NoSuchTags(missing)) };
+        }
+        let mut chosen: Vec<Tag> = tags.iter().filter(|tag| self.admits(tag)).cloned().collect();
+        chosen.sort();
+        chosen.dedup();
+        if let Some(newest) = self.newest {
+            // What is no version is neither old nor new.
+            let mut versions: Vec<_> =
+                chosen.into_iter().filter_map(|tag| Some((version(&tag)?, tag))).collect();
+            versions.sort();
+            chosen = versions.into_iter().rev().take(newest).map(|(_, tag)| tag).collect();
+            chosen.sort();
+        }
+        Ok(chosen)
+    }
+
+    /// Tells whether the tags are all given by name, so that nobody need ask which there are.
+    pub fn listed(&self) -> Option<&[Tag]> {
+        self.listed.as_deref()
+    }
+
+    fn admits(&self, tag: &Tag) -> bool {
+        let text = tag.as_str();
+        self.regex.as_ref().is_none_or(|regex| regex.is_match(text))
+            && !self.exclude.iter().any(|regex| regex.is_match(text))
+            && self
+                .semver
+                .as_ref()
+                .is_none_or(|range| version(tag).is_some_and(|version| range.matches(&version)))
+    }
+}
+
+/// Reads a tag as a version: with or without a `v` in front; `1.2` is `1.2.0`, and `_` stands for
+/// the `+` that no tag may have.
+fn version(tag: &Tag) -> Option<Version> {
+    let text = tag.as_str();
+    let text = text.strip_prefix(['v', 'V']).unwrap_or(text).replacen('_', "+", 1);
+    if let Ok(version) = Version::parse(&text) {
+        return Some(version);
+    }
+    let core = text.find(['-', '+']).unwrap_or(text.len());
+    let (core, rest) = text.split_at(core);
+    let dots = core.bytes().filter(|byte| *byte == b'.').count();
+    let zeros = match dots {
+        0 => ".0.0",
+        1 => ".0",
+        _ => return None,
+    };
+    Version::parse(&format!("{core}{zeros}{rest}")).ok()
+}
+
+/// Reads a pattern that has to match a tag as a whole.
+pub(crate) fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    // The pattern alone first, so that nothing in it can undo what is put around it.
+    Regex::new(pattern)?;
+    Regex::new(&format!("^(?:{pattern})$"))
+}

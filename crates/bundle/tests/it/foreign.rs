@@ -1,0 +1,170 @@
+//! Files of other tools.
+
+use longshore_bundle::{Parsed, Selection, What};
+use longshore_spec::Tag;
+use longshore_sync::Referring;
+
+fn read(text: &str) -> Parsed {
+    Selection::parse("their.yaml", text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Says what is wanted of some tags, and what is ignored.
+fn shown(text: &str, tags: &[&str]) -> String {
+    let Parsed { selection, ignored } = read(text);
+    let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+    let mut lines = Vec::new();
+    for item in selection.items {
+        let mut line = match item.what {
+            What::Reference(reference) => reference.to_string(),
+            What::Repository(repository, rules) => {
+                let chosen = rules.choose(&tags).unwrap();
+                let chosen: Vec<_> = chosen.iter().map(Tag::as_str).collect();
+                format!("{repository}: {}", chosen.join(" "))
+            }
+        };
+        for platform in item.platforms {
+            line.extend([" for ", &platform.to_string()]);
+        }
+        if matches!(item.referrers, Referring::Taken(_)) {
+            line.push_str(", with referrers");
+        }
+        lines.push(line);
+    }
+    lines.extend(ignored.iter().map(|what| format!("ignored: {what}")));
+    lines.join("\n")
+}
+
+#[test]
+fn the_yaml_of_skopeo_sync_is_read() {
+    let text = r#"
+registry.example.com:
+    images:
+        busybox: []
+        redis:
+            - "1.0"
+            - 2.0
+            - "sha256:0000000000000000000000000000000011111111111111111111111111111111"
+    images-by-tag-regex:
+        nginx: ^1\.13\.[12]-alpine-perl$
+    images-by-semver:
+        alpine: ">= 3.12.0"
+    credentials:
+        username: john
+        password: this is a secret
+    tls-verify: true
+quay.io:
+    images:
+        coreos/etcd:
+            - latest
+"#;
+    let tags = ["latest", "1.13.1-alpine-perl", "x1.13.1-alpine-perl", "3.20", "3.2"];
+    insta::assert_snapshot!(shown(text, &tags), @"
+    quay.io/coreos/etcd:latest, with referrers
+    registry.example.com/busybox: 1.13.1-alpine-perl 3.2 3.20 latest x1.13.1-alpine-perl, with referrers
+    registry.example.com/redis:1.0, with referrers
+    registry.example.com/redis:2.0, with referrers
+    registry.example.com/redis@sha256:0000000000000000000000000000000011111111111111111111111111111111, with referrers
+    registry.example.com/nginx: 1.13.1-alpine-perl, with referrers
+    registry.example.com/alpine: 3.20, with referrers
+    ignored: registry.example.com.credentials
+    ignored: registry.example.com.tls-verify
+    ");
+    assert!(!format!("{:?}", read(text)).contains("secret"));
+}
+
+#[test]
+fn the_yaml_of_regsync_is_read() {
+    let text = r#"
+version: 1
+creds:
+  - registry: registry:5000
+    user: "{{env \"USER\"}}"
+defaults:
+  ratelimit: { min: 100 }
+  digestTags: true
+sync:
+  - source: busybox:latest
+    target: registry:5000/library/busybox:latest
+    type: image
+  - source: alpine
+    target: registry:5000/library/alpine
+    type: repository
+    tags:
+      allow: ["3", "3\\.\\d+"]
+      deny: ["3\\.1"]
+    platform: linux/amd64
+    digestTags: false
+    schedule: "0 * * * *"
+  - source: registry:5000
+    target: other:5000
+    type: registry
+"#;
+    insta::assert_snapshot!(shown(text, &["3", "3.1", "3.20", "3.20-rc", "latest"]), @"
+    docker.io/library/busybox:latest, with referrers
+    docker.io/library/alpine: 3 3.20 for linux/amd64
+    ignored: creds
+    ignored: defaults.ratelimit
+    ignored: sync[0].target: registry:5000/library/busybox:latest
+    ignored: sync[1].schedule
+    ignored: sync[1].target: registry:5000/library/alpine
+    ignored: sync[2].target: other:5000
+    ignored: sync[2].type: registry (registry:5000)
+    ");
+}
+
+#[test]
+fn the_images_of_hauler_are_read() {
+    let text = r"
+apiVersion: content.hauler.cattle.io/v1
+kind: Images
+metadata:
+  name: all
+  annotations:
+    hauler.dev/platform: linux/amd64
+    hauler.dev/registry: registry.example.com
+    hauler.dev/key: cosign.pub
+spec:
+  images:
+    - name: busybox
+    - name: acme/app:1
+      platform: linux/arm64
+    - name: ghcr.io/acme/app:1
+      platform: all
+      key: cosign.pub
+---
+apiVersion: content.hauler.cattle.io/v1
+kind: Charts
+metadata: { name: charts }
+spec: { charts: [] }
+";
+    insta::assert_snapshot!(shown(text, &[]), @"
+    registry.example.com/busybox:latest for linux/amd64, with referrers
+    registry.example.com/acme/app:1 for linux/arm64, with referrers
+    ghcr.io/acme/app:1, with referrers
+    ignored: metadata.annotations.hauler.dev/key
+    ignored: spec.images[2].key
+    ignored: Charts charts
+    ");
+}
+
+#[test]
+fn what_is_wrong_in_them_is_named() {
+    let error = |text: &str| Selection::parse("their.yaml", text).unwrap_err().to_string();
+    let cases = [
+        "r.example.com:\n  images-by-tag-regex:\n    a: '('\n",
+        "r.example.com:\n  images:\n    A: []\n",
+        "sync:\n  - source: A\n    target: b\n    type: image\n",
+        "sync:\n  - source: a\n    target: b\n    type: repository\n    tags: { allow: ['['] }\n",
+        "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nspec:\n  images:\n    - name: a b\n",
+        "a: 1\n---\nb: 2\n",
+    ];
+    let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"
+    their.yaml: r.example.com.images-by-tag-regex.a: this is no regular expression: unclosed group
+    their.yaml: r.example.com.images.A: `r.example.com/A` is not a reference: `A` is not a repository name: it has upper-case letters; write `a`
+    their.yaml: sync[0].source: `A` is not a reference: `library/A` is not a repository name: it has upper-case letters; write `library/a`
+    their.yaml: sync[0].tags.allow: this is no regular expression: unclosed character class
+    their.yaml: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
+    their.yaml:1:1: unknown field `a`, expected one of defaults, artifacts
+    ");
+}

@@ -1,0 +1,33 @@
+//! Lists of references.
+
+use longshore_bundle::{Selection, What};
+
+fn read(text: &str) -> Result<Vec<String>, String> {
+    let parsed = Selection::parse("list", text).map_err(|error| error.to_string())?;
+    assert!(parsed.ignored.is_empty());
+    let reference = |what: What| match what {
+        What::Reference(reference) => reference.to_string(),
+        What::Repository(..) => panic!("a list has no repositories"),
+    };
+    Ok(parsed.selection.items.into_iter().map(|item| reference(item.what)).collect())
+}
+
+#[test]
+fn a_list_has_one_reference_a_line() {
+    let text = "\u{feff}# what we need\n\nalpine:3.20   # small\r\n  quay.io/acme/app\nlocalhost:5000/a/b#c\n";
+    assert!(
+        read(text).unwrap_err().starts_with("list:5:1: `localhost:5000/a/b#c` is not a reference")
+    );
+    let text = text.replace("#c", ":c");
+    assert_eq!(
+        read(&text).unwrap(),
+        ["docker.io/library/alpine:3.20", "quay.io/acme/app:latest", "localhost:5000/a/b:c"]
+    );
+    assert_eq!(read("docker://alpine").unwrap(), ["docker.io/library/alpine:latest"]);
+}
+
+#[test]
+fn a_line_that_is_no_reference_is_named() {
+    assert!(read("alpine\nUPPER\n").unwrap_err().starts_with("list:2:1: `UPPER`"));
+    assert!(read("alpine\ntwo words\n").unwrap_err().starts_with("list:2:1: `two words`"));
+}

@@ -1,0 +1,9 @@
+//! What people write, and what it means.
+
+#![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
+
+mod foreign;
+mod images;
+mod lists;
+mod tags;
+mod yaml;
