@@ -26,7 +26,7 @@ pub struct Config {
     pub push: PushMode,
     /// How long a chunk is, in bytes, where blobs are uploaded in chunks. Some registries refuse
     /// more than 4 MiB, others ask for more themselves (row E-49).
-    pub chunk_size: usize,
+    pub chunk_size: u64,
     /// What requests pass through.
     pub proxies: Proxies,
     /// Certificates, in PEM, that are trusted beside those of the system.

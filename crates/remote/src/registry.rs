@@ -36,7 +36,7 @@ struct Shared {
     auth: Auth,
     plain_http: PlainHttp,
     push: PushMode,
-    chunk_size: usize,
+    chunk_size: u64,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
 }
 
@@ -123,7 +123,7 @@ impl Registry {
         self.client.0.push
     }
 
-    pub(crate) fn chunk_size(&self) -> usize {
+    pub(crate) fn chunk_size(&self) -> u64 {
         self.client.0.chunk_size
     }
 

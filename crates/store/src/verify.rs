@@ -69,6 +69,12 @@ impl<'a> Verifying<'a> {
         self.passed
     }
 
+    /// Returns what has seen the bytes so far, for whoever will read on from here another time.
+    /// `None` once the content is proven, or where it cannot be.
+    pub fn prefix(&self) -> Option<Hasher> {
+        self.hasher.clone()
+    }
+
     /// Checks that nothing follows and that the digest is right.
     fn prove(&mut self) -> io::Result<()> {
         if read_some(&mut self.inner, &mut [0])? != 0 {

@@ -107,8 +107,8 @@ impl Http {
             .request(hop.method.clone(), hop.url.clone())
             .headers(hop.all_headers(authorization));
         let bytes = match &hop.body {
-            Body::Blob(blob) if blob.descriptor().size > 0 => {
-                let (response, upload) = self.upload(request, *blob, &host)?;
+            Body::Streamed(content) if content.len() > 0 => {
+                let (response, upload) = self.upload(request, *content, &host)?;
                 tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
                 return Ok(Answer::new(self, response, upload));
             }

@@ -7,6 +7,7 @@ mod answer;
 mod client;
 mod headers;
 mod pace;
+mod part;
 mod upload;
 mod url;
 
@@ -16,11 +17,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use longshore_store::{Blob, Error};
+use longshore_store::Error;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
+pub(crate) use self::part::{Part, Streamed};
 pub(crate) use self::url::{field, resolve, shown, with_query};
 pub(crate) use reqwest::Url;
 
@@ -47,8 +49,7 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Body<'a> {
     Nothing,
     Bytes(Bytes),
-    /// Content that is opened for each request that carries it.
-    Blob(&'a dyn Blob),
+    Streamed(&'a dyn Streamed),
 }
 
 /// Which connections a request uses.
@@ -114,7 +115,7 @@ impl Body<'_> {
         match self {
             Self::Nothing => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(blob) => blob.descriptor().size,
+            Self::Streamed(content) => content.len(),
         }
     }
 }

@@ -1,25 +1,24 @@
 //! Uploads: the caller's thread reads, the runtime sends.
 
 use std::future::Future as _;
-use std::io::{self, Read as _};
+use std::io;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use longshore_store::{Blob, Error, Verifying};
+use longshore_store::Error;
 use reqwest::{RequestBuilder, Response};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::silent;
+use super::part::Streamed;
 use super::{Http, Trouble, patience_after_upload};
 use crate::problem;
-
-/// How much is read and handed over at once.
-const PIECE: usize = 256 << 10;
 
 /// How many pieces wait between reading and sending.
 const WAITING: usize = 2;
@@ -31,32 +30,32 @@ type Answered = (Response, Option<Sender<Bytes>>);
 type Sending = JoinHandle<reqwest::Result<Response>>;
 
 impl Http {
-    /// Sends `request` with the content of `blob`. An answer that comes early is the result: the
+    /// Sends `request` with `content`. An answer that comes early is the result: the
     /// other side may refuse before it has all.
     pub(super) fn upload(
         &self,
         request: RequestBuilder,
-        blob: &dyn Blob,
+        content: &dyn Streamed,
         host: &str,
     ) -> Result<Answered, Trouble> {
-        let descriptor = blob.descriptor();
-        let mut content = blob.open(None)?;
         let (sender, receiver) = channel(WAITING);
-        let body = Pieces { receiver, left: descriptor.size };
+        let body = Pieces { receiver, left: content.len() };
         let request = request.body(reqwest::Body::wrap(body));
         let mut sending = Abort(self.runtime().spawn(request.send()));
-        loop {
-            let piece = read_piece(&mut content)
-                .map_err(|error| Error::from_io("read", &descriptor.digest, error))?;
-            if piece.is_empty() {
-                break;
+        let mut step = Step::Taken;
+        content.pass(&mut |piece| {
+            let next = hand_over(&sender, piece, &mut sending.0, self.idle());
+            step = self.runtime().block_on(next);
+            if matches!(step, Step::Taken) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             }
-            let step = hand_over(&sender, piece, &mut sending.0, self.idle());
-            match self.runtime().block_on(step) {
-                Step::Taken => {}
-                Step::Answered(answer) => return answered(answer, Some(sender), host),
-                Step::Stalled => return Err(Trouble::passing(silent(host, self.idle()))),
-            }
+        })?;
+        match step {
+            Step::Taken => {}
+            Step::Answered(answer) => return answered(answer, Some(sender), host),
+            Step::Stalled => return Err(Trouble::passing(silent(host, self.idle()))),
         }
         drop(sender);
         let patience = patience_after_upload(self.idle());
@@ -122,20 +121,6 @@ fn answered(
         Trouble::passing(Error::Io { action: "send to", what: host.to_owned(), source })
     })?;
     Ok((response, upload))
-}
-
-/// Reads until a piece is full or the content is over.
-fn read_piece(content: &mut Verifying<'_>) -> io::Result<Bytes> {
-    let mut piece = vec![0; PIECE];
-    let mut filled = 0;
-    while filled < PIECE {
-        match content.read(&mut piece[filled..])? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    piece.truncate(filled);
-    Ok(piece.into())
 }
 
 /// A request that ends when nobody waits for its answer any more.

@@ -3,22 +3,21 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
-use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Blob, Error, Pushed, Result, Verifying};
+use longshore_store::{Blob, Error, Pushed, Result};
 
 use super::{Presence, Remote};
 use crate::PushMode;
 use crate::auth::Scope;
-use crate::http::{Again, Answer, Body, Call, Trouble, Url, resolve, with_query};
+use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, resolve, with_query};
 
 /// The header by which a registry asks for longer chunks (row E-49).
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
-/// No registry gets longer chunks: each is held in memory, in case it must be sent again.
-const LONGEST_CHUNK: usize = 128 << 20;
+/// No registry gets longer chunks: what is cut off goes again from where its chunk began.
+const LONGEST_CHUNK: u64 = 1 << 30;
 
 /// How often in a row a chunk is sent again without the registry having taken one byte more.
 const MOST_STALLS: u32 = 5;
@@ -31,7 +30,7 @@ const OCTETS: &str = "application/octet-stream";
 /// An open upload.
 struct Session {
     url: Url,
-    least_chunk: usize,
+    least_chunk: u64,
 }
 
 /// What became of an upload in one request.
@@ -64,7 +63,7 @@ impl Remote {
             if matches!(&result, Err(Trouble { error: Error::Io { .. }, again: Again::Perhaps })) {
                 cuts += 1;
                 // What is long and is cut off again and again gets further in pieces.
-                chunks |= cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() as u64;
+                chunks |= cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size();
             }
             result
         })?;
@@ -83,7 +82,7 @@ impl Remote {
             *chunks = true;
             self.begin(&blob.descriptor().digest)?
         };
-        let mut upload = Chunked::new(self, blob, session)?;
+        let mut upload = Chunked { remote: self, blob, session, stalls: 0 };
         let result = upload.run();
         match result {
             Ok(()) => Ok(()),
@@ -143,9 +142,10 @@ impl Remote {
             prove_empty(blob)?;
         }
         let url = with_query(session.url.clone(), "digest", &digest.to_string());
+        let whole = Part::whole(blob);
         let call = Call::new(Method::PUT, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::Blob(blob))
+            .body(Body::Streamed(&whole))
             .bulk();
         let answer = self.push_attempt(&call)?;
         match answer.status().as_u16() {
@@ -190,67 +190,34 @@ enum Mount {
 struct Chunked<'a> {
     remote: &'a Remote,
     blob: &'a dyn Blob,
-    content: Verifying<'a>,
     session: Session,
-    /// What was read last, and may have to be sent again.
-    chunk: Bytes,
-    /// Where the chunk begins.
-    start: u64,
     stalls: u32,
 }
 
-impl<'a> Chunked<'a> {
-    fn new(remote: &'a Remote, blob: &'a dyn Blob, session: Session) -> Result<Self> {
-        let content = blob.open(None)?;
-        Ok(Self { remote, blob, content, session, chunk: Bytes::new(), start: 0, stalls: 0 })
-    }
-
+impl Chunked<'_> {
     fn run(&mut self) -> Result<(), Trouble> {
         let size = self.blob.descriptor().size;
         if size == 0 {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
         }
+        let length = self.remote.registry.chunk_size().max(self.session.least_chunk);
+        let mut chunk = Part::whole(self.blob);
         let mut taken = 0;
         while taken < size {
-            self.read_to(taken)?;
-            taken = self.send(taken)?;
+            chunk.move_to(taken, length)?;
+            taken = self.send(&chunk)?;
         }
         self.close()
     }
 
-    /// Makes the chunk one that holds the byte `position`.
-    fn read_to(&mut self, position: u64) -> Result<()> {
-        let digest = &self.blob.descriptor().digest;
-        if position < self.start {
-            // The registry has lost what it had before: the content is read again.
-            self.content = self.blob.open(None)?;
-            (self.chunk, self.start) = (Bytes::new(), 0);
-        }
-        let length = self.remote.registry.chunk_size().max(self.session.least_chunk);
-        while self.start + self.chunk.len() as u64 <= position {
-            self.start += self.chunk.len() as u64;
-            let left = self.blob.descriptor().size - self.start;
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(length);
-            let mut chunk = Vec::with_capacity(length);
-            (&mut self.content)
-                .take(length as u64)
-                .read_to_end(&mut chunk)
-                .map_err(Error::io("read", digest))?;
-            self.chunk = chunk.into();
-        }
-        Ok(())
-    }
-
-    /// Sends the chunk from `position` on and returns how many bytes of the blob are there now.
-    fn send(&mut self, position: u64) -> Result<u64, Trouble> {
-        let digest = &self.blob.descriptor().digest;
-        let rest = usize::try_from(position - self.start).unwrap_or(usize::MAX);
-        let piece = self.chunk.slice(rest.min(self.chunk.len())..);
-        let end = position + piece.len() as u64;
+    /// Sends a chunk and returns how many bytes of the blob are there now.
+    fn send(&mut self, chunk: &Part<'_>) -> Result<u64, Trouble> {
+        let digest = chunk.digest();
+        let (position, end) = (chunk.start(), chunk.end());
         let call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
             .header(CONTENT_TYPE, OCTETS)
             .header(CONTENT_RANGE, &format!("{position}-{}", end - 1))
-            .body(Body::Bytes(piece))
+            .body(Body::Streamed(chunk))
             .bulk();
         let taken = match self.remote.push_attempt(&call) {
             Ok(answer) if answer.status().is_success() => {
