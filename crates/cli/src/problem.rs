@@ -153,8 +153,12 @@ fn malformed_hint(reason: &str) -> Option<String> {
 /// Returns what to do about a registry that does not answer.
 fn reach_hint(said: &str) -> &'static str {
     let has = |word| said.contains(word);
-    if has("certificate") {
-        "trust its authority with --tls-ca FILE; --insecure trusts anybody who answers"
+    if has("its certificate is for") {
+        "reach it by a name that its certificate has; --insecure trusts anybody who answers, and --tls-ca does not help here"
+    } else if has("has expired") || has("not valid yet") {
+        "check the clock of this machine, and have the certificate renewed; --insecure trusts anybody who answers"
+    } else if has("certificate") {
+        "trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers"
     } else if has("InvalidContentType") || has("corrupt message") {
         "it speaks no TLS; --plain-http does without, and so without proof of who answers"
     } else {

@@ -8,7 +8,7 @@ use longshore_store::Error;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::Trouble;
+use crate::http::{Again, Trouble, tls_refusal};
 
 /// How much of what a registry says is shown.
 const MOST_SHOWN: usize = 300;
@@ -35,29 +35,54 @@ pub(crate) fn refused(
 }
 
 /// Returns what it means that no answer came from `host`.
-pub(crate) fn unreachable(host: &str, error: reqwest::Error) -> Error {
-    let source = io::Error::other(plainly(error));
+fn unreachable(host: &str, error: reqwest::Error) -> Error {
+    let said = tls_error(&error).and_then(tls_refusal);
+    let source = io::Error::other(said.unwrap_or_else(|| plainly(error)));
     Error::Io { action: "reach", what: host.to_owned(), source }
 }
 
-/// Returns the same as trouble: a certificate that is not good now is not good in a minute.
+/// Returns the same as trouble: a certificate that is not good now is not good in a minute, and who
+/// takes no connection seldom begins to.
 pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> Trouble {
+    let is_about_certificates =
+        matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_)));
+    let is_connected = !error.is_connect();
     let error = unreachable(host, error);
-    let is_about_certificates = error.to_string().contains("certificate");
-    if is_about_certificates { Trouble::lasting(error) } else { Trouble::passing(error) }
+    if is_about_certificates {
+        Trouble::lasting(error)
+    } else if is_connected {
+        Trouble::passing(error)
+    } else {
+        Trouble { error, again: Again::Briefly }
+    }
+}
+
+/// Returns what TLS said, if the failure is one of its own.
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|mut cause| {
+        // An error of the system may have another inside, which is not its source.
+        while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = inner;
+        }
+        cause.downcast_ref()
+    })
 }
 
 /// Returns what went wrong in the words of the innermost cause, without the address: it may hold a
 /// secret.
 pub(crate) fn plainly(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    clean(&text)
+    let innermost = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
+    clean(&innermost)
+}
+
+/// Returns what a failure is due to, the innermost last.
+fn causes<'a>(
+    error: &'a reqwest::Error,
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause: &&'a (dyn std::error::Error + 'static)| {
+        cause.source()
+    })
 }
 
 /// Returns what the body of a refusal says, whatever its shape (row E-09).

@@ -7,14 +7,15 @@ use std::time::Duration;
 use http::HeaderValue;
 use longshore_store::{Error, Result};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy};
+use reqwest::{Client, NoProxy, Proxy};
+use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::answer::{Answer, host_of};
 use super::pace::{Pace, backoff};
-use super::{Body, Hop, Lane, Trouble, shown};
-use crate::{Certificates, Config, Secret, WarningHandler, problem};
+use super::{Again, Body, Hop, Lane, Trouble, shown, tls};
+use crate::{Config, Secret, WarningHandler, problem};
 
 /// How many different warnings are remembered; what comes after is not shown.
 const MOST_WARNINGS: usize = 1000;
@@ -34,8 +35,7 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        // Fails if the program has chosen one before, which is then used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = tls::client(config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1) // it only moves bytes between sockets and the threads of jobs
             .thread_name("longshore-http")
@@ -44,8 +44,8 @@ impl Http {
             .map_err(Error::io("start", "a thread for connections"))?;
         Ok(Self {
             runtime,
-            brief: client(config, Lane::Brief)?,
-            bulk: client(config, Lane::Bulk)?,
+            brief: client(config, &tls, Lane::Brief)?,
+            bulk: client(config, &tls, Lane::Bulk)?,
             pace: Pace::new(config.jobs_per_host),
             idle: config.idle_timeout,
             retries: config.retries,
@@ -120,9 +120,16 @@ impl Http {
             .runtime
             .block_on(async { timeout(self.idle, request.send()).await })
             .map_err(|_| Trouble::passing(silent(&host, self.idle)))?
-            .map_err(|error| problem::no_answer(&host, error))?;
+            .map_err(|error| self.no_answer(&host, error))?;
         tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
         Ok(Answer::new(self, response, None))
+    }
+
+    /// Returns what it means that no answer came. A host that has answered before is waited for.
+    fn no_answer(&self, host: &str, error: reqwest::Error) -> Trouble {
+        let trouble = problem::no_answer(host, error);
+        let is_known = trouble.again == Again::Briefly && self.pace.has_answered(host);
+        if is_known { Trouble::passing(trouble.error) } else { trouble }
     }
 }
 
@@ -138,54 +145,19 @@ impl std::fmt::Debug for Http {
     }
 }
 
-fn client(config: &Config, lane: Lane) -> Result<Client> {
-    let make = |roots| -> Result<_> { Ok(builder(config, lane, roots)?.build()) };
-    let built = match make(Roots::System)? {
-        // A machine without any certificate can still speak to registries that need none, or whose
-        // authority was named.
-        Err(error) if config.certificates == Certificates::Verified => {
-            tracing::debug!(
-                "the system's certificates cannot be used: {}",
-                problem::plainly(error)
-            );
-            make(Roots::Named)?
-        }
-        built => built,
+fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = match lane {
+        Lane::Brief => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Lane::Bulk => vec![b"http/1.1".to_vec()],
     };
-    built.map_err(|error| setup("connections", error))
-}
-
-/// Which authorities are trusted.
-enum Roots {
-    /// The system's, and those that were named.
-    System,
-    /// Only those that were named.
-    Named,
-}
-
-fn builder(config: &Config, lane: Lane, roots: Roots) -> Result<ClientBuilder> {
     let mut builder = Client::builder()
         .user_agent(&config.user_agent)
         .connect_timeout(config.connect_timeout)
         .pool_max_idle_per_host(config.jobs_per_host)
         .redirect(Policy::none())
+        .tls_backend_preconfigured(tls)
         .no_proxy();
-    let mut authorities = Vec::new();
-    for pem in &config.extra_authorities {
-        let certificates = Certificate::from_pem_bundle(pem);
-        authorities.extend(certificates.map_err(|error| setup("an authority", error))?);
-    }
-    builder = match roots {
-        Roots::System => builder.tls_certs_merge(authorities),
-        Roots::Named => builder.tls_certs_only(authorities),
-    };
-    if let Some(pem) = &config.identity {
-        let identity = Identity::from_pem(pem.expose().as_bytes());
-        builder = builder.identity(identity.map_err(|error| setup("the identity", error))?);
-    }
-    if config.certificates == Certificates::Any {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
     if lane == Lane::Bulk {
         builder = builder.http1_only();
     }
@@ -202,7 +174,7 @@ fn builder(config: &Config, lane: Lane, roots: Roots) -> Result<ClientBuilder> {
     if let Some(address) = &proxies.https {
         builder = builder.proxy(proxy(|address| Proxy::https(address), address)?);
     }
-    Ok(builder)
+    builder.build().map_err(|error| setup("connections", error))
 }
 
 fn setup(what: &str, error: reqwest::Error) -> Error {

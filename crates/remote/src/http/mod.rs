@@ -8,6 +8,7 @@ mod client;
 mod headers;
 mod pace;
 mod part;
+mod tls;
 mod upload;
 mod url;
 
@@ -23,11 +24,17 @@ pub(crate) use self::answer::Answer;
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::part::{Part, Streamed};
+pub(crate) use self::tls::refusal as tls_refusal;
 pub(crate) use self::url::{field, resolve, shown, with_query};
 pub(crate) use reqwest::Url;
 
 /// How many redirects in a row are followed (row E-05).
 const MOST_REDIRECTS: usize = 10;
+
+/// How often a host that takes no connection is tried again, and how long each wait is: who has
+/// typed a wrong name shall not wait for the answer.
+const BRIEF_RETRIES: u32 = 2;
+const BRIEF_WAIT: Duration = Duration::from_millis(300);
 
 /// One request, and what it is about, for those who read of its failure.
 pub(crate) struct Call<'a> {
@@ -74,6 +81,8 @@ pub(crate) enum Again {
     Never,
     /// After a while of our choice.
     Perhaps,
+    /// After a moment, but not for long: nobody took the connection.
+    Briefly,
     /// After the host has had the rest that it asked for.
     Rested,
 }
@@ -180,15 +189,18 @@ impl Http {
                 Ok(done) => return Ok(done),
                 Err(trouble) => trouble,
             };
-            if again == Again::Never || attempt >= self.retries() {
+            let (most, wait) = match again {
+                Again::Never => return Err(error),
+                Again::Perhaps => (self.retries(), self.backoff(attempt)),
+                Again::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
+                // The rest that a host asked for is kept by whoever asks it next.
+                Again::Rested => (self.retries(), Duration::ZERO),
+            };
+            if attempt >= most {
                 return Err(error);
             }
-            let wait = self.backoff(attempt);
             tracing::debug!(%error, attempt, ?wait, "trying again");
-            // The rest that a host asked for is kept by whoever asks it next.
-            if again == Again::Perhaps {
-                std::thread::sleep(wait);
-            }
+            std::thread::sleep(wait);
             attempt += 1;
         }
     }

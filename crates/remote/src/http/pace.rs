@@ -33,6 +33,7 @@ struct Host {
     limit: usize,
     under_way: usize,
     answers: usize,
+    has_answered: bool,
     /// Before this, nothing is asked.
     rests_until: Option<Instant>,
 }
@@ -78,6 +79,7 @@ impl Pace {
         let state = self.state(&mut hosts, host);
         state.limit = (state.limit / 2).max(1);
         state.answers = 0;
+        state.has_answered = true;
         if let Some(rest) = rest {
             let until = Instant::now() + rest.min(LONGEST_WAIT);
             state.rests_until = Some(state.rests_until.map_or(until, |before| before.max(until)));
@@ -90,15 +92,26 @@ impl Pace {
         let most = self.most;
         let state = self.state(&mut hosts, host);
         state.answers += 1;
+        state.has_answered = true;
         if state.answers >= HEALED_AFTER && state.limit < most {
             state.limit += 1;
             state.answers = 0;
         }
     }
 
+    /// Tells whether `host` has ever answered.
+    pub(super) fn has_answered(&self, host: &str) -> bool {
+        self.hosts().get(host).is_some_and(|state| state.has_answered)
+    }
+
     fn state<'a>(&self, hosts: &'a mut HashMap<String, Host>, host: &str) -> &'a mut Host {
-        let fresh = Host { limit: self.most, under_way: 0, answers: 0, rests_until: None };
-        hosts.entry(host.to_owned()).or_insert(fresh)
+        hosts.entry(host.to_owned()).or_insert(Host {
+            limit: self.most,
+            under_way: 0,
+            answers: 0,
+            has_answered: false,
+            rests_until: None,
+        })
     }
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<String, Host>> {

@@ -16,3 +16,4 @@ mod referrers;
 mod stub;
 mod support;
 mod tags;
+mod tls;

@@ -1,0 +1,198 @@
+//! Whose certificates are accepted.
+
+use std::sync::Arc;
+
+use longshore_store::{Error, Result};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+
+use crate::{Certificates, Config, Secret};
+
+/// Returns how TLS is spoken.
+pub(super) fn client(config: &Config) -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(Verifier::new(config, &provider)?);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| malformed("TLS", error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let Some(identity) = &config.identity else { return Ok(builder.with_no_client_auth()) };
+    let (certificates, key) = read_identity(identity)?;
+    builder
+        .with_client_auth_cert(certificates, key)
+        .map_err(|error| malformed("the identity", error))
+}
+
+/// Decides about the certificates of servers.
+#[derive(Debug)]
+struct Verifier {
+    /// Asks the system's authorities and those that were named; `None` if there is none of either.
+    authorities: Option<rustls_platform_verifier::Verifier>,
+    named: Vec<CertificateDer<'static>>,
+    accepted: Certificates,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    fn new(config: &Config, provider: &Arc<CryptoProvider>) -> Result<Self> {
+        let named = read_authorities(&config.extra_authorities)?;
+        let provider = Arc::clone(provider);
+        let authorities = match config.certificates {
+            Certificates::Any => None,
+            Certificates::Verified => {
+                let found = rustls_platform_verifier::Verifier::new_with_extra_roots(
+                    named.iter().cloned(),
+                    Arc::clone(&provider),
+                );
+                match found {
+                    Ok(found) => Some(found),
+                    Err(error) if named.is_empty() => {
+                        // Registries without TLS can be spoken to all the same.
+                        tracing::debug!(%error, "the system's certificates cannot be used");
+                        None
+                    }
+                    Err(error) => return Err(malformed("an authority", error)),
+                }
+            }
+        };
+        Ok(Self { authorities, named, accepted: config.certificates, provider })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.accepted == Certificates::Any {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let Some(authorities) = &self.authorities else {
+            return Err(CertificateError::UnknownIssuer.into());
+        };
+        let verified = authorities.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // What `openssl req -x509` makes is an authority and a server's certificate in one. The
+            // rules of the web refuse that; who named just this certificate meant it. It is not
+            // expired: that is looked at before, and so it is another error.
+            Err(error) if is_of_authority(&error) && self.named.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.accepted == Certificates::Any {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.accepted == Certificates::Any {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Tells whether a certificate was refused only because it is that of an authority.
+fn is_of_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error
+    else {
+        return false;
+    };
+    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// Returns what is wrong with a certificate.
+pub(crate) fn refusal(error: &rustls::Error) -> Option<String> {
+    let rustls::Error::InvalidCertificate(what) = error else { return None };
+    Some(match what {
+        CertificateError::UnknownIssuer => {
+            "no authority that is trusted here vouches for its certificate".to_owned()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names: Vec<_> = presented.iter().map(|name| plain_name(name)).collect();
+            let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
+            format!("its certificate is for {names}, and not for {}", expected.to_str())
+        }
+        CertificateError::NotValidForName => "its certificate is for another host".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        _ if is_of_authority(error) => {
+            "its certificate is an authority's own, and not trusted here".to_owned()
+        }
+        _ => format!("its certificate is not accepted: {error}"),
+    })
+}
+
+/// Returns a name as people write it: the library says `DnsName("a.example")`.
+fn plain_name(name: &str) -> &str {
+    name.split_once('(').map_or(name, |(_, rest)| rest.trim_matches(['(', ')', '"']))
+}
+
+fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
+    let mut all = Vec::new();
+    for pem in files {
+        let before = all.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            all.push(certificate.map_err(|error| malformed("an authority", error))?);
+        }
+        if all.len() == before {
+            return Err(malformed("an authority", "there is no certificate in PEM in the file"));
+        }
+    }
+    Ok(all)
+}
+
+fn read_identity(pem: &Secret) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let pem = pem.expose().as_bytes();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|error| malformed("the identity", error))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(pem).map_err(|error| malformed("the identity", error))?;
+    Ok((certificates, key))
+}
+
+fn malformed(what: &str, reason: impl ToString) -> Error {
+    Error::Malformed { what: what.to_owned(), reason: reason.to_string() }
+}
