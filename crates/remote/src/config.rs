@@ -29,6 +29,8 @@ pub struct Config {
     pub chunk_size: u64,
     /// What requests pass through.
     pub proxies: Proxies,
+    /// Which registries answer for others (row E-14).
+    pub mirrors: Vec<Mirror>,
     /// Certificates, in PEM, that are trusted beside those of the system.
     pub extra_authorities: Vec<Vec<u8>>,
     /// The certificate and key, in PEM, by which the client shows who it is.
@@ -45,6 +47,18 @@ pub struct Config {
 
 /// Is given the host that a warning is from, and the warning.
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// A registry that answers for another: a mirror, or a cache that fetches what it is asked for. What
+/// is read from it says by the parameter `ns` which registry is meant; what is written does not.
+///
+/// It is shown the credentials that are kept under its own name, never those of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// Who is asked, as [`crate::Client::registry`] is given it.
+    pub host: String,
+    /// Whose content that is, such as `docker.io`.
+    pub of: String,
+}
 
 /// How blobs are uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +114,7 @@ impl Default for Config {
             push: PushMode::Whole,
             chunk_size: 4 << 20,
             proxies: Proxies::default(),
+            mirrors: Vec::new(),
             extra_authorities: Vec::new(),
             identity: None,
             certificates: Certificates::Verified,
@@ -115,6 +130,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("user_agent", &self.user_agent)
             .field("proxies", &self.proxies)
+            .field("mirrors", &self.mirrors)
             .field("certificates", &self.certificates)
             .field("plain_http", &self.plain_http)
             .field("credentials", &self.credentials)

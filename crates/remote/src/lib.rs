@@ -21,7 +21,7 @@ mod registry;
 mod repository;
 mod secret;
 
-pub use config::{Certificates, Config, PlainHttp, Proxies, PushMode, WarningHandler};
+pub use config::{Certificates, Config, Mirror, PlainHttp, Proxies, PushMode, WarningHandler};
 pub use registry::{Client, Registry};
 pub use repository::Remote;
 pub use secret::Secret;

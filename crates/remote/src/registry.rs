@@ -1,9 +1,9 @@
 //! Registries as places.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use http::header::ACCEPT;
@@ -12,7 +12,7 @@ use longshore_store::{Error, Place, Repository, Result};
 
 use crate::auth::{Auth, Scope, Wish};
 use crate::http::{Answer, Call, Http, Trouble, Url, next_page, resolve, shown, with_query};
-use crate::{Config, PlainHttp, PushMode, Remote};
+use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
 /// How many entries of a list are asked for at once: some registries refuse more.
 const PAGE: usize = 1000;
@@ -35,9 +35,20 @@ struct Shared {
     http: Http,
     auth: Auth,
     plain_http: PlainHttp,
+    mirrors: Vec<Mirror>,
     push: PushMode,
     chunk_size: u64,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
+    lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
+}
+
+/// What a registry need not have, and shows not to have when it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Feature {
+    /// Blobs that come with the first request (row E-45).
+    SinglePost,
+    /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
+    Discovery,
 }
 
 /// A list of referrers: registry, repository, subject.
@@ -52,6 +63,8 @@ pub struct Registry {
     /// As its users name it.
     host: Arc<str>,
     base: Url,
+    /// Whose content it has, if it answers for another.
+    mirrors: Option<Arc<str>>,
 }
 
 impl Client {
@@ -62,9 +75,11 @@ impl Client {
             http: Http::new(config)?,
             auth: Auth::new(Arc::clone(&config.credentials)),
             plain_http: config.plain_http,
+            mirrors: config.mirrors.clone(),
             push: config.push,
             chunk_size: config.chunk_size.max(1),
             lists: Mutex::default(),
+            lacking: Mutex::default(),
         })))
     }
 
@@ -85,7 +100,9 @@ impl Client {
         };
         let base = if plain { address("http") } else { Ok(base) };
         let base = base.map_err(|error| malformed(error.to_string()))?;
-        Ok(Registry { client: self.clone(), host: host.into(), base })
+        let mirror = self.0.mirrors.iter().find(|mirror| mirror.host == host);
+        let mirrors = mirror.map(|mirror| mirror.of.as_str().into());
+        Ok(Registry { client: self.clone(), host: host.into(), base, mirrors })
     }
 }
 
@@ -115,6 +132,20 @@ impl Registry {
         &self.host
     }
 
+    /// Tells whether the registry has not shown yet that it lacks something.
+    pub(crate) fn may_have(&self, feature: Feature) -> bool {
+        !self.lacking().contains(&(Arc::clone(&self.host), feature))
+    }
+
+    /// Takes note that the registry lacks something.
+    pub(crate) fn lacks(&self, feature: Feature) {
+        self.lacking().insert((Arc::clone(&self.host), feature));
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Feature)>> {
+        self.client.0.lacking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn http(&self) -> &Http {
         &self.client.0.http
     }
@@ -132,6 +163,21 @@ impl Registry {
         let mut url = self.base.clone();
         url.set_path(&format!("/v2/{path}"));
         url
+    }
+
+    /// Makes a call that changes nothing. A mirror is told whose content is meant (row E-14).
+    pub(crate) fn read(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scope: Scope,
+    ) -> Result<Answer<'_>> {
+        let of = self.mirrors.as_ref().filter(|_| call.url.origin() == self.base.origin());
+        // The next page of a list may say it already.
+        let of = of.filter(|_| call.url.query_pairs().all(|(key, _)| key != "ns"));
+        let Some(of) = of else { return self.send(call, repository, [scope]) };
+        let url = with_query(call.url.clone(), "ns", of);
+        self.send(&Call { url, ..call.clone() }, repository, [scope])
     }
 
     /// Makes the call, again if that may help.
@@ -174,7 +220,7 @@ impl Registry {
             let call = Call::new(Method::GET, url.clone(), "list", path)
                 .header(ACCEPT, "application/json")
                 .whole(MOST_BYTES_A_PAGE);
-            let answer = self.send(&call, repository, [scope.clone()])?;
+            let answer = self.read(&call, repository, scope.clone())?;
             match answer.status().as_u16() {
                 200..=299 => {}
                 404 => return Ok(None),

@@ -37,6 +37,7 @@ const BRIEF_RETRIES: u32 = 2;
 const BRIEF_WAIT: Duration = Duration::from_millis(300);
 
 /// One request, and what it is about, for those who read of its failure.
+#[derive(Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,

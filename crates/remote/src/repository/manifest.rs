@@ -1,7 +1,7 @@
 //! Manifests, read.
 
 use http::Method;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
 use longshore_store::{Error, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
@@ -35,6 +35,12 @@ impl Remote {
     }
 
     pub(super) fn get_manifest(&self, selector: &Selector) -> Result<Manifest> {
+        Ok(self.get_version(selector)?.0)
+    }
+
+    /// Returns a manifest, and the mark by which the registry knows this state of its tag, if it
+    /// gives one that can be compared.
+    pub(super) fn get_version(&self, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let found = self.fetch(selector)?;
         if let Some((named, sent)) = found.clash() {
             let what = format!("the manifest {selector}");
@@ -49,8 +55,8 @@ impl Remote {
             _ => Manifest::media_type_of(&found.raw).map_err(unreadable)?,
         };
         let size = found.raw.len() as u64;
-        Manifest::parse(found.raw, Descriptor::new(media_type, found.digest, size))
-            .map_err(unreadable)
+        let manifest = Manifest::parse(found.raw, Descriptor::new(media_type, found.digest, size));
+        Ok((manifest.map_err(unreadable)?, found.etag))
     }
 
     /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
@@ -100,6 +106,7 @@ impl Remote {
         }
         let claimed = claimed_digest(&answer);
         let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);
+        let etag = answer.header(ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
         let raw = answer.into_bytes(&call.what, Manifest::MAX_SIZE)?;
         let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
         let asked = match selector {
@@ -112,7 +119,7 @@ impl Remote {
             return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
         }
         let digest = identify(&raw, asked, claimed)?;
-        Ok(Fetched { raw, digest, media_type })
+        Ok(Fetched { raw, digest, media_type, etag })
     }
 }
 
@@ -121,6 +128,8 @@ struct Fetched {
     raw: bytes::Bytes,
     digest: Digest,
     media_type: Option<MediaType>,
+    /// A strong one (RFC 9110 8.8.3).
+    etag: Option<String>,
 }
 
 impl Fetched {

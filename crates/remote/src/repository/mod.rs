@@ -65,7 +65,7 @@ impl Remote {
 
     /// Makes a call that changes nothing.
     fn read(&self, call: &Call<'_>) -> Result<Answer<'_>> {
-        self.registry.send(call, Some(&self.name), [Scope::pull(&self.name)])
+        self.registry.read(call, Some(&self.name), Scope::pull(&self.name))
     }
 
     /// Makes a call that changes something.

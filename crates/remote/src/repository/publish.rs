@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderName, Method};
+use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Digest, Manifest, MediaType, Tag};
 use longshore_store::{Entry, Error, Pushed, Result};
 
 use super::Remote;
 use super::manifest::{claimed_digest, named_media_type};
-use crate::http::{Answer, Body, with_query};
+use crate::http::{Answer, Body, Call, with_query};
 
 /// The header by which a registry says that it understands subjects (row E-80).
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -38,10 +38,10 @@ impl Remote {
         }
         let mut knows_subject = false;
         if tags.is_empty() {
-            knows_subject = self.put(manifest, digest, &[])?.knows_subject;
+            knows_subject = self.put(manifest, digest)?.knows_subject;
         } else if digest.algorithm() == "sha256" {
             for tag in &tags {
-                knows_subject |= self.put(manifest, tag, &[])?.knows_subject;
+                knows_subject |= self.put(manifest, tag)?.knows_subject;
             }
         } else {
             // Under a tag, a registry would choose a digest of its own (row E-77).
@@ -59,52 +59,88 @@ impl Remote {
     /// does not take along, one by one. Returns whether it understands subjects.
     fn put_with_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
         let digest = &manifest.descriptor().digest;
-        let put = self.put(manifest, digest, tags)?;
-        for tag in tags.iter().filter(|tag| !put.tags.contains(tag.as_str())) {
-            let put = self.put(manifest, tag, &[])?;
-            if put.digest.as_ref() != Some(digest) {
-                tracing::warn!("{self}:{tag} leads to the same manifest by another digest");
+        let mut call = self.put_call(manifest, digest);
+        for tag in tags {
+            call.url = with_query(call.url, "tag", tag.as_str());
+        }
+        let answer = self.write(&call)?;
+        // Too many tags for one address, or for one answer (row E-76).
+        if matches!(answer.status().as_u16(), 414 | 431) && !tags.is_empty() {
+            drop(answer);
+            let (one, other) = tags.split_at(tags.len() / 2);
+            if one.is_empty() {
+                // Not even one: without any, and then by its own name.
+                let knows_subject = self.put(manifest, digest)?.knows_subject;
+                return Ok(knows_subject | self.put_tag(manifest, &other[0])?);
             }
+            let knows_subject = self.put_with_tags(manifest, one)?;
+            return Ok(knows_subject | self.put_with_tags(manifest, other)?);
+        }
+        let put = self.taken(&call, answer, manifest)?;
+        let mut knows_subject = put.knows_subject;
+        for tag in tags.iter().filter(|tag| !put.tags.contains(tag.as_str())) {
+            knows_subject |= self.put_tag(manifest, tag)?;
+        }
+        Ok(knows_subject)
+    }
+
+    /// Puts a manifest under a tag that may stand for another digest of it afterwards.
+    fn put_tag(&self, manifest: &Manifest, tag: &Tag) -> Result<bool> {
+        let put = self.put(manifest, tag)?;
+        if put.digest.as_ref() != Some(&manifest.descriptor().digest) {
+            tracing::warn!("{self}:{tag} leads to the same manifest by another digest");
         }
         Ok(put.knows_subject)
     }
 
     /// Puts a manifest, byte for byte.
-    pub(super) fn put(
+    fn put(&self, manifest: &Manifest, reference: impl ToString) -> Result<Put> {
+        let call = self.put_call(manifest, reference);
+        let answer = self.write(&call)?;
+        self.taken(&call, answer, manifest)
+    }
+
+    /// Puts a manifest under a tag if that is still what it was when `etag` was given, where the
+    /// registry gave one. Returns whether it was (row E-86).
+    pub(super) fn replace(
         &self,
         manifest: &Manifest,
-        reference: impl ToString,
-        tags: &[Tag],
-    ) -> Result<Put> {
-        let reference = reference.to_string();
-        let descriptor = manifest.descriptor();
-        let path = format!("manifests/{reference}");
-        let mut call = self
-            .call(Method::PUT, &path, "push", &reference)
-            .header(CONTENT_TYPE, content_type(manifest).as_str())
-            .body(Body::Bytes(manifest.raw().clone()));
-        for tag in tags {
-            call.url = with_query(call.url, "tag", tag.as_str());
+        tag: &str,
+        etag: Option<&str>,
+    ) -> Result<bool> {
+        let mut call = self.put_call(manifest, tag);
+        if let Some(etag) = etag {
+            call = call.header(IF_MATCH, etag);
         }
         let answer = self.write(&call)?;
+        if answer.status() == StatusCode::PRECONDITION_FAILED && etag.is_some() {
+            return Ok(false);
+        }
+        self.taken(&call, answer, manifest).map(|_| true)
+    }
+
+    fn put_call(&self, manifest: &Manifest, reference: impl ToString) -> Call<'static> {
+        let reference = reference.to_string();
+        self.call(Method::PUT, &format!("manifests/{reference}"), "push", reference)
+            .header(CONTENT_TYPE, content_type(manifest).as_str())
+            .body(Body::Bytes(manifest.raw().clone()))
+    }
+
+    fn taken(&self, call: &Call<'_>, answer: Answer<'_>, manifest: &Manifest) -> Result<Put> {
+        let descriptor = manifest.descriptor();
         match answer.status().as_u16() {
             200..=299 => Put::of(&answer, &descriptor.digest),
             413 => Err(Error::Limit {
-                what: format!("the manifest {reference} with {} bytes", descriptor.size),
+                what: format!("the manifest {} with {} bytes", call.what, descriptor.size),
                 limit: format!("what {self} takes"),
             }),
-            // Too many tags for one address, or for one answer.
-            414 | 431 if !tags.is_empty() => {
-                drop(answer);
-                self.put(manifest, &descriptor.digest, &[])
-            }
-            _ => Err(self.refused(&call, answer)),
+            _ => Err(self.refused(call, answer)),
         }
     }
 }
 
 /// What a registry said of a manifest that it took.
-pub(super) struct Put {
+struct Put {
     digest: Option<Digest>,
     knows_subject: bool,
     tags: BTreeSet<String>,

@@ -12,12 +12,17 @@ use super::{Presence, Remote};
 use crate::PushMode;
 use crate::auth::Scope;
 use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, resolve, with_query};
+use crate::registry::Feature;
 
 /// The header by which a registry asks for longer chunks (row E-49).
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 /// No registry gets longer chunks: what is cut off goes again from where its chunk began.
 const LONGEST_CHUNK: u64 = 1 << 30;
+
+/// What is no longer is sent with the first request, where the registry takes that: should it not,
+/// little was sent for nothing. In bytes.
+const SMALL: u64 = 64 << 10;
 
 /// How often in a row a chunk is sent again without the registry having taken one byte more.
 const MOST_STALLS: u32 = 5;
@@ -43,10 +48,12 @@ enum Whole {
 impl Remote {
     pub(super) fn upload_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let mut session = None;
+        let is_small = *size <= SMALL && self.registry.push_mode() == PushMode::Whole;
         let from = blob.location().filter(|from| from.registry == self.registry.host());
-        if let Some(from) = from.filter(|from| from.repository != self.name) {
-            match self.mount(digest, &from.repository)? {
+        let from = from.map(|from| from.repository).filter(|from| *from != self.name);
+        let mut session = None;
+        if from.is_some() || !is_small && self.registry.may_have(Feature::Discovery) {
+            match self.mount(digest, from.as_ref())? {
                 Mount::Done => return Ok(Pushed::Mounted),
                 Mount::Session(open) => session = Some(open),
                 Mount::Refused => {}
@@ -55,6 +62,13 @@ impl Remote {
         let mut chunks = self.registry.push_mode() == PushMode::Chunks;
         let mut cuts = 0;
         self.registry.http().persist(|| {
+            if session.is_none() && is_small && self.registry.may_have(Feature::SinglePost) {
+                match self.post_whole(blob)? {
+                    Posted::Done => return Ok(()),
+                    Posted::Session(open) => session = Some(open),
+                    Posted::Refused => {}
+                }
+            }
             let session = match session.take() {
                 Some(session) => session,
                 None => self.begin(digest)?,
@@ -90,14 +104,17 @@ impl Remote {
         }
     }
 
-    /// Asks the registry to take a blob over from another repository (rows E-60 to E-64).
-    fn mount(&self, digest: &Digest, from: &RepositoryName) -> Result<Mount> {
+    /// Asks the registry to take a blob over from another repository (rows E-60 to E-64), from
+    /// whichever has it if none is named (row E-62).
+    fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
-        let url = with_query(url, "mount", &digest.to_string());
-        let url = with_query(url, "from", from.as_str());
+        let mut url = with_query(announced(url, digest), "mount", &digest.to_string());
+        if let Some(from) = from {
+            url = with_query(url, "from", from.as_str());
+        }
         let call = Call::new(Method::POST, url, "mount", digest);
         // The registry has to see that the source may be read, too.
-        let scopes = [Scope::push(&self.name), Scope::pull(from)];
+        let scopes = [Scope::push(&self.name)].into_iter().chain(from.map(Scope::pull));
         let answer = match self.registry.send(&call, Some(&self.name), scopes) {
             Ok(answer) => answer,
             Err(error) => {
@@ -115,18 +132,43 @@ impl Remote {
             StatusCode::ACCEPTED => Ok(opened(&answer).map_or(Mount::Refused, Mount::Session)),
             status => {
                 tracing::debug!(%digest, %status, "not mounted");
+                if from.is_none() {
+                    self.registry.lacks(Feature::Discovery);
+                }
                 Ok(Mount::Refused)
             }
         }
     }
 
+    /// Sends the content with the request that would open an upload (row E-45).
+    fn post_whole(&self, blob: &dyn Blob) -> Result<Posted, Trouble> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        if *size == 0 {
+            prove_empty(blob)?;
+        }
+        let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
+        let url = with_query(url, "digest", &digest.to_string());
+        let whole = Part::whole(blob);
+        let call = Call::new(Method::POST, url, "push", digest)
+            .header(CONTENT_TYPE, OCTETS)
+            .body(Body::Streamed(&whole));
+        let answer = self.push_attempt(&call)?;
+        let status = answer.status();
+        match status.as_u16() {
+            201 | 204 => return Ok(Posted::Done),
+            401 | 403 => return Err(self.refused(&call, answer).into()),
+            _ => {}
+        }
+        tracing::debug!(%digest, %status, "not taken with the first request");
+        self.registry.lacks(Feature::SinglePost);
+        let session = opened(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
+        Ok(session.map_or(Posted::Refused, Posted::Session))
+    }
+
     /// Opens an upload.
     fn begin(&self, digest: &Digest) -> Result<Session, Trouble> {
-        let mut url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
-        if digest.algorithm() != "sha256" {
-            url = with_query(url, "digest-algorithm", digest.algorithm()); // row E-47
-        }
-        let call = Call::new(Method::POST, url, "push", digest);
+        let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
+        let call = Call::new(Method::POST, announced(url, digest), "push", digest);
         let answer = self.push_attempt(&call)?;
         if answer.status() != StatusCode::ACCEPTED {
             return Err(self.refused(&call, answer).into());
@@ -176,6 +218,14 @@ impl Remote {
         let (what, place) = (digest.to_string(), self.to_string());
         Error::Refused { action: "push", what, place, reason }
     }
+}
+
+/// What became of content that was sent with the first request.
+enum Posted {
+    Done,
+    /// It was not looked at, and an upload is open.
+    Session(Session),
+    Refused,
 }
 
 /// What became of a request to take a blob over.
@@ -296,6 +346,14 @@ impl Chunked<'_> {
         let what = format!("what {} says of an upload", self.remote);
         let reason = format!("it has {taken} bytes, whatever is sent");
         Error::Malformed { what, reason }
+    }
+}
+
+/// Returns where an upload is opened, told of an algorithm that is not the usual one (row E-47).
+fn announced(url: Url, digest: &Digest) -> Url {
+    match digest.algorithm() {
+        "sha256" => url,
+        algorithm => with_query(url, "digest-algorithm", algorithm),
     }
 }
 

@@ -130,20 +130,20 @@ impl Remote {
     }
 
     /// Changes the list in a fallback tag until `change` finds nothing to change: what others write
-    /// at the same time may write over ours.
+    /// at the same time may write over ours, unless the registry keeps states apart (row E-86).
     fn rewrite(&self, subject: &Digest, change: impl Fn(&mut Vec<Value>) -> bool) -> Result<()> {
         let lock = self.registry.referrers_lock(&self.name, subject);
         let _locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = subject.referrers_tag();
         for _ in 0..=REWRITES {
-            let (mut document, mut entries) = self.list_document(&tag)?;
+            let List { mut document, mut entries, etag } = self.list_document(&tag)?;
             if !change(&mut entries) {
                 return Ok(());
             }
             document.insert("manifests".to_owned(), Value::Array(entries));
             let raw = Value::Object(document).to_string();
             let descriptor = Descriptor::of(MediaType::IMAGE_INDEX, raw.as_bytes());
-            self.put(&manifest_from(raw.into(), descriptor)?, &tag, &[])?;
+            self.replace(&manifest_from(raw.into(), descriptor)?, &tag, etag.as_deref())?;
         }
         let what = format!("the list of referrers {self}:{tag}, which others keep changing,");
         Err(Error::Busy { what })
@@ -151,15 +151,16 @@ impl Remote {
 
     /// Returns the list in a fallback tag and its entries, both as they are: unknown members and the
     /// entries of others stay. What is no list is not touched (row E-82).
-    fn list_document(&self, tag: &str) -> Result<(serde_json::Map<String, Value>, Vec<Value>)> {
-        let list = match self.get_manifest(&Selector::Name(Name::new(tag))) {
+    fn list_document(&self, tag: &str) -> Result<List> {
+        let (list, etag) = match self.get_version(&Selector::Name(Name::new(tag))) {
             Ok(list) => list,
             Err(Error::NotFound { .. }) => {
                 let list = [
                     ("schemaVersion".to_owned(), json!(2)),
                     ("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX)),
                 ];
-                return Ok((list.into_iter().collect(), Vec::new()));
+                let document = list.into_iter().collect();
+                return Ok(List { document, entries: Vec::new(), etag: None });
             }
             Err(error) => return Err(error),
         };
@@ -174,8 +175,17 @@ impl Remote {
             Some(Value::Array(entries)) => entries,
             _ => Vec::new(),
         };
-        Ok((document, entries))
+        Ok(List { document, entries, etag })
     }
+}
+
+/// A list of referrers as it stands in a tag.
+struct List {
+    /// All but the entries.
+    document: serde_json::Map<String, Value>,
+    entries: Vec<Value>,
+    /// How the registry knows this state of the tag.
+    etag: Option<String>,
 }
 
 fn page_call(url: Url, subject: &Digest) -> Call<'static> {

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use longshore_remote::{Client, Config, Proxies, Secret};
-use longshore_spec::Descriptor;
+use longshore_remote::credentials::{Credential, Credentials};
+use longshore_remote::{Client, Config, Mirror, Proxies, Secret};
+use longshore_spec::{Descriptor, RepositoryName};
 use longshore_store::{Error, Selector, Source as _, Target as _};
 
 use crate::fake::ranged;
@@ -46,10 +47,8 @@ fn e05_redirects_keep_the_range_and_not_the_credential() {
         Some(_) => Response::new(302).header("location", &location),
         None => Response::new(401).header("www-authenticate", "Basic realm=x"),
     });
-    let credential = longshore_remote::credentials::Credential::Password {
-        username: "me".to_owned(),
-        password: Secret::new("hunter2"),
-    };
+    let credential =
+        Credential::Password { username: "me".to_owned(), password: Secret::new("hunter2") };
     let config = Config { credentials: Arc::new(credential), ..config() };
     let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
     let remote = registry.remote(&"library/app".parse().unwrap());
@@ -193,10 +192,8 @@ fn requests_pass_through_a_proxy_unless_they_shall_not() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let credential = longshore_remote::credentials::Credential::Password {
-        username: "me".to_owned(),
-        password: Secret::new("hunter2"),
-    };
+    let credential =
+        Credential::Password { username: "me".to_owned(), password: Secret::new("hunter2") };
     let location = "http://me:hunter2@127.0.0.1:1/blob?token=hunter2";
     let stub = Stub::new(move |_| Response::new(307).header("location", location));
     let config = Config { credentials: Arc::new(credential), retries: 0, ..config() };
@@ -220,4 +217,61 @@ fn a_host_that_says_nothing_is_given_up() {
     let error = registry.ping().unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(error.to_string().contains("it said nothing"), "{error}");
+}
+
+#[test]
+fn e14_a_mirror_is_told_whose_content_is_meant_and_not_who_asks() {
+    #[derive(Debug)]
+    struct OnlyForOrigin;
+
+    impl Credentials for OnlyForOrigin {
+        fn find(
+            &self,
+            registry: &str,
+            _: Option<&RepositoryName>,
+        ) -> Result<Option<Credential>, Error> {
+            let known =
+                Credential::Password { username: "me".to_owned(), password: Secret::new("p") };
+            Ok((registry == "origin.example").then_some(known))
+        }
+    }
+
+    let raw = image(None).raw().clone();
+    let stub = Arc::new(Stub::new(move |request| match request.method.as_str() {
+        "POST" => Response::new(202).header("location", "/up"),
+        "PUT" => Response::new(201),
+        _ if request.header("authorization").is_some() => Response::new(403),
+        // It offers to take a password, and goes without one.
+        _ if request.is("GET", "/tags/list?") && request.param("last").is_none() => {
+            let next = format!("<{}&last=a>; rel=\"next\"", request.target);
+            Response::ok(r#"{"tags":["a"]}"#).header("link", next)
+        }
+        _ if request.is("GET", "/tags/list?") => Response::ok(r#"{"tags":["b"]}"#),
+        _ if request.is("GET", "/blobs/") => Response::ok("content"),
+        _ if request.is("GET", "/referrers/") => {
+            Response::new(401).header("www-authenticate", "Basic realm=x")
+        }
+        _ => Response::ok(raw.clone()),
+    }));
+    let ask = |mirrors: Vec<Mirror>| {
+        let config = Config { credentials: Arc::new(OnlyForOrigin), mirrors, ..config() };
+        let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
+        let remote = registry.remote(&"library/app".parse().unwrap());
+        remote.manifest(&Selector::Name("v1".into())).unwrap();
+        assert_eq!(remote.names().unwrap().len(), 2);
+        remote.open(&Descriptor::of("a/b", b"content"), 0).unwrap();
+        assert!(remote.referrers(&image(None).descriptor().digest).is_err());
+        let before = stub.requests().len();
+        remote.push_blob(&Piece::new("content")).unwrap();
+        let requests = stub.requests();
+        assert!(requests.iter().all(|each| each.header("authorization").is_none()));
+        assert!(requests[before..].iter().all(|each| each.params("ns").is_empty()));
+        requests[..before].iter().map(|each| each.params("ns")).collect::<Vec<_>>()
+    };
+    let told = ask(Vec::new());
+    assert!(told.iter().all(Vec::is_empty), "{told:?}");
+    let (host, of) = (stub.host.clone(), "origin.example".to_owned());
+    let told = ask(vec![Mirror { host, of }]).split_off(told.len() + 2);
+    assert_eq!(told.len(), 5);
+    assert!(told.iter().all(|each| *each == ["origin.example"]), "{told:?}");
 }

@@ -31,7 +31,7 @@ fn of(stub: &Stub, method: &str) -> Vec<Request> {
 
 #[test]
 fn e40_a_blob_goes_in_one_request() {
-    for length in [0, 1, 300_000, 1_000_000] {
+    for length in [65_537, 300_000, 1_000_000] {
         let stub = session(|_| Response::new(201));
         let piece = Piece::new(noise(length));
         let pushed = remote(&stub.host).push_blob(&piece).unwrap();
@@ -57,10 +57,81 @@ fn e41_an_upload_may_lead_to_another_host() {
 }
 
 #[test]
+fn e45_a_small_blob_goes_with_the_first_request() {
+    for length in [0, 1, 65_536] {
+        let stub = Stub::new(|_| Response::new(201));
+        let piece = Piece::new(noise(length));
+        let pushed = remote(&stub.host).push_blob(&piece).unwrap();
+        assert_eq!(pushed, Pushed::Written(length as u64));
+        let [post] = &stub.requests()[..] else { panic!("{:?}", stub.log()) };
+        assert!(post.is("POST", "/v2/library/app/blobs/uploads/?digest=sha256:"), "{post:?}");
+        assert_eq!(post.header("content-length"), Some(length.to_string().as_str()));
+        assert_eq!(post.header("content-type"), Some("application/octet-stream"));
+        assert!(post.body == piece.content);
+    }
+}
+
+#[test]
+fn e45_a_registry_that_takes_nothing_with_the_first_request_is_asked_once() {
+    // What opened an upload all the same goes on there; after another answer, one is opened.
+    for (status, posts) in [(202, 2), (400, 3), (404, 3), (405, 3), (413, 3)] {
+        let stub = Stub::new(move |request| match request.method.as_str() {
+            "POST" if request.param("digest").is_some() => {
+                Response::new(status).header("location", "/up?x=1")
+            }
+            "POST" => Response::new(202).header("location", "/up?x=1"),
+            "PUT" => Response::new(201),
+            _ => Response::new(404),
+        });
+        let remote = remote(&stub.host);
+        remote.push_blob(&Piece::new("one")).unwrap();
+        remote.push_blob(&Piece::new("")).unwrap();
+        let puts = of(&stub, "PUT");
+        assert_eq!((puts.len(), stub.count("POST")), (2, posts), "{status}");
+        assert_eq!((&puts[0].body[..], &puts[1].body[..]), (&b"one"[..], &b""[..]));
+        let with_digest =
+            of(&stub, "POST").iter().filter(|each| each.param("digest").is_some()).count();
+        assert_eq!(with_digest, 1, "{status}");
+    }
+    let stub = Stub::new(|_| Response::new(403));
+    let error = remote(&stub.host).push_blob(&Piece::new("one")).unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert_eq!(stub.log().len(), 1);
+}
+
+#[test]
+fn e62_a_registry_may_find_by_itself_where_a_blob_is() {
+    let stub = Stub::new(|request| match request.param("mount") {
+        Some(_) => Response::new(201).header("location", "/x"),
+        None => Response::new(404),
+    });
+    let piece = Piece::new(noise(100_000));
+    assert_eq!(remote(&stub.host).push_blob(&piece).unwrap(), Pushed::Mounted);
+    let [post] = &stub.requests()[..] else { panic!("{:?}", stub.log()) };
+    assert_eq!((post.param("from"), post.body.len()), (None, 0));
+    // One that cannot opens an upload, or refuses and is not asked again.
+    for (status, posts) in [(202, 2), (400, 3), (405, 3)] {
+        let stub = Stub::new(move |request| match request.method.as_str() {
+            "POST" if request.param("mount").is_some() => {
+                Response::new(status).header("location", "/up")
+            }
+            "POST" => Response::new(202).header("location", "/up"),
+            "PUT" => Response::new(201),
+            _ => Response::new(404),
+        });
+        let remote = remote(&stub.host);
+        for _ in 0..2 {
+            assert_eq!(remote.push_blob(&piece).unwrap(), Pushed::Written(100_000));
+        }
+        assert_eq!((stub.count("PUT"), stub.count("POST")), (2, posts), "{status}");
+    }
+}
+
+#[test]
 fn e47_another_algorithm_is_announced() {
     let stub = session(|_| Response::new(201));
-    let mut piece = Piece::new("content");
-    piece.descriptor.digest = Digest::sha512("content");
+    let mut piece = Piece::new(noise(100_000));
+    piece.descriptor.digest = Digest::sha512(noise(100_000));
     remote(&stub.host).push_blob(&piece).unwrap();
     assert_eq!(stub.requests()[0].param("digest-algorithm").as_deref(), Some("sha512"));
 }
@@ -384,6 +455,38 @@ fn e75_tags_go_along_with_a_digest_that_a_tag_would_lose() {
     remote(&stub.host).push_manifest(&sha512_image(), Entry::Root(&names[..2])).unwrap();
     assert_eq!(puts(&stub).len(), 3);
     assert_eq!(remote(&stub.host).names().unwrap(), names[..2]);
+}
+
+#[test]
+fn e76_too_many_tags_are_halved() {
+    for (status, most) in [(414, 4), (431, 3), (414, 1), (431, 0)] {
+        let taken = Mutex::new(Vec::new());
+        let stub = Stub::new(move |request| {
+            let tags = request.params("tag");
+            if tags.len() > most {
+                return Response::new(status);
+            }
+            taken.lock().unwrap().extend(tags.clone());
+            let digest = request.path().rsplit('/').next().unwrap().to_owned();
+            let digest = Some(digest).filter(|digest| digest.contains(':'));
+            let digest = digest.unwrap_or_else(|| Digest::sha512(&request.body).to_string());
+            let answer = Response::new(201).header("docker-content-digest", digest);
+            tags.iter().fold(answer, |answer, tag| answer.header("oci-tag", tag))
+        });
+        let names: Vec<Name> = (10..20).map(|n| Name::new(format!("v{n}"))).collect();
+        remote(&stub.host).push_manifest(&sha512_image(), Entry::Root(&names)).unwrap();
+        let requests = stub.requests();
+        let fitting = requests.iter().filter(|each| each.params("tag").len() <= most);
+        let mut tags: Vec<_> = fitting.flat_map(|each| each.params("tag")).collect();
+        if most == 0 {
+            // Not even one fits: each goes by its own name.
+            let by_name = requests.iter().filter(|each| !each.path().contains("sha512:"));
+            tags = by_name.map(|each| each.path().rsplit('/').next().unwrap().to_owned()).collect();
+        }
+        tags.sort();
+        let expected: Vec<_> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(tags, expected, "{status}, {most}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What says something about a manifest (rows E-80 to E-97).
 
+use std::sync::Mutex;
 use std::thread;
 
 use longshore_spec::{Content, Descriptor, MediaType};
@@ -113,6 +114,48 @@ fn e86_twenty_signatures_at_once_are_all_listed() {
     });
     let found = remote.referrers(&image(None).descriptor().digest).unwrap();
     assert_eq!(found.entries.len(), SIGNATURES);
+}
+
+#[test]
+fn e86_a_list_that_has_changed_is_not_written_over() {
+    let foreign = signature(7).as_referrer();
+    for (mark, conditions) in [
+        ("\"NUMBER\"", [Some("\"1\"".to_owned()), Some("\"2\"".to_owned())]),
+        // Marks that are weak cannot be compared: what was written is read again, as ever.
+        ("W/\"NUMBER\"", [None, None]),
+    ] {
+        let (list, number) = (json!({"schemaVersion": 2, "manifests": []}), 1);
+        let (state, theirs) = (Mutex::new((list, number)), foreign.clone());
+        let stub = Stub::new(move |request| {
+            if request.path().contains("/manifests/sha256:") {
+                return Response::new(201);
+            }
+            let (list, number) = &mut *state.lock().unwrap();
+            if request.method == "PUT" {
+                *number += 1;
+                let is_stale = request.header("if-match").is_some() && *number == 2;
+                if !is_stale {
+                    *list = serde_json::from_slice(&request.body).unwrap();
+                }
+                // Somebody else was faster, or comes after.
+                if *number == 2 {
+                    *list = json!({"schemaVersion": 2, "manifests": [theirs]});
+                }
+                return Response::new(if is_stale { 412 } else { 201 });
+            }
+            Response::ok(list.to_string())
+                .header("content-type", MediaType::IMAGE_INDEX)
+                .header("etag", mark.replace("NUMBER", &number.to_string()))
+        });
+        remote(&stub.host).push_manifest(&signature(1), Entry::Child).unwrap();
+        let requests = stub.requests();
+        let puts = requests.iter().filter(|each| each.is("PUT", "/manifests/sha256-"));
+        let sent: Vec<_> = puts.map(|each| each.header("if-match").map(str::to_owned)).collect();
+        assert_eq!(sent, conditions);
+        let listed = remote(&stub.host).manifest(&fallback_tag()).unwrap();
+        let Content::Index(index) = listed.content() else { panic!("{listed:?}") };
+        assert_eq!(index.manifests, [foreign.clone(), signature(1).as_referrer()]);
+    }
 }
 
 #[test]
