@@ -115,9 +115,18 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
             "it speaks TLS; --tls-ca FILE or --insecure has that spoken on this machine too"
                 .to_owned()
         }
+        Error::Refused { action: "push", reason, .. } if reason.starts_with("405") => {
+            "it takes no pushes: it may be read-only, as `longshore serve` is without --writable"
+                .to_owned()
+        }
+        Error::Refused { action: "push", reason, .. } if reason.contains("BLOB_UNKNOWN") => {
+            "it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out"
+                .to_owned()
+        }
         Error::Throttled { .. } => {
             "wait, or ask for less at once with --jobs; the same command goes on".to_owned()
         }
+        Error::Unsupported { what, .. } => return unsupported_hint(what).map(ToOwned::to_owned),
         Error::Io { action: "reach", source, .. } => reach_hint(&source.to_string()).to_owned(),
         Error::Io { source, .. } if source.raw_os_error() == Some(EIO) => {
             "the disk, or what it is reached by, is failing; look into the system's log".to_owned()
@@ -142,12 +151,28 @@ fn malformed_hint(reason: &str) -> Option<String> {
         "an archive is a tar file, plain or compressed with gzip or zstd; check the path"
     } else if has("version") && has("not supported") {
         "it was made for another version of the format; have it made for 1.0.0"
+    } else if has("web page") {
+        "the host answers, but not as a registry does; check its name and port"
     } else if has("cut off") {
         "the file is incomplete; copy it again from where it came"
     } else {
         "it is damaged, or what made it is at fault; get it again from where it came"
     };
     Some(hint.to_owned())
+}
+
+/// Returns what to do about what a place cannot do.
+fn unsupported_hint(what: &str) -> Option<&'static str> {
+    let has = |words| what.contains(words);
+    if has("only the digest behind it") {
+        Some("`longshore delete HOST/REPOSITORY@DIGEST` does that")
+    } else if has("cannot take away tags") || has("cannot take manifests away") {
+        Some("it may be read-only, or deleting is turned off in its settings")
+    } else if has("is no registry") {
+        Some("check its name and port")
+    } else {
+        None
+    }
 }
 
 /// Returns what to do about a registry that does not answer.

@@ -1,5 +1,7 @@
 //! Reports of the engine, as text and as JSON.
 
+use std::collections::BTreeSet;
+
 use longshore_spec::Descriptor;
 use longshore_sync::{Failure, LeftOut, Outcome, Report, RootReport};
 use serde::Serialize;
@@ -65,8 +67,12 @@ impl From<&Failure> for Failed {
 /// Tells about everything that went wrong, and which roots it concerns.
 pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
     let failures = || discovery.iter().chain(&report.failures);
+    let mut hints = BTreeSet::new();
     for failure in failures() {
-        Output::problem(&problem_of(failure));
+        let mut problem = problem_of(failure);
+        // What is to be done about many is said once.
+        problem.hint.take_if(|hint| !hints.insert(hint.clone()));
+        Output::problem(&problem);
     }
     for root in report.roots.iter().filter(|root| root.outcome == Outcome::Failed) {
         if let Some(wanted) = &root.wanted

@@ -22,15 +22,20 @@ pub(crate) fn refused(
     what: &str,
 ) -> Error {
     let (what, place) = (what.to_owned(), host.to_owned());
-    let reason = match reason(body) {
-        Some(reason) => format!("{}: {reason}", status.as_u16()),
-        None => status.to_string(),
-    };
+    let reason = reason(status, body);
     match status.as_u16() {
         404 => Error::NotFound { what, place },
         401 | 403 => Error::Denied { action, what, place, reason },
         429 => Error::Throttled { place, reason },
         _ => Error::Refused { action, what, place, reason },
+    }
+}
+
+/// Returns an answer in words: its status, and what its body says.
+pub(crate) fn reason(status: StatusCode, body: &[u8]) -> String {
+    match said(body) {
+        Some(said) => format!("{}: {said}", status.as_u16()),
+        None => status.to_string(),
     }
 }
 
@@ -86,7 +91,7 @@ fn causes<'a>(
 }
 
 /// Returns what the body of a refusal says, whatever its shape (row E-09).
-fn reason(body: &[u8]) -> Option<String> {
+fn said(body: &[u8]) -> Option<String> {
     if let Ok(document) = serde_json::from_slice::<Document>(body) {
         let said: Vec<_> = document.errors.iter().filter_map(Problem::said).collect();
         let said = if said.is_empty() { document.plain()? } else { said.join("; ") };
@@ -177,9 +182,9 @@ mod tests {
             ("<html><h1>no</h1></html>", None),
             ("go \u{1b}[31maway\n\nnow", Some("go [31maway now")),
         ] {
-            assert_eq!(reason(body.as_bytes()).as_deref(), expected, "{body}");
+            assert_eq!(said(body.as_bytes()).as_deref(), expected, "{body}");
         }
-        assert!(reason("x".repeat(100_000).as_bytes()).unwrap().len() < 400);
+        assert!(said("x".repeat(100_000).as_bytes()).unwrap().len() < 400);
     }
 
     #[test]

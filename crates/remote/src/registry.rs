@@ -11,7 +11,9 @@ use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Place, Repository, Result};
 
 use crate::auth::{Auth, Scope, Wish};
-use crate::http::{Answer, Call, Http, Trouble, Url, next_page, resolve, shown, with_query};
+use crate::http::{
+    Answer, Call, Http, Trouble, Url, is_page, next_page, resolve, shown, with_query,
+};
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
 /// How many entries of a list are asked for at once: some registries refuse more.
@@ -110,16 +112,22 @@ impl Registry {
     /// Asks whether this is a registry that lets the client in (row E-01). Fails with
     /// [`Error::Denied`] if it wants another credential.
     pub fn ping(&self) -> Result<()> {
-        let call = Call::new(Method::GET, self.base.clone(), "log in to", &self.host);
-        let answer = self.send(&call, None, [])?;
+        let what = format!("{} as a registry", self.host);
+        let call = Call::new(Method::GET, self.base.clone(), "use", what);
+        let mut answer = self.send(&call, None, [])?;
         match answer.status().as_u16() {
+            // A web server may have a page for every address.
+            200..=299 if is_page(&answer.beginning()) => Err(self.is_no_registry()),
             200..=299 => Ok(()),
-            404 => {
-                let what = "does not speak the OCI distribution spec".to_owned();
-                Err(Error::Unsupported { place: self.host.to_string(), what })
-            }
+            401 | 403 => Err(answer.into_error("log in to", &self.host)),
+            404 => Err(self.is_no_registry()),
             _ => Err(answer.into_error(call.action, &call.what)),
         }
+    }
+
+    fn is_no_registry(&self) -> Error {
+        let what = "is no registry: it does not speak the OCI distribution spec".to_owned();
+        Error::Unsupported { place: self.host.to_string(), what }
     }
 
     /// Returns a repository. No request is made.
@@ -282,6 +290,9 @@ impl fmt::Debug for Registry {
 /// Returns the texts of a page. Go writes an empty list as `null`.
 fn entries(body: &[u8], path: &str, member: &str) -> Result<Vec<String>> {
     let malformed = |reason: String| Error::Malformed { what: format!("the list {path}"), reason };
+    if is_page(body) {
+        return Err(malformed("it is a web page".to_owned()));
+    }
     let document: serde_json::Value =
         serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
     match document.get(member) {

@@ -27,8 +27,17 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
                 return Err(Problem::new(Exit::Usage, text).hint(hint));
             }
         };
-        done.and_then(|()| opened.commit())
-            .map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        done.and_then(|()| opened.commit()).map_err(|error| {
+            let is_gone = error.is_not_found();
+            let problem = Problem::of(error).because(Exit::Failed);
+            if !is_gone {
+                return problem;
+            }
+            let whole = place.whole();
+            problem.hint(format!(
+                "it may have gone already; `longshore list {whole}` shows what is there"
+            ))
+        })?;
         gone.push(Gone { place: place.to_string() });
     }
     output.summary(&gone, || gone.iter().map(|gone| format!("{}\n", gone.place)).collect())?;

@@ -65,7 +65,11 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
 fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, String), Problem> {
     let Some(Selector::Name(name)) = &place.selector else {
         let text = format!("`{place}` has no name to take away");
-        return Err(Problem::new(Exit::Usage, text).hint("write `oci:DIR:NAME`"));
+        let hint = match &place.place {
+            Where::Registry(_) => format!("write `{}:TAG`", place.whole()),
+            Where::Archive(_) | Where::Directory(_) => format!("write `{}:NAME`", place.whole()),
+        };
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
     };
     let layout = open(place, reading)?;
     let digest = layout.select(place)?.descriptor.digest.to_string();

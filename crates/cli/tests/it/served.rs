@@ -128,6 +128,10 @@ impl Stub {
         stream.flush()
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

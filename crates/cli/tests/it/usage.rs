@@ -257,7 +257,7 @@ fn arguments_that_do_not_fit_are_named() {
 
     $ longshore untag oci:site
     error: `oci:site` has no name to take away
-      hint: write `oci:DIR:NAME`
+      hint: write `oci:site:NAME`
     [exit 2]
 
     $ longshore inspect --config oci:site:app

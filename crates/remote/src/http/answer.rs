@@ -15,8 +15,8 @@ use crate::problem;
 /// How much of a body is handed out at once: waking the runtime costs more than copying.
 const PIECE: usize = 256 << 10;
 
-/// How much of the body of a refusal is read.
-const MOST_OF_A_REFUSAL: u64 = 64 << 10;
+/// How much of a body is read that is a refusal, or may be anything.
+const BEGINNING: u64 = 64 << 10;
 
 /// An answer whose body has not been read.
 pub(crate) struct Answer<'a> {
@@ -140,11 +140,11 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Reads the beginning of the body of a refusal, as far as it comes.
-    fn refusal(&mut self) -> Vec<u8> {
+    /// Reads the beginning of the body, as far as it comes.
+    pub(crate) fn beginning(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         let mut buffer = vec![0; PIECE];
-        while (all.len() as u64) < MOST_OF_A_REFUSAL {
+        while (all.len() as u64) < BEGINNING {
             match self.read(&mut buffer) {
                 Ok(count) if count > 0 => all.extend_from_slice(&buffer[..count]),
                 _ => break,
@@ -153,9 +153,15 @@ impl<'a> Answer<'a> {
         all
     }
 
+    /// Returns what the other side says about its refusal: the status, and its reason.
+    pub(crate) fn into_reason(mut self) -> String {
+        let body = self.beginning();
+        problem::reason(self.status(), &body)
+    }
+
     /// Returns what a refusal to `action` `what` means.
     pub(crate) fn into_error(mut self, action: &'static str, what: &str) -> Error {
-        let body = self.refusal();
+        let body = self.beginning();
         problem::refused(self.status(), &body, &self.host(), action, what)
     }
 }
@@ -164,6 +170,11 @@ impl std::fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Answer({} of {})", self.status(), self.host())
     }
+}
+
+/// Tells whether a body is a page for people, as web servers send it that are no registry.
+pub(crate) fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
 }
 
 /// Returns host and port as people write them.

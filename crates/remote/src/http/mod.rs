@@ -20,7 +20,7 @@ use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::Error;
 
-pub(crate) use self::answer::Answer;
+pub(crate) use self::answer::{Answer, is_page};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::part::{Part, Streamed};

@@ -11,7 +11,7 @@ impl Remote {
     /// Deletes a tag. What it stands for stays, and never goes in its place: with the digest, every
     /// other tag on it would go too.
     pub(super) fn delete_tag(&self, tag: &Tag) -> Result<()> {
-        self.delete(tag, "cannot take away tags; only the digest behind it, with all its tags")
+        self.delete(tag, "cannot take away tags")
     }
 
     /// Deletes a manifest with all its tags.
@@ -36,7 +36,15 @@ impl Remote {
         let answer = self.registry.send(&call, Some(&self.name), scopes)?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
-            400 | 405 | 501 => Err(self.unsupported(unsupported)),
+            // What distribution 2.8 answers to any tag.
+            400 if !path.contains(':') => {
+                let only = "only the digest behind it, with all its tags";
+                Err(self.unsupported(format!("{unsupported}; {only}")))
+            }
+            400 | 405 | 501 => {
+                let reason = answer.into_reason();
+                Err(self.unsupported(format!("{unsupported}: it answered {reason}")))
+            }
             _ => Err(self.refused(&call, answer)),
         }
     }

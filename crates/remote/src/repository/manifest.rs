@@ -7,7 +7,7 @@ use longshore_store::{Error, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
 use super::{DIGEST, Remote};
-use crate::http::{Answer, Call};
+use crate::http::{Answer, Call, is_page};
 
 /// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
 /// what they have into something else (row E-21).
@@ -24,8 +24,11 @@ impl Remote {
         let answer = self.read(&call)?;
         match answer.status().as_u16() {
             200..=299 => {}
-            // Registries and proxies exist that do not know HEAD (row E-30).
-            400 | 405 | 501 => return Ok(self.get_manifest(selector)?.descriptor().clone()),
+            // Registries and proxies exist that do not know HEAD (row E-30), and none can say with it
+            // why it denies something.
+            400 | 401 | 403 | 405 | 501 => {
+                return Ok(self.get_manifest(selector)?.descriptor().clone());
+            }
             _ => return Err(self.refused(&call, answer)),
         }
         match described(&answer, selector)? {
@@ -117,6 +120,10 @@ impl Remote {
             // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
             let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
             return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
+        }
+        if asked.is_none() && is_page(&raw) {
+            let what = format!("the manifest {selector}");
+            return Err(Error::Malformed { what, reason: "it is a web page".to_owned() });
         }
         let digest = identify(&raw, asked, claimed)?;
         Ok(Fetched { raw, digest, media_type, etag })

@@ -31,6 +31,13 @@ fn e01_a_ping_tells_registries_from_others() {
     assert!(ping(200).is_ok());
     assert!(matches!(ping(401), Err(Error::Denied { .. })));
     assert!(matches!(ping(404), Err(Error::Unsupported { .. })));
+    let teapot = ping(418).unwrap_err().to_string();
+    assert!(teapot.starts_with("cannot use 127.0.0.1:"), "{teapot}");
+    // A web server may have a page for every address; a registry may call its answer one.
+    for (body, is_registry) in [(" <!doctype html>", false), ("true", true), ("", true)] {
+        let stub = Stub::new(move |_| Response::ok(body).header("content-type", "text/html"));
+        assert_eq!(registry(&stub.host).ping().is_ok(), is_registry, "{body}");
+    }
 }
 
 #[test]

@@ -1,0 +1,243 @@
+//! What is said when a registry cannot be reached, or does not let one in, or cannot do something.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use longshore_fixture::proxy::{Answer, Class, Faults, Proxy, Rules};
+use longshore_fixture::tls;
+
+use crate::common::{Site, redacted, two_platforms};
+use crate::served::{Served, Stub};
+
+/// How long it may take until a host is given up that takes no connection. Without the bound it
+/// would be 8 s and more.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Runs commands in which `HOST` is a host; returns what a terminal would show.
+fn errors(site: &Site, host: &str, lines: &[&str]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| line.replace("HOST", host)).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    redacted(&site.errors(&lines)).replace(host, "HOST")
+}
+
+#[test]
+fn who_takes_no_connection_is_told_soon() {
+    let site = Site::image();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let start = Instant::now();
+    insta::assert_snapshot!(errors(&site, &host, &[
+        "copy HOST/app:v1 oci:dst",
+        "copy oci:src HOST/app:v1",
+    ]), @r#"
+    $ longshore copy HOST/app:v1 oci:dst
+    error: cannot reach HOST: connection refused
+      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot reach HOST: connection refused
+      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+    [exit 2]
+    "#);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    // Whoever wants to know sees that it tries again.
+    let ran = site.run(&format!("copy -v {host}/app:v1 oci:dst"));
+    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_host_without_an_address_is_told_soon() {
+    let site = Site::image();
+    let start = Instant::now();
+    let ran = site.run("list no-such-host.invalid/app");
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: cannot reach no-such-host.invalid: "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("\n  hint: check its name, the network and the proxy"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_certificate_that_is_not_good_is_told() {
+    let site = Site::image();
+    for (name, pem) in
+        [("authority", tls::AUTHORITY), ("other", tls::OTHER_HOST), ("expired", tls::EXPIRED)]
+    {
+        site.file(&format!("{name}.pem"), pem);
+    }
+    site.file("notes.txt", "no certificate\n");
+    let start = |pem| {
+        let page = |request: &str| {
+            let body = if request.contains("/tags/list") { r#"{"tags":["v1"]}"# } else { "{}" };
+            ("200 OK".to_owned(), body.as_bytes().to_vec())
+        };
+        format!("localhost:{}", tls::serve(pem, page).unwrap().port())
+    };
+    let shown = [
+        (tls::OTHER_HOST, "copy oci:src HOST/app:v1 --tls-ca other.pem"),
+        (tls::AUTHORITY, "copy oci:src HOST/app:v1 --tls-ca other.pem"),
+        (tls::SERVER, "copy HOST/app:v1 oci:dst --tls-ca other.pem"),
+        (tls::EXPIRED, "copy HOST/app:v1 oci:dst --tls-ca expired.pem"),
+        (tls::AUTHORITY, "copy HOST/app:v1 oci:dst --tls-ca notes.txt"),
+        (tls::AUTHORITY, "copy HOST/app:v1 oci:dst --tls-ca none.pem"),
+    ]
+    .map(|(pem, line)| errors(&site, &start(pem), &[line]));
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
+    error: cannot reach HOST: its certificate is for elsewhere.example, and not for localhost
+      hint: reach it by a name that its certificate has; --insecure trusts anybody who answers, and --tls-ca does not help here
+    [exit 2]
+
+    $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
+    error: cannot reach HOST: its certificate is an authority's own, and not trusted here
+      hint: trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers
+    [exit 2]
+
+    $ longshore copy HOST/app:v1 oci:dst --tls-ca other.pem
+    error: cannot reach HOST: no authority that is trusted here vouches for its certificate
+      hint: trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst --tls-ca expired.pem
+    error: cannot reach HOST: its certificate has expired
+      hint: check the clock of this machine, and have the certificate renewed; --insecure trusts anybody who answers
+    [exit 1]
+
+    $ longshore copy HOST/app:v1 oci:dst --tls-ca notes.txt
+    error: an authority is malformed: there is no certificate in PEM in the file
+      hint: --tls-ca takes files of certificates in PEM
+    [exit 2]
+
+    $ longshore copy HOST/app:v1 oci:dst --tls-ca none.pem
+    error: cannot read none.pem: no such file or directory
+      hint: check the path: it, or a directory in it, is not there
+    [exit 2]
+    "#);
+    // Each of the two hints helps.
+    let host = start(tls::AUTHORITY);
+    for flag in ["--tls-ca authority.pem", "--insecure"] {
+        let ran = site.run(&format!("verify {host}/app:v2 {flag}"));
+        assert!(!ran.stderr.contains("cannot reach"), "{flag}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told() {
+    let site = Site::image();
+    site.file("auth.json", "{}");
+    let basic = Stub::start(|_| {
+        let head = "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"site\"";
+        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+        (head.to_owned(), body.as_bytes().to_vec())
+    });
+    // A service that hands out tokens which the registry finds to have expired.
+    let service = Stub::start(|_| ("200 OK".to_owned(), br#"{"token":"old"}"#.to_vec()));
+    let realm = service.host();
+    let expired = Stub::start(move |_| {
+        let head = format!(
+            "401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://{realm}/token\",service=\"site\",error=\"invalid_token\""
+        );
+        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"the token has expired"}]}"#;
+        (head, body.as_bytes().to_vec())
+    });
+    // A service that does not know the password.
+    let refusing = Stub::start(|_| {
+        let body =
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"incorrect username or password"}]}"#;
+        ("401 Unauthorized".to_owned(), body.as_bytes().to_vec())
+    });
+    let realm = refusing.host();
+    let guarded = Stub::start(move |_| {
+        let head =
+            format!("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://{realm}/token\"");
+        (head, Vec::new())
+    });
+    let shown = [
+        basic.errors(&site, "copy --authfile auth.json HOST/app:v1 oci:dst"),
+        basic.errors(&site, "copy --creds me:wrong HOST/app:v1 oci:dst"),
+        basic.errors(&site, "copy --creds me:wrong oci:src HOST/app:v1"),
+        expired.errors(&site, "copy --creds me:right oci:src HOST/app:v1"),
+        expired.errors(&site, "copy --creds me:right HOST/app:v1 oci:dst"),
+        guarded.errors(&site, "copy --creds me:wrong HOST/app:v1 oci:dst"),
+    ];
+    let shown = shown.join("\n").replace(&refusing.host(), "SERVICE");
+    insta::assert_snapshot!(shown, @r#"
+    $ longshore copy --authfile auth.json HOST/app:v1 oci:dst
+    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 1]
+
+    $ longshore copy --creds me:wrong HOST/app:v1 oci:dst
+    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 1]
+
+    $ longshore copy --creds me:wrong oci:src HOST/app:v1
+    error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: authentication required
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 2]
+
+    $ longshore copy --creds me:right oci:src HOST/app:v1
+    error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: the token has expired
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 2]
+
+    $ longshore copy --creds me:right HOST/app:v1 oci:dst
+    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: the token has expired
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 1]
+
+    $ longshore copy --creds me:wrong HOST/app:v1 oci:dst
+    error: cannot get a token for HOST: SERVICE denies it: 401: UNAUTHORIZED: incorrect username or password
+      hint: give a name and password that it knows, with `longshore login` or --creds
+    [exit 1]
+    "#);
+}
+
+#[test]
+fn what_a_registry_cannot_do_is_told() {
+    let site = Site::new();
+    site.put("src", &longshore_fixture::Content::tagged("app", two_platforms));
+    let served = Served::start(&site, "oci:store --writable");
+    let sparse = "copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1";
+    insta::assert_snapshot!(served.errors(&site, &[sparse]), @r#"
+    $ longshore copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1
+    error: sha256:1caad312…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first
+      hint: it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out
+    error: `v1` is not complete
+    [exit 1]
+    "#);
+    site.ok(&sparse.replace("HOST", served.host()).replace("keep", "strip"));
+}
+
+#[test]
+fn a_registry_without_an_account_of_referrers_is_no_failure() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    let rules = Rules::default().answer(|request| {
+        (request.class() == Class::Referrers)
+            .then(|| Answer::status(404).body("404 page not found"))
+    });
+    let proxy = Proxy::start(served.address(), Faults::http(rules)).unwrap();
+    let host = proxy.address().to_string();
+    insta::assert_snapshot!(errors(&site, &host, &[
+        "copy oci:site:app HOST/all:app",
+        "copy --referrers oci:site:app HOST/all:app",
+        "copy --referrers HOST/all:app oci:far",
+    ]), @r#"
+    $ longshore copy oci:site:app HOST/all:app
+    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    [exit 0]
+
+    $ longshore copy --referrers oci:site:app HOST/all:app
+    [exit 0]
+
+    $ longshore copy --referrers HOST/all:app oci:far
+    [exit 0]
+    "#);
+}
