@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::common::Site;
+use crate::common::{Ran, Site};
 use crate::served::Served;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
@@ -113,7 +113,25 @@ fn printed() -> BTreeMap<String, Keys> {
     // It prints before it ends.
     let served = Served::start(&site, "oci:site");
     collect(&served.document, "", printed.entry("serve".to_owned()).or_default());
+    let host = served.host();
+    for (command, line) in [
+        ("list HOST", format!("list {host}")),
+        ("login", format!("login -u me --password-stdin --authfile auth.json {host}")),
+        ("logout", format!("logout --authfile auth.json {host}")),
+    ] {
+        collect(&told(&site, &line, "hunter2"), "", printed.entry(command.to_owned()).or_default());
+    }
     printed
+}
+
+/// Runs a command with a text on stdin; returns the document that it prints.
+fn told(site: &Site, line: &str, text: &str) -> Value {
+    site.file("stdin", text);
+    let mut command = site.command(&format!("{line} --json"));
+    command.stdin(std::fs::File::open(site.path("stdin")).unwrap());
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, 0, "{line}: {}", ran.stderr);
+    serde_json::from_slice(&ran.stdout).unwrap()
 }
 
 fn collect(value: &Value, path: &str, keys: &mut Keys) {
