@@ -31,7 +31,8 @@ pub struct Config {
     pub proxies: Proxies,
     /// Which registries answer for others (row E-14).
     pub mirrors: Vec<Mirror>,
-    /// Certificates, in PEM, that are trusted beside those of the system.
+    /// Certificates, in PEM, that are trusted beside those of the system: of authorities, or of
+    /// servers, also if such a one is an authority's own.
     pub extra_authorities: Vec<Vec<u8>>,
     /// The certificate and key, in PEM, by which the client shows who it is.
     pub identity: Option<Secret>,

@@ -1,6 +1,7 @@
 //! Blobs, written.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Read as _;
 
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
@@ -113,14 +114,25 @@ impl Remote {
             url = with_query(url, "from", from.as_str());
         }
         let call = Call::new(Method::POST, url, "mount", digest);
-        // The registry has to see that the source may be read, too.
-        let scopes = [Scope::push(&self.name)].into_iter().chain(from.map(Scope::pull));
-        let answer = match self.registry.send(&call, Some(&self.name), scopes) {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::debug!(%digest, %error, "not mounted");
-                return Ok(Mount::Refused);
+        let asked = match from {
+            // The registry has to see that the source may be read, too.
+            Some(from) => {
+                let scopes = [Scope::push(&self.name), Scope::pull(from)];
+                self.registry.send(&call, Some(&self.name), scopes)
             }
+            // Asked once: this is only worth so much.
+            None => self.push_attempt(&call).map_err(|trouble| trouble.error),
+        };
+        let refused = |reason: &dyn fmt::Display| {
+            tracing::debug!(%digest, %reason, "not mounted");
+            if from.is_none() {
+                self.registry.lacks(Feature::Discovery);
+            }
+            Ok(Mount::Refused)
+        };
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(error) => return refused(&error),
         };
         match answer.status() {
             // Some registries answer so although another digest is there now (row E-64).
@@ -130,13 +142,7 @@ impl Remote {
                 Presence::Absent => Mount::Refused,
             }),
             StatusCode::ACCEPTED => Ok(opened(&answer).map_or(Mount::Refused, Mount::Session)),
-            status => {
-                tracing::debug!(%digest, %status, "not mounted");
-                if from.is_none() {
-                    self.registry.lacks(Feature::Discovery);
-                }
-                Ok(Mount::Refused)
-            }
+            status => refused(&status),
         }
     }
 
@@ -152,7 +158,9 @@ impl Remote {
         let call = Call::new(Method::POST, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
             .body(Body::Streamed(&whole));
-        let answer = self.push_attempt(&call)?;
+        // Another attempt goes the usual way, in case it was this one that was too much.
+        let answer =
+            self.push_attempt(&call).inspect_err(|_| self.registry.lacks(Feature::SinglePost))?;
         let status = answer.status();
         match status.as_u16() {
             201 | 204 => return Ok(Posted::Done),

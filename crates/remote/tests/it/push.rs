@@ -74,7 +74,7 @@ fn e45_a_small_blob_goes_with_the_first_request() {
 #[test]
 fn e45_a_registry_that_takes_nothing_with_the_first_request_is_asked_once() {
     // What opened an upload all the same goes on there; after another answer, one is opened.
-    for (status, posts) in [(202, 2), (400, 3), (404, 3), (405, 3), (413, 3)] {
+    for (status, posts) in [(202, 2), (400, 3), (404, 3), (405, 3), (413, 3), (500, 3)] {
         let stub = Stub::new(move |request| match request.method.as_str() {
             "POST" if request.param("digest").is_some() => {
                 Response::new(status).header("location", "/up?x=1")
@@ -110,7 +110,7 @@ fn e62_a_registry_may_find_by_itself_where_a_blob_is() {
     let [post] = &stub.requests()[..] else { panic!("{:?}", stub.log()) };
     assert_eq!((post.param("from"), post.body.len()), (None, 0));
     // One that cannot opens an upload, or refuses and is not asked again.
-    for (status, posts) in [(202, 2), (400, 3), (405, 3)] {
+    for (status, posts) in [(202, 2), (400, 3), (405, 3), (500, 3)] {
         let stub = Stub::new(move |request| match request.method.as_str() {
             "POST" if request.param("mount").is_some() => {
                 Response::new(status).header("location", "/up")
