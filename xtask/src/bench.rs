@@ -19,7 +19,7 @@ use figures::{Figures, Goal, Unit};
 use tool::Tool;
 
 use crate::measure::program;
-use crate::run;
+use crate::peers;
 
 /// How much is done at once, where a program can be told.
 const JOBS: u32 = 16;
@@ -49,7 +49,7 @@ enum Part {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if run::peer("docker-registry")?.is_none() {
+    if peers::required("docker-registry")?.is_none() {
         println!("bench: there is no registry to measure with");
         return Ok(());
     }

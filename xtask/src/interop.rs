@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::program::Program;
-use crate::run;
+use crate::{peers, run};
 use ground::Ground;
 
 /// What may be asked of this task.
@@ -131,7 +131,7 @@ impl Check {
 /// Returns the first of the peers that is not here.
 fn missing(peers: &[&'static str]) -> Result<Option<&'static str>> {
     for &name in peers {
-        if run::peer(name)?.is_none() {
+        if peers::required(name)?.is_none() {
             return Ok(Some(name));
         }
     }

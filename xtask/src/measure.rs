@@ -96,7 +96,5 @@ pub(crate) fn program() -> Result<PathBuf> {
         "--package",
         "longshore",
     ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| crate::run::root().join("target"), PathBuf::from);
-    Ok(target.join("release/longshore"))
+    Ok(crate::run::target_directory().join("release/longshore"))
 }

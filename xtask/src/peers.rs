@@ -1,14 +1,19 @@
 //! `cargo xtask peers`: the programs that longshore is checked against.
 
-use anyhow::{Context, Result};
+mod go;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::run;
+use go::Module;
 
 /// What may be asked of this task.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Install those that are missing, with apt-get
+    /// Install those that are missing: with apt-get, or built by Go into the target directory
     #[arg(long)]
     install: bool,
 }
@@ -17,12 +22,14 @@ pub(crate) struct Args {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Peers {
-    peer: Vec<Peer>,
+    debian: Vec<Package>,
+    go: Vec<Module>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Peer {
+#[expect(clippy::struct_field_names, reason = "Debian calls it a package")]
+struct Package {
     program: String,
     package: String,
     version: String,
@@ -32,28 +39,71 @@ struct Peer {
 
 /// Shows which peers are here, after installing the missing ones if asked to.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let peers = parse()?.peer;
+    let peers = parse()?;
     if args.install {
-        install(&peers)?;
+        install(&peers.debian)?;
+        go::install(&peers.go)?;
     }
-    for Peer { program, package, version, purpose } in &peers {
-        if let Some(path) = run::peer(program)? {
+    for Package { program, package, version, purpose } in &peers.debian {
+        if let Some(path) = required(program)? {
             println!("{program}: {} (checked with {package} {version}): {purpose}", path.display());
+        }
+    }
+    for Module { program, version, purpose, .. } in &peers.go {
+        if let Some(path) = required(program)? {
+            println!("{program}: {} ({version}): {purpose}", path.display());
         }
     }
     Ok(())
 }
 
-/// Returns the Debian package that holds a program, if `peers.toml` knows it.
-pub(crate) fn package_of(program: &str) -> Result<Option<String>> {
-    Ok(parse()?.peer.into_iter().find(|peer| peer.program == program).map(|peer| peer.package))
+/// Finds a program that a check needs beside longshore.
+///
+/// Returns `None`, after saying what is skipped and how to get it, when it is not there. In
+/// continuous integration that is an error, unless nothing there could build it.
+pub(crate) fn required(program: &str) -> Result<Option<PathBuf>> {
+    if let Some(path) = find(program)? {
+        return Ok(Some(path));
+    }
+    let peers = parse()?;
+    let remedy = if let Some(peer) = peers.debian.iter().find(|peer| peer.program == program) {
+        format!("Debian has it as `{}`: cargo xtask peers --install", peer.package)
+    } else if !peers.go.iter().any(|peer| peer.program == program) {
+        "xtask/peers.toml does not know where it comes from".to_owned()
+    } else if go::toolchain()?.is_some() {
+        "Go builds it: cargo xtask peers --install".to_owned()
+    } else {
+        println!("{program} cannot be had here: what needs it is skipped. {}", go::WANTED);
+        return Ok(None);
+    };
+    if run::in_ci() {
+        bail!("{program} is not here, and nothing may be skipped. {remedy}");
+    }
+    println!("{program} is not here: what needs it is skipped. {remedy}");
+    Ok(None)
+}
+
+/// Returns where a program lies: the one that was built for these checks goes before the PATH.
+pub(crate) fn find(program: &str) -> Result<Option<PathBuf>> {
+    let built = built(program)?.map(|peer| peer.built());
+    Ok(built.or_else(|| run::on_path(program)))
+}
+
+/// Returns the version of a program that was built for these checks, which seldom knows it itself.
+pub(crate) fn built_version(program: &str) -> Result<Option<String>> {
+    Ok(built(program)?.map(|peer| peer.version))
+}
+
+fn built(program: &str) -> Result<Option<Module>> {
+    let mut peers = parse()?.go.into_iter();
+    Ok(peers.find(|peer| peer.program == program && peer.built().is_file()))
 }
 
 fn parse() -> Result<Peers> {
     toml::from_str(include_str!("../peers.toml")).context("xtask/peers.toml cannot be read")
 }
 
-fn install(peers: &[Peer]) -> Result<()> {
+fn install(peers: &[Package]) -> Result<()> {
     let missing = peers.iter().filter(|peer| run::on_path(&peer.program).is_none());
     let missing: Vec<&str> = missing.map(|peer| peer.package.as_str()).collect();
     if missing.is_empty() {
@@ -74,8 +124,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn peers_name_their_packages() {
-        assert_eq!(package_of("skopeo").unwrap().as_deref(), Some("skopeo"));
-        assert_eq!(package_of("no-such-program").unwrap(), None);
+    fn peers_are_listed_once() {
+        let Peers { debian, go } = parse().unwrap();
+        let programs = debian.iter().map(|peer| &peer.program);
+        let mut programs: Vec<_> = programs.chain(go.iter().map(|peer| &peer.program)).collect();
+        let count = programs.len();
+        programs.sort_unstable();
+        programs.dedup();
+        assert_eq!(programs.len(), count, "{programs:?}");
+    }
+
+    #[test]
+    fn what_is_not_listed_is_found_on_the_path() {
+        assert_eq!(find("sh").unwrap(), run::on_path("sh"));
+        assert_eq!(find("no-such-program").unwrap(), None);
     }
 }

@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::peers;
-
 /// Returns the directory of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// Returns the directory that cargo builds into.
+pub(crate) fn target_directory() -> PathBuf {
+    let directory = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root().join(directory)
 }
 
 /// Returns whether this is continuous integration, where nothing may be skipped.
@@ -86,25 +90,6 @@ fn quoted(word: &OsStr) -> String {
         return word.into_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Finds a program that a check needs beside longshore.
-///
-/// Returns `None`, after saying what is skipped and how to get it, when it is not there. In
-/// continuous integration that is an error.
-pub(crate) fn peer(name: &str) -> Result<Option<PathBuf>> {
-    if let Some(path) = on_path(name) {
-        return Ok(Some(path));
-    }
-    let remedy = match peers::package_of(name)? {
-        Some(package) => format!("Debian has it as `{package}`: cargo xtask peers --install"),
-        None => "xtask/peers.toml does not know a package for it".to_owned(),
-    };
-    if in_ci() {
-        bail!("{name} is not on the PATH, and nothing may be skipped here. {remedy}");
-    }
-    println!("{name} is not on the PATH: what needs it is skipped. {remedy}");
-    Ok(None)
 }
 
 /// Returns where the PATH leads for a program's name.

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use longshore_spec::{Digest, Hasher};
 
 use crate::measure::{Usage, measured, mib, program};
-use crate::run;
+use crate::{peers, run};
 
 /// The bound on memory, at [`JOBS`].
 const MEMORY: u64 = 64 << 20;
@@ -138,7 +138,7 @@ fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
     let digest = sparse_layout(&layout, size)?;
     copy(program, &dir(&layout), &tar(&archive))?;
     std::fs::remove_dir_all(&layout)?;
-    if let Some(gnu) = run::peer("tar")? {
+    if let Some(gnu) = peers::required("tar")? {
         let listing = run::capture(Command::new(&gnu).arg("-tvf").arg(&archive))?;
         let line = listing.lines().find(|line| line.contains(&digest.encoded()));
         println!("  GNU tar: {}", line.unwrap_or("the blob is not listed"));

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::JOBS;
 use super::place::Place;
-use crate::run::{capture, on_path};
+use crate::peers;
+use crate::run::capture;
 
 /// A program that copies artifacts.
 #[derive(Debug)]
@@ -48,19 +49,22 @@ impl Kind {
 }
 
 impl Tool {
-    /// Returns `longshore` and then every peer on the PATH.
+    /// Returns `longshore` and then every peer that is here.
     pub(super) fn all(longshore: PathBuf) -> Result<Vec<Self>> {
         let mut tools = vec![Self::found(Kind::Longshore, longshore)?];
         for kind in PEERS {
-            match on_path(kind.name()) {
+            match peers::find(kind.name())? {
                 Some(path) => tools.push(Self::found(kind, path)?),
-                None => println!("{} is not on the PATH and not measured", kind.name()),
+                None => println!("{} is not here and not measured", kind.name()),
             }
         }
         Ok(tools)
     }
 
     fn found(kind: Kind, path: PathBuf) -> Result<Self> {
+        if let Some(version) = peers::built_version(kind.name())? {
+            return Ok(Self { kind, path, version });
+        }
         let said = capture(Command::new(&path).arg(kind.version_argument()))?;
         let line = said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
         let word = line.and_then(|line| {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{dir, longshore, refuse, succeed, tar, tree, unharmed};
-use crate::run;
+use crate::{peers, run};
 
 const BLOBS: usize = 12;
 const SIZE: u64 = 4 << 20;
@@ -152,7 +152,7 @@ fn read_only(content: &Content<'_>, disk: &Tmpfs) -> Result<()> {
 /// A disk that fails: each call by which a file is written and named ends with EIO once.
 fn failing(content: &Content<'_>, work: &Path) -> Result<()> {
     println!("\n== a disk that fails");
-    let Some(strace) = run::peer("strace")? else { return Ok(()) };
+    let Some(strace) = peers::required("strace")? else { return Ok(()) };
     let target = work.join("failing");
     let archive = work.join("failing.tar");
     for (call, when) in [("fsync", 1), ("fsync", 4), ("rename", 2), ("rename", 5), ("write", 30)] {

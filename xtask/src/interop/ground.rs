@@ -10,6 +10,7 @@ use longshore_fixture::Content;
 use longshore_spec::{Digest, Hasher};
 use serde_json::Value;
 
+use crate::peers;
 use crate::program::Program;
 use crate::run::{capture, shown};
 
@@ -57,7 +58,9 @@ impl<'a> Ground<'a> {
 
     /// Returns a command for another program.
     pub(super) fn peer_command(&self, program: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        // What is not found fails when it is run, and is named then.
+        let path = peers::find(program).ok().flatten().unwrap_or_else(|| program.into());
+        let mut command = Command::new(path);
         command.args(args).current_dir(&self.directory);
         command
     }
