@@ -15,6 +15,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod crash;
 mod demo;
 mod dist;
@@ -38,6 +39,8 @@ use clap::Parser;
 enum Task {
     /// Measure the program beside others that copy artifacts
     Bench(bench::Args),
+    /// Run the suite of the distribution specification against the registry that `serve` is
+    Conformance(conformance::Args),
     /// Show what the program does: artifacts of many types cross a gap in one file
     Demo(demo::Args),
     /// Kill, starve and break copies, and see that nothing complete is harmed
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Bench(args) => bench::run(&args),
         Task::Crash(args) => crash::run(&args),
+        Task::Conformance(args) => conformance::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Dist => dist::run(),
         Task::Fixtures(args) => fixtures::run(&args),
