@@ -6,11 +6,16 @@
 //! integration a failure.
 
 mod carry;
+mod clients;
+mod crane;
 mod environment;
 mod ground;
+mod helm;
+mod oras;
 mod packages;
 mod real;
 mod refusals;
+mod regctl;
 mod registry;
 mod samples;
 mod skopeo;
@@ -63,7 +68,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 24] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -85,6 +90,11 @@ const CHECKS: [Check; 19] = [
     },
     Check { name: "registry-skopeo", peers: &["skopeo"], work: registry::skopeo },
     Check { name: "registry-delete", peers: &["docker-registry"], work: registry::delete },
+    Check { name: "oras", peers: &["oras"], work: oras::copies },
+    Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
+    Check { name: "crane", peers: &["crane"], work: crane::copies },
+    Check { name: "regctl", peers: &["regctl"], work: regctl::copies },
+    Check { name: "helm", peers: &["helm"], work: helm::check },
     Check { name: "samples", peers: &[], work: samples::check },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
 ];

@@ -30,8 +30,8 @@ impl Ground<'_> {
 pub(super) struct Cargo {
     name: String,
     /// The manifests that can be reached from the entries, indexes among them.
-    manifests: BTreeMap<Digest, Vec<u8>>,
-    tags: BTreeMap<String, Digest>,
+    pub(super) manifests: BTreeMap<Digest, Vec<u8>>,
+    pub(super) tags: BTreeMap<String, Digest>,
     /// The entries that no registry lists: without a tag and without a subject.
     hidden: Vec<Digest>,
 }
@@ -156,7 +156,7 @@ impl Cargo {
 }
 
 /// Returns what `typed()` holds without what a registry of 2.8 refuses.
-fn typed_by_sha256() -> Content {
+pub(super) fn typed_by_sha256() -> Content {
     let mut content = typed();
     content.entries.retain(|entry| entry.digest.to_string().starts_with("sha256:"));
     content
@@ -244,8 +244,8 @@ fn archived(
     Ok(())
 }
 
-/// What skopeo copies, by its names in [`typed()`].
-const COPIED: [&str; 9] =
+/// What other clients copy too, by its names in [`typed()`].
+pub(super) const COPIED: [&str; 9] =
     ["app", "bottle", "built", "bundle", "chart", "exact", "model", "module", "rules"];
 
 /// Lets skopeo push to our registry, and pull from it what was pushed by it and by us.
