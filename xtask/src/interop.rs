@@ -10,6 +10,7 @@ mod clients;
 mod crane;
 mod environment;
 mod ground;
+mod guarded;
 mod helm;
 mod oras;
 mod packages;
@@ -68,7 +69,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 24] = [
+const CHECKS: [Check; 25] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -87,6 +88,11 @@ const CHECKS: [Check; 24] = [
         name: "registry-same-archive",
         peers: &["docker-registry"],
         work: registry::same_archive,
+    },
+    Check {
+        name: "registry-guarded",
+        peers: &["docker-registry", "htpasswd", "openssl", "skopeo"],
+        work: guarded::check,
     },
     Check { name: "registry-skopeo", peers: &["skopeo"], work: registry::skopeo },
     Check { name: "registry-delete", peers: &["docker-registry"], work: registry::delete },

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,14 @@ pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
 /// How long a server may take to listen, and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a registry shows of itself, and whom it answers: files.
+pub(crate) struct Guard {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// As `htpasswd` writes it.
+    pub(crate) passwords: PathBuf,
+}
 
 /// A registry in a process of its own, which ends with this.
 pub(crate) struct Server {
@@ -43,16 +51,28 @@ impl Server {
 
     /// Starts Debian's `docker-registry` at an address, with its content and log in `directory`.
     pub(crate) fn distribution(directory: &Path, listen: &str, deletes: bool) -> Result<Self> {
+        let deletes = format!("{{enabled: {deletes}}}");
+        Self::docker_registry(directory, &deletes, &format!("addr: {listen:?}"), "")
+    }
+
+    /// Starts Debian's `docker-registry`, which speaks TLS only and asks for passwords.
+    pub(crate) fn guarded(directory: &Path, guard: &Guard) -> Result<Self> {
+        let [certificate, key, passwords] =
+            [&guard.certificate, &guard.key, &guard.passwords].map(|path| path.display());
+        let tls = format!("{{certificate: '{certificate}', key: '{key}'}}");
+        let http = format!("addr: {ANY_PORT:?}, tls: {tls}");
+        let auth = format!("auth: {{htpasswd: {{realm: harbour, path: '{passwords}'}}}}\n");
+        Self::docker_registry(directory, "{}", &http, &auth)
+    }
+
+    fn docker_registry(directory: &Path, deletes: &str, http: &str, auth: &str) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let config = format!(
-            "version: 0.1
-\
-             log: {{level: info}}
-\
-             storage: {{filesystem: {{rootdirectory: store}}, delete: {{enabled: {deletes}}}}}
-\
-             http: {{addr: {listen:?}, secret: none}}
-",
+            "version: 0.1\n\
+             log: {{level: info}}\n\
+             storage: {{filesystem: {{rootdirectory: store}}, delete: {deletes}}}\n\
+             http: {{{http}, secret: none}}\n\
+             {auth}",
         );
         fs::write(directory.join("config.yml"), config)?;
         let log = directory.join("log");

@@ -13,11 +13,21 @@ use serde_json::Value;
 use crate::peers;
 use crate::program::Program;
 use crate::run::{capture, shown};
+use crate::server::Server;
+
+/// How registries are reached that speak TLS and ask for passwords: paths in the directory.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) authority: &'static str,
+    pub(super) authfile: &'static str,
+}
 
 /// A directory of its own, and the program.
 pub(super) struct Ground<'a> {
     program: &'a Program,
     directory: PathBuf,
+    /// What registries demand: nothing, or what is said of them here.
+    reach: Option<Reach>,
     /// Where samples lie, if that was said.
     pub(super) samples: Option<PathBuf>,
 }
@@ -32,7 +42,17 @@ impl<'a> Ground<'a> {
     ) -> Result<Self> {
         let directory = parent.join(name);
         fs::create_dir(&directory)?;
-        Ok(Self { program, directory, samples })
+        Ok(Self { program, directory, reach: None, samples })
+    }
+
+    /// Returns the same, with registries of another kind. For commands that may speak with some.
+    pub(super) fn reaching(&self, reach: Reach) -> Self {
+        Self {
+            program: self.program,
+            directory: self.directory.clone(),
+            reach: Some(reach),
+            samples: self.samples.clone(),
+        }
     }
 
     /// Removes all that the check has made.
@@ -53,7 +73,11 @@ impl<'a> Ground<'a> {
 
     /// Returns a command for the program.
     pub(super) fn command(&self, args: &[&str]) -> Command {
-        self.program.command(&self.directory, args)
+        let mut command = self.program.command(&self.directory, args);
+        if let Some(Reach { authority, authfile }) = self.reach {
+            command.args(["--tls-ca", authority, "--authfile", authfile]);
+        }
+        command
     }
 
     /// Returns a command for another program.
@@ -92,6 +116,23 @@ impl<'a> Ground<'a> {
             "`longshore verify --json {place}` passed, and yet it says\n{printed}"
         );
         document["checked"].as_u64().context("verify does not say how much it has checked")
+    }
+
+    /// Returns the tags that a registry lists, in their order, without asking the program.
+    pub(super) fn tags(&self, server: &Server, repository: &str) -> Result<Vec<String>> {
+        let Some(Reach { authority, authfile }) = self.reach else {
+            return server.tags(repository);
+        };
+        let directory = Path::new(authority).parent().context("an authority in no directory")?;
+        let place = format!("docker://{}", server.place(repository));
+        let mut skopeo = self.peer_command("skopeo", &["list-tags", "--authfile", authfile]);
+        let printed = capture(skopeo.arg("--cert-dir").arg(directory).arg(place))?;
+        let document: Value = serde_json::from_str(&printed)?;
+        let tags = document["Tags"].as_array().context("skopeo lists no tags")?;
+        let mut tags: Vec<_> =
+            tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect();
+        tags.sort();
+        Ok(tags)
     }
 
     /// Copies all of one place to another.

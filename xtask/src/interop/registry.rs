@@ -127,7 +127,7 @@ impl Cargo {
             let raw = ground.ours(&["inspect", "--raw", &one])?;
             ensure!(raw.as_bytes() == bytes, "`inspect --raw {one}` is not what was sent:\n{raw}");
         }
-        let tags = server.tags(repository)?;
+        let tags = ground.tags(server, repository)?;
         // A registry that has no list of referrers is given one by tags of this form.
         let tags: Vec<_> = tags.iter().filter(|tag| !is_fallback(tag)).collect();
         ensure!(
