@@ -1,6 +1,8 @@
 //! Memory, speed and disk at sizes that matter, by the release build.
 
-use std::io::Write as _;
+mod holes;
+mod registries;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use longshore_spec::{Digest, Hasher};
+use clap::ValueEnum;
+use longshore_spec::Hasher;
 
 use crate::measure::{Usage, measured, mib, program};
 use crate::{peers, run};
@@ -20,8 +23,26 @@ const JOBS: &str = "16";
 /// How fast `verify` must be, against SHA-256 alone on all cores.
 const VERIFY_SPEED: f64 = 0.75;
 
+/// What is measured, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Large blobs between registries and archives
+    Registries,
+    /// Large blobs between directories and archives
+    Large,
+    /// A plan of many blobs
+    Many,
+    /// The speed of `verify`
+    Verify,
+    /// A blob of more than 8 GiB
+    Sparse,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Measure only these
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
     /// Smaller content, for machines that have other things to do
     #[arg(long)]
     quick: bool,
@@ -36,10 +57,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,
     };
-    large(&program, work.path(), if args.quick { 64 << 20 } else { 512 << 20 })?;
-    many(&program, work.path())?;
-    verify_speed(&program, work.path())?;
-    sparse(&program, work.path(), if args.quick { (8 << 30) + 1 } else { 9 << 30 })?;
+    let [size, beyond] = if args.quick { [64 << 20, (8 << 30) + 1] } else { [512 << 20, 9 << 30] };
+    let between = if args.quick { 32 << 20 } else { size };
+    for part in Part::value_variants() {
+        if !args.parts.is_empty() && !args.parts.contains(part) {
+            continue;
+        }
+        match part {
+            Part::Registries => registries::run(&program, work.path(), between)?,
+            Part::Large => large(&program, work.path(), size)?,
+            Part::Many => many(&program, work.path())?,
+            Part::Verify => verify_speed(&program, work.path())?,
+            Part::Sparse => sparse(&program, work.path(), beyond)?,
+        }
+    }
     println!("scale: all bounds hold");
     Ok(())
 }
@@ -135,7 +166,7 @@ fn sha256_alone() -> Result<f64> {
 fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
     println!("\n== a sparse blob of {:.2} GiB", mib(size) / 1024.0);
     let [layout, archive, back] = ["sparse", "sparse.tar", "back"].map(|name| work.join(name));
-    let digest = sparse_layout(&layout, size)?;
+    let digest = holes::layout(&layout, 1, size)?.remove(0);
     copy(program, &dir(&layout), &tar(&archive))?;
     std::fs::remove_dir_all(&layout)?;
     if let Some(gnu) = peers::required("tar")? {
@@ -154,7 +185,10 @@ fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
             .stdout(std::process::Stdio::piped())
             .spawn()?;
         let out = child.stdout.take().expect("it is piped");
-        ensure!(hash(out)? == digest && child.wait()?.success(), "GNU tar extracts something else");
+        ensure!(
+            holes::hash(out)? == digest && child.wait()?.success(),
+            "GNU tar extracts something else"
+        );
         println!("  GNU tar extracts {digest}");
     }
     measured(Command::new(program).arg("verify").arg(tar(&archive)))?;
@@ -163,38 +197,6 @@ fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
     ensure!(blob.metadata()?.len() == size, "the blob came back with another size");
     std::fs::remove_dir_all(&back)?;
     Ok(std::fs::remove_file(&archive)?)
-}
-
-/// Writes a layout with one blob that is a hole but for its end.
-fn sparse_layout(layout: &Path, size: u64) -> Result<Digest> {
-    const END: &[u8] = b"the end";
-    let file_path = layout.join("blob");
-    std::fs::create_dir_all(layout.join("blobs/sha256"))?;
-    let mut file = std::fs::File::create(&file_path)?;
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(size - END.len() as u64))?;
-    file.write_all(END)?;
-    let digest = hash(std::fs::File::open(&file_path)?)?;
-    std::fs::rename(&file_path, layout.join("blobs/sha256").join(digest.encoded()))?;
-    let mut content = longshore_fixture::Content::new();
-    let layer =
-        longshore_spec::Descriptor::new("application/vnd.example.disk", digest.clone(), size);
-    let config = content.empty();
-    let draft = longshore_fixture::Draft::image(&config, &[layer])
-        .artifact_type("application/vnd.example.disk.v1");
-    let manifest = content.manifest(&draft);
-    content.tag(&manifest, "disk");
-    content.write_directory(layout)?;
-    Ok(digest)
-}
-
-fn hash(mut from: impl std::io::Read) -> Result<Digest> {
-    let (mut hasher, mut buffer) = (Hasher::sha256(), vec![0; 1 << 20]);
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
 
 /// Copies everything from one place to another, within the bound on memory.

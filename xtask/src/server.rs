@@ -106,6 +106,11 @@ impl Server {
         &self.address
     }
 
+    /// Returns the number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns a repository of it as a place.
     pub(crate) fn place(&self, repository: &str) -> String {
         format!("{}/{repository}", self.address)
