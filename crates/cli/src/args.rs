@@ -1,6 +1,5 @@
 //! What can be typed.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use longshore_spec::{Platform, RepositoryName};
 
+use crate::commands::serve::Listen;
 use crate::human;
 use crate::location::{Listable, Location};
 use crate::registries::Typed;
@@ -345,12 +345,14 @@ pub(crate) struct Delete {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Serve {
     /// A layout directory or archive
     pub(crate) place: Location,
-    /// Where to listen; port 0 takes a free one
+    /// Where to listen, once or several times; port 0 takes a free one, `:5000` listens on every
+    /// address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Listen>,
     /// The repository of names that say none [default: the layout's file name]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<RepositoryName>,
@@ -360,6 +362,30 @@ pub(crate) struct Serve {
     /// Take manifests that refer to what is not there
     #[arg(long, requires = "writable")]
     pub(crate) allow_missing: bool,
+    /// Speak TLS with the certificates in this PEM file, the server's own first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Ask for a name and password of this file, as `htpasswd -B` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// Ask for a password only for pushes and deletes
+    #[arg(long, requires = "htpasswd")]
+    pub(crate) anonymous_pull: bool,
+    /// Print a line about each request on stderr, as JSON with --json
+    #[arg(long)]
+    pub(crate) access_log: bool,
+    /// How long requests under way may take to end after SIGTERM or Ctrl-C
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = human::patience)]
+    pub(crate) grace: Duration,
+    /// How many connections may be open; beyond, idle ones are closed
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = human::bound)]
+    pub(crate) max_connections: NonZeroUsize,
+    /// How many requests are served at once; others wait
+    #[arg(long, value_name = "N", default_value = "256", value_parser = human::bound)]
+    pub(crate) max_requests: NonZeroUsize,
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,

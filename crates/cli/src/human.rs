@@ -15,20 +15,36 @@ pub(crate) fn entries(number: usize) -> String {
 
 /// Reads an age: a number with `s`, `m`, `h` or `d`, or `0`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
-    let error =
-        || format!("`{text}` is not an age; write a number and s, m, h or d, such as `12h`");
+    time(text).ok_or_else(|| {
+        format!("`{text}` is not an age; write a number and s, m, h or d, such as `12h`")
+    })
+}
+
+/// Reads how long something may take, written like an age.
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+    time(text).ok_or_else(|| {
+        format!("`{text}` is not a length of time; write a number and s, m, h or d, such as `30s`")
+    })
+}
+
+fn time(text: &str) -> Option<Duration> {
     if text == "0" {
-        return Ok(Duration::ZERO);
+        return Some(Duration::ZERO);
     }
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 60 * 60,
-        Some('d') => 24 * 60 * 60,
-        _ => return Err(error()),
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return None,
     };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| error())?;
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(error)
+    let number: u64 = text[..text.len() - 1].parse().ok()?;
+    number.checked_mul(unit).map(Duration::from_secs)
+}
+
+/// Reads how many there may be of something.
+pub(crate) fn bound(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number of them; write 1 or more"))
 }
 
 /// Reads how much is done at once.

@@ -24,6 +24,11 @@ impl Output {
         Self { json: global.json, quiet: global.quiet }
     }
 
+    /// Tells whether results are wanted as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Tells whether nothing but results and errors is wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
@@ -83,6 +88,12 @@ impl Output {
         if !self.quiet {
             anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
         }
+    }
+
+    /// Prints lines of a log, whoever reads them.
+    pub(crate) fn log(lines: &str) {
+        // There is nobody to tell that it failed.
+        let _ = io::stderr().lock().write_all(lines.as_bytes());
     }
 
     /// Prints what happens.

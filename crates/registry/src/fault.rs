@@ -22,7 +22,7 @@ pub(crate) struct Fault {
     headers: Box<HeaderMap>,
 }
 
-/// The codes of the spec, but for `UNAUTHORIZED` and `DENIED`.
+/// The codes of the spec, but for `DENIED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     BlobUnknown,
@@ -36,6 +36,7 @@ pub(crate) enum Code {
     NameUnknown,
     SizeInvalid,
     TooManyRequests,
+    Unauthorized,
     /// The fault is the server's: none of the spec's.
     Unknown,
     Unsupported,
@@ -55,6 +56,7 @@ impl Code {
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unknown => "UNKNOWN",
             Self::Unsupported => "UNSUPPORTED",
         }
@@ -67,6 +69,7 @@ impl Code {
             | Self::ManifestUnknown
             | Self::NameUnknown => StatusCode::NOT_FOUND,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }

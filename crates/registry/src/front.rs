@@ -1,54 +1,101 @@
-//! A registry on a TCP port: HTTP/1.1, as `hyper` speaks it.
+//! A registry on a TCP port: HTTP/1.1 and HTTP/2, as `hyper` speaks them, with TLS or without.
 //!
 //! Each request is served by one thread of a pool from its first to its last byte. The thread asks
 //! for the next piece of a body when it is done with the one before, and waits until the socket has
 //! taken what it gave: a client that is slow slows down nobody else and fills no memory.
+//!
+//! Connections are many and cheap, threads are few: a connection has no thread unless a request is
+//! served on it. When there are as many connections as there may be, those on which nothing happens
+//! are closed. When all threads are busy, requests wait; too many are refused with 429 (row F-46);
+//! and bodies that are slower than others can wait for are broken off.
+//!
+//! Outside of the registry there are `/healthz`, which answers everybody, and `/metrics`, figures for
+//! Prometheus, which answers whoever may pull.
 
+mod activity;
+mod admission;
+mod connection;
 mod exchange;
+mod gate;
+mod metrics;
+mod passwords;
 mod patient;
+mod record;
+mod tls;
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tokio::runtime::{self, Handle, Runtime};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::{self, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use self::patient::Patient;
+pub use self::passwords::{Passwords, Refused};
+pub use self::record::{Observer, Record};
+pub use self::tls::{Certificate, CertificateError};
+
+use self::admission::Admission;
+use self::connection::stopping;
+use self::gate::Gate;
+use self::metrics::Metrics;
 use crate::Registry;
 
-/// The threads that only wait for sockets and parse headers.
+/// The threads that only wait for sockets, parse headers, and encrypt.
 const SOCKET_THREADS: usize = 2;
 
 /// After a connection could not be accepted (there are too many files open), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// It is crowded until one in so many connections is free again.
+const CROWDED: usize = 16;
+
 /// How often uploads are looked through for those that nobody has touched for long.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How a front end treats its clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// So many connections are served at once, each by one thread; the others wait.
+    /// So many connections may be open; if there are more, those on which nothing happens are closed.
     pub max_connections: usize,
-    /// A client that takes longer to send the headers of its next request is hung up on.
+    /// So many requests are served at once, each by one thread; the others wait.
+    pub max_requests: usize,
+    /// A connection on which no request is served for so long is closed, and so is one whose client
+    /// takes longer to send the headers of a request.
     pub header_timeout: Duration,
-    /// A client that neither sends nor takes a byte of a body for so long is hung up on.
+    /// A client that neither sends nor takes a byte of a body for so long is hung up on. Over this
+    /// time it is measured how fast bodies move.
     pub idle_timeout: Duration,
+    /// A body that moves slower than so many bytes a second is broken off.
+    pub min_rate: u64,
+    /// The like while other requests wait.
+    pub min_rate_while_others_wait: u64,
+    /// The certificate that is shown; without one there is no TLS.
+    pub certificate: Option<Certificate>,
+    /// Who may come in; `None` is everybody. Whoever may come in may do everything that the registry
+    /// allows, in every repository: a mount shows nobody what they could not pull (row F-21).
+    pub passwords: Option<Passwords>,
+    /// Whether pulling needs no password. A wrong one is refused all the same.
+    pub anonymous_pull: bool,
+    /// Is told of each request.
+    pub observer: Option<Observer>,
 }
 
 impl Default for Options {
+    /// Everybody may come in, without TLS.
     fn default() -> Self {
         Self {
-            max_connections: 256,
+            max_connections: 4096,
+            max_requests: 256,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
+            // The slowest links that images are pulled over are ten times as fast.
+            min_rate: 240,
+            min_rate_while_others_wait: 4 << 10,
+            certificate: None,
+            passwords: None,
+            anonymous_pull: false,
+            observer: None,
         }
     }
 }
@@ -57,59 +104,100 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Server {
     runtime: Option<Runtime>,
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
+    addresses: Vec<SocketAddr>,
+    state: watch::Sender<State>,
+    shared: Arc<Shared>,
 }
 
 /// What connections share.
+#[derive(Debug)]
 struct Shared {
     registry: Arc<Registry>,
     options: Options,
-    stop: watch::Receiver<bool>,
+    certificate: Option<tls::Shown>,
+    gate: Gate,
+    admission: Admission,
+    metrics: Metrics,
 }
 
-/// Serves `registry` on `listener`, on threads of its own, until the server is stopped.
+/// How a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// There is hardly room for another connection.
+    Crowded,
+    Stopping,
+}
+
+/// Serves `registry` on `listeners`, on threads of its own, until the server is stopped.
 pub fn serve(
-    listener: TcpListener,
+    listeners: impl IntoIterator<Item = TcpListener>,
     registry: Arc<Registry>,
     options: Options,
 ) -> io::Result<Server> {
+    let max_requests = options.max_requests.max(1);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(SOCKET_THREADS)
-        // One more for what no connection asked for.
-        .max_blocking_threads(options.max_connections.max(1) + 1)
+        // One more for what no request asked for.
+        .max_blocking_threads(max_requests + gate::CHECKS + 1)
         .thread_name("longshore-http")
         .enable_all()
         .build()?;
-    let address = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let listener = {
-        let _context = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
-    };
-    let (stop, stopped) = watch::channel(false);
-    runtime.spawn(expire_uploads(Arc::clone(&registry)));
-    runtime.spawn(accept(listener, Shared { registry, options, stop: stopped }));
-    Ok(Server { runtime: Some(runtime), address, stop })
+    let permits = Arc::new(Semaphore::new(options.max_connections.max(1)));
+    let shared = Arc::new(Shared {
+        registry: Arc::clone(&registry),
+        certificate: options.certificate.clone().map(tls::Shown::new),
+        gate: Gate::new(options.passwords.clone(), options.anonymous_pull)?,
+        admission: Admission::new(&options),
+        metrics: Metrics::default(),
+        options,
+    });
+    let (state, _) = watch::channel(State::Open);
+    let mut addresses = Vec::new();
+    for listener in listeners {
+        addresses.push(listener.local_addr()?);
+        listener.set_nonblocking(true)?;
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let (permits, shared) = (Arc::clone(&permits), Arc::clone(&shared));
+        runtime.spawn(accept(listener, permits, shared, state.clone()));
+    }
+    runtime.spawn(expire_uploads(registry));
+    Ok(Server { runtime: Some(runtime), addresses, state, shared })
 }
 
 impl Server {
-    /// Returns the address that clients connect to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the addresses that clients connect to, in the order of the listeners.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Shows this certificate to connections that are opened from now on, if there was one before.
+    pub fn show(&self, certificate: Certificate) {
+        if let Some(shown) = &self.shared.certificate {
+            shown.replace(certificate);
+        }
+    }
+
+    /// Asks for these passwords from now on, if any were asked for before.
+    pub fn ask_for(&self, passwords: Passwords) {
+        self.shared.gate.replace(passwords);
     }
 
     /// Takes no more requests, lets those under way end, and returns when all have or when `grace`
-    /// is over. Says whether all have ended.
-    pub fn stop(mut self, grace: Duration) -> bool {
-        let Some(runtime) = self.runtime.take() else { return true };
+    /// is over. Returns how many have not ended.
+    pub fn stop(mut self, grace: Duration) -> usize {
+        let Some(runtime) = self.runtime.take() else { return 0 };
         // Every connection holds a receiver; the last one closes the channel.
         let ended = runtime.block_on(async {
-            self.stop.send_replace(true);
-            tokio::time::timeout(grace, self.stop.closed()).await.is_ok()
+            self.state.send_replace(State::Stopping);
+            tokio::time::timeout(grace, self.state.closed()).await.is_ok()
         });
+        let left = if ended { 0 } else { self.shared.metrics.in_flight() };
         runtime.shutdown_background();
-        ended
+        left
     }
 }
 
@@ -131,60 +219,59 @@ async fn expire_uploads(registry: Arc<Registry>) {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
-    let permits = Arc::new(Semaphore::new(shared.options.max_connections.max(1)));
+async fn accept(
+    listener: tokio::net::TcpListener,
+    permits: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    state: watch::Sender<State>,
+) {
+    let mut stop = state.subscribe();
     loop {
-        // Never closed, so it never fails.
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stopped(&mut shared.stop) => return,
+            () = stopping(&mut stop) => return,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let connection = connection(stream, &shared);
+        let permit = tokio::select! {
+            permit = permit(&permits, &shared.options, &state) => permit,
+            () = stopping(&mut stop) => return,
+        };
+        let (shared, state) = (Arc::clone(&shared), state.subscribe());
         tokio::spawn(async move {
-            connection.await;
+            shared.metrics.connected();
+            connection::serve(stream, client, Arc::clone(&shared), state).await;
+            shared.metrics.disconnected();
             drop(permit);
         });
     }
 }
 
-/// Serves the requests of one connection, one after the other.
-fn connection(stream: TcpStream, shared: &Shared) -> impl Future<Output = ()> + use<> {
-    let Shared { registry, options, stop } = shared;
-    let (registry, mut stop) = (Arc::clone(registry), stop.clone());
-    let idle = options.idle_timeout;
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
-    async move {
-        // Answers are small or come in large pieces; neither should wait for more.
-        let _ = stream.set_nodelay(true);
-        let service = service_fn(move |request| {
-            exchange::exchange(Arc::clone(&registry), request, idle, Handle::current())
-        });
-        let connection = http.serve_connection(TokioIo::new(Patient::new(stream, idle)), service);
-        let mut connection = std::pin::pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = stopped(&mut stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a connection ended");
+/// Waits until there is room for another connection, and says so if there is none.
+async fn permit(
+    permits: &Arc<Semaphore>,
+    options: &Options,
+    state: &watch::Sender<State>,
+) -> Option<OwnedSemaphorePermit> {
+    // It stays crowded until there is some room, or every connection would wake all others.
+    let (left, room) = (permits.available_permits(), options.max_connections / CROWDED);
+    state.send_if_modified(|state| match *state {
+        State::Open if left == 0 => {
+            *state = State::Crowded;
+            true
         }
-    }
-}
-
-/// Waits until the server is to stop, or is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+        State::Crowded if left > room => {
+            *state = State::Open;
+            true
+        }
+        _ => false,
+    });
+    // Never closed, so there is always one.
+    Arc::clone(permits).acquire_owned().await.ok()
 }

@@ -101,15 +101,17 @@ impl Registry {
     /// The answer to `HEAD` has the length of what `GET` would bring, and no body.
     pub fn handle(&self, request: Request<impl Read>) -> Response<Body> {
         let (parts, mut body) = request.into_parts();
-        let mut response = self
+        let response = self
             .answer(&parts, &mut body)
             .unwrap_or_else(|fault| fault.into_response(&parts.method));
-        for (name, value) in ALWAYS {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
         let Parts { method, uri, .. } = &parts;
         tracing::info!(%method, path = uri.path(), status = response.status().as_u16(), "answered");
-        if parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
+        finished(response, &parts.method)
+    }
+
+    /// Returns how many uploads have begun and not ended.
+    pub fn open_uploads(&self) -> usize {
+        self.uploads.count()
     }
 
     /// Forgets uploads that nobody has touched for [`Options::upload_idle`] as of `now` (row F-17).
@@ -203,6 +205,14 @@ impl Registry {
     ) -> Result<Box<dyn Repository + '_>, Fault> {
         Ok(self.place.repository(name)?)
     }
+}
+
+/// Returns the answer to a request of this method, with what every answer says.
+pub(crate) fn finished(mut response: Response<Body>, method: &Method) -> Response<Body> {
+    for (name, value) in ALWAYS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if *method == Method::HEAD { response.map(|_| Body::empty()) } else { response }
 }
 
 fn not_allowed(method: &Method, allowed: &'static str) -> Fault {

@@ -39,6 +39,11 @@ impl Uploads {
         Self { slots: Mutex::default(), max }
     }
 
+    /// Returns how many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.slots().len()
+    }
+
     /// Takes in an upload that was just begun. Fails if there are too many.
     pub(crate) fn add(
         &self,

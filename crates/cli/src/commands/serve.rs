@@ -1,25 +1,45 @@
 //! `serve`: a layout, answered for as a registry.
 
-use std::net::{SocketAddr, TcpListener};
+mod files;
+mod listen;
+mod log;
+mod system;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use longshore_layout::{Archive, ArchiveOptions, Directory};
-use longshore_registry::{Access, Missing, Options, Registry, front};
+use longshore_registry::front::{self, Server};
+use longshore_registry::{Access, Missing, Options, Registry};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 use serde::Serialize;
 
+use self::files::Files;
+pub(crate) use self::listen::Listen;
+use self::log::Log;
+use self::system::Event;
 use crate::args::Serve;
+use crate::human;
 use crate::location::{Location, Where};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+
+/// How often it is looked whether files of certificates or passwords have changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What `serve --json` prints once it answers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
     address: String,
+    addresses: Vec<String>,
+    tls: bool,
+    /// What a password is asked for.
+    passwords: &'static str,
     writable: bool,
     repositories: Vec<Listed>,
 }
@@ -31,6 +51,9 @@ struct Listed {
 }
 
 pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
+    // First of all, so that whoever ends it early ends it as asked.
+    let events = system::events().map_err(Problem::of)?;
+    let (mut files, certificate, passwords) = Files::read(args, output)?;
     let place = open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
     let options = Options {
@@ -38,18 +61,63 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
         ..Options::default()
     };
-    let listen = |error| Problem::of(Error::io("listen on", args.listen)(error));
-    let listener = TcpListener::bind(args.listen).map_err(listen)?;
+    let listeners = listen::bind_all(&args.listen)?;
+    let log = args.access_log.then(|| Log::start(output.is_json()));
+    let options_of_front = front::Options {
+        max_connections: system::connections(args, output),
+        max_requests: args.max_requests.get(),
+        certificate,
+        passwords,
+        anonymous_pull: args.anonymous_pull,
+        observer: log.as_ref().map(Log::observer),
+        ..front::Options::default()
+    };
     let registry = Arc::new(Registry::new(place, options));
-    let server = front::serve(listener, registry, front::Options::default()).map_err(listen)?;
-    warn_of_the_public(server.address(), output);
-    let document =
-        Document { address: server.address().to_string(), writable: args.writable, repositories };
+    let server = front::serve(listeners, registry, options_of_front)
+        .map_err(|error| Problem::of(Error::io("serve", &args.place)(error)))?;
+    warn_of_the_public(args, server.addresses(), output);
+    let addresses: Vec<_> = server.addresses().iter().map(SocketAddr::to_string).collect();
+    let document = Document {
+        address: addresses[0].clone(),
+        addresses,
+        tls: args.tls_cert.is_some(),
+        passwords: match (&args.htpasswd, args.anonymous_pull) {
+            (None, _) => "nothing",
+            (Some(_), true) => "pushes",
+            (Some(_), false) => "everything",
+        },
+        writable: args.writable,
+        repositories,
+    };
     output.result(&document, || text(args, &document))?;
-    // It ends with the process, whenever that is: what was answered is on the disk.
     loop {
-        std::thread::park();
+        match events.recv_timeout(LOOK_INTERVAL) {
+            Ok(Event::Stop) => break,
+            Ok(Event::Reload) => files.reload(&server, output),
+            Err(RecvTimeoutError::Timeout) => files.look(&server, output),
+            // Nobody can ask for anything; look for changes all the same.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(LOOK_INTERVAL);
+                files.look(&server, output);
+            }
+        }
     }
+    Ok(stop(server, args.grace, log, output))
+}
+
+/// Lets requests that are under way end. Whoever asked politely is told 0 if all did.
+fn stop(server: Server, grace: Duration, log: Option<Log>, output: &Output) -> Exit {
+    tracing::info!("stopping");
+    let left = server.stop(grace);
+    if let Some(log) = log {
+        log.finish();
+    }
+    if left == 0 {
+        return Exit::Done;
+    }
+    let requests = human::count(left as u64, "request");
+    output.warning(&format!("{requests} did not end within {} s, and broke off", grace.as_secs()));
+    Exit::Failed
 }
 
 /// Opens what is served. What says no repository belongs to one that is typed, or named after the
@@ -105,11 +173,21 @@ fn repositories(place: &dyn Place) -> Result<Vec<Listed>, Error> {
     place.repositories()?.into_iter().map(listed).collect()
 }
 
-fn warn_of_the_public(address: SocketAddr, output: &Output) {
-    if !address.ip().is_loopback() {
-        output.warning(&format!(
-            "{address} answers everybody who reaches it, without TLS or password"
-        ));
+fn warn_of_the_public(args: &Serve, addresses: &[SocketAddr], output: &Output) {
+    for address in addresses.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
+        let text = match (args.tls_cert.is_some(), args.htpasswd.is_some()) {
+            (true, true) => continue,
+            (true, false) => {
+                format!("{address} answers everybody who reaches it, without a password")
+            }
+            (false, true) => format!(
+                "passwords are sent to {address} in the clear; --tls-cert and --tls-key encrypt"
+            ),
+            (false, false) => {
+                format!("{address} answers everybody who reaches it, without TLS or password")
+            }
+        };
+        output.warning(&text);
     }
 }
 
@@ -127,5 +205,9 @@ fn text(args: &Serve, document: &Document) -> String {
     };
     let shown: String = names.into_iter().take(SHOWN).collect();
     let how = if args.writable { "for pulls and pushes" } else { "for pulls" };
-    format!("serving {} at http://{address} {how}\n{shown}{more}", args.place)
+    let scheme = if document.tls { "https" } else { "http" };
+    let at: Vec<_> =
+        document.addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let at = at.join(" and ");
+    format!("serving {} at {at} {how}\n{shown}{more}", args.place)
 }

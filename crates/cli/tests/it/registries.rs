@@ -401,21 +401,23 @@ fn what_cannot_be_served_is_told() {
     ]);
     insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @r#"
     $ longshore serve oci:src --listen TAKEN
-    error: cannot listen on TAKEN: address already in use
-      hint: check the path
+    error: cannot listen on TAKEN: something else listens there
+      hint: choose another port with --listen; `--listen 127.0.0.1:0` takes a free one
     [exit 2]
 
     $ longshore serve oci:src --listen localhost
-    error: invalid socket address syntax
+    error: `localhost` is no address to listen on
+      hint: give it a port: `localhost:5000`
     [exit 2]
 
     $ longshore serve oci:src --listen 127.0.0.1
-    error: invalid socket address syntax
+    error: `127.0.0.1` is no address to listen on
+      hint: give it a port: `127.0.0.1:5000`
     [exit 2]
 
     $ longshore serve oci:src --listen 192.0.2.1:0
-    error: cannot listen on 192.0.2.1:0: cannot assign requested address
-      hint: check the path
+    error: cannot listen on 192.0.2.1:0: this machine has no such address
+      hint: `--listen :5000` listens on every address that it has
     [exit 2]
 
     $ longshore serve oci:none

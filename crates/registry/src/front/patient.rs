@@ -3,6 +3,7 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,18 +11,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::activity::Activity;
+
+/// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
+const SIGN_OF_LIFE: usize = 1 << 10;
+
 /// A connection on which a write fails once the client has not taken a byte for `patience`.
 /// How long a read may take is the business of whoever waits for it.
 pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
+    activity: Arc<Activity>,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, deadline: None }
+    pub(super) fn new(stream: TcpStream, patience: Duration, activity: Arc<Activity>) -> Self {
+        Self { stream, patience, activity, deadline: None }
     }
 
     fn check(
@@ -29,10 +36,15 @@ impl Patient {
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(result) = &written {
             self.deadline = None;
+            self.activity.set_writing(false);
+            if result.as_ref().is_ok_and(|count| *count >= SIGN_OF_LIFE) {
+                self.activity.touch();
+            }
             return written;
         }
+        self.activity.set_writing(true);
         let patience = self.patience;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
         deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))

@@ -144,8 +144,8 @@ fn f53_a_place_that_cannot_be_written_says_so() {
 fn content_that_is_too_short_never_looks_whole() {
     let registry = Arc::new(registry(|| Error::not_found("it", "the place")));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = front::serve(listener, registry, front::Options::default()).unwrap();
-    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let mut stream = TcpStream::connect(server.addresses()[0]).unwrap();
     let digest = Digest::sha256("ten bytes.");
     write!(stream, "GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut stream = BufReader::new(stream);

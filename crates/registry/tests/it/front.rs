@@ -30,7 +30,7 @@ impl Reply {
 
 impl Client {
     fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).unwrap();
+        let stream = TcpStream::connect(server.addresses()[0]).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
@@ -75,7 +75,7 @@ impl Client {
 
 fn started(registry: &Arc<Registry>, options: Options) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    serve(listener, Arc::clone(registry), options).unwrap()
+    serve([listener], Arc::clone(registry), options).unwrap()
 }
 
 fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
@@ -111,7 +111,7 @@ fn an_image_is_pulled_over_one_connection() {
     assert_eq!(client.ask("GET /v2/a/b/manifests/v2", "", b"").status, 404);
     assert_eq!(client.ask("GET /nowhere", "", b"").status, 404);
     drop(client);
-    assert!(server.stop(PATIENCE));
+    assert_eq!(server.stop(PATIENCE), 0);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn f52_many_clients_push_the_same_and_pull_it() {
     const CLIENTS: u8 = 16;
     let registry = Arc::new(writable());
     // Fewer places than clients: they take turns.
-    let options = Options { max_connections: 4, ..Options::default() };
+    let options = Options { max_requests: 4, ..Options::default() };
     let server = started(&registry, options);
     let shared: Vec<u8> = (0..600_000_u32).map(|n| (n % 241) as u8).collect();
     std::thread::scope(|scope| {
@@ -167,7 +167,7 @@ fn f52_many_clients_push_the_same_and_pull_it() {
             });
         }
     });
-    assert!(server.stop(PATIENCE));
+    assert_eq!(server.stop(PATIENCE), 0);
 }
 
 #[test]
@@ -248,11 +248,8 @@ fn a_client_that_takes_nothing_is_hung_up_on_and_others_are_served() {
     let registry = Arc::new(writable());
     let large = vec![7; 32 << 20];
     let digest = push_blob(&registry, "a", &large);
-    let options = Options {
-        max_connections: 1,
-        idle_timeout: Duration::from_millis(100),
-        ..Options::default()
-    };
+    let options =
+        Options { max_requests: 1, idle_timeout: Duration::from_millis(100), ..Options::default() };
     let server = started(&registry, options);
     let mut lazy = Client::to(&server);
     lazy.send(format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
@@ -276,14 +273,14 @@ fn a_server_that_stops_ends_what_is_under_way() {
     busy.send(put.as_bytes());
     // Begun for sure once another request is told so.
     while Client::to(&server).ask(&format!("GET {location}"), "", b"").status != 429 {}
-    let address = server.address();
+    let address = server.addresses()[0];
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| server.stop(PATIENCE));
         idle.ends();
         busy.send(b"def");
         assert_eq!(busy.receive(true).status, 201);
         busy.ends();
-        assert!(stopping.join().unwrap());
+        assert_eq!(stopping.join().unwrap(), 0);
     });
     assert!(TcpStream::connect(address).is_err());
 }

@@ -1,0 +1,145 @@
+//! Where a server listens.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::str::FromStr;
+
+use crate::problem::{Exit, Problem};
+
+/// An address to listen on, as it is typed: `HOST:PORT`, where HOST may be empty for all addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { host: address.ip().to_string(), port: address.port() });
+        }
+        let error = |hint: String| Err(format!("`{text}` is no address to listen on; {hint}"));
+        if text.parse::<u16>().is_ok() {
+            return error(format!("write `127.0.0.1:{text}`, or `:{text}` for every address"));
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return error(format!("write `[{text}]:5000`"));
+        }
+        if text.contains("://") || text.contains('/') {
+            return error("write `HOST:PORT`".to_owned());
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) => match port.parse() {
+                Ok(port) if !host.contains(':') => Ok(Self { host: host.to_owned(), port }),
+                _ => error(format!("`{port}` is no port; write `HOST:PORT`")),
+            },
+            None => error(format!("give it a port: `{text}:5000`")),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Listen {
+    fn bind(&self) -> io::Result<Vec<TcpListener>> {
+        match self.host.as_str() {
+            // One socket takes both kinds of addresses, where there are both.
+            "" => TcpListener::bind((Ipv6Addr::UNSPECIFIED, self.port))
+                .or_else(|error| match error.kind() {
+                    ErrorKind::AddrInUse | ErrorKind::PermissionDenied => Err(error),
+                    _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)),
+                })
+                .map(|listener| vec![listener]),
+            // Clients try one address after the other, and which comes first differs.
+            "localhost" => {
+                let first = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
+                let port = first.local_addr()?.port();
+                let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+                match second {
+                    // Not where somebody else answers for half of the clients.
+                    Err(error) if self.port != 0 && error.kind() == ErrorKind::AddrInUse => {
+                        Err(error)
+                    }
+                    second => Ok([Some(first), second.ok()].into_iter().flatten().collect()),
+                }
+            }
+            host => {
+                let mut addresses: Vec<_> = (host, self.port).to_socket_addrs()?.collect();
+                addresses.dedup();
+                addresses.into_iter().map(TcpListener::bind).collect()
+            }
+        }
+    }
+}
+
+/// Listens on all of `places`.
+pub(super) fn bind_all(places: &[Listen]) -> Result<Vec<TcpListener>, Problem> {
+    let mut listeners = Vec::new();
+    for place in places {
+        listeners.extend(place.bind().map_err(|error| refused(place, &error))?);
+    }
+    Ok(listeners)
+}
+
+fn refused(place: &Listen, error: &io::Error) -> Problem {
+    let (reason, hint) = match error.kind() {
+        ErrorKind::AddrInUse => (
+            "something else listens there".to_owned(),
+            "choose another port with --listen; `--listen 127.0.0.1:0` takes a free one",
+        ),
+        ErrorKind::AddrNotAvailable => (
+            "this machine has no such address".to_owned(),
+            "`--listen :5000` listens on every address that it has",
+        ),
+        ErrorKind::PermissionDenied => (
+            "that is not permitted".to_owned(),
+            "ports below 1024 are often for root alone; choose a higher one",
+        ),
+        _ => (error.to_string(), "write `127.0.0.1:5000`, or `:5000` for every address"),
+    };
+    Problem::new(Exit::Usage, format!("cannot listen on {place}: {reason}")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_typed_elsewhere() {
+        for (text, shown) in [
+            ("127.0.0.1:5000", "127.0.0.1:5000"),
+            ("[::1]:0", "[::1]:0"),
+            (":5000", ":5000"),
+            ("localhost:80", "localhost:80"),
+        ] {
+            let listen: Listen = text.parse().unwrap();
+            assert_eq!(listen.to_string(), shown);
+        }
+        for wrong in ["", "5000", "::1", "localhost", "a:b", "a:70000", "http://a:1", "a:b:1"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_listened_on_by_both_of_its_addresses() {
+        let listen: Listen = "localhost:0".parse().unwrap();
+        let addresses: Vec<_> =
+            listen.bind().unwrap().iter().map(|listener| listener.local_addr().unwrap()).collect();
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+        // A machine may be without IPv6.
+        if let [one, two] = addresses[..] {
+            assert_eq!(one.port(), two.port());
+        }
+    }
+}

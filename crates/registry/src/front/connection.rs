@@ -1,0 +1,176 @@
+//! One connection, from its first byte to its last.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::activity::Activity;
+use super::patient::Patient;
+use super::{Shared, State, exchange};
+
+/// While connections are short, or the server stops, a connection may be idle for so long.
+const PATIENCE_IN_A_CROWD: Duration = Duration::from_secs(1);
+
+/// The headers of a request have at most so many bytes, the request line with them.
+const MAX_HEADER_BYTES: u16 = u16::MAX;
+
+/// There are at most so many of them.
+const MAX_HEADERS: usize = 100;
+
+/// So many requests may be under way on one connection of HTTP/2; containerd, Docker and Podman have
+/// no more than a few dozen.
+const MAX_STREAMS: u32 = 100;
+
+/// So much of an upload may be on its way over HTTP/2: 20 ms at 400 Mbit/s.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// The first byte of TLS: a handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// What a client is told that speaks plain HTTP where TLS is spoken; Go's servers use the same words.
+const NOT_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
+    content-length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Serves one connection. Ends when it does, when it is idle for too long, or soon after the server is
+/// to stop.
+pub(super) async fn serve(
+    stream: TcpStream,
+    client: SocketAddr,
+    shared: Arc<Shared>,
+    state: watch::Receiver<State>,
+) {
+    // Answers are small or come in large pieces; neither should wait for more.
+    let _ = stream.set_nodelay(true);
+    let activity = Arc::new(Activity::begin());
+    let served = async {
+        match &shared.certificate {
+            None => {
+                let stream = patient(stream, &shared, &activity);
+                speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
+                    .await
+            }
+            Some(certificate) => {
+                let acceptor = TlsAcceptor::from(certificate.config());
+                let shake = handshake(stream, &acceptor, &shared, &activity);
+                let Some(stream) = timeout(shared.options.header_timeout, shake).await?? else {
+                    return Ok(());
+                };
+                speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
+                    .await
+            }
+        }
+    };
+    let idle = idle_for_too_long(&activity, state.clone(), shared.options.header_timeout);
+    tokio::select! {
+        result = served => {
+            if let Err(error) = result {
+                tracing::debug!(%client, error = %error, "a connection ended");
+            }
+        }
+        () = idle => tracing::trace!(%client, "an idle connection was closed"),
+    }
+}
+
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// Begins TLS; `None` if the client does not.
+async fn handshake(
+    mut stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    shared: &Shared,
+    activity: &Arc<Activity>,
+) -> io::Result<Option<tokio_rustls::server::TlsStream<Patient>>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+        stream.write_all(NOT_TLS).await?;
+        stream.shutdown().await?;
+        return Ok(None);
+    }
+    acceptor.accept(patient(stream, shared, activity)).await.map(Some)
+}
+
+fn patient(stream: TcpStream, shared: &Shared, activity: &Arc<Activity>) -> Patient {
+    Patient::new(stream, shared.options.idle_timeout, Arc::clone(activity))
+}
+
+/// Serves requests: one after the other by HTTP/1.1, or side by side by HTTP/2 if the client says that
+/// it speaks that.
+async fn speak<S>(
+    stream: S,
+    client: SocketAddr,
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    mut state: watch::Receiver<State>,
+) -> Result<(), Trouble>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = protocols(shared.options.header_timeout);
+    let service = service_fn(move |request| {
+        exchange::exchange(request, client, Arc::clone(&shared), Arc::clone(&activity))
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        () = stopping(&mut state) => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+fn protocols(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES.into());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_BYTES.into())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    builder
+}
+
+/// Waits until nothing has happened for longer than a connection may be idle.
+async fn idle_for_too_long(
+    activity: &Activity,
+    mut state: watch::Receiver<State>,
+    patience: Duration,
+) {
+    loop {
+        let patience = match *state.borrow_and_update() {
+            State::Open => patience,
+            State::Crowded | State::Stopping => PATIENCE_IN_A_CROWD.min(patience),
+        };
+        let left = patience.saturating_sub(activity.idle());
+        if left.is_zero() {
+            return;
+        }
+        // The server is gone if the channel is.
+        if let Ok(Err(_)) = timeout(left, state.changed()).await {
+            return;
+        }
+    }
+}
+
+/// Waits until the server is to stop, or is gone.
+pub(super) async fn stopping(state: &mut watch::Receiver<State>) {
+    let _ = state.wait_for(|state| *state == State::Stopping).await;
+}

@@ -1,0 +1,107 @@
+//! What is remembered of a request for the log and the figures.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::Shared;
+use super::activity::Activity;
+use super::metrics::Endpoint;
+
+/// One request that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When it began.
+    pub begun: SystemTime,
+    /// Who sent it.
+    pub client: SocketAddr,
+    /// By which name, if a password was asked for and right.
+    pub user: Option<Arc<str>>,
+    /// Its method.
+    pub method: Method,
+    /// Its path and query, as sent.
+    pub target: String,
+    /// The answer's status; `None` if the client went away before there was one.
+    pub status: Option<u16>,
+    /// So many bytes of its body were read.
+    pub received: u64,
+    /// So many bytes of the answer's body were given to the connection.
+    pub sent: u64,
+    /// Whether that is all of it.
+    pub is_whole: bool,
+    /// How long it took, to the last byte of the answer.
+    pub time: Duration,
+    /// What the client calls itself; not to be trusted, like all that clients say.
+    pub user_agent: Option<String>,
+}
+
+/// Is given what is remembered of each request, on a thread that must not be held up.
+#[derive(Clone)]
+pub struct Observer(pub Arc<dyn Fn(&Record) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer(..)")
+    }
+}
+
+/// A request that is under way. When it is dropped, the request is over.
+pub(super) struct Tally {
+    pub(super) record: Record,
+    pub(super) received: Arc<AtomicU64>,
+    begun: Instant,
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+}
+
+impl Tally {
+    pub(super) fn begin(
+        parts: &Parts,
+        client: SocketAddr,
+        shared: Arc<Shared>,
+        activity: Arc<Activity>,
+    ) -> Self {
+        activity.enter();
+        shared.metrics.begin();
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let record = Record {
+            begun: SystemTime::now(),
+            client,
+            user: None,
+            method: parts.method.clone(),
+            target: target.to_owned(),
+            status: None,
+            received: 0,
+            sent: 0,
+            is_whole: false,
+            time: Duration::ZERO,
+            user_agent: user_agent(&parts.headers),
+        };
+        let endpoint = Endpoint::of(parts.uri.path());
+        Self { record, received: Arc::default(), begun: Instant::now(), endpoint, shared, activity }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let record = &mut self.record;
+        record.received = self.received.load(Ordering::Relaxed);
+        record.time = self.begun.elapsed();
+        self.shared.metrics.end(self.endpoint, record);
+        if let Some(Observer(observer)) = &self.shared.options.observer {
+            observer(record);
+        }
+        self.activity.leave();
+    }
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned())
+}
