@@ -60,6 +60,8 @@ pub struct Options {
     pub max_connections: usize,
     /// So many requests are served at once, each by one thread; the others wait.
     pub max_requests: usize,
+    /// So many requests may wait; more are refused.
+    pub max_waiting: usize,
     /// A connection on which no request is served for so long is closed, and so is one whose client
     /// takes longer to send the headers of a request.
     pub header_timeout: Duration,
@@ -87,6 +89,7 @@ impl Default for Options {
         Self {
             max_connections: 4096,
             max_requests: 256,
+            max_waiting: 1 << 10,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
             // The slowest links that images are pulled over are ten times as fast.

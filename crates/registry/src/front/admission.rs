@@ -10,10 +10,7 @@ use tokio::time::timeout;
 use super::Options;
 use crate::fault::{Code, Fault};
 
-/// So many requests wait for a thread at most.
-const MAX_WAITING: usize = 1 << 10;
-
-/// So long: clients give up after half a minute or a minute without an answer.
+/// So long a request waits for a thread: clients give up after half a minute or a minute without an answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Hands out the threads that requests are served by.
@@ -21,6 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 pub(super) struct Admission {
     threads: Arc<Semaphore>,
     waiting: AtomicUsize,
+    max_waiting: usize,
     min_rate: u64,
     min_rate_while_others_wait: u64,
 }
@@ -30,6 +28,7 @@ impl Admission {
         Self {
             threads: Arc::new(Semaphore::new(options.max_requests.max(1))),
             waiting: AtomicUsize::new(0),
+            max_waiting: options.max_waiting,
             min_rate: options.min_rate,
             min_rate_while_others_wait: options.min_rate_while_others_wait,
         }
@@ -42,7 +41,7 @@ impl Admission {
             return Ok(permit);
         }
         let waiting = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.max_waiting {
             return Err(busy());
         }
         let permit = timeout(MAX_WAIT, threads.acquire_owned()).await;

@@ -1,82 +1,15 @@
 //! Over a socket, with a client that knows only bytes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::Registry;
-use longshore_registry::front::{Options, Server, serve};
+use longshore_registry::front::Options;
 use longshore_spec::Digest;
 
+use crate::client::{Client, PATIENCE, started};
 use crate::support::{get, image, push_blob, push_image, writable};
-
-/// A test that waits longer than this has hung.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Client(BufReader<TcpStream>);
-
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
-    }
-}
-
-impl Client {
-    fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.addresses()[0]).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.0.get_mut().write_all(bytes).unwrap();
-    }
-
-    /// Sends `request`, which is written `METHOD TARGET`, with further header lines.
-    fn ask(&mut self, request: &str, headers: &str, body: &[u8]) -> Reply {
-        self.send(format!("{request} HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes());
-        self.send(body);
-        self.receive(!request.starts_with("HEAD"))
-    }
-
-    fn receive(&mut self, has_body: bool) -> Reply {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
-        let mut reply = Reply { status, headers: Vec::new(), body: Vec::new() };
-        loop {
-            line.clear();
-            self.0.read_line(&mut line).unwrap();
-            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-            reply.headers.push((name.to_owned(), value.to_owned()));
-        }
-        assert_eq!(reply.header("transfer-encoding"), "", "the length is always said");
-        if has_body && status != 204 {
-            reply.body = vec![0; reply.header("content-length").parse().unwrap()];
-            self.0.read_exact(&mut reply.body).unwrap();
-        }
-        reply
-    }
-
-    /// Waits until the server hangs up.
-    fn ends(mut self) {
-        let mut rest = Vec::new();
-        // A reset is an end too.
-        let _ = self.0.read_to_end(&mut rest);
-    }
-}
-
-fn started(registry: &Arc<Registry>, options: Options) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    serve([listener], Arc::clone(registry), options).unwrap()
-}
 
 fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     let mut body = Vec::new();

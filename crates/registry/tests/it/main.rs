@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
 
+mod client;
 mod discover;
 mod faults;
 mod front;
+mod limits;
 mod manage;
 mod page;
+mod passwords;
 mod pull;
 mod push;
 mod robust;
 mod support;
+mod tls;
