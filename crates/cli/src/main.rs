@@ -85,6 +85,8 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
 
 /// Sends traces to stderr: warnings always, more with each `-v`.
 fn trace(global: &Global) {
+    use std::io::IsTerminal as _;
+
     use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -96,6 +98,10 @@ fn trace(global: &Global) {
     };
     // What libraries trace is about their insides, and may hold what is secret.
     let ours = tracing_subscriber::filter::Targets::new().with_target("longshore", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .without_time();
     tracing_subscriber::registry().with(lines).with(ours).init();
 }

@@ -16,6 +16,7 @@ mod output;
 mod reaching;
 mod registries;
 mod served;
+mod serving;
 mod together;
 mod untouched;
 mod usage;

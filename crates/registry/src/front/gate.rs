@@ -94,16 +94,21 @@ impl Gate {
     ) -> Result<Option<Arc<str>>, Fault> {
         let Some(lock) = &self.passwords else { return Ok(None) };
         let passwords = Arc::clone(&lock.read().unwrap_or_else(PoisonError::into_inner));
-        match request.headers().get(AUTHORIZATION) {
-            None if self.anonymous_pull && is_open(request) => Ok(None),
-            None => Err(unauthorized("a name and a password are asked for here")),
-            Some(shown) => {
-                let Some((name, password)) = parse(shown) else {
-                    return Err(unauthorized("this is not understood; show `Basic` credentials"));
-                };
+        let shown =
+            match request.headers().get(AUTHORIZATION) {
+                Some(shown) => Some(parse(shown).ok_or_else(|| {
+                    unauthorized("this is not understood; show `Basic` credentials")
+                })?),
+                None => None,
+            };
+        match shown.filter(|(name, password)| !name.is_empty() || !password.is_empty()) {
+            Some((name, password)) => {
                 self.check(&passwords, &name, password, client).await?;
                 Ok(Some(name.into()))
             }
+            // skopeo shows an empty name and password if it has none.
+            None if self.anonymous_pull && is_open(request) => Ok(None),
+            None => Err(unauthorized("a name and a password are asked for here")),
         }
     }
 

@@ -44,7 +44,7 @@ impl Certificate {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| CertificateError::Pair(error.to_string()))?;
+            .map_err(|error| CertificateError::Pair(of_pair(&error)))?;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Self(Arc::new(config)))
     }
@@ -80,6 +80,13 @@ fn of_key(error: &PemError, pem: &[u8]) -> String {
     match error {
         PemError::NoItemsFound => "there is no `BEGIN PRIVATE KEY` in it".to_owned(),
         error => told(error),
+    }
+}
+
+fn of_pair(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(_) => "the key is that of another certificate".to_owned(),
+        error => error.to_string(),
     }
 }
 

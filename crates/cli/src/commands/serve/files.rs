@@ -9,6 +9,11 @@ use crate::args::Serve;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
+const TLS_HINT: &str =
+    "--tls-cert is for certificates in PEM, the server's own first; --tls-key for its key";
+
+const HTPASSWD_HINT: &str = "--htpasswd is for a file that `htpasswd -B` writes";
+
 /// The files of a server, as they were read last.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -36,13 +41,15 @@ impl Files {
         let (mut shown, mut asked) = (None, None);
         if let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) {
             let watched = Watched::read(&[chain, key]);
-            shown = Some(watched.certificate().map_err(|text| Problem::new(Exit::Usage, text))?);
+            let problem = |text| Problem::new(Exit::Usage, text).hint(TLS_HINT);
+            shown = Some(watched.certificate().map_err(problem)?);
             files.tls = Some(watched);
         }
         if let Some(path) = &args.htpasswd {
             let watched = Watched::read(&[path]);
-            let passwords =
-                watched.passwords(output).map_err(|text| Problem::new(Exit::Usage, text))?;
+            let passwords = watched
+                .passwords(output)
+                .map_err(|text| Problem::new(Exit::Usage, text).hint(HTPASSWD_HINT))?;
             if passwords.is_empty() {
                 let text = format!("{} lets nobody in", path.display());
                 let hint =

@@ -75,7 +75,9 @@ impl Listen {
                 }
             }
             host => {
-                let mut addresses: Vec<_> = (host, self.port).to_socket_addrs()?.collect();
+                let unknown = |_| io::Error::new(ErrorKind::NotFound, "nobody knows such a host");
+                let found = (host, self.port).to_socket_addrs().map_err(unknown)?;
+                let mut addresses: Vec<_> = found.collect();
                 addresses.dedup();
                 addresses.into_iter().map(TcpListener::bind).collect()
             }
