@@ -218,6 +218,23 @@ fn a_line_of_the_log_says_who_asked_for_what() {
 }
 
 #[test]
+fn an_address_that_others_reach_is_told_of() {
+    let site = Site::image();
+    site.file("users", SECRET);
+    let tls = format!("--tls-cert {CERTIFICATES}/one.crt --tls-key {CERTIFICATES}/one.key");
+    for (flags, said) in [
+        ("", "answers everybody who reaches it, without TLS or password\n"),
+        (&*tls, "answers everybody who reaches it, without a password\n"),
+        ("--htpasswd users", "in the clear; --tls-cert and --tls-key encrypt\n"),
+        (&*format!("{tls} --htpasswd users"), ""),
+    ] {
+        let service = Service::start(&site, &format!("oci:src --listen 0.0.0.0:0 {flags}"));
+        let log = service.log("");
+        assert!(log.ends_with(said) && log.is_empty() == said.is_empty(), "{flags}: {log}");
+    }
+}
+
+#[test]
 fn bad_files_and_addresses_are_named() {
     let site = Site::image();
     site.file("none", "");
