@@ -65,6 +65,8 @@ pub struct Options {
     /// A connection on which no request is served for so long is closed, and so is one whose client
     /// takes longer to send the headers of a request.
     pub header_timeout: Duration,
+    /// The like while there are too many connections, and when the server is to stop.
+    pub crowded_timeout: Duration,
     /// A client that neither sends nor takes a byte of a body for so long is hung up on. Over this
     /// time it is measured how fast bodies move.
     pub idle_timeout: Duration,
@@ -91,6 +93,7 @@ impl Default for Options {
             max_requests: 256,
             max_waiting: 1 << 10,
             header_timeout: Duration::from_secs(30),
+            crowded_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_mins(1),
             // The slowest links that images are pulled over are ten times as fast.
             min_rate: 240,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use http::header::{CACHE_CONTROL, EXPECT};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +34,9 @@ const MAX_DRAINED: u64 = 16 << 20;
 /// A path and query have at most so many bytes. The longest that are asked for are those of a
 /// manifest with many tags: 40 of the longest fit.
 const MAX_TARGET: usize = 8 << 10;
+
+/// The names and values of headers have at most so many bytes.
+pub(super) const MAX_HEADER_BYTES: u16 = u16::MAX;
 
 const HEALTH: &str = "/healthz";
 const METRICS: &str = "/metrics";
@@ -77,6 +80,12 @@ async fn answer(
         let fault = Fault::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
         return refuse(fault, tally, request);
     }
+    if header_bytes(request.headers()) > MAX_HEADER_BYTES.into() {
+        let text = format!("headers have at most {MAX_HEADER_BYTES} bytes here");
+        let fault =
+            Fault::new(Code::Unsupported, text).status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return refuse(fault, tally, request);
+    }
     let path = request.uri().path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if is_read && path == HEALTH {
@@ -107,6 +116,10 @@ async fn answer(
     let (parts, body) = answered.await.map_err(gone)?.into_parts();
     tally.record.status = Some(parts.status.as_u16());
     Ok(Ok(Response::from_parts(parts, Tallied { body, tally })))
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 /// Serves a request on this thread, to the last byte of its answer.

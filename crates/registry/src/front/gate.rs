@@ -125,11 +125,7 @@ impl Gate {
         if is_remembered() {
             return Ok(());
         }
-        if let Some(wait) = self.failed_too_often(client) {
-            return Err(
-                too_many("too many wrong passwords came from you").header(RETRY_AFTER, wait)
-            );
-        }
+        self.refuse_guesses(client)?;
         // Somebody's, so that it takes no less time if there is no such user.
         let Some(hash) = known.or(passwords.any_hash()) else {
             return Err(unauthorized("nobody has a password here"));
@@ -140,6 +136,8 @@ impl Gate {
         if is_remembered() {
             return Ok(());
         }
+        // And many guesses do.
+        self.refuse_guesses(client)?;
         let hash = hash.to_owned();
         let check = spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
         let is_right = check.await.unwrap_or(false);
@@ -168,11 +166,18 @@ impl Gate {
         tag
     }
 
-    /// Returns how many seconds a client has to wait that was wrong too often.
-    fn failed_too_often(&self, client: IpAddr) -> Option<HeaderValue> {
-        let failures = *lock(&self.failures).get(&site_of(client))?;
-        let left = FAILURE_WINDOW.checked_sub(failures.since.elapsed())?;
-        (failures.count >= MAX_FAILURES).then(|| HeaderValue::from(left.as_secs() + 1))
+    /// Fails if a client was wrong too often.
+    fn refuse_guesses(&self, client: IpAddr) -> Result<(), Fault> {
+        let Some(failures) = lock(&self.failures).get(&site_of(client)).copied() else {
+            return Ok(());
+        };
+        match FAILURE_WINDOW.checked_sub(failures.since.elapsed()) {
+            Some(left) if failures.count >= MAX_FAILURES => {
+                let fault = too_many("too many wrong passwords came from you");
+                Err(fault.header(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn note_failure(&self, client: IpAddr) {
