@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 /// What happens on a connection: it is idle while no request is served on it and no part of an
 /// answer waits for the client.
 #[derive(Debug)]
@@ -12,6 +14,7 @@ pub(super) struct Activity {
     last: AtomicU64,
     requests: AtomicUsize,
     is_writing: AtomicBool,
+    given_up: Notify,
 }
 
 impl Activity {
@@ -21,6 +24,7 @@ impl Activity {
             last: AtomicU64::new(0),
             requests: AtomicUsize::new(0),
             is_writing: AtomicBool::new(false),
+            given_up: Notify::new(),
         }
     }
 
@@ -43,6 +47,16 @@ impl Activity {
     /// Says that something of an answer moved.
     pub(super) fn touch(&self) {
         self.last.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// Says that the client is too slow to be served on.
+    pub(super) fn give_up(&self) {
+        self.given_up.notify_one();
+    }
+
+    /// Waits until that is said.
+    pub(super) async fn given_up(&self) {
+        self.given_up.notified().await;
     }
 
     /// Returns for how long nothing has happened.

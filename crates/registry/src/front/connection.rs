@@ -29,8 +29,11 @@ const READ_BUFFER: usize = 256 << 10;
 const MAX_HEADERS: usize = 100;
 
 /// So many requests may be under way on one connection of HTTP/2; containerd, Docker and Podman have
-/// no more than a few dozen.
-const MAX_STREAMS: u32 = 100;
+/// a dozen.
+const MAX_STREAMS: u32 = 64;
+
+/// So much of an answer may wait for its client beside what waits for a thread, for each of these.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// So much of an upload may be on its way over HTTP/2: 20 ms at 400 Mbit/s.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -58,7 +61,7 @@ pub(super) async fn serve(
     let served = async {
         match &shared.certificate {
             None => {
-                let stream = patient(stream, &shared, &activity);
+                let stream = Patient::new(stream, Arc::clone(&shared), Arc::clone(&activity));
                 speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
                     .await
             }
@@ -81,6 +84,7 @@ pub(super) async fn serve(
             }
         }
         () = idle => tracing::trace!(%client, "an idle connection was closed"),
+        () = activity.given_up() => tracing::debug!(%client, "it takes its answer too slowly"),
     }
 }
 
@@ -90,7 +94,7 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 async fn handshake(
     mut stream: TcpStream,
     acceptor: &TlsAcceptor,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     activity: &Arc<Activity>,
 ) -> io::Result<Option<tokio_rustls::server::TlsStream<Patient>>> {
     let mut first = [0];
@@ -99,11 +103,8 @@ async fn handshake(
         stream.shutdown().await?;
         return Ok(None);
     }
-    acceptor.accept(patient(stream, shared, activity)).await.map(Some)
-}
-
-fn patient(stream: TcpStream, shared: &Shared, activity: &Arc<Activity>) -> Patient {
-    Patient::new(stream, shared.options.idle_timeout, Arc::clone(activity))
+    let stream = Patient::new(stream, Arc::clone(shared), Arc::clone(activity));
+    acceptor.accept(stream).await.map(Some)
 }
 
 /// Serves requests: one after the other by HTTP/1.1, or side by side by HTTP/2 if the client says that
@@ -143,6 +144,7 @@ fn protocols(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEADER_BYTES.into())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     builder

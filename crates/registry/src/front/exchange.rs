@@ -107,9 +107,13 @@ async fn answer(
     let (head, answered) = oneshot::channel();
     let (shared, handle) = (Arc::clone(shared), Handle::current());
     let received = Arc::clone(&tally.received);
+    let activity = Arc::clone(&tally.activity);
     spawn_blocking(move || {
         let request = request.map(|body| Received::new(body, received, &shared, handle.clone()));
-        serve(&shared, request, head, &handle);
+        if serve(&shared, request, head, &handle) == Client::TooSlow {
+            // It would hold what it was given for as long as it likes.
+            activity.give_up();
+        }
         drop(permit);
     });
     let gone = |_| io::Error::other("the thread that served the request is gone");
@@ -122,13 +126,20 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
+/// How a client took its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Bearable,
+    TooSlow,
+}
+
 /// Serves a request on this thread, to the last byte of its answer.
 fn serve(
     shared: &Shared,
     request: Request<Received>,
     head: oneshot::Sender<Response<Outgoing>>,
     handle: &Handle,
-) {
+) -> Client {
     let (parts, mut received) = request.into_parts();
     let response = shared.registry.handle(Request::from_parts(parts, &mut received));
     let (parts, body) = response.into_parts();
@@ -137,28 +148,42 @@ fn serve(
             // Fails only if the client is gone.
             let _ = head.send(Response::from_parts(parts, Outgoing::Bytes(Some(bytes))));
             received.drain();
-            return;
+            return Client::Bearable;
         }
         Err(body) => body,
     };
     let (pieces, outgoing) = mpsc::channel(PIECES);
     let outgoing = Outgoing::Pieces { pieces: outgoing, left: body.length() };
-    if head.send(Response::from_parts(parts, outgoing)).is_ok() {
-        send(body, &pieces, shared, handle);
+    if head.send(Response::from_parts(parts, outgoing)).is_err() {
+        return Client::Bearable;
     }
+    send(body, &pieces, shared, handle)
 }
 
 /// Sends a body, and makes a fault look like one: the connection breaks off.
-fn send(body: Body, pieces: &mpsc::Sender<io::Result<Bytes>>, shared: &Shared, handle: &Handle) {
-    let sent = body.send(|piece| offer(piece, pieces, shared, handle));
-    let Err(error) = sent else { return };
-    if !pieces.is_closed() {
-        if error.kind() != io::ErrorKind::TimedOut {
-            tracing::warn!(%error, "a blob could not be sent whole");
+fn send(
+    body: Body,
+    pieces: &mpsc::Sender<io::Result<Bytes>>,
+    shared: &Shared,
+    handle: &Handle,
+) -> Client {
+    let mut client = Client::Bearable;
+    let sent = body.send(|piece| {
+        let offered = offer(piece, pieces, shared, handle);
+        if offered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            client = Client::TooSlow;
         }
+        offered
+    });
+    if let Err(error) = sent
+        && client == Client::Bearable
+        && !pieces.is_closed()
+    {
+        tracing::warn!(%error, "a blob could not be sent whole");
         // If there is no room for it, the end of the channel says the same.
         let _ = pieces.try_send(Err(error));
     }
+    client
 }
 
 /// Gives a piece to the connection, which takes it when the client has taken those before. Fails if

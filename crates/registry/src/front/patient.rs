@@ -5,48 +5,60 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::Shared;
 use super::activity::Activity;
 
 /// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
 const SIGN_OF_LIFE: usize = 1 << 10;
 
-/// A connection on which a write fails once the client has not taken a byte for `patience`.
-/// How long a read may take is the business of whoever waits for it.
+/// A connection on which a write fails once the client has been too slow for
+/// [`Options::idle_timeout`](super::Options). How long a read may take is the business of whoever
+/// waits for it.
 pub(super) struct Patient {
     stream: TcpStream,
-    patience: Duration,
+    shared: Arc<Shared>,
     activity: Arc<Activity>,
-    /// Runs while a write waits.
+    /// Runs from when a write has to wait until enough has been taken.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// So many bytes were taken since.
+    taken: u64,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, patience: Duration, activity: Arc<Activity>) -> Self {
-        Self { stream, patience, activity, deadline: None }
+    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, activity: Arc<Activity>) -> Self {
+        Self { stream, shared, activity, deadline: None, taken: 0 }
     }
 
     fn check(
         &mut self,
+        offered: usize,
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        let patience = self.shared.options.idle_timeout;
         if let Poll::Ready(result) = &written {
-            self.deadline = None;
+            let count = *result.as_ref().unwrap_or(&0);
+            self.taken += count as u64;
+            if count == offered || self.taken >= self.shared.admission.least(patience) {
+                self.deadline = None;
+            }
             self.activity.set_writing(false);
-            if result.as_ref().is_ok_and(|count| *count >= SIGN_OF_LIFE) {
+            if count >= SIGN_OF_LIFE {
                 self.activity.touch();
             }
             return written;
         }
         self.activity.set_writing(true);
-        let patience = self.patience;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let taken = &mut self.taken;
+        let deadline = self.deadline.get_or_insert_with(|| {
+            *taken = 0;
+            Box::pin(sleep(patience))
+        });
         deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -68,7 +80,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.check(written, context)
+        self.check(bytes.len(), written, context)
     }
 
     fn poll_write_vectored(
@@ -77,7 +89,7 @@ impl AsyncWrite for Patient {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.check(written, context)
+        self.check(bytes.iter().map(|part| part.len()).sum(), written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -58,7 +58,7 @@ pub(super) struct Tally {
     begun: Instant,
     endpoint: Endpoint,
     shared: Arc<Shared>,
-    activity: Arc<Activity>,
+    pub(super) activity: Arc<Activity>,
 }
 
 impl Tally {
