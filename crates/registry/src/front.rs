@@ -70,6 +70,8 @@ pub struct Options {
     /// A client that neither sends nor takes a byte of a body for so long is hung up on. Over this
     /// time it is measured how fast bodies move.
     pub idle_timeout: Duration,
+    /// The like while other requests wait. They wait for twice as long as the default is.
+    pub idle_timeout_while_others_wait: Duration,
     /// A body that moves slower than so many bytes a second is broken off.
     pub min_rate: u64,
     /// The like while other requests wait.
@@ -95,6 +97,7 @@ impl Default for Options {
             header_timeout: Duration::from_secs(30),
             crowded_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_mins(1),
+            idle_timeout_while_others_wait: Duration::from_secs(10),
             // The slowest links that images are pulled over are ten times as fast.
             min_rate: 240,
             min_rate_while_others_wait: 4 << 10,

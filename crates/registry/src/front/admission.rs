@@ -13,14 +13,30 @@ use crate::fault::{Code, Fault};
 /// So long a request waits for a thread: clients give up after half a minute or a minute without an answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
+/// How a client moves a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Bearable,
+    TooSlow,
+}
+
 /// Hands out the threads that requests are served by.
 #[derive(Debug)]
 pub(super) struct Admission {
     threads: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
-    min_rate: u64,
-    min_rate_while_others_wait: u64,
+    alone: Pace,
+    while_others_wait: Pace,
+}
+
+/// How slow a body may be.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// In bytes a second.
+    rate: u64,
+    /// Over this time.
+    window: Duration,
 }
 
 impl Admission {
@@ -29,8 +45,11 @@ impl Admission {
             threads: Arc::new(Semaphore::new(options.max_requests.max(1))),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
-            min_rate: options.min_rate,
-            min_rate_while_others_wait: options.min_rate_while_others_wait,
+            alone: Pace { rate: options.min_rate, window: options.idle_timeout },
+            while_others_wait: Pace {
+                rate: options.min_rate_while_others_wait,
+                window: options.idle_timeout_while_others_wait.min(options.idle_timeout),
+            },
         }
     }
 
@@ -57,11 +76,22 @@ impl Admission {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Returns how many bytes of a body must move within `time`; one at least.
-    pub(super) fn least(&self, time: Duration) -> u64 {
+    /// Returns after how long it is to be asked again whether a body that stands still is too slow:
+    /// others may have begun to wait.
+    pub(super) fn interval(&self) -> Duration {
+        self.while_others_wait.window
+    }
+
+    /// Judges a body of which so many bytes have moved in this time; `None` if it is too early.
+    pub(super) fn judge(&self, bytes: u64, time: Duration) -> Option<Verdict> {
+        let Pace { rate, window } =
+            if self.waiting() > 0 { self.while_others_wait } else { self.alone };
+        if time < window {
+            return None;
+        }
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let rate = if self.waiting() > 0 { self.min_rate_while_others_wait } else { self.min_rate };
-        (rate.saturating_mul(millis) / 1000).max(1)
+        let least = (rate.saturating_mul(millis) / 1000).max(1);
+        Some(if bytes < least { Verdict::TooSlow } else { Verdict::Bearable })
     }
 }
 

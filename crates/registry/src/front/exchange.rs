@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::activity::Activity;
+use super::admission::Verdict;
 use super::record::Tally;
 use crate::fault::{Code, Fault};
 use crate::{Body, registry, reply};
@@ -200,19 +201,19 @@ fn offer(
         Err(mpsc::error::TrySendError::Full(piece)) => piece,
         Err(mpsc::error::TrySendError::Closed(_)) => return Err(gone()),
     };
-    let length = piece.as_ref().map_or(0, Bytes::len) as u64;
-    let (begun, window) = (Instant::now(), shared.options.idle_timeout);
+    let (length, begun) = (piece.as_ref().map_or(0, Bytes::len) as u64, Instant::now());
+    let admission = &shared.admission;
     loop {
         // Made within the runtime, whose clock it needs.
-        let room = handle.block_on(async { timeout(window, pieces.reserve()).await });
-        match room {
+        let room = async { timeout(admission.interval(), pieces.reserve()).await };
+        match handle.block_on(room) {
             Ok(Ok(room)) => {
                 room.send(piece);
                 return Ok(());
             }
             Ok(Err(_)) => return Err(gone()),
-            // How fast it must be may change meanwhile.
-            Err(_) if length <= shared.admission.least(begun.elapsed()) => {
+            // A piece is as much as may have moved by now.
+            Err(_) if admission.judge(length, begun.elapsed()) == Some(Verdict::TooSlow) => {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             Err(_) => {}
@@ -269,23 +270,20 @@ struct Received {
 /// How fast a body comes.
 struct Pace {
     shared: Arc<Shared>,
-    /// When the window began in which bytes are counted, and how many there are.
+    /// Since when bytes are counted, and how many there are.
     since: Instant,
     bytes: u64,
 }
 
 impl Pace {
-    /// Counts bytes, and fails at the end of a window in which there were too few.
+    /// Counts bytes, and fails if the client is too slow.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.bytes += bytes as u64;
-        let (time, window) = (self.since.elapsed(), self.shared.options.idle_timeout);
-        if time < window {
-            return Ok(());
+        match self.shared.admission.judge(self.bytes, self.since.elapsed()) {
+            Some(Verdict::TooSlow) => return Err(io::ErrorKind::TimedOut.into()),
+            Some(Verdict::Bearable) => (self.since, self.bytes) = (Instant::now(), 0),
+            None => {}
         }
-        if self.bytes < self.shared.admission.least(time) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        (self.since, self.bytes) = (Instant::now(), 0);
         Ok(())
     }
 }
@@ -307,11 +305,13 @@ impl Received {
     /// Waits for the next piece; `None` at the end.
     fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            let (body, idle) = (&mut self.body, self.pace.shared.options.idle_timeout);
+            let (body, interval) = (&mut self.body, self.pace.shared.admission.interval());
             let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
             // Made within the runtime, whose clock it needs.
-            let frame = self.handle.block_on(async { timeout(idle, frame).await });
-            let frame = frame.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+            let Ok(frame) = self.handle.block_on(async { timeout(interval, frame).await }) else {
+                self.pace.count(0)?;
+                continue;
+            };
             let Some(frame) = frame else { return Ok(None) };
             // Anything else is a trailer, and nobody asked for one.
             if let Ok(piece) = frame.map_err(io::Error::other)?.into_data() {

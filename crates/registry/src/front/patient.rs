@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -12,26 +13,33 @@ use tokio::time::{Sleep, sleep};
 
 use super::Shared;
 use super::activity::Activity;
+use super::admission::Verdict;
 
 /// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
 const SIGN_OF_LIFE: usize = 1 << 10;
 
-/// A connection on which a write fails once the client has been too slow for
-/// [`Options::idle_timeout`](super::Options). How long a read may take is the business of whoever
-/// waits for it.
+/// A connection on which a write fails once the client has been too slow. How long a read may take is
+/// the business of whoever waits for it.
 pub(super) struct Patient {
     stream: TcpStream,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    /// Runs from when a write has to wait until enough has been taken.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// From when a write has to wait until all that was offered is taken.
+    stalled: Option<Stalled>,
+}
+
+/// How a client takes what has to wait for it.
+struct Stalled {
+    since: Instant,
     /// So many bytes were taken since.
     taken: u64,
+    /// When to look at it again.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Patient {
     pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, activity: Arc<Activity>) -> Self {
-        Self { stream, shared, activity, deadline: None, taken: 0 }
+        Self { stream, shared, activity, stalled: None }
     }
 
     fn check(
@@ -40,12 +48,13 @@ impl Patient {
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let patience = self.shared.options.idle_timeout;
+        let admission = &self.shared.admission;
         if let Poll::Ready(result) = &written {
             let count = *result.as_ref().unwrap_or(&0);
-            self.taken += count as u64;
-            if count == offered || self.taken >= self.shared.admission.least(patience) {
-                self.deadline = None;
+            if count == offered {
+                self.stalled = None;
+            } else if let Some(stalled) = &mut self.stalled {
+                stalled.taken += count as u64;
             }
             self.activity.set_writing(false);
             if count >= SIGN_OF_LIFE {
@@ -54,12 +63,21 @@ impl Patient {
             return written;
         }
         self.activity.set_writing(true);
-        let taken = &mut self.taken;
-        let deadline = self.deadline.get_or_insert_with(|| {
-            *taken = 0;
-            Box::pin(sleep(patience))
-        });
-        deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let begin = || Stalled {
+            since: Instant::now(),
+            taken: 0,
+            timer: Box::pin(sleep(admission.interval())),
+        };
+        let stalled = self.stalled.get_or_insert_with(begin);
+        while stalled.timer.as_mut().poll(context).is_ready() {
+            match admission.judge(stalled.taken, stalled.since.elapsed()) {
+                Some(Verdict::TooSlow) => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Some(Verdict::Bearable) => (stalled.since, stalled.taken) = (Instant::now(), 0),
+                None => {}
+            }
+            stalled.timer.as_mut().reset(tokio::time::Instant::now() + admission.interval());
+        }
+        Poll::Pending
     }
 }
 

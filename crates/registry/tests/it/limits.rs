@@ -64,10 +64,7 @@ fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
     let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\na");
     busy.send(patch.as_bytes());
     let mut other = Client::to(&server);
-    // What takes no thread itself tells when the other request has begun.
-    let in_flight = |count| format!("longshore_http_requests_in_flight {count}\n").into_bytes();
-    let has_begun = |text: &[u8]| text.windows(in_flight(2).len()).any(|part| part == in_flight(2));
-    while !has_begun(&other.ask("GET /metrics", "", b"").body) {}
+    wait_for_requests(&mut other, 1);
     let refused = other.ask("GET /v2/", "", b"");
     assert_eq!((refused.status, refused.header("retry-after")), (429, "1"));
     assert!(String::from_utf8(refused.body).unwrap().contains("TOOMANYREQUESTS"));
@@ -96,6 +93,37 @@ fn a_body_that_comes_a_byte_at_a_time_is_refused() {
     assert_eq!(slow.receive(true).status, 408);
     slow.ends();
     drip.join().unwrap();
+}
+
+#[test]
+fn clients_that_stand_still_make_room_for_those_that_wait() {
+    let registry = Arc::new(writable());
+    let options = Options {
+        max_requests: 2,
+        idle_timeout_while_others_wait: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let server = started(&registry, options);
+    let still: Vec<_> = (0..2)
+        .map(|_| {
+            let location = begin(&registry, "a");
+            let mut still = Client::to(&server);
+            let length = "content-length: 9\r\n";
+            let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na");
+            still.send(patch.as_bytes());
+            still
+        })
+        .collect();
+    let mut other = Client::to(&server);
+    wait_for_requests(&mut other, 2);
+    assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
+    drop(still);
+}
+
+/// Waits until so many other requests are under way. What tells takes no thread itself.
+fn wait_for_requests(client: &mut Client, count: usize) {
+    let line = format!("longshore_http_requests_in_flight {}\n", count + 1);
+    while !String::from_utf8(client.ask("GET /metrics", "", b"").body).unwrap().contains(&line) {}
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
     let options = Options {
         max_requests: 1,
-        idle_timeout: std::time::Duration::from_millis(50),
+        idle_timeout_while_others_wait: std::time::Duration::from_millis(50),
         min_rate_while_others_wait: 1 << 40,
         ..Options::default()
     };
