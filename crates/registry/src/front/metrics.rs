@@ -26,13 +26,14 @@ pub(super) enum Endpoint {
     Catalog,
     Manifest,
     Other,
+    Page,
     Referrers,
     Tags,
     Upload,
 }
 
-const ENDPOINTS: [&str; 8] =
-    ["base", "blob", "catalog", "manifest", "other", "referrers", "tags", "upload"];
+const ENDPOINTS: [&str; 9] =
+    ["base", "blob", "catalog", "manifest", "other", "page", "referrers", "tags", "upload"];
 
 impl Endpoint {
     pub(super) fn of(path: &str) -> Self {
@@ -40,6 +41,7 @@ impl Endpoint {
             Ok(Route::Base) => Self::Base,
             Ok(Route::Blob(..)) => Self::Blob,
             Ok(Route::Catalog) => Self::Catalog,
+            Ok(Route::Home) => Self::Page,
             Ok(Route::Manifest(..)) => Self::Manifest,
             Ok(Route::Referrers(..)) => Self::Referrers,
             Ok(Route::Tags(_)) => Self::Tags,
