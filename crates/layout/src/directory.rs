@@ -1,28 +1,28 @@
 //! The layout as a directory.
 
 mod blobs;
+mod changes;
 mod collect;
+mod marks;
 mod uploads;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
-use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
     Blob, Error, Held, Outline, Place, Pushed, Reader, Repository, Result, Upload,
 };
 
+use self::changes::{Seen, Writing};
 pub use self::collect::Collected;
-use crate::children;
 use crate::files;
+use crate::holdings;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
 use crate::names;
-use crate::persist::{Durable, persist, sync_directory};
-use crate::referrers;
+use crate::persist::{Durable, persist};
 use crate::view::{Contents, View};
 
 /// The one version of the layout that there is (row A-04).
@@ -34,10 +34,6 @@ pub(crate) const MAX_INDEX: u64 = 64 << 20;
 /// `oci-layout` of more bytes than this is refused.
 pub(crate) const MAX_LAYOUT_FILE: u64 = 1 << 20;
 
-/// Changes to `index.json` wait at most this long while more are coming: writing it for every one
-/// of thousands of manifests would cost more than their content.
-const INDEX_INTERVAL: Duration = Duration::from_secs(1);
-
 /// An OCI image layout as a directory, read and written in place.
 ///
 /// Several processes may write to it at once: blobs appear whole, and `index.json` is changed
@@ -47,9 +43,8 @@ pub struct Directory {
     root: PathBuf,
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
-    listing: Mutex<Option<(Stamp, Arc<Listing>)>>,
-    referrers: referrers::Cache,
-    children: children::Cache,
+    listing: Mutex<Option<Seen>>,
+    holdings: holdings::Cache,
     bare_names_in: Option<RepositoryName>,
 }
 
@@ -61,25 +56,6 @@ enum Access {
     /// Writing beside others.
     Shared,
 }
-
-/// What a writer holds.
-struct Writing {
-    /// Taken when the first thing is written: until then nothing is created.
-    lock: Mutex<Option<Lock>>,
-    pending: Mutex<Pending>,
-}
-
-/// What is not durable yet.
-struct Pending {
-    /// Changes to `index.json`.
-    changes: Vec<Change>,
-    /// Files that have appeared since their directory was synced, one for each directory.
-    appeared: BTreeMap<PathBuf, PathBuf>,
-    written: Instant,
-}
-
-/// What tells one state of `index.json` from another without reading it.
-type Stamp = (u64, u64, Option<SystemTime>);
 
 impl Directory {
     /// Opens a layout for reading. Nothing is created or locked, so read-only media will do.
@@ -138,23 +114,17 @@ impl Directory {
     }
 
     fn at(root: PathBuf, access: Access) -> Self {
-        let pending = Mutex::new(Pending {
-            changes: Vec::new(),
-            appeared: BTreeMap::new(),
-            written: Instant::now(),
-        });
         let lock = match access {
             Access::Alone(lock) => Some(Some(lock)),
             Access::Shared => Some(None),
             Access::Reading => None,
         };
-        let writing = lock.map(|lock| Writing { lock: Mutex::new(lock), pending });
+        let writing = lock.map(Writing::new);
         Self {
             root,
             writing,
             listing: Mutex::default(),
-            referrers: referrers::Cache::default(),
-            children: children::Cache::default(),
+            holdings: holdings::Cache::default(),
             bare_names_in: None,
         }
     }
@@ -191,19 +161,6 @@ impl Directory {
         self.root.join("index.json")
     }
 
-    /// Reads `index.json` as it is now.
-    fn read_index(&self) -> Result<Index> {
-        let path = self.index_path();
-        Index::parse(&files::read(&path, MAX_INDEX)?, &path.display().to_string())
-    }
-
-    fn stamp(&self) -> Result<Stamp> {
-        use std::os::unix::fs::MetadataExt as _;
-        let path = self.index_path();
-        let found = path.metadata().map_err(Error::io("open", path.display()))?;
-        Ok((found.ino(), found.len(), found.modified().ok()))
-    }
-
     /// Keeps other processes from changing `index.json` at the same time.
     fn lock_index(&self) -> Result<Lock> {
         Lock::exclusive(&own(&self.root).join("index.lock"))
@@ -221,28 +178,6 @@ impl Directory {
         })
     }
 
-    /// Writes the changes that wait into `index.json`: what is there is read under a lock, so that
-    /// nothing that another process wrote meanwhile is lost (row A-19).
-    fn apply(&self, changes: &[Change]) -> Result<()> {
-        let _lock = self.lock_index()?;
-        let before = self.read_index()?;
-        let mut index = before.clone();
-        index.apply(changes);
-        if index == before {
-            return Ok(());
-        }
-        self.write("index.json", &index.to_bytes())
-    }
-
-    /// Takes note that a file has appeared whose directory is to be synced. One sync for many blobs:
-    /// with one for each, they would cost more than the blobs.
-    fn appeared(&self, file: PathBuf) -> Result<()> {
-        let directory = file.parent().unwrap_or(&self.root).to_owned();
-        let mut pending = self.writing()?.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.appeared.insert(directory, file);
-        Ok(())
-    }
-
     /// Makes ready for the first thing that is written; after that it does nothing.
     fn begin(&self) -> Result<&Writing> {
         let writing = self.writing()?;
@@ -252,6 +187,7 @@ impl Directory {
             let shared = Lock::shared(&own(&self.root).join("lock"))?;
             self.lay_out()?;
             self.check_layout_file()?;
+            self.remove_dead_uploads()?;
             *lock = Some(shared);
         }
         Ok(writing)
@@ -310,20 +246,7 @@ impl Contents for Directory {
     }
 
     fn listing(&self) -> Result<Arc<Listing>> {
-        self.flush()?;
-        if self.writing.is_some() && !self.root.join("oci-layout").exists() {
-            return Ok(Arc::new(Listing::new(Index::default())));
-        }
-        let mut kept = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.stamp()?;
-        if let Some((before, listing)) = &*kept
-            && *before == now
-        {
-            return Ok(Arc::clone(listing));
-        }
-        let listing = Arc::new(Listing::new(self.read_index()?));
-        *kept = Some((now, Arc::clone(&listing)));
-        Ok(listing)
+        self.listed()
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
@@ -334,12 +257,8 @@ impl Contents for Directory {
         self.open_blob(digest, offset)
     }
 
-    fn referrers(&self) -> &referrers::Cache {
-        &self.referrers
-    }
-
-    fn children(&self) -> &children::Cache {
-        &self.children
+    fn holdings(&self) -> &holdings::Cache {
+        &self.holdings
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
@@ -367,6 +286,22 @@ impl Contents for Directory {
         self.adopt_blob(repository, digest)
     }
 
+    fn note_manifest(&self, repository: &RepositoryName, manifest: &Descriptor) -> Result<()> {
+        self.mark_manifest(repository, manifest)
+    }
+
+    fn noted_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<MediaType>> {
+        self.marked_manifest(repository, digest)
+    }
+
+    fn forget_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
+        self.unmark_manifest(repository, digest)
+    }
+
     fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
         self.was_pushed(repository, digest)
     }
@@ -376,33 +311,11 @@ impl Contents for Directory {
     }
 
     fn change(&self, changes: Vec<Change>) -> Result<()> {
-        let writing = self.begin()?;
-        let due = {
-            let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            pending.changes.extend(changes);
-            pending.written.elapsed() >= INDEX_INTERVAL
-        };
-        if due { self.flush() } else { Ok(()) }
+        self.note_changes(changes)
     }
 
     fn flush(&self) -> Result<()> {
-        let Some(writing) = &self.writing else { return Ok(()) };
-        let mut pending = writing.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is named must be there before its name is.
-        while let Some((directory, file)) = pending.appeared.pop_first() {
-            if let Err(error) = sync_directory(&file) {
-                pending.appeared.insert(directory, file);
-                return Err(error);
-            }
-        }
-        if pending.changes.is_empty() {
-            return Ok(());
-        }
-        // Taken away only once they are written: a failed write may be tried again.
-        self.apply(&pending.changes)?;
-        pending.changes.clear();
-        pending.written = Instant::now();
-        Ok(())
+        self.write_changes()
     }
 }
 

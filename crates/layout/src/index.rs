@@ -1,9 +1,9 @@
 //! `index.json`: what a layout lists.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
-use longshore_spec::{Descriptor, Digest, MediaType, keys};
+use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName, keys};
 use longshore_store::{Error, Name, Result};
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,11 @@ pub(crate) enum Change {
     Add(Descriptor),
     /// Let a name stand for a manifest.
     Set(Name, Descriptor),
-    /// Take a manifest out of a repository, with every name that it has there.
+    /// Take a manifest out of a repository, with every name that it has there. An entry that says
+    /// neither name nor repository goes too.
     Remove(Digest, Scope),
+    /// A manifest of a repository lists these: they need no entries without a name there.
+    Reached(HashSet<Digest>, RepositoryName),
     /// Take a name away.
     Unset(Name),
 }
@@ -125,30 +128,51 @@ impl Index {
 
     /// Makes `changes`, in their order.
     ///
-    /// A name that is set stops standing for anything else (row A-25). An entry without a name is
-    /// listed once for each repository that it is in, and not where the same digest has a name.
+    /// A name that is set stops standing for anything else (row A-25). What it stood for loses its
+    /// entry, but not where a repository is given: who knows the digest goes on to find it there.
+    /// An entry without a name is listed once for each repository that it is in, and not where the
+    /// same digest has a name.
     pub(crate) fn apply(&mut self, changes: &[Change]) {
-        let mut named = BTreeMap::new();
+        let mut named: BTreeMap<&Name, Option<&Descriptor>> = BTreeMap::new();
         let mut added = Vec::new();
         for change in changes {
             match change {
-                Change::Set(name, descriptor) => _ = named.insert(name, Some(descriptor)),
+                Change::Set(name, descriptor) => {
+                    if let Some(Some(before)) = named.insert(name, Some(descriptor)) {
+                        added.extend(kept(before.clone(), descriptor));
+                    }
+                }
                 Change::Unset(name) => _ = named.insert(name, None),
                 Change::Remove(digest, scope) => {
-                    self.manifests.retain(|entry| entry.digest != *digest || !scope.holds(entry));
-                    added.retain(|entry: &Descriptor| {
-                        entry.digest != *digest || !scope.holds(entry)
-                    });
-                    named.retain(|name, descriptor: &mut Option<&Descriptor>| {
+                    let goes = |entry: &Descriptor| {
+                        entry.digest == *digest && (scope.holds(entry) || names::is_loose(entry))
+                    };
+                    self.manifests.retain(|entry| !goes(entry));
+                    added.retain(|entry| !goes(entry));
+                    named.retain(|name, descriptor| {
                         let entry = descriptor.map(|of| names::named(of.clone(), name));
-                        entry.is_none_or(|of| of.digest != *digest || !scope.holds(&of))
+                        entry.is_none_or(|of| !goes(&of))
                     });
+                }
+                Change::Reached(digests, repository) => {
+                    let stays = |entry: &Descriptor| {
+                        names::is_named(entry)
+                            || entry.annotations.get(keys::REPOSITORY).map(String::as_str)
+                                != Some(repository.as_str())
+                            || !digests.contains(&entry.digest)
+                    };
+                    self.manifests.retain(stays);
+                    added.retain(stays);
                 }
                 Change::Add(descriptor) => added.push(names::unnamed(descriptor.clone())),
             }
         }
-        self.manifests
-            .retain(|entry| names::of(entry).is_none_or(|name| !named.contains_key(&name)));
+        self.manifests.retain(|entry| {
+            let name = names::of(entry);
+            let Some(set) = name.as_ref().and_then(|name| named.get(name)) else { return true };
+            added.extend(set.and_then(|set| kept(entry.clone(), set)));
+            false
+        });
         for entry in &mut self.manifests {
             names::give_up(entry, |name| named.contains_key(name));
         }
@@ -182,6 +206,12 @@ impl Index {
         };
         self.manifests.sort_by_cached_key(key);
     }
+}
+
+/// Returns what is left of an entry whose name now stands for `set`.
+fn kept(entry: Descriptor, set: &Descriptor) -> Option<Descriptor> {
+    let repository = set.annotations.get(keys::REPOSITORY)?;
+    (entry.digest != set.digest).then(|| names::marked(entry, repository))
 }
 
 /// The names of the members of an object, whatever they hold.

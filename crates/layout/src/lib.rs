@@ -15,16 +15,15 @@
 //! [`Place::repository`]: longshore_store::Place::repository
 
 mod archive;
-mod children;
 mod directory;
 mod files;
+mod holdings;
 mod index;
 mod lock;
+
 mod names;
 mod persist;
-mod referrers;
 mod view;
-mod visit;
 
 pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter};
 pub use directory::{Collected, Directory};

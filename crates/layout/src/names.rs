@@ -63,6 +63,18 @@ pub(crate) fn is_where(entry: &Descriptor, other: &Descriptor) -> bool {
     same || mark.parse().is_ok_and(holds)
 }
 
+/// Tells whether an entry says neither a name nor a repository.
+pub(crate) fn is_loose(entry: &Descriptor) -> bool {
+    of(entry).is_none() && !entry.annotations.contains_key(keys::REPOSITORY)
+}
+
+/// Returns the entry without its name, marked as one of a repository.
+pub(crate) fn marked(entry: Descriptor, repository: &str) -> Descriptor {
+    let mut entry = unnamed(entry);
+    entry.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_owned());
+    entry
+}
+
 /// Returns the entry without a name.
 pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
     entry.annotations.remove(keys::REF_NAME);
@@ -127,17 +139,52 @@ pub(crate) fn find<'a>(
         if others.is_empty() {
             return Ok(Some(first));
         }
-        let label = |entry: &Descriptor| match of(entry) {
-            Some(full) if full != *name => format!("`{full}`"),
-            _ => entry.digest.to_string(),
-        };
-        return Err(Error::Ambiguous {
-            name: name.to_string(),
-            place: place.to_owned(),
-            candidates: std::iter::once(first).chain(others).map(label).collect(),
-        });
+        return Err(ambiguous(name, place, std::iter::once(first).chain(others)));
     }
     Ok(None)
+}
+
+/// Returns the error of a name that several entries of different content answer to.
+fn ambiguous<'a>(name: &Name, place: &str, entries: impl Iterator<Item = &'a Descriptor>) -> Error {
+    let label = |entry: &Descriptor| match of(entry) {
+        Some(full) if full != *name => format!("`{full}`"),
+        _ => entry.digest.to_string(),
+    };
+    let (name, place) = (name.to_string(), place.to_owned());
+    Error::Ambiguous { name, place, candidates: entries.map(label).collect() }
+}
+
+/// Returns the one entry that a tag means in a repository: one of exactly its name, else one that
+/// says no repository, else one of its name behind a host. Several of different content are an error
+/// that lists them (row A-26).
+pub(crate) fn find_tag<'a>(
+    listing: &'a Listing,
+    tag: &Name,
+    scope: &Scope,
+    place: &str,
+) -> Result<Option<&'a Descriptor>> {
+    let Scope::Repository { name: repository, bare } = scope else {
+        return find(listing, tag, place);
+    };
+    let nearness = |entry: &Descriptor| {
+        let name = of(entry)?;
+        let parts = split(&name);
+        match &parts.repository {
+            Some(found) if found == repository.as_str() => Some(0),
+            None => bare.then_some(1),
+            Some(_) => parts.is_in(repository, *bare).then_some(2),
+        }
+    };
+    let found: Vec<_> =
+        listing.tagged(tag).filter_map(|entry| Some((nearness(entry)?, entry))).collect();
+    let Some((nearest, first)) = found.iter().min_by_key(|(nearness, _)| *nearness).copied() else {
+        return Ok(None);
+    };
+    let nearest = || found.iter().filter(move |(nearness, _)| *nearness == nearest);
+    if nearest().all(|(_, entry)| entry.digest == first.digest) {
+        return Ok(Some(first));
+    }
+    Err(ambiguous(tag, place, nearest().map(|(_, entry)| *entry)))
 }
 
 /// Returns the entries that a map has under a name.

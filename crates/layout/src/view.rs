@@ -1,18 +1,20 @@
 //! A layout, or the part of it that belongs to a repository, as a repository.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName, Role, keys};
+use longshore_spec::{
+    Descriptor, Digest, Hasher, Kind, Manifest, MediaType, RepositoryName, Role, keys,
+};
 use longshore_store::{
     Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
     Source, Target, Upload, Verifying, read_manifest,
 };
 
-use crate::children;
+use crate::holdings::{self, Member};
 use crate::index::{Change, Listing};
 use crate::names::{self, Scope};
-use crate::referrers;
 
 /// What directories and archives have in common. What one cannot do fails with
 /// [`Error::Unsupported`].
@@ -34,11 +36,8 @@ pub(crate) trait Contents: Debug + Send + Sync {
     /// Opens what is stored under a digest at `offset`. Fails with [`Error::NotFound`].
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>>;
 
-    /// Returns what was found of referrers so far.
-    fn referrers(&self) -> &referrers::Cache;
-
-    /// Returns what was found of what manifests refer to so far.
-    fn children(&self) -> &children::Cache;
+    /// Returns what was found out of repositories so far.
+    fn holdings(&self) -> &holdings::Cache;
 
     /// See [`Target::held`].
     fn held(&self, descriptor: &Descriptor) -> Result<Held>;
@@ -80,6 +79,21 @@ pub(crate) trait Contents: Debug + Send + Sync {
         Err(Error::Unsupported { place: self.label(), what })
     }
 
+    /// Takes note that a manifest belongs to a repository, where account is kept of that.
+    fn note_manifest(&self, _: &RepositoryName, _: &Descriptor) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the media type of a manifest that was noted to belong to a repository.
+    fn noted_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<Option<MediaType>> {
+        Ok(None)
+    }
+
+    /// Takes note that a manifest no longer belongs to a repository; false if it did not.
+    fn forget_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Reads the manifest that `descriptor` points to, verified.
     fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
         read_manifest(self.open(&descriptor.digest, 0)?, descriptor)
@@ -109,6 +123,11 @@ impl<'a> View<'a> {
         Error::not_found(what, self.label())
     }
 
+    fn needs(&self, digest: &Digest) -> Error {
+        let what = format!("needs {digest} for one of its manifests");
+        Error::Unsupported { place: self.label(), what }
+    }
+
     fn label(&self) -> String {
         match self.scope.repository() {
             None => self.contents.label(),
@@ -116,10 +135,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Returns what a manifest here refers to under a digest, if it is stored.
-    fn member(&self, digest: &Digest) -> Result<Descriptor> {
-        let Some(name) = self.scope.repository() else { return Err(self.not_found(digest)) };
-        let found = self.contents.children().find(self.contents, name, &self.scope, digest)?;
+    /// Returns what this repository holds under a digest, if it is stored.
+    fn member(&self, digest: &Digest) -> Result<Member> {
+        if self.scope.repository().is_none() {
+            return Err(self.not_found(digest));
+        }
+        let found = self.contents.holdings().find(self.contents, &self.scope, digest)?;
         let is_stored = self.contents.size(digest)?.is_some();
         found.filter(|_| is_stored).ok_or_else(|| self.not_found(digest))
     }
@@ -130,17 +151,45 @@ impl<'a> View<'a> {
         if let Some(entry) = listing.by_digest(digest).find(|entry| self.scope.holds(entry)) {
             return Ok(names::unnamed(entry.clone()));
         }
-        if self.scope.repository().is_some() {
-            // What other repositories have is none of its business.
-            self.member(digest)?;
+        let mut given = None;
+        if let Some(repository) = self.scope.repository() {
+            given = self.contents.noted_manifest(repository, digest)?;
+            if given.is_none() {
+                // What other repositories have is none of its business.
+                given = Some(self.member(digest)?.media_type);
+            }
         }
         let size = self.contents.size(digest)?.ok_or_else(|| self.not_found(digest))?;
-        // A child: only its own bytes tell what it is.
+        if let Some(media_type) = given.filter(|given| Kind::of(given).is_some()) {
+            return Ok(Descriptor::new(media_type, digest.clone(), size));
+        }
+        // Only its own bytes tell what it is.
         let untyped = Descriptor::new(MediaType::new(""), digest.clone(), size);
         let manifest = self.contents.manifest(&untyped)?;
         let of = Manifest::media_type_of(manifest.raw());
         let media_type = of.map_err(|source| Error::Manifest { digest: digest.clone(), source })?;
         Ok(Descriptor::new(media_type, digest.clone(), size))
+    }
+
+    /// Takes note that the manifests that `manifest` lists are reached by it. They stay in the
+    /// repository without entries of their own: those are for what one may begin at.
+    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<()> {
+        let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
+        let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
+        if children.is_empty() {
+            return Ok(());
+        }
+        let listing = self.contents.listing()?;
+        for child in &children {
+            let mut entries = listing.by_digest(child);
+            let marked = |entry: &&Descriptor| {
+                entry.annotations.get(keys::REPOSITORY).is_some_and(|of| of == repository.as_str())
+            };
+            if let Some(entry) = entries.find(marked) {
+                self.contents.note_manifest(repository, entry)?;
+            }
+        }
+        self.contents.change(vec![Change::Reached(children, repository.clone())])
     }
 }
 
@@ -151,10 +200,7 @@ impl Source for View<'_> {
             Selector::Name(name) => name,
         };
         let listing = self.contents.listing()?;
-        let found = names::find(&listing, &self.scope.name_listed(name), &self.label())?;
-        // The host may have been left away.
-        let here = |entry: &&Descriptor| self.scope.name_here(entry).as_ref() == Some(name);
-        let found = found.or_else(|| listing.tagged(name).find(here));
+        let found = names::find_tag(&listing, name, &self.scope, &self.label())?;
         found.cloned().ok_or_else(|| self.not_found(name))
     }
 
@@ -184,17 +230,7 @@ impl Source for View<'_> {
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
-        let mut found = self.contents.referrers().referrers(self.contents, subject)?;
-        if self.scope.repository().is_some() {
-            let listing = self.contents.listing()?;
-            // What no entry lists is part of something that one does.
-            let is_here = |of: &Descriptor| {
-                let mut entries = listing.by_digest(&of.digest).peekable();
-                entries.peek().is_none() || entries.any(|entry| self.scope.holds(entry))
-            };
-            found.entries.retain(is_here);
-        }
-        Ok(found)
+        self.contents.holdings().referrers(self.contents, &self.scope, subject)
     }
 }
 
@@ -225,6 +261,9 @@ impl Target for View<'_> {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let pushed = self.contents.push(&Received(manifest))?;
         if let Entry::Root(names) = entry {
+            if let Some(repository) = self.scope.repository() {
+                self.reach(manifest, repository)?;
+            }
             self.list(manifest.descriptor(), names)?;
         }
         Ok(pushed)
@@ -251,6 +290,7 @@ impl Repository for View<'_> {
     }
 
     fn untag(&self, name: &Name) -> Result<()> {
+        self.contents.flush()?;
         let entry = self.head(&Selector::Name(name.clone()))?;
         let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
         let mut changes = vec![Change::Unset(listed)];
@@ -258,9 +298,7 @@ impl Repository for View<'_> {
         let is_referrer =
             || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
         if let Some(repository) = self.scope.repository() {
-            let mut entry = names::unnamed(entry.clone());
-            entry.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
-            changes.push(Change::Add(entry));
+            changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
         } else if is_referrer() {
             changes.push(Change::Add(entry.clone()));
         }
@@ -269,11 +307,12 @@ impl Repository for View<'_> {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let describe = |media_type, size| Ok(Descriptor::new(media_type, digest.clone(), size));
         let was_pushed =
             self.scope.repository().is_none_or(|name| self.contents.was_pushed(name, digest));
         match self.contents.size(digest)?.filter(|_| was_pushed) {
-            Some(size) => Ok(Descriptor::new("application/octet-stream", digest.clone(), size)),
-            None => self.member(digest),
+            Some(size) => describe(MediaType::new("application/octet-stream"), size),
+            None => self.member(digest).and_then(|found| describe(found.media_type, found.size)),
         }
     }
 
@@ -289,8 +328,21 @@ impl Repository for View<'_> {
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {
+        self.contents.flush()?;
         let listing = self.contents.listing()?;
-        if !listing.by_digest(digest).any(|entry| self.scope.holds(entry)) {
+        let mut is_here = listing.by_digest(digest).any(|entry| self.scope.holds(entry));
+        if let Some(repository) = self.scope.repository() {
+            match self.member(digest) {
+                Ok(Member { role: Some(Role::Manifest), .. }) => return Err(self.needs(digest)),
+                Ok(Member { role: None, .. }) => is_here = true,
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                // What is damaged may go.
+                Err(_) if is_here => {}
+                Err(error) => return Err(error),
+            }
+            is_here |= self.contents.forget_manifest(repository, digest)?;
+        }
+        if !is_here {
             return Err(self.not_found(digest));
         }
         self.contents.change(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
@@ -298,10 +350,8 @@ impl Repository for View<'_> {
     }
 
     fn forget(&self, digest: &Digest) -> Result<()> {
-        let needed = self.member(digest);
-        if needed.is_ok() {
-            let what = format!("needs {digest} for one of its manifests");
-            return Err(Error::Unsupported { place: self.label(), what });
+        if self.member(digest).is_ok() {
+            return Err(self.needs(digest));
         }
         let repository = self.scope.repository().ok_or_else(|| self.not_found(digest))?;
         if self.contents.forget(repository, digest)? { Ok(()) } else { Err(self.not_found(digest)) }

@@ -173,22 +173,23 @@ impl Registry {
         }
     }
 
-    /// Returns the route in the repository that `ns` scopes it to, and that namespace; the route as
-    /// it is if there is no such repository (row F-50). What came from `HOST:PORT/PATH` lies in the
-    /// repository `HOST_PORT/PATH`, and clients of a mirror ask for `PATH?ns=HOST:PORT`.
+    /// Returns the route in the repository that `ns` scopes it to, and that namespace (row F-50).
+    /// What came from `HOST:PORT/PATH` lies in the repository `HOST_PORT/PATH`, and clients of a
+    /// mirror ask for `PATH?ns=HOST:PORT`. Where only a repository `PATH` is, that is what is meant;
+    /// what came from another host under the same path is not.
     fn in_namespace(&self, route: Route, query: &Query) -> Result<(Route, Option<String>), Fault> {
-        let Some(namespace) = query.first("ns") else { return Ok((route, None)) };
-        let scoped = route.read_from().and_then(|name| {
-            let scoped: Result<RepositoryName, _> =
-                format!("{}/{name}", namespace.replace(':', "_")).parse();
-            scoped.ok()
-        });
-        match scoped {
-            Some(scoped) if self.place.repositories()?.contains(&scoped) => {
-                Ok((route.in_repository(scoped), Some(namespace.to_owned())))
-            }
-            _ => Ok((route, None)),
+        let namespace = query.first("ns");
+        let (Some(namespace), Some(name)) = (namespace, route.read_from()) else {
+            return Ok((route, None));
+        };
+        let scoped: Result<RepositoryName, _> =
+            format!("{}/{name}", namespace.replace(':', "_")).parse();
+        let Ok(scoped) = scoped else { return Ok((route, None)) };
+        let repositories = self.place.repositories()?;
+        if !repositories.contains(&scoped) && repositories.contains(name) {
+            return Ok((route, None));
         }
+        Ok((route.in_repository(scoped), Some(namespace.to_owned())))
     }
 
     fn check_writable(&self, method: &Method, route: &Route) -> Result<(), Fault> {

@@ -32,6 +32,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     // A copy is tested between the places that people have.
     ("longshore-sync", &["longshore-layout"]),
+    // What a server promises, it promises of the disk.
+    ("longshore-registry", &["longshore-layout"]),
 ];
 
 const FIXTURE: &str = "longshore-fixture";

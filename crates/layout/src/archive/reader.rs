@@ -10,12 +10,11 @@ use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Resu
 
 use super::members::Members;
 use super::unpack;
-use crate::children;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
+use crate::holdings;
 use crate::index::{Change, Index, Listing};
 use crate::names;
-use crate::referrers;
 use crate::view::{Contents, View};
 
 /// An OCI image layout as a tar archive, read in place.
@@ -27,8 +26,8 @@ pub struct Archive {
     file: Arc<File>,
     members: Members,
     listing: Arc<Listing>,
-    referrers: referrers::Cache,
-    children: children::Cache,
+    /// What was found out of repositories.
+    known: holdings::Cache,
     bare_names_in: Option<RepositoryName>,
 }
 
@@ -71,8 +70,7 @@ impl Archive {
             file,
             members,
             listing,
-            referrers: referrers::Cache::default(),
-            children: children::Cache::default(),
+            known: holdings::Cache::default(),
             bare_names_in: None,
         })
     }
@@ -148,12 +146,8 @@ impl Contents for Archive {
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 
-    fn referrers(&self) -> &referrers::Cache {
-        &self.referrers
-    }
-
-    fn children(&self) -> &children::Cache {
-        &self.children
+    fn holdings(&self) -> &holdings::Cache {
+        &self.known
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {

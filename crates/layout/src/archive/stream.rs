@@ -10,10 +10,9 @@ use longshore_store::{
 };
 
 use super::format::{self, END, Form};
-use crate::children;
 use crate::files;
+use crate::holdings;
 use crate::index::{Change, Listing};
-use crate::referrers;
 use crate::view::{Contents, View};
 
 /// An archive that is written into a pipe, byte for byte what [`super::ArchiveWriter`] writes.
@@ -21,8 +20,8 @@ use crate::view::{Contents, View};
 /// A pipe has no second try: after a failure the archive that came out lacks its end.
 pub struct ArchiveStream {
     state: Mutex<State>,
-    referrers: referrers::Cache,
-    children: children::Cache,
+    /// What was found out of repositories.
+    known: holdings::Cache,
 }
 
 struct State {
@@ -37,8 +36,7 @@ impl ArchiveStream {
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Self {
             state: Mutex::new(State { out, form: None, next: Some(0) }),
-            referrers: referrers::Cache::default(),
-            children: children::Cache::default(),
+            known: holdings::Cache::default(),
         }
     }
 
@@ -109,12 +107,8 @@ impl Contents for ArchiveStream {
         self.write_only()
     }
 
-    fn referrers(&self) -> &referrers::Cache {
-        &self.referrers
-    }
-
-    fn children(&self) -> &children::Cache {
-        &self.children
+    fn holdings(&self) -> &holdings::Cache {
+        &self.known
     }
 
     fn held(&self, _: &Descriptor) -> Result<Held> {

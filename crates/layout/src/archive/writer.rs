@@ -15,12 +15,11 @@ use longshore_store::{
 
 use super::format::{self, END, Form, Slot};
 use super::journal::{Journal, Progress};
-use crate::children;
 use crate::files::{self, Region};
+use crate::holdings;
 use crate::index::{Change, Listing};
 use crate::lock;
 use crate::persist::{Durable, persist};
-use crate::referrers;
 use crate::view::{Contents, View};
 
 /// An archive that is written: planned first, then filled by many at once.
@@ -35,8 +34,8 @@ pub struct ArchiveWriter {
     journal: PathBuf,
     replace: bool,
     filling: OnceLock<Filling>,
-    referrers: referrers::Cache,
-    children: children::Cache,
+    /// What was found out of repositories.
+    known: holdings::Cache,
 }
 
 /// What there is once the plan is known.
@@ -80,9 +79,8 @@ impl ArchiveWriter {
         }
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
-        let referrers = referrers::Cache::default();
-        let children = children::Cache::default();
-        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), referrers, children })
+        let known = holdings::Cache::default();
+        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), known })
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -332,12 +330,8 @@ impl Contents for ArchiveWriter {
         self.unreadable()
     }
 
-    fn referrers(&self) -> &referrers::Cache {
-        &self.referrers
-    }
-
-    fn children(&self) -> &children::Cache {
-        &self.children
+    fn holdings(&self) -> &holdings::Cache {
+        &self.known
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {

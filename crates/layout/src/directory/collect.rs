@@ -8,6 +8,7 @@ use longshore_spec::Digest;
 use longshore_store::{Error, Result};
 use walkdir::{DirEntry, WalkDir};
 
+use super::uploads::uploads;
 use super::{Directory, own};
 use crate::files;
 use crate::names;
@@ -28,7 +29,8 @@ pub struct Collected {
 
 impl Directory {
     /// Removes every blob that is not in `keep` and older than `age`, every unnamed entry that is
-    /// not in `keep`, and parts of blobs older than `age`. With `dry_run` it only says so.
+    /// not in `keep`, and parts of blobs older than `age`. With `dry_run` it only says so. What was
+    /// pushed to a repository or mounted there since `age` ago is young, however old its file is.
     ///
     /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
     /// are left alone (rows ).
@@ -55,11 +57,12 @@ impl Directory {
         if index != before && !dry_run {
             self.write("index.json", &index.to_bytes())?;
         }
+        let lately = self.marked_lately(age)?;
         for (digest, entry) in self.blobs()? {
             if keep.contains(&digest) {
                 continue;
             }
-            if is_younger(&entry, age) {
+            if is_younger(&entry, age) || lately.contains(&digest) {
                 collected.young += 1;
                 continue;
             }
@@ -70,12 +73,16 @@ impl Directory {
             collected.blobs.push((digest, size));
         }
         for entry in below(&own(&self.root).join("partial"))? {
-            if !is_younger(&entry, age) {
+            // Nobody else is writing, so uploads are those of the dead.
+            if entry.path().starts_with(uploads(&self.root)) || !is_younger(&entry, age) {
                 collected.parts += 1;
                 if !dry_run {
                     files::remove(entry.path())?;
                 }
             }
+        }
+        if !dry_run {
+            self.collect_marks(age)?;
         }
         collected.blobs.sort_unstable();
         Ok(collected)
@@ -118,7 +125,7 @@ pub(super) fn below(directory: &Path) -> Result<Vec<DirEntry>> {
 }
 
 /// Tells whether a file was written less than `age` ago, or after now as the clock has it.
-fn is_younger(entry: &DirEntry, age: Duration) -> bool {
+pub(super) fn is_younger(entry: &DirEntry, age: Duration) -> bool {
     let Some(limit) = SystemTime::now().checked_sub(age) else { return true };
     let written = entry.metadata().ok().and_then(|found| found.modified().ok());
     written.is_none_or(|written| age > Duration::ZERO && written > limit)

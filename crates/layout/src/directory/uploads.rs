@@ -1,7 +1,7 @@
-//! Blobs that come to a repository in pieces, and which repository a blob was pushed to.
+//! Blobs that come to a repository in pieces.
 
 use std::fs::{File, Permissions};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,11 @@ use tempfile::NamedTempFile;
 
 use super::blobs::blob_path;
 use super::collect::below;
+use super::marks::mark_blob;
 use super::{Directory, own};
 use crate::files;
-use crate::persist::{Durable, persist, sync_directory};
+use crate::lock;
+use crate::persist::{Durable, persist};
 
 impl Directory {
     /// Begins to take in a blob for a repository, or for the layout as a whole.
@@ -23,54 +25,47 @@ impl Directory {
         hasher: Hasher,
     ) -> Result<Box<dyn Upload>> {
         self.begin()?;
-        let directory = own(&self.root).join("partial/uploads");
+        let directory = uploads(&self.root);
         files::create_directory(&directory)?;
-        // A name that is never used again: what takes it away must not take another's.
-        let part = tempfile::Builder::new()
-            .prefix("upload-")
-            .permissions(Permissions::from_mode(0o666)) // as far as the umask allows
-            .tempfile_in(&directory)
-            .map_err(Error::io("write to", directory.display()))?;
+        let part = create(&directory)?;
         let (root, repository) = (self.root.clone(), repository.cloned());
         Ok(Box::new(Incoming { root, repository, part, hasher, len: 0 }))
     }
 
-    /// Takes note that a blob belongs to a repository.
-    pub(super) fn adopt_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        if self.blob_size(digest)?.is_none() {
-            return Err(Error::not_found(digest, self.root.display()));
+    /// Removes what uploads of processes that were killed left. Those of living ones are locked.
+    pub(super) fn remove_dead_uploads(&self) -> Result<()> {
+        for entry in below(&uploads(&self.root))? {
+            let path = entry.path();
+            // It may be gone by now.
+            let Ok(file) = files::open(path) else { continue };
+            if lock::take(&file, path).is_ok() && lock::is_at(&file, path) {
+                files::remove(path)?;
+            }
         }
-        self.begin()?;
-        mark(&self.root, repository, digest)
+        Ok(())
     }
+}
 
-    /// Returns the repositories that blobs were pushed to, whether a manifest followed or not.
-    pub(super) fn pushed_to(&self) -> Result<Vec<RepositoryName>> {
-        let root = own(&self.root).join("repositories");
-        let repository = |marker: &Path| {
-            // REPOSITORY/_blobs/ALGORITHM/ENCODED
-            let name = marker.ancestors().nth(3)?.strip_prefix(&root).ok()?;
-            name.to_str()?.parse().ok()
-        };
-        let mut found: Vec<_> =
-            below(&root)?.iter().filter_map(|entry| repository(entry.path())).collect();
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
+/// Where uploads lie while they are under way.
+pub(super) fn uploads(root: &Path) -> PathBuf {
+    own(root).join("partial/uploads")
+}
 
-    /// Tells whether a blob was pushed to a repository or adopted by it.
-    pub(super) fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
-        marker(&self.root, repository, digest).exists()
-    }
-
-    /// Takes note that a blob no longer belongs to a repository; false if it did not.
-    pub(super) fn forget_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
-        self.begin()?;
-        let marker = marker(&self.root, repository, digest);
-        let was_there = marker.exists();
-        files::remove(&marker)?;
-        Ok(was_there)
+/// Creates a file for an upload, locked. Its name is never used again: what takes it away must not
+/// take another's.
+fn create(directory: &Path) -> Result<NamedTempFile> {
+    loop {
+        let part = tempfile::Builder::new()
+            .prefix("upload-")
+            .permissions(Permissions::from_mode(0o666)) // as far as the umask allows
+            .tempfile_in(directory)
+            .map_err(Error::io("write to", directory.display()))?;
+        // Between the two, another process may have taken it for a dead one.
+        if lock::take(part.as_file(), part.path()).is_ok()
+            && lock::is_at(part.as_file(), part.path())
+        {
+            return Ok(part);
+        }
     }
 }
 
@@ -138,26 +133,8 @@ impl Upload for Incoming {
         // It has another name now, and only gives its own up.
         drop(part.into_temp_path().keep());
         if let Some(repository) = &repository {
-            mark(&root, repository, digest)?;
+            mark_blob(&root, repository, digest)?;
         }
         Ok(Descriptor::new("application/octet-stream", digest.clone(), len))
     }
-}
-
-/// An empty file that says that a blob belongs to a repository. A name of a repository is a
-/// relative path by its grammar; `blobs` with a leading `_` cannot be a part of one.
-fn marker(root: &Path, repository: &RepositoryName, digest: &Digest) -> PathBuf {
-    let directory = own(root).join("repositories").join(repository.as_str()).join("_blobs");
-    directory.join(digest.algorithm()).join(digest.encoded())
-}
-
-fn mark(root: &Path, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-    let marker = marker(root, repository, digest);
-    if marker.exists() {
-        return Ok(());
-    }
-    files::create_directory(marker.parent().unwrap_or(root))?;
-    let mut file = files::open_or_create(&marker)?;
-    file.flush().map_err(Error::io("write", marker.display()))?;
-    sync_directory(&marker)
 }

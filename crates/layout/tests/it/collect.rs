@@ -1,13 +1,13 @@
 //! Collecting what nothing needs.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
-use longshore_spec::Digest;
-use longshore_store::{Error, Source as _, Target as _};
+use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_store::{Error, Place as _, Source as _, Target as _};
 
 use crate::common::{Piece, created, names_in, read_all};
 
@@ -125,4 +125,50 @@ fn what_was_named_just_before_is_known_to_a_collection() {
     assert_eq!((done.entries, done.blobs), (Vec::new(), Vec::new()));
     assert_eq!(alone.whole().names().unwrap(), ["kept".into(), "late".into()]);
     alone.whole().push_blob(&Piece::new("and it can still be written to")).unwrap();
+}
+
+#[test]
+fn marks_of_repositories_go_with_what_they_are_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let [a, b] = ["team/a", "b"].map(|name| name.parse::<RepositoryName>().unwrap());
+    let layout = Directory::create(root).unwrap();
+    let push = |repository: &RepositoryName, content: &[u8]| {
+        let repository = layout.repository(repository).unwrap();
+        let mut upload = repository.upload(Hasher::sha256()).unwrap();
+        upload.write(content).unwrap();
+        upload.finish(&Digest::sha256(content)).unwrap()
+    };
+    let [old, adopted, young] = [b"old", b"ado", b"new"].map(|content| push(&a, content));
+    for path in files_below(root) {
+        age(&path, DAY * 2);
+    }
+    layout.repository(&b).unwrap().adopt(&adopted).unwrap();
+    push(&a, b"new");
+    drop(layout);
+    // A process that was killed left this, however lately.
+    std::fs::write(root.join(".longshore/partial/uploads/upload-x"), "half").unwrap();
+
+    let layout = Directory::open_alone(root).unwrap();
+    let before = files_below(root);
+    layout.collect(&HashSet::new(), DAY, true).unwrap();
+    assert_eq!(files_below(root), before, "a dry run changes nothing");
+    let collected = layout.collect(&HashSet::new(), DAY, false).unwrap();
+    assert_eq!(collected.blobs, [(old.digest.clone(), 3)]);
+    assert_eq!((collected.young, collected.parts), (2, 1));
+    let holds = |repository: &RepositoryName, blob: &Descriptor| {
+        layout.repository(repository).unwrap().blob(&blob.digest).is_ok()
+    };
+    assert!(!holds(&a, &old) && !holds(&a, &adopted) && holds(&b, &adopted) && holds(&a, &young));
+
+    layout.collect(&HashSet::new(), Duration::ZERO, false).unwrap();
+    assert!(!root.join(".longshore/repositories").exists());
+    assert!(layout.repositories().unwrap().is_empty());
+}
+
+/// Returns every file below a directory, sorted.
+fn files_below(root: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(root).sort_by_file_name();
+    let files = entries.into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    files.map(walkdir::DirEntry::into_path).collect()
 }

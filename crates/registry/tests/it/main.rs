@@ -1,8 +1,10 @@
 //! What the registry answers, without a socket and over one.
 
+#![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
 
 mod client;
+mod directory;
 mod discover;
 mod faults;
 mod front;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use longshore_registry::{Access, Missing, Options, Registry};
 use longshore_spec::{Descriptor, Digest, MediaType};
-use longshore_store::Memory;
+use longshore_store::{Memory, Place};
 
 pub(crate) struct Answer {
     pub status: u16,
@@ -44,7 +44,7 @@ pub(crate) fn registry(access: Access, missing: Missing) -> Registry {
     over(Arc::new(Memory::new()), access, missing)
 }
 
-pub(crate) fn over(place: Arc<Memory>, access: Access, missing: Missing) -> Registry {
+pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Registry {
     Registry::new(place, Options { access, missing, ..Options::default() })
 }
 

@@ -1,0 +1,219 @@
+//! What a layout directory lists, as others change it, and the changes of this process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use longshore_store::{Error, Result};
+
+use super::{Directory, MAX_INDEX};
+use crate::files;
+use crate::index::{Change, Index, Listing};
+use crate::lock::Lock;
+use crate::persist::sync_directory;
+
+/// Changes to `index.json` wait at most this long while more are coming: writing it for every one
+/// of thousands of manifests would cost more than their content.
+const INDEX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Some programs write `index.json` in place. What cannot be read may be half of it, for at most
+/// this long; what stood there before counts until then.
+const HALF_WRITTEN: Duration = Duration::from_secs(1);
+
+/// A file that was changed so shortly before it was read may be changed again without its time
+/// telling, by as much as the coarsest clock of a file system that keeps more than seconds.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What a writer holds.
+pub(super) struct Writing {
+    /// Taken when the first thing is written: until then nothing is created.
+    pub(super) lock: Mutex<Option<Lock>>,
+    pending: Mutex<Pending>,
+    /// Whoever holds it writes `index.json`, for all who wait for it.
+    turn: Mutex<()>,
+}
+
+/// What is not durable yet.
+struct Pending {
+    /// Changes to `index.json`.
+    changes: Vec<Change>,
+    /// Files that have appeared since their directory was synced, one for each directory.
+    appeared: BTreeMap<PathBuf, PathBuf>,
+    /// How many times something was noted here.
+    noted: u64,
+    /// How many of those are durable.
+    done: u64,
+    /// When `index.json` was written last.
+    written: Instant,
+}
+
+/// What was read of `index.json`, and when it is to be read again.
+pub(super) struct Seen {
+    stamp: Stamp,
+    listing: Arc<Listing>,
+    /// Whether an equal stamp proves that nothing has changed.
+    is_settled: bool,
+}
+
+/// What tells one state of `index.json` from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// Tells whether the file was changed less than `time` ago, or after now as the clock has it.
+    fn is_younger(&self, time: Duration) -> bool {
+        let age = self.modified.and_then(|modified| modified.elapsed().ok());
+        age.is_none_or(|age| age < time)
+    }
+}
+
+impl Writing {
+    pub(super) fn new(lock: Option<Lock>) -> Self {
+        let pending = Pending {
+            changes: Vec::new(),
+            appeared: BTreeMap::new(),
+            noted: 0,
+            done: 0,
+            written: Instant::now(),
+        };
+        Self { lock: Mutex::new(lock), pending: Mutex::new(pending), turn: Mutex::default() }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Directory {
+    /// Returns what `index.json` lists now. The same value as before as long as nobody changes it.
+    pub(super) fn listed(&self) -> Result<Arc<Listing>> {
+        self.write_changes()?;
+        if self.writing.is_some() && !self.root.join("oci-layout").exists() {
+            return Ok(Arc::new(Listing::new(Index::default())));
+        }
+        let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = self.stamp()?;
+        if let Some(Seen { stamp: before, listing, is_settled }) = &*seen
+            && *before == stamp
+            && *is_settled
+        {
+            return Ok(Arc::clone(listing));
+        }
+        let index = match (self.read_index(), &*seen) {
+            (Err(Error::Malformed { .. }), Some(before)) if stamp.is_younger(HALF_WRITTEN) => {
+                return Ok(Arc::clone(&before.listing));
+            }
+            (index, _) => index?,
+        };
+        let before = seen.take().map(|seen| seen.listing);
+        let listing = before.filter(|before| *before.index() == index);
+        let listing = listing.unwrap_or_else(|| Arc::new(Listing::new(index)));
+        let is_settled = !stamp.is_younger(TICK);
+        *seen = Some(Seen { stamp, listing: Arc::clone(&listing), is_settled });
+        Ok(listing)
+    }
+
+    /// Reads `index.json` as it is now.
+    pub(super) fn read_index(&self) -> Result<Index> {
+        let path = self.index_path();
+        Index::parse(&files::read(&path, MAX_INDEX)?, &path.display().to_string())
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = self.index_path();
+        let found = path.metadata().map_err(Error::io("open", path.display()))?;
+        Ok(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
+    }
+
+    /// Takes note of changes to `index.json`; writes it now and then.
+    pub(super) fn note_changes(&self, changes: Vec<Change>) -> Result<()> {
+        let is_due = {
+            let mut pending = self.begin()?.pending();
+            pending.changes.extend(changes);
+            pending.noted += 1;
+            pending.written.elapsed() >= INDEX_INTERVAL
+        };
+        if is_due { self.write_changes() } else { Ok(()) }
+    }
+
+    /// Takes note that a file has appeared whose directory is to be synced. One sync for many blobs:
+    /// with one for each, they would cost more than the blobs.
+    pub(super) fn appeared(&self, file: PathBuf) -> Result<()> {
+        let directory = file.parent().unwrap_or(&self.root).to_owned();
+        let mut pending = self.writing()?.pending();
+        pending.appeared.insert(directory, file);
+        pending.noted += 1;
+        Ok(())
+    }
+
+    /// Makes durable what was noted before this was called. Threads that come while one writes have
+    /// their changes written by the next of them, in one file for all.
+    pub(super) fn write_changes(&self) -> Result<()> {
+        let Some(writing) = &self.writing else { return Ok(()) };
+        let goal = {
+            let pending = writing.pending();
+            if pending.done >= pending.noted {
+                return Ok(());
+            }
+            pending.noted
+        };
+        let _turn = writing.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changes, appeared, noted) = {
+            let mut pending = writing.pending();
+            if pending.done >= goal {
+                return Ok(());
+            }
+            let changes = std::mem::take(&mut pending.changes);
+            (changes, std::mem::take(&mut pending.appeared), pending.noted)
+        };
+        let written = self.sync_and_apply(&appeared, &changes);
+        let mut pending = writing.pending();
+        if let Err(error) = written {
+            // It may be tried again, before what was noted since.
+            pending.changes.splice(..0, changes);
+            pending.appeared.extend(appeared);
+            return Err(error);
+        }
+        pending.done = noted;
+        pending.written = Instant::now();
+        Ok(())
+    }
+
+    fn sync_and_apply(
+        &self,
+        appeared: &BTreeMap<PathBuf, PathBuf>,
+        changes: &[Change],
+    ) -> Result<()> {
+        // What is named must be there before its name is.
+        appeared.values().try_for_each(|file| sync_directory(file))?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.apply(changes)
+    }
+
+    /// Writes changes into `index.json`: what is there is read under a lock, so that nothing that
+    /// another process wrote meanwhile is lost (row A-19).
+    fn apply(&self, changes: &[Change]) -> Result<()> {
+        let _lock = self.lock_index()?;
+        let before = self.read_index()?;
+        let mut index = before.clone();
+        index.apply(changes);
+        if index == before {
+            return Ok(());
+        }
+        self.write("index.json", &index.to_bytes())?;
+        // What was written need not be read again.
+        let (stamp, listing) = (self.stamp()?, Arc::new(Listing::new(index)));
+        let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Some(Seen { stamp, listing, is_settled: true });
+        Ok(())
+    }
+}

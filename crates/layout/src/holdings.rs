@@ -1,0 +1,242 @@
+//! What belongs to a repository of a layout, and what refers to what in it.
+//!
+//! Manifests are read once, since their content never changes; what a repository holds is put
+//! together from what they say whenever `index.json` has changed.
+//!
+//! How referrers are stored in a layout is not specified (row A-29): they are found by the
+//! `subject` of every manifest that can be reached. That covers untagged entries (oras), fallback
+//! tags (regctl) and attestations inside an index (`BuildKit`) alike.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
+use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
+
+use crate::index::Listing;
+use crate::names::{self, Scope};
+use crate::view::Contents;
+
+/// So many manifests are remembered, of some 2 KiB each; with more, all are forgotten and read again.
+const MAX_MANIFESTS: usize = 1 << 17;
+
+/// So many repositories are remembered; with more, all are forgotten and put together again.
+const MAX_REPOSITORIES: usize = 1000;
+
+/// How many manifests are read at once: they are small, and a cold disk likes company.
+const JOBS: usize = 4;
+
+/// What was found out so far.
+#[derive(Default)]
+pub(crate) struct Cache {
+    manifests: Mutex<HashMap<Digest, Option<Arc<Links>>>>,
+    repositories: Mutex<ByRepository>,
+    /// Held while looking: others who ask meanwhile want the same answer.
+    looking: Mutex<()>,
+}
+
+/// What repositories hold, each for one state of what is listed; without a name, all of a layout.
+type ByRepository = HashMap<Option<RepositoryName>, (Arc<Listing>, Arc<Holdings>)>;
+
+/// What a manifest refers to.
+struct Links {
+    children: Box<[(Digest, Member)]>,
+    subject: Option<Digest>,
+    /// How it is described in a list of referrers.
+    as_referrer: Descriptor,
+}
+
+/// What a repository holds.
+#[derive(Default)]
+struct Holdings {
+    all: HashMap<Digest, Member>,
+    by_subject: HashMap<Digest, Vec<Descriptor>>,
+}
+
+/// Something that a repository holds, as the first that refers to it describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) media_type: MediaType,
+    pub(crate) size: u64,
+    /// What it is to the manifest that refers to it; nothing refers to an entry.
+    pub(crate) role: Option<Role>,
+}
+
+impl Cache {
+    /// Returns what a repository holds under a digest: its entries, and all that they lead to. An
+    /// entry that says no repository and has no name is where its subject is.
+    pub(crate) fn find(
+        &self,
+        contents: &dyn Contents,
+        scope: &Scope,
+        digest: &Digest,
+    ) -> Result<Option<Member>> {
+        let (holdings, failure) = self.holdings(contents, scope)?;
+        match (holdings.all.get(digest), failure) {
+            (Some(found), _) => Ok(Some(found.clone())),
+            (None, None) => Ok(None),
+            // It may be what the damaged manifest refers to.
+            (None, Some(error)) => Err(error),
+        }
+    }
+
+    /// Returns the referrers of `subject` in a repository, sorted by digest. Fails if a manifest is
+    /// damaged: what it said is not known.
+    pub(crate) fn referrers(
+        &self,
+        contents: &dyn Contents,
+        scope: &Scope,
+        subject: &Digest,
+    ) -> Result<Referrers> {
+        let (holdings, failure) = self.holdings(contents, scope)?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let entries = holdings.by_subject.get(subject).cloned().unwrap_or_default();
+        Ok(Referrers { entries, answered_by: AnsweredBy::Scan })
+    }
+
+    /// Returns what a repository holds as far as that is known, and why no more is.
+    fn holdings(
+        &self,
+        contents: &dyn Contents,
+        scope: &Scope,
+    ) -> Result<(Arc<Holdings>, Option<Error>)> {
+        let listing = contents.listing()?;
+        let key = scope.repository().cloned();
+        let known = || {
+            let repositories = self.repositories();
+            let (of, holdings) = repositories.get(&key)?;
+            Arc::ptr_eq(of, &listing).then(|| Arc::clone(holdings))
+        };
+        if let Some(holdings) = known() {
+            return Ok((holdings, None));
+        }
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holdings) = known() {
+            return Ok((holdings, None));
+        }
+        let (holdings, failure) = self.gather(contents, scope, &listing)?;
+        let holdings = Arc::new(holdings);
+        if failure.is_none() {
+            let mut kept = self.repositories();
+            if kept.len() >= MAX_REPOSITORIES {
+                kept.clear();
+            }
+            kept.insert(key, (listing, Arc::clone(&holdings)));
+        }
+        Ok((holdings, failure))
+    }
+
+    fn gather(
+        &self,
+        contents: &dyn Contents,
+        scope: &Scope,
+        listing: &Listing,
+    ) -> Result<(Holdings, Option<Error>)> {
+        let entries = listing.index().manifests.iter();
+        let (held, others): (Vec<_>, Vec<_>) = entries.partition(|entry| scope.holds(entry));
+        let mut loose: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+        for entry in others.into_iter().filter(|entry| names::is_loose(entry)) {
+            // A damaged one is nobody's until it can be read.
+            if let Ok(Some(links)) = self.links(contents, entry)
+                && let Some(subject) = &links.subject
+            {
+                loose.entry(subject.clone()).or_default().push(entry.clone());
+            }
+        }
+        let (mut holdings, mut failure, mut seen) = (Holdings::default(), None, HashSet::new());
+        let roots: Vec<_> =
+            held.into_iter().filter(|entry| seen.insert(entry.digest.clone())).cloned().collect();
+        let look = |descriptor: &Descriptor| self.links(contents, descriptor);
+        let walked = walk(roots, JOBS, look, |descriptor, links| {
+            let links = links.unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                None
+            });
+            let mut next = loose.remove(&descriptor.digest).unwrap_or_default();
+            for (digest, child) in links.iter().flat_map(|links| &links.children) {
+                if child.role == Some(Role::Manifest) {
+                    let Member { media_type, size, .. } = child;
+                    next.push(Descriptor::new(media_type.clone(), digest.clone(), *size));
+                }
+                holdings.add(digest, child);
+            }
+            if let Some(Links { subject: Some(subject), as_referrer, .. }) = links.as_deref() {
+                let known = holdings.by_subject.entry(subject.clone()).or_default();
+                known.push(as_referrer.clone());
+            }
+            let Descriptor { media_type, digest, size, .. } = descriptor;
+            holdings.add(&digest, &Member { media_type, size, role: None });
+            next.retain(|descriptor| seen.insert(descriptor.digest.clone()));
+            next
+        });
+        walked
+            .map_err(|error| Error::Limit { what: contents.label(), limit: error.to_string() })?;
+        for list in holdings.by_subject.values_mut() {
+            list.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
+        }
+        Ok((holdings, failure))
+    }
+
+    /// Returns what a manifest refers to. One that is absent says nothing (row A-13); one that is
+    /// damaged is an error.
+    fn links(
+        &self,
+        contents: &dyn Contents,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Arc<Links>>> {
+        if let Some(known) = self.manifests().get(&descriptor.digest) {
+            return Ok(known.clone());
+        }
+        let found = match contents.manifest(descriptor) {
+            Ok(manifest) => Some(Arc::new(Links::of(&manifest))),
+            Err(Error::NotFound { .. }) => return Ok(None),
+            // An entry of unknown type may be anything (rows A-15, C-22).
+            Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
+                if Kind::of(&descriptor.media_type).is_none() =>
+            {
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let mut known = self.manifests();
+        if known.len() >= MAX_MANIFESTS {
+            known.clear();
+        }
+        known.insert(descriptor.digest.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Option<Arc<Links>>>> {
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repositories(&self) -> MutexGuard<'_, ByRepository> {
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Links {
+    fn of(manifest: &Manifest) -> Self {
+        let child = |(role, child): (Role, &Descriptor)| {
+            let (media_type, size) = (child.media_type.clone(), child.size);
+            (child.digest.clone(), Member { media_type, size, role: Some(role) })
+        };
+        Self {
+            children: manifest.children().map(child).collect(),
+            subject: manifest.subject().map(|subject| subject.digest.clone()),
+            as_referrer: manifest.as_referrer(),
+        }
+    }
+}
+
+impl Holdings {
+    /// Adds something. What an index lists as a manifest is one, whatever else it is.
+    fn add(&mut self, digest: &Digest, member: &Member) {
+        let known = self.all.entry(digest.clone()).or_insert_with(|| member.clone());
+        if known.role.is_none() || member.role == Some(Role::Manifest) {
+            member.clone_into(known);
+        }
+    }
+}
