@@ -347,16 +347,20 @@ pub(crate) struct Delete {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Serve {
-    /// A layout directory or archive
-    pub(crate) place: Location,
+    /// Layout directories and archives [default: the store, a directory of your own]
+    ///
+    /// Without any, the layout directory `$LONGSHORE_STORE` is served, else `longshore` in
+    /// `$XDG_DATA_HOME` or `~/.local/share`.
+    #[arg(value_name = "PLACE")]
+    pub(crate) places: Vec<Location>,
     /// Where to listen, once or several times; port 0 takes a free one, `:5000` listens on every
     /// address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     pub(crate) listen: Vec<Listen>,
-    /// The repository of names that say none [default: the layout's file name]
+    /// The repository of names that say none [default: the file name of their layout]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<RepositoryName>,
-    /// Take pushes and deletes too; only for a directory
+    /// Take pushes and deletes too, in the first place, which must be a directory
     #[arg(long)]
     pub(crate) writable: bool,
     /// Take manifests that refer to what is not there

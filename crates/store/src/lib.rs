@@ -21,6 +21,7 @@ mod memory;
 mod name;
 mod outline;
 mod place;
+mod union;
 mod verify;
 mod walk;
 
@@ -33,5 +34,6 @@ pub use place::{
     AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source,
     Target, Upload, manifest_from, read_manifest,
 };
+pub use union::{Clash, Union};
 pub use verify::{Reader, Verifying};
 pub use walk::{MAX_DEPTH, TooDeep, in_parallel, walk};

@@ -1,17 +1,16 @@
-//! `serve`: a layout, answered for as a registry.
+//! `serve`: layouts, answered for as a registry.
 
 mod files;
 mod listen;
 mod log;
+mod places;
 mod system;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_registry::front::{self, Server};
 use longshore_registry::{Access, Missing, Options, Registry};
 use longshore_spec::RepositoryName;
@@ -21,10 +20,10 @@ use serde::Serialize;
 use self::files::Files;
 pub(crate) use self::listen::Listen;
 use self::log::Log;
+use self::places::Places;
 use self::system::Event;
 use crate::args::Serve;
 use crate::human;
-use crate::location::{Location, Where};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -54,7 +53,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     // First of all, so that whoever ends it early ends it as asked.
     let events = system::events().map_err(Problem::of)?;
     let (mut files, certificate, passwords) = Files::read(args, output)?;
-    let place = open(args)?;
+    let Places { place, shown } = places::open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
     let options = Options {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
@@ -74,7 +73,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     };
     let registry = Arc::new(Registry::new(place, options));
     let server = front::serve(listeners, registry, options_of_front)
-        .map_err(|error| Problem::of(Error::io("serve", &args.place)(error)))?;
+        .map_err(|error| Problem::of(Error::io("serve", &shown)(error)))?;
     warn_of_the_public(args, server.addresses(), output);
     let addresses: Vec<_> = server.addresses().iter().map(SocketAddr::to_string).collect();
     let document = Document {
@@ -89,7 +88,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         writable: args.writable,
         repositories,
     };
-    output.result(&document, || text(args, &document))?;
+    output.result(&document, || text(args, &document, &shown))?;
     loop {
         match events.recv_timeout(LOOK_INTERVAL) {
             Ok(Event::Stop) => break,
@@ -120,50 +119,6 @@ fn stop(server: Server, grace: Duration, log: Option<Log>, output: &Output) -> E
     Exit::Failed
 }
 
-/// Opens what is served. What says no repository belongs to one that is typed, or named after the
-/// layout.
-fn open(args: &Serve) -> Result<Arc<dyn Place>, Problem> {
-    if args.place.selector.is_some() {
-        let text =
-            format!("`{}` selects an artifact, but a layout is served as a whole", args.place);
-        return Err(Problem::new(Exit::Usage, text).hint(format!("write `{}`", args.place.whole())));
-    }
-    let bare = match &args.repository {
-        Some(name) => name.clone(),
-        None => named_after(&args.place),
-    };
-    match &args.place.place {
-        Where::Archive(_) if args.writable => {
-            let text = format!("{} is an archive, which is never changed", args.place);
-            Err(Problem::new(Exit::Usage, text).hint("copy it to a directory, and serve that"))
-        }
-        Where::Archive(path) => {
-            let scratch = args.scratch.clone().or_else(|| Some(std::env::temp_dir()));
-            let archive = Archive::open(path, &ArchiveOptions { scratch }).map_err(Problem::of)?;
-            Ok(Arc::new(archive.with_bare_names_in(bare)))
-        }
-        Where::Directory(path) => {
-            let opened =
-                if args.writable { Directory::create(path) } else { Directory::open(path) };
-            Ok(Arc::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
-        }
-        Where::Registry(_) => {
-            let text = format!("{} is a registry already", args.place);
-            Err(Problem::new(Exit::Usage, text)
-                .hint("serve a layout: `oci:DIR` or `oci-archive:FILE`"))
-        }
-    }
-}
-
-/// Returns the name of a layout's file as the name of a repository, as far as it can be one.
-fn named_after(place: &Location) -> RepositoryName {
-    let stem =
-        place.path().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().to_lowercase());
-    let parsed = stem.and_then(|stem| stem.parse().ok());
-    parsed
-        .unwrap_or_else(|| "layout".parse().unwrap_or_else(|_| unreachable!("it fits the grammar")))
-}
-
 fn repositories(place: &dyn Place) -> Result<Vec<Listed>, Error> {
     let listed = |name: RepositoryName| {
         let names = place.repository(&name)?.names()?;
@@ -191,7 +146,7 @@ fn warn_of_the_public(args: &Serve, addresses: &[SocketAddr], output: &Output) {
     }
 }
 
-fn text(args: &Serve, document: &Document) -> String {
+fn text(args: &Serve, document: &Document, places: &str) -> String {
     const SHOWN: usize = 20;
     let Document { address, repositories, .. } = document;
     let names = repositories.iter().flat_map(|Listed { name, tags }| {
@@ -209,5 +164,5 @@ fn text(args: &Serve, document: &Document) -> String {
     let at: Vec<_> =
         document.addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let at = at.join(" and ");
-    format!("serving {} at {at} {how}\n{shown}{more}", args.place)
+    format!("serving {places} at {at} {how}\n{shown}{more}")
 }

@@ -13,6 +13,7 @@ mod looking;
 mod messages;
 mod naming;
 mod output;
+mod places;
 mod reaching;
 mod registries;
 mod served;

@@ -439,7 +439,7 @@ fn what_cannot_be_served_is_told() {
     error: the following required arguments were not provided:
       --writable
 
-    Usage: longshore serve --writable --allow-missing <PLACE>
+    Usage: longshore serve --writable --allow-missing <PLACE>...
 
     For more information, try '--help'.
     [exit 2]

@@ -20,7 +20,15 @@ pub(crate) struct Served {
 impl Served {
     /// Serves a place, with further flags behind it.
     pub(crate) fn start(site: &Site, line: &str) -> Self {
+        Self::start_with(site, line, &[])
+    }
+
+    /// The like, with paths of the site in the environment.
+    pub(crate) fn start_with(site: &Site, line: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = site.command(&format!("serve --listen 127.0.0.1:0 --json {line}"));
+        for (name, path) in environment {
+            command.env(name, site.path(path));
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let documents = serde_json::Deserializer::from_reader(&mut stdout);
@@ -35,6 +43,15 @@ impl Served {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.host().parse().unwrap()
+    }
+
+    /// Returns what is answered to a request, without the program's help.
+    pub(crate) fn get(&self, target: &str) -> String {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Returns a text with another word for the host, which is never the same.

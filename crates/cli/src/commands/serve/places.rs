@@ -1,0 +1,124 @@
+//! What is served: layouts that are named, or the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_layout::{Archive, ArchiveOptions, Directory};
+use longshore_registry::Access;
+use longshore_spec::RepositoryName;
+use longshore_store::{Clash, Place, Union};
+
+use crate::args::Serve;
+use crate::location::{Location, Where};
+use crate::problem::{Exit, Problem};
+
+/// Where the store is, if not where programs keep what users give them.
+const STORE: &str = "LONGSHORE_STORE";
+
+/// What is served, as one place.
+pub(super) struct Places {
+    pub(super) place: Arc<dyn Place>,
+    /// What it is, in words.
+    pub(super) shown: String,
+}
+
+/// Opens what is served. What says no repository belongs to one that is typed, or named after its
+/// layout.
+pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
+    let locations = if args.places.is_empty() { vec![store(args)?] } else { args.places.clone() };
+    let shown: Vec<_> = locations.iter().map(ToString::to_string).collect();
+    let shown = shown.join(", ");
+    if let [location] = &locations[..] {
+        let access = if args.writable { Access::ReadWrite } else { Access::ReadOnly };
+        return Ok(Places { place: open_one(location, access, args)?.into(), shown });
+    }
+    let (written, read) = locations.split_at(usize::from(args.writable));
+    let written =
+        written.first().map(|location| open_one(location, Access::ReadWrite, args)).transpose()?;
+    let others = read.iter().map(|location| open_one(location, Access::ReadOnly, args));
+    let union = Union::new(written, others.collect::<Result<_, _>>()?);
+    let clashes = union.clashes().map_err(Problem::of)?;
+    if let Some(clash) = clashes.first() {
+        return Err(clashing(clash, clashes.len() - 1, read));
+    }
+    Ok(Places { place: Arc::new(union), shown })
+}
+
+fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn Place>, Problem> {
+    if location.selector.is_some() {
+        let text = format!("`{location}` selects an artifact, but a layout is served as a whole");
+        return Err(Problem::new(Exit::Usage, text).hint(format!("write `{}`", location.whole())));
+    }
+    let bare = match &args.repository {
+        Some(name) => name.clone(),
+        None => named_after(location),
+    };
+    match &location.place {
+        Where::Archive(_) if access == Access::ReadWrite => {
+            let text = format!("{location} is an archive, which is never changed");
+            let hint = "name a directory first, which takes what is pushed: `oci:DIR`";
+            Err(Problem::new(Exit::Usage, text).hint(hint))
+        }
+        Where::Archive(path) => {
+            let scratch = args.scratch.clone().or_else(|| Some(std::env::temp_dir()));
+            let archive = Archive::open(path, &ArchiveOptions { scratch }).map_err(Problem::of)?;
+            Ok(Box::new(archive.with_bare_names_in(bare)))
+        }
+        Where::Directory(path) => {
+            let opened = match access {
+                Access::ReadWrite => Directory::create(path),
+                Access::ReadOnly => Directory::open(path),
+            };
+            Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
+        }
+        Where::Registry(_) => {
+            let text = format!("{location} is a registry already");
+            Err(Problem::new(Exit::Usage, text)
+                .hint("serve a layout: `oci:DIR` or `oci-archive:FILE`"))
+        }
+    }
+}
+
+/// Returns the layout that is served where none is named. It is created with the first push.
+fn store(args: &Serve) -> Result<Location, Problem> {
+    let path =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // The XDG base directory specification: a path that is not absolute does not count.
+    let data = path("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let data = data.or_else(|| Some(path("HOME")?.join(".local/share")));
+    let store = path(STORE).or_else(|| Some(data?.join("longshore")));
+    let hint = format!("name a layout: `oci:DIR` or `oci-archive:FILE`, or set {STORE}");
+    let Some(store) = store else {
+        let text = "there is no place to serve, and no home directory to find the store in";
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
+    };
+    if !args.writable && !store.exists() {
+        let text = format!("there is no store at {} yet", store.display());
+        return Err(Problem::new(Exit::Usage, text)
+            .hint(format!("`longshore serve --writable` begins it; {hint}")));
+    }
+    Ok(Location { place: Where::Directory(store), selector: None })
+}
+
+/// Returns the name of a layout's file as the name of a repository, as far as it can be one.
+fn named_after(place: &Location) -> RepositoryName {
+    let stem =
+        place.path().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().to_lowercase());
+    let parsed = stem.and_then(|stem| stem.parse().ok());
+    parsed
+        .unwrap_or_else(|| "layout".parse().unwrap_or_else(|_| unreachable!("it fits the grammar")))
+}
+
+/// Says that a name would not mean one thing.
+fn clashing(clash: &Clash, more: usize, read: &[Location]) -> Problem {
+    let Clash { repository, name, meanings } = clash;
+    let meanings = meanings
+        .iter()
+        .filter_map(|(number, digest)| Some(format!("{digest} in {}", read.get(*number)?)));
+    let meanings: Vec<_> = meanings.collect();
+    let more = if more > 0 { format!(" (and {more} more names)") } else { String::new() };
+    let text = format!("`{repository}:{name}` would be {}{more}", meanings.join(" and "));
+    Problem::new(Exit::Usage, text).hint(
+        "serve them apart, `longshore untag` one, or copy them to one directory under full names",
+    )
+}

@@ -1,0 +1,371 @@
+//! Several places as one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role, keys};
+
+use crate::{
+    AnsweredBy, Blob, Entry, Error, Held, MAX_DEPTH, Name, Order, Outline, Place, Pushed, Reader,
+    Referrers, Repository, Result, Root, Selector, Source, Target, Upload, Verifying,
+};
+
+/// Several places as one, of which at most one is written to.
+///
+/// A repository holds what it holds in any of them. A name means what it means in the place that is
+/// written to; if that does not have it, the others must agree on it, else it is ambiguous. What is
+/// pushed and needs content of the others is given that content, so that the place that is written
+/// to is whole by itself. What the others hold cannot be removed.
+pub struct Union {
+    writable: Option<Box<dyn Place>>,
+    others: Vec<Box<dyn Place>>,
+}
+
+/// A name that stands for different content in several places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The name.
+    pub name: Name,
+    /// What it stands for, with the number of the place among those that are not written to.
+    pub meanings: Vec<(usize, Digest)>,
+}
+
+impl Union {
+    /// Returns places as one: what is pushed goes to `writable`, and nothing to the `others`.
+    pub fn new(writable: Option<Box<dyn Place>>, others: Vec<Box<dyn Place>>) -> Self {
+        Self { writable, others }
+    }
+
+    /// Returns the place that is written to.
+    pub fn written(&self) -> Option<&dyn Place> {
+        self.writable.as_deref()
+    }
+
+    /// Returns every name that is ambiguous, sorted by repository and name.
+    pub fn clashes(&self) -> Result<Vec<Clash>> {
+        let mut found = Vec::new();
+        for repository in self.repositories()? {
+            let mut meanings: BTreeMap<Name, Vec<(usize, Digest)>> = BTreeMap::new();
+            for (number, place) in self.others.iter().enumerate() {
+                let here = place.repository(&repository)?;
+                for name in here.names()? {
+                    match here.head(&Selector::Name(name.clone())) {
+                        Ok(entry) => meanings.entry(name).or_default().push((number, entry.digest)),
+                        // In this place alone: whoever asks for it is told.
+                        Err(Error::Ambiguous { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            if let Some(writable) = &self.writable {
+                for name in writable.repository(&repository)?.names()? {
+                    meanings.remove(&name);
+                }
+            }
+            let differ = |list: &[(usize, Digest)]| list.iter().any(|(_, of)| *of != list[0].1);
+            let clashes = meanings.into_iter().filter(|(_, meanings)| differ(meanings));
+            found.extend(clashes.map(|(name, meanings)| Clash {
+                repository: repository.clone(),
+                name,
+                meanings,
+            }));
+        }
+        Ok(found)
+    }
+
+    fn places(&self) -> impl Iterator<Item = &dyn Place> {
+        self.writable.iter().chain(&self.others).map(|place| &**place)
+    }
+}
+
+impl Place for Union {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        let writable = self.writable.as_ref().map(|place| place.repository(name)).transpose()?;
+        let others = self.others.iter().map(|place| place.repository(name));
+        Ok(Box::new(View { name: name.clone(), writable, others: others.collect::<Result<_>>()? }))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        let mut found = Vec::new();
+        for place in self.places() {
+            found.extend(place.repositories()?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn prepare(&self, outline: &Outline) -> Result<()> {
+        self.writable.as_ref().map_or(Ok(()), |place| place.prepare(outline))
+    }
+
+    fn order(&self) -> Order {
+        self.writable.as_ref().map_or(Order::LargestFirst, |place| place.order())
+    }
+
+    fn commit(&self, complete: bool) -> Result<()> {
+        self.writable.as_ref().map_or(Ok(()), |place| place.commit(complete))
+    }
+}
+
+impl fmt::Debug for Union {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.places()).finish()
+    }
+}
+
+/// One repository of a [`Union`].
+struct View<'a> {
+    name: RepositoryName,
+    writable: Option<Box<dyn Repository + 'a>>,
+    others: Vec<Box<dyn Repository + 'a>>,
+}
+
+impl View<'_> {
+    fn parts(&self) -> impl Iterator<Item = &dyn Repository> {
+        self.writable.iter().chain(&self.others).map(|part| &**part)
+    }
+
+    /// Returns the first answer that is not that something is not there.
+    fn first<'a, T>(
+        &'a self,
+        what: impl ToString,
+        ask: impl Fn(&'a dyn Repository) -> Result<T>,
+    ) -> Result<T> {
+        for part in self.parts() {
+            match ask(part) {
+                Err(Error::NotFound { .. }) => {}
+                answer => return answer,
+            }
+        }
+        Err(Error::not_found(what, &self.name))
+    }
+
+    /// Returns the part that a name or digest is looked up in, and what it finds.
+    fn locate(&self, selector: &Selector) -> Result<(&dyn Repository, Descriptor)> {
+        let head =
+            |part| -> Result<(&dyn Repository, _)> { Ok((part, Source::head(part, selector)?)) };
+        let Selector::Name(name) = selector else { return self.first(selector, head) };
+        if let Some(writable) = &self.writable {
+            match head(&**writable) {
+                Err(Error::NotFound { .. }) => {}
+                answer => return answer,
+            }
+        }
+        let mut found = Vec::new();
+        for part in &self.others {
+            match head(&**part) {
+                Ok(here) => found.push(here),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if found.iter().any(|(_, other)| other.digest != found[0].1.digest) {
+            let candidates = found.iter().map(|(_, entry)| label(name, entry)).collect();
+            let (name, place) = (name.to_string(), self.name.to_string());
+            return Err(Error::Ambiguous { name, place, candidates });
+        }
+        found.into_iter().next().ok_or_else(|| Error::not_found(name, &self.name))
+    }
+
+    fn target(&self) -> Result<&dyn Repository> {
+        self.writable.as_deref().ok_or_else(|| Error::Unsupported {
+            place: self.name.to_string(),
+            what: "is only read".to_owned(),
+        })
+    }
+
+    /// Does something that takes away. What is only in the other places stays.
+    fn take_away(
+        &self,
+        what: impl ToString,
+        is_there: impl Fn(&dyn Repository) -> bool,
+        take: impl Fn(&dyn Repository) -> Result<()>,
+    ) -> Result<()> {
+        match take(self.target()?) {
+            Err(Error::NotFound { .. }) if self.others.iter().any(|part| is_there(&**part)) => {
+                let what = format!("has {} from a place that is only read", what.to_string());
+                Err(Error::Unsupported { place: self.name.to_string(), what })
+            }
+            result => result,
+        }
+    }
+
+    /// Gives what `manifest` refers to from the other places to the one that is written to. What
+    /// nobody has is left out: whether it may be is the business of whoever pushes.
+    fn bring(&self, manifest: &Manifest, depth: usize) -> Result<()> {
+        let target = self.target()?;
+        if depth == MAX_DEPTH {
+            let what = format!("{} in {}", manifest.descriptor().digest, self.name);
+            let limit = format!("{MAX_DEPTH} levels of manifests");
+            return Err(Error::Limit { what, limit });
+        }
+        for (role, child) in manifest.children() {
+            if role == Role::Manifest {
+                if target.head(&Selector::Digest(child.digest.clone())).is_ok() {
+                    continue;
+                }
+                let nested = self.others.iter().find_map(|part| part.child(child).ok());
+                if let Some(nested) = nested {
+                    self.bring(&nested, depth + 1)?;
+                    target.push_manifest(&nested, Entry::Root(&[]))?;
+                    continue;
+                }
+            }
+            self.bring_blob(target, child)?;
+        }
+        Ok(())
+    }
+
+    /// Says whether the content is there then.
+    fn bring_blob(&self, target: &dyn Repository, blob: &Descriptor) -> Result<bool> {
+        match target.blob(&blob.digest) {
+            Err(Error::NotFound { .. }) => {}
+            found => return found.map(|_| true),
+        }
+        match target.adopt(blob) {
+            Err(Error::NotFound { .. } | Error::Unsupported { .. }) => {}
+            adopted => return adopted.map(|()| true),
+        }
+        let mut others = self.others.iter().map(|part| &**part);
+        let Some(from) = others.find(|part| part.open(blob, 0).is_ok()) else { return Ok(false) };
+        target.push_blob(&Carried { from, blob })?;
+        Ok(true)
+    }
+}
+
+/// Returns what one of several meanings of a name is called: its full name, or its digest.
+fn label(name: &Name, entry: &Descriptor) -> String {
+    let full = [keys::CONTAINERD_IMAGE_NAME, keys::REF_NAME].map(|key| entry.annotations.get(key));
+    let full = full.into_iter().flatten().find(|full| full.as_str() != name.as_str());
+    full.map_or_else(|| entry.digest.to_string(), |full| format!("`{full}` ({})", entry.digest))
+}
+
+impl Source for View<'_> {
+    fn head(&self, selector: &Selector) -> Result<Descriptor> {
+        self.locate(selector).map(|(_, descriptor)| descriptor)
+    }
+
+    fn manifest(&self, selector: &Selector) -> Result<Manifest> {
+        let (part, descriptor) = self.locate(selector)?;
+        part.child(&descriptor)
+    }
+
+    fn child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        self.first(&descriptor.digest, |part| part.child(descriptor))
+    }
+
+    fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
+        self.first(&blob.digest, |part| part.open(blob, offset))
+    }
+
+    fn names(&self) -> Result<Vec<Name>> {
+        let mut found = Vec::new();
+        for part in self.parts() {
+            found.extend(part.names()?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Referrers> {
+        let mut all = Referrers { entries: Vec::new(), answered_by: AnsweredBy::Place };
+        for part in self.parts() {
+            let Referrers { entries, answered_by } = part.referrers(subject)?;
+            all.entries.extend(entries);
+            all.answered_by = answered_by;
+        }
+        all.entries.sort_by(|a, b| a.digest.cmp(&b.digest));
+        all.entries.dedup_by(|a, b| a.digest == b.digest);
+        Ok(all)
+    }
+}
+
+impl Target for View<'_> {
+    fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
+        self.target()?.held(descriptor, role)
+    }
+
+    fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
+        self.target()?.push_blob(blob)
+    }
+
+    fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
+        if !self.others.is_empty() {
+            self.bring(manifest, 0)?;
+        }
+        self.target()?.push_manifest(manifest, entry)
+    }
+
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        self.target()?.list(descriptor, names)
+    }
+}
+
+impl Repository for View<'_> {
+    fn roots(&self) -> Result<Vec<Root>> {
+        let mut found = Vec::new();
+        for part in self.parts() {
+            found.extend(part.roots()?);
+        }
+        Ok(found)
+    }
+
+    fn untag(&self, name: &Name) -> Result<()> {
+        let selector = Selector::Name(name.clone());
+        self.take_away(name, |part| part.head(&selector).is_ok(), |part| part.untag(name))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        self.first(digest, |part| part.blob(digest))
+    }
+
+    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        self.target()?.upload(hasher)
+    }
+
+    fn adopt(&self, blob: &Descriptor) -> Result<()> {
+        if self.bring_blob(self.target()?, blob)? {
+            return Ok(());
+        }
+        Err(Error::not_found(&blob.digest, &self.name))
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<()> {
+        let selector = Selector::Digest(digest.clone());
+        self.take_away(digest, |part| part.head(&selector).is_ok(), |part| part.remove(digest))
+    }
+
+    fn forget(&self, digest: &Digest) -> Result<()> {
+        self.take_away(digest, |part| part.blob(digest).is_ok(), |part| part.forget(digest))
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.parts()).finish()
+    }
+}
+
+/// A blob of one place on its way to another.
+struct Carried<'a> {
+    from: &'a dyn Repository,
+    blob: &'a Descriptor,
+}
+
+impl Blob for Carried<'_> {
+    fn descriptor(&self) -> &Descriptor {
+        self.blob
+    }
+
+    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
+        let reader = self.from.open(self.blob, prefix.as_ref().map_or(0, Hasher::count))?;
+        match prefix {
+            None => Verifying::new(reader, self.blob),
+            Some(prefix) => Ok(Verifying::resume(reader, self.blob, prefix)),
+        }
+    }
+}
