@@ -3,6 +3,7 @@
 
 mod disk;
 mod kill;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::run::shown;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often a copy is killed
+    /// How often a copy is killed; a server half as often
     #[arg(long, default_value_t = 40)]
     kills: usize,
     /// The seed of the moments
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let program = program()?;
     let work = tempfile::tempdir()?;
     kill::run(&program, work.path(), args.kills, args.seed)?;
+    serve::run(&program, work.path(), args.kills / 2, args.seed)?;
     disk::run(&program, work.path())?;
     println!("crash: nothing complete was harmed");
     Ok(())

@@ -111,6 +111,12 @@ impl Server {
         self.child.id()
     }
 
+    /// Ends it at once, as nothing else does.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Returns a repository of it as a place.
     pub(crate) fn place(&self, repository: &str) -> String {
         format!("{}/{repository}", self.address)
