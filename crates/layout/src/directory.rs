@@ -7,6 +7,7 @@ mod marks;
 mod uploads;
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +22,6 @@ use crate::files;
 use crate::holdings;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
-use crate::names;
 use crate::persist::{Durable, persist};
 use crate::view::{Contents, View};
 
@@ -140,7 +140,7 @@ impl Directory {
         if !self.index_path().exists() {
             self.write("index.json", &Index::default().to_bytes())?;
         }
-        self.write("oci-layout", LAYOUT.as_bytes())
+        self.write("oci-layout", LAYOUT.as_bytes()).map(drop)
     }
 
     /// Checks rows.
@@ -166,8 +166,8 @@ impl Directory {
         Lock::exclusive(&own(&self.root).join("index.lock"))
     }
 
-    /// Replaces a file at the top of the layout.
-    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+    /// Replaces a file at the top of the layout, and returns the new one.
+    fn write(&self, name: &str, content: &[u8]) -> Result<File> {
         use std::io::Write as _;
         let partial = own(&self.root).join(format!("{name}.new"));
         let file = files::open_or_create(&partial)?;
@@ -175,7 +175,8 @@ impl Directory {
             file.set_len(0)
                 .and_then(|()| file.write_all(content))
                 .map_err(Error::io("write", partial.display()))
-        })
+        })?;
+        Ok(file)
     }
 
     /// Makes ready for the first thing that is written; after that it does nothing.
@@ -207,7 +208,7 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let mut found = names::repositories(self.listing()?.index(), self.bare_names_in.as_ref());
+        let mut found = self.listing()?.repositories(self.bare_names_in.as_ref());
         found.extend(self.pushed_to()?);
         found.sort_unstable();
         found.dedup();

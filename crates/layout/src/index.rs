@@ -27,11 +27,13 @@ pub struct Index {
 pub(crate) struct Listing {
     index: Index,
     lookup: OnceLock<Lookup>,
+    /// Those that entries are in by their names or marks, and whether there are others.
+    repositories: OnceLock<(Vec<RepositoryName>, bool)>,
 }
 
 impl Listing {
     pub(crate) fn new(index: Index) -> Self {
-        Self { index, lookup: OnceLock::new() }
+        Self { index, lookup: OnceLock::new(), repositories: OnceLock::new() }
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -40,6 +42,17 @@ impl Listing {
 
     pub(crate) fn lookup(&self) -> &Lookup {
         self.lookup.get_or_init(|| Lookup::new(&self.index))
+    }
+
+    /// Returns the repositories of a layout, sorted: those that names or marks of entries give, and
+    /// `bare` if there is anything that says none.
+    pub(crate) fn repositories(&self, bare: Option<&RepositoryName>) -> Vec<RepositoryName> {
+        let found = self.repositories.get_or_init(|| names::repositories(&self.index));
+        let (mut repositories, says_none) = found.clone();
+        repositories.extend(bare.filter(|_| says_none).cloned());
+        repositories.sort_unstable();
+        repositories.dedup();
+        repositories
     }
 }
 

@@ -239,19 +239,22 @@ impl Scope {
     }
 }
 
-/// Returns the repositories of a layout, sorted: those that names or marks of entries give, and
-/// `bare` if there is anything that says none.
-pub(crate) fn repositories(index: &Index, bare: Option<&RepositoryName>) -> Vec<RepositoryName> {
+/// Returns the repositories that names or marks of entries give, sorted, and whether there is an
+/// entry that says none.
+pub(crate) fn repositories(index: &Index) -> (Vec<RepositoryName>, bool) {
     let of_name =
         |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
     let of_mark = |entry: &Descriptor| entry.annotations.get(keys::REPOSITORY)?.parse().ok();
-    let found = index.manifests.iter();
-    let found = found
-        .filter_map(|entry| of_name(entry).or_else(|| of_mark(entry)).or_else(|| bare.cloned()));
-    let mut found: Vec<RepositoryName> = found.collect();
+    let (mut found, mut says_none) = (Vec::<RepositoryName>::new(), false);
+    for entry in &index.manifests {
+        match of_name(entry).or_else(|| of_mark(entry)) {
+            Some(repository) => found.push(repository),
+            None => says_none = true,
+        }
+    }
     found.sort_unstable();
     found.dedup();
-    found
+    (found, says_none)
 }
 
 /// A name taken apart.
@@ -371,6 +374,6 @@ mod tests {
             assert_eq!(scope.name_here(&listed), here.then(|| "v1".into()), "{name}");
         }
         let index = Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]);
-        assert_eq!(repositories(&index, None), ["localhost_5000/team/app".parse().unwrap()]);
+        assert_eq!(repositories(&index), (vec!["localhost_5000/team/app".parse().unwrap()], true));
     }
 }

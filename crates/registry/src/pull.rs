@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Error, Selector};
 
@@ -15,40 +15,33 @@ use crate::reply;
 
 impl Registry {
     /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another
-    /// digest (row F-08).
-    pub(crate) fn get_manifest(
+    /// digest (row F-08). For `HEAD`, its content is not read.
+    pub(crate) fn pull_manifest(
         &self,
+        method: &Method,
         name: &RepositoryName,
         selector: &Selector,
         call: &Call<'_>,
     ) -> Result<Response<Body>, Fault> {
-        let manifest = self.repository(name)?.manifest(selector).map_err(no_manifest)?;
-        let descriptor = manifest.descriptor();
-        if reply::is_known(call.headers, &descriptor.digest) {
-            return Ok(reply::not_modified(descriptor));
-        }
-        let mut response = Response::new(Body::from(manifest.raw().clone()));
-        reply::described(&mut response, descriptor);
-        Ok(response)
-    }
-
-    pub(crate) fn head_manifest(
-        &self,
-        name: &RepositoryName,
-        selector: &Selector,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        let descriptor = self.repository(name)?.head(selector).map_err(no_manifest)?;
+        let repository = self.repository(name)?;
+        let (descriptor, body) = if *method == Method::GET {
+            let manifest = repository.manifest(selector).map_err(no_manifest)?;
+            (manifest.descriptor().clone(), Body::from(manifest.raw().clone()))
+        } else {
+            (repository.head(selector).map_err(no_manifest)?, Body::empty())
+        };
         if reply::is_known(call.headers, &descriptor.digest) {
             return Ok(reply::not_modified(&descriptor));
         }
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(body);
         reply::described(&mut response, &descriptor);
         Ok(response)
     }
 
-    pub(crate) fn get_blob(
+    /// Serves a blob, or to `GET` the part of it that is asked for.
+    pub(crate) fn pull_blob(
         &self,
+        method: &Method,
         name: &RepositoryName,
         digest: &Digest,
         call: &Call<'_>,
@@ -57,31 +50,18 @@ impl Registry {
         if reply::is_known(call.headers, digest) {
             return Ok(reply::not_modified(&blob));
         }
-        let (start, length) = match wanted(call.headers, &blob) {
-            Wanted::All => return Ok(self.blob_part(name, blob, None)),
-            Wanted::Part { start, length } => (start, length),
+        let wanted = if *method == Method::GET { wanted(call.headers, &blob) } else { Wanted::All };
+        match wanted {
+            Wanted::All => Ok(self.blob_part(name, blob, None)),
+            Wanted::Part { start, length } => Ok(self.blob_part(name, blob, Some((start, length)))),
             Wanted::Nothing => {
                 let message = format!("the blob has {} bytes", blob.size);
                 let mut range = HeaderMap::new();
                 reply::insert(&mut range, CONTENT_RANGE, format!("bytes */{}", blob.size));
                 let fault = Fault::new(Code::SizeInvalid, message);
-                return Err(fault.status(StatusCode::RANGE_NOT_SATISFIABLE).headers(range));
+                Err(fault.status(StatusCode::RANGE_NOT_SATISFIABLE).headers(range))
             }
-        };
-        Ok(self.blob_part(name, blob, Some((start, length))))
-    }
-
-    pub(crate) fn head_blob(
-        &self,
-        name: &RepositoryName,
-        digest: &Digest,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        let blob = self.find_blob(name, digest)?;
-        if reply::is_known(call.headers, digest) {
-            return Ok(reply::not_modified(&blob));
         }
-        Ok(self.blob_part(name, blob, None))
     }
 
     fn find_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Descriptor, Fault> {

@@ -152,15 +152,15 @@ impl Registry {
                 self.referrers(&name, &subject, &call)
             }
 
-            ("GET", Route::Manifest(name, selector)) => self.get_manifest(&name, &selector, &call),
-            ("HEAD", Route::Manifest(name, selector)) => {
-                self.head_manifest(&name, &selector, &call)
+            ("GET" | "HEAD", Route::Manifest(name, selector)) => {
+                self.pull_manifest(method, &name, &selector, &call)
             }
             ("PUT", Route::Manifest(name, selector)) => self.put_manifest(&name, selector, call),
             ("DELETE", Route::Manifest(name, selector)) => self.delete_manifest(&name, selector),
 
-            ("GET", Route::Blob(name, digest)) => self.get_blob(&name, &digest, &call),
-            ("HEAD", Route::Blob(name, digest)) => self.head_blob(&name, &digest, &call),
+            ("GET" | "HEAD", Route::Blob(name, digest)) => {
+                self.pull_blob(method, &name, &digest, &call)
+            }
             ("DELETE", Route::Blob(name, digest)) => self.delete_blob(&name, &digest),
 
             ("POST", Route::Uploads(name)) => self.begin_upload(&name, call),

@@ -7,6 +7,9 @@ use longshore_store::{Name, Selector};
 use crate::fault::{Code, Fault};
 use crate::query::decode;
 
+/// The grammar sets no bound on names; clients and file systems do.
+const MAX_NAME: usize = 255;
+
 /// What a path stands for; the values in it follow their grammars (row F-03).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -108,6 +111,11 @@ impl Route {
 }
 
 fn repository(parts: &[&str]) -> Result<RepositoryName, Fault> {
+    let length = parts.iter().map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
+    if length > MAX_NAME {
+        let message = format!("a name may have at most {MAX_NAME} characters, not {length}");
+        return Err(Fault::new(Code::NameInvalid, message));
+    }
     parts.join("/").parse().map_err(|error| Fault::new(Code::NameInvalid, format!("{error}")))
 }
 

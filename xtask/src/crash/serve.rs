@@ -34,7 +34,7 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 struct Told {
     /// Paths that were answered with 201, and the digest of what was pushed there.
     created: Mutex<Vec<(String, Digest)>>,
-    /// How many bodies are on their way.
+    /// How many pushes are under way: their bodies are sent, or wait for an answer.
     sending: AtomicUsize,
     /// Whether the server was killed: from then on, failures are expected.
     killed: AtomicBool,
@@ -75,7 +75,7 @@ pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Resul
         inside += usize::from(sending > 0);
         let created = told.created.into_inner().unwrap_or_default();
         println!(
-            "  {:>3}  killed after {:>4} ms with {sending:>2} bodies on their way; {:>4} pushes were answered",
+            "  {:>3}  killed after {:>4} ms with {sending:>2} pushes under way; {:>4} were answered",
             number + 1,
             moment.as_millis(),
             created.len()

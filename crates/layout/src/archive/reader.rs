@@ -14,7 +14,6 @@ use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
 use crate::holdings;
 use crate::index::{Change, Index, Listing};
-use crate::names;
 use crate::view::{Contents, View};
 
 /// An OCI image layout as a tar archive, read in place.
@@ -119,7 +118,7 @@ impl Place for Archive {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(names::repositories(self.listing.index(), self.bare_names_in.as_ref()))
+        Ok(self.listing.repositories(self.bare_names_in.as_ref()))
     }
 }
 

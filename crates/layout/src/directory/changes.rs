@@ -1,6 +1,7 @@
 //! What a layout directory lists, as others change it, and the changes of this process.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -65,6 +66,11 @@ struct Stamp {
 }
 
 impl Stamp {
+    fn of(found: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self { inode: found.ino(), length: found.len(), modified: found.modified().ok() }
+    }
+
     /// Tells whether the file was changed less than `time` ago, or after now as the clock has it.
     fn is_younger(&self, time: Duration) -> bool {
         let age = self.modified.and_then(|modified| modified.elapsed().ok());
@@ -125,10 +131,9 @@ impl Directory {
     }
 
     fn stamp(&self) -> Result<Stamp> {
-        use std::os::unix::fs::MetadataExt as _;
         let path = self.index_path();
         let found = path.metadata().map_err(Error::io("open", path.display()))?;
-        Ok(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
+        Ok(Stamp::of(&found))
     }
 
     /// Takes note of changes to `index.json`; writes it now and then.
@@ -209,9 +214,10 @@ impl Directory {
         if index == before {
             return Ok(());
         }
-        self.write("index.json", &index.to_bytes())?;
-        // What was written need not be read again.
-        let (stamp, listing) = (self.stamp()?, Arc::new(Listing::new(index)));
+        let file = self.write("index.json", &index.to_bytes())?;
+        // What was written need not be read again, unless another file lies there by now.
+        let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
+        let (stamp, listing) = (Stamp::of(&found), Arc::new(Listing::new(index)));
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = Some(Seen { stamp, listing, is_settled: true });
         Ok(())

@@ -8,7 +8,7 @@ use longshore_fixture::{
     zstd,
 };
 use longshore_layout::{Archive, ArchiveOptions};
-use longshore_store::{Error, Result, Source as _};
+use longshore_store::{Error, Result, Selector, Source as _};
 
 use crate::common::{names_in, read_all};
 
@@ -279,4 +279,34 @@ fn a07_an_archive_without_blobs_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = write(directory.path(), &Content::new().tar(&TarOptions::default()));
     assert_eq!(read_all(&path).unwrap(), std::collections::BTreeMap::<_, Bytes>::new());
+}
+
+/// Returns how many reads this thread has asked the system for.
+fn reads() -> u64 {
+    let account = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    let reads = account.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap();
+    reads.parse().unwrap()
+}
+
+#[test]
+fn an_archive_is_opened_with_one_read_a_member() {
+    const BLOBS: u64 = 1000;
+    const MORE: u64 = 40;
+    if !Path::new("/proc/thread-self/io").exists() {
+        eprintln!("skipped: the system keeps no account of reads");
+        return;
+    }
+    let mut content = Content::new();
+    let manifest = artifacts::image(&mut content, 1);
+    content.tag(&manifest, "v1");
+    for number in 0..BLOBS {
+        content.blob("text/plain", number.to_string());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), &content.tar(&TarOptions::default()));
+    let before = reads();
+    let archive = open(&path).unwrap();
+    archive.whole().manifest(&Selector::Name("v1".into())).unwrap();
+    let asked = reads() - before;
+    assert!((BLOBS..BLOBS + MORE).contains(&asked), "{asked} reads for {BLOBS} blobs");
 }

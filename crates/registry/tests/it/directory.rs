@@ -10,7 +10,7 @@ use longshore_layout::Directory;
 use longshore_registry::{Access, Missing, Registry};
 use longshore_spec::{Descriptor, Digest, MediaType, keys};
 
-use crate::support::{IMAGE, begin, expect, get, image, over, push_blob, push_image};
+use crate::support::{IMAGE, ask, begin, expect, get, image, over, push_blob, push_image};
 
 /// A directory that is served.
 struct Scene {
@@ -400,4 +400,70 @@ fn a19_half_an_index_that_another_program_is_writing_changes_nothing() {
     std::fs::write(&path, text).unwrap();
     expect(&scene.registry, "GET /v2/a/manifests/v2", &[], b"", 200);
     expect(&scene.registry, "GET /v2/a/manifests/v1", &[], b"", 404);
+}
+
+#[test]
+fn f03_hostile_requests_are_the_clients_fault() {
+    let scene = Scene::new();
+    let Scene { registry, .. } = &scene;
+    push_image(registry, "a", "v1", b"layer");
+    let (digest, long) = (Digest::sha256(b"layer"), "x".repeat(300));
+    let deep = "x/".repeat(3000) + "x";
+    for (request, status) in [
+        (format!("POST /v2/{long}/blobs/uploads/?digest={digest}"), 400),
+        (format!("POST /v2/a/{long}/blobs/uploads/"), 400),
+        (format!("POST /v2/{deep}/blobs/uploads/?digest={digest}"), 400),
+        (format!("POST /v2/b/blobs/uploads/?mount={digest}&from={long}"), 202),
+        (format!("POST /v2/b/blobs/uploads/?mount={digest}&from=../a"), 202),
+        (format!("POST /v2/b/blobs/uploads/?mount=foo:{long}"), 202),
+        (format!("POST /v2/b/blobs/uploads/?digest=foo:{long}"), 400),
+        (format!("PUT /v2/a/manifests/{long}"), 400),
+        (format!("PUT /v2/a/manifests/foo:{long}"), 400),
+        (format!("GET /v2/{long}/tags/list"), 400),
+        (format!("GET /v2/{deep}/tags/list"), 400),
+        (format!("GET /v2/a/blobs/foo:{long}"), 404),
+        (format!("GET /v2/a/manifests/foo:{long}"), 404),
+        (format!("GET /v2/a/referrers/foo:{long}"), 200),
+        (format!("GET /v2/a/referrers/{digest}?last=foo:{long}"), 200),
+        (format!("GET /v2/a/tags/list?n=1&last={long}"), 200),
+        (format!("GET /v2/a/manifests/v1?ns={long}"), 200),
+        (format!("GET /v2/a/manifests/v1?ns=../..&{long}={long}"), 200),
+        (format!("GET /v2/../../etc/blobs/{digest}"), 400),
+        (format!("GET /v2/%2e%2e%2f%2e%2e/blobs/{digest}"), 400),
+        (format!("GET /v2/a%00b/blobs/{digest}"), 400),
+        ("GET /v2/a/blobs/sha256:..%2f..%2f..%2findex.json".to_owned(), 400),
+        ("GET /v2/a/blobs/..:..".to_owned(), 400),
+        ("GET /v2/a/blobs/uploads/..%2f..%2flock".to_owned(), 404),
+        (format!("GET /v2/none/manifests/v1?ns={long}"), 404),
+        (format!("GET /v2/none/blobs/{digest}?ns={long}"), 404),
+        (format!("DELETE /v2/a/blobs/foo:{long}"), 404),
+        (format!("DELETE /v2/a/manifests/foo:{long}"), 404),
+    ] {
+        let answer = ask(registry, &request, &[], b"");
+        assert_eq!(answer.status, status, "{request}: {:?}", answer.body);
+    }
+    let blob = format!("GET /v2/a/blobs/{digest}");
+    for (range, status) in [
+        ("bytes=0-18446744073709551615", 206),
+        ("bytes=18446744073709551615-18446744073709551616", 416),
+        ("bytes=-18446744073709551616", 206),
+        ("bytes=4-1", 416),
+        ("bytes=0-0,0-0,0-0,0-0", 200),
+        ("bytes=--1", 200),
+    ] {
+        assert_eq!(ask(registry, &blob, &[("range", range)], b"").status, status, "{range}");
+    }
+    for (range, length, status) in [
+        ("0-18446744073709551615", "5", 400),
+        ("18446744073709551615-18446744073709551615", "1", 416),
+        ("0-4", "18446744073709551615", 400),
+        ("0-4", "-5", 400),
+        ("4-0", "5", 416),
+    ] {
+        let patch = format!("PATCH {}", begin(registry, "a"));
+        let headers = [("content-range", range), ("content-length", length)];
+        let answer = ask(registry, &patch, &headers, b"layer");
+        assert_eq!(answer.status, status, "{range}, {length}: {:?}", answer.body);
+    }
+    assert!(scene.path().join("index.json").exists());
 }
