@@ -17,8 +17,12 @@ use crate::index::Listing;
 use crate::names::{self, Scope};
 use crate::view::Contents;
 
-/// So many manifests are remembered, of some 2 KiB each; with more, all are forgotten and read again.
-const MAX_MANIFESTS: usize = 1 << 17;
+/// What manifests of so many bytes say is remembered, which takes no more than they do; with more,
+/// all is forgotten and read again.
+const MAX_MANIFESTS: u64 = 256 << 20;
+
+/// What remembering anything takes, in bytes.
+const ENTRY: u64 = 128;
 
 /// So many repositories are remembered; with more, all are forgotten and put together again.
 const MAX_REPOSITORIES: usize = 1000;
@@ -29,10 +33,18 @@ const JOBS: usize = 4;
 /// What was found out so far.
 #[derive(Default)]
 pub(crate) struct Cache {
-    manifests: Mutex<HashMap<Digest, Option<Arc<Links>>>>,
+    manifests: Mutex<Known>,
     repositories: Mutex<ByRepository>,
     /// Held while looking: others who ask meanwhile want the same answer.
     looking: Mutex<()>,
+}
+
+/// What manifests refer to; nothing for content that is no manifest.
+#[derive(Default)]
+struct Known {
+    manifests: HashMap<Digest, Option<Arc<Links>>>,
+    /// How many bytes the manifests have.
+    size: u64,
 }
 
 /// What repositories hold, each for one state of what is listed; without a name, all of a layout.
@@ -41,9 +53,8 @@ type ByRepository = HashMap<Option<RepositoryName>, (Arc<Listing>, Arc<Holdings>
 /// What a manifest refers to.
 struct Links {
     children: Box<[(Digest, Member)]>,
-    subject: Option<Digest>,
-    /// How it is described in a list of referrers.
-    as_referrer: Descriptor,
+    /// Its subject, and how it is described in a list of the subject's referrers.
+    subject: Option<(Digest, Descriptor)>,
 }
 
 /// What a repository holds.
@@ -140,7 +151,7 @@ impl Cache {
         for entry in others.into_iter().filter(|entry| names::is_loose(entry)) {
             // A damaged one is nobody's until it can be read.
             if let Ok(Some(links)) = self.links(contents, entry)
-                && let Some(subject) = &links.subject
+                && let Some((subject, _)) = &links.subject
             {
                 loose.entry(subject.clone()).or_default().push(entry.clone());
             }
@@ -162,7 +173,7 @@ impl Cache {
                 }
                 holdings.add(digest, child);
             }
-            if let Some(Links { subject: Some(subject), as_referrer, .. }) = links.as_deref() {
+            if let Some(Links { subject: Some((subject, as_referrer)), .. }) = links.as_deref() {
                 let known = holdings.by_subject.entry(subject.clone()).or_default();
                 known.push(as_referrer.clone());
             }
@@ -186,7 +197,7 @@ impl Cache {
         contents: &dyn Contents,
         descriptor: &Descriptor,
     ) -> Result<Option<Arc<Links>>> {
-        if let Some(known) = self.manifests().get(&descriptor.digest) {
+        if let Some(known) = self.known().manifests.get(&descriptor.digest) {
             return Ok(known.clone());
         }
         let found = match contents.manifest(descriptor) {
@@ -200,15 +211,18 @@ impl Cache {
             }
             Err(error) => return Err(error),
         };
-        let mut known = self.manifests();
-        if known.len() >= MAX_MANIFESTS {
-            known.clear();
+        let mut known = self.known();
+        let size = ENTRY + if found.is_some() { descriptor.size } else { 0 };
+        if known.size + size > MAX_MANIFESTS {
+            *known = Known::default();
         }
-        known.insert(descriptor.digest.clone(), found.clone());
+        if known.manifests.insert(descriptor.digest.clone(), found.clone()).is_none() {
+            known.size += size;
+        }
         Ok(found)
     }
 
-    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Option<Arc<Links>>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -225,8 +239,9 @@ impl Links {
         };
         Self {
             children: manifest.children().map(child).collect(),
-            subject: manifest.subject().map(|subject| subject.digest.clone()),
-            as_referrer: manifest.as_referrer(),
+            subject: manifest
+                .subject()
+                .map(|subject| (subject.digest.clone(), manifest.as_referrer())),
         }
     }
 }

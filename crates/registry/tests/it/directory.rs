@@ -467,3 +467,23 @@ fn f03_hostile_requests_are_the_clients_fault() {
     }
     assert!(scene.path().join("index.json").exists());
 }
+
+#[test]
+fn what_manifests_refer_to_is_read_once() {
+    let scene = layout(&[(1, &[(keys::REF_NAME, "ghcr.io/acme/app:v1")])], &[]);
+    let Scene { registry, .. } = &scene;
+    let blob = format!("GET /v2/acme/app/blobs/{}", Digest::sha256(b"{}"));
+    expect(registry, &blob, &[], b"", 200);
+    let digest = Digest::sha256(numbered(1));
+    let path = scene.path().join("blobs/sha256").join(digest.encoded());
+    std::fs::write(&path, vec![b' '; numbered(1).len()]).unwrap();
+    // Another state of what is listed.
+    push_image(registry, "other", "v1", b"layer");
+    expect(registry, &blob, &[], b"", 200);
+    // One that has not read it does not know.
+    let fresh = Scene::serve(scene.path());
+    expect(&fresh, &blob, &[], b"", 500);
+    let whole = push_image(&fresh, "acme/app", "v2", b"layer");
+    expect(&fresh, &format!("GET /v2/acme/app/manifests/{}", whole.digest), &[], b"", 200);
+    expect(&fresh, &format!("GET /v2/acme/app/blobs/{}", Digest::sha256(b"layer")), &[], b"", 200);
+}
