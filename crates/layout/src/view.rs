@@ -125,7 +125,9 @@ impl<'a> View<'a> {
 
     fn needs(&self, digest: &Digest) -> Error {
         let what = format!("needs {digest} for one of its manifests");
-        Error::Unsupported { place: self.label(), what }
+        // Clients of a server are told, and where its content lies is not their business.
+        let place = self.scope.repository().map_or_else(|| self.label(), ToString::to_string);
+        Error::Unsupported { place, what }
     }
 
     fn label(&self) -> String {
@@ -333,7 +335,10 @@ impl Repository for View<'_> {
         let mut is_here = listing.by_digest(digest).any(|entry| self.scope.holds(entry));
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
-                Ok(Member { role: Some(Role::Manifest), .. }) => return Err(self.needs(digest)),
+                // Its names may go: an index goes on to hold it. Where it has none, nothing would.
+                Ok(Member { role: Some(Role::Manifest), .. }) if !is_here => {
+                    return Err(self.needs(digest));
+                }
                 Ok(Member { role: None, .. }) => is_here = true,
                 Ok(_) | Err(Error::NotFound { .. }) => {}
                 // What is damaged may go.
