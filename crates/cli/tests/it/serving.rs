@@ -338,25 +338,3 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
     ");
 }
-
-#[test]
-fn a29_f38_referrers_are_the_same_however_a_layout_stores_them() {
-    let site = Site::new();
-    let answers = ["referrers-untagged", "referrers-fallback-tag"].map(|name| {
-        let path = site.fixture(name);
-        let subject = site.digest(&format!("oci:{path}:app"));
-        let served = Served::start(&site, &format!("oci:{path} --repository a"));
-        let target = |digest: &str| format!("/v2/a/referrers/{digest}");
-        let list = |digest: &str| {
-            let answer = served.get(&target(digest));
-            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-            let document: serde_json::Value = serde_json::from_str(body).unwrap();
-            document["manifests"].as_array().unwrap().clone()
-        };
-        let [sbom] = &list(&subject)[..] else { panic!("{name}: one refers to the image") };
-        let signatures = list(sbom["digest"].as_str().unwrap());
-        assert_eq!(signatures.len(), 1, "{name}");
-        (sbom.clone(), signatures)
-    });
-    assert_eq!(answers[0], answers[1]);
-}
