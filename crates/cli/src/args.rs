@@ -217,7 +217,7 @@ pub(crate) struct Reach {
     /// Accept any certificate, so that nobody knows who answers
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Trust the authorities in this PEM file too
+    /// Trust the authorities in this PEM file too, or a server's own certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
     /// Show registries this name and password

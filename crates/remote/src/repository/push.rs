@@ -89,7 +89,7 @@ impl Remote {
         let session = if *chunks {
             session
         } else {
-            match self.put_whole(blob, &session) {
+            match self.put_patiently(blob, &session) {
                 Ok(Whole::Done) => return Ok(()),
                 result => self.abandon(session.url, result)?,
             };
@@ -182,6 +182,21 @@ impl Remote {
             return Err(self.refused(&call, answer).into());
         }
         Ok(opened(&answer)?)
+    }
+
+    /// Sends the content in one request, and once more into the same upload where the registry was
+    /// only too busy: a new one would be more for it to do.
+    fn put_patiently(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, Trouble> {
+        let busy = match self.put_whole(blob, session) {
+            Err(trouble) if is_overload(&trouble) => trouble,
+            result => return result,
+        };
+        self.registry.http().wait(0);
+        match self.put_whole(blob, session) {
+            // The upload may be gone by now; another may do better.
+            Err(Trouble { again: Again::Never, .. }) => Err(busy),
+            result => result,
+        }
     }
 
     /// Sends the content in one request.
@@ -354,6 +369,15 @@ impl Chunked<'_> {
         let what = format!("what {} says of an upload", self.remote);
         let reason = format!("it has {taken} bytes, whatever is sent");
         Error::Malformed { what, reason }
+    }
+}
+
+/// Tells whether a registry has only too much to do.
+fn is_overload(trouble: &Trouble) -> bool {
+    match &trouble.error {
+        Error::Throttled { .. } => true,
+        Error::Refused { reason, .. } => reason.starts_with("503"),
+        _ => false,
     }
 }
 
