@@ -151,6 +151,23 @@ fn a_connection_that_is_cut_is_no_reason_to_give_up() {
 }
 
 #[test]
+fn a_registry_that_is_busy_gets_the_content_into_the_same_upload() {
+    for (second, posts) in [(201, 1), (404, 2)] {
+        let count = Mutex::new(0);
+        let stub = session(move |_| {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            Response::new([503, second, 201][*count - 1])
+        });
+        let piece = Piece::new(noise(100_000));
+        remote(&stub.host).push_blob(&piece).unwrap();
+        // One more asks for a mount.
+        let opened = of(&stub, "POST").iter().filter(|each| each.param("mount").is_none()).count();
+        assert_eq!(opened + 1, posts, "{second}");
+    }
+}
+
+#[test]
 fn a_long_upload_that_is_cut_off_again_and_again_goes_in_chunks() {
     let stub = Stub::new(move |request| match request.method.as_str() {
         "POST" | "PATCH" => Response::new(202).header("location", "/up"),
