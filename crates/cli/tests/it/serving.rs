@@ -262,7 +262,7 @@ fn bad_files_and_addresses_are_named() {
     error: the following required arguments were not provided:
       --tls-key <FILE>
 
-    Usage: longshore serve --tls-cert <FILE> --tls-key <FILE> <PLACE>
+    Usage: longshore serve --tls-cert <FILE> --tls-key <FILE> <PLACE>...
 
     For more information, try '--help'.
     [exit 2]
@@ -307,7 +307,7 @@ fn bad_files_and_addresses_are_named() {
     error: the following required arguments were not provided:
       --htpasswd <FILE>
 
-    Usage: longshore serve --htpasswd <FILE> --anonymous-pull <PLACE>
+    Usage: longshore serve --htpasswd <FILE> --anonymous-pull <PLACE>...
 
     For more information, try '--help'.
     [exit 2]
