@@ -60,7 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Finds a program that a check needs beside longshore.
 ///
 /// Returns `None`, after saying what is skipped and how to get it, when it is not there. In
-/// continuous integration that is an error, unless nothing there could build it.
+/// continuous integration that is an error, unless nothing there could build it or its sources are
+/// not to be had.
 pub(crate) fn required(program: &str) -> Result<Option<PathBuf>> {
     if let Some(path) = find(program)? {
         return Ok(Some(path));
@@ -68,6 +69,13 @@ pub(crate) fn required(program: &str) -> Result<Option<PathBuf>> {
     let peers = parse()?;
     let remedy = if let Some(peer) = peers.debian.iter().find(|peer| peer.program == program) {
         format!("Debian has it as `{}`: cargo xtask peers --install", peer.package)
+    } else if let Some(peer) = peers.go.iter().find(|peer| peer.program == program && peer.scarce) {
+        let version = &peer.version;
+        println!(
+            "NOT RUN: {program} ({version}) cannot be had here: it is not built, and not every module \
+             proxy has its sources. What needs it is skipped; one on the PATH is taken"
+        );
+        return Ok(None);
     } else if !peers.go.iter().any(|peer| peer.program == program) {
         "xtask/peers.toml does not know where it comes from".to_owned()
     } else if go::toolchain()?.is_some() {

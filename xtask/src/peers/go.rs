@@ -19,10 +19,12 @@ pub(super) const WANTED: &str = "Building it takes Go 1.25 or newer on the PATH"
 #[expect(clippy::struct_field_names, reason = "Go calls it a module")]
 pub(super) struct Module {
     pub(super) program: String,
-    /// Without it, the sources lie in this repository.
-    module: Option<String>,
+    module: String,
     folder: String,
     pub(super) version: String,
+    /// Whether there are module proxies that do not have it.
+    #[serde(default)]
+    pub(super) scarce: bool,
     #[serde(rename = "for")]
     pub(super) purpose: String,
 }
@@ -37,10 +39,7 @@ impl Module {
     /// Builds the program as its own `go.mod` and `go.sum` say, which `go install` does only for
     /// modules that replace and exclude nothing and whose other versions can be listed.
     fn build(&self, go: &PathBuf) -> Result<()> {
-        let directory = match &self.module {
-            Some(module) => self.fetched(go, module)?.join(&self.folder),
-            None => run::root().join(&self.folder),
-        };
+        let directory = self.fetched(go)?.join(&self.folder);
         let finished = self.built();
         fs::create_dir_all(finished.parent().context("a file in no directory")?)?;
         // It gets its name when it is whole.
@@ -59,13 +58,13 @@ impl Module {
     }
 
     /// Returns where Go keeps the sources of a module, after fetching them if it must.
-    fn fetched(&self, go: &PathBuf, module: &str) -> Result<PathBuf> {
+    fn fetched(&self, go: &PathBuf) -> Result<PathBuf> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Fetched {
             dir: PathBuf,
         }
-        let module = format!("{module}@{}", self.version);
+        let module = format!("{}@{}", self.module, self.version);
         let said = capture(&mut command(go, ["mod", "download", "-json", &module]))?;
         let fetched: Fetched = serde_json::from_str(&said)
             .with_context(|| format!("`go mod download -json {module}` printed {said}"))?;
@@ -73,14 +72,18 @@ impl Module {
     }
 }
 
-/// Builds what is not built yet, if there is a Go for it.
+/// Builds what is not built yet, if there is a Go for it; says which of the scarce ones cannot be.
 pub(super) fn install(modules: &[Module]) -> Result<()> {
     let Some(go) = toolchain()? else { return Ok(()) };
     for module in modules.iter().filter(|module| !module.built().is_file()) {
         let (result, time) = run::timed(|| module.build(&go));
         let Module { program, version, .. } = module;
-        result.with_context(|| format!("{program} {version} cannot be built"))?;
-        println!("{program} {version} was built in {:.1} s", time.as_secs_f64());
+        let result = result.with_context(|| format!("{program} {version} cannot be built"));
+        match result {
+            Ok(()) => println!("{program} {version} was built in {:.1} s", time.as_secs_f64()),
+            Err(error) if module.scarce => println!("{error:#}"),
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
