@@ -7,12 +7,13 @@ mod corpus;
 mod course;
 mod figures;
 mod place;
+mod serve;
 mod small;
 mod tool;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use course::{Best, Course, Route};
 use figures::{Figures, Goal, Unit};
@@ -46,6 +47,8 @@ enum Part {
     Large,
     /// Many small artifacts over a slow wire
     Small,
+    /// Our registry beside docker-registry
+    Serve,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -66,6 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if wanted(Part::Small) {
         small::run(args, &tools, &work.path().join("small"), &mut figures)?;
+    }
+    if wanted(Part::Serve) {
+        let ours = tools.first().context("ours is always there")?;
+        serve::run(args, ours, &work.path().join("serve"), &mut figures)?;
     }
     println!();
     for tool in &tools {

@@ -14,6 +14,7 @@ mod guarded;
 mod helm;
 mod oras;
 mod packages;
+mod page;
 mod real;
 mod refusals;
 mod regctl;
@@ -69,7 +70,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 25] = [
+const CHECKS: [Check; 26] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -101,6 +102,7 @@ const CHECKS: [Check; 25] = [
     Check { name: "crane", peers: &["crane"], work: crane::copies },
     Check { name: "regctl", peers: &["regctl"], work: regctl::copies },
     Check { name: "helm", peers: &["helm"], work: helm::check },
+    Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "samples", peers: &[], work: samples::check },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
 ];

@@ -69,7 +69,7 @@ impl Server {
         fs::create_dir_all(directory)?;
         let config = format!(
             "version: 0.1\n\
-             log: {{level: info}}\n\
+             log: {{level: info, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: store}}, delete: {deletes}}}\n\
              http: {{{http}, secret: none}}\n\
              {auth}",
@@ -106,9 +106,28 @@ impl Server {
         &self.address
     }
 
-    /// Returns the number of its process.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id()
+    /// Returns how many seconds of CPU it has used.
+    pub(crate) fn processor(&self) -> Result<f64> {
+        /// What the times in `stat` are counted in: 1/100 s for every Linux.
+        const TICKS: f64 = 100.0;
+        let stat = self.account("stat")?;
+        // Behind the name of the program, in which anything may stand.
+        let (_, rest) = stat.rsplit_once(')').context("an account without a name")?;
+        let times = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(times.sum::<Result<f64, _>>()? / TICKS)
+    }
+
+    /// Returns the most memory that it ever had, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let status = self.account("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let most = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        Ok(most.context("the system does not say how much memory a process had")? << 10)
+    }
+
+    /// Returns what the operating system says of its process.
+    fn account(&self, name: &str) -> Result<String> {
+        Ok(fs::read_to_string(format!("/proc/{}/{name}", self.child.id()))?)
     }
 
     /// Ends it at once, as nothing else does.

@@ -23,5 +23,5 @@ mod route;
 mod uploads;
 
 pub use body::Body;
-pub use page::commands;
+pub use page::{Scheme, commands};
 pub use registry::{Access, Missing, Options, Registry};

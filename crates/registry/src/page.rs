@@ -5,10 +5,10 @@ mod html;
 mod inventory;
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use longshore_spec::RepositoryName;
 
-pub use self::commands::commands;
+pub use self::commands::{Scheme, commands};
 use self::inventory::Inventory;
 use crate::body::Body;
 use crate::fault::{Code, Fault};
@@ -24,7 +24,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+/// By this, a proxy that ends TLS says that there was some.
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl Registry {
     /// Shows what is here: all of it, or the one `repository`; behind the artifact `last`.
@@ -39,12 +40,19 @@ impl Registry {
         let inventory = Inventory::take(&*self.place, &all, only.as_ref(), last, SHOWN)?;
         // Where the client found us is where others will.
         let host = call.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let text = html::page(host.unwrap_or("HOST"), &inventory).into_string();
+        let host = (self.scheme(call.headers), host.unwrap_or("HOST"));
+        let text = html::page(host, &inventory).into_string();
         let media_type = HeaderValue::from_static("text/html; charset=utf-8");
         let mut response = reply::with_body(Body::from(text.into_bytes()), media_type);
         *response.status_mut() = StatusCode::OK;
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(response)
+    }
+
+    /// Returns how the client has reached us: perhaps by TLS that ends before us.
+    fn scheme(&self, headers: &HeaderMap) -> Scheme {
+        let outside = headers.get(FORWARDED).is_some_and(|scheme| scheme == "https");
+        if outside { Scheme::Https } else { self.options.scheme }
     }
 }

@@ -12,6 +12,7 @@ use longshore_store::{Place, Repository};
 
 use crate::body::Body;
 use crate::fault::{Code, Fault};
+use crate::page::Scheme;
 use crate::query::Query;
 use crate::reply;
 use crate::route::Route;
@@ -48,6 +49,8 @@ pub struct Options {
     pub max_uploads: usize,
     /// A blob of more bytes than this is refused.
     pub max_blob: u64,
+    /// How clients reach the registry, as far as it is for people to know.
+    pub scheme: Scheme,
 }
 
 /// Whether content may be pushed and deleted.
@@ -78,6 +81,7 @@ impl Default for Options {
             upload_idle: Duration::from_hours(1),
             max_uploads: 1 << 10,
             max_blob: 1 << 40,
+            scheme: Scheme::Http,
         }
     }
 }

@@ -137,6 +137,9 @@ fn command(tool: &Tool, host: &str, run: &Path, target: &Path) -> Result<Command
         return Ok(tool.copy_list(&list, target));
     }
     writeln!(text, "set -e")?;
+    if let Some(directory) = tool.path().parent() {
+        writeln!(text, "PATH='{}':$PATH", directory.display())?;
+    }
     for source in sources {
         let Place::Registry { tag, .. } = &source else { continue };
         let to = Place::Directory { path: target.to_owned(), tag: tag.clone() };

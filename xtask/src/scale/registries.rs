@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::{copy, dir, holes, rate, tar};
 use crate::measure::{measured, mib};
@@ -62,10 +62,7 @@ fn serve(program: &Path, layout: &Path, more: &[&str]) -> Result<Server> {
 
 /// Says how much memory a registry has used, by the account of the operating system.
 fn told(which: &str, server: &Server) -> Result<()> {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.process()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let most = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    let most = most.context("the system does not say how much memory a process had")? << 10;
+    let most = server.peak_memory()?;
     println!("  {which}: {:.1} MiB of memory", mib(most));
     Ok(())
 }

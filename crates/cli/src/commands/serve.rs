@@ -3,6 +3,7 @@
 mod files;
 mod listen;
 mod log;
+mod next;
 mod places;
 mod system;
 
@@ -12,7 +13,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use longshore_registry::front::{self, Server};
-use longshore_registry::{Access, Missing, Options, Registry};
+use longshore_registry::{Access, Missing, Options, Registry, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 use serde::Serialize;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let options = Options {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
+        scheme: if args.tls_cert.is_some() { Scheme::Https } else { Scheme::Http },
         ..Options::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
@@ -71,7 +73,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         observer: log.as_ref().map(Log::observer),
         ..front::Options::default()
     };
-    let registry = Arc::new(Registry::new(place, options));
+    let registry = Arc::new(Registry::new(Arc::clone(&place), options));
     let server = front::serve(listeners, registry, options_of_front)
         .map_err(|error| Problem::of(Error::io("serve", &shown)(error)))?;
     warn_of_the_public(args, server.addresses(), output);
@@ -88,7 +90,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         writable: args.writable,
         repositories,
     };
-    output.result(&document, || text(args, &document, &shown))?;
+    output.result(&document, || text(args, &document, &shown) + &next::next(&*place, &document))?;
     loop {
         match events.recv_timeout(LOOK_INTERVAL) {
             Ok(Event::Stop) => break,

@@ -1,6 +1,7 @@
 //! What `serve` serves: several places, the store, and what other processes write meanwhile.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use longshore_fixture::{Content, artifacts};
@@ -179,4 +180,34 @@ fn a29_f38_referrers_are_the_same_however_a_layout_stores_them() {
         (sbom.clone(), signatures)
     });
     assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn what_to_type_next_is_printed() {
+    let site = two_layouts();
+    let mut command = site.command("serve oci:a --listen 127.0.0.1:0");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        lines.push(line.unwrap());
+        if lines.last().is_some_and(|line| line.contains("capabilities")) {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let text = lines.join("\n");
+    let (_, rest) = text.split_once("http://").unwrap();
+    let host = rest.split(' ').next().unwrap();
+    insta::assert_snapshot!(text.replace(host, "HOST"), @r#"
+    serving oci:a at http://HOST for pulls
+      HOST/docker.io/library/app:v1
+      HOST/docker.io/library/app:v2
+    next:
+      docker pull HOST/docker.io/library/app:v1
+      look at http://HOST/ in a browser
+    containerd asks here first with this in /etc/containerd/certs.d/docker.io/hosts.toml:
+      [host."http://HOST"]
+        capabilities = ["pull", "resolve"]
+    "#);
 }

@@ -4,7 +4,7 @@ use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{RepositoryName, Size};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::commands::commands;
+use super::commands::{Scheme, commands};
 use super::inventory::{Artifact, Inventory, Referrer, Shelf, Weight};
 use crate::query::encode;
 
@@ -13,7 +13,7 @@ const LISTED: usize = 500;
 
 const STYLE: &str = include_str!("style.css");
 
-pub(super) fn page(host: &str, inventory: &Inventory) -> Markup {
+pub(super) fn page((scheme, host): (Scheme, &str), inventory: &Inventory) -> Markup {
     let Inventory { repositories, only, shelves, more_after } = inventory;
     let title = only.as_ref().map_or_else(|| host.to_owned(), |only| format!("{host}/{only}"));
     html! {
@@ -41,7 +41,7 @@ pub(super) fn page(host: &str, inventory: &Inventory) -> Markup {
                     }
                 }
                 main {
-                    @for shelf in shelves { (section(host, shelf)) }
+                    @for shelf in shelves { (section((scheme, host), shelf)) }
                     @if shelves.is_empty() { p.empty { "Nothing more is here." } }
                     @if let Some(last) = more_after {
                         p.more { a href=(next(only.as_ref(), last)) rel="next" { "More" } }
@@ -63,7 +63,7 @@ fn next(only: Option<&RepositoryName>, last: &str) -> String {
     format!("/?{}last={}", only.unwrap_or_default(), encode(last))
 }
 
-fn section(host: &str, Shelf { name, artifacts, untagged }: &Shelf) -> Markup {
+fn section(host: (Scheme, &str), Shelf { name, artifacts, untagged }: &Shelf) -> Markup {
     html! {
         section {
             h2 { (link(name, false)) }
@@ -75,7 +75,7 @@ fn section(host: &str, Shelf { name, artifacts, untagged }: &Shelf) -> Markup {
     }
 }
 
-fn article(host: &str, name: &RepositoryName, artifact: &Artifact) -> Markup {
+fn article(host: (Scheme, &str), name: &RepositoryName, artifact: &Artifact) -> Markup {
     let Artifact { tags, digest, artifact_type, platforms, weight, says, referrers, .. } = artifact;
     let selector = tags.first().map_or_else(|| format!("@{digest}"), |tag| format!(":{tag}"));
     html! {

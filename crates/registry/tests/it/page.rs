@@ -58,10 +58,10 @@ fn what_is_here_is_shown_with_the_commands_to_get_it() {
         commands,
         [
             "docker pull reg.local:5000/acme/app:latest",
-            "podman pull reg.local:5000/acme/app:latest",
-            "longshore copy reg.local:5000/acme/app:latest oci:DIR",
-            "helm pull oci://reg.local:5000/charts/shop --version 1.2.3",
-            "longshore copy reg.local:5000/charts/shop:1.2.3 oci:DIR",
+            "podman pull --tls-verify=false reg.local:5000/acme/app:latest",
+            "longshore copy --plain-http reg.local:5000/acme/app:latest oci:DIR",
+            "helm pull --plain-http oci://reg.local:5000/charts/shop --version 1.2.3",
+            "longshore copy --plain-http reg.local:5000/charts/shop:1.2.3 oci:DIR",
         ]
     );
     let size = app.size + 2 + 3000;

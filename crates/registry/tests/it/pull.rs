@@ -88,7 +88,7 @@ fn f03_f07_what_is_not_there_and_what_cannot_be() {
         ("/v2/a/referrers/sha256:baddigeststring", 400, "DIGEST_INVALID"),
         ("/v2/a/manifests/..", 400, "MANIFEST_INVALID"),
         (&format!("/v2/a/manifests/{long}"), 400, "MANIFEST_INVALID"),
-        ("/", 404, "UNSUPPORTED"),
+        ("/x", 404, "UNSUPPORTED"),
         ("/v1/", 404, "UNSUPPORTED"),
         ("/v2/a", 404, "UNSUPPORTED"),
         ("/v2/a/tags/list/", 404, "UNSUPPORTED"),
