@@ -8,6 +8,7 @@
 mod carry;
 mod clients;
 mod crane;
+mod engines;
 mod environment;
 mod ground;
 mod guarded;
@@ -70,7 +71,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 26] = [
+const CHECKS: [Check; 28] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -102,6 +103,8 @@ const CHECKS: [Check; 26] = [
     Check { name: "crane", peers: &["crane"], work: crane::copies },
     Check { name: "regctl", peers: &["regctl"], work: regctl::copies },
     Check { name: "helm", peers: &["helm"], work: helm::check },
+    Check { name: "podman", peers: &["podman"], work: engines::podman },
+    Check { name: "containerd", peers: &["containerd", "ctr"], work: engines::containerd },
     Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "samples", peers: &[], work: samples::check },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
