@@ -1,5 +1,6 @@
 //! Memory, speed and disk at sizes that matter, by the release build.
 
+mod crowd;
 mod holes;
 mod registries;
 
@@ -36,6 +37,8 @@ enum Part {
     Verify,
     /// A blob of more than 8 GiB
     Sparse,
+    /// A registry among clients that stall
+    Crowd,
 }
 
 #[derive(clap::Args)]
@@ -69,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Many => many(&program, work.path())?,
             Part::Verify => verify_speed(&program, work.path())?,
             Part::Sparse => sparse(&program, work.path(), beyond)?,
+            Part::Crowd => crowd::run(&program, work.path())?,
         }
     }
     println!("scale: all bounds hold");
