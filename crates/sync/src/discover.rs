@@ -117,13 +117,15 @@ struct Discovery<'a, 'f> {
 
 /// What makes two pieces of content one node: a target, and a descriptor as far as it says which
 /// bytes they are and how they are read. A digest that is listed as a manifest and as a layer too
-/// is two: a registry has them in two places.
+/// is two: a registry has them in two places. So is a manifest that the target is trusted to have
+/// for one root and asked for by another: a target may hold less of the first than was trusted.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     target: u32,
     digest: Digest,
     size: u64,
     manifest: Option<MediaType>,
+    is_trusted: bool,
 }
 
 impl<'a, 'f> Discovery<'a, 'f> {
@@ -187,7 +189,6 @@ impl<'a, 'f> Discovery<'a, 'f> {
             descriptor: None,
             artifact_type: None,
             skipped: false,
-            trusted: false,
         });
         self.plan.roots.len() - 1
     }
@@ -212,7 +213,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
             }
             Ok(Found::Opaque(descriptor)) => {
                 let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
-                let node = self.settle(&step, &descriptor, Role::Layer, &artifact_type);
+                let node = self.settle(&step, &descriptor, Role::Layer, false, &artifact_type);
                 let node = &mut self.plan.nodes[node as usize];
                 (node.state, node.role) = (State::Blob, Role::Layer);
                 Ok(())
@@ -286,12 +287,10 @@ impl<'a, 'f> Discovery<'a, 'f> {
         };
         let digest = manifest.descriptor().digest.clone();
         let artifact_type = ArtifactType::of(&manifest);
-        let node = self.settle(step, manifest.descriptor(), Role::Manifest, &artifact_type);
         // The target cannot have what is written anew only now.
         let is_trusted = is_trusted && !is_authored;
-        if let (Via::Root(root) | Via::Referrer(root), true) = (step.via, is_trusted) {
-            self.plan.roots[root].trusted = true;
-        }
+        let node =
+            self.settle(step, manifest.descriptor(), Role::Manifest, is_trusted, &artifact_type);
         // What was absent as an entry is not as a root of another source.
         if !matches!(self.plan.nodes[node as usize].state, State::Unseen | State::Absent) {
             return Ok(digest);
@@ -302,14 +301,10 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let looks_within = matches!(self.filter.referrers, Referring::Taken(_));
         let matters = |role: &Role| !is_trusted || (looks_within && *role == Role::Manifest);
         let children = manifest.children().filter(|(role, child)| matters(role) && !is_gone(child));
-        let before = next.len();
-        let children: Vec<u32> =
-            children.map(|(role, child)| self.take_child(step, node, role, child, next)).collect();
-        if is_trusted {
-            for step in &mut next[before..] {
-                step.trust = Trust::Yes;
-            }
-        }
+        let trust = if is_trusted { Trust::Yes } else { Trust::No };
+        let children: Vec<u32> = children
+            .map(|(role, child)| self.take_child(&step.way, &trust, node, role, child, next))
+            .collect();
         let first_child = count(self.plan.edges.len());
         self.plan.edges.extend(&children);
         let size = manifest.raw().len() as u64;
@@ -327,13 +322,14 @@ impl<'a, 'f> Discovery<'a, 'f> {
 
     fn take_child(
         &mut self,
-        step: &Step,
+        way: &Way,
+        trust: &Trust,
         parent: u32,
         role: Role,
         child: &Descriptor,
         next: &mut Vec<Step>,
     ) -> u32 {
-        let (node, is_new) = self.node(&step.way, child, role);
+        let (node, is_new) = self.node(way, child, role, matches!(trust, Trust::Yes));
         if role != Role::Manifest {
             return node;
         }
@@ -342,13 +338,8 @@ impl<'a, 'f> Discovery<'a, 'f> {
             self.required.push((parent, node));
         }
         if is_new {
-            let wish = Wish::Listed(child.clone());
-            next.push(Step {
-                way: step.way.clone(),
-                wish,
-                via: Via::Child(node),
-                trust: Trust::No,
-            });
+            let (way, wish) = (way.clone(), Wish::Listed(child.clone()));
+            next.push(Step { way, wish, via: Via::Child(node), trust: trust.clone() });
         }
         node
     }
@@ -379,13 +370,14 @@ impl<'a, 'f> Discovery<'a, 'f> {
         step: &Step,
         descriptor: &Descriptor,
         role: Role,
+        is_trusted: bool,
         artifact_type: &ArtifactType,
     ) -> u32 {
         let root = match step.via {
             Via::Child(node) => return node,
             Via::Root(root) | Via::Referrer(root) => root,
         };
-        let (node, _) = self.node(&step.way, descriptor, role);
+        let (node, _) = self.node(&step.way, descriptor, role, is_trusted);
         let root = &mut self.plan.roots[root];
         root.artifact_type = Some(artifact_type.name().to_owned());
         (root.node, root.descriptor) = (Some(node), Some(descriptor.clone()));
@@ -393,9 +385,15 @@ impl<'a, 'f> Discovery<'a, 'f> {
     }
 
     /// Returns the node of some content, and whether it is new.
-    fn node(&mut self, way: &Way, descriptor: &Descriptor, role: Role) -> (u32, bool) {
+    fn node(
+        &mut self,
+        way: &Way,
+        descriptor: &Descriptor,
+        role: Role,
+        is_trusted: bool,
+    ) -> (u32, bool) {
         let media_type = self.media_type(&descriptor.media_type);
-        let key = Key::new(way.target, descriptor, role);
+        let key = Key::new(way.target, descriptor, role, is_trusted);
         if let Some(node) = self.known.get(&key) {
             return (*node, false);
         }
@@ -470,10 +468,10 @@ impl<'a, 'f> Discovery<'a, 'f> {
 }
 
 impl Key {
-    fn new(target: u32, descriptor: &Descriptor, role: Role) -> Self {
+    fn new(target: u32, descriptor: &Descriptor, role: Role, is_trusted: bool) -> Self {
         let Descriptor { digest, size, media_type, .. } = descriptor;
         let manifest = (role == Role::Manifest).then(|| media_type.clone());
-        Self { target, digest: digest.clone(), size: *size, manifest }
+        Self { target, digest: digest.clone(), size: *size, manifest, is_trusted }
     }
 }
 

@@ -93,8 +93,6 @@ pub(crate) struct PlannedRoot {
     pub(crate) descriptor: Option<Descriptor>,
     pub(crate) artifact_type: Option<String>,
     pub(crate) skipped: bool,
-    /// Whether the target lists it just so, and is trusted.
-    pub(crate) trusted: bool,
 }
 
 /// An entry of an index that is not in the plan.

@@ -54,8 +54,11 @@ impl Discovery<'_, '_> {
         let mut steps = Vec::new();
         for Referrer { way, wish, names } in std::mem::take(&mut self.referrers) {
             // An index may list what refers to another of its entries (row E-98).
+            let is_known = |entry, is_trusted| {
+                self.known.contains_key(&Key::new(way.target, entry, Role::Manifest, is_trusted))
+            };
             if let Wish::Listed(entry) = &wish
-                && self.known.contains_key(&Key::new(way.target, entry, Role::Manifest))
+                && (is_known(entry, false) || is_known(entry, true))
             {
                 continue;
             }

@@ -15,12 +15,11 @@ impl Run<'_, '_> {
     pub(super) fn bring(&self, number: u32) -> Result<(), Failure> {
         let node = &self.plan.nodes[number as usize];
         let Some(target) = self.plan.targets[node.target as usize] else { return Ok(()) };
-        let roots = self.roots.get(&number).into_iter().flatten().copied();
-        let roots: Vec<&PlannedRoot> = roots.filter(|root| !root.trusted).collect();
+        let roots = self.roots.get(&number).map_or(&[][..], Vec::as_slice);
         let moved = match node.state {
-            State::Blob => self.bring_blob(node, target, &roots),
-            State::Trusted if roots.is_empty() => Ok(false),
-            _ => self.bring_manifest(number, target, &roots),
+            State::Blob => self.bring_blob(node, target, roots),
+            State::Trusted => Ok(false),
+            _ => self.bring_manifest(number, target, roots),
         }?;
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use longshore_fixture::{Content, Draft, graph};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
-    Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Target,
+    Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Source as _, Target,
 };
 use longshore_sync::{Filter, Outcome, Plan, Report, Silent, Unchanged, Wanted, Wish};
 
@@ -163,7 +163,7 @@ fn an_equal_digest_is_trusted_only_where_asked_to() {
     copy(&source, &memory, &[&target], &Filter::default());
     assert_eq!(target.asked(), 2, "the blobs are asked for");
 
-    // Under another name it is to be named, and still nothing else is asked for.
+    // Under another name it is to be named, and nothing else is to be sent.
     let mut wanted = source.wanted(Some(&target));
     let again = wanted[0].clone();
     wanted.push(Wanted { names: vec![Name::from("other")], ..again });
@@ -199,4 +199,37 @@ fn a_new_referrer_of_something_that_is_trusted_is_taken() {
     assert!(plan.execute(&memory, Vec::new(), 2, &Silent).unwrap().is_complete());
     let sent: Vec<_> = sent.lock().unwrap().keys().cloned().collect();
     assert_eq!(sent, [(Kind::Manifest, signature.digest)]);
+}
+
+#[test]
+fn what_is_trusted_for_one_root_is_not_for_another() {
+    let mut content = Content::new();
+    let config = content.empty();
+    let layer = content.blob("application/octet-stream", "layer");
+    let image = content.manifest(&Draft::image(&config, std::slice::from_ref(&layer)));
+    let index = content.manifest(&Draft::index(std::slice::from_ref(&image)));
+    let other = content.manifest(&Draft::index(&[image.clone(), image.clone()]));
+    content.tag(&index, "app");
+    let source = Shelf::new(content);
+    let manifest = source.child(&index).unwrap();
+    let filter = Filter { unchanged: Unchanged::Digest, ..with_referrers() };
+    for (wanted, is_first) in [(&other, true), (&other, false), (&image, true), (&image, false)] {
+        let (memory, sent) = (Memory::new(), Mutex::default());
+        let target = Counted::new(&memory, "one", &sent);
+        // It holds the index of an earlier copy, which left its entries out.
+        target.repository().push_manifest(&manifest, Entry::Root(&["app".into()])).unwrap();
+        let want = |descriptor: &Descriptor, name: &str| Wanted {
+            source: &source,
+            wish: Wish::Listed(descriptor.clone()),
+            target: Some(&target as &dyn Target),
+            names: vec![name.into()],
+        };
+        let mut both = vec![want(&index, "app"), want(wanted, "new")];
+        if is_first {
+            both.reverse();
+        }
+        let plan = Plan::discover(both, &filter, 1);
+        assert!(plan.execute(&memory, Vec::new(), 1, &Silent).unwrap().is_complete());
+        assert!(target.repository().blob(&layer.digest).is_ok(), "{}", wanted.digest);
+    }
 }
