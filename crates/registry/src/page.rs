@@ -39,8 +39,7 @@ impl Registry {
         }
         let inventory = Inventory::take(&*self.place, &all, only.as_ref(), last, SHOWN)?;
         // Where the client found us is where others will.
-        let host = call.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = (self.scheme(call.headers), host.unwrap_or("HOST"));
+        let host = (self.scheme(call.headers), call.host.unwrap_or("HOST"));
         let text = html::page(host, &inventory).into_string();
         let media_type = HeaderValue::from_static("text/html; charset=utf-8");
         let mut response = reply::with_body(Body::from(text.into_bytes()), media_type);

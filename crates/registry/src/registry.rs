@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::header::HeaderName;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use longshore_spec::RepositoryName;
 use longshore_store::{Place, Repository};
@@ -88,6 +89,8 @@ impl Default for Options {
 
 /// What a request brings besides method and path.
 pub(crate) struct Call<'a> {
+    /// Where the client found the registry, as far as it says so.
+    pub host: Option<&'a str>,
     pub query: Query,
     pub headers: &'a HeaderMap,
     pub body: &'a mut dyn Read,
@@ -127,7 +130,10 @@ impl Registry {
     fn answer(&self, parts: &Parts, body: &mut dyn Read) -> Result<Response<Body>, Fault> {
         let route = Route::parse(parts.uri.path())?;
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let call = Call { query, headers: &parts.headers, body };
+        // HTTP/2 has it in the address (RFC 9113 8.3.1), and HTTP/1.1 in a header.
+        let header = || parts.headers.get(header::HOST)?.to_str().ok();
+        let host = parts.uri.authority().map(Authority::as_str).or_else(header);
+        let call = Call { host, query, headers: &parts.headers, body };
         let method = &parts.method;
         if !matches!(*method, Method::GET | Method::HEAD) {
             self.check_writable(method, &route)?;

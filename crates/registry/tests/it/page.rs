@@ -51,6 +51,9 @@ fn what_is_here_is_shown_with_the_commands_to_get_it() {
 
     let text = page(&registry, "/");
     assert_eq!(between(&text, "<h1>", "</h1>"), ["<a href=\"/\">reg.local:5000</a>"]);
+    // As HTTP/2 has it, without a header.
+    let other = expect(&registry, "GET https://other.local/", &[], b"", 200);
+    assert!(String::from_utf8_lossy(&other.body).contains("docker pull other.local/acme/app:"));
     assert_eq!(between(&text, "<span class=\"tag\">", "</span>"), ["latest", "v1", "1.2.3"]);
     assert_eq!(between(&text, "<article>", "</article>").len(), 2);
     let commands = between(&text, "<pre><code>", "</code></pre>");
