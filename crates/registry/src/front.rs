@@ -124,7 +124,7 @@ struct Shared {
     registry: Arc<Registry>,
     options: Options,
     certificate: Option<tls::Shown>,
-    gate: Gate,
+    gate: Arc<Gate>,
     admission: Admission,
     metrics: Metrics,
 }
@@ -156,7 +156,7 @@ pub fn serve(
     let shared = Arc::new(Shared {
         registry: Arc::clone(&registry),
         certificate: options.certificate.clone().map(tls::Shown::new),
-        gate: Gate::new(options.passwords.clone(), options.anonymous_pull)?,
+        gate: Arc::new(Gate::new(options.passwords.clone(), options.anonymous_pull)?),
         admission: Admission::new(&options),
         metrics: Metrics::default(),
         options,

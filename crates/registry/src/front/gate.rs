@@ -62,6 +62,16 @@ struct Failures {
     count: u32,
 }
 
+/// A password that is not known to be right.
+struct Guess {
+    /// What stands for it in memory, if there is such a user.
+    tag: Option<[u8; 32]>,
+    password: Vec<u8>,
+    /// What it is checked against.
+    hash: String,
+    client: IpAddr,
+}
+
 impl Gate {
     /// Returns a gate that asks for one of `passwords`, if there are any. Fails if the system has no
     /// random numbers.
@@ -88,7 +98,7 @@ impl Gate {
 
     /// Returns the user that a request is from, `None` for one that needs none, or why it is refused.
     pub(super) async fn admit<B>(
-        &self,
+        self: &Arc<Self>,
         request: &Request<B>,
         client: IpAddr,
     ) -> Result<Option<Arc<str>>, Fault> {
@@ -103,8 +113,9 @@ impl Gate {
             };
         match shown.filter(|(name, password)| !name.is_empty() || !password.is_empty()) {
             Some((name, password)) => {
+                let name: Arc<str> = name.into();
                 self.check(&passwords, &name, password, client).await?;
-                Ok(Some(name.into()))
+                Ok(Some(name))
             }
             // skopeo shows an empty name and password if it has none.
             None if self.anonymous_pull && is_open(request) => Ok(None),
@@ -113,16 +124,15 @@ impl Gate {
     }
 
     async fn check(
-        &self,
+        self: &Arc<Self>,
         passwords: &Passwords,
-        name: &str,
+        name: &Arc<str>,
         password: Vec<u8>,
         client: IpAddr,
     ) -> Result<(), Fault> {
         let known = passwords.hash_of(name);
         let tag = known.map(|hash| self.tag(name, &password, hash));
-        let is_remembered = || tag.is_some_and(|tag| lock(&self.remembered).contains(&tag));
-        if is_remembered() {
+        if self.remembers(tag) {
             return Ok(());
         }
         self.refuse_guesses(client)?;
@@ -130,15 +140,27 @@ impl Gate {
         let Some(hash) = known.or(passwords.any_hash()) else {
             return Err(unauthorized("nobody has a password here"));
         };
+        let (gate, name, hash) = (Arc::clone(self), Arc::clone(name), hash.to_owned());
+        // To its end, though the client may be gone: else who hangs up would guess for nothing, and
+        // have as many guesses checked at once as it likes.
+        let checked = tokio::spawn(async move {
+            let guess = Guess { tag, password, hash, client };
+            gate.check_slowly(guess, &name).await
+        });
+        checked.await.unwrap_or_else(|_| Err(unauthorized("the password could not be checked")))
+    }
+
+    /// Checks what is not known to be right, when it is its turn.
+    async fn check_slowly(&self, guess: Guess, name: &str) -> Result<(), Fault> {
+        let Guess { tag, password, hash, client } = guess;
         let _waiting = Waiting::begin(&self.waiting)?;
         let _permit = self.checks.acquire().await;
         // Many clients of one user come at once, and the first has been checked by now.
-        if is_remembered() {
+        if self.remembers(tag) {
             return Ok(());
         }
         // And many guesses do.
         self.refuse_guesses(client)?;
-        let hash = hash.to_owned();
         let check = spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
         let is_right = check.await.unwrap_or(false);
         let Some(tag) = tag.filter(|_| is_right) else {
@@ -152,6 +174,10 @@ impl Gate {
         }
         remembered.insert(tag);
         Ok(())
+    }
+
+    fn remembers(&self, tag: Option<[u8; 32]>) -> bool {
+        tag.is_some_and(|tag| lock(&self.remembered).contains(&tag))
     }
 
     /// Returns what stands for a password in memory. It is another one once the hash has changed.

@@ -1,6 +1,7 @@
 //! Who may come in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_registry::front::{Options, Passwords, Server};
 use longshore_spec::Digest;
@@ -139,4 +140,24 @@ fn many_clients_of_one_user_come_in_at_once() {
             });
         }
     });
+}
+
+#[test]
+fn who_hangs_up_before_the_answer_has_guessed_all_the_same() {
+    let registry = Arc::new(writable());
+    // A cost at which a check takes longer than hanging up.
+    let slow = ANA.replace("$04$", "$08$");
+    let passwords = Some(passwords(&slow));
+    let server = started(&registry, Options { passwords, ..Options::default() });
+    for _ in 0..30 {
+        let mut client = Client::to(&server);
+        client.send(format!("GET /v2/ HTTP/1.1\r\nhost: x\r\n{ANA_WRONG}\r\n").as_bytes());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Far fewer than are too many.
+    let mut statuses = (0..10).map(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        Client::to(&server).ask("GET /v2/", BOB_SECRET, b"").status
+    });
+    assert!(statuses.any(|status| status == 429));
 }
