@@ -8,7 +8,7 @@
 //! tags (regctl) and attestations inside an index (`BuildKit`) alike.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
@@ -47,8 +47,9 @@ struct Known {
     size: u64,
 }
 
-/// What repositories hold, each for one state of what is listed; without a name, all of a layout.
-type ByRepository = HashMap<Option<RepositoryName>, (Arc<Listing>, Arc<Holdings>)>;
+/// What repositories hold, each for one state of what is listed; without a name, all of a layout. A
+/// state that is over is not kept for it: there may be as many as repositories.
+type ByRepository = HashMap<Option<RepositoryName>, (Weak<Listing>, Arc<Holdings>)>;
 
 /// What a manifest refers to.
 struct Links {
@@ -114,11 +115,11 @@ impl Cache {
         scope: &Scope,
     ) -> Result<(Arc<Holdings>, Option<Error>)> {
         let listing = contents.listing()?;
-        let key = scope.repository().cloned();
+        let (key, state) = (scope.repository().cloned(), Arc::downgrade(&listing));
         let known = || {
             let repositories = self.repositories();
             let (of, holdings) = repositories.get(&key)?;
-            Arc::ptr_eq(of, &listing).then(|| Arc::clone(holdings))
+            Weak::ptr_eq(of, &state).then(|| Arc::clone(holdings))
         };
         if let Some(holdings) = known() {
             return Ok((holdings, None));
@@ -127,14 +128,14 @@ impl Cache {
         if let Some(holdings) = known() {
             return Ok((holdings, None));
         }
-        let (holdings, failure) = self.gather(contents, scope, &listing)?;
+        let (holdings, failure) = self.gather(contents, scope, &listing);
         let holdings = Arc::new(holdings);
         if failure.is_none() {
             let mut kept = self.repositories();
             if kept.len() >= MAX_REPOSITORIES {
                 kept.clear();
             }
-            kept.insert(key, (listing, Arc::clone(&holdings)));
+            kept.insert(key, (state, Arc::clone(&holdings)));
         }
         Ok((holdings, failure))
     }
@@ -144,7 +145,7 @@ impl Cache {
         contents: &dyn Contents,
         scope: &Scope,
         listing: &Listing,
-    ) -> Result<(Holdings, Option<Error>)> {
+    ) -> (Holdings, Option<Error>) {
         let entries = listing.index().manifests.iter();
         let (held, others): (Vec<_>, Vec<_>) = entries.partition(|entry| scope.holds(entry));
         let mut loose: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
@@ -182,16 +183,18 @@ impl Cache {
             next.retain(|descriptor| seen.insert(descriptor.digest.clone()));
             next
         });
-        walked
-            .map_err(|error| Error::Limit { what: contents.label(), limit: error.to_string() })?;
+        if let Err(error) = walked {
+            let (what, limit) = (contents.label(), error.to_string());
+            failure.get_or_insert(Error::Limit { what, limit });
+        }
         for list in holdings.by_subject.values_mut() {
             list.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
         }
-        Ok((holdings, failure))
+        (holdings, failure)
     }
 
-    /// Returns what a manifest refers to. One that is absent says nothing (row A-13); one that is
-    /// damaged is an error.
+    /// Returns what a manifest refers to. One that is absent says nothing (row A-13), nor does what
+    /// is no manifest though it is listed as one; one that is damaged is an error.
     fn links(
         &self,
         contents: &dyn Contents,
@@ -200,12 +203,16 @@ impl Cache {
         if let Some(known) = self.known().manifests.get(&descriptor.digest) {
             return Ok(known.clone());
         }
+        let is_typed = Kind::of(&descriptor.media_type).is_some();
         let found = match contents.manifest(descriptor) {
             Ok(manifest) => Some(Arc::new(Links::of(&manifest))),
             Err(Error::NotFound { .. }) => return Ok(None),
+            // It is what its digest says, and not what its descriptor does: that says nothing, and
+            // less about the same content under another type.
+            Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => return Ok(None),
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
-                if Kind::of(&descriptor.media_type).is_none() =>
+                if !is_typed =>
             {
                 None
             }
@@ -253,5 +260,31 @@ impl Holdings {
         if known.role.is_none() || member.role == Some(Role::Manifest) {
             member.clone_into(known);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_store::Place as _;
+
+    use super::*;
+    use crate::Directory;
+
+    #[test]
+    fn a_list_that_has_changed_is_kept_by_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Directory::create(directory.path()).unwrap();
+        let repository = layout.repository(&"a".parse().unwrap()).unwrap();
+        let list = |content: &[u8]| {
+            let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, content);
+            repository.list(&descriptor, &["v1".into()]).unwrap();
+            layout.commit(true).unwrap();
+        };
+        list(b"one");
+        assert!(repository.blob(&Digest::sha256("absent")).is_err());
+        let before = Arc::downgrade(&layout.listing().unwrap());
+        list(b"two");
+        layout.listing().unwrap();
+        assert!(before.upgrade().is_none());
     }
 }

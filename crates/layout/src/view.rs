@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use longshore_spec::{
-    Descriptor, Digest, Hasher, Kind, Manifest, MediaType, RepositoryName, Role, keys,
+    Descriptor, Digest, Hasher, Kind, Manifest, ManifestError, MediaType, RepositoryName, Role,
+    keys,
 };
 use longshore_store::{
     Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
@@ -165,7 +166,11 @@ impl<'a> View<'a> {
         if let Some(media_type) = given.filter(|given| Kind::of(given).is_some()) {
             return Ok(Descriptor::new(media_type, digest.clone(), size));
         }
-        // Only its own bytes tell what it is.
+        // Only its own bytes tell what it is; those of a large layer do not.
+        if size > Manifest::MAX_SIZE {
+            let source = ManifestError::Unknown;
+            return Err(Error::Manifest { digest: digest.clone(), source });
+        }
         let untyped = Descriptor::new(MediaType::new(""), digest.clone(), size);
         let manifest = self.contents.manifest(&untyped)?;
         let of = Manifest::media_type_of(manifest.raw());

@@ -1,12 +1,13 @@
 //! Pushing manifests (rows F-22 to F-29).
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
-use longshore_store::{Entry, Error, Name, Repository, Selector};
+use longshore_store::{Entry, Error, Name, Repository, Selector, walk};
 use serde::Deserialize;
 
 use crate::body::Body;
@@ -49,6 +50,7 @@ impl Registry {
             Missing::Refuse => check_children(&*repository, &manifest)?,
             Missing::Accept => {}
         }
+        check_nested(&*repository, &manifest)?;
         let names: Vec<Name> = match selector {
             Selector::Name(tag) => vec![tag],
             Selector::Digest(_) => extra_tags.clone(),
@@ -187,6 +189,48 @@ fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Checks that what is listed as a manifest is one, as far as it is there, and that they are nested
+/// no deeper than anybody follows them. Else the repository would hold what nobody can read.
+fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    let mut fault = None;
+    let look = |child: &Descriptor| {
+        let is_itself = child.digest == manifest.descriptor().digest;
+        if is_itself { Ok(manifest.clone()) } else { repository.child(child) }
+    };
+    let root = manifest.descriptor().clone();
+    let walked = walk(vec![root], 1, look, |descriptor, found| match found {
+        Ok(found) => {
+            let listed = found.children().filter(|(role, _)| *role == Role::Manifest);
+            let typed = listed.filter_map(|(_, child)| Some((Kind::of(&child.media_type)?, child)));
+            let new = typed.filter(|(kind, child)| seen.insert((*kind, child.digest.clone())));
+            new.map(|(_, child)| child.clone()).collect()
+        }
+        // Whether it may be absent was asked before.
+        Err(Error::NotFound { .. }) => Vec::new(),
+        Err(error) => {
+            fault.get_or_insert_with(|| misnamed(&descriptor, error));
+            Vec::new()
+        }
+    });
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    walked.map_err(invalid)
+}
+
+/// Says what it means that something cannot be read which an index lists as a manifest.
+fn misnamed(Descriptor { media_type, digest, size, .. }: &Descriptor, error: Error) -> Fault {
+    let reason = match error {
+        Error::Manifest { source, .. } => source.to_string(),
+        Error::Limit { limit, .. } => format!("it may have at most {limit}"),
+        Error::Size { .. } => format!("it has not {size} bytes"),
+        error => return error.into(),
+    };
+    let message = format!("{digest} is listed as `{media_type}`, which it is not: {reason}");
+    Fault::new(Code::ManifestInvalid, message)
 }
 
 /// Looks for a child. An entry of an index may be no manifest (row C-22), and a layer may be one.

@@ -10,6 +10,7 @@ mod faults;
 mod front;
 mod limits;
 mod manage;
+mod nested;
 mod page;
 mod passwords;
 mod pull;

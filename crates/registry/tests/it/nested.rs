@@ -1,0 +1,123 @@
+//! Manifests that list others, truly or not, in a directory: it reads all of them to say what a
+//! repository holds.
+
+use std::sync::Arc;
+
+use longshore_layout::Directory;
+use longshore_registry::{Access, Missing, Registry};
+use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
+use longshore_store::MAX_DEPTH;
+
+use crate::support::{expect, get, over, push_blob, push_image};
+
+const INDEX: (&str, &str) = ("content-type", MediaType::IMAGE_INDEX);
+
+fn serve(directory: &tempfile::TempDir, missing: Missing) -> Registry {
+    let place = Directory::create(directory.path()).unwrap();
+    over(Arc::new(place), Access::ReadWrite, missing)
+}
+
+fn index(entries: &[Descriptor]) -> Vec<u8> {
+    let document = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_INDEX,
+        "manifests": entries,
+    });
+    serde_json::to_vec(&document).unwrap()
+}
+
+/// Checks that the repository `a` says of what it has that it is there, and of the rest that it is not.
+fn is_sound(registry: &Registry, image: &Descriptor) {
+    let absent = Digest::sha256("absent");
+    expect(registry, &format!("HEAD /v2/a/blobs/{absent}"), &[], b"", 404);
+    expect(registry, &format!("HEAD /v2/a/manifests/{absent}"), &[], b"", 404);
+    expect(registry, &format!("GET /v2/a/referrers/{absent}"), &[], b"", 200);
+    expect(registry, &format!("GET /v2/a/manifests/{}", image.digest), &[], b"", 200);
+    expect(registry, &format!("GET /v2/a/blobs/{}", Digest::sha256("layer")), &[], b"", 200);
+}
+
+#[test]
+fn c22_what_an_index_calls_a_manifest_is_one() {
+    for missing in [Missing::Refuse, Missing::Accept] {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = serve(&directory, missing);
+        let image = push_image(&registry, "a", "v1", b"layer");
+        let large = vec![b' '; usize::try_from(Manifest::MAX_SIZE).unwrap() + 1];
+        for content in [&b"text"[..], b"[]", b"{}", &large] {
+            push_blob(&registry, "a", content);
+            let entry = Descriptor::of(MediaType::IMAGE_MANIFEST, content);
+            let raw = index(&[image.clone(), entry]);
+            let answer = expect(&registry, "PUT /v2/a/manifests/bad", &[INDEX], &raw, 400);
+            assert_eq!(answer.code(), "MANIFEST_INVALID");
+            is_sound(&registry, &image);
+        }
+        let mut entry = image.clone();
+        entry.media_type = MediaType::new(MediaType::IMAGE_INDEX);
+        expect(&registry, "PUT /v2/a/manifests/bad", &[INDEX], &index(&[entry]), 400);
+        is_sound(&registry, &image);
+    }
+}
+
+#[test]
+fn c22_an_index_may_list_what_is_no_manifest_however_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let large = vec![b' '; usize::try_from(Manifest::MAX_SIZE).unwrap() + 1];
+    let digest = push_blob(&registry, "a", &large);
+    let entry = Descriptor::of("application/x-model", &large);
+    for _ in 0..2 {
+        expect(
+            &registry,
+            "PUT /v2/a/manifests/v1",
+            &[INDEX],
+            &index(std::slice::from_ref(&entry)),
+            201,
+        );
+    }
+    let answer = get(&registry, &format!("/v2/a/manifests/{digest}"));
+    assert_eq!((answer.status, answer.code().as_str()), (404, "MANIFEST_UNKNOWN"));
+}
+
+#[test]
+fn manifests_are_nested_no_deeper_than_they_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let image = push_image(&registry, "a", "v1", b"layer");
+    let mut top = image.clone();
+    for depth in 2..=MAX_DEPTH + 1 {
+        let raw = index(&[top]);
+        top = Descriptor::of(MediaType::IMAGE_INDEX, &raw);
+        let status = if depth <= MAX_DEPTH { 201 } else { 400 };
+        expect(&registry, "PUT /v2/a/manifests/top", &[INDEX], &raw, status);
+    }
+    is_sound(&registry, &image);
+}
+
+#[test]
+fn a_layout_that_lists_what_is_no_manifest_is_served_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let image = push_image(&registry, "a", "v1", b"layer");
+    push_blob(&registry, "a", b"text");
+    drop(registry);
+    let path = directory.path().join("index.json");
+    let listed = std::fs::read_to_string(&path).unwrap();
+    let mut document: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let mut entry = document["manifests"][0].clone();
+    let text = Descriptor::of(MediaType::IMAGE_MANIFEST, b"text");
+    entry["digest"] = text.digest.to_string().into();
+    entry["size"] = text.size.into();
+    entry["annotations"]["org.opencontainers.image.ref.name"] = "a:odd".into();
+    // The image under a type that is not its own comes first and hides nothing.
+    let mut odd = document["manifests"][0].clone();
+    odd["mediaType"] = MediaType::IMAGE_INDEX.into();
+    odd["annotations"]["org.opencontainers.image.ref.name"] = "b:odd".into();
+    document["manifests"] = serde_json::json!([odd, entry, document["manifests"][0]]);
+    std::fs::write(&path, document.to_string()).unwrap();
+    std::fs::remove_dir_all(directory.path().join(".longshore/repositories")).unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    for _ in 0..2 {
+        expect(&registry, &format!("HEAD /v2/b/blobs/{}", Digest::sha256("layer")), &[], b"", 404);
+        is_sound(&registry, &image);
+    }
+}
