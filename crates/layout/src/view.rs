@@ -178,13 +178,14 @@ impl<'a> View<'a> {
         Ok(Descriptor::new(media_type, digest.clone(), size))
     }
 
-    /// Takes note that the manifests that `manifest` lists are reached by it. They stay in the
-    /// repository without entries of their own: those are for what one may begin at.
-    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<()> {
+    /// Takes note that the manifests that `manifest` lists are reached by it, and returns the change
+    /// that this is. They stay in the repository without entries of their own: those are for what one
+    /// may begin at.
+    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<Option<Change>> {
         let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
         let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
         if children.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let listing = self.contents.listing()?;
         for child in &children {
@@ -196,7 +197,19 @@ impl<'a> View<'a> {
                 self.contents.note_manifest(repository, entry)?;
             }
         }
-        self.contents.change(vec![Change::Reached(children, repository.clone())])
+        Ok(Some(Change::Reached(children, repository.clone())))
+    }
+
+    /// Returns the changes that list `descriptor` under `names`, or by its digest.
+    fn listed(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
+        let mut descriptor = descriptor.clone();
+        if let Some(repository) = self.scope.repository() {
+            descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
+        }
+        let set =
+            names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone()));
+        let add = names.is_empty().then(|| Change::Add(descriptor.clone()));
+        set.chain(add).collect()
     }
 }
 
@@ -268,23 +281,19 @@ impl Target for View<'_> {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let pushed = self.contents.push(&Received(manifest))?;
         if let Entry::Root(names) = entry {
-            if let Some(repository) = self.scope.repository() {
-                self.reach(manifest, repository)?;
-            }
-            self.list(manifest.descriptor(), names)?;
+            let reached = match self.scope.repository() {
+                Some(repository) => self.reach(manifest, repository)?,
+                None => None,
+            };
+            // At once: what loses its entry to an index must not be without both.
+            let listed = self.listed(manifest.descriptor(), names);
+            self.contents.change(reached.into_iter().chain(listed).collect())?;
         }
         Ok(pushed)
     }
 
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        let mut descriptor = descriptor.clone();
-        if let Some(repository) = self.scope.repository() {
-            descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
-        }
-        let set =
-            names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone()));
-        let add = names.is_empty().then(|| Change::Add(descriptor.clone()));
-        self.contents.change(set.chain(add).collect())
+        self.contents.change(self.listed(descriptor, names))
     }
 }
 

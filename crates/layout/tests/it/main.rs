@@ -11,4 +11,5 @@ mod directory;
 mod fixtures;
 mod properties;
 mod reading;
+mod repositories;
 mod writing;
