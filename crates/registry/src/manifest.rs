@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
-use longshore_store::{Entry, Error, Name, Repository, Selector, walk};
+use longshore_store::{Entry, Error, Name, Outline, Repository, Selector, walk};
 use serde::Deserialize;
 
 use crate::body::Body;
@@ -45,6 +45,8 @@ impl Registry {
         let media_type = media_type(call.headers, &raw)?;
         let descriptor = Descriptor::new(media_type, digest, raw.len() as u64);
         let manifest = Manifest::parse(raw, descriptor).map_err(invalid)?;
+        // What is found to be there now must not be collected before it is referred to.
+        self.place.prepare(&Outline::default())?;
         let repository = self.repository(name)?;
         match self.options.missing {
             Missing::Refuse => check_children(&*repository, &manifest)?,

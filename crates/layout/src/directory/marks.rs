@@ -29,10 +29,11 @@ const MAX_MEDIA_TYPE: u64 = 1 << 10;
 impl Directory {
     /// Takes note that a blob belongs to a repository.
     pub(super) fn adopt_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        // First of all: this waits for whoever collects, who may take the blob away.
+        self.begin()?;
         if self.blob_size(digest)?.is_none() {
             return Err(Error::not_found(digest, self.root.display()));
         }
-        self.begin()?;
         mark_blob(&self.root, repository, digest)
     }
 

@@ -128,6 +128,29 @@ fn what_was_named_just_before_is_known_to_a_collection() {
 }
 
 #[test]
+fn what_is_adopted_during_a_collection_is_there_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let writer = created(root);
+    let piece = Piece::new("content");
+    writer.whole().push_blob(&piece).unwrap();
+    drop(writer);
+    let alone = Directory::open_alone(root).unwrap();
+    let other = Directory::create(root).unwrap();
+    let adopted = std::thread::scope(|scope| {
+        let repository = other.repository(&"a".parse().unwrap()).unwrap();
+        let descriptor = &piece.descriptor;
+        let adopting = scope.spawn(move || repository.adopt(descriptor));
+        // If it has not begun by then, it finds nothing all the more.
+        std::thread::sleep(Duration::from_millis(100));
+        alone.collect(&HashSet::new(), Duration::ZERO, false).unwrap();
+        drop(alone);
+        adopting.join().unwrap()
+    });
+    assert!(matches!(adopted, Err(Error::NotFound { .. })), "{adopted:?}");
+}
+
+#[test]
 fn marks_of_repositories_go_with_what_they_are_about() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
