@@ -98,7 +98,11 @@ impl Writing {
 impl Directory {
     /// Returns what `index.json` lists now. The same value as before as long as nobody changes it.
     pub(super) fn listed(&self) -> Result<Arc<Listing>> {
-        self.write_changes()?;
+        // Whoever changed something is told that it cannot be written. Whoever only looks, on a disk
+        // that is full, sees what is there.
+        if let Err(error) = self.write_changes() {
+            tracing::warn!(%error, "changes of what is listed cannot be written yet");
+        }
         if self.writing.is_some() && !self.root.join("oci-layout").exists() {
             return Ok(Arc::new(Listing::new(Index::default())));
         }
@@ -180,9 +184,11 @@ impl Directory {
         let written = self.sync_and_apply(&appeared, &changes);
         let mut pending = writing.pending();
         if let Err(error) = written {
-            // It may be tried again, before what was noted since.
+            // It may be tried again, before what was noted since. A new `index.json` may be there
+            // by then, and only its directory not synced.
             pending.changes.splice(..0, changes);
             pending.appeared.extend(appeared);
+            pending.appeared.insert(self.root.clone(), self.index_path());
             return Err(error);
         }
         pending.done = noted;

@@ -8,7 +8,7 @@ use longshore_registry::{Access, Missing, Registry};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::MAX_DEPTH;
 
-use crate::support::{expect, get, over, push_blob, push_image};
+use crate::support::{IMAGE, expect, get, over, push_blob, push_image};
 
 const INDEX: (&str, &str) = ("content-type", MediaType::IMAGE_INDEX);
 
@@ -120,4 +120,23 @@ fn a_layout_that_lists_what_is_no_manifest_is_served_all_the_same() {
         expect(&registry, &format!("HEAD /v2/b/blobs/{}", Digest::sha256("layer")), &[], b"", 404);
         is_sound(&registry, &image);
     }
+}
+
+#[test]
+fn what_is_there_is_found_while_nothing_can_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let image = push_image(&registry, "a", "v1", b"layer");
+    let raw = get(&registry, "/v2/a/manifests/v1").body;
+    // As if the disk were full: the next `index.json` cannot be begun.
+    let next = directory.path().join(".longshore/index.json.new");
+    std::fs::create_dir(&next).unwrap();
+    expect(&registry, "PUT /v2/a/manifests/v2", &[IMAGE], &raw, 500);
+    is_sound(&registry, &image);
+    expect(&registry, "GET /v2/a/manifests/v1", &[], b"", 200);
+    expect(&registry, "GET /v2/a/manifests/v2", &[], b"", 404);
+    expect(&registry, "PUT /v2/a/manifests/v3", &[IMAGE], &raw, 500);
+    std::fs::remove_dir(&next).unwrap();
+    expect(&registry, "PUT /v2/a/manifests/v3", &[IMAGE], &raw, 201);
+    expect(&registry, "GET /v2/a/manifests/v3", &[], b"", 200);
 }
