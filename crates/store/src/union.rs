@@ -289,6 +289,10 @@ impl Target for View<'_> {
         self.target()?.held(descriptor, role)
     }
 
+    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
+        self.target()?.lists(manifest, names)
+    }
+
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         self.target()?.push_blob(blob)
     }
