@@ -15,7 +15,8 @@ use crate::{
 /// A repository holds what it holds in any of them. A name means what it means in the place that is
 /// written to; if that does not have it, the others must agree on it, else it is ambiguous. What is
 /// pushed and needs content of the others is given that content, so that the place that is written
-/// to is whole by itself. What the others hold cannot be removed.
+/// to is whole by itself. What the others hold cannot be removed, even where it is in both: it would
+/// go on to be found.
 pub struct Union {
     writable: Option<Box<dyn Place>>,
     others: Vec<Box<dyn Place>>,
@@ -177,20 +178,20 @@ impl View<'_> {
         })
     }
 
-    /// Does something that takes away. What is only in the other places stays.
+    /// Does something that takes away. What is in the other places would still be there after it.
     fn take_away(
         &self,
         what: impl ToString,
-        is_there: impl Fn(&dyn Repository) -> bool,
+        look: impl Fn(&dyn Repository) -> Result<Descriptor>,
         take: impl Fn(&dyn Repository) -> Result<()>,
     ) -> Result<()> {
-        match take(self.target()?) {
-            Err(Error::NotFound { .. }) if self.others.iter().any(|part| is_there(&**part)) => {
-                let what = format!("has {} from a place that is only read", what.to_string());
-                Err(Error::Unsupported { place: self.name.to_string(), what })
-            }
-            result => result,
+        let target = self.target()?;
+        let is_there = |part: &dyn Repository| !matches!(look(part), Err(Error::NotFound { .. }));
+        if self.others.iter().any(|part| is_there(&**part)) {
+            let what = format!("has {} from a place that is only read", what.to_string());
+            return Err(Error::Unsupported { place: self.name.to_string(), what });
         }
+        take(target)
     }
 
     /// Gives what `manifest` refers to from the other places to the one that is written to. What
@@ -320,7 +321,7 @@ impl Repository for View<'_> {
 
     fn untag(&self, name: &Name) -> Result<()> {
         let selector = Selector::Name(name.clone());
-        self.take_away(name, |part| part.head(&selector).is_ok(), |part| part.untag(name))
+        self.take_away(name, |part| part.head(&selector), |part| part.untag(name))
     }
 
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
@@ -340,11 +341,11 @@ impl Repository for View<'_> {
 
     fn remove(&self, digest: &Digest) -> Result<()> {
         let selector = Selector::Digest(digest.clone());
-        self.take_away(digest, |part| part.head(&selector).is_ok(), |part| part.remove(digest))
+        self.take_away(digest, |part| part.head(&selector), |part| part.remove(digest))
     }
 
     fn forget(&self, digest: &Digest) -> Result<()> {
-        self.take_away(digest, |part| part.blob(digest).is_ok(), |part| part.forget(digest))
+        self.take_away(digest, |part| part.blob(digest), |part| part.forget(digest))
     }
 }
 
