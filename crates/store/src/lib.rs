@@ -16,7 +16,6 @@ pub mod about;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
-mod member;
 mod memory;
 mod name;
 mod outline;
@@ -26,7 +25,6 @@ mod verify;
 mod walk;
 
 pub use error::{Error, Result};
-pub use member::find_blob;
 pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};

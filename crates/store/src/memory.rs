@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
-use crate::member::listed;
 use crate::{
     AnsweredBy, Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository,
     Result, Root, Selector, Source, Target, Upload, manifest_from,
@@ -283,6 +282,12 @@ impl Upload for Incoming {
         lock(&state).take_in(&repository, digest, content.into());
         Ok(Descriptor::new("application/octet-stream", actual, size))
     }
+}
+
+/// Returns what `manifest` says of a blob, if it lists it.
+fn listed(manifest: &Manifest, digest: &Digest) -> Option<Descriptor> {
+    let mut children = manifest.children().map(|(_, child)| child);
+    children.find(|child| child.digest == *digest).cloned()
 }
 
 impl std::fmt::Debug for Memory {

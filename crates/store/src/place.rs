@@ -6,7 +6,6 @@ use std::io::Read as _;
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
-use crate::member::find_blob;
 use crate::{Error, Name, Outline, Reader, Result, Root, Selector, Verifying};
 
 /// Somewhere that content lies: a registry, a layout directory, a layout archive, memory.
@@ -213,11 +212,7 @@ pub trait Repository: Source + Target {
     /// Returns what a blob of this repository is. A blob belongs to it if it was pushed here,
     /// adopted here, or if a manifest here lists it; what only other repositories of the place hold
     /// is not found. Fails with [`Error::NotFound`].
-    ///
-    /// Unless a place keeps account, every manifest of the repository is looked at.
-    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        find_blob(self, digest)
-    }
+    fn blob(&self, digest: &Digest) -> Result<Descriptor>;
 
     /// Begins to take in a blob whose digest is not known yet. `hasher` is a fresh one of the
     /// algorithm that the digest will most likely have.
