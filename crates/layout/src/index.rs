@@ -72,6 +72,16 @@ pub(crate) enum Change {
     Unset(Name),
 }
 
+impl Change {
+    /// Returns what is listed by it.
+    pub(crate) fn named(&self) -> Option<&Digest> {
+        match self {
+            Self::Add(descriptor) | Self::Set(_, descriptor) => Some(&descriptor.digest),
+            Self::Remove(..) | Self::Reached(..) | Self::Unset(_) => None,
+        }
+    }
+}
+
 /// `index.json` as it is found: `mediaType` may be absent and `manifests` may be null (row A-06).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

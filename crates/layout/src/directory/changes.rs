@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use longshore_store::{Error, Result};
 
+use super::blobs::blob_path;
 use super::{Directory, MAX_INDEX};
 use crate::files;
 use crate::index::{Change, Index, Listing};
@@ -201,7 +202,16 @@ impl Directory {
         appeared: &BTreeMap<PathBuf, PathBuf>,
         changes: &[Change],
     ) -> Result<()> {
-        // What is named must be there before its name is.
+        // What is named must be there before its name is, also where another process brought it,
+        // which may have been killed before it came to this.
+        let mut appeared = appeared.clone();
+        for digest in changes.iter().filter_map(Change::named) {
+            let blob = blob_path(&self.root, digest);
+            let directory = blob.parent().unwrap_or(&self.root).to_owned();
+            if !appeared.contains_key(&directory) && directory.is_dir() {
+                appeared.insert(directory, blob);
+            }
+        }
         appeared.values().try_for_each(|file| sync_directory(file))?;
         if changes.is_empty() {
             return Ok(());
