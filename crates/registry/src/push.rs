@@ -37,9 +37,10 @@ impl Registry {
             (None, Some(algorithm)) => hasher_of(algorithm)?,
             (None, None) => Hasher::sha256(),
         };
-        self.expire_uploads(Instant::now());
+        let now = Instant::now();
+        self.expire_uploads(now);
         let upload = self.repository(name)?.upload(hasher)?;
-        let mut lease = self.uploads.add(name, upload)?;
+        let mut lease = self.uploads.add(name, upload, now)?;
         let Some((digest, _)) = digest else {
             return Ok(status(StatusCode::ACCEPTED, name, &lease));
         };

@@ -12,6 +12,10 @@ use longshore_store::{Result, Upload};
 
 use crate::fault::{Code, Fault};
 
+/// Where there is no room for another upload, one that nobody has touched for so long makes some:
+/// clients send the next chunk at once, and those that are gone never.
+const SPARED: Duration = Duration::from_mins(1);
+
 /// The uploads that are under way, by the ids that clients know them by.
 pub(crate) struct Uploads {
     slots: Mutex<HashMap<String, Slot>>,
@@ -44,18 +48,26 @@ impl Uploads {
         self.slots().len()
     }
 
-    /// Takes in an upload that was just begun. Fails if there are too many.
+    /// Takes in an upload that was begun just `now`. Fails if there are too many.
     pub(crate) fn add(
         &self,
         repository: &RepositoryName,
         upload: Box<dyn Upload>,
+        now: Instant,
     ) -> Result<Lease<'_>, Fault> {
         let mut slots = self.slots();
+        let mut evicted = None;
         if slots.len() >= self.max {
-            return Err(Fault::new(Code::TooManyRequests, "too many uploads are under way"));
+            evicted = idlest(&slots, now).and_then(|id| slots.remove(&id));
+            if evicted.is_none() {
+                return Err(Fault::new(Code::TooManyRequests, "too many uploads are under way"));
+            }
         }
-        let (id, touched) = (random_id(), Instant::now());
-        slots.insert(id.clone(), Slot { repository: repository.clone(), upload: None, touched });
+        let (id, repository) = (random_id(), repository.clone());
+        slots.insert(id.clone(), Slot { repository, upload: None, touched: now });
+        drop(slots);
+        // Without the lock, too: a place may remove a file.
+        drop(evicted);
         Ok(Lease { uploads: self, id, upload: Some(upload) })
     }
 
@@ -149,6 +161,13 @@ impl fmt::Debug for Uploads {
     }
 }
 
+/// Returns the upload that nobody has touched for the longest time, if that is long enough.
+fn idlest(slots: &HashMap<String, Slot>, now: Instant) -> Option<String> {
+    let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some());
+    let (id, slot) = idle.min_by_key(|(_, slot)| slot.touched)?;
+    (now.saturating_duration_since(slot.touched) >= SPARED).then(|| id.clone())
+}
+
 fn unknown() -> Fault {
     Fault::new(Code::BlobUploadUnknown, "there is no such upload; it may have ended or timed out")
 }
@@ -166,4 +185,32 @@ fn random_id() -> String {
         low >> 48 & 0x3fff | 0x8000,
         low & 0xffff_ffff_ffff
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_spec::Hasher;
+    use longshore_store::{Memory, Place as _};
+
+    use super::*;
+
+    #[test]
+    fn uploads_that_were_left_open_lock_nobody_out_for_long() {
+        let (uploads, memory) = (Uploads::new(2), Memory::new());
+        let name: RepositoryName = "a".parse().unwrap();
+        let repository = memory.repository(&name).unwrap();
+        let begin = |now| uploads.add(&name, repository.upload(Hasher::sha256()).unwrap(), now);
+        let now = Instant::now();
+        let in_hand = begin(now).ok().unwrap();
+        let left = begin(now).ok().unwrap();
+        let id = left.id().to_owned();
+        drop(left);
+        assert!(begin(now + SPARED / 2).is_err());
+        // Later than the moment at which it was let go.
+        let later = begin(now + SPARED * 2).ok().unwrap();
+        assert!(uploads.lease(&name, &id).is_err());
+        assert!(begin(now + SPARED * 3).is_err(), "requests work on both");
+        drop((in_hand, later));
+        assert_eq!(uploads.count(), 2);
+    }
 }
