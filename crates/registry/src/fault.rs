@@ -1,5 +1,7 @@
 //! What is answered when a request cannot be served.
 
+use std::io::ErrorKind;
+
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
 use longshore_store::Error;
@@ -123,6 +125,17 @@ impl Fault {
     }
 }
 
+/// Tells whether there was no room: as seen before anything was written, or by the disk.
+fn is_full(error: &Error) -> bool {
+    match error {
+        Error::NoSpace { .. } => true,
+        Error::Io { source, .. } => {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        }
+        _ => false,
+    }
+}
+
 impl From<Error> for Fault {
     /// What the place cannot do, and what it was asked wrongly, is told. Anything else is for the
     /// log: it may name paths.
@@ -137,7 +150,7 @@ impl From<Error> for Fault {
                 Self::new(Code::ManifestUnknown, message)
             }
             Error::Busy { .. } => Self::new(Code::TooManyRequests, "the content is in use"),
-            Error::NoSpace { .. } => {
+            error if is_full(error) => {
                 tracing::error!(%error, "no room");
                 Self::new(Code::Unknown, "there is no room left")
                     .status(StatusCode::INSUFFICIENT_STORAGE)

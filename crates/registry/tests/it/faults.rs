@@ -100,12 +100,14 @@ fn what_the_place_says_is_told_without_its_paths() {
     let io = || Error::io("open", "/secret/path")(std::io::Error::other("secret"));
     let busy = || Error::Busy { what: "/secret/path".to_owned() };
     let full = || Error::NoSpace { place: "/secret/path".to_owned(), needed: 1, available: 0 };
+    let disk = || Error::io("write", "/secret/path")(std::io::ErrorKind::StorageFull.into());
     let malformed =
         || Error::Malformed { what: "/secret/path".to_owned(), reason: "secret".to_owned() };
-    let rows: [(Fault, u16, &str); 4] = [
+    let rows: [(Fault, u16, &str); 5] = [
         (io, 500, "UNKNOWN"),
         (malformed, 500, "UNKNOWN"),
         (full, 507, "UNKNOWN"),
+        (disk, 507, "UNKNOWN"),
         (busy, 429, "TOOMANYREQUESTS"),
     ];
     let absent = Digest::sha256("absent");
