@@ -207,9 +207,12 @@ impl Cache {
         let found = match contents.manifest(descriptor) {
             Ok(manifest) => Some(Arc::new(Links::of(&manifest))),
             Err(Error::NotFound { .. }) => return Ok(None),
-            // It is what its digest says, and not what its descriptor does: that says nothing, and
-            // less about the same content under another type.
-            Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => return Ok(None),
+            // It is what its digest says, and not what its descriptor does: then its own bytes tell.
+            Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
+                let Descriptor { digest, size, .. } = descriptor;
+                let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);
+                return self.links(contents, &untyped);
+            }
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
                 if !is_typed =>
