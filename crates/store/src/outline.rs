@@ -71,6 +71,8 @@ impl Outline {
                 .then_with(|| a.descriptor.digest.cmp(&b.descriptor.digest))
                 .then_with(|| a.descriptor.annotations.cmp(&b.descriptor.annotations))
         });
+        // What was asked for twice is listed once.
+        roots.dedup();
         Self { nodes, roots, files }
     }
 

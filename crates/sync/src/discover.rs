@@ -27,15 +27,20 @@ impl<'a> Plan<'a> {
     /// Finds out everything that is wanted, a level of the graph at a time, with up to `jobs`
     /// requests at once.
     ///
+    /// `filter` says what is taken of everything that does not say so itself. Content that is wanted
+    /// under several filters is looked into once for each: what one leaves out another may take.
+    ///
     /// What cannot be found out fails its root and no other; see [`Plan::failures`].
     pub fn discover(wanted: Vec<Wanted<'a>>, filter: &Filter, jobs: usize) -> Self {
         let mut discovery = Discovery::new(filter);
         let mut steps: Vec<Step> =
             wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
-        let tags = discovery.signature_tags(jobs);
+        let tags = discovery.signature_tags(&steps, jobs);
         let (sources, targets) = (discovery.plan.sources.clone(), discovery.plan.targets.clone());
+        let filters = discovery.filters.clone();
         let look = |step: &Step| {
             let at = step.way.source as usize;
+            let filter = filters[step.way.filter as usize];
             look(sources[at], targets[step.way.target as usize], &tags[at], step, filter)
         };
         // Referrers come when everything else is known, and theirs when they are: which of them
@@ -73,11 +78,13 @@ enum Trust {
     Yes,
 }
 
-/// From where to where something goes.
+/// From where to where something goes, and what of it.
 #[derive(Clone)]
 struct Way {
     source: u32,
     target: u32,
+    /// What is taken of it, by number.
+    filter: u32,
     /// The repository in the name of its root, if that is a full name.
     repository: Option<Arc<str>>,
 }
@@ -96,14 +103,17 @@ enum Via {
 /// A plan that is being made.
 struct Discovery<'a, 'f> {
     plan: Plan<'a>,
-    filter: &'f Filter,
+    /// That of the plan first.
+    filters: Vec<&'f Filter>,
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
     known: HashMap<Key, u32>,
-    /// Referrers that were met, by target.
-    met: HashSet<(u32, Digest)>,
-    /// Names that were given, by target.
+    /// Referrers that were met, by target and filter.
+    met: HashSet<(u32, u32, Digest)>,
+    /// Names that were wanted, by target.
     given: HashSet<(u32, Name)>,
+    /// Names of what cosign attached, by target and filter.
+    beside: HashSet<(u32, u32, Name)>,
     /// Referrers that were met on this round.
     referrers: Vec<Referrer>,
     /// Indexes, and their entries that have to be there.
@@ -117,18 +127,19 @@ struct Discovery<'a, 'f> {
 
 /// What makes two pieces of content one node: a target, and a descriptor as far as it says which
 /// bytes they are and how they are read. A digest that is listed as a manifest and as a layer too
-/// is two: a registry has them in two places. So is a manifest that the target is trusted to have
-/// for one root and asked for by another: a target may hold less of the first than was trusted.
+/// is two: a registry has them in two places. A manifest that is wanted under two filters is two as
+/// well, since not the same is taken of what it refers to. So is one that the target is trusted to
+/// have for one root and asked for by another: a target may hold less of the first than was trusted.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     target: u32,
     digest: Digest,
     size: u64,
-    manifest: Option<MediaType>,
+    manifest: Option<(MediaType, u32)>,
     is_trusted: bool,
 }
 
-impl<'a, 'f> Discovery<'a, 'f> {
+impl<'a: 'f, 'f> Discovery<'a, 'f> {
     fn new(filter: &'f Filter) -> Self {
         let plan = Plan {
             sources: Vec::new(),
@@ -144,12 +155,13 @@ impl<'a, 'f> Discovery<'a, 'f> {
         };
         Self {
             plan,
-            filter,
+            filters: vec![filter],
             sources: HashMap::new(),
             targets: HashMap::new(),
             known: HashMap::new(),
             met: HashSet::new(),
             given: HashSet::new(),
+            beside: HashSet::new(),
             referrers: Vec::new(),
             required: Vec::new(),
             absent: BTreeMap::new(),
@@ -159,7 +171,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
     }
 
     fn begin(&mut self, wanted: Wanted<'a>) -> Step {
-        let Wanted { source, wish, target, names } = wanted;
+        let Wanted { source, wish, target, names, filter } = wanted;
         let label = match &wish {
             Wish::Listed(_) if !names.is_empty() => names[0].to_string(),
             wish => wish.to_string(),
@@ -169,25 +181,46 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let target = number(&mut self.plan.targets, &mut self.targets, target, address);
         self.given.extend(names.iter().map(|name| (target, name.clone())));
         let repository = names.first().and_then(repository_of).map(Arc::from);
-        let way = Way { source, target, repository };
-        let trust = self.trust_if_listed(&names);
-        Step { way, wish, via: Via::Root(self.add_root(Some(label), names)), trust }
+        let filter = filter.map_or(0, |filter| self.filter_number(filter));
+        let way = Way { source, target, filter, repository };
+        let trust = self.trust_if_listed(&way, &names);
+        Step { way, wish, via: Via::Root(self.add_root(Some(label), names, None)), trust }
     }
 
-    fn trust_if_listed(&self, names: &[Name]) -> Trust {
-        match self.filter.unchanged {
+    /// Returns the number of a filter; equal ones are one.
+    fn filter_number(&mut self, filter: &'f Filter) -> u32 {
+        let known = self.filters.iter().position(|known| *known == filter);
+        count(known.unwrap_or_else(|| {
+            self.filters.push(filter);
+            self.filters.len() - 1
+        }))
+    }
+
+    fn filter(&self, way: &Way) -> &'f Filter {
+        self.filters[way.filter as usize]
+    }
+
+    fn trust_if_listed(&self, way: &Way, names: &[Name]) -> Trust {
+        match self.filter(way).unchanged {
             Unchanged::Closure => Trust::No,
             Unchanged::Digest => Trust::IfListed(names.to_vec()),
         }
     }
 
-    fn add_root(&mut self, wanted: Option<String>, names: Vec<Name>) -> usize {
+    fn add_root(
+        &mut self,
+        wanted: Option<String>,
+        names: Vec<Name>,
+        subject: Option<Digest>,
+    ) -> usize {
         self.plan.roots.push(PlannedRoot {
             wanted,
             names,
             node: None,
             descriptor: None,
             artifact_type: None,
+            subject,
+            platforms: Vec::new(),
             skipped: false,
         });
         self.plan.roots.len() - 1
@@ -270,14 +303,15 @@ impl<'a, 'f> Discovery<'a, 'f> {
         is_trusted: bool,
         next: &mut Vec<Step>,
     ) -> Result<Digest> {
-        let chosen = self.choose(&manifest, step.via)?;
+        let filter = self.filter(&step.way);
+        let chosen = choose(filter, &manifest, step.via)?;
         let is_gone =
             |child: &Descriptor| chosen.as_ref().is_some_and(|it| !it.contains(&child.digest));
         let gone = manifest.children().map(|(_, child)| child).filter(|child| is_gone(child));
         let gone: Vec<LeftOut> = gone.cloned().map(LeftOut::Filtered).collect();
         let is_root = matches!(step.via, Via::Root(_));
         let is_authored =
-            is_root && matches!(self.filter.platforms, Platforms::Stripped(_)) && !gone.is_empty();
+            is_root && matches!(filter.platforms, Platforms::Stripped(_)) && !gone.is_empty();
         let manifest = if is_authored {
             let digest = manifest.descriptor().digest.clone();
             let stripped = manifest.retain_entries(|entry| !is_gone(entry));
@@ -291,6 +325,9 @@ impl<'a, 'f> Discovery<'a, 'f> {
         let is_trusted = is_trusted && !is_authored;
         let node =
             self.settle(step, manifest.descriptor(), Role::Manifest, is_trusted, &artifact_type);
+        if let Via::Root(root) = step.via {
+            self.plan.roots[root].platforms = platforms(&manifest, is_gone);
+        }
         // What was absent as an entry is not as a root of another source.
         if !matches!(self.plan.nodes[node as usize].state, State::Unseen | State::Absent) {
             return Ok(digest);
@@ -298,7 +335,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
         self.absent.remove(&node);
         self.plan.left_out.extend(gone);
         // Of what is trusted only manifests matter, and those only for what refers to them.
-        let looks_within = matches!(self.filter.referrers, Referring::Taken(_));
+        let looks_within = matches!(filter.referrers, Referring::Taken(_));
         let matters = |role: &Role| !is_trusted || (looks_within && *role == Role::Manifest);
         let children = manifest.children().filter(|(role, child)| matters(role) && !is_gone(child));
         let trust = if is_trusted { Trust::Yes } else { Trust::No };
@@ -344,26 +381,6 @@ impl<'a, 'f> Discovery<'a, 'f> {
         node
     }
 
-    /// Returns the entries of an index that are taken; `None` if there is no choice.
-    fn choose(&self, manifest: &Manifest, via: Via) -> Result<Option<HashSet<Digest>>> {
-        let Content::Index(index) = manifest.content() else { return Ok(None) };
-        let is_root = matches!(via, Via::Root(_));
-        let chosen = self.filter.platforms.choose(index, is_root);
-        let wanted = self.filter.platforms.wanted();
-        let platform = |entry: &Descriptor| {
-            entry.platform.as_deref().filter(|platform| !platform.is_unknown()).cloned()
-        };
-        let offered: Vec<Platform> = index.manifests.iter().filter_map(platform).collect();
-        if is_root
-            && !wanted.is_empty()
-            && !offered.is_empty()
-            && !chosen.iter().any(|entry| platform(entry).is_some())
-        {
-            return Err(no_platform(manifest, &offered, wanted));
-        }
-        Ok(Some(chosen.into_iter().map(|entry| entry.digest.clone()).collect()))
-    }
-
     /// Returns the node of what was looked into, and tells its root about it.
     fn settle(
         &mut self,
@@ -393,7 +410,7 @@ impl<'a, 'f> Discovery<'a, 'f> {
         is_trusted: bool,
     ) -> (u32, bool) {
         let media_type = self.media_type(&descriptor.media_type);
-        let key = Key::new(way.target, descriptor, role, is_trusted);
+        let key = Key::new(way, descriptor, role, is_trusted);
         if let Some(node) = self.known.get(&key) {
             return (*node, false);
         }
@@ -449,6 +466,9 @@ impl<'a, 'f> Discovery<'a, 'f> {
             if missing.contains(&node) {
                 self.fail(Action::Resolve, descriptor.digest.to_string(), error);
             } else {
+                for root in &mut self.plan.roots {
+                    root.platforms.retain(|(digest, _)| *digest != descriptor.digest);
+                }
                 self.plan.left_out.push(LeftOut::Absent(descriptor));
             }
         }
@@ -468,11 +488,48 @@ impl<'a, 'f> Discovery<'a, 'f> {
 }
 
 impl Key {
-    fn new(target: u32, descriptor: &Descriptor, role: Role, is_trusted: bool) -> Self {
+    fn new(way: &Way, descriptor: &Descriptor, role: Role, is_trusted: bool) -> Self {
         let Descriptor { digest, size, media_type, .. } = descriptor;
-        let manifest = (role == Role::Manifest).then(|| media_type.clone());
-        Self { target, digest: digest.clone(), size: *size, manifest, is_trusted }
+        let manifest = (role == Role::Manifest).then(|| (media_type.clone(), way.filter));
+        Self { target: way.target, digest: digest.clone(), size: *size, manifest, is_trusted }
     }
+}
+
+/// Returns the entries of an index that are taken; `None` if there is no choice.
+fn choose(filter: &Filter, manifest: &Manifest, via: Via) -> Result<Option<HashSet<Digest>>> {
+    let Content::Index(index) = manifest.content() else { return Ok(None) };
+    let is_root = matches!(via, Via::Root(_));
+    let chosen = filter.platforms.choose(index, is_root);
+    let wanted = filter.platforms.wanted();
+    let offered: Vec<Platform> = index.manifests.iter().filter_map(platform_of).collect();
+    if is_root
+        && !wanted.is_empty()
+        && !offered.is_empty()
+        && !chosen.iter().any(|entry| platform_of(entry).is_some())
+    {
+        return Err(no_platform(manifest, &offered, wanted));
+    }
+    Ok(Some(chosen.into_iter().map(|entry| entry.digest.clone()).collect()))
+}
+
+/// Returns the platforms of a manifest that is taken: those of the entries that it keeps, or that of
+/// its own entry.
+fn platforms(
+    manifest: &Manifest,
+    is_gone: impl Fn(&Descriptor) -> bool,
+) -> Vec<(Digest, Platform)> {
+    let of = |entry: &Descriptor| Some((entry.digest.clone(), platform_of(entry)?));
+    match manifest.content() {
+        Content::Index(index) => {
+            index.manifests.iter().filter(|entry| !is_gone(entry)).filter_map(of).collect()
+        }
+        _ => of(manifest.descriptor()).into_iter().collect(),
+    }
+}
+
+/// Returns the platform of an entry, if it has one that says something.
+fn platform_of(entry: &Descriptor) -> Option<Platform> {
+    entry.platform.as_deref().filter(|platform| !platform.is_unknown()).cloned()
 }
 
 /// Returns the number of `item` in `items`, where it is added unless it is there by `key`.

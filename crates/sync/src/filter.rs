@@ -7,7 +7,7 @@ use longshore_spec::{Descriptor, Digest, Index, Platform, keys};
 
 /// What is taken of all that can be reached. The default takes every platform, every type and no
 /// referrers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Which entries of indexes are taken.
     pub platforms: Platforms,
@@ -16,7 +16,8 @@ pub struct Filter {
     pub types: TypeFilter,
     /// Whether manifests that refer to what is taken come along.
     pub referrers: Referring,
-    /// Whether content whose digest cannot be computed is taken too (row A-38).
+    /// Whether content whose digest cannot be computed is taken too (row A-38). It counts for a plan
+    /// as a whole, and so not in the filter of one thing that is wanted.
     pub allow_unverified: bool,
     /// What a target is asked for that lists a root under the same names already.
     pub unchanged: Unchanged,
@@ -52,7 +53,7 @@ pub enum Platforms {
 }
 
 /// Whether manifests that refer to what is taken come along.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Referring {
     /// They stay behind, and nobody asks for them.
     #[default]

@@ -1,15 +1,15 @@
 //! What a copy needs, known before the first blob byte moves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use longshore_spec::{Descriptor, Digest, MediaType, Role};
+use longshore_spec::{Descriptor, Digest, MediaType, Platform, Role};
 use longshore_store::{
     Error, ExtraFile, Held, Name, Outline, OutlineNode, Result, Root, Selector, Source, Target,
     in_parallel,
 };
 
-use crate::{Failure, Outcome, RootReport};
+use crate::{Action, Failure, Filter, Outcome, RootReport};
 
 /// Something that is wanted.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Wanted<'a> {
     pub target: Option<&'a dyn Target>,
     /// What it will be called there.
     pub names: Vec<Name>,
+    /// What is taken of it; `None` if that is what is taken of everything.
+    pub filter: Option<&'a Filter>,
 }
 
 /// How something that is wanted is given.
@@ -92,6 +94,10 @@ pub(crate) struct PlannedRoot {
     pub(crate) node: Option<u32>,
     pub(crate) descriptor: Option<Descriptor>,
     pub(crate) artifact_type: Option<String>,
+    /// What it came along for.
+    pub(crate) subject: Option<Digest>,
+    /// The platforms of those entries of it that are taken.
+    pub(crate) platforms: Vec<(Digest, Platform)>,
     pub(crate) skipped: bool,
 }
 
@@ -195,6 +201,41 @@ impl Plan<'_> {
         Ok(Totals { missing, ..self.size() })
     }
 
+    /// Takes every root out of the plan of which not all is known, with what came along for it;
+    /// returns what went wrong. What is left can be had as a whole.
+    ///
+    /// A root whose referrers could not be listed goes too: nobody knows what is missing.
+    pub fn drop_failed(&mut self) -> Vec<Failure> {
+        let failures = std::mem::take(&mut self.failures);
+        let unlisted = failures.iter().filter(|failure| failure.action == Action::ListReferrers);
+        let unlisted: HashSet<&str> = unlisted.map(|failure| failure.subject.as_str()).collect();
+        let sources: Vec<_> = self.sources.iter().map(|source| format!("{source:?}")).collect();
+        let is_unlisted = |node: &Node| {
+            !unlisted.is_empty()
+                && (unlisted.contains(node.digest.to_string().as_str())
+                    || unlisted.contains(sources[node.source as usize].as_str()))
+        };
+        for number in self.numbers(is_unlisted) {
+            self.nodes[number as usize].state = State::Broken;
+        }
+        let whole = self.whole();
+        self.roots
+            .retain(|root| root.skipped || root.node.is_some_and(|node| whole[node as usize]));
+        // A referrer goes with its subject, and its own referrers with it.
+        loop {
+            let before = self.roots.len();
+            let needed: HashSet<Digest> =
+                self.needed_nodes().into_iter().map(|node| node.digest.clone()).collect();
+            let stays = |root: &PlannedRoot| {
+                root.subject.as_ref().is_none_or(|subject| needed.contains(subject))
+            };
+            self.roots.retain(stays);
+            if self.roots.len() == before {
+                return failures;
+            }
+        }
+    }
+
     /// For each node, whether all that it refers to, to any depth, is known.
     pub(crate) fn whole(&self) -> Vec<bool> {
         self.without(self.numbers(|node| node.state == State::Broken))
@@ -294,6 +335,8 @@ impl PlannedRoot {
             names: self.names.clone(),
             descriptor: self.descriptor.clone(),
             artifact_type: self.artifact_type.clone(),
+            subject: self.subject.clone(),
+            platforms: self.platforms.iter().map(|(_, platform)| platform.clone()).collect(),
             outcome: match (self.skipped, done) {
                 (true, _) => Outcome::Skipped,
                 (_, true) => Outcome::Done,

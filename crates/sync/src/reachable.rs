@@ -28,6 +28,7 @@ pub fn reachable(
         wish: Wish::Listed(descriptor),
         target: None,
         names,
+        filter: None,
     });
     let filter = Filter { referrers: Referring::Taken(TypeFilter::default()), ..Filter::default() };
     let plan = Plan::discover(wanted.collect(), &filter, jobs);

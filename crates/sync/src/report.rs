@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use longshore_spec::{Descriptor, Digest};
+use longshore_spec::{Descriptor, Digest, Platform};
 use longshore_store::{Error, Name};
 
 /// What came of a plan.
@@ -36,6 +36,10 @@ pub struct RootReport {
     pub descriptor: Option<Descriptor>,
     /// Its artifact type as a word.
     pub artifact_type: Option<String>,
+    /// What it refers to, if it came along for that.
+    pub subject: Option<Digest>,
+    /// The platforms that it is taken for, as far as its index or its entry there says.
+    pub platforms: Vec<Platform>,
     /// What became of it.
     pub outcome: Outcome,
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::plan::State;
+use longshore_spec::Digest;
+
+use crate::plan::{Node, State};
 use crate::{Plan, Totals};
 
 impl Plan<'_> {
@@ -18,18 +20,30 @@ impl Plan<'_> {
     /// Returns the bytes of all that a root reaches, shared content counted once: its place in
     /// [`Plan::roots`]. What is broken or left out does not count.
     pub fn closure_size(&self, root: usize) -> u64 {
+        self.reached(root).fold(0, |size, node| size.saturating_add(node.size))
+    }
+
+    /// Returns the digests of all that a root reaches, the root's own among them: its place in
+    /// [`Plan::roots`]. What is broken or left out is not.
+    pub fn closure(&self, root: usize) -> impl Iterator<Item = &Digest> {
+        self.reached(root).map(|node| &node.digest)
+    }
+
+    fn reached(&self, root: usize) -> impl Iterator<Item = &Node> {
         let mut seen = HashSet::new();
         let mut next: Vec<u32> =
             self.roots.get(root).and_then(|root| root.node).into_iter().collect();
-        let mut size = 0_u64;
-        while let Some(node) = next.pop() {
-            let known = &self.nodes[node as usize];
-            let is_known = !matches!(known.state, State::Unseen | State::Absent | State::Broken);
-            if is_known && seen.insert(node) {
-                size = size.saturating_add(known.size);
-                next.extend(self.children(node));
+        std::iter::from_fn(move || {
+            while let Some(node) = next.pop() {
+                let known = &self.nodes[node as usize];
+                let is_known =
+                    !matches!(known.state, State::Unseen | State::Absent | State::Broken);
+                if is_known && seen.insert(node) {
+                    next.extend(self.children(node));
+                    return Some(known);
+                }
             }
-        }
-        size
+            None
+        })
     }
 }

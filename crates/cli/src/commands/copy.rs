@@ -42,6 +42,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         wish,
         target: whole.as_deref(),
         names,
+        filter: None,
     });
 
     let begun = Instant::now();

@@ -89,6 +89,7 @@ fn artifacts(
         wish: Wish::Listed(root.descriptor.clone()),
         target: None,
         names: root.names.clone(),
+        filter: None,
     });
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
     let lines =

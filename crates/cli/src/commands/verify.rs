@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     };
     let wanted = roots.into_iter().map(|Root { descriptor, names }| {
         let wish = Wish::Listed(descriptor);
-        Wanted { source: &*view, wish, target: None, names }
+        Wanted { source: &*view, wish, target: None, names, filter: None }
     });
     let begun = Instant::now();
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };

@@ -1,5 +1,6 @@
 //! Filters by artifact type, as people write them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::{ArtifactType, Family, Known, TABLE};
@@ -54,6 +55,17 @@ impl TypeFilter {
         Ok(filter)
     }
 
+    /// Returns the items that [`TypeFilter::parse`] reads as this filter, sorted; none if it admits
+    /// everything.
+    pub fn items(&self) -> Vec<String> {
+        let include = self.include.iter().map(Item::to_string);
+        let mut items: Vec<_> =
+            include.chain(self.exclude.iter().map(|item| format!("!{item}"))).collect();
+        items.sort_unstable();
+        items.dedup();
+        items
+    }
+
     /// Tells whether an artifact of this type is wanted.
     pub fn admits(&self, artifact_type: &ArtifactType) -> bool {
         let covers = |item: &Item| item.covers(artifact_type);
@@ -74,6 +86,17 @@ impl Item {
             Item::Name(name) => artifact_type.name() == *name,
             Item::Family(family) => artifact_type.family() == Some(*family),
             Item::Declared(media_type) => artifact_type.declared() == Some(media_type),
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Any => f.write_str(ANY),
+            Item::Name(name) => f.write_str(name),
+            Item::Family(family) => fmt::Display::fmt(family, f),
+            Item::Declared(media_type) => fmt::Display::fmt(media_type, f),
         }
     }
 }

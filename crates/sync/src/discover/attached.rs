@@ -1,5 +1,7 @@
 //! What refers to what is wanted: by its subject, or by a tag of cosign's.
 
+use std::collections::HashSet;
+
 use longshore_spec::{Digest, Role};
 use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
@@ -28,15 +30,21 @@ pub(super) struct Referrer {
     way: Way,
     wish: Wish,
     names: Vec<Name>,
+    subject: Digest,
 }
 
-impl Discovery<'_, '_> {
+impl<'a: 'f, 'f> Discovery<'a, 'f> {
     /// Returns, for each source, what is attached there by tags.
-    pub(super) fn signature_tags(&mut self, jobs: usize) -> Vec<SignatureTags> {
-        let Referring::Taken(_) = self.filter.referrers else {
-            return self.plan.sources.iter().map(|_| SignatureTags::default()).collect();
-        };
-        let all = in_parallel(&self.plan.sources, jobs, |source| source.names());
+    pub(super) fn signature_tags(&mut self, steps: &[Step], jobs: usize) -> Vec<SignatureTags> {
+        let takes = |step: &&Step| matches!(self.filter(&step.way).referrers, Referring::Taken(_));
+        let asked: HashSet<u32> = steps.iter().filter(takes).map(|step| step.way.source).collect();
+        let sources = (0..).zip(&self.plan.sources);
+        let sources_asked: Vec<_> =
+            sources.map(|(number, source)| asked.contains(&number).then_some(*source)).collect();
+        let all = in_parallel(&sources_asked, jobs, |source| match source {
+            Some(source) => source.names(),
+            None => Ok(Vec::new()),
+        });
         let mut tags = Vec::new();
         for (at, names) in all.into_iter().enumerate() {
             let names = names.unwrap_or_else(|error| {
@@ -52,19 +60,19 @@ impl Discovery<'_, '_> {
     /// Returns the steps to the referrers that were met and are not known otherwise.
     pub(super) fn begin_referrers(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for Referrer { way, wish, names } in std::mem::take(&mut self.referrers) {
+        for Referrer { way, wish, names, subject } in std::mem::take(&mut self.referrers) {
             // An index may list what refers to another of its entries (row E-98).
             let is_known = |entry, is_trusted| {
-                self.known.contains_key(&Key::new(way.target, entry, Role::Manifest, is_trusted))
+                self.known.contains_key(&Key::new(&way, entry, Role::Manifest, is_trusted))
             };
             if let Wish::Listed(entry) = &wish
                 && (is_known(entry, false) || is_known(entry, true))
             {
                 continue;
             }
-            if let Referring::Taken(_) = self.filter.referrers {
-                let trust = self.trust_if_listed(&names);
-                let via = Via::Referrer(self.add_root(None, names));
+            if let Referring::Taken(_) = self.filter(&way).referrers {
+                let trust = self.trust_if_listed(&way, &names);
+                let via = Via::Referrer(self.add_root(None, names, Some(subject)));
                 steps.push(Step { way, wish, via, trust });
             } else {
                 self.plan.referrers_seen += 1;
@@ -75,31 +83,34 @@ impl Discovery<'_, '_> {
 
     /// Takes note of what is attached to a manifest.
     pub(super) fn take_attached(&mut self, way: &Way, subject: &Digest, attached: Attached) {
-        self.take_signatures(way, attached.signatures);
+        self.take_signatures(way, subject, attached.signatures);
         match attached.referrers {
             None => {}
-            Some(Ok(referrers)) => self.take_referrers(way, referrers),
+            Some(Ok(referrers)) => self.take_referrers(way, subject, referrers),
             Some(Err(error)) => self.fail(Action::ListReferrers, subject.to_string(), error),
         }
     }
 
-    fn take_referrers(&mut self, way: &Way, referrers: Referrers) {
+    fn take_referrers(&mut self, way: &Way, subject: &Digest, referrers: Referrers) {
         for entry in referrers.entries {
-            if self.met.insert((way.target, entry.digest.clone())) {
-                let (way, wish) = (way.clone(), Wish::Listed(entry));
-                self.referrers.push(Referrer { way, wish, names: Vec::new() });
+            if self.met.insert((way.target, way.filter, entry.digest.clone())) {
+                let (way, wish, subject) = (way.clone(), Wish::Listed(entry), subject.clone());
+                self.referrers.push(Referrer { way, wish, names: Vec::new(), subject });
             }
         }
     }
 
     /// Takes what is attached by tag, under a tag beside the name of its root. What is wanted under
     /// that name already is not taken twice.
-    fn take_signatures(&mut self, way: &Way, signatures: Vec<Name>) {
+    fn take_signatures(&mut self, way: &Way, subject: &Digest, signatures: Vec<Name>) {
         for found in signatures {
             let name = beside(&found, way.repository.as_deref());
-            if self.given.insert((way.target, name.clone())) {
+            if !self.given.contains(&(way.target, name.clone()))
+                && self.beside.insert((way.target, way.filter, name.clone()))
+            {
                 let (way, wish) = (way.clone(), Wish::Selector(Selector::Name(found)));
-                self.referrers.push(Referrer { way, wish, names: vec![name] });
+                let (names, subject) = (vec![name], subject.clone());
+                self.referrers.push(Referrer { way, wish, names, subject });
             }
         }
     }

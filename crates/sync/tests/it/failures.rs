@@ -203,6 +203,7 @@ fn manifests_that_cannot_be_read_are_named_with_the_reason() {
             wish: Wish::Listed(descriptor),
             target: None,
             names,
+            filter: None,
         });
         let plan = Plan::discover(wanted.collect(), &Filter::default(), 2);
         let [RootReport { outcome: Outcome::Failed, .. }] = plan.roots()[..] else {
@@ -357,7 +358,8 @@ fn a_layer_that_is_a_directory_is_a_failure() {
         let layout = Directory::open(directory.path()).unwrap();
         let view = layout.whole();
         let Root { descriptor, names } = view.roots().unwrap().remove(0);
-        let wanted = Wanted { source: &view, wish: Wish::Listed(descriptor), target: None, names };
+        let wish = Wish::Listed(descriptor);
+        let wanted = Wanted { source: &view, wish, target: None, names, filter: None };
         let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
         let report = plan.verify(2, &Silent);
         assert_eq!(report.roots[0].outcome, Outcome::Failed);

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod failures;
+mod filters;
 mod places;
 mod platforms;
 mod properties;

@@ -69,6 +69,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
         wish: Wish::Listed(descriptor),
         target: Some(&target),
         names,
+        filter: None,
     };
     let wanted = view.roots().unwrap().into_iter().map(wanted).collect();
     let plan = Plan::discover(wanted, &Filter::default(), 4);

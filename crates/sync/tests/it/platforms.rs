@@ -236,6 +236,7 @@ fn a_stripped_index_is_new_keeps_the_rest_and_verifies() {
         wish: longshore_sync::Wish::Selector(Selector::Name("app".into())),
         target: None,
         names: Vec::new(),
+        filter: None,
     };
     let plan = Plan::discover(vec![wanted], &Filter::default(), 1);
     assert!(plan.failures().is_empty() && plan.left_out().is_empty());

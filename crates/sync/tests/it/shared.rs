@@ -194,7 +194,7 @@ fn a_new_referrer_of_something_that_is_trusted_is_taken() {
     sent.lock().unwrap().clear();
     let wish = Wish::Listed(index);
     let names = vec![Name::from("app")];
-    let wanted = vec![Wanted { source: &after, wish, target: Some(&target), names }];
+    let wanted = vec![Wanted { source: &after, wish, target: Some(&target), names, filter: None }];
     let plan = Plan::discover(wanted, &filter, 2);
     assert!(plan.execute(&memory, Vec::new(), 2, &Silent).unwrap().is_complete());
     let sent: Vec<_> = sent.lock().unwrap().keys().cloned().collect();
@@ -223,6 +223,7 @@ fn what_is_trusted_for_one_root_is_not_for_another() {
             wish: Wish::Listed(descriptor.clone()),
             target: Some(&target as &dyn Target),
             names: vec![name.into()],
+            filter: None,
         };
         let mut both = vec![want(&index, "app"), want(wanted, "new")];
         if is_first {

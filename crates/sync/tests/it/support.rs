@@ -74,6 +74,7 @@ impl Shelf {
             wish: Wish::Listed(entry.clone()),
             target,
             names: name(entry).into_iter().collect(),
+            filter: None,
         };
         self.content.entries.iter().map(wanted).collect()
     }

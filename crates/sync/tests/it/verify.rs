@@ -39,6 +39,7 @@ fn is_whole(view: &View<'_>, filter: &Filter) -> (bool, Report, Vec<String>) {
         wish: Wish::Listed(descriptor),
         target: None,
         names,
+        filter: None,
     });
     let plan = Plan::discover(wanted.collect(), filter, 2);
     let report = plan.verify(2, &Silent);
