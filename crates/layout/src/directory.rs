@@ -9,11 +9,11 @@ mod uploads;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
-    Blob, Error, Held, Outline, Place, Pushed, Reader, Repository, Result, Upload,
+    Blob, Error, ExtraFile, Held, Outline, Place, Pushed, Reader, Repository, Result, Upload,
 };
 
 use self::changes::{Seen, Writing};
@@ -46,6 +46,8 @@ pub struct Directory {
     listing: Mutex<Option<Seen>>,
     holdings: holdings::Cache,
     bare_names_in: Option<RepositoryName>,
+    /// Files that lie beside the content once all of it has come.
+    extra: Mutex<Vec<ExtraFile>>,
 }
 
 /// What a directory is opened for.
@@ -108,6 +110,13 @@ impl Directory {
         View::whole(self)
     }
 
+    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
+    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
+    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let path = self.root.join(name);
+        if path.exists() { files::read(&path, limit).map(Some) } else { Ok(None) }
+    }
+
     /// Returns the directory's path.
     pub fn path(&self) -> &Path {
         &self.root
@@ -126,6 +135,7 @@ impl Directory {
             listing: Mutex::default(),
             holdings: holdings::Cache::default(),
             bare_names_in: None,
+            extra: Mutex::default(),
         }
     }
 
@@ -155,6 +165,10 @@ impl Directory {
             return Err(Error::Malformed { what: self.label(), reason: reason.to_owned() });
         }
         check_layout(&files::read(&path, MAX_LAYOUT_FILE)?, &path.display().to_string())
+    }
+
+    fn extra(&self) -> MutexGuard<'_, Vec<ExtraFile>> {
+        self.extra.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn index_path(&self) -> PathBuf {
@@ -229,11 +243,20 @@ impl Place for Directory {
         }
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
         files::check_room(there, needed)?;
-        self.begin().map(drop)
+        self.begin()?;
+        outline.files().clone_into(&mut self.extra());
+        Ok(())
     }
 
-    fn commit(&self, _: bool) -> Result<()> {
-        self.flush()
+    /// Makes every change visible. Extra files appear last, and only if all of the outline is there.
+    fn commit(&self, complete: bool) -> Result<()> {
+        self.flush()?;
+        let files = std::mem::take(&mut *self.extra());
+        if !complete {
+            return Ok(());
+        }
+        let _lock = if files.is_empty() { None } else { Some(self.lock_index()?) };
+        files.iter().try_for_each(|ExtraFile { name, content }| self.write(name, content).map(drop))
     }
 }
 

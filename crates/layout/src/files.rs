@@ -70,13 +70,18 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 
 /// Fails with [`Error::NoSpace`] unless `needed` bytes can be written below `directory`.
 pub(crate) fn check_room(directory: &Path, needed: u64) -> Result<()> {
-    let found = rustix::fs::statvfs(directory).map_err(io::Error::from);
-    let found = found.map_err(Error::io("see how much room is left in", directory.display()))?;
-    let available = found.f_bavail.saturating_mul(found.f_frsize);
+    let available = room(directory)?;
     if available < needed {
         return Err(Error::NoSpace { place: directory.display().to_string(), needed, available });
     }
     Ok(())
+}
+
+/// Returns how many bytes can be written below `directory`.
+pub(crate) fn room(directory: &Path) -> Result<u64> {
+    let found = rustix::fs::statvfs(directory).map_err(io::Error::from);
+    let found = found.map_err(Error::io("see how much room is left in", directory.display()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// A part of a file, read without moving the position that other readers of the file share.

@@ -44,10 +44,24 @@ impl Archive {
     /// lead out of it, or has no layout in it.
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
+        Self::of(files::open(&path)?, path, options)
+    }
+
+    /// Opens an archive that comes through a pipe. It is kept in an unnamed file in `directory`,
+    /// since content is read from any offset; the file goes with the archive.
+    ///
+    /// Fails as [`Archive::open`] does, and with [`Error::NoSpace`].
+    pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
+        let path = PathBuf::from("the pipe");
+        let file = unpack::keep(pipe, &path, directory)?;
+        let scratch = Some(directory.to_owned());
+        Self::of(file, path, &ArchiveOptions { scratch })
+    }
+
+    fn of(file: File, path: PathBuf, options: &ArchiveOptions) -> Result<Self> {
         let what = path.display().to_string();
         let malformed =
             |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
-        let file = files::open(&path)?;
         let found = file.metadata().map_err(Error::io("open", &what))?;
         if found.is_dir() {
             return Err(malformed("it is a directory; a layout directory is given as `oci:DIR`"));
@@ -84,6 +98,12 @@ impl Archive {
     /// Returns all of the layout as one repository; names are those of its entries.
     pub fn whole(&self) -> View<'_> {
         View::whole(self)
+    }
+
+    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
+    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
+    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.members.read(&self.file, name, limit)
     }
 
     /// Returns the archive's path.

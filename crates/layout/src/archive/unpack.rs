@@ -44,6 +44,13 @@ pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<F
     Ok(unpacked)
 }
 
+/// Returns an unnamed file in `directory` with all that comes through a pipe.
+pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
+    let kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
+    unpack(pipe, &kept, path, directory)?;
+    Ok(kept)
+}
+
 fn unpack(mut reader: impl Read, mut unpacked: &File, path: &Path, directory: &Path) -> Result<()> {
     let mut buffer = files::buffer(u64::MAX);
     let (mut written, mut checked) = (0, 0);

@@ -88,6 +88,19 @@ impl ArchiveWriter {
         View::whole(self)
     }
 
+    /// Returns how long the archive of `outline` is, in bytes. Fails with [`Error::Limit`] if no file
+    /// can be that long.
+    pub fn length(outline: &Outline) -> Result<u64> {
+        Form::new(outline).map(|form| form.length)
+    }
+
+    /// Returns how many bytes there is room for where the archive goes, what a run before left of it
+    /// included.
+    pub fn room(&self) -> Result<u64> {
+        let free = files::room(directory_of(&self.path))?;
+        Ok(free.saturating_add(self.allocated()))
+    }
+
     /// Returns the path that the archive will have.
     pub fn path(&self) -> &Path {
         &self.path
@@ -107,10 +120,14 @@ impl ArchiveWriter {
 
     /// Fails unless there is room for what is still missing of the archive.
     fn check_room(&self, length: u64) -> Result<()> {
+        files::check_room(directory_of(&self.path), length.saturating_sub(self.allocated()))
+    }
+
+    /// Returns what the archive takes on the disk while it is not complete.
+    fn allocated(&self) -> u64 {
         use std::os::unix::fs::MetadataExt as _;
         const SECTOR: u64 = 512;
-        let allocated = self.partial.metadata().map_or(0, |found| found.blocks() * SECTOR);
-        files::check_room(directory_of(&self.path), length.saturating_sub(allocated))
+        self.partial.metadata().map_or(0, |found| found.blocks() * SECTOR)
     }
 
     fn begin(&self, form: Form) -> Result<Filling> {
