@@ -6,17 +6,29 @@
 //! [`TagRules`] choose among the tags of a repository. [`find_images`] finds the images that
 //! Kubernetes manifests name.
 //!
-//! Nothing here opens a file or a socket: it takes text and gives values.
+//! [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
+//! what a bundle holds and why.
+//!
+//! Nothing here opens a file or a socket: it takes text and plans, and gives values.
 
 mod document;
 mod foreign;
 mod images;
 mod list;
+mod mapping;
 mod problem;
+mod record;
+mod resolve;
 mod selection;
 mod tags;
 
 pub use images::{FoundImage, find_images};
+pub use mapping::{Clash, Mapping, Rule};
 pub use problem::ConfigError;
-pub use selection::{Item, Parsed, Selection, What};
+pub use record::{
+    Difference, FORMAT_VERSION, LeftBehind, MAX_RECORD, RECORD, Record, RecordError, RecordedBlob,
+    RecordedReferrer, RecordedRoot, Why,
+};
+pub use resolve::{Picked, SparseIndex};
+pub use selection::{Item, Parsed, Selection, What, reference};
 pub use tags::{NoSuchTags, TagRules};

@@ -87,8 +87,8 @@ impl Selection {
 }
 
 impl Item {
-    /// Takes all of one artifact or more, and by default all that refers to it.
-    pub(crate) fn new(what: What, line: u64) -> Self {
+    /// Takes all of one artifact or more, and all that refers to it.
+    pub fn new(what: What, line: u64) -> Self {
         Self {
             what,
             platforms: Vec::new(),
@@ -100,7 +100,11 @@ impl Item {
 }
 
 /// Reads a reference as people write it: one without tag and digest has the tag `latest`.
-pub(crate) fn reference(text: &str) -> Result<Reference, String> {
+///
+/// # Errors
+///
+/// What is wrong with the text, in words.
+pub fn reference(text: &str) -> Result<Reference, String> {
     let reference = Reference::from_docker_name(text).map_err(|error| error.to_string())?;
     if reference.tag().is_some() || reference.digest().is_some() {
         return Ok(reference);

@@ -5,5 +5,8 @@
 mod foreign;
 mod images;
 mod lists;
+mod mapping;
+mod pick;
+mod record;
 mod tags;
 mod yaml;

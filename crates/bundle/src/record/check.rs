@@ -1,0 +1,152 @@
+//! Comparing a record with what is there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use longshore_spec::Digest;
+use longshore_store::{Outline, Root};
+
+use super::{Record, RecordedBlob, RecordedRoot, Why};
+use crate::record::LeftBehind;
+
+/// A way in which a layout is not what its record says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// A root of the record is not listed.
+    NoRoot {
+        /// The root.
+        reference: String,
+        /// What it should be.
+        digest: Digest,
+    },
+    /// A root stands for something else.
+    OtherRoot {
+        /// The root.
+        reference: String,
+        /// What it should be.
+        recorded: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// Something has a name that the record does not know.
+    UnknownRoot {
+        /// The name.
+        reference: String,
+        /// What it is.
+        digest: Digest,
+    },
+    /// Content of the record is not there, or is needed by nothing that is listed.
+    NotNeeded(Digest),
+    /// Content that is needed is not in the record.
+    NotRecorded(Digest),
+    /// Content has another size.
+    OtherSize {
+        /// The content.
+        digest: Digest,
+        /// The size that the record gives, in bytes.
+        recorded: u64,
+        /// The size that the manifests give.
+        found: u64,
+    },
+}
+
+impl Record {
+    /// Returns every way in which a layout is not what this says: `roots` are all that it lists, and
+    /// `outline` has what they need. Nothing is read for it; that the content is there and hashes right is the
+    /// business of whoever reads it.
+    pub fn differences(&self, roots: &[Root], outline: &Outline) -> Vec<Difference> {
+        let mut found = BTreeSet::new();
+        self.compare_roots(roots, &mut found);
+        self.compare_blobs(outline, &mut found);
+        found.into_iter().collect()
+    }
+
+    fn compare_roots(&self, roots: &[Root], found: &mut BTreeSet<Difference>) {
+        let listed = roots.iter();
+        let listed: BTreeMap<&str, &Digest> = listed
+            .flat_map(|root| root.names.iter().map(|name| (name.as_str(), &root.descriptor.digest)))
+            .collect();
+        for RecordedRoot { reference, digest, .. } in &self.roots {
+            let (reference, recorded) = (reference.clone(), digest.clone());
+            match listed.get(reference.as_str()) {
+                Some(there) if **there == recorded => {}
+                Some(there) => {
+                    let found_digest = (*there).clone();
+                    found.insert(Difference::OtherRoot {
+                        reference,
+                        recorded,
+                        found: found_digest,
+                    });
+                }
+                None => _ = found.insert(Difference::NoRoot { reference, digest: recorded }),
+            }
+        }
+        let known = self.roots.iter().map(|root| root.reference.as_str());
+        let attached = self.referrers.iter().filter_map(|referrer| referrer.reference.as_deref());
+        let known: BTreeSet<&str> = known.chain(attached).collect();
+        for (reference, digest) in listed.iter().filter(|(name, _)| !known.contains(*name)) {
+            let (reference, digest) = ((*reference).to_owned(), (*digest).clone());
+            found.insert(Difference::UnknownRoot { reference, digest });
+        }
+    }
+
+    fn compare_blobs(&self, outline: &Outline, found: &mut BTreeSet<Difference>) {
+        let mut needed: HashMap<&Digest, u64> =
+            outline.nodes().iter().map(|node| (&node.digest, node.size)).collect();
+        for RecordedBlob { digest, size, .. } in &self.blobs {
+            match needed.remove(digest) {
+                Some(there) if there == *size => {}
+                Some(there) => {
+                    let (digest, recorded) = (digest.clone(), *size);
+                    found.insert(Difference::OtherSize { digest, recorded, found: there });
+                }
+                None => _ = found.insert(Difference::NotNeeded(digest.clone())),
+            }
+        }
+        found.extend(needed.into_keys().cloned().map(Difference::NotRecorded));
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoot { reference, digest } => {
+                write!(f, "{reference} is not listed; it should be {digest}")
+            }
+            Self::OtherRoot { reference, recorded, found } => {
+                write!(f, "{reference} is {found}, and was recorded as {recorded}")
+            }
+            Self::UnknownRoot { reference, digest } => {
+                write!(f, "{reference} ({digest}) is listed, and was not recorded")
+            }
+            Self::NotNeeded(digest) => {
+                write!(f, "{digest} was recorded, and is not there or needed by nothing")
+            }
+            Self::NotRecorded(digest) => write!(f, "{digest} is needed, and was not recorded"),
+            Self::OtherSize { digest, recorded, found } => {
+                write!(f, "{digest} has {found} bytes, and was recorded with {recorded}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for LeftBehind {
+    /// Says what was left out and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = self.digest.as_ref().map(ToString::to_string);
+        let parts = [&self.reference, &self.platform, &digest];
+        let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+        write!(f, "{}: {}", parts.join(" "), self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "could not be had",
+            Self::Platform => "its platform was not asked for",
+            Self::Absent => "the source does not have it",
+            Self::Type => "its type was not asked for",
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! Making the record of a plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::Outline;
+use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport};
+use serde_json::{Value, json};
+
+use super::{
+    FORMAT_VERSION, LeftBehind, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+};
+use crate::{Item, Selection, TagRules, What};
+
+impl Record {
+    /// Returns the record of a plan that takes `selection`, and of what had to be dropped from it, by
+    /// reference. It depends on what is wanted and what is there, not on the order or on who asked.
+    pub fn of(plan: &Plan<'_>, selection: &Selection, failed: &[String]) -> Self {
+        let reports = plan.roots();
+        let mut asked: Vec<Value> = selection.items.iter().map(item).collect();
+        asked.sort_by_cached_key(Value::to_string);
+        asked.dedup();
+        Self {
+            format_version: FORMAT_VERSION,
+            roots: roots(plan, &reports),
+            referrers: referrers(&reports),
+            selection: asked,
+            left_out: left_out(plan, &reports, failed),
+            blobs: blobs(&plan.outline(Vec::new())),
+        }
+    }
+}
+
+fn blobs(outline: &Outline) -> Vec<RecordedBlob> {
+    let blob = |node: &longshore_store::OutlineNode| RecordedBlob {
+        digest: node.digest.clone(),
+        size: node.size,
+        role: node.role,
+    };
+    outline.nodes().iter().map(blob).collect()
+}
+
+/// Returns a root for each name that something wanted is called.
+fn roots(plan: &Plan<'_>, reports: &[RootReport]) -> Vec<RecordedRoot> {
+    let done = |report: &RootReport| report.outcome == Outcome::Done;
+    let mut by_subject: HashMap<&Digest, Vec<usize>> = HashMap::new();
+    for (number, report) in reports.iter().enumerate().filter(|(_, report)| done(report)) {
+        if let Some(subject) = &report.subject {
+            by_subject.entry(subject).or_default().push(number);
+        }
+    }
+    let mut roots = BTreeMap::new();
+    for (number, report) in reports.iter().enumerate() {
+        let (Some(descriptor), true) = (&report.descriptor, done(report)) else { continue };
+        if report.subject.is_some() {
+            continue;
+        }
+        let platforms: BTreeSet<_> = report.platforms.iter().map(ToString::to_string).collect();
+        for name in &report.names {
+            let root = RecordedRoot {
+                reference: name.to_string(),
+                digest: descriptor.digest.clone(),
+                media_type: descriptor.media_type.clone(),
+                artifact_type: report.artifact_type.clone().unwrap_or_default(),
+                platforms: platforms.iter().cloned().collect(),
+                referrers: attached(plan, reports, &by_subject, number),
+            };
+            // One that is wanted twice is there with what both take of it.
+            let before: Option<RecordedRoot> = roots.remove(&root.reference);
+            let merged = match before {
+                None => root,
+                Some(before) => merge(before, root),
+            };
+            roots.insert(merged.reference.clone(), merged);
+        }
+    }
+    roots.into_values().collect()
+}
+
+fn merge(one: RecordedRoot, other: RecordedRoot) -> RecordedRoot {
+    let platforms: BTreeSet<_> = one.platforms.into_iter().chain(other.platforms).collect();
+    let referrers: BTreeSet<_> = one.referrers.into_iter().chain(other.referrers).collect();
+    let (platforms, referrers) = (platforms.into_iter().collect(), referrers.into_iter().collect());
+    RecordedRoot { platforms, referrers, ..other }
+}
+
+/// Returns what refers to anything in a root, and what refers to that, sorted.
+fn attached(
+    plan: &Plan<'_>,
+    reports: &[RootReport],
+    by_subject: &HashMap<&Digest, Vec<usize>>,
+    root: usize,
+) -> Vec<Digest> {
+    let (mut met, mut left) = (HashSet::from([root]), vec![root]);
+    let mut found = BTreeSet::new();
+    while let Some(number) = left.pop() {
+        for subject in plan.closure(number) {
+            for &referrer in by_subject.get(subject).into_iter().flatten() {
+                if met.insert(referrer) {
+                    left.push(referrer);
+                    let descriptor = reports[referrer].descriptor.as_ref();
+                    found.extend(descriptor.map(|descriptor| descriptor.digest.clone()));
+                }
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn referrers(reports: &[RootReport]) -> Vec<RecordedReferrer> {
+    let referrer = |report: &RootReport| {
+        Some(RecordedReferrer {
+            digest: report.descriptor.as_ref()?.digest.clone(),
+            subject: report.subject.clone()?,
+            artifact_type: report.artifact_type.clone().unwrap_or_default(),
+            reference: report.names.first().map(ToString::to_string),
+        })
+    };
+    let done = reports.iter().filter(|report| report.outcome == Outcome::Done);
+    let referrers: BTreeSet<_> = done.filter_map(referrer).collect();
+    referrers.into_iter().collect()
+}
+
+fn left_out(plan: &Plan<'_>, reports: &[RootReport], failed: &[String]) -> Vec<LeftBehind> {
+    let entry = |why, descriptor: &Descriptor| LeftBehind {
+        why,
+        reference: None,
+        digest: Some(descriptor.digest.clone()),
+        platform: descriptor
+            .platform
+            .as_deref()
+            .filter(|platform| !platform.is_unknown())
+            .map(ToString::to_string),
+    };
+    let entries = plan.left_out().iter().map(|left| match left {
+        LeftOut::Absent(descriptor) => entry(Why::Absent, descriptor),
+        LeftOut::Filtered(descriptor) => entry(Why::Platform, descriptor),
+    });
+    let skipped = reports.iter().filter(|report| report.outcome == Outcome::Skipped);
+    let skipped = skipped.map(|report| LeftBehind {
+        why: Why::Type,
+        reference: report.names.first().map(ToString::to_string),
+        digest: report.descriptor.as_ref().map(|descriptor| descriptor.digest.clone()),
+        platform: None,
+    });
+    let failed = failed.iter().map(|reference| LeftBehind {
+        why: Why::Failed,
+        reference: Some(reference.clone()),
+        digest: None,
+        platform: None,
+    });
+    // What one root leaves out another may take.
+    let outline = plan.outline(Vec::new());
+    let there: HashSet<&Digest> = outline.nodes().iter().map(|node| &node.digest).collect();
+    let is_there =
+        |left: &LeftBehind| left.digest.as_ref().is_some_and(|digest| there.contains(digest));
+    let left: BTreeSet<_> =
+        entries.chain(skipped).chain(failed).filter(|left| !is_there(left)).collect();
+    left.into_iter().collect()
+}
+
+/// Returns a part of a selection as `bundle.yaml` would say it.
+fn item(item: &Item) -> Value {
+    let mut value = match &item.what {
+        What::Reference(reference) => json!({ "ref": reference }),
+        What::Repository(repository, rules) => {
+            json!({ "repository": repository, "tags": tags(rules) })
+        }
+    };
+    let platforms: BTreeSet<_> = item.platforms.iter().map(ToString::to_string).collect();
+    if !platforms.is_empty() {
+        value["platforms"] = json!(platforms);
+    }
+    let types = item.types.items();
+    if !types.is_empty() {
+        value["types"] = json!(types);
+    }
+    value["referrers"] = match &item.referrers {
+        Referring::Ignored | Referring::Counted => json!("none"),
+        Referring::Taken(types) if types.items().is_empty() => json!("all"),
+        Referring::Taken(types) => json!({ "types": types.items() }),
+    };
+    value
+}
+
+fn tags(rules: &TagRules) -> Value {
+    if let Some(listed) = rules.listed() {
+        return json!(listed.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+    let mut value = json!({});
+    let pattern = |regex: &regex::Regex| {
+        // As it was written: what makes it match a tag as a whole was put around it.
+        let text = regex.as_str();
+        let inner = text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
+        inner.unwrap_or(text).to_owned()
+    };
+    if let Some(regex) = &rules.regex {
+        value["regex"] = json!(pattern(regex));
+    }
+    if let Some(semver) = &rules.semver {
+        value["semver"] = json!(semver.to_string());
+    }
+    if !rules.exclude.is_empty() {
+        value["exclude"] = json!(rules.exclude.iter().map(pattern).collect::<Vec<_>>());
+    }
+    if let Some(newest) = rules.newest {
+        value["newest"] = json!(newest);
+    }
+    value
+}
