@@ -27,7 +27,7 @@ pub struct Clash {
     /// What they would be called.
     pub name: String,
     /// What they are called now, and what they are.
-    pub both: [(String, Digest); 2],
+    pub both: Box<[(String, Digest); 2]>,
 }
 
 impl Mapping {
@@ -77,7 +77,7 @@ impl Mapping {
             let first = *meant.entry(name.to_string()).or_insert((from, digest));
             if first.1 != digest {
                 let both = [first, (from, digest)];
-                let both = both.map(|(from, digest)| (from.to_string(), digest.clone()));
+                let both = Box::new(both.map(|(from, digest)| (from.to_string(), digest.clone())));
                 return Err(Clash { name: name.to_string(), both });
             }
         }

@@ -42,14 +42,13 @@ impl Selection {
         let pick = |item: &Item| match &item.what {
             What::Reference(reference) => Ok(vec![reference.clone()]),
             What::Repository(repository, rules) => {
-                let chosen = match rules.listed() {
-                    // One that is not there fails when it is looked into, and is named then.
-                    Some(listed) => listed.to_vec(),
-                    None => {
-                        let mut tags = tags(repository)?;
-                        tags.retain(|tag| !is_account(tag));
-                        rules.choose(&tags).unwrap_or_default()
-                    }
+                // A listed one that is not there fails when it is looked into, and is named then.
+                let chosen = if let Some(listed) = rules.listed() {
+                    listed.to_vec()
+                } else {
+                    let mut tags = tags(repository)?;
+                    tags.retain(|tag| !is_account(tag));
+                    rules.choose(&tags).unwrap_or_default()
                 };
                 if chosen.is_empty() {
                     return Err(Error::not_found("a tag that the rules choose", repository));

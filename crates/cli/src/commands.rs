@@ -1,11 +1,15 @@
 //! One module for each command.
 
+mod bundle;
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod destination;
 pub(crate) mod digest;
+pub(crate) mod export;
 pub(crate) mod find_images;
 pub(crate) mod gc;
 pub(crate) mod generate;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod login;

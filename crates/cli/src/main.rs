@@ -12,6 +12,7 @@ mod problem;
 mod progress;
 mod registries;
 mod report;
+mod store;
 
 use std::process::ExitCode;
 
@@ -67,8 +68,10 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Copy(args) => commands::copy::run(&args, global, output),
         Command::Delete(args) => commands::delete::run(&args, output),
         Command::Digest(args) => commands::digest::run(&args, output),
+        Command::Export(args) => commands::export::run(&args, global, output),
         Command::FindImages(args) => commands::find_images::run(&args, output),
         Command::Gc(args) => commands::gc::run(&args, global, output),
+        Command::Import(args) => commands::import::run(&args, global, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),
         Command::Login(args) => commands::login::login(&args, output),

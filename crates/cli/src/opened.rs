@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_remote::Remote;
-use longshore_spec::{Digest, Tag};
+use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{Name, Place as _, Repository, Result, Root, Selector};
 
 use crate::args::Reading;
@@ -58,6 +58,25 @@ impl Opened {
         match self {
             Self::Directory(directory) => directory.commit(true),
             Self::Archive(_) | Self::Registry(_) => Ok(()),
+        }
+    }
+
+    /// Returns a repository of a layout, or the one of a registry.
+    pub(crate) fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        match self {
+            Self::Archive(archive) => archive.repository(name),
+            Self::Directory(directory) => directory.repository(name),
+            Self::Registry(_) => Ok(self.whole()),
+        }
+    }
+
+    /// Returns a file that lies beside the content of a layout, of up to `limit` bytes; a registry
+    /// has none.
+    pub(crate) fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Archive(archive) => archive.extra_file(name, limit),
+            Self::Directory(directory) => directory.extra_file(name, limit),
+            Self::Registry(_) => Ok(None),
         }
     }
 

@@ -1,6 +1,5 @@
 //! `copy`: any place to any place.
 
-mod destination;
 mod wanted;
 
 use std::time::Instant;
@@ -12,8 +11,8 @@ use longshore_sync::{
 };
 use serde::Serialize;
 
-use self::destination::Destination;
 use self::wanted::Taken;
+use super::destination::{Destination, Opening};
 use super::look;
 use crate::args::{self, Copy, Global, SparseIndex};
 use crate::human;
@@ -34,7 +33,8 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
     let opened = wanted::open(&sources, &target, args, &from)?;
     let taken = wanted::taken(args, &sources, &opened, &target, output)?;
-    let destination = Destination::open(&target, args, global, &to)?;
+    let opening = Opening { dry_run: args.dry_run, force: args.force };
+    let destination = Destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(Opened::whole).collect();
     let wanted = taken.into_iter().map(|Taken { source, wish, names }| Wanted {

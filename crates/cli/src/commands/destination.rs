@@ -1,4 +1,4 @@
-//! Where a copy goes.
+//! Where content goes.
 
 use std::io::IsTerminal as _;
 
@@ -6,13 +6,22 @@ use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
 use longshore_remote::{Registry, Remote};
 use longshore_store::{Place, Target};
 
-use crate::args::{Copy, Global};
+use crate::args::Global;
 use crate::location::{Location, Where};
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
 
-/// Where a copy goes.
-pub(super) enum Destination {
+/// How a destination is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    /// Nothing is created.
+    pub(crate) dry_run: bool,
+    /// An archive that is there is replaced.
+    pub(crate) force: bool,
+}
+
+/// Where content goes.
+pub(crate) enum Destination {
     Directory(Directory),
     Archive(ArchiveWriter),
     Pipe(ArchiveStream),
@@ -21,25 +30,25 @@ pub(super) enum Destination {
 
 impl Destination {
     /// Opens the target; `None` for a dry run into something that is not there yet.
-    pub(super) fn open(
+    pub(crate) fn open(
         target: &Location,
-        args: &Copy,
+        opening: Opening,
         global: &Global,
         registries: &Registries<'_>,
     ) -> Result<Option<Self>, Problem> {
         let opened = match &target.place {
-            Where::Directory(path) if args.dry_run && !path.exists() => return Ok(None),
-            Where::Directory(path) if args.dry_run => Directory::open(path).map(Self::Directory),
+            Where::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
+            Where::Directory(path) if opening.dry_run => Directory::open(path).map(Self::Directory),
             Where::Directory(path) => Directory::create(path).map(Self::Directory),
-            Where::Archive(_) if target.is_pipe() => return Self::pipe(args, global),
+            Where::Archive(_) if target.is_pipe() => return Self::pipe(opening, global),
             Where::Archive(path) if path.is_dir() => {
                 let path = path.display();
                 let text = format!("{path} is a directory, where an archive is a file");
                 return Err(Problem::new(Exit::Usage, text)
                     .hint(format!("write `oci:{path}`, or choose another name")));
             }
-            Where::Archive(path) => match ArchiveWriter::new(path, args.force) {
-                Ok(_) if args.dry_run => return Ok(None),
+            Where::Archive(path) => match ArchiveWriter::new(path, opening.force) {
+                Ok(_) if opening.dry_run => return Ok(None),
                 opened => opened.map(Self::Archive),
             },
             Where::Registry(place) => {
@@ -54,8 +63,8 @@ impl Destination {
     }
 
     /// Returns an archive on stdout; `None` for a dry run.
-    fn pipe(args: &Copy, global: &Global) -> Result<Option<Self>, Problem> {
-        if args.dry_run {
+    fn pipe(opening: Opening, global: &Global) -> Result<Option<Self>, Problem> {
+        if opening.dry_run {
             return Ok(None);
         }
         if std::io::stdout().is_terminal() {
@@ -69,7 +78,7 @@ impl Destination {
         Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
     }
 
-    pub(super) fn place(&self) -> &dyn Place {
+    pub(crate) fn place(&self) -> &dyn Place {
         match self {
             Self::Directory(directory) => directory,
             Self::Archive(archive) => archive,
@@ -78,7 +87,7 @@ impl Destination {
         }
     }
 
-    pub(super) fn whole(&self) -> Box<dyn Target + '_> {
+    pub(crate) fn whole(&self) -> Box<dyn Target + '_> {
         match self {
             Self::Directory(directory) => Box::new(directory.whole()),
             Self::Archive(archive) => Box::new(archive.whole()),
@@ -88,12 +97,12 @@ impl Destination {
     }
 
     /// Tells whether stdout is the archive, so that nothing else may go there.
-    pub(super) fn is_stdout(&self) -> bool {
+    pub(crate) fn is_stdout(&self) -> bool {
         matches!(self, Self::Pipe(_))
     }
 
     /// Tells whether it is whole or not there at all.
-    pub(super) fn has_no_half(&self) -> bool {
+    pub(crate) fn has_no_half(&self) -> bool {
         matches!(self, Self::Archive(_) | Self::Pipe(_))
     }
 }

@@ -3,18 +3,19 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
+use longshore_bundle::{Difference, Record};
 use longshore_spec::{Digest, Size};
 use longshore_store::{Error, Root};
-use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
+use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
 use serde::Serialize;
 
+use super::bundle;
 use crate::args::{Global, Verify};
 use crate::human;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
-use crate::registries::Registries;
 use crate::report::{self, tell_failures};
 
 /// What `verify --json` prints.
@@ -28,17 +29,22 @@ struct Document {
     damaged: Vec<String>,
     orphaned: Vec<String>,
     left_out: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
+    differences: Vec<String>,
     unverified: Vec<String>,
     failures: Vec<report::Failed>,
 }
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = open(args)?;
+    let record = if args.place.selector.is_none() { bundle::record(&layout)? } else { None };
     let view = layout.whole();
     let roots = match &args.place.selector {
         Some(_) => vec![layout.select(&args.place)?],
         None => layout.roots(&args.place)?,
     };
+    let listed = roots.clone();
     let wanted = roots.into_iter().map(|Root { descriptor, names }| {
         let wish = Wish::Listed(descriptor);
         Wanted { source: &*view, wish, target: None, names, filter: None }
@@ -52,7 +58,16 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     tell_failures(plan.failures(), &report);
     let orphaned =
         if args.place.selector.is_none() { orphans(&layout, &plan)? } else { Vec::new() };
-    let document = document(&plan, &report, &orphaned);
+    // What is damaged makes all that needs it look as if it were not recorded rightly.
+    let compared = record.as_ref().filter(|_| plan.failures().is_empty());
+    let differences = compared
+        .map(|record| record.differences(&listed, &plan.outline(Vec::new())))
+        .unwrap_or_default();
+    for difference in &differences {
+        let text = format!("not as `bundle.json` has it: {difference}");
+        Output::problem(&Problem::new(Exit::Difference, text));
+    }
+    let document = document(&plan, &report, &orphaned, record.as_ref(), &differences);
     for digest in &report.unverified {
         output.warning(&format!("{digest} was passed without proof: its algorithm is not known"));
     }
@@ -63,17 +78,18 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
             "`longshore tag` gives the name to one of them: `longshore tag oci:DIR@DIGEST NAME`";
         Output::problem(&Problem::new(Exit::Difference, conflict.to_string()).hint(hint));
     }
-    let whole = plan.failures().is_empty() && report.is_complete() && ambiguous.is_none();
+    let whole = plan.failures().is_empty()
+        && report.is_complete()
+        && ambiguous.is_none()
+        && differences.is_empty();
     Ok(if whole { Exit::Done } else { Exit::Difference })
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
 fn open(args: &Verify) -> Result<Opened, Problem> {
-    Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach)).map_err(
-        |problem| {
-            if problem.is_damage { problem.because(Exit::Difference) } else { problem }
-        },
-    )
+    bundle::open(&args.place, &args.reading).map_err(|problem| {
+        if problem.is_damage { problem.because(Exit::Difference) } else { problem }
+    })
 }
 
 /// Returns what is stored but needed by nothing that is listed (row A-12), sorted.
@@ -85,7 +101,13 @@ fn orphans(layout: &Opened, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
     Ok(orphans)
 }
 
-fn document(plan: &Plan<'_>, report: &Report, orphaned: &[Digest]) -> Document {
+fn document(
+    plan: &Plan<'_>,
+    report: &Report,
+    orphaned: &[Digest],
+    record: Option<&Record>,
+    differences: &[Difference],
+) -> Document {
     let failures = || plan.failures().iter().chain(&report.failures);
     let those = |is: fn(&Error) -> bool| {
         let subjects: BTreeSet<_> =
@@ -99,10 +121,23 @@ fn document(plan: &Plan<'_>, report: &Report, orphaned: &[Digest]) -> Document {
         missing: those(Error::is_not_found),
         damaged: those(|error| !error.is_not_found()),
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
-        left_out: plan.left_out().iter().map(report::left_out).collect(),
+        left_out: left_out(plan, record),
+        bundle: record.map(|record| record.id().to_string()),
+        differences: differences.iter().map(ToString::to_string).collect(),
         unverified: report.unverified.iter().map(ToString::to_string).collect(),
         failures: failures().map(Into::into).collect(),
     }
+}
+
+/// Returns what was left out: as the record has it, and what it does not know.
+fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<String> {
+    let recorded = record.map(|record| &record.left_out[..]).unwrap_or_default();
+    let known: HashSet<&Digest> = recorded.iter().filter_map(|left| left.digest.as_ref()).collect();
+    let others = plan.left_out().iter().filter(|left| {
+        let (LeftOut::Absent(entry) | LeftOut::Filtered(entry)) = left;
+        !known.contains(&entry.digest)
+    });
+    recorded.iter().map(ToString::to_string).chain(others.map(report::left_out)).collect()
 }
 
 fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
@@ -114,8 +149,11 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     lines.extend(document.left_out.iter().map(|entry| format!("left out  {entry}\n")));
     let seconds = begun.elapsed().as_secs_f64();
     let whole = document.missing.is_empty() && document.damaged.is_empty();
-    let verdict = if whole {
+    let verdict = if whole && document.differences.is_empty() {
         "everything is there".to_owned()
+    } else if whole {
+        let count = human::count(document.differences.len() as u64, "difference");
+        format!("{count} from `bundle.json`")
     } else {
         format!("{} missing, {} damaged", document.missing.len(), document.damaged.len())
     };
@@ -124,10 +162,11 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     } else {
         format!("; {} needed by nothing", human::count(orphaned.len() as u64, "blob"))
     };
+    let bundle = document.bundle.as_ref().map(|id| format!("bundle {id}\n")).unwrap_or_default();
     format!(
         "{lines}{verdict}: {}, {} verified, {} in {seconds:.1} s{orphans}\n",
         human::count(document.roots.len() as u64, "root"),
         human::count(document.checked, "blob"),
         Size(document.bytes),
-    )
+    ) + &bundle
 }

@@ -121,7 +121,26 @@ fn printed() -> BTreeMap<String, Keys> {
     ] {
         collect(&told(&site, &line, "hunter2"), "", printed.entry(command.to_owned()).or_default());
     }
+    for line in bundling(&site, host) {
+        let ran = site.run(&format!("{line} --json"));
+        let document: Value = serde_json::from_slice(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));
+        let command = line.split(' ').next().unwrap_or_default();
+        collect(&document, "", printed.entry(command.to_owned()).or_default());
+    }
     printed
+}
+
+/// Returns commands about bundles from and to the registry `host`, which takes no pushes.
+fn bundling(site: &Site, host: &str) -> Vec<String> {
+    site.ok(&format!("export -q --platform linux/amd64,linux/arm64 {host}/site:app -o oci:bundle"));
+    vec![
+        format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
+        format!("export {host}/site:app --platform linux/amd64 -o bundle.tar --dry-run --force"),
+        "import oci:bundle oci:imported --dry-run".to_owned(),
+        format!("import oci:bundle {host}/x"),
+        "verify oci:bundle".to_owned(),
+    ]
 }
 
 /// Runs a command with a text on stdin; returns the document that it prints.

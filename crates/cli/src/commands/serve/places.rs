@@ -1,6 +1,6 @@
 //! What is served: layouts that are named, or the store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_layout::{Archive, ArchiveOptions, Directory};
@@ -11,9 +11,7 @@ use longshore_store::{Clash, Place, Union};
 use crate::args::Serve;
 use crate::location::{Location, Where};
 use crate::problem::{Exit, Problem};
-
-/// Where the store is, if not where programs keep what users give them.
-const STORE: &str = "LONGSHORE_STORE";
+use crate::store::{self, VARIABLE};
 
 /// What is served, as one place.
 pub(super) struct Places {
@@ -81,21 +79,16 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
 
 /// Returns the layout that is served where none is named. It is created with the first push.
 fn store(args: &Serve) -> Result<Location, Problem> {
-    let path =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    // The XDG base directory specification: a path that is not absolute does not count.
-    let data = path("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    let data = data.or_else(|| Some(path("HOME")?.join(".local/share")));
-    let store = path(STORE).or_else(|| Some(data?.join("longshore")));
-    let hint = format!("name a layout: `oci:DIR` or `oci-archive:FILE`, or set {STORE}");
-    let Some(store) = store else {
+    let hint = format!("name a layout: `oci:DIR` or `oci-archive:FILE`, or set {VARIABLE}");
+    let Some(store) = store::path() else {
         let text = "there is no place to serve, and no home directory to find the store in";
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     };
     if !args.writable && !store.exists() {
         let text = format!("there is no store at {} yet", store.display());
-        return Err(Problem::new(Exit::Usage, text)
-            .hint(format!("`longshore serve --writable` begins it; {hint}")));
+        return Err(Problem::new(Exit::Usage, text).hint(format!(
+            "`longshore import` and `longshore serve --writable` begin it; {hint}"
+        )));
     }
     Ok(Location { place: Where::Directory(store), selector: None })
 }

@@ -1,0 +1,54 @@
+//! What `import` and `verify` have in common: opening a bundle.
+
+use std::path::PathBuf;
+
+use longshore_bundle::{MAX_RECORD, RECORD, Record, RecordError};
+
+use crate::args::Reading;
+use crate::location::{Location, Where};
+use crate::opened::Opened;
+use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
+
+/// Opens a layout; tells one that is not finished from one that is not there, or damaged.
+pub(crate) fn open(location: &Location, reading: &Reading) -> Result<Opened, Problem> {
+    match unfinished(location) {
+        Some(problem) => Err(problem),
+        None => Opened::open(location, reading, &Registries::new(&reading.reach)),
+    }
+}
+
+/// Says that what was given is what a run left that broke off, if it is.
+fn unfinished(location: &Location) -> Option<Problem> {
+    const SUFFIX: &str = ".partial";
+    let Where::Archive(path) = &location.place else { return None };
+    let text = path.display().to_string();
+    let partial = match text.strip_suffix(SUFFIX) {
+        Some(_) => path.clone(),
+        None if path.exists() => return None,
+        None => PathBuf::from(format!("{text}{SUFFIX}")),
+    };
+    let journal = PathBuf::from(format!("{}.journal", partial.display()));
+    if !partial.exists() || !journal.exists() {
+        return None;
+    }
+    let text = format!("{} is not finished: whatever wrote it broke off", partial.display());
+    let hint = "run the same command again, and it goes on from there; nothing of it is damaged";
+    Some(Problem::new(Exit::Usage, text).hint(hint))
+}
+
+/// Reads the record of a bundle; `None` for a layout that is none.
+pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {
+    let found = layout.extra_file(RECORD, MAX_RECORD).map_err(Problem::of)?;
+    found.map(|bytes| Record::parse(&bytes)).transpose().map_err(|error| {
+        let problem = Problem::new(Exit::Difference, error.to_string());
+        match error {
+            RecordError::Newer(_) => {
+                problem.because(Exit::Usage).hint("use a newer version of longshore")
+            }
+            RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(
+                "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen",
+            ),
+        }
+    })
+}

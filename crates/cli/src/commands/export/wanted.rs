@@ -1,0 +1,120 @@
+//! What is exported, and where it comes from.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use longshore_bundle::{Item, Parsed, Selection, What};
+use longshore_remote::Remote;
+use longshore_spec::{Reference, Tag};
+use longshore_store::{Error, Name, Result, Selector, Source as _};
+use longshore_sync::{Referring, Wanted, Wish};
+
+use crate::args::{Export, Taken};
+use crate::commands::look;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
+
+/// Returns what is wanted: what was typed, then what the file says.
+pub(super) fn selection(args: &Export, output: &Output) -> Result<Selection, Problem> {
+    let references = args.references.iter().cloned();
+    let mut items: Vec<_> = references.map(|text| Item::new(What::Reference(text), 0)).collect();
+    if let Some(file) = &args.file {
+        items.extend(read(file, output)?.items);
+    }
+    let Taken { platform, referrers, types, .. } = &args.taken;
+    let types = look::types(types)?;
+    let referrers = match referrers.as_slice() {
+        [word] if word == "all" => None,
+        [word] if word == "none" => Some(Referring::Ignored),
+        types => Some(Referring::Taken(look::types(types)?)),
+    };
+    for item in &mut items {
+        if item.platforms.is_empty() {
+            item.platforms.clone_from(platform);
+        }
+        if item.types.items().is_empty() {
+            item.types = types.clone();
+        }
+        let is_open = matches!(&item.referrers, Referring::Taken(all) if all.items().is_empty());
+        if let (true, Some(referrers)) = (is_open, &referrers) {
+            item.referrers = referrers.clone();
+        }
+    }
+    if items.is_empty() {
+        let text = "nothing is wanted: the file names no artifact";
+        return Err(Problem::new(Exit::Usage, text));
+    }
+    Ok(Selection { items })
+}
+
+fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
+    let name = path.display().to_string();
+    let text = if name == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| Problem::of(Error::io("read", &name)(error)))?;
+    let name = if name == "-" { "stdin" } else { &name };
+    let Parsed { selection, ignored } = Selection::parse(name, &text)
+        .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
+    if !ignored.is_empty() {
+        output.warning(&format!("{name}: without meaning here: {}", ignored.join(", ")));
+    }
+    Ok(selection)
+}
+
+/// The repositories that something is wanted of.
+pub(super) struct Sources(HashMap<String, Remote>);
+
+impl Sources {
+    /// Makes ready for every repository of a selection; no request is made.
+    pub(super) fn open(
+        selection: &Selection,
+        registries: &Registries<'_>,
+    ) -> Result<Self, Problem> {
+        let mut sources = HashMap::new();
+        for item in &selection.items {
+            let reference = item.what.reference();
+            if let std::collections::hash_map::Entry::Vacant(entry) = sources.entry(key(reference))
+            {
+                let registry = registries.registry(reference.registry())?;
+                entry.insert(registry.remote(reference.repository()));
+            }
+        }
+        Ok(Self(sources))
+    }
+
+    /// Returns the tags of a repository.
+    pub(super) fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
+        let names = self.of(repository).names()?;
+        Ok(names.iter().filter_map(Name::tag).collect())
+    }
+
+    /// Returns how one artifact is asked for, and what it will be called.
+    pub(super) fn wanted(&self, reference: &Reference) -> Wanted<'_> {
+        let selector = match reference.digest() {
+            Some(digest) => Selector::Digest(digest.clone()),
+            None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
+        };
+        Wanted {
+            source: self.of(reference),
+            wish: Wish::Selector(selector),
+            target: None,
+            names: vec![Name::new(reference.to_string())],
+            filter: None,
+        }
+    }
+
+    fn of(&self, reference: &Reference) -> &Remote {
+        &self.0[&key(reference)]
+    }
+}
+
+/// Tells one repository from another.
+fn key(of: &Reference) -> String {
+    format!("{}/{}", of.registry(), of.repository())
+}

@@ -1,0 +1,335 @@
+//! `import`: a bundle into a registry, a layout or the store.
+
+mod target;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::time::Instant;
+
+use longshore_bundle::{Mapping, Record};
+use longshore_layout::Archive;
+use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
+use longshore_spec::{Digest, Reference, RepositoryName, Size};
+use longshore_store::{Error, Name, Repository, Root};
+use longshore_sync::{Filter, LeftOut, Outcome, Plan, Referring, Report, RootReport, Wanted, Wish};
+use serde::Serialize;
+
+pub(crate) use self::target::Destination;
+use self::target::Target;
+use super::bundle;
+use crate::args::{Global, Import};
+use crate::human;
+use crate::opened::Opened;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::progress::Progress;
+use crate::registries::Registries;
+use crate::report::{self, tell_failures};
+
+pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let begun = Instant::now();
+    let registries = Registries::new(&args.reading.reach);
+    let target = Target::open(args, &registries)?;
+    let layout = open(args, &target)?;
+    let record = bundle::record(&layout).map_err(|problem| match problem.exit {
+        Exit::Difference => problem.because(Exit::Failed),
+        _ => problem,
+    })?;
+    let listed = layout.whole().roots().map_err(Problem::of)?;
+    let moves = moves(&listed, &target.mapping(args))?;
+    let repositories = target.repositories(&moves)?;
+    let sources = Sources::of(&layout, &moves)?;
+
+    let wanted = moves.iter().map(|moved| Wanted {
+        source: sources.of_reference(&moved.from),
+        wish: Wish::Listed(moved.root.descriptor.clone()),
+        target: repositories.get(&moved.to),
+        names: target.names(&moved.to),
+        filter: None,
+    });
+    let referrers = Referring::Taken(TypeFilter::default());
+    let allow_unverified = args.allow_unverified;
+    let filter = Filter { referrers, allow_unverified, ..Filter::default() };
+    let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    tell_failures(plan.failures(), &Report::default());
+    if let (Some(record), true) = (&record, plan.failures().is_empty()) {
+        let differences = record.differences(&listed, &plan.outline(Vec::new()));
+        if let Some(first) = differences.first() {
+            let more = differences.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let text = format!("the bundle is not what its `bundle.json` says: {first}{more}");
+            return Err(Problem::new(Exit::Failed, text)
+                .hint("get it again from where it came; nothing was written"));
+        }
+    }
+    tell(&listed, &moves, record.as_ref(), &plan, output);
+    if args.dry_run {
+        let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
+        let document = Document::new(&plan, &moves, &Report::default(), Some(missing));
+        let text = || {
+            let (artifacts, referrers) = counts(&moves, &plan.roots());
+            let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
+            let size = plan.size().bytes;
+            let table = table(&moves, &[]);
+            format!(
+                "{table}would import {count}: {}, {} of it not there yet\n",
+                Size(size),
+                Size(missing)
+            )
+        };
+        output.result(&document, text)?;
+        return Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed });
+    }
+
+    let progress = Progress::new(output, "importing", plan.size().bytes);
+    let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
+    progress.finish();
+    let report = result.map_err(|failure| Problem::of(*failure.error))?;
+    tell_failures(&[], &report);
+    let document = Document::new(&plan, &moves, &report, None);
+    if let Some(path) = &args.report {
+        write_report(path, &document.roots)?;
+    }
+    output.summary(&document, || {
+        let (artifacts, referrers) = counts(&moves, &report.roots);
+        format!(
+            "{}imported {}{}: {} written, {} there before; {} in {:.1} s\n",
+            table(&moves, &report.roots),
+            human::count(artifacts, "artifact"),
+            with_referrers(referrers),
+            human::count(report.moved, "blob"),
+            report.existed,
+            Size(report.bytes),
+            begun.elapsed().as_secs_f64(),
+        )
+    })?;
+    let complete = report.is_complete() && plan.failures().is_empty();
+    Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Opens the bundle. One that comes through a pipe is kept first, beside the layout that it goes to.
+fn open(args: &Import, target: &Target) -> Result<Opened, Problem> {
+    if !args.bundle.is_pipe() {
+        return bundle::open(&args.bundle, &args.reading);
+    }
+    let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let directory = target.disk().unwrap_or_else(scratch);
+    Archive::from_pipe(std::io::stdin().lock(), &directory)
+        .map(Opened::Archive)
+        .map_err(Problem::of)
+}
+
+/// A root of the bundle, and what it is called here and there.
+pub(super) struct Move {
+    root: Root,
+    from: Reference,
+    to: Reference,
+}
+
+impl Move {
+    /// Tells whether it is attached to something by its tag, as cosign does it (row E-97).
+    fn is_attached(&self) -> bool {
+        self.from.tag().is_some_and(|tag| cosign_tag(tag.as_str()).is_some())
+    }
+}
+
+/// Returns where every root with a name goes. Two that meet are refused.
+fn moves(listed: &[Root], mapping: &Mapping) -> Result<Vec<Move>, Problem> {
+    let mut moves = Vec::new();
+    for root in listed {
+        for name in &root.names {
+            let from: Reference = name.as_str().parse().map_err(|_| {
+                let text =
+                    format!("`{name}` of the bundle is no full reference, so it goes nowhere");
+                Problem::new(Exit::Usage, text)
+                    .hint("`longshore copy` takes artifacts under any name")
+            })?;
+            let to = mapping.map(&from).map_err(|error| {
+                Problem::new(Exit::Usage, error).hint("change the rule that --map gives")
+            })?;
+            moves.push(Move { root: root.clone(), from, to });
+        }
+    }
+    if moves.is_empty() {
+        let text = "the bundle lists nothing that has a name";
+        return Err(Problem::new(Exit::Usage, text));
+    }
+    let roots = moves.iter().map(|of| (&of.from, &of.to, &of.root.descriptor.digest));
+    Mapping::check(roots).map_err(|clash| {
+        Problem::new(Exit::Usage, clash.to_string())
+            .hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
+    })?;
+    Ok(moves)
+}
+
+/// The repositories of the bundle, each as a source: what refers to what in one of them is no
+/// business of the others.
+struct Sources<'l> {
+    by_repository: BTreeMap<String, Box<dyn Repository + 'l>>,
+}
+
+impl<'l> Sources<'l> {
+    fn of(layout: &'l Opened, moves: &[Move]) -> Result<Self, Problem> {
+        let mut by_repository: BTreeMap<String, Box<dyn Repository + 'l>> = BTreeMap::new();
+        for Move { from, .. } in moves {
+            let key = key(from);
+            if by_repository.contains_key(&key) {
+                continue;
+            }
+            let source = match key.parse::<RepositoryName>() {
+                Ok(name) => layout.repository(&name).map_err(Problem::of)?,
+                // A host that no repository can be named after, such as an IPv6 address.
+                Err(_) => layout.whole(),
+            };
+            by_repository.insert(key, source);
+        }
+        Ok(Self { by_repository })
+    }
+
+    fn of_reference(&self, from: &Reference) -> &dyn longshore_store::Source {
+        &*self.by_repository[&key(from)]
+    }
+}
+
+/// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
+fn key(from: &Reference) -> String {
+    format!("{}/{}", from.registry().replace(':', "_"), from.repository())
+}
+
+/// Tells what is not as whoever asked may think, though nothing failed.
+fn tell(
+    listed: &[Root],
+    moves: &[Move],
+    record: Option<&Record>,
+    plan: &Plan<'_>,
+    output: &Output,
+) {
+    let known = record.map(|record| &record.left_out[..]).unwrap_or_default();
+    let known: HashSet<&Digest> = known.iter().filter_map(|left| left.digest.as_ref()).collect();
+    for left in plan.left_out() {
+        let (LeftOut::Absent(entry) | LeftOut::Filtered(entry)) = left;
+        if !known.contains(&entry.digest) {
+            output.warning(&format!("left out: {}", report::left_out(left)));
+        }
+    }
+    if !known.is_empty() {
+        output.note(&format!(
+            "{} left out when the bundle was made; `longshore verify` names them",
+            human::entries(known.len())
+        ));
+    }
+    let unnamed = moves.iter().filter(|of| of.to.tag().is_none()).count() as u64;
+    if unnamed > 0 {
+        let count = human::count(unnamed, "artifact");
+        output.warning(&format!(
+            "{count} without a tag: some registries remove what is known by its digest only"
+        ));
+    }
+    let there: HashSet<&Digest> = plan.digests().collect();
+    let others = listed.iter().filter(|root| root.names.is_empty());
+    let others = others.filter(|root| !there.contains(&root.descriptor.digest)).count();
+    if others > 0 {
+        let entries = human::entries(others);
+        output.note(&format!("{entries} without a name, that refer to nothing, stay behind"));
+    }
+}
+
+/// Counts the artifacts and the referrers that are there with all that they refer to.
+fn counts(moves: &[Move], reports: &[RootReport]) -> (u64, u64) {
+    let is_artifact =
+        |(number, _): &(usize, _)| moves.get(*number).is_some_and(|of| !of.is_attached());
+    let done = reports.iter().enumerate().filter(|(_, root)| root.outcome == Outcome::Done);
+    let (artifacts, referrers): (Vec<_>, Vec<_>) = done.partition(is_artifact);
+    (artifacts.len() as u64, referrers.len() as u64)
+}
+
+fn with_referrers(count: u64) -> String {
+    if count == 0 { String::new() } else { format!(" with {}", human::count(count, "referrer")) }
+}
+
+/// Returns a line for each root; `reports` begin with those of the roots, in their order.
+fn table(moves: &[Move], reports: &[RootReport]) -> String {
+    let roots = moves.iter().enumerate().filter(|(_, of)| !of.is_attached());
+    let rows = roots.map(|(number, of)| {
+        let outcome = reports.get(number).map_or("", |report| match report.outcome {
+            Outcome::Done | Outcome::Skipped => "",
+            Outcome::Failed => "failed",
+        });
+        let digest = of.root.descriptor.digest.to_string();
+        vec![of.from.to_string(), of.to.to_string(), digest, outcome.to_owned()]
+    });
+    crate::output::table(&rows.collect::<Vec<_>>())
+}
+
+/// Writes what was imported into a file, for whatever sets up a site.
+fn write_report(path: &Path, roots: &[Moved]) -> Result<(), Problem> {
+    let mut bytes = serde_json::to_vec_pretty(roots)
+        .map_err(|error| Problem::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
+    bytes.push(b'\n');
+    #[expect(clippy::disallowed_methods, reason = "a report is no content, and may be a pipe")]
+    std::fs::write(path, bytes).map_err(|error| {
+        Problem::of(Error::io("write", path.display())(error)).because(Exit::Failed)
+    })
+}
+
+/// What `import --json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    roots: Vec<Moved>,
+    referrers: u64,
+    blobs: u64,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<u64>,
+    written: u64,
+    existed: u64,
+    read: u64,
+    left_out: Vec<String>,
+    unverified: Vec<String>,
+    failures: Vec<report::Failed>,
+}
+
+/// A root, where it came from and where it went.
+#[derive(Debug, Serialize)]
+struct Moved {
+    from: String,
+    to: String,
+    digest: String,
+    outcome: &'static str,
+}
+
+impl Document {
+    fn new(plan: &Plan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
+        let reports = if report.roots.is_empty() { plan.roots() } else { report.roots.clone() };
+        let roots = moves.iter().zip(&reports).map(|(of, report)| Moved {
+            from: of.from.to_string(),
+            to: of.to.to_string(),
+            digest: of.root.descriptor.digest.to_string(),
+            outcome: match report.outcome {
+                Outcome::Done => "done",
+                Outcome::Failed => "failed",
+                Outcome::Skipped => "skipped",
+            },
+        });
+        let size = plan.size();
+        Self {
+            roots: roots.collect(),
+            referrers: counts(moves, &reports).1,
+            blobs: size.nodes,
+            bytes: size.bytes,
+            missing,
+            written: report.moved,
+            existed: report.existed,
+            read: report.bytes,
+            left_out: plan.left_out().iter().map(report::left_out).collect(),
+            unverified: report.unverified.iter().map(ToString::to_string).collect(),
+            failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
+        }
+    }
+}
+
+/// Returns the name that a root has where it goes; a digest alone is no name in a registry.
+fn tag(to: &Reference) -> Vec<Name> {
+    to.tag().map(|tag| Name::new(tag.as_str())).into_iter().collect()
+}

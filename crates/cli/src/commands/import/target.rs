@@ -1,0 +1,165 @@
+//! Where a bundle goes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use longshore_bundle::Mapping;
+use longshore_layout::Directory;
+use longshore_remote::{Registry, Remote};
+use longshore_spec::{Reference, RepositoryName};
+use longshore_store::{Name, Place, Target as Written};
+
+use super::{Move, tag};
+use crate::args::Import;
+use crate::location::{Location, Where};
+use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
+use crate::store;
+
+/// Where a bundle goes.
+pub(super) enum Target {
+    /// What stands before every path there, and the registry.
+    Registry(String, Registry),
+    Layout(Box<Directory>, PathBuf),
+}
+
+/// Where the roots of a bundle go there.
+pub(super) enum Repositories<'t> {
+    Registry(BTreeMap<RepositoryName, Remote>),
+    Layout(Box<dyn Written + 't>),
+}
+
+impl Target {
+    /// Opens what is named, or the store.
+    pub(super) fn open(args: &Import, registries: &Registries<'_>) -> Result<Self, Problem> {
+        let path = match &args.target {
+            None => store::path().ok_or_else(|| {
+                let text =
+                    "there is no place to import to, and no home directory to keep a store in";
+                Problem::new(Exit::Usage, text)
+                    .hint(format!("write HOST[/PREFIX] or `oci:DIR`, or set {}", store::VARIABLE))
+            })?,
+            Some(Destination::Layout(path)) => path.clone(),
+            Some(Destination::Registry { host, prefix }) => {
+                let registry = registries.registry(host)?;
+                // Told once, and not for every blob.
+                registry.ping().map_err(Problem::of)?;
+                return Ok(Self::Registry(prefix.clone(), registry));
+            }
+        };
+        let directory = if args.dry_run && path.exists() {
+            Directory::open(&path)
+        } else {
+            Directory::create(&path)
+        };
+        Ok(Self::Layout(Box::new(directory.map_err(Problem::of)?), path))
+    }
+
+    /// Returns what artifacts are called there.
+    pub(super) fn mapping(&self, args: &Import) -> Mapping {
+        let elsewhere = match self {
+            Self::Registry(prefix, _) => Some(prefix.clone()),
+            Self::Layout(..) => None,
+        };
+        Mapping::new(args.map.clone(), elsewhere)
+    }
+
+    /// Returns the repositories that something goes to. Fails if that is not in this registry.
+    pub(super) fn repositories(&self, moves: &[Move]) -> Result<Repositories<'_>, Problem> {
+        let registry = match self {
+            Self::Layout(directory, _) => {
+                return Ok(Repositories::Layout(Box::new(directory.whole())));
+            }
+            Self::Registry(_, registry) => registry,
+        };
+        let mut repositories = BTreeMap::new();
+        for Move { from, to, .. } in moves {
+            if to.registry() != registry.host() {
+                let text =
+                    format!("{from} would go to {to}, and {} is another registry", registry.host());
+                return Err(Problem::new(Exit::Usage, text)
+                    .hint("import goes to one registry; run it once for each"));
+            }
+            let name = to.repository();
+            repositories.entry(name.clone()).or_insert_with(|| registry.remote(name));
+        }
+        Ok(Repositories::Registry(repositories))
+    }
+
+    /// Returns the names that a root has there.
+    pub(super) fn names(&self, to: &Reference) -> Vec<Name> {
+        match self {
+            Self::Registry(..) => tag(to),
+            Self::Layout(..) => vec![Name::new(to.to_string())],
+        }
+    }
+
+    pub(super) fn place(&self) -> &dyn Place {
+        match self {
+            Self::Registry(_, registry) => registry,
+            Self::Layout(directory, _) => &**directory,
+        }
+    }
+
+    /// Returns a directory on the disk that a layout is on, or will be.
+    pub(super) fn disk(&self) -> Option<PathBuf> {
+        match self {
+            Self::Registry(..) => None,
+            Self::Layout(_, path) => {
+                let absolute = std::path::absolute(path).ok()?;
+                absolute.ancestors().find(|path| path.is_dir()).map(Path::to_owned)
+            }
+        }
+    }
+}
+
+impl Repositories<'_> {
+    /// Returns the repository that a root goes to.
+    pub(super) fn get(&self, to: &Reference) -> Option<&dyn Written> {
+        match self {
+            Self::Registry(repositories) => {
+                repositories.get(to.repository()).map(|remote| remote as &dyn Written)
+            }
+            Self::Layout(whole) => Some(&**whole),
+        }
+    }
+}
+
+/// Where a bundle goes, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Registry {
+        host: String,
+        /// Host, and what stands before every path there.
+        prefix: String,
+    },
+    Layout(PathBuf),
+}
+
+impl std::str::FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("oci:") || text.starts_with("oci-archive:") {
+            let location: Location = text.parse()?;
+            return match (location.place, location.selector) {
+                (Where::Directory(path), None) => Ok(Self::Layout(path)),
+                (Where::Directory(_), Some(_)) => Err(format!(
+                    "`{text}` names an artifact, but a bundle keeps its names; write `oci:DIR`"
+                )),
+                _ => Err(format!(
+                    "`{text}` is no place to import to; `longshore copy --all` makes an archive of another"
+                )),
+            };
+        }
+        let prefix = text.trim_end_matches('/');
+        // Whatever stands behind it has to make a reference of it.
+        let reference: Reference = format!("{prefix}/x").parse().map_err(|_| {
+            format!(
+                "`{text}` is no registry; write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout"
+            )
+        })?;
+        let (host, prefix) = (reference.registry().to_owned(), prefix.to_owned());
+        Ok(Self::Registry { host, prefix })
+    }
+}
