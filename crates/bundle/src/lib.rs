@@ -7,7 +7,8 @@
 //! Kubernetes manifests name.
 //!
 //! [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
-//! what a bundle holds and why.
+//! what a bundle holds and why. A [`Lock`], the content of
+//! `bundle.lock`, pins what is wanted to digests.
 //!
 //! Nothing here opens a file or a socket: it takes text and plans, and gives values.
 
@@ -15,6 +16,7 @@ mod document;
 mod foreign;
 mod images;
 mod list;
+mod lock;
 mod mapping;
 mod problem;
 mod record;
@@ -23,6 +25,9 @@ mod selection;
 mod tags;
 
 pub use images::{FoundImage, find_images};
+pub use lock::{
+    Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
+};
 pub use mapping::{Clash, Mapping, Rule};
 pub use problem::ConfigError;
 pub use record::{

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::check::Difference;
+pub(crate) use self::made::asked;
 
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";

@@ -114,6 +114,8 @@ pub(crate) enum Command {
     /// List what is in a layout, by name, type, platform and size
     #[command(visible_alias = "ls")]
     List(List),
+    /// Pin what `bundle.yaml` wants to digests, in `bundle.lock` beside it
+    Lock(Lock),
     /// Keep a name and password for a registry, after trying them
     Login(Login),
     /// Forget the name and password for a registry
@@ -216,6 +218,13 @@ pub(crate) struct Export {
     /// Write a bundle of what can be had if some cannot, and end with 1
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Take what `lock` has pinned, and nothing else
+    #[arg(long, requires = "file")]
+    pub(crate) locked: bool,
+    /// Make the archive once more and compare it with OUT to the byte; write nothing, and end with 3
+    /// if it differs
+    #[arg(long, conflicts_with_all = ["keep_going", "dry_run", "force"])]
+    pub(crate) check: bool,
     /// Say what would be written and how much it is, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -225,6 +234,23 @@ pub(crate) struct Export {
     /// Take content whose digest cannot be computed here
     #[arg(long)]
     pub(crate) allow_unverified: bool,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lock {
+    /// What is wanted; the lock lies beside it, as `NAME.lock`
+    #[arg(short, long, value_name = "FILE", default_value = "bundle.yaml")]
+    pub(crate) file: PathBuf,
+    /// Say what has changed since it was locked, write nothing, and end with 3 if anything has
+    #[arg(long, conflicts_with = "update")]
+    pub(crate) check: bool,
+    /// Pin only this anew, a reference or all of a repository, and what was not locked
+    #[arg(long, value_name = "NAME")]
+    pub(crate) update: Vec<String>,
+    #[command(flatten)]
+    pub(crate) taken: Taken,
     #[command(flatten)]
     pub(crate) reach: Reach,
 }

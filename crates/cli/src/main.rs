@@ -74,6 +74,7 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Import(args) => commands::import::run(&args, global, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),
+        Command::Lock(args) => commands::lock::run(&args, global, output),
         Command::Login(args) => commands::login::login(&args, output),
         Command::Logout(args) => commands::login::logout(&args, output),
         Command::Man(args) => commands::generate::man(&args, output),

@@ -28,4 +28,5 @@ mod view;
 pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter};
 pub use directory::{Collected, Directory};
 pub use index::Index;
+pub use persist::write_file;
 pub use view::View;

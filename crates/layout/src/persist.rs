@@ -47,6 +47,20 @@ pub(crate) fn persist<T>(
     Ok(written)
 }
 
+/// Writes a small file of the user's, in place of one that may be there: whole, or not at all.
+pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let file = files::open_or_create(partial)?;
+    persist(&file, partial, path, Durable::Now, |mut file| {
+        file.set_len(0)
+            .and_then(|()| file.write_all(content))
+            .map_err(Error::io("write", partial.display()))
+    })
+}
+
 fn step(step: &str, path: &Path) {
     tracing::trace!(target: "longshore::persist", step, path = %path.display());
 }

@@ -221,6 +221,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             artifact_type: None,
             subject,
             platforms: Vec::new(),
+            origin: None,
             skipped: false,
         });
         self.plan.roots.len() - 1
@@ -230,6 +231,9 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     fn take(&mut self, step: Step, seen: Seen) -> Vec<Step> {
         if self.plan.nodes.len() > MAX_NODES {
             return Vec::new();
+        }
+        if let (Via::Root(root) | Via::Referrer(root), Some(origin)) = (step.via, seen.origin) {
+            self.plan.roots[root].origin = Some(origin);
         }
         let mut next = Vec::new();
         let taken = match seen.found {

@@ -98,6 +98,8 @@ pub(crate) struct PlannedRoot {
     pub(crate) subject: Option<Digest>,
     /// The platforms of those entries of it that are taken.
     pub(crate) platforms: Vec<(Digest, Platform)>,
+    /// What was found under its name.
+    pub(crate) origin: Option<Digest>,
     pub(crate) skipped: bool,
 }
 
@@ -221,7 +223,23 @@ impl Plan<'_> {
         let whole = self.whole();
         self.roots
             .retain(|root| root.skipped || root.node.is_some_and(|node| whole[node as usize]));
-        // A referrer goes with its subject, and its own referrers with it.
+        self.drop_without_subject();
+        failures
+    }
+
+    /// Takes every referrer out of the plan that `is_kept` does not keep, with what came along for
+    /// it.
+    pub fn retain_referrers(&mut self, is_kept: impl Fn(&Digest) -> bool) {
+        self.roots.retain(|root| {
+            let digest = root.descriptor.as_ref().map(|descriptor| &descriptor.digest);
+            root.subject.is_none() || digest.is_none_or(&is_kept)
+        });
+        self.drop_without_subject();
+    }
+
+    /// Takes referrers out of the plan whose subject is not in it: one goes with its subject, and its
+    /// own referrers with it.
+    fn drop_without_subject(&mut self) {
         loop {
             let before = self.roots.len();
             let needed: HashSet<Digest> =
@@ -231,7 +249,7 @@ impl Plan<'_> {
             };
             self.roots.retain(stays);
             if self.roots.len() == before {
-                return failures;
+                return;
             }
         }
     }
@@ -336,7 +354,8 @@ impl PlannedRoot {
             descriptor: self.descriptor.clone(),
             artifact_type: self.artifact_type.clone(),
             subject: self.subject.clone(),
-            platforms: self.platforms.iter().map(|(_, platform)| platform.clone()).collect(),
+            platforms: self.platforms.clone(),
+            origin: self.origin.clone(),
             outcome: match (self.skipped, done) {
                 (true, _) => Outcome::Skipped,
                 (_, true) => Outcome::Done,

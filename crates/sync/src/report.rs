@@ -38,8 +38,11 @@ pub struct RootReport {
     pub artifact_type: Option<String>,
     /// What it refers to, if it came along for that.
     pub subject: Option<Digest>,
-    /// The platforms that it is taken for, as far as its index or its entry there says.
-    pub platforms: Vec<Platform>,
+    /// What is taken for which platform, as far as its index or its entry there says.
+    pub platforms: Vec<(Digest, Platform)>,
+    /// What was found under its name: something else than it is where one platform took the place of
+    /// an index, or an index was written anew.
+    pub origin: Option<Digest>,
     /// What became of it.
     pub outcome: Outcome,
 }

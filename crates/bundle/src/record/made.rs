@@ -17,18 +17,23 @@ impl Record {
     /// reference. It depends on what is wanted and what is there, not on the order or on who asked.
     pub fn of(plan: &Plan<'_>, selection: &Selection, failed: &[String]) -> Self {
         let reports = plan.roots();
-        let mut asked: Vec<Value> = selection.items.iter().map(item).collect();
-        asked.sort_by_cached_key(Value::to_string);
-        asked.dedup();
         Self {
             format_version: FORMAT_VERSION,
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
-            selection: asked,
+            selection: asked(selection),
             left_out: left_out(plan, &reports, failed),
             blobs: blobs(&plan.outline(Vec::new())),
         }
     }
+}
+
+/// Returns a selection as `bundle.yaml` would say it, sorted.
+pub(crate) fn asked(selection: &Selection) -> Vec<Value> {
+    let mut asked: Vec<Value> = selection.items.iter().map(item).collect();
+    asked.sort_by_cached_key(Value::to_string);
+    asked.dedup();
+    asked
 }
 
 fn blobs(outline: &Outline) -> Vec<RecordedBlob> {
@@ -55,7 +60,8 @@ fn roots(plan: &Plan<'_>, reports: &[RootReport]) -> Vec<RecordedRoot> {
         if report.subject.is_some() {
             continue;
         }
-        let platforms: BTreeSet<_> = report.platforms.iter().map(ToString::to_string).collect();
+        let platforms: BTreeSet<_> =
+            report.platforms.iter().map(|(_, platform)| platform.to_string()).collect();
         for name in &report.names {
             let root = RecordedRoot {
                 reference: name.to_string(),

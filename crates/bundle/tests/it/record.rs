@@ -1,6 +1,8 @@
 //! `bundle.json`.
 
-use longshore_bundle::{Difference, Item, RECORD, Record, RecordError, Selection, What, Why};
+use longshore_bundle::{
+    Difference, Item, RECORD, Record, RecordError, Selection, SparseIndex, What, Why,
+};
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::Digest;
@@ -35,7 +37,7 @@ impl Site {
     fn record(&self, item: &Item) -> (Record, Vec<Root>, Plan<'static>) {
         let view: &'static _ = Box::leak(Box::new(Directory::open(self.layout.path()).unwrap()));
         let view: &'static _ = Box::leak(Box::new(view.whole()));
-        let filter: &'static Filter = Box::leak(Box::new(item.filter(Default::default())));
+        let filter: &'static Filter = Box::leak(Box::new(item.filter(SparseIndex::Keep)));
         let wanted = Wanted {
             source: view,
             wish: Wish::Selector(Selector::Name(Name::from(APP))),

@@ -1,19 +1,21 @@
 //! `export`: what is wanted, from many repositories, into one bundle.
 
-mod wanted;
+mod check;
 
 use std::time::Instant;
 
-use longshore_bundle::{Record, SparseIndex};
+use longshore_bundle::{Lock, Record};
 use longshore_layout::ArchiveWriter;
-use longshore_spec::Size;
-use longshore_store::{Error, Outline, Repository as _};
-use longshore_sync::{Failure, Filter, Outcome, Plan, Report, RootReport, Wanted};
+use longshore_spec::{Reference, Size};
+use longshore_store::{Error, Outline, Repository as _, Selector};
+use longshore_sync::{Failure, Filter, Outcome, Plan, Report, RootReport, Wanted, Wish};
 use serde::Serialize;
 
-use self::wanted::Sources;
+use self::check::Comparison;
 use super::destination::{Destination, Opening};
-use crate::args::{self, Export, Global};
+use super::lock;
+use super::wanted::{self, Sources};
+use crate::args::{Export, Global};
 use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -24,28 +26,40 @@ use crate::report::{self, tell_failures};
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
     let jobs = global.jobs();
-    let selection = wanted::selection(args, output)?;
+    let selection = wanted::selection(&args.references, args.file.as_deref(), &args.taken, output)?;
+    let locked = lock::of_export(args, &selection)?;
     let registries = Registries::new(&args.reach);
     let sources = Sources::open(&selection, &registries)?;
     let opening = Opening { dry_run: args.dry_run, force: args.force };
-    let destination = Destination::open(&args.output, opening, global, &registries)?;
+    let comparison = if args.check { Some(Comparison::open(&args.output)?) } else { None };
+    let destination = match &comparison {
+        Some(comparison) => Some(Destination::Pipe(comparison.stream())),
+        None => Destination::open(&args.output, opening, global, &registries)?,
+    };
     let whole = destination.as_ref().map(Destination::whole);
 
-    let (picked, mut failures) = selection.pick(jobs, |repository| sources.tags(repository));
-    let sparse = match args.taken.sparse_index {
-        args::SparseIndex::Keep => SparseIndex::Keep,
-        args::SparseIndex::Strip => SparseIndex::Strip,
-    };
+    let (picked, mut failures) = selection.pick(jobs, |repository| match &locked {
+        Some(locked) => Ok(locked.tags(repository)),
+        None => sources.tags(repository),
+    });
+    let sparse = wanted::sparse(&args.taken);
     let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter(sparse)).collect();
     let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
         target: whole.as_deref(),
         filter: Some(filter),
-        ..sources.wanted(&picked.reference)
+        ..pinned(sources.wanted(&picked.reference), &picked.reference, locked.as_ref())
     });
     let base = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let mut plan = Plan::discover(wanted.collect(), &base, jobs);
     if let Some(conflict) = plan.conflict() {
         return Err(Problem::of(conflict));
+    }
+    if let Some(locked) = &locked {
+        let known = locked.referrers();
+        plan.retain_referrers(|digest| known.contains(digest));
+        if plan.failures().is_empty() {
+            lock::refuse_changes(locked, &Lock::of(&plan, &selection))?;
+        }
     }
 
     // What cannot be had is dropped; without --keep-going that is the end, unless nothing is written
@@ -74,6 +88,11 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
     }
 
+    if let Some(comparison) = &comparison
+        && !comparison.may_have(&record)
+    {
+        return bundle.compared(Some(0), output);
+    }
     let size = Measured::of(&plan, &outline, destination.as_ref(), jobs)?;
     bundle.tell(output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
@@ -83,10 +102,22 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     if let Destination::Directory(directory) = destination {
         refuse_others(directory, &outline, args)?;
     }
-    output.note(&size.text(args));
+    if comparison.is_none() {
+        output.note(&size.text(args));
+    }
     let progress = Progress::new(output, "exporting", size.bytes);
     let result = plan.execute(destination.place(), vec![record.file()], jobs, &progress);
     progress.finish();
+    if let Some(comparison) = comparison {
+        let complete = result.as_ref().is_ok_and(Report::is_complete);
+        if let (true, Ok(report)) =
+            (comparison.differs_at(complete).is_none() && !complete, &result)
+        {
+            tell_failures(&[], report);
+            return Ok(Exit::Failed);
+        }
+        return bundle.compared(comparison.differs_at(complete), output);
+    }
     let report = result.map_err(|failure| Problem::of(*failure.error))?;
     tell_failures(&[], &report);
     let complete = report.is_complete();
@@ -98,6 +129,16 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     }
     bundle.summary(&report, &size, destination, begun, output)?;
     Ok(if complete && !has_failed { Exit::Done } else { Exit::Failed })
+}
+
+/// Returns how one artifact is asked for: by the digest that it is locked to.
+fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) -> Wanted<'s> {
+    match locked.and_then(|locked| locked.get(reference)) {
+        Some(locked) => {
+            Wanted { wish: Wish::Selector(Selector::Digest(locked.digest.clone())), ..wanted }
+        }
+        None => wanted,
+    }
 }
 
 /// What goes into a bundle, and what does not.
@@ -208,6 +249,20 @@ impl Bundle<'_> {
         output.result(&document, text)
     }
 
+    /// Says whether the archive that is there is the one that would be written.
+    fn compared(&self, differs_at: Option<u64>, output: &Output) -> Result<Exit, Problem> {
+        let same = differs_at.is_none();
+        let document =
+            Document { same: Some(same), differs_at, ..self.document(&Report::default(), None) };
+        let id = self.record.id();
+        output.summary(&document, || match differs_at {
+            None => format!("it is the same, to the byte: {id}\n"),
+            Some(0) => format!("it is another bundle; the one of today is {id}\n"),
+            Some(at) => format!("it differs at byte {at} from {id}\n"),
+        })?;
+        Ok(if same { Exit::Done } else { Exit::Difference })
+    }
+
     fn summary(
         &self,
         report: &Report,
@@ -273,6 +328,8 @@ impl Bundle<'_> {
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: self.failures.iter().chain(&report.failures).map(Into::into).collect(),
             dry_run: false,
+            same: None,
+            differs_at: None,
         }
     }
 }
@@ -325,4 +382,8 @@ struct Document {
     left_out: Vec<String>,
     unverified: Vec<String>,
     failures: Vec<report::Failed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differs_at: Option<u64>,
 }

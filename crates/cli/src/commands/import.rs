@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use longshore_bundle::{Mapping, Record};
-use longshore_layout::Archive;
+use longshore_layout::{Archive, write_file};
 use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
 use longshore_spec::{Digest, Reference, RepositoryName, Size};
-use longshore_store::{Error, Name, Repository, Root};
+use longshore_store::{Name, Repository, Root};
 use longshore_sync::{Filter, LeftOut, Outcome, Plan, Referring, Report, RootReport, Wanted, Wish};
 use serde::Serialize;
 
@@ -266,10 +266,7 @@ fn write_report(path: &Path, roots: &[Moved]) -> Result<(), Problem> {
     let mut bytes = serde_json::to_vec_pretty(roots)
         .map_err(|error| Problem::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
     bytes.push(b'\n');
-    #[expect(clippy::disallowed_methods, reason = "a report is no content, and may be a pipe")]
-    std::fs::write(path, bytes).map_err(|error| {
-        Problem::of(Error::io("write", path.display())(error)).because(Exit::Failed)
-    })
+    write_file(path, &bytes).map_err(|error| Problem::of(error).because(Exit::Failed))
 }
 
 /// What `import --json` prints.

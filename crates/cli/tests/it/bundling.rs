@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{Ran, Site};
+use crate::common::{Ran, Site, redacted};
 use crate::served::Served;
 
 /// A registry with an image for four platforms and its referrers, a chart with a signature by tag,
@@ -355,4 +355,170 @@ fn what_is_not_finished_is_not_called_damaged() {
       hint: run the same command again, and it goes on from there; nothing of it is damaged
     [exit 2]
     ");
+}
+
+#[test]
+fn a_lock_pins_what_is_wanted_and_says_what_has_moved() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    site.ok("export -q -f bundle.yaml -o before.tar");
+    insta::assert_snapshot!(shown(&near, &site, &["lock", "lock --check"]), @r"
+    $ longshore lock
+    2 artifacts are locked in bundle.lock
+
+    $ longshore lock --check
+    2 artifacts are as they were locked
+    ");
+    let text = String::from_utf8(bytes(&site, "bundle.lock")).unwrap();
+    insta::assert_snapshot!(redacted(&near.redacted(&text)), @r#"
+    {
+      "formatVersion": 1,
+      "selection": [
+        {
+          "platforms": [
+            "linux/amd64",
+            "linux/arm64"
+          ],
+          "ref": "HOST/acme/app:v1",
+          "referrers": "all"
+        },
+        {
+          "referrers": {
+            "types": [
+              "signature"
+            ]
+          },
+          "repository": "HOST/charts/shop",
+          "tags": {
+            "semver": "<2"
+          }
+        }
+      ],
+      "artifacts": {
+        "HOST/acme/app:v1": {
+          "digest": "sha256:94ab682b…",
+          "platforms": {
+            "linux/amd64": "sha256:a368c1fe…",
+            "linux/arm64": "sha256:70c30bc7…"
+          },
+          "referrers": [
+            {
+              "digest": "sha256:abd2cec1…",
+              "artifactType": "sigstore-bundle"
+            },
+            {
+              "digest": "sha256:adb73389…",
+              "artifactType": "spdx"
+            },
+            {
+              "digest": "sha256:d14cafb5…",
+              "artifactType": "notation-signature"
+            },
+            {
+              "digest": "sha256:ff344c22…",
+              "artifactType": "in-toto"
+            }
+          ]
+        },
+        "HOST/charts/shop:1.4.0": {
+          "digest": "sha256:38ef38cf…",
+          "referrers": [
+            {
+              "digest": "sha256:5ab507e3…",
+              "artifactType": "cosign-signature"
+            }
+          ]
+        }
+      }
+    }
+    "#);
+
+    // A tag moves, and another comes.
+    let host = near.host();
+    site.ok(&format!("copy -q oci:site:rules {host}/acme/app:v1"));
+    site.ok(&format!("copy -q oci:site:module {host}/charts/shop:1.5.0"));
+    let ran = site.run("lock --check");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    insta::assert_snapshot!(redacted(&near.redacted(&ran.text())), @r"
+    moved  HOST/acme/app:v1: sha256:94ab682b… is sha256:daa3f1f5… now
+    new    HOST/charts/shop:1.5.0: sha256:7d3e2452…
+    2 changes since it was locked
+    ");
+    assert_eq!(text.as_bytes(), bytes(&site, "bundle.lock"), "nothing was written");
+
+    // What is locked is what it was, to the byte.
+    site.ok("export -q -f bundle.yaml --locked -o locked.tar");
+    assert!(bytes(&site, "before.tar") == bytes(&site, "locked.tar"));
+
+    // Only what is named is locked anew, and what was not locked.
+    site.ok(&format!("lock -q --update {host}/charts/shop"));
+    let changes = site.run("lock --check --json");
+    let changes: Value = serde_json::from_slice(&changes.stdout).unwrap();
+    assert_eq!(changes["changes"].as_array().unwrap().len(), 1, "{changes}");
+    let none = site.run("lock --update quay.io/none/such");
+    assert_eq!(none.code, 2, "{}", none.stderr);
+    site.ok("lock -q");
+    site.ok("lock -q --check");
+}
+
+#[test]
+fn what_is_locked_and_gone_or_for_something_else_is_refused() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    let missing = site.run("export -f bundle.yaml --locked -o b.tar");
+    assert_eq!(missing.code, 2);
+    assert!(missing.stderr.contains("`longshore lock` writes it"), "{}", missing.stderr);
+    site.ok("lock -q");
+    let referrers = site.json(&format!("inspect {}/acme/app:v1", near.host()));
+    let sbom = referrers["referrers"][0]["digest"].as_str().unwrap().to_owned();
+    site.ok(&format!("delete -q {}/acme/app@{sbom}", near.host()));
+    let gone = site.run("export -f bundle.yaml --locked -o b.tar");
+    assert_eq!(gone.code, 1, "{}", gone.stderr);
+    assert!(gone.stderr.contains("not as locked: gone"), "{}", gone.stderr);
+    let text = String::from_utf8(bytes(&site, "bundle.yaml")).unwrap();
+    site.file("bundle.yaml", text.replace("linux/arm64", "linux/arm/v7"));
+    let other = site.run("export -f bundle.yaml --locked -o b.tar");
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("something else than is wanted now"), "{}", other.stderr);
+    assert_eq!(site.run("lock --check").code, 3);
+    assert!(!site.path("b.tar").exists());
+    let newer = bytes(&site, "bundle.lock");
+    let newer = String::from_utf8(newer).unwrap();
+    site.file("bundle.lock", newer.replace("\"formatVersion\": 1", "\"formatVersion\": 2"));
+    let refused = site.run("lock --check");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("format version 2"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_bundle_is_made_again_and_compared() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    site.ok("lock -q");
+    site.ok("export -q -f bundle.yaml --locked -o b.tar");
+    let check = "export -f bundle.yaml --locked --check -o b.tar";
+    let same = site.run(check);
+    assert_eq!(same.code, 0, "{}", same.stderr);
+    assert!(same.text().contains("it is the same, to the byte"), "{}", same.text());
+    let whole = bytes(&site, "b.tar");
+    let at = whole.len() - 5000;
+    let mut flipped = whole.clone();
+    flipped[at] ^= 1;
+    let longer = [&whole[..], &[0; 512]].concat();
+    let shorter = &whole[..whole.len() - 512];
+    for (bytes, differs_at) in
+        [(&flipped[..], at), (&longer, whole.len()), (shorter, whole.len() - 512)]
+    {
+        site.file("b.tar", bytes);
+        let ran = site.run(&format!("{check} --json"));
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(document["differsAt"], differs_at, "{}", ran.stderr);
+    }
+    site.file("b.tar", &whole);
+    site.ok(&format!("copy -q oci:site:rules {}/acme/app:v1", near.host()));
+    let moved = site.run("export -f bundle.yaml --check -o b.tar");
+    assert_eq!(moved.code, 3);
+    assert!(moved.text().contains("it is another bundle"), "{}", moved.text());
+    assert!(bytes(&site, "b.tar") == whole, "nothing was written");
 }

@@ -134,12 +134,17 @@ fn printed() -> BTreeMap<String, Keys> {
 /// Returns commands about bundles from and to the registry `host`, which takes no pushes.
 fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok(&format!("export -q --platform linux/amd64,linux/arm64 {host}/site:app -o oci:bundle"));
+    site.file("wanted.txt", format!("{host}/site:chart\n"));
+    site.ok("lock -q -f wanted.txt");
+    site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!("export {host}/site:app --platform linux/amd64 -o bundle.tar --dry-run --force"),
         "import oci:bundle oci:imported --dry-run".to_owned(),
         format!("import oci:bundle {host}/x"),
         "verify oci:bundle".to_owned(),
+        "export -f wanted.txt -o locked.tar --check".to_owned(),
+        "lock -f wanted.txt --check".to_owned(),
     ]
 }
 

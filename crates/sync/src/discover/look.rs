@@ -17,6 +17,8 @@ use crate::{Filter, Platforms, Referring, Wish};
 pub(super) struct Seen {
     pub(super) found: Result<Found>,
     pub(super) attached: Attached,
+    /// What was there before the filter chose within it.
+    pub(super) origin: Option<Digest>,
     /// Whether the target is trusted to have it, and all that it refers to.
     pub(super) trusted: bool,
 }
@@ -29,6 +31,15 @@ pub(super) enum Found {
     Unwanted(Descriptor, String),
 }
 
+impl Found {
+    fn descriptor(&self) -> &Descriptor {
+        match self {
+            Self::Manifest(manifest) => manifest.descriptor(),
+            Self::Opaque(descriptor) | Self::Unwanted(descriptor, _) => descriptor,
+        }
+    }
+}
+
 /// Looks into one manifest; runs beside others.
 pub(super) fn look(
     source: &dyn Source,
@@ -37,14 +48,16 @@ pub(super) fn look(
     step: &Step,
     filter: &Filter,
 ) -> Seen {
-    let found = fetch(source, &step.wish).and_then(|found| match (step.via, &filter.referrers) {
+    let fetched = fetch(source, &step.wish);
+    let origin = fetched.as_ref().ok().map(|found| found.descriptor().digest.clone());
+    let found = fetched.and_then(|found| match (step.via, &filter.referrers) {
         (Via::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
         (Via::Referrer(_), Referring::Taken(types)) => {
             choose(source, found, types, &Platforms::All)
         }
         _ => Ok(found),
     });
-    let mut seen = Seen { found, attached: Attached::default(), trusted: false };
+    let mut seen = Seen { found, attached: Attached::default(), origin, trusted: false };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
         let Descriptor { digest, .. } = manifest.descriptor();
         seen.trusted = match &step.trust {

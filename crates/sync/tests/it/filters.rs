@@ -92,10 +92,13 @@ fn what_is_taken_says_its_platforms() {
     let (source, _) = shelf();
     let (arm64, default) = (sparse("linux/arm64"), Filter::default());
     let plan = Plan::discover(with(source.wanted(None), &[&arm64, &default]), &default, 2);
-    let platforms = plan
-        .roots()
-        .into_iter()
-        .map(|root| root.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    let platforms = plan.roots().into_iter().map(|root| {
+        root.platforms
+            .iter()
+            .map(|(_, platform)| platform.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    });
     let platforms: Vec<_> = platforms.collect();
     assert_eq!(platforms[0], "linux/arm64");
     assert!(platforms[1].contains("linux/amd64"), "{}", platforms[1]);

@@ -1,29 +1,34 @@
-//! What is exported, and where it comes from.
+//! What a bundle is made of, and where it comes from.
 
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use longshore_bundle::{Item, Parsed, Selection, What};
+use longshore_bundle::{Item, Parsed, Selection, SparseIndex, What};
 use longshore_remote::Remote;
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Name, Result, Selector, Source as _};
 use longshore_sync::{Referring, Wanted, Wish};
 
-use crate::args::{Export, Taken};
-use crate::commands::look;
+use super::look;
+use crate::args::{self, Taken};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
 /// Returns what is wanted: what was typed, then what the file says.
-pub(super) fn selection(args: &Export, output: &Output) -> Result<Selection, Problem> {
-    let references = args.references.iter().cloned();
+pub(crate) fn selection(
+    references: &[Reference],
+    file: Option<&Path>,
+    taken: &Taken,
+    output: &Output,
+) -> Result<Selection, Problem> {
+    let references = references.iter().cloned();
     let mut items: Vec<_> = references.map(|text| Item::new(What::Reference(text), 0)).collect();
-    if let Some(file) = &args.file {
+    if let Some(file) = file {
         items.extend(read(file, output)?.items);
     }
-    let Taken { platform, referrers, types, .. } = &args.taken;
+    let Taken { platform, referrers, types, .. } = taken;
     let types = look::types(types)?;
     let referrers = match referrers.as_slice() {
         [word] if word == "all" => None,
@@ -67,12 +72,20 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
     Ok(selection)
 }
 
+/// Returns what becomes of indexes of which several platforms are taken.
+pub(crate) fn sparse(taken: &Taken) -> SparseIndex {
+    match taken.sparse_index {
+        args::SparseIndex::Keep => SparseIndex::Keep,
+        args::SparseIndex::Strip => SparseIndex::Strip,
+    }
+}
+
 /// The repositories that something is wanted of.
-pub(super) struct Sources(HashMap<String, Remote>);
+pub(crate) struct Sources(HashMap<String, Remote>);
 
 impl Sources {
     /// Makes ready for every repository of a selection; no request is made.
-    pub(super) fn open(
+    pub(crate) fn open(
         selection: &Selection,
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
@@ -89,13 +102,13 @@ impl Sources {
     }
 
     /// Returns the tags of a repository.
-    pub(super) fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
+    pub(crate) fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
         let names = self.of(repository).names()?;
         Ok(names.iter().filter_map(Name::tag).collect())
     }
 
     /// Returns how one artifact is asked for, and what it will be called.
-    pub(super) fn wanted(&self, reference: &Reference) -> Wanted<'_> {
+    pub(crate) fn wanted(&self, reference: &Reference) -> Wanted<'_> {
         let selector = match reference.digest() {
             Some(digest) => Selector::Digest(digest.clone()),
             None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),

@@ -1,0 +1,263 @@
+//! `bundle.lock`: what is wanted, pinned to digests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use longshore_spec::{Digest, Reference, Tag};
+use longshore_sync::{Outcome, Plan};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Selection;
+use crate::record::{Record, asked};
+
+/// The version of the form that is written. A reader refuses a higher one.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// What is wanted, pinned to digests: the content of `bundle.lock`, indented JSON in which everything
+/// is sorted, so that a change is a few lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lock {
+    format_version: u64,
+    /// What was asked for, in the form of `bundle.yaml`.
+    selection: Vec<Value>,
+    /// What that was, by reference.
+    artifacts: BTreeMap<String, Locked>,
+}
+
+/// One artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Locked {
+    /// What its reference stood for.
+    pub digest: Digest,
+    /// What is taken for each platform, as far as its index says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, Digest>,
+    /// What refers to anything in it, and what refers to that, by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<LockedReferrer>,
+}
+
+/// A manifest that comes along for what it refers to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LockedReferrer {
+    /// What it is.
+    pub digest: Digest,
+    /// Its type as a word.
+    pub artifact_type: String,
+}
+
+/// Why a text is no lock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// It is not in the form that it must have.
+    #[error("it is malformed: {0}")]
+    Malformed(String),
+    /// It was written by a later version of the program.
+    #[error("it has format version {0}, and this program reads {FORMAT_VERSION}")]
+    Newer(u64),
+}
+
+/// A way in which what is there now is not what was locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is wanted, and was not locked.
+    New(String, Digest),
+    /// It was locked, and is not wanted or not there any more.
+    Gone(String),
+    /// Its reference stands for something else.
+    Moved {
+        /// What is wanted.
+        reference: String,
+        /// What it was.
+        before: Digest,
+        /// What it is.
+        now: Digest,
+    },
+    /// Other platforms are taken of it.
+    Platforms(String),
+    /// Something refers to it that did not.
+    NewReferrer(String, LockedReferrer),
+    /// Something does not refer to it any more.
+    GoneReferrer(String, LockedReferrer),
+}
+
+impl Lock {
+    /// Returns the lock of a plan that takes `selection`, all of which can be had.
+    pub fn of(plan: &Plan<'_>, selection: &Selection) -> Self {
+        let record = Record::of(plan, selection, &[]);
+        let types: BTreeMap<_, _> = record
+            .referrers
+            .iter()
+            .map(|referrer| (&referrer.digest, &referrer.artifact_type))
+            .collect();
+        let referrer = |digest: &Digest| LockedReferrer {
+            digest: digest.clone(),
+            artifact_type: types.get(digest).map_or_else(String::new, |name| (*name).clone()),
+        };
+        let roots: BTreeMap<_, _> =
+            record.roots.iter().map(|root| (root.reference.as_str(), root)).collect();
+        let mut artifacts: BTreeMap<String, Locked> = BTreeMap::new();
+        let wanted = plan.roots().into_iter().filter(|root| root.subject.is_none());
+        for report in wanted.filter(|root| root.outcome == Outcome::Done) {
+            let Some(digest) = &report.origin else { continue };
+            for name in &report.names {
+                let root = roots.get(name.as_str());
+                let referrers = root.map(|root| root.referrers.iter().map(referrer).collect());
+                // One that is wanted twice has what both take of it.
+                let locked = artifacts.entry(name.to_string()).or_insert_with(|| Locked {
+                    digest: digest.clone(),
+                    platforms: BTreeMap::new(),
+                    referrers: referrers.unwrap_or_default(),
+                });
+                let platforms = report.platforms.iter();
+                locked.platforms.extend(
+                    platforms.map(|(digest, platform)| (platform.to_string(), digest.clone())),
+                );
+            }
+        }
+        Self { format_version: FORMAT_VERSION, selection: asked(selection), artifacts }
+    }
+
+    /// Returns the bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .unwrap_or_else(|_| unreachable!("every key of a lock is text"));
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// It is no lock, or was written by a later version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LockError> {
+        let malformed = |error: serde_json::Error| LockError::Malformed(error.to_string());
+        let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        match value.get("formatVersion").and_then(Value::as_u64) {
+            Some(FORMAT_VERSION) => serde_json::from_value(value).map_err(malformed),
+            Some(version @ FORMAT_VERSION..) => Err(LockError::Newer(version)),
+            _ => Err(LockError::Malformed("it has no `formatVersion`".to_owned())),
+        }
+    }
+
+    /// Tells whether this is the lock of what is asked for, and not of what was asked for once.
+    pub fn is_of(&self, selection: &Selection) -> bool {
+        self.selection == asked(selection)
+    }
+
+    /// Returns how many artifacts are locked.
+    pub fn len(&self) -> usize {
+        self.artifacts.len()
+    }
+
+    /// Tells whether nothing is locked.
+    pub fn is_empty(&self) -> bool {
+        self.artifacts.is_empty()
+    }
+
+    /// Returns what is locked, by reference.
+    pub fn artifacts(&self) -> impl Iterator<Item = (&str, &Locked)> {
+        self.artifacts.iter().map(|(reference, locked)| (reference.as_str(), locked))
+    }
+
+    /// Returns what a reference is locked to.
+    pub fn get(&self, reference: &Reference) -> Option<&Locked> {
+        self.artifacts.get(&reference.to_string())
+    }
+
+    /// Returns the tags of a repository that are locked. Rules choose of these what they chose of
+    /// all.
+    pub fn tags(&self, repository: &Reference) -> Vec<Tag> {
+        let references = self.artifacts.keys().filter_map(|text| text.parse::<Reference>().ok());
+        let here = references.filter(|reference| {
+            reference.registry() == repository.registry()
+                && reference.repository() == repository.repository()
+        });
+        here.filter_map(|reference| reference.tag().cloned()).collect()
+    }
+
+    /// Returns every referrer that is locked.
+    pub fn referrers(&self) -> BTreeSet<&Digest> {
+        let all = self.artifacts.values().flat_map(|locked| &locked.referrers);
+        all.map(|referrer| &referrer.digest).collect()
+    }
+
+    /// Returns this lock with what `now` has of everything that `name` names, a reference or all of a
+    /// repository, and of what was not locked; without what `now` does not have. `None` if `now` has
+    /// nothing of that name.
+    #[must_use]
+    pub fn updated(&self, now: &Self, name: &str) -> Option<Self> {
+        let is_named = |reference: &str| {
+            reference == name
+                || reference.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '@']))
+        };
+        if !now.artifacts.keys().any(|reference| is_named(reference)) {
+            return None;
+        }
+        let artifacts = now.artifacts.iter().map(|(reference, found)| {
+            let before = self.artifacts.get(reference).filter(|_| !is_named(reference));
+            (reference.clone(), before.unwrap_or(found).clone())
+        });
+        Some(Self { artifacts: artifacts.collect(), ..now.clone() })
+    }
+
+    /// Returns every way in which `now` is not what this is, by reference.
+    pub fn changes(&self, now: &Self) -> Vec<Change> {
+        let references: BTreeSet<_> = self.artifacts.keys().chain(now.artifacts.keys()).collect();
+        let mut changes = Vec::new();
+        for reference in references {
+            match (self.artifacts.get(reference), now.artifacts.get(reference)) {
+                (Some(before), Some(now)) => before.changes(reference, now, &mut changes),
+                (None, Some(now)) => {
+                    changes.push(Change::New(reference.clone(), now.digest.clone()));
+                }
+                _ => changes.push(Change::Gone(reference.clone())),
+            }
+        }
+        changes
+    }
+}
+
+impl Locked {
+    fn changes(&self, reference: &str, now: &Self, changes: &mut Vec<Change>) {
+        let name = || reference.to_owned();
+        if self.digest != now.digest {
+            let (before, now) = (self.digest.clone(), now.digest.clone());
+            // What refers to it is that of another, and no news.
+            return changes.push(Change::Moved { reference: name(), before, now });
+        }
+        if self.platforms != now.platforms {
+            changes.push(Change::Platforms(name()));
+        }
+        let [before, now] =
+            [self, now].map(|locked| locked.referrers.iter().collect::<BTreeSet<_>>());
+        let gone = before.difference(&now);
+        changes.extend(gone.map(|one| Change::GoneReferrer(name(), (*one).clone())));
+        let new = now.difference(&before);
+        changes.extend(new.map(|one| Change::NewReferrer(name(), (*one).clone())));
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New(reference, digest) => write!(f, "new    {reference}: {digest}"),
+            Self::Gone(reference) => write!(f, "gone   {reference}"),
+            Self::Moved { reference, before, now } => {
+                write!(f, "moved  {reference}: {before} is {now} now")
+            }
+            Self::Platforms(reference) => write!(f, "moved  {reference}: other platforms"),
+            Self::NewReferrer(reference, LockedReferrer { digest, artifact_type }) => {
+                write!(f, "new    {reference}: {artifact_type} {digest}")
+            }
+            Self::GoneReferrer(reference, LockedReferrer { digest, artifact_type }) => {
+                write!(f, "gone   {reference}: {artifact_type} {digest}")
+            }
+        }
+    }
+}

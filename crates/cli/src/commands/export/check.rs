@@ -1,0 +1,103 @@
+//! `export --check`: the archive that would be written, compared with the one that is there.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_bundle::{MAX_RECORD, RECORD, Record};
+use longshore_layout::{Archive, ArchiveOptions, ArchiveStream};
+use longshore_store::Error;
+
+use crate::location::{Location, Where};
+use crate::problem::{Exit, Problem};
+
+/// How much of the file is read at once.
+const PIECE: usize = 256 << 10;
+
+/// A comparison that goes on while the archive comes.
+pub(super) struct Comparison {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    file: BufReader<File>,
+    /// How many bytes were the same so far.
+    same: u64,
+    differs: bool,
+}
+
+impl Comparison {
+    /// Opens the archive that is there.
+    pub(super) fn open(place: &Location) -> Result<Self, Problem> {
+        let Where::Archive(path) = &place.place else {
+            let text =
+                format!("{place} is no archive, and only an archive is the same to the byte");
+            return Err(Problem::new(Exit::Usage, text)
+                .hint(format!("`longshore verify {place}` compares it with its `bundle.json`")));
+        };
+        if place.is_pipe() {
+            return Err(Problem::new(Exit::Usage, "--check compares with a file, not with a pipe"));
+        }
+        let file =
+            File::open(path).map_err(Error::io("open", path.display())).map_err(Problem::of)?;
+        let file = BufReader::with_capacity(PIECE, file);
+        let state = Arc::new(Mutex::new(State { file, same: 0, differs: false }));
+        Ok(Self { path: path.clone(), state })
+    }
+
+    /// Returns an archive that is compared as it comes, and goes nowhere.
+    pub(super) fn stream(&self) -> ArchiveStream {
+        ArchiveStream::new(Box::new(Compared(Arc::clone(&self.state))))
+    }
+
+    /// Tells whether the archive that is there may have this record; if not, nothing need be fetched.
+    /// What cannot be opened is compared byte by byte.
+    pub(super) fn may_have(&self, record: &Record) -> bool {
+        let archive = Archive::open(&self.path, &ArchiveOptions::default());
+        let there = archive.and_then(|archive| archive.extra_file(RECORD, MAX_RECORD));
+        there.map_or(true, |there| there.is_some_and(|there| there == record.to_bytes()))
+    }
+
+    /// Returns the first byte that differs, counted from 0, once all has come or something has failed;
+    /// `complete` says which. An archive that goes on behind the end differs there.
+    pub(super) fn differs_at(&self, complete: bool) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let is_longer = complete && !matches!(state.file.read(&mut [0]), Ok(0));
+        (state.differs || is_longer).then_some(state.same)
+    }
+}
+
+/// Takes an archive and compares it with the file.
+struct Compared(Arc<Mutex<State>>);
+
+impl Write for Compared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = lock(&self.0);
+        let mut there = vec![0; bytes.len()];
+        let mut count = 0;
+        while count < there.len() {
+            match state.file.read(&mut there[count..])? {
+                0 => break,
+                read => count += read,
+            }
+        }
+        let same =
+            bytes.iter().zip(&there[..count]).take_while(|(one, other)| one == other).count();
+        state.same += same as u64;
+        if same < bytes.len() {
+            state.differs = true;
+            return Err(io::Error::other("the archive that is there is another"));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,153 @@
+//! `lock`: what is wanted, pinned to digests.
+
+use std::path::{Path, PathBuf};
+
+use longshore_bundle::{Lock, LockError, Selection};
+use longshore_layout::write_file;
+use longshore_store::Error;
+use longshore_sync::{Filter, Plan, Report, Wanted};
+use serde::Serialize;
+
+use super::wanted::{self, Sources};
+use crate::args::{self, Export, Global};
+use crate::human;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::registries::Registries;
+use crate::report::tell_failures;
+
+/// What `lock --json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    lock: String,
+    artifacts: u64,
+    changes: Vec<String>,
+}
+
+pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let selection = wanted::selection(&[], Some(&args.file), &args.taken, output)?;
+    let path = beside(&args.file)?;
+    let before = match read(&path) {
+        Ok(lock) => Some(lock),
+        Err(_) if !path.exists() && !args.check => None,
+        Err(problem) => return Err(problem),
+    };
+    let now = resolve(args, &selection, global)?;
+    let next = match &before {
+        Some(before) if !args.update.is_empty() => {
+            args.update.iter().try_fold(before.clone(), |lock, name| {
+                lock.updated(&now, name).ok_or_else(|| {
+                    let text = format!("nothing that is wanted is called `{name}`");
+                    Problem::new(Exit::Usage, text)
+                        .hint("give a reference in full, or a repository: host and path")
+                })
+            })?
+        }
+        _ => now,
+    };
+    let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
+    let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
+    let document = Document {
+        lock: path.display().to_string(),
+        artifacts: next.len() as u64,
+        changes: changes.iter().map(ToString::to_string).collect(),
+    };
+    let count = human::count(next.len() as u64, "artifact");
+    if args.check {
+        let of_old = before.is_some_and(|before| !before.is_of(&selection));
+        if of_old {
+            output.warning(&format!(
+                "{} says other things than when it was locked",
+                args.file.display()
+            ));
+        }
+        output.summary(&document, || match changes.len() as u64 {
+            0 => format!("{count} are as they were locked\n"),
+            several => {
+                format!("{lines}{} since it was locked\n", human::count(several, "change"))
+            }
+        })?;
+        let same = changes.is_empty() && !of_old;
+        return Ok(if same { Exit::Done } else { Exit::Difference });
+    }
+    write_file(&path, &next.to_bytes()).map_err(Problem::of)?;
+    output.summary(&document, || format!("{lines}{count} are locked in {}\n", path.display()))?;
+    Ok(Exit::Done)
+}
+
+/// Finds out what is wanted now. All of it has to be there.
+fn resolve(args: &args::Lock, selection: &Selection, global: &Global) -> Result<Lock, Problem> {
+    let registries = Registries::new(&args.reach);
+    let sources = Sources::open(selection, &registries)?;
+    let (picked, failures) = selection.pick(global.jobs(), |repository| sources.tags(repository));
+    let sparse = wanted::sparse(&args.taken);
+    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter(sparse)).collect();
+    let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
+        filter: Some(filter),
+        ..sources.wanted(&picked.reference)
+    });
+    let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
+    tell_failures(&failures, &Report::default());
+    tell_failures(plan.failures(), &Report::default());
+    if !failures.is_empty() || !plan.failures().is_empty() {
+        let text = "not all that is wanted can be had, so nothing is locked";
+        return Err(Problem::new(Exit::Failed, text));
+    }
+    Ok(Lock::of(&plan, selection))
+}
+
+/// Returns the path of the lock of a file.
+fn beside(file: &Path) -> Result<PathBuf, Problem> {
+    if file == Path::new("-") {
+        return Err(Problem::new(Exit::Usage, "a lock lies beside a file, and stdin is none"));
+    }
+    Ok(file.with_extension("lock"))
+}
+
+fn read(path: &Path) -> Result<Lock, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Problem::of(Error::io("read", path.display())(error)).hint("`longshore lock` writes it")
+    })?;
+    Lock::parse(&bytes).map_err(|error| {
+        let problem = Problem::new(Exit::Usage, format!("{}: {error}", path.display()));
+        match error {
+            LockError::Newer(_) => problem.hint("use a newer version of longshore"),
+            LockError::Malformed(_) => {
+                problem.hint("remove it, and `longshore lock` writes it anew")
+            }
+        }
+    })
+}
+
+/// Returns the lock that `export --locked` takes; `None` without the flag.
+pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<Lock>, Problem> {
+    let Some(file) = args.file.as_ref().filter(|_| args.locked) else { return Ok(None) };
+    if !args.references.is_empty() {
+        let text = "--locked takes what is locked, and no references beside";
+        return Err(Problem::new(Exit::Usage, text).hint(format!("add them to {}", file.display())));
+    }
+    let path = beside(file)?;
+    let lock = read(&path)?;
+    if !lock.is_of(selection) {
+        let text = format!("{} was made for something else than is wanted now", path.display());
+        return Err(
+            Problem::new(Exit::Usage, text).hint("run `longshore lock` again, with the same flags")
+        );
+    }
+    Ok(Some(lock))
+}
+
+/// Refuses a plan that is not what was locked.
+pub(crate) fn refuse_changes(locked: &Lock, now: &Lock) -> Result<(), Problem> {
+    let changes = locked.changes(now);
+    for change in &changes {
+        Output::problem(&Problem::new(Exit::Failed, format!("not as locked: {change}")));
+    }
+    if !changes.is_empty() {
+        let text = "what is locked cannot be had as it was";
+        return Err(
+            Problem::new(Exit::Failed, text).hint("`longshore lock --check` says what has changed")
+        );
+    }
+    Ok(())
+}
