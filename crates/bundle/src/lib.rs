@@ -35,5 +35,5 @@ pub use record::{
     RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Picked, SparseIndex};
-pub use selection::{Item, Parsed, Selection, What, reference};
+pub use selection::{EXAMPLE, Item, Parsed, Selection, What, reference};
 pub use tags::{NoSuchTags, TagRules};

@@ -7,6 +7,9 @@ use longshore_sync::Referring;
 use crate::document::Document;
 use crate::{ConfigError, TagRules, foreign, list};
 
+/// A `bundle.yaml` with everything that one can say in it, and comments.
+pub const EXAMPLE: &str = include_str!("example.yaml");
+
 /// Which artifacts are wanted, in the order in which they were written.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {

@@ -109,6 +109,8 @@ pub(crate) enum Command {
     /// Load a bundle into a registry, a layout directory or the store
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(Import),
+    /// Write an example of `bundle.yaml`, with comments
+    Init(Init),
     /// Show one artifact: type, platform, config, layers, annotations, referrers
     Inspect(Inspect),
     /// List what is in a layout, by name, type, platform and size
@@ -253,6 +255,13 @@ pub(crate) struct Lock {
     pub(crate) taken: Taken,
     #[command(flatten)]
     pub(crate) reach: Reach,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// The file, which must not be there yet
+    #[arg(default_value = "bundle.yaml")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

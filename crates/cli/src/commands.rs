@@ -10,6 +10,7 @@ pub(crate) mod find_images;
 pub(crate) mod gc;
 pub(crate) mod generate;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod lock;

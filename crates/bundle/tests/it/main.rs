@@ -8,5 +8,6 @@ mod lists;
 mod mapping;
 mod pick;
 mod record;
+mod schema;
 mod tags;
 mod yaml;

@@ -522,3 +522,16 @@ fn a_bundle_is_made_again_and_compared() {
     assert!(moved.text().contains("it is another bundle"), "{}", moved.text());
     assert!(bytes(&site, "b.tar") == whole, "nothing was written");
 }
+
+#[test]
+fn an_example_is_written_once() {
+    let site = Site::new();
+    insta::assert_snapshot!(site.shown(&["init"]), @r"
+    $ longshore init
+    bundle.yaml is an example; change it, then `longshore export -f bundle.yaml -o bundle.tar`
+    ");
+    let again = site.run("init");
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    assert!(String::from_utf8(bytes(&site, "bundle.yaml")).unwrap().contains("artifacts:"));
+}

@@ -145,6 +145,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "verify oci:bundle".to_owned(),
         "export -f wanted.txt -o locked.tar --check".to_owned(),
         "lock -f wanted.txt --check".to_owned(),
+        "init wishes.yaml".to_owned(),
     ]
 }
 

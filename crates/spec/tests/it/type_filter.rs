@@ -68,3 +68,13 @@ fn words_nobody_knows_get_a_hint() {
         assert!(fault(item).starts_with(message), "{}", fault(item));
     }
 }
+
+#[test]
+fn its_items_are_read_as_the_same_filter() {
+    let items = ["!image", "Chart", "application/spdx+json", "any", "helm-chart", "chart"];
+    let filter = TypeFilter::parse(&items).unwrap();
+    let said = filter.items();
+    assert_eq!(said, ["!image", "any", "application/spdx+json", "chart", "helm-chart"]);
+    assert_eq!(TypeFilter::parse(&said).unwrap().items(), said);
+    assert!(TypeFilter::default().items().is_empty());
+}

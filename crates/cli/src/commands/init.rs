@@ -1,0 +1,33 @@
+//! `init`: an example of what a bundle may be asked for.
+
+use longshore_bundle::EXAMPLE;
+use longshore_layout::write_file;
+use longshore_store::Error;
+use serde::Serialize;
+
+use crate::args::Init;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+
+/// What `init --json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    file: String,
+}
+
+pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
+    let file = args.file.display().to_string();
+    if args.file.exists() {
+        return Err(Problem::of(Error::Exists { what: file })
+            .hint("name another file; what is there stays as it is"));
+    }
+    write_file(&args.file, EXAMPLE.as_bytes()).map_err(Problem::of)?;
+    let document = Document { file };
+    output.summary(&document, || {
+        let file = &document.file;
+        format!(
+            "{file} is an example; change it, then `longshore export -f {file} -o bundle.tar`\n"
+        )
+    })?;
+    Ok(Exit::Done)
+}
