@@ -44,7 +44,10 @@ impl Archive {
     /// lead out of it, or has no layout in it.
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
-        Self::of(files::open(&path)?, path, options)
+        let file = files::open(&path)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let beside = parent.unwrap_or(Path::new(".")).to_owned();
+        Self::of(file, path, &beside, options)
     }
 
     /// Opens an archive that comes through a pipe. It is kept in an unnamed file in `directory`,
@@ -54,11 +57,10 @@ impl Archive {
     pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
         let path = PathBuf::from("the pipe");
         let file = unpack::keep(pipe, &path, directory)?;
-        let scratch = Some(directory.to_owned());
-        Self::of(file, path, &ArchiveOptions { scratch })
+        Self::of(file, path, directory, &ArchiveOptions::default())
     }
 
-    fn of(file: File, path: PathBuf, options: &ArchiveOptions) -> Result<Self> {
+    fn of(file: File, path: PathBuf, beside: &Path, options: &ArchiveOptions) -> Result<Self> {
         let what = path.display().to_string();
         let malformed =
             |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
@@ -69,7 +71,7 @@ impl Archive {
         if found.len() == 0 {
             return Err(malformed("it is empty"));
         }
-        let file = Arc::new(unpack::plain(file, &path, options.scratch.as_deref())?);
+        let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
         let members = Members::find(&file, &what)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
         let layout = layout.ok_or_else(|| malformed(&no_layout(&members)))?;

@@ -1,7 +1,7 @@
 //! Compressed archives: unpacked once, since content is read from any offset.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::path::Path;
 
 use longshore_store::{Error, Result};
@@ -17,9 +17,15 @@ const RESERVE: u64 = 64 << 20;
 /// zstd windows up to this power of two are accepted (128 MiB): it bounds memory.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, which lies
-/// beside `path` or, where nothing can be written there, in `scratch`. It goes when it is closed.
-pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
+/// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, which lies in
+/// `beside` or, where nothing can be written there, in `scratch`. It goes when it is closed. `path`
+/// is what errors call the archive.
+pub(super) fn plain(
+    file: File,
+    path: &Path,
+    beside: &Path,
+    scratch: Option<&Path>,
+) -> Result<File> {
     let mut magic = [0; 4];
     let read = Error::io("read", path.display());
     let count = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(read)?;
@@ -33,8 +39,6 @@ pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<F
         }
         _ => return Ok(file),
     };
-    let beside =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (directory, unpacked) = match (tempfile::tempfile_in(beside), scratch) {
         (Ok(unpacked), _) => (beside, unpacked),
         (Err(_), Some(scratch)) => (scratch, tempfile::tempfile_in(scratch).map_err(at(scratch))?),
@@ -46,8 +50,9 @@ pub(super) fn plain(file: File, path: &Path, scratch: Option<&Path>) -> Result<F
 
 /// Returns an unnamed file in `directory` with all that comes through a pipe.
 pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
-    let kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
+    let mut kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
     unpack(pipe, &kept, path, directory)?;
+    kept.rewind().map_err(at(directory))?;
     Ok(kept)
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![allow(clippy::unwrap_used, reason = "what tests share belongs to them")]
 
+mod beside;
 mod collect;
 mod common;
 mod conformance;
