@@ -77,8 +77,8 @@ impl Selection {
 impl Item {
     /// Returns what is taken of each artifact that this asks for. One platform alone takes the place
     /// of its index.
-    pub fn filter(&self, sparse: SparseIndex) -> Filter {
-        let platforms = match (self.platforms.as_slice(), sparse) {
+    pub fn filter(&self) -> Filter {
+        let platforms = match (self.platforms.as_slice(), self.sparse_index) {
             ([], _) => Platforms::All,
             ([one], _) => Platforms::One(one.clone()),
             (several, SparseIndex::Keep) => Platforms::Sparse(several.to_vec()),

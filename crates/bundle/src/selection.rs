@@ -5,7 +5,7 @@ use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
 use crate::document::Document;
-use crate::{ConfigError, TagRules, foreign, list};
+use crate::{ConfigError, SparseIndex, TagRules, foreign, list};
 
 /// A `bundle.yaml` with everything that one can say in it, and comments.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -24,6 +24,8 @@ pub struct Item {
     pub what: What,
     /// The platforms that are taken of an index; all of them if there are none here.
     pub platforms: Vec<Platform>,
+    /// What becomes of an index of which several platforms are taken, but not all.
+    pub sparse_index: SparseIndex,
     /// The artifact types that are taken.
     pub types: TypeFilter,
     /// What is taken of that which refers to them.
@@ -95,6 +97,7 @@ impl Item {
         Self {
             what,
             platforms: Vec::new(),
+            sparse_index: SparseIndex::Keep,
             types: TypeFilter::default(),
             referrers: Referring::Taken(TypeFilter::default()),
             line,

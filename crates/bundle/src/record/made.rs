@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     FORMAT_VERSION, LeftBehind, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-use crate::{Item, Selection, TagRules, What};
+use crate::{Item, Selection, SparseIndex, TagRules, What};
 
 impl Record {
     /// Returns the record of a plan that takes `selection`, and of what had to be dropped from it, by
@@ -176,6 +176,9 @@ fn item(item: &Item) -> Value {
     let platforms: BTreeSet<_> = item.platforms.iter().map(ToString::to_string).collect();
     if !platforms.is_empty() {
         value["platforms"] = json!(platforms);
+    }
+    if item.platforms.len() > 1 && item.sparse_index == SparseIndex::Strip {
+        value["sparseIndex"] = json!("strip");
     }
     let types = item.types.items();
     if !types.is_empty() {

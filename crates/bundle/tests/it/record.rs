@@ -37,7 +37,7 @@ impl Site {
     fn record(&self, item: &Item) -> (Record, Vec<Root>, Plan<'static>) {
         let view: &'static _ = Box::leak(Box::new(Directory::open(self.layout.path()).unwrap()));
         let view: &'static _ = Box::leak(Box::new(view.whole()));
-        let filter: &'static Filter = Box::leak(Box::new(item.filter(SparseIndex::Keep)));
+        let filter: &'static Filter = Box::leak(Box::new(item.filter()));
         let wanted = Wanted {
             source: view,
             wish: Wish::Selector(Selector::Name(Name::from(APP))),
@@ -137,6 +137,19 @@ fn one_that_lies_is_found_out() {
         "{of_name:?}"
     );
     assert!(matches!(lied(&|record| drop(record.blobs.pop()))[..], [Difference::NotRecorded(_)]));
+}
+
+#[test]
+fn an_index_that_is_written_anew_is_said_to_be() {
+    let site = Site::new();
+    let mut item = item();
+    item.sparse_index = SparseIndex::Strip;
+    let (whole, ..) = site.record(&item);
+    assert!(whole.selection[0].get("sparseIndex").is_none(), "all platforms are taken");
+    item.platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
+    let (stripped, ..) = site.record(&item);
+    assert_eq!(stripped.selection[0]["sparseIndex"], "strip");
+    assert_ne!(stripped.roots[0].digest, whole.roots[0].digest);
 }
 
 #[test]

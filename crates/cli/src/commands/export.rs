@@ -42,8 +42,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         Some(locked) => Ok(locked.tags(repository)),
         None => sources.tags(repository),
     });
-    let sparse = wanted::sparse(&args.taken);
-    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter(sparse)).collect();
+    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
     let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
         target: whole.as_deref(),
         filter: Some(filter),

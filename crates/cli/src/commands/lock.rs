@@ -80,8 +80,7 @@ fn resolve(args: &args::Lock, selection: &Selection, global: &Global) -> Result<
     let registries = Registries::new(&args.reach);
     let sources = Sources::open(selection, &registries)?;
     let (picked, failures) = selection.pick(global.jobs(), |repository| sources.tags(repository));
-    let sparse = wanted::sparse(&args.taken);
-    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter(sparse)).collect();
+    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
     let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
         filter: Some(filter),
         ..sources.wanted(&picked.reference)

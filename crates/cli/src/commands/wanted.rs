@@ -39,6 +39,7 @@ pub(crate) fn selection(
         if item.platforms.is_empty() {
             item.platforms.clone_from(platform);
         }
+        item.sparse_index = sparse_index(taken);
         if item.types.items().is_empty() {
             item.types = types.clone();
         }
@@ -73,7 +74,7 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
 }
 
 /// Returns what becomes of indexes of which several platforms are taken.
-pub(crate) fn sparse(taken: &Taken) -> SparseIndex {
+fn sparse_index(taken: &Taken) -> SparseIndex {
     match taken.sparse_index {
         args::SparseIndex::Keep => SparseIndex::Keep,
         args::SparseIndex::Strip => SparseIndex::Strip,

@@ -535,3 +535,21 @@ fn an_example_is_written_once() {
     assert!(again.stderr.contains("exists already"), "{}", again.stderr);
     assert!(String::from_utf8(bytes(&site, "bundle.yaml")).unwrap().contains("artifacts:"));
 }
+
+#[test]
+fn an_index_is_written_anew_for_registries_that_want_it_whole_and_locked_so() {
+    let (site, near) = registry();
+    site.file("list.txt", format!("{}/acme/app:v1\n", near.host()));
+    let strip = "--platform linux/amd64,linux/arm64 --sparse-index strip";
+    site.ok(&format!("lock -q -f list.txt {strip}"));
+    let kept = "--platform linux/amd64,linux/arm64";
+    let other = site.run(&format!("export -f list.txt --locked {kept} -o b.tar"));
+    assert_eq!(other.code, 2, "{}", other.stderr);
+    site.ok(&format!("export -q -f list.txt --locked {strip} -o b.tar"));
+    let far = Served::start(&site, "oci:far --writable");
+    site.ok(&format!("import -q b.tar {}", far.host()));
+    site.ok(&format!("export -q -f list.txt {kept} -o kept.tar"));
+    let refused = site.run(&format!("import -q kept.tar {}/kept", far.host()));
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--sparse-index strip"), "{}", refused.stderr);
+}
