@@ -2,6 +2,7 @@
 //! and nothing has changed.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -33,15 +34,12 @@ const STEPS: [(&str, &[&str]); 9] = [
         &["list", "NEAR/harbour"],
     ),
     (
-        "All that it lists goes into one file.",
-        &["copy", "--all-tags", "--referrers", "NEAR/harbour", "oci-archive:bundle.tar"],
+        "`bundle.yaml` wants all that it lists, which goes into one file.",
+        &["export", "-f", "bundle.yaml", "-o", "bundle.tar"],
     ),
     ("The file says what it holds, without being unpacked,", &["tree", "oci-archive:bundle.tar"]),
     ("and proves that nothing is missing or changed.", &["verify", "oci-archive:bundle.tar"]),
-    (
-        "On the far side it goes to another registry,",
-        &["copy", "--quiet", "--all", "oci-archive:bundle.tar", "FAR/harbour"],
-    ),
+    ("On the far side it goes to another registry,", &["import", "bundle.tar", "FAR"]),
     (
         "and from there it becomes a directory again,",
         &["copy", "--quiet", "--all-tags", "--referrers", "FAR/harbour", "oci:arrived"],
@@ -63,6 +61,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let near = serve(&program, directory, "near")?;
     let far = serve(&program, directory, "far")?;
     println!();
+    let wanted = format!("artifacts:\n  - repository: {}\n", near.place("harbour"));
+    fs::write(directory.join("bundle.yaml"), wanted)?;
     for (story, step) in STEPS {
         println!("# {story}");
         let place =
