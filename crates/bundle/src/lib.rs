@@ -31,8 +31,8 @@ pub use lock::{
 pub use mapping::{Clash, Mapping, Rule};
 pub use problem::ConfigError;
 pub use record::{
-    Difference, FORMAT_VERSION, LeftBehind, MAX_RECORD, RECORD, Record, RecordError, RecordedBlob,
-    RecordedReferrer, RecordedRoot, Why,
+    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record, RecordError,
+    RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Picked, SparseIndex};
 pub use selection::{EXAMPLE, Item, Parsed, Selection, What, reference};

@@ -3,8 +3,9 @@
 mod check;
 mod made;
 
+use longshore_layout::Inventory;
 use longshore_spec::{Digest, MediaType, Role};
-use longshore_store::ExtraFile;
+use longshore_store::{ExtraFile, OutlineNode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +17,15 @@ pub const RECORD: &str = "bundle.json";
 
 /// A record of more bytes than this is refused: some two million blobs.
 pub const MAX_RECORD: u64 = 256 << 20;
+
+/// Finds the content of a bundle that is an archive by its record, and not member by member.
+pub const INVENTORY: Inventory = Inventory { name: RECORD, limit: MAX_RECORD, read: listed };
+
+fn listed(record: &[u8]) -> Option<Vec<OutlineNode>> {
+    let Record { blobs, .. } = Record::parse(record).ok()?;
+    let node = |RecordedBlob { digest, size, role }| OutlineNode { role, digest, size };
+    Some(blobs.into_iter().map(node).collect())
+}
 
 /// The version of the form that is written. A reader refuses a higher one.
 pub const FORMAT_VERSION: u64 = 1;

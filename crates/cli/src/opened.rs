@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use longshore_layout::{Archive, ArchiveOptions, Directory};
+use longshore_bundle::INVENTORY;
+use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory};
 use longshore_remote::Remote;
 use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{Name, Place as _, Repository, Result, Root, Selector};
@@ -27,6 +28,24 @@ impl Opened {
         reading: &Reading,
         registries: &Registries,
     ) -> Result<Self, Problem> {
+        Self::found_by(Some(INVENTORY), location, reading, registries)
+    }
+
+    /// Opens what a location leads to, and believes nothing that a bundle says of its content.
+    pub(crate) fn open_unbelieving(
+        location: &Location,
+        reading: &Reading,
+        registries: &Registries,
+    ) -> Result<Self, Problem> {
+        Self::found_by(None, location, reading, registries)
+    }
+
+    fn found_by(
+        inventory: Option<Inventory>,
+        location: &Location,
+        reading: &Reading,
+        registries: &Registries,
+    ) -> Result<Self, Problem> {
         if location.is_pipe() {
             let hint = "save it to a file first: content is read from any offset".to_owned();
             return Err(
@@ -37,7 +56,7 @@ impl Opened {
             Where::Directory(path) => Directory::open(path).map(Self::Directory),
             Where::Archive(path) => {
                 let scratch = reading.scratch.clone().or_else(|| Some(std::env::temp_dir()));
-                Archive::open(path, &ArchiveOptions { scratch }).map(Self::Archive)
+                Archive::open(path, &ArchiveOptions { scratch, inventory }).map(Self::Archive)
             }
             Where::Registry(place) => return registries.remote(place).map(Self::Registry),
         };

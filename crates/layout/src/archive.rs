@@ -7,10 +7,12 @@ mod format;
 mod journal;
 mod members;
 mod reader;
+mod recorded;
 mod stream;
 mod unpack;
 mod writer;
 
 pub use self::reader::{Archive, ArchiveOptions};
+pub use self::recorded::Inventory;
 pub use self::stream::ArchiveStream;
 pub use self::writer::ArchiveWriter;

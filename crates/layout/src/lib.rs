@@ -25,7 +25,7 @@ mod names;
 mod persist;
 mod view;
 
-pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter};
+pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Inventory};
 pub use directory::{Collected, Directory};
 pub use index::Index;
 pub use persist::write_file;

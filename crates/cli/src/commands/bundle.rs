@@ -1,21 +1,16 @@
-//! What `import` and `verify` have in common: opening a bundle.
+//! What `import` and `verify` have in common: what a bundle is, and says of itself.
 
 use std::path::PathBuf;
 
 use longshore_bundle::{MAX_RECORD, RECORD, Record, RecordError};
 
-use crate::args::Reading;
 use crate::location::{Location, Where};
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
-use crate::registries::Registries;
 
-/// Opens a layout; tells one that is not finished from one that is not there, or damaged.
-pub(crate) fn open(location: &Location, reading: &Reading) -> Result<Opened, Problem> {
-    match unfinished(location) {
-        Some(problem) => Err(problem),
-        None => Opened::open(location, reading, &Registries::new(&reading.reach)),
-    }
+/// Fails if what was given is what a run left that broke off: it is neither missing nor damaged.
+pub(crate) fn check_finished(location: &Location) -> Result<(), Problem> {
+    unfinished(location).map_or(Ok(()), Err)
 }
 
 /// Says that what was given is what a run left that broke off, if it is.

@@ -110,7 +110,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
 /// Opens the bundle. One that comes through a pipe is kept first, beside the layout that it goes to.
 fn open(args: &Import, target: &Target) -> Result<Opened, Problem> {
     if !args.bundle.is_pipe() {
-        return bundle::open(&args.bundle, &args.reading);
+        bundle::check_finished(&args.bundle)?;
+        return Opened::open(&args.bundle, &args.reading, &Registries::new(&args.reading.reach));
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.disk().unwrap_or_else(scratch);

@@ -16,6 +16,7 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
+use crate::registries::Registries;
 use crate::report::{self, tell_failures};
 
 /// What `verify --json` prints.
@@ -87,7 +88,9 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 
 /// Opens the layout; one that is damaged itself is a difference.
 fn open(args: &Verify) -> Result<Opened, Problem> {
-    bundle::open(&args.place, &args.reading).map_err(|problem| {
+    bundle::check_finished(&args.place)?;
+    let registries = Registries::new(&args.reading.reach);
+    Opened::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
 }

@@ -61,15 +61,27 @@ impl Form {
     /// Computes where everything of `outline` goes. Fails with [`Error::Limit`] if no file can be
     /// that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
+        let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
         let index = index_of(outline).to_bytes();
-        let head = head(outline, &index);
+        let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
+        let files = [layout, ("index.json", &index)].into_iter().chain(extra);
+        Self::of(files, outline.nodes())
+    }
+
+    /// Computes where `files` and then `nodes` go, both in the order in which they are given. Fails
+    /// with [`Error::Limit`] if no file can be that long.
+    pub(super) fn of<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        nodes: &[OutlineNode],
+    ) -> Result<Self> {
+        let head = head(files, nodes);
         let mut fingerprint = Hasher::sha256();
         fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
         fingerprint.update(&head);
-        let mut slots = Vec::with_capacity(outline.nodes().len());
-        let mut by_digest = HashMap::with_capacity(outline.nodes().len());
+        let mut slots = Vec::with_capacity(nodes.len());
+        let mut by_digest = HashMap::with_capacity(nodes.len());
         let mut at = head.len() as u64;
-        for OutlineNode { digest, size, .. } in outline.nodes() {
+        for OutlineNode { digest, size, .. } in nodes {
             fingerprint.update(format!("{digest} {size}\n").as_bytes());
             let content = at + blob_header(digest, *size).len() as u64;
             if content.checked_add(*size).is_none_or(|end| end > MAX_LENGTH) {
@@ -118,18 +130,18 @@ fn index_of(outline: &Outline) -> Index {
 }
 
 /// Returns everything before the first blob.
-fn head(outline: &Outline, index: &[u8]) -> Vec<u8> {
+fn head<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    nodes: &[OutlineNode],
+) -> Vec<u8> {
     let mut head = Vec::new();
-    let own = [("oci-layout", crate::directory::LAYOUT.as_bytes()), ("index.json", index)];
-    let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
-    for (name, content) in own.into_iter().chain(extra) {
+    for (name, content) in files {
         head.extend(header(name, content.len() as u64, tar::EntryType::Regular));
         head.extend_from_slice(content);
         let size = content.len() as u64;
         head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
     }
-    let algorithms: BTreeSet<&str> =
-        outline.nodes().iter().map(|node| node.digest.algorithm()).collect();
+    let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
     head.extend(header("blobs/", 0, tar::EntryType::Directory));
     for algorithm in algorithms {
         head.extend(header(&format!("blobs/{algorithm}/"), 0, tar::EntryType::Directory));

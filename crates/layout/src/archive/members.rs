@@ -41,6 +41,8 @@ pub(super) struct Members {
     pub(super) blobs: HashMap<Digest, Extent>,
     /// All other files, by name, which need not be UTF-8 (row A-14).
     pub(super) files: BTreeMap<Vec<u8>, Extent>,
+    /// The file that says where blobs lie, if nobody looked yet whether they do.
+    pub(super) claimed_by: Option<&'static str>,
 }
 
 impl Members {
@@ -56,7 +58,7 @@ impl Members {
         let mut found = Self::default();
         let mut names = 0;
         let at = Cell::new(0);
-        let mut archive = tar::Archive::new(Seeking { file, at: &at, since_seek: 0 });
+        let mut archive = tar::Archive::new(Seeking::new(file, &at));
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
         for (number, entry) in entries.enumerate() {
             let entry =
@@ -124,11 +126,18 @@ impl Members {
 }
 
 /// A file that the tar crate may seek in, apart from everybody else's position.
-struct Seeking<'a> {
+pub(super) struct Seeking<'a> {
     file: &'a File,
     at: &'a Cell<u64>,
     /// How much was read since it was last sought to a header.
     since_seek: u64,
+}
+
+impl<'a> Seeking<'a> {
+    /// `at` is the position, for all to see.
+    pub(super) fn new(file: &'a File, at: &'a Cell<u64>) -> Self {
+        Self { file, at, since_seek: 0 }
+    }
 }
 
 impl io::Read for Seeking<'_> {

@@ -9,6 +9,7 @@ use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
 
 use super::members::Members;
+use super::recorded::{self, Inventory};
 use super::unpack;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::{self, Region};
@@ -18,8 +19,8 @@ use crate::view::{Contents, View};
 
 /// An OCI image layout as a tar archive, read in place.
 ///
-/// Opening it goes from header to header; content is read where it lies. An archive compressed
-/// with gzip or zstd is unpacked once into an unnamed file.
+/// Opening it goes from header to header, unless a file in it lists its content; content is read
+/// where it lies. An archive compressed with gzip or zstd is unpacked once into an unnamed file.
 pub struct Archive {
     path: PathBuf,
     file: Arc<File>,
@@ -35,6 +36,10 @@ pub struct Archive {
 pub struct ArchiveOptions {
     /// Where a compressed archive is unpacked if its own directory cannot be written to.
     pub scratch: Option<PathBuf>,
+    /// The file to find content by where an archive has it, and is as it says. Opening takes a few
+    /// reads then. What it says of a blob is looked at when the blob is opened, so whoever wants
+    /// to know that an archive is whole opens it without.
+    pub inventory: Option<Inventory>,
 }
 
 impl Archive {
@@ -72,7 +77,8 @@ impl Archive {
             return Err(malformed("it is empty"));
         }
         let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
-        let members = Members::find(&file, &what)?;
+        let listed = options.inventory.and_then(|inventory| recorded::find(&file, &inventory));
+        let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
         let layout = layout.ok_or_else(|| malformed(&no_layout(&members)))?;
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
@@ -162,8 +168,8 @@ impl Contents for Archive {
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        let extent =
-            self.members.blobs.get(digest).ok_or_else(|| Error::not_found(digest, self.label()))?;
+        let extent = self.members.locate(&self.file, digest, &self.label())?;
+        let extent = extent.ok_or_else(|| Error::not_found(digest, self.label()))?;
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 

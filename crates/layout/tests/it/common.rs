@@ -240,3 +240,13 @@ pub(crate) fn created(root: impl Into<std::path::PathBuf>) -> Directory {
     directory.prepare(&Outline::default()).unwrap();
     directory
 }
+
+/// Returns how many reads this thread has asked the system for; says so where nobody counts them.
+pub(crate) fn reads() -> Option<u64> {
+    let Ok(account) = std::fs::read_to_string("/proc/thread-self/io") else {
+        eprintln!("skipped: the system keeps no account of reads");
+        return None;
+    };
+    let reads = account.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap();
+    Some(reads.parse().unwrap())
+}

@@ -12,5 +12,6 @@ mod directory;
 mod fixtures;
 mod properties;
 mod reading;
+mod recorded;
 mod repositories;
 mod writing;

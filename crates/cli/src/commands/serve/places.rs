@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_registry::Access;
 use longshore_spec::RepositoryName;
@@ -59,7 +60,8 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
         }
         Where::Archive(path) => {
             let scratch = args.scratch.clone().or_else(|| Some(std::env::temp_dir()));
-            let archive = Archive::open(path, &ArchiveOptions { scratch }).map_err(Problem::of)?;
+            let options = ArchiveOptions { scratch, inventory: Some(INVENTORY) };
+            let archive = Archive::open(path, &options).map_err(Problem::of)?;
             Ok(Box::new(archive.with_bare_names_in(bare)))
         }
         Where::Directory(path) => {

@@ -1,0 +1,122 @@
+//! Finding the members of an archive from a file in it that lists them, so that opening it takes a
+//! few reads and not one for each member.
+//!
+//! Whoever wrote the list may lie. So it is believed only of an archive in the one form that is
+//! written here, whose length and beginning are to the byte what the list makes them; and each blob's
+//! header is looked at before its content is given out.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
+use longshore_spec::Digest;
+use longshore_store::{Error, OutlineNode, Result};
+
+use super::format::{END, Form, blob_header};
+use super::members::{Extent, Members, Seeking};
+use crate::directory::MAX_INDEX;
+use crate::files;
+
+/// A file beside the content of an archive that lists all of the content.
+#[derive(Debug, Clone, Copy)]
+pub struct Inventory {
+    /// Its name, without a directory.
+    pub name: &'static str,
+    /// A file of more bytes is not believed.
+    pub limit: u64,
+    /// Returns the content that it lists, in the order of the archive; `None` if it is not to be
+    /// believed.
+    pub read: fn(&[u8]) -> Option<Vec<OutlineNode>>,
+}
+
+/// As many files may lie before the content.
+const MAX_FILES: usize = 16;
+
+/// Returns what an archive holds as its `inventory` says; `None` if it has none, or is not to the
+/// byte what the inventory makes it.
+pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
+    let leading = leading(file, inventory)?;
+    let list = leading.iter().find(|leading| leading.name == inventory.name)?;
+    let nodes = (inventory.read)(&list.content)?;
+    let files = leading.iter().map(|leading| (leading.name.as_str(), &leading.content[..]));
+    let form = Form::of(files, &nodes).ok()?;
+    let as_written = form.length == file.metadata().ok()?.len()
+        && holds(file, 0, &form.head)
+        && holds(file, form.length - END.len() as u64, &END);
+    // What is listed twice would lie in two places.
+    if !as_written || form.by_digest.len() != form.slots.len() {
+        return None;
+    }
+    let slots = nodes.into_iter().zip(&form.slots);
+    Some(Members {
+        blobs: slots
+            .map(|(node, slot)| (node.digest, Extent { at: slot.content, size: slot.size }))
+            .collect(),
+        files: leading.into_iter().map(|file| (file.name.into_bytes(), file.extent)).collect(),
+        claimed_by: Some(inventory.name),
+    })
+}
+
+impl Members {
+    /// Returns where a blob lies, if it is there. Fails with [`Error::Malformed`] if it was said to be
+    /// there and is not; `what` names the archive.
+    pub(super) fn locate(
+        &self,
+        file: &File,
+        digest: &Digest,
+        what: &str,
+    ) -> Result<Option<Extent>> {
+        let Some(&extent) = self.blobs.get(digest) else { return Ok(None) };
+        let Some(claimed_by) = self.claimed_by else { return Ok(Some(extent)) };
+        let header = blob_header(digest, extent.size);
+        if !holds(file, extent.at - header.len() as u64, &header) {
+            return Err(Error::Malformed {
+                what: what.to_owned(),
+                reason: format!("its `{claimed_by}` is wrong: {digest} is not where it says"),
+            });
+        }
+        Ok(Some(extent))
+    }
+}
+
+/// A file that lies before the content.
+struct Leading {
+    name: String,
+    extent: Extent,
+    content: Vec<u8>,
+}
+
+/// Returns the files that lie before the content, in their order.
+fn leading(file: &File, inventory: &Inventory) -> Option<Vec<Leading>> {
+    let at = Cell::new(0);
+    let mut archive = tar::Archive::new(Seeking::new(file, &at));
+    let mut found = Vec::new();
+    for entry in archive.entries_with_seek().ok()? {
+        let entry = entry.ok()?;
+        let name = String::from_utf8(entry.path_bytes().into_owned()).ok()?;
+        if name == "blobs/" {
+            return Some(found);
+        }
+        let limit = if name == inventory.name { inventory.limit } else { MAX_INDEX };
+        let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
+        if extent.size > limit || found.len() == MAX_FILES {
+            return None;
+        }
+        let mut content = vec![0; usize::try_from(extent.size).ok()?];
+        file.read_exact_at(&mut content, extent.at).ok()?;
+        found.push(Leading { name, extent, content });
+    }
+    None
+}
+
+/// Tells whether a file has `expected` at an offset.
+fn holds(file: &File, at: u64, expected: &[u8]) -> bool {
+    let mut there = files::buffer(expected.len() as u64);
+    let mut at = at;
+    expected.chunks(files::PIECE).all(|piece| {
+        let there = &mut there[..piece.len()];
+        let read = file.read_exact_at(there, at);
+        at += piece.len() as u64;
+        read.is_ok() && there == piece
+    })
+}
