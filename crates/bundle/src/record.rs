@@ -3,11 +3,15 @@
 mod check;
 mod made;
 
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
 use longshore_layout::Inventory;
-use longshore_spec::{Digest, MediaType, Role};
+use longshore_spec::{Digest, Hasher, MediaType, Role};
 use longshore_store::{ExtraFile, OutlineNode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub use self::check::Difference;
 pub(crate) use self::made::asked;
@@ -34,72 +38,74 @@ pub const FORMAT_VERSION: u64 = 1;
 ///
 /// It says nothing of the machine, user, time or directory that made it. Its bytes are canonical
 /// JSON (RFC 8785), so that the same record is the same file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// Fields here and below are in the order of canonical JSON, so that writing it takes no second copy:
+// a record may have hundreds of thousands of blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    format_version: u64,
-    /// What was wanted and is there, by reference.
-    pub roots: Vec<RecordedRoot>,
-    /// What came along because it refers to something that is there, by digest.
-    pub referrers: Vec<RecordedReferrer>,
-    /// What was asked for, in the form of `bundle.yaml`.
-    pub selection: Vec<Value>,
-    /// What was asked for or listed, and is not there.
-    pub left_out: Vec<LeftBehind>,
     /// Everything that is there, in the order of an archive.
     pub blobs: Vec<RecordedBlob>,
+    format_version: u64,
+    /// What was asked for or listed, and is not there.
+    pub left_out: Vec<LeftBehind>,
+    /// What came along because it refers to something that is there, by digest.
+    pub referrers: Vec<RecordedReferrer>,
+    /// What was wanted and is there, by reference.
+    pub roots: Vec<RecordedRoot>,
+    /// What was asked for, in the form of `bundle.yaml`.
+    pub selection: Vec<Value>,
 }
 
 /// An artifact that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedRoot {
-    /// What it is called: the full reference that it was asked for by.
-    pub reference: String,
+    /// Its type as a word.
+    pub artifact_type: String,
     /// What it is.
     pub digest: Digest,
     /// The media type of its manifest.
     pub media_type: MediaType,
-    /// Its type as a word.
-    pub artifact_type: String,
     /// The platforms that are there, as far as its index or its entry there says.
     #[serde(default)]
     pub platforms: Vec<String>,
+    /// What it is called: the full reference that it was asked for by.
+    pub reference: String,
     /// What came along for it: what refers to anything in it, and what refers to that.
     #[serde(default)]
     pub referrers: Vec<Digest>,
 }
 
 /// A manifest that came along for what it refers to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedReferrer {
-    /// What it is.
-    pub digest: Digest,
-    /// What it refers to.
-    pub subject: Digest,
     /// Its type as a word.
     pub artifact_type: String,
+    /// What it is.
+    pub digest: Digest,
     /// What it is called, if it is attached by a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// What it refers to.
+    pub subject: Digest,
 }
 
 /// Something that is not in the bundle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftBehind {
-    /// Why.
-    pub why: Why,
-    /// What it was asked for by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
     /// What it is, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// What its index says it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// What it was asked for by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Why.
+    pub why: Why,
 }
 
 /// Why something is not in a bundle.
@@ -121,11 +127,25 @@ pub enum Why {
 pub struct RecordedBlob {
     /// What it is.
     pub digest: Digest,
-    /// Its length in bytes.
-    pub size: u64,
     /// What it is to the first manifest that refers to it.
     #[serde(with = "role")]
     pub role: Role,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// A record as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    blobs: &'a [RecordedBlob],
+    format_version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a Digest>,
+    left_out: &'a [LeftBehind],
+    referrers: &'a [RecordedReferrer],
+    roots: &'a [RecordedRoot],
+    selection: &'a [Value],
 }
 
 /// Why a text is no record.
@@ -150,17 +170,25 @@ pub enum RecordError {
 impl Record {
     /// Returns the id: the sha256 of the canonical JSON of the record, without the id.
     pub fn id(&self) -> Digest {
-        Digest::sha256(canonical(&self.value()))
+        let mut hasher = Hasher::sha256();
+        self.write(None, Hashed(&mut hasher));
+        hasher.finish()
     }
 
     /// Returns the bytes of the file: canonical JSON, with the id.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut value = self.value();
-        let id = Digest::sha256(canonical(&value));
-        if let Value::Object(members) = &mut value {
-            members.insert("id".to_owned(), Value::String(id.to_string()));
-        }
-        canonical(&value)
+        let mut bytes = Vec::new();
+        self.write(Some(&self.id()), &mut bytes);
+        bytes
+    }
+
+    fn write(&self, id: Option<&Digest>, to: impl Write) {
+        let Self { blobs, format_version, left_out, referrers, roots, selection } = self;
+        let format_version = *format_version;
+        let written = Written { blobs, format_version, id, left_out, referrers, roots, selection };
+        serde_json::to_writer(to, &written).unwrap_or_else(|_| {
+            unreachable!("every key of a record is text, and memory takes all")
+        });
     }
 
     /// Returns the file as it lies in a layout.
@@ -175,30 +203,64 @@ impl Record {
     /// It is no record, was written by a later version, or its id is not that of its content.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let malformed = |error: serde_json::Error| RecordError::Malformed(error.to_string());
-        let mut value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
-        match value.get("formatVersion").and_then(Value::as_u64) {
+        let Header { format_version, id } = serde_json::from_slice(bytes).map_err(malformed)?;
+        match format_version.as_u64() {
             Some(FORMAT_VERSION) => {}
             Some(version @ FORMAT_VERSION..) => return Err(RecordError::Newer(version)),
             _ => return Err(RecordError::Malformed("it has no `formatVersion`".to_owned())),
         }
-        let id = value.as_object_mut().and_then(|members| members.remove("id"));
-        let said = id.as_ref().and_then(Value::as_str).unwrap_or("none").to_owned();
-        let found = Digest::sha256(canonical(&value));
+        let said = id.as_str().unwrap_or("none").to_owned();
+        let found = id_as_written(bytes).map_err(malformed)?;
         if said != found.to_string() {
-            return Err(RecordError::Changed { said, found });
+            // It may have been laid out anew, which changes nothing of what it says.
+            let found = id_of_content(bytes).map_err(malformed)?;
+            if said != found.to_string() {
+                return Err(RecordError::Changed { said, found });
+            }
         }
-        serde_json::from_value(value).map_err(malformed)
-    }
-
-    fn value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_else(|_| unreachable!("every key of a record is text"))
+        serde_json::from_slice(bytes).map_err(malformed)
     }
 }
 
-/// Returns the canonical JSON of a value (RFC 8785): members are sorted, since maps are, and there is
-/// no white space. All numbers here are whole, and all keys of ours are ASCII.
-fn canonical(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
+/// What is looked at before all else.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Header {
+    format_version: Value,
+    id: Value,
+}
+
+/// Returns the id of a record whose members are canonical JSON each.
+fn id_as_written(bytes: &[u8]) -> serde_json::Result<Digest> {
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes)?;
+    members.remove("id");
+    let mut hasher = Hasher::sha256();
+    serde_json::to_writer(Hashed(&mut hasher), &members)?;
+    Ok(hasher.finish())
+}
+
+/// Returns the id of a record in whatever form.
+///
+/// Canonical is what `serde_json` writes of a value: members are sorted, since maps are, and there
+/// is no white space. All numbers here are whole, and all keys of ours are ASCII.
+fn id_of_content(bytes: &[u8]) -> serde_json::Result<Digest> {
+    let mut members: BTreeMap<String, Value> = serde_json::from_slice(bytes)?;
+    members.remove("id");
+    serde_json::to_vec(&members).map(Digest::sha256)
+}
+
+/// What is written is hashed, and kept nowhere.
+struct Hashed<'a>(&'a mut Hasher);
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Roles as words.

@@ -123,8 +123,13 @@ fn referrers(reports: &[RootReport]) -> Vec<RecordedReferrer> {
         })
     };
     let done = reports.iter().filter(|report| report.outcome == Outcome::Done);
-    let referrers: BTreeSet<_> = done.filter_map(referrer).collect();
-    referrers.into_iter().collect()
+    let mut referrers: Vec<_> = done.filter_map(referrer).collect();
+    referrers.sort_by_cached_key(|referrer| {
+        let RecordedReferrer { artifact_type, digest, reference, subject } = referrer.clone();
+        (digest, subject, artifact_type, reference)
+    });
+    referrers.dedup();
+    referrers
 }
 
 fn left_out(plan: &Plan<'_>, reports: &[RootReport], failed: &[String]) -> Vec<LeftBehind> {
@@ -160,9 +165,14 @@ fn left_out(plan: &Plan<'_>, reports: &[RootReport], failed: &[String]) -> Vec<L
     let there: HashSet<&Digest> = outline.nodes().iter().map(|node| &node.digest).collect();
     let is_there =
         |left: &LeftBehind| left.digest.as_ref().is_some_and(|digest| there.contains(digest));
-    let left: BTreeSet<_> =
+    let mut left: Vec<_> =
         entries.chain(skipped).chain(failed).filter(|left| !is_there(left)).collect();
-    left.into_iter().collect()
+    left.sort_by_cached_key(|left| {
+        let LeftBehind { digest, platform, reference, why } = left.clone();
+        (why, reference, digest, platform)
+    });
+    left.dedup();
+    left
 }
 
 /// Returns a part of a selection as `bundle.yaml` would say it.

@@ -79,11 +79,17 @@ fn it_says_what_is_there_and_why_and_what_is_not() {
 
 #[test]
 fn it_is_canonical_and_its_id_holds_it() {
-    let (record, ..) = Site::new().record(&item());
+    let mut item = item();
+    item.platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
+    let (record, ..) = Site::new().record(&item);
     let bytes = record.to_bytes();
     assert_eq!(record.file().name, RECORD);
     assert_eq!(Record::parse(&bytes), Ok(record.clone()));
     let text = String::from_utf8(bytes).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value.to_string(), text, "members are sorted, without white space");
+    let anew = serde_json::to_string_pretty(&value).unwrap();
+    assert_eq!(Record::parse(anew.as_bytes()), Ok(record.clone()), "its layout is not its content");
     let id = format!(r#""id":"{}","#, record.id());
     assert!(text.contains(&id), "{text}");
     assert_eq!(Digest::sha256(text.replace(&id, "")), record.id());
