@@ -101,6 +101,8 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     if let Destination::Directory(directory) = destination {
         refuse_others(directory, &outline, args)?;
     }
+    // There is another while it is carried out.
+    drop(outline);
     if comparison.is_none() {
         output.note(&size.text(args));
     }

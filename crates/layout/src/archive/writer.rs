@@ -130,7 +130,7 @@ impl ArchiveWriter {
         self.partial.metadata().map_or(0, |found| found.blocks() * SECTOR)
     }
 
-    fn begin(&self, form: Form) -> Result<Filling> {
+    fn begin(&self, mut form: Form) -> Result<Filling> {
         let begun = self.partial.exists();
         let file = files::open_or_create(&self.partial)?;
         lock::take(&file, &self.partial)?;
@@ -148,7 +148,9 @@ impl ArchiveWriter {
             file.set_len(0).map_err(self.writing())?;
         }
         reserve(&file, form.length).map_err(|error| self.no_room(error, form.length))?;
-        file.write_all_at(&form.head, 0).map_err(self.writing())?;
+        // It holds `bundle.json`, which may be large, and is not needed again.
+        let head = std::mem::take(&mut form.head);
+        file.write_all_at(&head, 0).map_err(self.writing())?;
         let mut states = vec![State::Begun(0); form.slots.len()];
         for (number, progress) in known {
             // What the file does not reach was never written, whatever the journal says.
