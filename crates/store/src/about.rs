@@ -1,11 +1,9 @@
 //! What a manifest says of itself, with the help of its config.
 
-use std::io::Read as _;
-
 use longshore_spec::artifact_type::ArtifactType;
 use longshore_spec::{Content, Descriptor, Manifest, MediaType, Platform};
 
-use crate::{Error, Result, Source, Verifying};
+use crate::{Result, Source, Verifying};
 
 /// A config of more bytes than this is not looked into.
 const MAX_CONFIG: u64 = 4 << 20;
@@ -53,11 +51,8 @@ pub fn config(source: &dyn Source, manifest: &Manifest) -> Result<Option<Vec<u8>
     if image.config.size > MAX_CONFIG {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
     let reader = source.open(&image.config, 0)?;
-    let read = Verifying::new(reader, &image.config)?.read_to_end(&mut bytes);
-    read.map_err(Error::io("read", &image.config.digest))?;
-    Ok(Some(bytes))
+    Verifying::new(reader, &image.config)?.into_bytes().map(Some)
 }
 
 /// Returns the platforms that a manifest of `source` is for: those that an index lists, or that of

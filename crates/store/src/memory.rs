@@ -1,7 +1,6 @@
 //! The place in memory: for tests, and for content that is made on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -155,10 +154,7 @@ impl Target for View<'_> {
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let descriptor = blob.descriptor();
-        let mut content = Vec::new();
-        blob.open(None)?
-            .read_to_end(&mut content)
-            .map_err(Error::io("read", &descriptor.digest))?;
+        let content = blob.open(None)?.into_bytes()?;
         let mut state = self.memory.state();
         let new = state.take_in(&self.name, &descriptor.digest, content.into());
         Ok(if new { Pushed::Written(descriptor.size) } else { Pushed::Existed })

@@ -1,7 +1,6 @@
 //! The traits that every place implements.
 
 use std::fmt::Debug;
-use std::io::Read as _;
 
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
@@ -290,8 +289,7 @@ pub fn read_manifest(reader: Reader<'_>, descriptor: &Descriptor) -> Result<Mani
             limit: format!("{} bytes", Manifest::MAX_SIZE),
         });
     }
-    let mut raw = Vec::new();
-    Verifying::new(reader, descriptor)?.read_to_end(&mut raw).map_err(Error::io("read", digest))?;
+    let raw = Verifying::new(reader, descriptor)?.into_bytes()?;
     Manifest::parse(raw.into(), descriptor.clone())
         .map_err(|source| Error::Manifest { digest: digest.clone(), source })
 }

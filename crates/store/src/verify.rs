@@ -6,6 +6,10 @@ use longshore_spec::{Descriptor, Digest, Hasher};
 
 use crate::{Error, Result};
 
+/// So much memory is reserved for what a descriptor announces: that of the largest manifest. More is
+/// taken as it comes.
+const MAX_RESERVED: usize = 8 << 20;
+
 /// Bytes from a source, not yet proven.
 pub type Reader<'a> = Box<dyn Read + Send + 'a>;
 
@@ -73,6 +77,16 @@ impl<'a> Verifying<'a> {
     /// `None` once the content is proven, or where it cannot be.
     pub fn prefix(&self) -> Option<Hasher> {
         self.hasher.clone()
+    }
+
+    /// Returns all of the content that has not passed yet, in as few reads as the source allows. Whoever
+    /// calls this knows that it fits into memory.
+    pub fn into_bytes(mut self) -> Result<Vec<u8>> {
+        let left = usize::try_from(self.size.saturating_sub(self.passed)).unwrap_or(usize::MAX);
+        let mut bytes = Vec::with_capacity(left.min(MAX_RESERVED));
+        let read = self.read_to_end(&mut bytes);
+        read.map_err(Error::io("read", &self.digest))?;
+        Ok(bytes)
     }
 
     /// Checks that nothing follows and that the digest is right.

@@ -1,7 +1,6 @@
 //! `inspect`: everything about one artifact.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{Content, Descriptor, Manifest, Size, keys};
@@ -126,10 +125,7 @@ fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> 
             limit: format!("{} bytes to be printed", Manifest::MAX_SIZE),
         });
     }
-    let mut bytes = Vec::new();
-    let mut reader = Verifying::new(source.open(descriptor, 0)?, descriptor)?;
-    reader.read_to_end(&mut bytes).map_err(Error::io("read", &descriptor.digest))?;
-    Ok(bytes)
+    Verifying::new(source.open(descriptor, 0)?, descriptor)?.into_bytes()
 }
 
 fn document(

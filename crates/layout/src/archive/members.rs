@@ -118,9 +118,9 @@ impl Members {
             let what = format!("`{name}` with {} bytes", extent.size);
             return Err(Error::Limit { what, limit: format!("{limit} bytes") });
         }
-        let mut bytes = Vec::new();
-        let mut region = Region::new(Arc::clone(file), extent.at, extent.size);
-        region.read_to_end(&mut bytes).map_err(Error::io("read", name))?;
+        // A member that is cut off was refused before.
+        let mut bytes = vec![0; usize::try_from(extent.size).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, extent.at).map_err(Error::io("read", name))?;
         Ok(Some(bytes))
     }
 }
