@@ -1,13 +1,15 @@
-//! `cargo xtask demo`: artifacts of many types go from registry to registry across a gap in one file,
-//! and nothing has changed.
+//! `cargo xtask demo`: artifacts of many types go from a registry across a gap in one file, into a store
+//! that is served, and nothing has changed.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use longshore_fixture::{Node, Tree};
+use longshore_fixture::{Content, Draft, Node, Random, Tree};
 use serde_json::Value;
 
 use crate::program::Program;
@@ -22,30 +24,56 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-/// The steps, as they would be typed. `NEAR` and `FAR` stand for the addresses of two registries.
-const STEPS: [(&str, &[&str]); 9] = [
-    ("Artifacts of many types lie in a layout, a directory.", &["list", "oci:here"]),
+/// What happens, as it would be typed. `NEAR` and `FAR` stand for the addresses of two registries:
+/// FAR is none before what came is served.
+const STEPS: [(&str, Act); 11] = [
+    ("A directory answers as a registry.", Act::Serve("near", &["oci:near", "--writable"])),
     (
-        "All of them go to a registry, with what refers to them,",
-        &["copy", "--all", "oci:here", "NEAR/harbour"],
+        "Artifacts of many types lie in another one, a model with them.",
+        Act::Run(&["list", "oci:here"]),
+    ),
+    (
+        "All of them go to the registry, with what refers to them,",
+        Act::Run(&["copy", "--all", "oci:here", "NEAR/harbour"]),
     ),
     (
         "which has tags for those with a name, and knows who refers to them.",
-        &["list", "NEAR/harbour"],
+        Act::Run(&["list", "NEAR/harbour"]),
     ),
     (
         "`bundle.yaml` wants all that it lists, which goes into one file.",
-        &["export", "-f", "bundle.yaml", "-o", "bundle.tar"],
+        Act::Run(&["export", "-f", "bundle.yaml", "-o", "bundle.tar"]),
     ),
-    ("The file says what it holds, without being unpacked,", &["tree", "oci-archive:bundle.tar"]),
-    ("and proves that nothing is missing or changed.", &["verify", "oci-archive:bundle.tar"]),
-    ("On the far side it goes to another registry,", &["import", "bundle.tar", "FAR"]),
     (
-        "and from there it becomes a directory again,",
-        &["copy", "--quiet", "--all-tags", "--referrers", "FAR/harbour", "oci:arrived"],
+        "The file says what it holds, without being unpacked,",
+        Act::Run(&["tree", "oci-archive:bundle.tar"]),
     ),
-    ("which is as whole as the first.", &["verify", "oci:arrived"]),
+    (
+        "and proves that nothing is missing or changed.",
+        Act::Run(&["verify", "oci-archive:bundle.tar"]),
+    ),
+    (
+        "On the far side, where nothing else is installed, it goes into the store,",
+        Act::Run(&["import", "bundle.tar"]),
+    ),
+    ("which is served,", Act::Serve("far", &[])),
+    (
+        "and everything is pulled from there,",
+        Act::Run(&["copy", "--all-tags", "--referrers", "FAR/harbour", "oci:arrived"]),
+    ),
+    ("as whole as it was at first.", Act::Run(&["verify", "oci:arrived"])),
 ];
+
+/// One command of the demonstration.
+enum Act {
+    /// It runs to its end.
+    Run(&'static [&'static str]),
+    /// `serve`, in the background, with these words more. It has a name for its log.
+    Serve(&'static str, &'static [&'static str]),
+}
+
+/// How large the model is: enough to see it move.
+const MODEL: usize = 128 << 20;
 
 /// Runs the program on artifacts made for this, and compares what arrives with what was sent.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -56,28 +84,61 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("what is made stays in {}", workdir.path().display());
     }
     let directory = workdir.path();
-    longshore_fixture::typed().write_directory(&directory.join("here"))?;
-    println!("# Two directories answer as registries.");
-    let near = serve(&program, directory, "near")?;
-    let far = serve(&program, directory, "far")?;
-    println!();
-    let wanted = format!("artifacts:\n  - repository: {}\n", near.place("harbour"));
-    fs::write(directory.join("bundle.yaml"), wanted)?;
-    for (story, step) in STEPS {
+    artifacts().write_directory(&directory.join("here"))?;
+    let mut servers: Vec<Server> = Vec::new();
+    for (story, act) in STEPS {
         println!("# {story}");
-        let place =
-            |word: &&str| word.replace("NEAR", near.address()).replace("FAR", far.address());
-        let step: Vec<_> = step.iter().map(place).collect();
-        show(&program, directory, &step)?;
+        match act {
+            Act::Run(words) => {
+                let address = |number: usize| servers.get(number).map_or("", Server::address);
+                let place =
+                    |word: &&str| word.replace("NEAR", address(0)).replace("FAR", address(1));
+                let words: Vec<_> = words.iter().map(place).collect();
+                show(&program, directory, &words)?;
+            }
+            Act::Serve(name, words) => {
+                let server = serve(&program, directory, name, words)?;
+                if servers.is_empty() {
+                    let wanted =
+                        format!("artifacts:\n  - repository: {}\n", server.place("harbour"));
+                    fs::write(directory.join("bundle.yaml"), wanted)?;
+                }
+                servers.push(server);
+            }
+        }
+        println!();
     }
     compare(&program, directory)
 }
 
-/// Starts a registry for the directory `name`.
-fn serve(program: &Program, directory: &Path, name: &str) -> Result<Server> {
-    let place = format!("oci:{name}");
-    let words = ["serve", &place, "--writable", "--listen", ANY_PORT, "--json"];
-    let mut command = program.command(directory, words);
+/// Returns what is carried: an artifact of each type, and a model that is larger than all of them.
+fn artifacts() -> Content {
+    let mut content = longshore_fixture::typed();
+    let mut weights = vec![0; MODEL];
+    Random::new(1).fill(&mut weights);
+    let config = content.empty();
+    let weights = content.blob("application/vnd.cncf.model.weight.v1.raw", weights);
+    let draft = Draft::image(&config, &[weights]);
+    let draft = draft.artifact_type("application/vnd.cncf.model.manifest.v1+json");
+    let model = content.manifest(&draft);
+    content.tag(&model, "weights");
+    content
+}
+
+/// Returns a command of the program. Its store is a directory here, not the user's own.
+fn command<A>(program: &Program, directory: &Path, args: A) -> Command
+where
+    A: IntoIterator<Item: AsRef<OsStr>>,
+{
+    let mut command = program.command(directory, args);
+    command.env("LONGSHORE_STORE", "store");
+    command
+}
+
+/// Starts a registry.
+fn serve(program: &Program, directory: &Path, name: &str, words: &[&str]) -> Result<Server> {
+    let words = ["serve"].iter().chain(words).chain(&["--listen", ANY_PORT, "--json"]);
+    let mut command = command(program, directory, words);
     println!("$ {} &", run::shown(&command));
     let server = Server::ours(&mut command, &directory.join(format!("{name}.log")))?;
     println!("{}", server.address());
@@ -86,13 +147,12 @@ fn serve(program: &Program, directory: &Path, name: &str) -> Result<Server> {
 
 /// Runs one command, with all that it prints.
 fn show(program: &Program, directory: &Path, args: &[String]) -> Result<()> {
-    let mut command = program.command(directory, args);
+    let mut command = command(program, directory, args);
     println!("$ {}", run::shown(&command));
     // What is printed here and what the program prints must come in this order.
     io::stdout().flush()?;
     let status = command.status().context("cannot run the program")?;
     ensure!(status.success(), "`{}` failed: {status}", run::shown(&command));
-    println!();
     Ok(())
 }
 
