@@ -20,6 +20,7 @@ mod real;
 mod refusals;
 mod regctl;
 mod registry;
+mod running;
 mod samples;
 mod skopeo;
 mod tar;
@@ -71,7 +72,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 28] = [
+const CHECKS: [Check; 29] = [
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -105,6 +106,7 @@ const CHECKS: [Check; 28] = [
     Check { name: "helm", peers: &["helm"], work: helm::check },
     Check { name: "podman", peers: &["podman"], work: engines::podman },
     Check { name: "containerd", peers: &["containerd", "ctr"], work: engines::containerd },
+    Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
     Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "samples", peers: &[], work: samples::check },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
