@@ -1,8 +1,8 @@
 //! Deleting tags, manifests and blobs (rows F-39 to F-43).
 
 use http::{Response, StatusCode};
-use longshore_spec::{Digest, RepositoryName};
-use longshore_store::Selector;
+use longshore_spec::{Content, Digest, RepositoryName};
+use longshore_store::{Entry, Error, Name, Repository, Selector};
 
 use crate::body::Body;
 use crate::fault::{Code, Fault};
@@ -19,7 +19,7 @@ impl Registry {
         let repository = self.repository(name)?;
         match &selector {
             Selector::Name(tag) => repository.untag(tag),
-            Selector::Digest(digest) => repository.remove(digest),
+            Selector::Digest(digest) => remove(&*repository, digest),
         }
         .map_err(Fault::unknown(Code::ManifestUnknown))?;
         self.place.commit(true)?;
@@ -37,4 +37,43 @@ impl Registry {
         self.place.commit(true)?;
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
+}
+
+/// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
+/// clients keep under a tag of the subject (row E-81) is rewritten, as they would do themselves.
+fn remove(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<()> {
+    match repository.remove(digest) {
+        Err(Error::Unsupported { .. }) if unlist(repository, digest)? => {
+            match repository.remove(digest) {
+                // Nothing but the list led to it.
+                Err(Error::NotFound { .. }) => Ok(()),
+                result => result,
+            }
+        }
+        result => result,
+    }
+}
+
+/// Takes a manifest out of the list of referrers under the tag of its subject; tells whether it was
+/// in one.
+fn unlist(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
+    let manifest = repository.manifest(&Selector::Digest(digest.clone()))?;
+    let Some(subject) = manifest.subject() else { return Ok(false) };
+    let tag = Name::new(subject.digest.referrers_tag());
+    let list = match repository.manifest(&Selector::Name(tag.clone())) {
+        Err(Error::NotFound { .. }) => return Ok(false),
+        list => list?,
+    };
+    let before = list.descriptor().digest.clone();
+    let Content::Index(index) = list.content() else { return Ok(false) };
+    if index.manifests.iter().all(|entry| entry.digest != *digest) {
+        return Ok(false);
+    }
+    if index.manifests.iter().any(|entry| entry.digest != *digest) {
+        let without = |source| Error::Manifest { digest: before.clone(), source };
+        let list = list.retain_entries(|entry| entry.digest != *digest).map_err(without)?;
+        repository.push_manifest(&list, Entry::Root(&[tag]))?;
+    }
+    repository.remove(&before)?;
+    Ok(true)
 }

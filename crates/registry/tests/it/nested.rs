@@ -8,7 +8,7 @@ use longshore_registry::{Access, Missing, Registry};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::MAX_DEPTH;
 
-use crate::support::{IMAGE, expect, get, over, push_blob, push_image};
+use crate::support::{IMAGE, expect, get, image, over, push_blob, push_image};
 
 const INDEX: (&str, &str) = ("content-type", MediaType::IMAGE_INDEX);
 
@@ -142,4 +142,44 @@ fn what_is_there_is_found_while_nothing_can_be_written() {
     std::fs::remove_dir(&next).unwrap();
     expect(&registry, "PUT /v2/a/manifests/v3", &[IMAGE], &raw, 201);
     expect(&registry, "GET /v2/a/manifests/v3", &[], b"", 200);
+}
+
+#[test]
+fn f41_a_referrer_goes_from_the_list_that_a_client_keeps_under_a_tag() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let subject = push_image(&registry, "a", "v1", b"layer");
+    let list = format!("PUT /v2/a/manifests/{}", subject.digest.referrers_tag());
+    // As a client leaves them that keeps the list itself: only the list leads to them.
+    let signatures: Vec<_> = [&b"one"[..], b"two"]
+        .map(|layer| {
+            push_blob(&registry, "a", layer);
+            let raw = image(b"{}", &[layer], Some(&subject));
+            let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &raw[..]);
+            let put = format!("PUT /v2/a/manifests/{}", descriptor.digest);
+            expect(&registry, &put, &[IMAGE], &raw, 201);
+            descriptor
+        })
+        .into();
+    expect(&registry, &list, &[INDEX], &index(&signatures), 201);
+    let listed = || {
+        let answer = get(&registry, &format!("/v2/a/referrers/{}", subject.digest)).json();
+        let manifests = answer["manifests"].as_array().unwrap().clone();
+        manifests
+            .iter()
+            .map(|entry| entry["digest"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed().len(), 2);
+    let delete = |of: &Descriptor| format!("DELETE /v2/a/manifests/{}", of.digest);
+    let [one, two] = [&signatures[0], &signatures[1]];
+    expect(&registry, &delete(one), &[], b"", 202);
+    assert_eq!(listed(), [two.digest.to_string()]);
+    expect(&registry, &format!("GET /v2/a/manifests/{}", one.digest), &[], b"", 404);
+    let kept = get(&registry, &format!("/v2/a/manifests/{}", subject.digest.referrers_tag()));
+    assert_eq!(kept.body, index(std::slice::from_ref(two)), "the list that is left is as it was");
+    expect(&registry, &delete(two), &[], b"", 202);
+    assert!(listed().is_empty());
+    expect(&registry, &list.replace("PUT", "GET"), &[], b"", 404);
+    expect(&registry, &delete(two), &[], b"", 404);
 }
