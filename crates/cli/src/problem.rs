@@ -203,6 +203,9 @@ fn io_hint(kind: ErrorKind, what: &str) -> String {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "free some room and run the same command again: it goes on where it stopped"
         }
+        ErrorKind::FileTooLarge => {
+            "no file can be that large there: FAT32 ends at 4 GiB, exFAT and ext4 do not; a directory, `oci:DIR`, has a file for each blob"
+        }
         ErrorKind::ReadOnlyFilesystem => {
             "the disk cannot be written to; choose another, or mount it writable"
         }

@@ -38,6 +38,24 @@ fn content_that_is_not_what_it_should_be_is_named() {
 }
 
 #[test]
+fn an_archive_that_is_larger_than_files_may_be_is_refused_with_a_way_out() {
+    let site = Site::image();
+    let mut shell = Command::new("sh");
+    // What a file system such as FAT32 answers, from a limit of the system's own.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]);
+    shell.arg(assert_cmd::cargo::cargo_bin!("longshore"));
+    shell.args(words("copy -q --all oci:src oci-archive:a.tar"));
+    prepare(&mut shell, site.root());
+    let Ran { code, stderr, .. } = Ran::of(shell.output().unwrap());
+    insta::assert_snapshot!(format!("{}[exit {code}]", redacted(&stderr)), @r"
+    error: cannot write a.tar.partial: file too large
+      hint: no file can be that large there: FAT32 ends at 4 GiB, exFAT and ext4 do not; a directory, `oci:DIR`, has a file for each blob
+    [exit 2]
+    ");
+    assert!(!site.path("a.tar").exists());
+}
+
+#[test]
 fn files_that_are_not_what_they_should_be_are_named() {
     let site = Site::image();
     let cut = site.fixture("tar-truncated-in-blob");

@@ -147,7 +147,13 @@ impl ArchiveWriter {
         if known.is_empty() && there > 0 {
             file.set_len(0).map_err(self.writing())?;
         }
-        reserve(&file, form.length).map_err(|error| self.no_room(error, form.length))?;
+        if let Err(error) = reserve(&file, form.length) {
+            if known.is_empty() {
+                files::remove(&self.partial)?;
+                Journal::remove(&self.journal)?;
+            }
+            return Err(self.no_room(error, form.length));
+        }
         // It holds `bundle.json`, which may be large, and is not needed again.
         let head = std::mem::take(&mut form.head);
         file.write_all_at(&head, 0).map_err(self.writing())?;
