@@ -1,27 +1,26 @@
 //! `export`: what is wanted, from many repositories, into one bundle.
 
 mod check;
+mod told;
 
 use std::time::Instant;
 
 use longshore_bundle::{Lock, Record};
-use longshore_layout::ArchiveWriter;
-use longshore_spec::{Reference, Size};
+use longshore_spec::Reference;
 use longshore_store::{Error, Outline, Repository as _, Selector};
-use longshore_sync::{Failure, Filter, Outcome, Plan, Report, RootReport, Wanted, Wish};
-use serde::Serialize;
+use longshore_sync::{Filter, Outcome, Plan, Report, RootReport, Wanted, Wish};
 
 use self::check::Comparison;
+use self::told::{Bundle, Measured};
 use super::destination::{Destination, Opening};
 use super::lock;
 use super::wanted::{self, Sources};
 use crate::args::{Export, Global};
-use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{self, tell_failures};
+use crate::report::tell_failures;
 
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
@@ -142,199 +141,6 @@ fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) 
     }
 }
 
-/// What goes into a bundle, and what does not.
-struct Bundle<'a> {
-    plan: &'a Plan<'a>,
-    record: &'a Record,
-    failures: &'a [Failure],
-    /// What was wanted and could not be had.
-    failed: Vec<RootReport>,
-}
-
-/// How much is written.
-struct Measured {
-    /// Bytes of content.
-    bytes: u64,
-    /// Bytes of the archive, if it is one.
-    archive: Option<u64>,
-    /// Bytes that there is room for, if that is known.
-    free: Option<u64>,
-    /// Bytes of content that are not there yet.
-    missing: u64,
-}
-
-impl Measured {
-    fn of(
-        plan: &Plan<'_>,
-        outline: &Outline,
-        destination: Option<&Destination>,
-        jobs: usize,
-    ) -> Result<Self, Problem> {
-        let bytes = outline.nodes().iter().map(|node| node.size).sum();
-        let archive = match destination {
-            Some(Destination::Directory(_)) => None,
-            _ => Some(ArchiveWriter::length(outline).map_err(Problem::of)?),
-        };
-        let (free, missing) = match destination {
-            Some(Destination::Archive(writer)) => {
-                (Some(writer.room().map_err(Problem::of)?), bytes)
-            }
-            Some(Destination::Directory(_)) => {
-                (None, plan.totals(jobs).map_err(Problem::of)?.missing)
-            }
-            _ => (None, bytes),
-        };
-        Ok(Self { bytes, archive, free, missing })
-    }
-
-    /// Says how much comes, before the first byte does.
-    fn text(&self, args: &Export) -> String {
-        let to = shown(args);
-        match (self.archive, self.free) {
-            (Some(archive), Some(free)) => {
-                format!("{to} takes {}; {} are free", Size(archive), Size(free))
-            }
-            (Some(archive), None) => format!("{to} takes {}", Size(archive)),
-            (None, _) => format!("{to} takes {} more", Size(self.missing)),
-        }
-    }
-}
-
-impl Bundle<'_> {
-    /// Tells what is not in the bundle though nothing failed.
-    fn tell(&self, output: &Output) {
-        let left: Vec<_> = self.record.left_out.iter().collect();
-        for left in left.iter().filter(|left| left.why == longshore_bundle::Why::Absent) {
-            output.warning(&format!("left out: {left}"));
-        }
-        let asked = |why| left.iter().filter(|left| left.why == why).count();
-        let platforms = asked(longshore_bundle::Why::Platform);
-        if platforms > 0 {
-            output.note(&format!("{} of indexes left out, as asked", human::entries(platforms)));
-        }
-        let types = asked(longshore_bundle::Why::Type) as u64;
-        if types > 0 {
-            let artifacts = human::count(types, "artifact");
-            output.note(&format!("{artifacts} of types that were not asked for left out"));
-        }
-    }
-
-    /// Prints the document of a bundle that is not written, since not all of it can be had.
-    fn refused(&self, args: &Export, output: &Output) -> Result<(), Problem> {
-        if !output.is_json() {
-            return Ok(());
-        }
-        let mut document = self.document(&Report::default(), None);
-        document.dry_run = args.dry_run;
-        output.result(&document, String::new)
-    }
-
-    fn dry_run(&self, size: &Measured, output: &Output) -> Result<(), Problem> {
-        let document = Document {
-            dry_run: true,
-            missing: Some(size.missing),
-            ..self.document(&Report::default(), size.archive)
-        };
-        let text = || {
-            format!(
-                "{}would export {}: {} in {}{}\n",
-                self.table(),
-                self.count(),
-                Size(size.bytes),
-                human::count(self.record.blobs.len() as u64, "blob"),
-                size.archive
-                    .map(|archive| format!(", an archive of {}", Size(archive)))
-                    .unwrap_or_default(),
-            )
-        };
-        output.result(&document, text)
-    }
-
-    /// Says whether the archive that is there is the one that would be written.
-    fn compared(&self, differs_at: Option<u64>, output: &Output) -> Result<Exit, Problem> {
-        let same = differs_at.is_none();
-        let document =
-            Document { same: Some(same), differs_at, ..self.document(&Report::default(), None) };
-        let id = self.record.id();
-        output.summary(&document, || match differs_at {
-            None => format!("it is the same, to the byte: {id}\n"),
-            Some(0) => format!("it is another bundle; the one of today is {id}\n"),
-            Some(at) => format!("it differs at byte {at} from {id}\n"),
-        })?;
-        Ok(if same { Exit::Done } else { Exit::Difference })
-    }
-
-    fn summary(
-        &self,
-        report: &Report,
-        size: &Measured,
-        destination: &Destination,
-        begun: Instant,
-        output: &Output,
-    ) -> Result<(), Problem> {
-        let text = || {
-            let seconds = begun.elapsed().as_secs_f64();
-            format!(
-                "{}exported {}: {} in {}, {} read in {seconds:.1} s\n{}\n",
-                self.table(),
-                self.count(),
-                Size(size.bytes),
-                human::count(self.record.blobs.len() as u64, "blob"),
-                Size(report.bytes),
-                self.record.id(),
-            )
-        };
-        if destination.is_stdout() {
-            output.note(text().trim_end());
-            return Ok(());
-        }
-        output.summary(&self.document(report, size.archive), text)
-    }
-
-    fn count(&self) -> String {
-        let artifacts = human::count(self.record.roots.len() as u64, "artifact");
-        match self.record.referrers.len() as u64 {
-            0 => artifacts,
-            referrers => format!("{artifacts} with {}", human::count(referrers, "referrer")),
-        }
-    }
-
-    /// Returns a line for each root.
-    fn table(&self) -> String {
-        let rows = self.record.roots.iter().map(|root| {
-            let referrers = root.referrers.len() as u64;
-            let referrers = (referrers > 0).then(|| human::count(referrers, "referrer"));
-            vec![
-                root.reference.clone(),
-                root.artifact_type.clone(),
-                root.platforms.join(","),
-                root.digest.to_string(),
-                referrers.unwrap_or_default(),
-            ]
-        });
-        crate::output::table(&rows.collect::<Vec<_>>())
-    }
-
-    fn document(&self, report: &Report, archive: Option<u64>) -> Document {
-        let roots = if report.roots.is_empty() { self.plan.roots() } else { report.roots.clone() };
-        Document {
-            id: self.record.id().to_string(),
-            roots: roots.iter().chain(&self.failed).map(Into::into).collect(),
-            blobs: self.record.blobs.len() as u64,
-            bytes: self.record.blobs.iter().map(|blob| blob.size).sum(),
-            archive,
-            missing: None,
-            read: report.bytes,
-            left_out: self.record.left_out.iter().map(ToString::to_string).collect(),
-            unverified: report.unverified.iter().map(ToString::to_string).collect(),
-            failures: self.failures.iter().chain(&report.failures).map(Into::into).collect(),
-            dry_run: false,
-            same: None,
-            differs_at: None,
-        }
-    }
-}
-
 /// A bundle is what one export wrote: a directory that lists something else is no place for it.
 fn refuse_others(
     directory: &longshore_layout::Directory,
@@ -364,27 +170,4 @@ fn shown(args: &Export) -> String {
         Some(path) => path.display().to_string(),
         None => args.output.to_string(),
     }
-}
-
-/// What `export --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    id: String,
-    dry_run: bool,
-    roots: Vec<report::Root>,
-    blobs: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<u64>,
-    read: u64,
-    left_out: Vec<String>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    same: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    differs_at: Option<u64>,
 }

@@ -1,0 +1,154 @@
+//! What can be typed for bundles: `export`, `import`, `lock` and `init`.
+
+use std::path::PathBuf;
+
+use longshore_bundle::Rule;
+use longshore_spec::{Platform, Reference};
+
+use super::{Reach, Reading, SparseIndex};
+use crate::commands::import::Destination;
+use crate::location::{Location, Where};
+
+pub(super) const EXPORT_EXAMPLES: &str = "\
+Examples:
+  longshore export alpine:3.20 ghcr.io/acme/charts/shop:1.4.2 -o bundle.tar
+  longshore export -f bundle.yaml -o bundle.tar
+  longshore export -f images.txt --platform linux/amd64 --dry-run -o bundle.tar
+  longshore export -f bundle.yaml -o - | ssh site longshore import -";
+
+pub(super) const IMPORT_EXAMPLES: &str = "\
+Examples:
+  longshore import bundle.tar registry.site.local/mirror
+  longshore import bundle.tar registry.site.local --map docker.io/=registry.site.local/hub/
+  longshore import bundle.tar && longshore serve";
+
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
+pub(crate) struct Export {
+    /// What is wanted, by reference; Docker's short names are read too
+    #[arg(value_name = "REF", value_parser = reference, required_unless_present = "file")]
+    pub(crate) references: Vec<Reference>,
+    /// Read what is wanted from `bundle.yaml`, a list of references or a file of some other tools;
+    /// `-` is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Where to: an archive file, `oci:DIR`, or `-` for stdout
+    #[arg(short, long, value_name = "OUT", value_parser = out)]
+    pub(crate) output: Location,
+    #[command(flatten)]
+    pub(crate) taken: Taken,
+    /// Write a bundle of what can be had if some cannot, and end with 1
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Take what `lock` has pinned, and nothing else
+    #[arg(long, requires = "file")]
+    pub(crate) locked: bool,
+    /// Make the archive once more and compare it with OUT to the byte; write nothing, and end with 3
+    /// if it differs
+    #[arg(long, conflicts_with_all = ["keep_going", "dry_run", "force"])]
+    pub(crate) check: bool,
+    /// Say what would be written and how much it is, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace an archive that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Take content whose digest cannot be computed here
+    #[arg(long)]
+    pub(crate) allow_unverified: bool,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lock {
+    /// What is wanted; the lock lies beside it, as `NAME.lock`
+    #[arg(short, long, value_name = "FILE", default_value = "bundle.yaml")]
+    pub(crate) file: PathBuf,
+    /// Say what has changed since it was locked, write nothing, and end with 3 if anything has
+    #[arg(long, conflicts_with = "update")]
+    pub(crate) check: bool,
+    /// Pin only this anew, a reference or all of a repository, and what was not locked
+    #[arg(long, value_name = "NAME")]
+    pub(crate) update: Vec<String>,
+    #[command(flatten)]
+    pub(crate) taken: Taken,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// The file, which must not be there yet
+    #[arg(default_value = "bundle.yaml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// An archive file, `oci:DIR`, or `-` for stdin
+    #[arg(value_name = "BUNDLE", value_parser = out)]
+    pub(crate) bundle: Location,
+    /// Where to: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]
+    ///
+    /// In a registry HOST/PATH:TAG of the bundle becomes PREFIX/PATH:TAG; a layout keeps the names.
+    /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
+    /// `~/.local/share`.
+    #[arg(value_name = "DST")]
+    pub(crate) target: Option<Destination>,
+    /// Let what begins with FROM begin with TO, once or several times; the longest FROM wins
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) map: Vec<Rule>,
+    /// Write what went where into a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Say what would go where and how much it is, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take content whose digest cannot be computed here
+    #[arg(long)]
+    pub(crate) allow_unverified: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What is taken of everything that does not say so itself.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For what the file does not say itself")]
+pub(crate) struct Taken {
+    /// Take only entries of indexes for these platforms; one alone takes the place of its index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    pub(crate) platform: Vec<Platform>,
+    /// What becomes of an index from which platforms were left out
+    #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
+    pub(crate) sparse_index: SparseIndex,
+    /// Take of what refers to the artifacts only these types; `none` leaves all of it behind
+    #[arg(long, value_name = "TYPES", default_value = "all", value_delimiter = ',')]
+    pub(crate) referrers: Vec<String>,
+    /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+}
+
+/// Reads what is wanted: one without tag and digest has the tag `latest`.
+fn reference(text: &str) -> Result<Reference, String> {
+    longshore_bundle::reference(text)
+}
+
+/// Reads where a bundle goes or lies: a file unless it says otherwise.
+fn out(text: &str) -> Result<Location, String> {
+    let is_place =
+        text == "-" || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind));
+    let location: Location = if is_place {
+        text.parse()?
+    } else {
+        Location { place: Where::Archive(text.into()), selector: None }
+    };
+    match &location.selector {
+        None => Ok(location),
+        Some(selector) => Err(format!(
+            "`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout; write `{}`",
+            location.whole()
+        )),
+    }
+}
