@@ -22,7 +22,8 @@ pub struct Outline {
 /// One piece of content that will come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutlineNode {
-    /// What it is to the first manifest that refers to it.
+    /// What it is to the manifests that refer to it; where they differ, the first of manifest, config
+    /// and layer.
     pub role: Role,
     /// Its identity.
     pub digest: Digest,

@@ -416,6 +416,11 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         let media_type = self.media_type(&descriptor.media_type);
         let key = Key::new(way, descriptor, role, is_trusted);
         if let Some(node) = self.known.get(&key) {
+            let known = &mut self.plan.nodes[*node as usize];
+            if role != Role::Manifest {
+                // Whichever manifest came first, it stands at the same place of an outline.
+                known.role = known.role.min(role);
+            }
             return (*node, false);
         }
         let number = count(self.plan.nodes.len());

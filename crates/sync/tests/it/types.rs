@@ -194,3 +194,26 @@ fn types_and_platforms_go_together() {
     assert_eq!(named(&report, Outcome::Done), ["charts"]);
     assert_eq!(report.roots[1].artifact_type.as_deref(), Some("helm-chart"));
 }
+
+#[test]
+fn content_has_one_role_whichever_manifest_comes_first() {
+    let mut content = Content::new();
+    let both = content.empty();
+    let other = content.blob("application/octet-stream", "config");
+    let as_layer = content.manifest(&Draft::image(&other, std::slice::from_ref(&both)));
+    let as_config = content.manifest(&Draft::image(&both, &[]));
+    content.tag(&as_layer, "layer");
+    content.tag(&as_config, "config");
+    let source = Shelf::new(content);
+    let nodes = |turned: bool| {
+        let mut wanted = source.wanted(None);
+        if turned {
+            wanted.reverse();
+        }
+        let plan = Plan::discover(wanted, &Filter::default(), 2);
+        plan.outline(Vec::new()).nodes().to_vec()
+    };
+    assert_eq!(nodes(false), nodes(true));
+    let found = nodes(false).into_iter().find(|node| node.digest == both.digest).unwrap();
+    assert_eq!(found.role, Role::Config);
+}
