@@ -8,6 +8,7 @@
 mod carry;
 mod clients;
 mod crane;
+mod docker;
 mod engines;
 mod environment;
 mod ground;
@@ -105,6 +106,7 @@ const CHECKS: [Check; 29] = [
     Check { name: "regctl", peers: &["regctl"], work: regctl::copies },
     Check { name: "helm", peers: &["helm"], work: helm::check },
     Check { name: "podman", peers: &["podman"], work: engines::podman },
+    Check { name: "docker", peers: &["skopeo", "podman"], work: docker::check },
     Check { name: "containerd", peers: &["containerd", "ctr"], work: engines::containerd },
     Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
     Check { name: "page", peers: &["chromium"], work: page::check },

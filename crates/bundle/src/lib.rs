@@ -7,11 +7,12 @@
 //! Kubernetes manifests name.
 //!
 //! [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
-//! what a bundle holds and why. A [`Lock`], the content of
+//! what a bundle holds and why; a [`DockerManifest`] tells Docker of it. A [`Lock`], the content of
 //! `bundle.lock`, pins what is wanted to digests.
 //!
 //! Nothing here opens a file or a socket: it takes text and plans, and gives values.
 
+mod docker;
 mod document;
 mod foreign;
 mod images;
@@ -24,6 +25,10 @@ mod resolve;
 mod selection;
 mod tags;
 
+pub use docker::{
+    DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
+    Obstacle, RecordedDockerManifest,
+};
 pub use images::{FoundImage, find_images};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,

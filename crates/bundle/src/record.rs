@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::RecordedDockerManifest;
+
 pub use self::check::Difference;
 pub(crate) use self::made::asked;
 
@@ -45,6 +47,9 @@ pub const FORMAT_VERSION: u64 = 1;
 pub struct Record {
     /// Everything that is there, in the order of an archive.
     pub blobs: Vec<RecordedBlob>,
+    /// The `manifest.json` that lies beside it, if that was asked for.
+    #[serde(default)]
+    pub docker_manifest: Option<RecordedDockerManifest>,
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
@@ -127,7 +132,8 @@ pub enum Why {
 pub struct RecordedBlob {
     /// What it is.
     pub digest: Digest,
-    /// What it is to the first manifest that refers to it.
+    /// What it is to the manifests that refer to it; where they differ, the first of manifest, config
+    /// and layer.
     #[serde(with = "role")]
     pub role: Role,
     /// Its length in bytes.
@@ -139,6 +145,8 @@ pub struct RecordedBlob {
 #[serde(rename_all = "camelCase")]
 struct Written<'a> {
     blobs: &'a [RecordedBlob],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_manifest: Option<&'a RecordedDockerManifest>,
     format_version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Digest>,
@@ -179,13 +187,22 @@ impl Record {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(Some(&self.id()), &mut bytes);
+        debug_assert!(is_canonical(&bytes), "a field is out of order");
         bytes
     }
 
     fn write(&self, id: Option<&Digest>, to: impl Write) {
-        let Self { blobs, format_version, left_out, referrers, roots, selection } = self;
-        let format_version = *format_version;
-        let written = Written { blobs, format_version, id, left_out, referrers, roots, selection };
+        let Self { blobs, left_out, referrers, roots, selection, .. } = self;
+        let written = Written {
+            blobs,
+            docker_manifest: self.docker_manifest.as_ref(),
+            format_version: self.format_version,
+            id,
+            left_out,
+            referrers,
+            roots,
+            selection,
+        };
         serde_json::to_writer(to, &written).unwrap_or_else(|_| {
             unreachable!("every key of a record is text, and memory takes all")
         });
@@ -239,10 +256,14 @@ fn id_as_written(bytes: &[u8]) -> serde_json::Result<Digest> {
     Ok(hasher.finish())
 }
 
+/// Tells whether a text is what `serde_json` writes of its value: members are sorted, since maps are,
+/// and there is no white space. All numbers here are whole, and all keys of ours are ASCII.
+fn is_canonical(text: &[u8]) -> bool {
+    let value = serde_json::from_slice::<Value>(text);
+    value.is_ok_and(|value| value.to_string().as_bytes() == text)
+}
+
 /// Returns the id of a record in whatever form.
-///
-/// Canonical is what `serde_json` writes of a value: members are sorted, since maps are, and there
-/// is no white space. All numbers here are whole, and all keys of ours are ASCII.
 fn id_of_content(bytes: &[u8]) -> serde_json::Result<Digest> {
     let mut members: BTreeMap<String, Value> = serde_json::from_slice(bytes)?;
     members.remove("id");
@@ -270,11 +291,15 @@ mod role {
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
     pub(super) fn serialize<S: Serializer>(role: &Role, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match role {
+        serializer.serialize_str(word(*role))
+    }
+
+    pub(super) fn word(role: Role) -> &'static str {
+        match role {
             Role::Manifest => "manifest",
             Role::Config => "config",
             Role::Layer => "layer",
-        })
+        }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Role, D::Error> {

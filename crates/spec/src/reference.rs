@@ -61,6 +61,20 @@ impl Reference {
         parts.assemble(registry, &repository).map_err(error)
     }
 
+    /// Returns the shortest text that Docker takes for this reference: `docker.io/library/alpine:3.20` is
+    /// `alpine:3.20`. It is the inverse of [`Reference::from_docker_name`].
+    pub fn docker_name(&self) -> String {
+        let full = self.to_string();
+        let Some(path) = full.strip_prefix(DOCKER_HUB).and_then(|path| path.strip_prefix('/'))
+        else {
+            return full;
+        };
+        let short = path.strip_prefix("library/").unwrap_or(path);
+        // What is short enough to look like a host, or would be looked for in `library`, stays long.
+        let means_this = |text: &&str| Self::from_docker_name(text).is_ok_and(|it| it == *self);
+        [short, path].into_iter().find(means_this).map_or(full.clone(), ToOwned::to_owned)
+    }
+
     /// Returns the host and, if one is given, the port: `localhost:5000`.
     pub fn registry(&self) -> &str {
         &self.registry

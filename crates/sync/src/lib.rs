@@ -31,3 +31,4 @@ pub use observe::{Observer, Silent};
 pub use plan::{LeftOut, Plan, Totals, Wanted, Wish};
 pub use reachable::reachable;
 pub use report::{Action, Failure, Outcome, Report, RootReport, Side};
+pub use survey::Part;

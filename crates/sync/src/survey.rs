@@ -2,10 +2,19 @@
 
 use std::collections::HashSet;
 
-use longshore_spec::Digest;
+use longshore_spec::{Digest, MediaType};
 
 use crate::plan::{Node, State};
 use crate::{Plan, Totals};
+
+/// Something that a manifest refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'p> {
+    /// What it is.
+    pub digest: &'p Digest,
+    /// What it is made of.
+    pub media_type: &'p MediaType,
+}
 
 impl Plan<'_> {
     /// Counts what is to be copied without asking the targets what they hold: all of it counts as
@@ -27,6 +36,24 @@ impl Plan<'_> {
     /// [`Plan::roots`]. What is broken or left out is not.
     pub fn closure(&self, root: usize) -> impl Iterator<Item = &Digest> {
         self.reached(root).map(|node| &node.digest)
+    }
+
+    /// Returns what a manifest refers to that is a root or an entry of one: its place in
+    /// [`Plan::roots`], and the manifest's digest. The parts stand as they do in the manifest; an image
+    /// has its config first. Nothing if the plan does not know what is in it.
+    pub fn parts(&self, root: usize, manifest: &Digest) -> Vec<Part<'_>> {
+        let Some(root) = self.roots.get(root).and_then(|root| root.node) else { return Vec::new() };
+        let near = std::iter::once(root).chain(self.children(root).iter().copied());
+        let mut found = near.filter(|node| {
+            let node = &self.nodes[*node as usize];
+            node.state == State::Manifest && node.digest == *manifest
+        });
+        let children = found.next().map_or(&[][..], |node| self.children(node));
+        let part = |node: &u32| {
+            let Node { digest, media_type, .. } = &self.nodes[*node as usize];
+            Part { digest, media_type }
+        };
+        children.iter().map(part).collect()
     }
 
     fn reached(&self, root: usize) -> impl Iterator<Item = &Node> {

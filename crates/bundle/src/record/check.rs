@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use longshore_spec::Digest;
+use longshore_spec::{Digest, Role};
 use longshore_store::{Outline, Root};
 
-use super::{Record, RecordedBlob, RecordedRoot, Why};
+use super::{Record, RecordedBlob, RecordedRoot, Why, role};
 use crate::record::LeftBehind;
 
 /// A way in which a layout is not what its record says.
@@ -39,6 +39,17 @@ pub enum Difference {
     NotNeeded(Digest),
     /// Content that is needed is not in the record.
     NotRecorded(Digest),
+    /// The `manifest.json` for Docker is not there, or another.
+    OtherDockerManifest,
+    /// Content is something else to the first manifest that refers to it.
+    OtherRole {
+        /// The content.
+        digest: Digest,
+        /// The role that the record gives.
+        recorded: Role,
+        /// The role that the manifests give.
+        found: Role,
+    },
     /// Content has another size.
     OtherSize {
         /// The content.
@@ -59,6 +70,16 @@ impl Record {
         self.compare_roots(roots, &mut found);
         self.compare_blobs(outline, &mut found);
         found.into_iter().collect()
+    }
+
+    /// Returns how the `manifest.json` that lies beside the content is not the one of this; one that
+    /// this does not know is no business of its.
+    pub fn docker_difference(&self, found: Option<&[u8]>) -> Option<Difference> {
+        let recorded = self.docker_manifest.as_ref()?;
+        let is_it = |found: &[u8]| {
+            found.len() as u64 == recorded.size && Digest::sha256(found) == recorded.digest
+        };
+        (!found.is_some_and(is_it)).then_some(Difference::OtherDockerManifest)
     }
 
     fn compare_roots(&self, roots: &[Root], found: &mut BTreeSet<Difference>) {
@@ -91,16 +112,20 @@ impl Record {
     }
 
     fn compare_blobs(&self, outline: &Outline, found: &mut BTreeSet<Difference>) {
-        let mut needed: HashMap<&Digest, u64> =
-            outline.nodes().iter().map(|node| (&node.digest, node.size)).collect();
-        for RecordedBlob { digest, size, .. } in &self.blobs {
-            match needed.remove(digest) {
-                Some(there) if there == *size => {}
-                Some(there) => {
-                    let (digest, recorded) = (digest.clone(), *size);
-                    found.insert(Difference::OtherSize { digest, recorded, found: there });
-                }
-                None => _ = found.insert(Difference::NotNeeded(digest.clone())),
+        let mut needed: HashMap<&Digest, (u64, Role)> =
+            outline.nodes().iter().map(|node| (&node.digest, (node.size, node.role))).collect();
+        for RecordedBlob { digest, size, role } in &self.blobs {
+            let Some((there, is)) = needed.remove(digest) else {
+                found.insert(Difference::NotNeeded(digest.clone()));
+                continue;
+            };
+            if there != *size {
+                let (digest, recorded) = (digest.clone(), *size);
+                found.insert(Difference::OtherSize { digest, recorded, found: there });
+            }
+            if is != *role {
+                let (digest, recorded) = (digest.clone(), *role);
+                found.insert(Difference::OtherRole { digest, recorded, found: is });
             }
         }
         found.extend(needed.into_keys().cloned().map(Difference::NotRecorded));
@@ -123,6 +148,13 @@ impl fmt::Display for Difference {
                 write!(f, "{digest} was recorded, and is not there or needed by nothing")
             }
             Self::NotRecorded(digest) => write!(f, "{digest} is needed, and was not recorded"),
+            Self::OtherDockerManifest => {
+                f.write_str("`manifest.json`, for Docker, is not the one that was recorded")
+            }
+            Self::OtherRole { digest, recorded, found } => {
+                let (recorded, found) = (role::word(*recorded), role::word(*found));
+                write!(f, "{digest} is a {found}, and was recorded as a {recorded}")
+            }
             Self::OtherSize { digest, recorded, found } => {
                 write!(f, "{digest} has {found} bytes, and was recorded with {recorded}")
             }

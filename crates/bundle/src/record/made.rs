@@ -22,6 +22,7 @@ impl Record {
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
             selection: asked(selection),
+            docker_manifest: None,
             left_out: left_out(plan, &reports, failed),
             blobs: blobs(&plan.outline(Vec::new())),
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
 
+mod docker;
 mod foreign;
 mod images;
 mod lists;

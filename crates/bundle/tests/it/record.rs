@@ -5,8 +5,8 @@ use longshore_bundle::{
 };
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
-use longshore_spec::Digest;
 use longshore_spec::artifact_type::TypeFilter;
+use longshore_spec::{Digest, Role};
 use longshore_store::{Name, Repository as _, Root, Selector};
 use longshore_sync::{Filter, Plan, Referring, Wanted, Wish};
 
@@ -130,6 +130,8 @@ fn one_that_lies_is_found_out() {
     let other = Digest::sha256("other");
     let of_size = lied(&|record| record.blobs[3].size += 1);
     assert!(matches!(of_size[..], [Difference::OtherSize { .. }]), "{of_size:?}");
+    let of_role = lied(&|record| record.blobs[3].role = Role::Layer);
+    assert!(matches!(of_role[..], [Difference::OtherRole { .. }]), "{of_role:?}");
     let of_digest = lied(&|record| record.blobs[3].digest = other.clone());
     assert!(
         matches!(&of_digest[..], [Difference::NotNeeded(digest), Difference::NotRecorded(_)] if *digest == other),

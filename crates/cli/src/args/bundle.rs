@@ -37,6 +37,11 @@ pub(crate) struct Export {
     pub(crate) output: Location,
     #[command(flatten)]
     pub(crate) taken: Taken,
+    /// Add `manifest.json`, by which `docker load`, `podman load` and skopeo's `docker-archive:` read
+    /// images out of the bundle, one PLATFORM of each [default: the only one that there is]
+    #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "the flag, and what it may be given")]
+    pub(crate) docker_manifest: Option<Option<Platform>>,
     /// Write a bundle of what can be had if some cannot, and end with 1
     #[arg(long)]
     pub(crate) keep_going: bool,

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use longshore_bundle::{MAX_RECORD, RECORD, Record, RecordError};
+use longshore_bundle::{
+    DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, MAX_RECORD, RECORD, Record, RecordError,
+};
+use longshore_store::{Error, Root};
+use longshore_sync::Plan;
 
 use crate::location::{Location, Where};
 use crate::opened::Opened;
@@ -46,4 +50,23 @@ pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {
             ),
         }
     })
+}
+
+/// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and the
+/// plan knows what that needs.
+pub(crate) fn differences(
+    record: &Record,
+    layout: &Opened,
+    listed: &[Root],
+    plan: &Plan<'_>,
+) -> Result<Vec<Difference>, Problem> {
+    let mut differences = record.differences(listed, &plan.outline(Vec::new()));
+    if record.docker_manifest.is_some() {
+        let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
+            Err(Error::Limit { .. }) => None,
+            found => found.map_err(Problem::of)?,
+        };
+        differences.extend(record.docker_difference(found.as_deref()));
+    }
+    Ok(differences)
 }

@@ -5,8 +5,8 @@ mod told;
 
 use std::time::Instant;
 
-use longshore_bundle::{Lock, Record};
-use longshore_spec::Reference;
+use longshore_bundle::{DockerManifest, DockerManifestError, Lock, Record};
+use longshore_spec::{Platform, Reference};
 use longshore_store::{Error, Outline, Repository as _, Selector};
 use longshore_sync::{Filter, Outcome, Plan, Report, RootReport, Wanted, Wish};
 
@@ -68,10 +68,17 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let names = failed.iter().flat_map(|root| &root.names);
     dropped.extend(names.map(ToString::to_string));
     failures.extend(plan.drop_failed());
-    let record = Record::of(&plan, &selection, &dropped);
-    let outline = plan.outline(vec![record.file()]);
-    let bundle = Bundle { plan: &plan, record: &record, failures: &failures, failed };
+    let mut record = Record::of(&plan, &selection, &dropped);
     let has_failed = !failures.is_empty();
+    let is_written = !plan.roots().is_empty() && (!has_failed || args.keep_going || args.dry_run);
+    let docker = args.docker_manifest.as_ref().filter(|_| is_written);
+    let docker = docker.map(|platform| for_docker(&plan, platform.as_ref())).transpose()?;
+    record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
+    let files: Vec<_> =
+        std::iter::once(record.file()).chain(docker.as_ref().map(DockerManifest::file)).collect();
+    let outline = plan.outline(files.clone());
+    let has_zstd = docker.as_ref().is_some_and(DockerManifest::has_zstd);
+    let bundle = Bundle { plan: &plan, record: &record, failures: &failures, failed, has_zstd };
     if has_failed {
         tell_failures(&failures, &Report { roots: bundle.failed.clone(), ..Report::default() });
     }
@@ -106,7 +113,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         output.note(&size.text(args));
     }
     let progress = Progress::new(output, "exporting", size.bytes);
-    let result = plan.execute(destination.place(), vec![record.file()], jobs, &progress);
+    let result = plan.execute(destination.place(), files, jobs, &progress);
     progress.finish();
     if let Some(comparison) = comparison {
         let complete = result.as_ref().is_ok_and(Report::is_complete);
@@ -139,6 +146,21 @@ fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) 
         }
         None => wanted,
     }
+}
+
+/// Returns what Docker is told of the bundle.
+fn for_docker(plan: &Plan<'_>, platform: Option<&Platform>) -> Result<DockerManifest, Problem> {
+    DockerManifest::of(plan, platform).map_err(|error| {
+        let hint = match &error {
+            DockerManifestError::SeveralPlatforms(platforms) => {
+                format!("write which, such as --docker-manifest={}", platforms[0])
+            }
+            DockerManifestError::Empty(_) => {
+                "leave --docker-manifest away, or give another platform".to_owned()
+            }
+        };
+        Problem::new(Exit::Usage, error.to_string()).hint(hint)
+    })
 }
 
 /// A bundle is what one export wrote: a directory that lists something else is no place for it.

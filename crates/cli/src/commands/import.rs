@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
     tell_failures(plan.failures(), &Report::default());
     if let (Some(record), true) = (&record, plan.failures().is_empty()) {
-        let differences = record.differences(&listed, &plan.outline(Vec::new()));
+        let differences = bundle::differences(record, &layout, &listed, &plan)?;
         if let Some(first) = differences.first() {
             let more = differences.len() - 1;
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };

@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     // What is damaged makes all that needs it look as if it were not recorded rightly.
     let compared = record.as_ref().filter(|_| plan.failures().is_empty());
     let differences = compared
-        .map(|record| record.differences(&listed, &plan.outline(Vec::new())))
+        .map(|record| bundle::differences(record, &layout, &listed, &plan))
+        .transpose()?
         .unwrap_or_default();
     for difference in &differences {
         let text = format!("not as `bundle.json` has it: {difference}");

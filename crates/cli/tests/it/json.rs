@@ -139,6 +139,9 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
+        format!(
+            "export {host}/site:app {host}/site:chart --docker-manifest=linux/amd64 -o docker.tar"
+        ),
         format!("export {host}/site:app --platform linux/amd64 -o bundle.tar --dry-run --force"),
         "import oci:bundle oci:imported --dry-run".to_owned(),
         format!("import oci:bundle {host}/x"),

@@ -135,7 +135,9 @@ fn docker_names() {
         ("ghcr.io/acme/app:v1", "ghcr.io/acme/app:v1"),
         ("[::1]:5000/app", "[::1]:5000/app"),
     ] {
-        assert_eq!(Reference::from_docker_name(typed).unwrap().to_string(), meant, "{typed}");
+        let reference = Reference::from_docker_name(typed).unwrap();
+        assert_eq!(reference.to_string(), meant, "{typed}");
+        assert_eq!(Reference::from_docker_name(&reference.docker_name()), Ok(reference));
     }
     let pinned = format!("alpine:3.20@{DIGEST}");
     assert_eq!(
@@ -223,4 +225,20 @@ fn references_are_json_strings() {
     assert!(serde_json::from_str::<Reference>("\"alpine\"").is_err());
     assert!(serde_json::from_str::<Tag>("\"a/b\"").is_err());
     assert!(serde_json::from_str::<RepositoryName>("\"A\"").is_err());
+}
+
+#[test]
+fn docker_s_short_names_are_given_where_they_mean_the_same() {
+    for (reference, short) in [
+        ("docker.io/library/alpine:3.20", "alpine:3.20"),
+        ("docker.io/team/app:1", "team/app:1"),
+        ("docker.io/library/team/app:1", "library/team/app:1"),
+        ("quay.io/library/app:1", "quay.io/library/app:1"),
+        ("localhost:5000/app:1", "localhost:5000/app:1"),
+        // These would be taken for a host, and for one of `library`.
+        ("docker.io/localhost/app:1", "docker.io/localhost/app:1"),
+        ("docker.io/app:1", "docker.io/app:1"),
+    ] {
+        assert_eq!(reference.parse::<Reference>().unwrap().docker_name(), short);
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Bundle<'a> {
     pub(super) failures: &'a [Failure],
     /// What was wanted and could not be had.
     pub(super) failed: Vec<RootReport>,
+    /// Whether Docker is told of layers that are compressed with zstd.
+    pub(super) has_zstd: bool,
 }
 
 /// How much is written.
@@ -91,6 +93,16 @@ impl Bundle<'_> {
         if types > 0 {
             let artifacts = human::count(types, "artifact");
             output.note(&format!("{artifacts} of types that were not asked for left out"));
+        }
+        if let Some(docker) = &self.record.docker_manifest {
+            for skipped in &docker.skipped {
+                output.warning(&format!("not in `manifest.json` for Docker: {skipped}"));
+            }
+        }
+        if self.has_zstd {
+            output.warning(
+                "some layers for Docker are compressed with zstd, which older versions of it cannot load",
+            );
         }
     }
 
@@ -205,6 +217,10 @@ impl Bundle<'_> {
             missing: None,
             read: report.bytes,
             left_out: self.record.left_out.iter().map(ToString::to_string).collect(),
+            docker_manifest: self.record.docker_manifest.as_ref().map(|docker| ForDocker {
+                platform: docker.platform.clone(),
+                skipped: docker.skipped.iter().map(ToString::to_string).collect(),
+            }),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: self.failures.iter().chain(&report.failures).map(Into::into).collect(),
             dry_run: false,
@@ -229,10 +245,20 @@ struct Document {
     missing: Option<u64>,
     read: u64,
     left_out: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_manifest: Option<ForDocker>,
     unverified: Vec<String>,
     failures: Vec<report::Failed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     same: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     differs_at: Option<u64>,
+}
+
+/// What `manifest.json` says, and what it does not.
+#[derive(Debug, Serialize)]
+struct ForDocker {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    skipped: Vec<String>,
 }
