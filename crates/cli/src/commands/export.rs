@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     {
         return bundle.compared(Some(0), output);
     }
-    let size = Measured::of(&plan, &outline, destination.as_ref(), jobs)?;
+    let size = Measured::of(args, &plan, &outline, destination.as_ref(), jobs)?;
     bundle.tell(output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         bundle.dry_run(&size, output)?;

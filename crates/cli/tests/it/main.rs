@@ -14,6 +14,7 @@ mod json;
 mod looking;
 mod messages;
 mod naming;
+mod oddities;
 mod output;
 mod places;
 mod reaching;

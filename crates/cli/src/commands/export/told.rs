@@ -13,6 +13,7 @@ use super::shown;
 use crate::args::Export;
 use crate::commands::destination::Destination;
 use crate::human;
+use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report;
@@ -42,14 +43,16 @@ pub(super) struct Measured {
 
 impl Measured {
     pub(super) fn of(
+        args: &Export,
         plan: &Plan<'_>,
         outline: &Outline,
         destination: Option<&Destination>,
         jobs: usize,
     ) -> Result<Self, Problem> {
-        let bytes = outline.nodes().iter().map(|node| node.size).sum();
-        let archive = match destination {
-            Some(Destination::Directory(_)) => None,
+        let bytes = total(outline.nodes().iter().map(|node| node.size));
+        // In a dry run there is no destination of what is not there yet.
+        let archive = match &args.output.place {
+            Where::Directory(_) => None,
             _ => Some(ArchiveWriter::length(outline).map_err(Problem::of)?),
         };
         let (free, missing) = match destination {
@@ -212,7 +215,7 @@ impl Bundle<'_> {
             id: self.record.id().to_string(),
             roots: roots.iter().chain(&self.failed).map(Into::into).collect(),
             blobs: self.record.blobs.len() as u64,
-            bytes: self.record.blobs.iter().map(|blob| blob.size).sum(),
+            bytes: total(self.record.blobs.iter().map(|blob| blob.size)),
             archive,
             missing: None,
             read: report.bytes,
@@ -261,4 +264,9 @@ struct ForDocker {
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     skipped: Vec<String>,
+}
+
+/// Adds sizes up; they are what manifests say, and those may say anything.
+fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
