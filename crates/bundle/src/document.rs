@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::selection::reference;
-use crate::{ConfigError, Item, Selection, TagRules, What, tags};
+use crate::{ConfigError, Item, Selection, TagRules, What, tags, yaml};
 
 type Text = Spanned<String>;
 
@@ -67,7 +67,7 @@ enum Referrers {
 
 impl Document {
     pub(crate) fn read(name: &str, text: &str) -> Result<Self, ConfigError> {
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::of_yaml(name, &error))
+        yaml::one(name, text)
     }
 
     pub(crate) fn selection(self, name: &str) -> Result<Selection, ConfigError> {
@@ -198,16 +198,20 @@ fn repository(text: &str) -> Result<Reference, String> {
 
 /// Reads a range of versions; conditions may stand side by side, with or without commas.
 pub(crate) fn range(text: &str) -> Result<semver::VersionReq, String> {
-    let commas = text.split_whitespace().fold(String::new(), |mut all, part| {
+    semver::VersionReq::parse(&conditions(text))
+        .map_err(|error| format!("`{text}` is no range of versions: {error}"))
+}
+
+/// Returns the conditions of a range with nothing but a comma between them.
+pub(crate) fn conditions(text: &str) -> String {
+    text.split_whitespace().fold(String::new(), |mut all, part| {
         let follows = !all.is_empty() && !all.ends_with([',', '<', '>', '=', '~', '^']);
         if follows && !part.starts_with(',') {
             all.push(',');
         }
         all.push_str(part);
         all
-    });
-    semver::VersionReq::parse(&commas)
-        .map_err(|error| format!("`{text}` is no range of versions: {error}"))
+    })
 }
 
 /// Returns what is wrong with a pattern, in one line.

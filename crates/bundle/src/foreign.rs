@@ -6,22 +6,19 @@ mod skopeo;
 
 use serde_json::{Map, Value};
 
-use crate::{ConfigError, Item, Parsed, Selection};
+use crate::{ConfigError, Item, Parsed, Selection, yaml};
 
 /// Reads a file of another tool; `None` if it is none.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Parsed>, ConfigError> {
-    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
-        Ok(documents) => documents,
-        Err(error) => return Err(ConfigError::of_yaml(name, &error)),
-    };
+    let documents: Vec<Value> = yaml::several(name, text)?;
     let mut found = Found { name, items: Vec::new(), ignored: Vec::new() };
     if hauler::is_its(&documents) {
         hauler::read(&documents, &mut found)?;
     } else if let [Value::Object(document)] = &documents[..] {
         if regsync::is_its(document) {
-            regsync::read(document, &mut found)?;
+            regsync::read(document, text, &mut found)?;
         } else if skopeo::is_its(document) {
-            skopeo::read(document, &mut found)?;
+            skopeo::read(document, text, &mut found)?;
         } else {
             return Ok(None);
         }

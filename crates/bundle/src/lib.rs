@@ -24,6 +24,7 @@ mod record;
 mod resolve;
 mod selection;
 mod tags;
+mod yaml;
 
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,

@@ -46,6 +46,16 @@ fn plain(text: &str) -> String {
     match text {
         "expected sequence start" => "a list is expected here: `[a, b]`".to_owned(),
         "expected string scalar" => "a text is expected here".to_owned(),
+        _ if text.starts_with("cannot deserialize null") => {
+            "a text is expected here, and there is none".to_owned()
+        }
+        _ if text.starts_with("multiple YAML documents") => {
+            "a second document begins here; write all into one".to_owned()
+        }
+        _ if text.starts_with("budget breached") => {
+            "there is more in this file than is read at once; take it apart".to_owned()
+        }
+        "unexpected end of input" => "the file ends where something is expected".to_owned(),
         "expected mapping start" => "`key: value` is expected here".to_owned(),
         _ if text.starts_with("invalid u") => "a whole number is expected here".to_owned(),
         // What follows is about options of the parser.

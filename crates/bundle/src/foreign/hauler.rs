@@ -20,8 +20,11 @@ pub(super) fn is_its(documents: &[Value]) -> bool {
 }
 
 pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), ConfigError> {
-    for document in documents.iter().filter(|document| !document.is_null()) {
-        let kind = document["kind"].as_str().unwrap_or_default();
+    for (number, document) in (1..).zip(documents).filter(|(_, document)| !document.is_null()) {
+        let Some(kind) = document["kind"].as_str() else {
+            found.ignore(format!("document {number}, which has no `kind`"));
+            continue;
+        };
         if kind != "Images" {
             let name = document["metadata"]["name"].as_str().unwrap_or_default();
             found.ignore(format!("{kind} {name}").trim().to_owned());

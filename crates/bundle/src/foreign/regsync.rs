@@ -3,12 +3,33 @@
 use longshore_spec::Reference;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::Referring;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Found, texts};
 use crate::document::regex_error;
 use crate::selection::reference;
-use crate::{ConfigError, Item, TagRules, What, tags};
+use crate::{ConfigError, Item, TagRules, What, tags, yaml};
+
+/// Patterns as they are written: `3.10` is one, and no number.
+#[derive(Deserialize)]
+struct Written {
+    sync: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    #[serde(default)]
+    tags: Option<Tags>,
+}
+
+#[derive(Deserialize, Default)]
+struct Tags {
+    #[serde(default)]
+    allow: Option<Vec<String>>,
+    #[serde(default)]
+    deny: Option<Vec<String>>,
+}
 
 pub(super) fn is_its(document: &Map<String, Value>) -> bool {
     document.get("sync").is_some_and(Value::is_array)
@@ -16,14 +37,16 @@ pub(super) fn is_its(document: &Map<String, Value>) -> bool {
 
 pub(super) fn read(
     document: &Map<String, Value>,
+    text: &str,
     found: &mut Found<'_>,
 ) -> Result<(), ConfigError> {
+    let written: Written = yaml::one(found.name, text)?;
     found.ignore_others("", document, &["version", "sync", "defaults"]);
     // What a step does not say itself.
     let defaults = document.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
     found.ignore_others("defaults.", &defaults, &["referrers", "digestTags"]);
     let steps = document.get("sync").and_then(Value::as_array).into_iter().flatten();
-    for (number, step) in steps.enumerate() {
+    for ((number, step), written) in steps.enumerate().zip(written.sync) {
         let path = format!("sync[{number}].");
         let Some(step) = step.as_object() else {
             return Err(found.wrong(&path, "a step has `source`, `target` and `type`"));
@@ -49,7 +72,7 @@ pub(super) fn read(
             "repository" => {
                 let repository = Reference::from_docker_name(source);
                 let repository = repository.map_err(|error| said(error.to_string()))?;
-                What::Repository(repository, rules(step, &path, found)?)
+                What::Repository(repository, rules(step, written, &path, found)?)
             }
             other => {
                 found.ignore(format!("{path}type: {other} ({source})"));
@@ -81,18 +104,20 @@ pub(super) fn read(
 /// Reads which tags are allowed and denied, as patterns for the whole of a tag.
 fn rules(
     step: &Map<String, Value>,
+    written: Step,
     path: &str,
     found: &mut Found<'_>,
 ) -> Result<TagRules, ConfigError> {
-    let Some(rules) = step.get("tags").and_then(Value::as_object) else {
-        return Ok(TagRules::default());
-    };
-    found.ignore_others(&format!("{path}tags."), rules, &["allow", "deny"]);
+    if let Some(rules) = step.get("tags").and_then(Value::as_object) {
+        found.ignore_others(&format!("{path}tags."), rules, &["allow", "deny"]);
+    }
+    let Tags { allow, deny } = written.tags.unwrap_or_default();
+    let (allow, deny) = (allow.unwrap_or_default(), deny.unwrap_or_default());
     let field = |key: &str| format!("{path}tags.{key}");
     let wrong = |key: &str, error: &regex::Error| found.wrong(field(key), regex_error(error));
-    let allowed: Vec<_> = texts(rules.get("allow")).map(|it| format!("(?:{it})")).collect();
+    let allowed: Vec<_> = allow.iter().map(|it| format!("(?:{it})")).collect();
     let regex = (!allowed.is_empty()).then(|| tags::whole(&allowed.join("|")));
-    let denied = texts(rules.get("deny")).map(tags::whole);
+    let denied = deny.iter().map(|pattern| tags::whole(pattern));
     Ok(TagRules {
         regex: regex.transpose().map_err(|error| wrong("allow", &error))?,
         exclude: denied.collect::<Result<_, _>>().map_err(|error| wrong("deny", &error))?,

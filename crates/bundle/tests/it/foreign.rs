@@ -73,6 +73,44 @@ quay.io:
 }
 
 #[test]
+fn tags_and_patterns_are_what_is_written_and_no_numbers() {
+    let text = "
+a.example.com:
+    images:
+        one: [3.10, 2024_01, 0x10]
+        all:
+    images-by-tag-regex:
+        two: 10
+    images-by-semver:
+        three: 1.10
+        four: '>= v1.10.1, <2'
+        five: 1.x
+";
+    let tags = ["3.10", "3.1", "110-x", "1.1", "1.10.0", "1.10.7", "1.11"];
+    insta::assert_snapshot!(shown(text, &tags), @"
+    a.example.com/all: 1.1 1.10.0 1.10.7 1.11 110-x 3.1 3.10, with referrers
+    a.example.com/one:3.10, with referrers
+    a.example.com/one:2024_01, with referrers
+    a.example.com/one:0x10, with referrers
+    a.example.com/two: 1.10.0 1.10.7 110-x 3.10, with referrers
+    a.example.com/five: 1.1 1.10.0 1.10.7 1.11, with referrers
+    a.example.com/four: 1.10.7 1.11, with referrers
+    a.example.com/three: 1.10.0 1.10.7, with referrers
+    ");
+    let text = "
+sync:
+  - source: a.example.com/one
+    target: b
+    type: repository
+    tags: { allow: [3.10], deny: [1.10] }
+";
+    insta::assert_snapshot!(shown(text, &tags), @"
+    a.example.com/one: 3.10
+    ignored: sync[0].target: b
+    ");
+}
+
+#[test]
 fn the_yaml_of_regsync_is_read() {
     let text = r#"
 version: 1
@@ -157,6 +195,10 @@ fn what_is_wrong_in_them_is_named() {
         "sync:\n  - source: a\n    target: b\n    type: repository\n    tags: { allow: ['['] }\n",
         "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nspec:\n  images:\n    - name: a b\n",
         "a: 1\n---\nb: 2\n",
+        "artifacts: []\n---\nartifacts: []\n",
+        "# nothing\n",
+        "r.example.com:\n  images:\n    a: latest\n",
+        "r.example.com:\n  images:\n    a: [~]\n",
     ];
     let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
@@ -166,5 +208,9 @@ fn what_is_wrong_in_them_is_named() {
     their.yaml: sync[0].tags.allow: this is no regular expression: unclosed character class
     their.yaml: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
     their.yaml:1:1: unknown field `a`, expected one of defaults, artifacts
+    their.yaml:3:1: a second document begins here; write all into one
+    their.yaml:2:1: the file ends where something is expected
+    their.yaml:3:8: a list is expected here: `[a, b]`
+    their.yaml:3:9: a text is expected here, and there is none
     ");
 }

@@ -101,7 +101,7 @@ fn what_is_wrong_is_named_by_line_and_field() {
     bundle.yaml:3:5: duplicate mapping key: ref
     bundle.yaml:2:10: a text is expected here
     bundle.yaml:2:2: tabs disallowed within this context (block indentation)
-    bundle.yaml:1:1: unexpected end of input
+    bundle.yaml:1:1: the file ends where something is expected
     "#);
 }
 
