@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::ConfigError;
 use crate::selection::reference;
+use crate::{ConfigError, yaml};
 
 /// Environment variables by which operators are told of images begin so.
 const RELATED: &str = "RELATED_IMAGE_";
@@ -22,6 +22,24 @@ pub struct FoundImage {
     pub named_by: String,
 }
 
+/// What stands where an image should, and is no reference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnreadImage {
+    /// What stands there.
+    pub text: String,
+    /// Where: kind and name of the object, as far as it has them.
+    pub named_by: String,
+}
+
+/// What manifests name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The images.
+    pub images: BTreeSet<FoundImage>,
+    /// What may mean an image, such as a template within quotes or one made of parts.
+    pub unread: BTreeSet<UnreadImage>,
+}
+
 /// Finds the images that Kubernetes manifests name: every `image`, whatever kind of object it is
 /// in, with `reference` where it is an image volume; and the variables `RELATED_IMAGE_*` of
 /// operators. `name` is what errors call the file.
@@ -29,10 +47,9 @@ pub struct FoundImage {
 /// # Errors
 ///
 /// The text is no YAML, such as a template that was not rendered.
-pub fn find_images(name: &str, text: &str) -> Result<BTreeSet<FoundImage>, ConfigError> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| ConfigError::of_yaml(name, &error))?;
-    let mut found = BTreeSet::new();
+pub fn find_images(name: &str, text: &str) -> Result<Found, ConfigError> {
+    let documents: Vec<Value> = yaml::several(name, text)?;
+    let mut found = Found::default();
     for document in &documents {
         look(document, &object(document), MAX_DEPTH, &mut found);
     }
@@ -46,7 +63,7 @@ fn object(document: &Value) -> String {
     format!("{kind} {name}").trim().to_owned()
 }
 
-fn look(value: &Value, named_by: &str, depth: usize, found: &mut BTreeSet<FoundImage>) {
+fn look(value: &Value, named_by: &str, depth: usize, found: &mut Found) {
     if depth == 0 {
         return;
     }
@@ -69,9 +86,10 @@ fn look(value: &Value, named_by: &str, depth: usize, found: &mut BTreeSet<FoundI
             let related = members.get("value").filter(|_| is_related);
             for text in [image, in_volume, related].into_iter().flatten().filter_map(Value::as_str)
             {
-                if let Some(reference) = as_image(text) {
-                    found.insert(FoundImage { reference, named_by: named_by.to_owned() });
-                }
+                found.take(text.trim(), named_by);
+            }
+            if let Some(text) = image.and_then(in_parts) {
+                found.unread.insert(UnreadImage { text, named_by: named_by.to_owned() });
             }
             for member in members.values() {
                 look(member, named_by, depth - 1, found);
@@ -81,9 +99,28 @@ fn look(value: &Value, named_by: &str, depth: usize, found: &mut BTreeSet<FoundI
     }
 }
 
-/// Returns a reference in full, if `text` is one. A word such as `true` or a file name with spaces
-/// is none.
-fn as_image(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| reference(text).ok())?.map(|reference| reference.to_string())
+impl Found {
+    fn take(&mut self, text: &str, named_by: &str) {
+        let named_by = named_by.to_owned();
+        match reference(text) {
+            Ok(reference) => {
+                let reference = reference.to_string();
+                self.images.insert(FoundImage { reference, named_by });
+            }
+            Err(_) if text.is_empty() => {}
+            Err(_) => {
+                self.unread.insert(UnreadImage { text: text.to_owned(), named_by });
+            }
+        }
+    }
+}
+
+/// Returns an image that is written as `repository`, `tag` and so on, which only those who read it know
+/// how to put together.
+fn in_parts(image: &Value) -> Option<String> {
+    let part = |key: &str| image.get(key).and_then(Value::as_str);
+    part("repository")?;
+    let parts = ["registry", "repository", "tag", "digest"];
+    let parts = parts.iter().filter_map(|key| Some(format!("{key}: {}", part(key)?)));
+    Some(format!("{{ {} }}", parts.collect::<Vec<_>>().join(", ")))
 }

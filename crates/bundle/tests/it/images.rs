@@ -1,6 +1,6 @@
 //! The images that Kubernetes manifests name.
 
-use longshore_bundle::find_images;
+use longshore_bundle::{Found, find_images};
 
 #[test]
 fn every_image_is_found_with_what_names_it() {
@@ -40,8 +40,11 @@ kind: Odd
 spec: { image: '', images: [a], icon: { image: 'not an image' }, nested: { image: null } }
 ";
     let found = find_images("all.yaml", text).unwrap();
-    let lines: Vec<_> =
-        found.iter().map(|image| format!("{}  {}", image.reference, image.named_by)).collect();
+    let lines: Vec<_> = found
+        .images
+        .iter()
+        .map(|image| format!("{}  {}", image.reference, image.named_by))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     docker.io/library/busybox:latest  Deployment web
     docker.io/library/nginx:1.25  Deployment web
@@ -56,5 +59,43 @@ spec: { image: '', images: [a], icon: { image: 'not an image' }, nested: { image
 fn a_template_is_no_manifest() {
     let error = find_images("t.yaml", "image: {{ .Values.image }}\n").unwrap_err().to_string();
     assert!(error.starts_with("t.yaml:1:"), "{error}");
-    assert!(find_images("t.yaml", "").unwrap().is_empty());
+    assert_eq!(find_images("t.yaml", "").unwrap(), Found::default());
+}
+
+#[test]
+fn what_may_mean_an_image_and_is_none_is_told() {
+    let text = r#"
+kind: Pod
+metadata: { name: web }
+spec:
+  containers:
+    - { image: "{{ .Values.image }}:{{ .Values.tag }}" }
+    - { image: "$(IMAGE)" }
+    - { image: "Site.Local/App:1" }
+    - { image: "" }
+---
+kind: Prometheus
+metadata: { name: main }
+spec: { image: { registry: quay.io, repository: a/b, tag: v1 }, schema: { image: { type: object } } }
+"#;
+    let found = find_images("all.yaml", text).unwrap();
+    assert!(found.images.is_empty(), "{found:?}");
+    let lines: Vec<_> =
+        found.unread.iter().map(|of| format!("{}  {}", of.named_by, of.text)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    Pod web  $(IMAGE)
+    Pod web  Site.Local/App:1
+    Prometheus main  { registry: quay.io, repository: a/b, tag: v1 }
+    Pod web  {{ .Values.image }}:{{ .Values.tag }}
+    ");
+}
+
+#[test]
+fn what_a_whole_cluster_runs_is_read() {
+    let documents: String = (0..1500).map(|n| format!("---\nimage: a:{n}\n")).collect();
+    assert_eq!(find_images("all.yaml", &documents).unwrap().images.len(), 1500);
+    let items: String =
+        (0..70_000).map(|n| format!("- kind: Pod\n  image: a:{}\n", n % 9)).collect();
+    let list = format!("kind: List\nitems:\n{items}");
+    assert_eq!(find_images("all.yaml", &list).unwrap().images.len(), 9);
 }

@@ -28,8 +28,13 @@ pub(crate) fn run(args: &FindImages, output: &Output) -> Result<Exit, Problem> {
                 "give it what Kubernetes would be given; a chart is rendered by `helm template`",
             )
         })?;
-        for image in found {
-            let by = if image.named_by.is_empty() { name.clone() } else { image.named_by };
+        let named_by = |by: String| if by.is_empty() { name.clone() } else { by };
+        for image in found.unread {
+            let (by, text) = (named_by(image.named_by), image.text);
+            output.warning(&format!("{by}: `{text}` is no reference, so it is not in the list"));
+        }
+        for image in found.images {
+            let by = named_by(image.named_by);
             images.entry(image.reference).or_default().insert(by);
         }
     }
@@ -57,7 +62,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
             let entry = entry
                 .map_err(|error| Problem::of(Error::io("list", path.display())(error.into())))?;
             let extension = entry.path().extension().and_then(|extension| extension.to_str());
-            if entry.file_type().is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
+            // A link to a file is one: so it is where a cluster shows what it was configured with.
+            if entry.path().is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
                 files.push(entry.into_path());
             }
         }

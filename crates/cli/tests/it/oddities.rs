@@ -31,3 +31,16 @@ fn sizes_that_no_disk_has_are_told_and_not_added_up_to_less() {
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn images_behind_links_are_found_and_templates_are_told() {
+    let site = Site::new();
+    site.file("real.yml", "image: a:1\n---\nimage: '{{ .Values.image }}'\n");
+    std::fs::create_dir(site.path("all")).unwrap();
+    std::os::unix::fs::symlink("../real.yml", site.path("all/link.yaml")).unwrap();
+    let ran = site.run("find-images all");
+    assert_eq!((ran.code, ran.text().as_str()), (0, "docker.io/library/a:1\n"), "{}", ran.stderr);
+    let told =
+        "warning: all/link.yaml: `{{ .Values.image }}` is no reference, so it is not in the list\n";
+    assert_eq!(ran.stderr, told);
+}
