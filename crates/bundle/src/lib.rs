@@ -30,7 +30,7 @@ pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use images::{FoundImage, find_images};
+pub use images::{Found, FoundImage, UnreadImage, find_images};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
 };

@@ -204,10 +204,11 @@ impl Plan<'_> {
     }
 
     /// Takes every root out of the plan of which not all is known, with what came along for it;
-    /// returns what went wrong. What is left can be had as a whole.
+    /// returns what went wrong, and every root that is out, as failed. What is left can be had as a
+    /// whole.
     ///
     /// A root whose referrers could not be listed goes too: nobody knows what is missing.
-    pub fn drop_failed(&mut self) -> Vec<Failure> {
+    pub fn drop_failed(&mut self) -> (Vec<Failure>, Vec<RootReport>) {
         let failures = std::mem::take(&mut self.failures);
         let unlisted = failures.iter().filter(|failure| failure.action == Action::ListReferrers);
         let unlisted: HashSet<&str> = unlisted.map(|failure| failure.subject.as_str()).collect();
@@ -221,35 +222,53 @@ impl Plan<'_> {
             self.nodes[number as usize].state = State::Broken;
         }
         let whole = self.whole();
-        self.roots
-            .retain(|root| root.skipped || root.node.is_some_and(|node| whole[node as usize]));
-        self.drop_without_subject();
-        failures
+        let is_left = |root: &mut PlannedRoot| {
+            root.skipped || root.node.is_some_and(|node| whole[node as usize])
+        };
+        let mut dropped: Vec<_> = self
+            .roots
+            .extract_if(.., |root| !is_left(root))
+            .map(|root| root.report(false))
+            .collect();
+        dropped.extend(self.drop_without_subject());
+        (failures, dropped)
     }
 
     /// Takes every referrer out of the plan that `is_kept` does not keep, with what came along for
-    /// it.
+    /// it. That one of them could not be had is no failure then.
     pub fn retain_referrers(&mut self, is_kept: impl Fn(&Digest) -> bool) {
-        self.roots.retain(|root| {
+        let goes = |root: &mut PlannedRoot| {
             let digest = root.descriptor.as_ref().map(|descriptor| &descriptor.digest);
-            root.subject.is_none() || digest.is_none_or(&is_kept)
+            root.subject.is_some() && digest.is_some_and(|digest| !is_kept(digest))
+        };
+        let gone = self.roots.extract_if(.., goes).filter(|root| root.node.is_none());
+        let mut forgotten: HashSet<Digest> =
+            gone.filter_map(|root| Some(root.descriptor?.digest)).collect();
+        // What is needed beside is missing still.
+        for node in self.nodes.iter().filter(|node| node.state == State::Broken) {
+            forgotten.remove(&node.digest);
+        }
+        let forgotten: HashSet<String> = forgotten.iter().map(ToString::to_string).collect();
+        self.failures.retain(|failure| {
+            failure.action != Action::Resolve || !forgotten.contains(&failure.subject)
         });
         self.drop_without_subject();
     }
 
     /// Takes referrers out of the plan whose subject is not in it: one goes with its subject, and its
     /// own referrers with it.
-    fn drop_without_subject(&mut self) {
+    fn drop_without_subject(&mut self) -> Vec<RootReport> {
+        let mut dropped = Vec::new();
         loop {
             let before = self.roots.len();
             let needed: HashSet<Digest> =
                 self.needed_nodes().into_iter().map(|node| node.digest.clone()).collect();
-            let stays = |root: &PlannedRoot| {
-                root.subject.as_ref().is_none_or(|subject| needed.contains(subject))
+            let goes = |root: &mut PlannedRoot| {
+                root.subject.as_ref().is_some_and(|subject| !needed.contains(subject))
             };
-            self.roots.retain(stays);
+            dropped.extend(self.roots.extract_if(.., goes).map(|root| root.report(false)));
             if self.roots.len() == before {
-                return;
+                return dropped;
             }
         }
     }

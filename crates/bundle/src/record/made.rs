@@ -13,9 +13,9 @@ use super::{
 use crate::{Item, Selection, SparseIndex, TagRules, What};
 
 impl Record {
-    /// Returns the record of a plan that takes `selection`, and of what had to be dropped from it, by
-    /// reference. It depends on what is wanted and what is there, not on the order or on who asked.
-    pub fn of(plan: &Plan<'_>, selection: &Selection, failed: &[String]) -> Self {
+    /// Returns the record of a plan that takes `selection`, and of what had to be `dropped` from it. It
+    /// depends on what is wanted and what is there, not on the order or on who asked.
+    pub fn of(plan: &Plan<'_>, selection: &Selection, dropped: &[LeftBehind]) -> Self {
         let reports = plan.roots();
         Self {
             format_version: FORMAT_VERSION,
@@ -23,8 +23,23 @@ impl Record {
             referrers: referrers(&reports),
             selection: asked(selection),
             docker_manifest: None,
-            left_out: left_out(plan, &reports, failed),
+            left_out: left_out(plan, &reports, dropped),
             blobs: blobs(&plan.outline(Vec::new())),
+        }
+    }
+}
+
+impl LeftBehind {
+    /// Says that something could not be had: a reference, or a root that was dropped from a plan.
+    pub fn failed(reference: Option<String>, root: Option<&RootReport>) -> Self {
+        // What was wanted is known by its name; what it would be may have changed meanwhile.
+        let referrer = root.filter(|root| root.subject.is_some());
+        let descriptor = referrer.and_then(|root| root.descriptor.as_ref());
+        Self {
+            why: Why::Failed,
+            reference,
+            digest: descriptor.map(|descriptor| descriptor.digest.clone()),
+            platform: None,
         }
     }
 }
@@ -133,7 +148,7 @@ fn referrers(reports: &[RootReport]) -> Vec<RecordedReferrer> {
     referrers
 }
 
-fn left_out(plan: &Plan<'_>, reports: &[RootReport], failed: &[String]) -> Vec<LeftBehind> {
+fn left_out(plan: &Plan<'_>, reports: &[RootReport], dropped: &[LeftBehind]) -> Vec<LeftBehind> {
     let entry = |why, descriptor: &Descriptor| LeftBehind {
         why,
         reference: None,
@@ -155,19 +170,16 @@ fn left_out(plan: &Plan<'_>, reports: &[RootReport], failed: &[String]) -> Vec<L
         digest: report.descriptor.as_ref().map(|descriptor| descriptor.digest.clone()),
         platform: None,
     });
-    let failed = failed.iter().map(|reference| LeftBehind {
-        why: Why::Failed,
-        reference: Some(reference.clone()),
-        digest: None,
-        platform: None,
-    });
     // What one root leaves out another may take.
     let outline = plan.outline(Vec::new());
     let there: HashSet<&Digest> = outline.nodes().iter().map(|node| &node.digest).collect();
     let is_there =
         |left: &LeftBehind| left.digest.as_ref().is_some_and(|digest| there.contains(digest));
-    let mut left: Vec<_> =
-        entries.chain(skipped).chain(failed).filter(|left| !is_there(left)).collect();
+    let mut left: Vec<_> = entries
+        .chain(skipped)
+        .chain(dropped.iter().cloned())
+        .filter(|left| !is_there(left))
+        .collect();
     left.sort_by_cached_key(|left| {
         let LeftBehind { digest, platform, reference, why } = left.clone();
         (why, reference, digest, platform)

@@ -5,10 +5,10 @@ mod told;
 
 use std::time::Instant;
 
-use longshore_bundle::{DockerManifest, DockerManifestError, Lock, Record};
+use longshore_bundle::{DockerManifest, DockerManifestError, LeftBehind, Lock, Record};
 use longshore_spec::{Platform, Reference};
 use longshore_store::{Error, Outline, Repository as _, Selector};
-use longshore_sync::{Filter, Outcome, Plan, Report, RootReport, Wanted, Wish};
+use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 
 use self::check::Comparison;
 use self::told::{Bundle, Measured};
@@ -55,19 +55,20 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     if let Some(locked) = &locked {
         let known = locked.referrers();
         plan.retain_referrers(|digest| known.contains(digest));
-        if plan.failures().is_empty() {
-            lock::refuse_changes(locked, &Lock::of(&plan, &selection))?;
-        }
     }
 
     // What cannot be had is dropped; without --keep-going that is the end, unless nothing is written
     // anyway.
-    let mut failed: Vec<RootReport> = plan.roots();
-    failed.retain(|root| root.outcome == Outcome::Failed && root.subject.is_none());
-    let mut dropped: Vec<String> = failures.iter().map(|failure| failure.subject.clone()).collect();
-    let names = failed.iter().flat_map(|root| &root.names);
-    dropped.extend(names.map(ToString::to_string));
-    failures.extend(plan.drop_failed());
+    let unpicked = failures.iter().map(|failure| failure.subject.clone());
+    let mut dropped: Vec<_> =
+        unpicked.map(|subject| LeftBehind::failed(Some(subject), None)).collect();
+    let (failures_of_plan, failed) = plan.drop_failed();
+    failures.extend(failures_of_plan);
+    dropped.extend(
+        failed.iter().map(|root| {
+            LeftBehind::failed(root.names.first().map(ToString::to_string), Some(root))
+        }),
+    );
     let mut record = Record::of(&plan, &selection, &dropped);
     let has_failed = !failures.is_empty();
     let is_written = !plan.roots().is_empty() && (!has_failed || args.keep_going || args.dry_run);
@@ -87,6 +88,9 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         let text = format!("nothing was written to {}", shown(args));
         let hint = "--keep-going writes what can be had";
         return Err(Problem::new(Exit::Failed, text).hint(hint));
+    }
+    if let Some(locked) = &locked {
+        lock::refuse_changes(locked, &Lock::of(&plan, &selection), &dropped)?;
     }
     if outline.roots().is_empty() {
         let text = "nothing that is wanted is left";

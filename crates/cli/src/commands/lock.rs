@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Lock, LockError, Selection};
+use longshore_bundle::{Change, LeftBehind, Lock, LockError, Selection};
 use longshore_layout::write_file;
 use longshore_store::Error;
 use longshore_sync::{Filter, Plan, Report, Wanted};
@@ -136,9 +136,20 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
     Ok(Some(lock))
 }
 
-/// Refuses a plan that is not what was locked.
-pub(crate) fn refuse_changes(locked: &Lock, now: &Lock) -> Result<(), Problem> {
-    let changes = locked.changes(now);
+/// Refuses a plan that is not what was locked, but for what was `dropped` from it.
+pub(crate) fn refuse_changes(
+    locked: &Lock,
+    now: &Lock,
+    dropped: &[LeftBehind],
+) -> Result<(), Problem> {
+    let mut changes = locked.changes(now);
+    changes.retain(|change| match change {
+        Change::Gone(gone) => dropped.iter().all(|left| left.reference.as_ref() != Some(gone)),
+        Change::GoneReferrer(_, gone) => {
+            dropped.iter().all(|left| left.digest.as_ref() != Some(&gone.digest))
+        }
+        _ => true,
+    });
     for change in &changes {
         Output::problem(&Problem::new(Exit::Failed, format!("not as locked: {change}")));
     }

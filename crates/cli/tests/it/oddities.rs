@@ -1,7 +1,8 @@
 //! Bundles of what is odd: registries that lie, and hold less than they list.
 
-use longshore_fixture::{Content, Draft};
+use longshore_fixture::{Content, Draft, artifacts};
 use longshore_spec::{Descriptor, MediaType};
+use serde_json::{Value, json};
 
 use crate::common::Site;
 use crate::served::Served;
@@ -43,4 +44,66 @@ fn images_behind_links_are_found_and_templates_are_told() {
     let told =
         "warning: all/link.yaml: `{{ .Values.image }}` is no reference, so it is not in the list\n";
     assert_eq!(ran.stderr, told);
+}
+
+/// An image with an SBOM that has a signature, and the digests of these; the SBOM is listed, and not
+/// there.
+fn half_attached() -> (Site, Served, String) {
+    let site = Site::new();
+    let mut content = Content::new();
+    let app = artifacts::image(&mut content, 1);
+    content.tag(&app, "local.test/app:1");
+    let sbom = artifacts::spdx(&mut content, &app, 1);
+    content.untagged(&sbom);
+    let signature = artifacts::notation_signature(&mut content, &app, 1);
+    content.untagged(&signature);
+    site.put("near", &content);
+    let near = Served::start(&site, "oci:near --writable");
+    site.file("list.txt", format!("{}/app:1\n", near.host()));
+    site.ok("lock -q -f list.txt");
+    let blob = longshore_fixture::blob_path(&sbom.digest);
+    std::fs::remove_file(site.path("near").join(blob)).unwrap();
+    (site, near, sbom.digest.to_string())
+}
+
+#[test]
+fn a_referrer_that_cannot_be_had_is_recorded() {
+    let (site, near, sbom) = half_attached();
+    let export = format!("export {}/app:1 -o oci:far --keep-going", near.host());
+    let ran = site.run(&format!("{export} --json"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["leftOut"], json!([format!("{sbom}: could not be had")]));
+    let failed = document["roots"].as_array().unwrap().iter().find(|it| it["outcome"] == "failed");
+    assert_eq!(failed.unwrap()["digest"], sbom);
+    assert!(site.ok("verify oci:far").contains(&format!("left out  {sbom}: could not be had")));
+}
+
+#[test]
+fn what_is_locked_and_gone_is_told_beside_what_failed() {
+    let (site, near, sbom) = half_attached();
+    let _ = near;
+    let lock = String::from_utf8(std::fs::read(site.path("list.lock")).unwrap()).unwrap();
+    let kept = site.run("export -f list.txt --locked --keep-going -o oci:far");
+    assert_eq!(kept.code, 1, "{}", kept.stderr);
+    // What was dropped is told already, and all else is as it was locked.
+    assert!(!kept.stderr.contains("not as locked"), "{}", kept.stderr);
+    let other = "0".repeat(64);
+    let more = lock.replacen(
+        "\"referrers\": [",
+        &format!("\"referrers\": [{{\"digest\": \"sha256:{other}\", \"artifactType\": \"x\"}},"),
+        1,
+    );
+    assert_ne!(more, lock);
+    site.file("list.lock", more);
+    let gone = site.run("export -f list.txt --locked --keep-going -o oci:further");
+    assert_eq!(gone.code, 1, "{}", gone.stderr);
+    assert!(gone.stderr.contains("not as locked: gone"), "{}", gone.stderr);
+    // Nobody locked the one that is broken: it keeps nobody from what is locked.
+    let mut without: Value = serde_json::from_str(&lock).unwrap();
+    for artifact in without["artifacts"].as_object_mut().unwrap().values_mut() {
+        artifact["referrers"].as_array_mut().unwrap().retain(|it| it["digest"] != sbom);
+    }
+    site.file("list.lock", without.to_string());
+    site.ok("export -q -f list.txt --locked -o oci:best");
 }

@@ -72,7 +72,12 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             }
             if let Referring::Taken(_) = self.filter(&way).referrers {
                 let trust = self.trust_if_listed(&way, &names);
-                let via = Via::Referrer(self.add_root(None, names, Some(subject)));
+                let root = self.add_root(None, names, Some(subject));
+                if let Wish::Listed(entry) = &wish {
+                    // What it is is known even if it cannot be had.
+                    self.plan.roots[root].descriptor = Some(entry.clone());
+                }
+                let via = Via::Referrer(root);
                 steps.push(Step { way, wish, via, trust });
             } else {
                 self.plan.referrers_seen += 1;

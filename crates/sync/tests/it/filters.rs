@@ -117,9 +117,13 @@ fn what_failed_is_dropped_with_what_came_along_for_it() {
     let source = Shelf::new(content).with_fault(&bad.digest, Fault::Unreadable);
     let filter = Filter { referrers: Referring::Taken(types(&[])), ..Filter::default() };
     let mut plan = Plan::discover(source.wanted(None), &filter, 2);
-    let failures = plan.drop_failed();
+    let (failures, dropped) = plan.drop_failed();
     assert_eq!(failures.len(), 1);
     assert!(plan.failures().is_empty());
+    assert!(dropped.iter().all(|root| root.outcome == Outcome::Failed));
+    let names: Vec<_> =
+        dropped.iter().map(|root| &root.descriptor.as_ref().unwrap().digest).collect();
+    assert_eq!(names, [&index.digest, &gone.digest, &signature.digest]);
     let there = digests(&plan);
     assert!(there.contains(&kept.digest) && there.contains(&good.digest));
     for digest in [bad.digest, beside.digest, gone.digest, signature.digest, index.digest] {
@@ -133,11 +137,34 @@ fn what_failed_is_dropped_with_what_came_along_for_it() {
 }
 
 #[test]
+fn a_referrer_that_failed_is_told_unless_it_is_not_kept() {
+    let mut content = Content::new();
+    let image = artifacts::image(&mut content, 1);
+    let sbom = artifacts::spdx(&mut content, &image, 1);
+    let signature = artifacts::notation_signature(&mut content, &image, 1);
+    content.tag(&image, "app");
+    let source = Shelf::new(content).with_fault(&sbom.digest, Fault::Unreadable);
+    let filter = Filter { referrers: Referring::Taken(types(&[])), ..Filter::default() };
+    let plan = || Plan::discover(source.wanted(None), &filter, 2);
+    let (failures, dropped) = plan().drop_failed();
+    assert_eq!((failures.len(), dropped.len()), (1, 1));
+    assert_eq!(dropped[0].descriptor.as_ref().unwrap().digest, sbom.digest);
+    assert_eq!(dropped[0].subject.as_ref(), Some(&image.digest));
+    let mut kept = plan();
+    kept.retain_referrers(|digest| *digest == signature.digest);
+    assert!(kept.failures().is_empty(), "nobody asked for it: {:?}", kept.failures());
+    assert!(digests(&kept).contains(&signature.digest));
+    let mut kept = plan();
+    kept.retain_referrers(|_| true);
+    assert_eq!(kept.failures().len(), 1);
+}
+
+#[test]
 fn what_cannot_be_listed_is_dropped_with_its_root() {
     let (mut source, _) = shelf();
     source.mute = true;
     let filter = Filter { referrers: Referring::Taken(types(&[])), ..Filter::default() };
     let mut plan = Plan::discover(source.wanted(None), &filter, 2);
-    assert!(!plan.drop_failed().is_empty());
+    assert!(!plan.drop_failed().0.is_empty());
     assert!(plan.roots().is_empty() && digests(&plan).is_empty());
 }
