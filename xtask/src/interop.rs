@@ -5,6 +5,7 @@
 //! says what it has compared. A peer that is not installed is a skipped check, and in continuous
 //! integration a failure.
 
+mod bundles;
 mod carry;
 mod clients;
 mod crane;
@@ -17,13 +18,16 @@ mod helm;
 mod oras;
 mod packages;
 mod page;
+mod readers;
 mod real;
 mod refusals;
 mod regctl;
 mod registry;
 mod running;
 mod samples;
+mod sides;
 mod skopeo;
+mod stock;
 mod tar;
 mod umoci;
 
@@ -73,7 +77,7 @@ struct Line {
     time: Duration,
 }
 
-const CHECKS: [Check; 29] = [
+const CHECKS: &[Check] = &[
     Check { name: "jobs-and-days", peers: &[], work: environment::jobs_and_days },
     Check { name: "environment", peers: &[], work: environment::surroundings },
     Check { name: "skopeo-writes", peers: &["skopeo"], work: skopeo::writes },
@@ -100,6 +104,14 @@ const CHECKS: [Check; 29] = [
     },
     Check { name: "registry-skopeo", peers: &["skopeo"], work: registry::skopeo },
     Check { name: "registry-delete", peers: &["docker-registry"], work: registry::delete },
+    Check { name: "bundle-crossing", peers: &["docker-registry"], work: bundles::crossing },
+    Check { name: "bundle-skopeo", peers: &["docker-registry", "skopeo"], work: readers::skopeo },
+    Check { name: "bundle-oras", peers: &["docker-registry", "tar", "oras"], work: readers::oras },
+    Check {
+        name: "bundle-regctl",
+        peers: &["docker-registry", "tar", "regctl"],
+        work: readers::regctl,
+    },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use longshore_spec::MediaType;
 use serde_json::{Deserializer, Value};
 
 use crate::run::shown;
@@ -143,24 +144,67 @@ impl Server {
 
     /// Returns the tags that it lists, in their order, without asking the program.
     pub(crate) fn tags(&self, repository: &str) -> Result<Vec<String>> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         let path = format!("/v2/{repository}/tags/list");
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end")?;
-        let first = head.lines().next().unwrap_or_default();
-        if first.contains(" 404") {
+        let Answer { status, body, .. } = self.get(&path)?;
+        if status == 404 {
             return Ok(Vec::new());
         }
-        ensure!(first.contains(" 200"), "GET {path} was answered with {first}: {body}");
-        let document: Value = serde_json::from_str(body)?;
+        let said = String::from_utf8_lossy(&body);
+        ensure!(status == 200, "GET {path} was answered with {status}: {said}");
+        let document: Value = serde_json::from_slice(&body)?;
         let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut tags: Vec<_> =
             tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect();
         tags.sort();
         Ok(tags)
+    }
+
+    /// Returns what it answers to a GET by plain HTTP, without asking the program. Manifests of
+    /// every type are accepted.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let (host, accepted) = (&self.address, MANIFESTS.join(", "));
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: {accepted}\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Answer::parse(&answer).with_context(|| format!("GET {path} was not answered"))
+    }
+}
+
+/// What a registry that is asked for a manifest may answer with.
+const MANIFESTS: [&str; 4] = [
+    MediaType::IMAGE_MANIFEST,
+    MediaType::IMAGE_INDEX,
+    MediaType::DOCKER_MANIFEST,
+    MediaType::DOCKER_LIST,
+];
+
+/// What a server answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Takes the answer to a request of HTTP/1.0 apart, whose end is that of the connection.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        const END: &[u8] = b"\r\n\r\n";
+        let end = bytes.windows(END.len()).position(|window| window == END)?;
+        let mut lines = std::str::from_utf8(&bytes[..end]).ok()?.lines();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers: Vec<_> = headers.map(|(name, value)| (name.into(), value.into())).collect();
+        let answer = Self { status, headers, body: bytes[end + END.len()..].to_vec() };
+        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        length.is_none_or(|length: usize| length == answer.body.len()).then_some(answer)
+    }
+
+    /// Returns the first header of that name, in whatever case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -194,6 +238,17 @@ mod tests {
         assert_eq!(listening(log).as_deref(), Some("127.0.0.1:35009"));
         assert_eq!(listening("level=info msg=\"listening on 127.0.0.1:35"), None);
         assert_eq!(listening("level=info msg=\"redis not configured\"\n"), None);
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_none() {
+        let whole = b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\nX: y\r\n\r\nbody";
+        let answer = Answer::parse(whole).unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"body"[..]));
+        assert_eq!(answer.header("x"), Some("y"));
+        for end in 0..whole.len() {
+            assert!(Answer::parse(&whole[..end]).is_none(), "{end}");
+        }
     }
 
     #[test]

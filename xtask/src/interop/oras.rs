@@ -144,7 +144,8 @@ fn discovered(scene: &Scene<'_>, target: &Target, name: &str) -> Result<BTreeSet
     Ok(found)
 }
 
-fn gather(node: &Value, found: &mut BTreeSet<String>) -> Result<()> {
+/// Adds all that `oras discover` says to refer to something.
+pub(super) fn gather(node: &Value, found: &mut BTreeSet<String>) -> Result<()> {
     for referrer in node["referrers"].as_array().into_iter().flatten() {
         let digest = referrer["digest"].as_str().context("a referrer without a digest")?;
         found.insert(digest.to_owned());

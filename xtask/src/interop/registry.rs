@@ -171,7 +171,8 @@ fn tag(name: &str) -> Option<&str> {
     }
 }
 
-fn is_fallback(tag: &str) -> bool {
+/// Tells whether a tag is that of a list of referrers.
+pub(super) fn is_fallback(tag: &str) -> bool {
     tag.strip_prefix("sha256-")
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
