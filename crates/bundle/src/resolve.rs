@@ -62,12 +62,10 @@ impl Selection {
             match result {
                 Ok(references) => picked
                     .extend(references.into_iter().map(|reference| Picked { reference, item })),
-                Err(error) => failures.push(Failure {
-                    side: Side::Source,
-                    action: Action::Resolve,
-                    subject: item.what.reference().to_string(),
-                    error: Box::new(error),
-                }),
+                Err(error) => {
+                    let subject = item.what.reference().to_string();
+                    failures.push(Failure::new(Side::Source, Action::Resolve, subject, error));
+                }
             }
         }
         (picked, failures)

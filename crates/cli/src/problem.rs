@@ -71,6 +71,9 @@ impl Problem {
     }
 }
 
+/// What to do about a registry that refuses an index of which entries were left out.
+pub(crate) const WANTS_ALL: &str = "it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out";
+
 /// What Unix systems say of a disk that fails; the standard library has no name for it.
 const EIO: i32 = 5;
 
@@ -120,8 +123,7 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
                 .to_owned()
         }
         Error::Refused { action: "push", reason, .. } if reason.contains("BLOB_UNKNOWN") => {
-            "it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out"
-                .to_owned()
+            WANTS_ALL.to_owned()
         }
         Error::Throttled { .. } => {
             "wait, or ask for less at once with --jobs; the same command goes on".to_owned()

@@ -89,7 +89,12 @@ pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
 /// Returns a failure as a problem: what, and what to do.
 pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
     let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());
-    match problem::hint(&failure.error) {
+    let hint = if failure.absent.is_empty() {
+        problem::hint(&failure.error)
+    } else {
+        Some(problem::WANTS_ALL.to_owned())
+    };
+    match hint {
         Some(hint) => problem.hint(hint),
         None => problem,
     }

@@ -487,12 +487,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     }
 
     fn fail(&mut self, action: Action, subject: String, error: Error) {
-        self.plan.failures.push(Failure {
-            side: Side::Source,
-            action,
-            subject,
-            error: Box::new(error),
-        });
+        self.plan.failures.push(Failure::new(Side::Source, action, subject, error));
     }
 }
 

@@ -31,7 +31,7 @@ impl Plan<'_> {
     ) -> Result<Report, Failure> {
         let refuse = |error| {
             let subject = format!("{place:?}");
-            Failure { side: Side::Target, action: Action::Prepare, subject, error: Box::new(error) }
+            Failure::new(Side::Target, Action::Prepare, subject, error)
         };
         if let Some(conflict) = self.conflict() {
             return Err(refuse(conflict));
@@ -49,12 +49,7 @@ impl Plan<'_> {
         let complete = report.is_complete() && self.failures.is_empty();
         if let Err(error) = place.commit(complete) {
             let subject = format!("{place:?}");
-            let failure = Failure {
-                side: Side::Target,
-                action: Action::Publish,
-                subject,
-                error: Box::new(error),
-            };
+            let failure = Failure::new(Side::Target, Action::Publish, subject, error);
             observer.failed(&failure);
             report.failures.push(failure);
         }

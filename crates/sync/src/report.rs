@@ -5,6 +5,9 @@ use std::fmt;
 use longshore_spec::{Descriptor, Digest, Platform};
 use longshore_store::{Error, Name};
 
+/// How many of what an index lists are named at most: as many as there are platforms in use.
+const MOST_SHOWN: usize = 32;
+
 /// What came of a plan.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -69,6 +72,9 @@ pub struct Failure {
     pub subject: String,
     /// What happened.
     pub error: Box<Error>,
+    /// What an index lists that nobody brings, where it was the target that refused the index: many
+    /// registries want all of it (rows A-13, F-25).
+    pub absent: Vec<Digest>,
 }
 
 /// A side of a copy.
@@ -114,15 +120,30 @@ impl Report {
     }
 }
 
+impl Failure {
+    /// Returns a failure of which nothing else is known.
+    pub fn new(side: Side, action: Action, subject: String, error: Error) -> Self {
+        Self { side, action, subject, error: Box::new(error), absent: Vec::new() }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.error.to_string();
         // Most errors name the thing themselves, and those of a place name the place.
         let of_place = matches!(self.action, Action::Prepare | Action::Publish);
         if of_place || text.contains(&self.subject) {
-            f.write_str(&text)
+            f.write_str(&text)?;
         } else {
-            write!(f, "{}: {text}", self.subject)
+            write!(f, "{}: {text}", self.subject)?;
+        }
+        for (number, digest) in self.absent.iter().take(MOST_SHOWN).enumerate() {
+            let before = if number == 0 { "; left out of it are" } else { "," };
+            write!(f, "{before} {digest}")?;
+        }
+        match self.absent.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }

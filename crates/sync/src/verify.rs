@@ -76,12 +76,7 @@ impl Plan<'_> {
             }
             Err(error) => {
                 let subject = node.digest.to_string();
-                let failure = Failure {
-                    side: Side::Source,
-                    action: Action::Check,
-                    subject,
-                    error: Box::new(error),
-                };
+                let failure = Failure::new(Side::Source, Action::Check, subject, error);
                 observer.failed(&failure);
                 Err(failure)
             }

@@ -84,7 +84,11 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let progress = Progress::new(output, "importing", plan.size().bytes);
     let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
-    let report = result.map_err(|failure| Problem::of(*failure.error))?;
+    let mut report = result.map_err(|failure| Problem::of(*failure.error))?;
+    for (root, of) in report.roots.iter_mut().zip(&moves) {
+        // Its tag alone would say little among those of many repositories.
+        root.wanted = Some(of.to.to_string());
+    }
     tell_failures(&[], &report);
     let document = Document::new(&plan, &moves, &report, None);
     if let Some(path) = &args.report {

@@ -1,8 +1,9 @@
 //! Bringing one node into its target.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-use longshore_spec::Manifest;
+use longshore_spec::{Digest, Manifest};
 use longshore_store::{Entry, Error, Held, Order, Pushed, Target};
 
 use super::Run;
@@ -73,7 +74,11 @@ impl Run<'_, '_> {
         let copy = |side| move |error| fail(node, side, Action::Copy, error);
         let manifest = self.manifest(number, roots).map_err(copy(Side::Source))?;
         let push = |manifest: &Manifest, entry| {
-            target.push_manifest(manifest, entry).map_err(copy(Side::Target))
+            target.push_manifest(manifest, entry).map_err(|error| {
+                let is_refused = matches!(error, Error::Refused { .. } | Error::NotFound { .. });
+                let absent = if is_refused { self.absent(node, manifest) } else { Vec::new() };
+                Failure { absent, ..copy(Side::Target)(error) }
+            })
         };
         let mut pushed = Vec::new();
         if roots.is_empty() {
@@ -103,6 +108,15 @@ impl Run<'_, '_> {
         Ok(true)
     }
 
+    /// Returns what a manifest refers to that is not to come into its target.
+    fn absent(&self, of: &Node, manifest: &Manifest) -> Vec<Digest> {
+        let is_coming = |node: &&Node| node.target == of.target && node.state != State::Absent;
+        let coming = self.plan.nodes.iter().filter(is_coming);
+        let coming: HashSet<&Digest> = coming.map(|node| &node.digest).collect();
+        let children = manifest.children().map(|(_, child)| &child.digest);
+        children.filter(|digest| !coming.contains(digest)).cloned().collect()
+    }
+
     /// Returns a manifest that was discovered: kept, or fetched again.
     fn manifest(&self, number: u32, roots: &[&PlannedRoot]) -> Result<Manifest, Error> {
         let node = &self.plan.nodes[number as usize];
@@ -122,5 +136,5 @@ fn held(node: &Node, target: &dyn Target) -> Result<Held, Failure> {
 }
 
 fn fail(node: &Node, side: Side, action: Action, error: Error) -> Failure {
-    Failure { side, action, subject: node.digest.to_string(), error: Box::new(error) }
+    Failure::new(side, action, node.digest.to_string(), error)
 }
