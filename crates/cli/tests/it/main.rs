@@ -16,6 +16,7 @@ mod messages;
 mod naming;
 mod oddities;
 mod output;
+mod pinned;
 mod places;
 mod reaching;
 mod registries;
