@@ -28,6 +28,7 @@ mod samples;
 mod sides;
 mod skopeo;
 mod stock;
+mod subsets;
 mod tar;
 mod umoci;
 
@@ -112,6 +113,7 @@ const CHECKS: &[Check] = &[
         peers: &["docker-registry", "tar", "regctl"],
         work: readers::regctl,
     },
+    Check { name: "bundle-platforms", peers: &["docker-registry", "skopeo"], work: subsets::check },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },
