@@ -15,6 +15,7 @@ mod environment;
 mod ground;
 mod guarded;
 mod helm;
+mod locked;
 mod oras;
 mod packages;
 mod page;
@@ -114,6 +115,7 @@ const CHECKS: &[Check] = &[
         work: readers::regctl,
     },
     Check { name: "bundle-platforms", peers: &["docker-registry", "skopeo"], work: subsets::check },
+    Check { name: "bundle-lock", peers: &["docker-registry"], work: locked::check },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },
