@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod login;
 mod look;
+mod platforms;
 pub(crate) mod serve;
 pub(crate) mod tag;
 pub(crate) mod tree;

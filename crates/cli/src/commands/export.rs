@@ -13,8 +13,8 @@ use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 use self::check::Comparison;
 use self::told::{Bundle, Measured};
 use super::destination::{Destination, Opening};
-use super::lock;
 use super::wanted::{self, Sources};
+use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -104,6 +104,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     }
     let size = Measured::of(args, &plan, &outline, destination.as_ref(), jobs)?;
     bundle.tell(output);
+    platforms::warn(&picked, &plan.roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         bundle.dry_run(&size, output)?;
         return Ok(if has_failed { Exit::Failed } else { Exit::Done });

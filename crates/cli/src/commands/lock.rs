@@ -8,6 +8,7 @@ use longshore_store::Error;
 use longshore_sync::{Filter, Plan, Report, Wanted};
 use serde::Serialize;
 
+use super::platforms;
 use super::wanted::{self, Sources};
 use crate::args::{self, Export, Global};
 use crate::human;
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         Err(_) if !path.exists() && !args.check => None,
         Err(problem) => return Err(problem),
     };
-    let now = resolve(args, &selection, global)?;
+    let now = resolve(args, &selection, global, output)?;
     let next = match &before {
         Some(before) if !args.update.is_empty() => {
             args.update.iter().try_fold(before.clone(), |lock, name| {
@@ -76,7 +77,12 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
 }
 
 /// Finds out what is wanted now. All of it has to be there.
-fn resolve(args: &args::Lock, selection: &Selection, global: &Global) -> Result<Lock, Problem> {
+fn resolve(
+    args: &args::Lock,
+    selection: &Selection,
+    global: &Global,
+    output: &Output,
+) -> Result<Lock, Problem> {
     let registries = Registries::new(&args.reach);
     let sources = Sources::open(selection, &registries)?;
     let (picked, failures) = selection.pick(global.jobs(), |repository| sources.tags(repository));
@@ -92,6 +98,7 @@ fn resolve(args: &args::Lock, selection: &Selection, global: &Global) -> Result<
         let text = "not all that is wanted can be had, so nothing is locked";
         return Err(Problem::new(Exit::Failed, text));
     }
+    platforms::warn(&picked, &plan.roots(), output);
     Ok(Lock::of(&plan, selection))
 }
 
