@@ -5,7 +5,6 @@ use longshore_spec::Digest;
 
 use super::ground::Ground;
 use super::registry::{COPIED, Cargo, typed_by_sha256};
-use crate::run::capture;
 use crate::server::{ANY_PORT, Server};
 
 /// The repository of the registry that has the content from the start.
@@ -34,11 +33,9 @@ impl<'a> Scene<'a> {
         COPIED.into_iter().map(|name| (name, &self.cargo.tags[name]))
     }
 
-    /// Runs a client and returns what it printed. It sees no settings and passwords of the user.
+    /// Runs a client and returns what it printed.
     pub(super) fn client(&self, program: &str, args: &[&str]) -> Result<String> {
-        let home = self.ground.path("home");
-        let mut command = self.ground.peer_command(program, args);
-        capture(command.env("HOME", &home).env("DOCKER_CONFIG", home.join("docker")))
+        self.ground.client(program, args)
     }
 
     /// Fails unless the bytes of a manifest, printed by a client, are those that were made.

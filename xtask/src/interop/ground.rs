@@ -99,6 +99,14 @@ impl<'a> Ground<'a> {
         capture(&mut self.peer_command(program, args))
     }
 
+    /// Runs a client of registries that sees no settings and passwords of the user, and returns what it
+    /// printed.
+    pub(super) fn client(&self, program: &str, args: &[&str]) -> Result<String> {
+        let home = self.path("home");
+        let mut command = self.peer_command(program, args);
+        capture(command.env("HOME", &home).env("DOCKER_CONFIG", home.join("docker")))
+    }
+
     /// Returns what `list --all` says of a place.
     pub(super) fn listed(&self, place: &str) -> Result<Vec<Value>> {
         let printed = self.ours(&["list", "--all", "--json", place])?;

@@ -12,7 +12,6 @@ use super::bundles::Exported;
 use super::ground::{Ground, refused};
 use super::stock::Stock;
 use super::{oras, sides};
-use crate::run::capture;
 
 /// What skopeo 1.9.3 does not see in `index.json`: it passes over entries that are Docker's.
 const UNSEEN: &str = "legacy/base";
@@ -38,7 +37,7 @@ pub(super) fn skopeo(ground: &Ground<'_>) -> Result<Outcome> {
                 continue;
             }
             for place in [&archive, &mapped] {
-                let raw = client(ground, "skopeo", &["inspect", "--raw", place])?;
+                let raw = ground.client("skopeo", &["inspect", "--raw", place])?;
                 same(stock, &digest, &format!("what skopeo reads of {place}"), &raw)?;
             }
             read += 1;
@@ -51,7 +50,7 @@ pub(super) fn skopeo(ground: &Ground<'_>) -> Result<Outcome> {
                 refused(&mut ground.peer_command("skopeo", &args), NOT_COPIED.1)?;
                 continue;
             }
-            client(ground, "skopeo", &args)?;
+            ground.client("skopeo", &args)?;
             sides::carried(stock, &digest, &far, stock.name, tag)?;
             copied += 1;
         }
@@ -75,7 +74,7 @@ pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
         for digest in crossing.keys() {
             for layout in ["bundle.tar", "unpacked"] {
                 let one = format!("{layout}@{digest}");
-                let raw = client(ground, "oras", &["manifest", "fetch", "--oci-layout", &one])?;
+                let raw = ground.client("oras", &["manifest", "fetch", "--oci-layout", &one])?;
                 same(stock, digest, &format!("what oras reads of {one}"), &raw)?;
             }
             read += 1;
@@ -84,7 +83,7 @@ pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
         for digest in crossing.keys().filter(|digest| listed.contains(digest)) {
             let one = format!("unpacked@{digest}");
             let discover = ["discover", "--format", "json", "--oci-layout", &one];
-            let printed = client(ground, "oras", &discover)?;
+            let printed = ground.client("oras", &discover)?;
             let mut found = BTreeSet::new();
             oras::gather(&serde_json::from_str(&printed)?, &mut found)
                 .with_context(|| format!("`oras discover {one}` printed {printed}"))?;
@@ -97,7 +96,7 @@ pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
             let [from, to] =
                 [format!("bundle.tar@{digest}"), format!("{}:{tag}", far.place(stock.name))];
             let flags = ["cp", "--no-tty", "-r", "--from-oci-layout", "--to-plain-http"];
-            client(ground, "oras", &[&flags[..], &[&from, &to]].concat())?;
+            ground.client("oras", &[&flags[..], &[&from, &to]].concat())?;
             sides::carried(stock, &digest, &far, stock.name, tag)?;
             copied += 1;
         }
@@ -116,7 +115,7 @@ pub(super) fn regctl(ground: &Ground<'_>) -> Result<Outcome> {
     let far = ground.far()?;
     let host = format!("reg={},tls=disabled", far.address());
     let regctl =
-        |args: &[&str]| client(ground, "regctl", &[&["--host", host.as_str()], args].concat());
+        |args: &[&str]| ground.client("regctl", &[&["--host", host.as_str()], args].concat());
     let (mut read, mut copied) = (0, 0);
     for stock in &exported.stock {
         for digest in stock.crossing().keys() {
@@ -158,13 +157,6 @@ pub(super) fn regctl(ground: &Ground<'_>) -> Result<Outcome> {
 fn unpack(ground: &Ground<'_>) -> Result<()> {
     fs::create_dir(ground.path("unpacked"))?;
     ground.theirs("tar", &["-xf", "bundle.tar", "-C", "unpacked"]).map(drop)
-}
-
-/// Runs a client that sees no settings and passwords of the user.
-fn client(ground: &Ground<'_>, program: &str, args: &[&str]) -> Result<String> {
-    let home = ground.path("home");
-    let mut command = ground.peer_command(program, args);
-    capture(command.env("HOME", &home).env("DOCKER_CONFIG", home.join("docker")))
 }
 
 /// Fails unless a client has printed the manifest that was made.
