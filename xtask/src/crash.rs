@@ -1,6 +1,8 @@
 //! Kills, full disks, disks that turn read-only, errors from the disk: nothing complete is harmed,
 //! and the next run goes on.
 
+mod bundle;
+mod client;
 mod disk;
 mod kill;
 mod serve;
@@ -10,14 +12,31 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use longshore_spec::Digest;
 
 use crate::measure::program;
 use crate::run::shown;
 
+/// What is harmed, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Copies between directories and archives, killed
+    Copy,
+    /// Exports and imports of bundles, killed
+    Bundle,
+    /// A server, killed
+    Serve,
+    /// Disks that are full, read-only or fail
+    Disk,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often a copy is killed; a server half as often
+    /// Harm only these
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
+    /// How often a copy is killed; exports and imports three quarters as often each, a server half
     #[arg(long, default_value_t = 40)]
     kills: usize,
     /// The seed of the moments
@@ -28,9 +47,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let program = program()?;
     let work = tempfile::tempdir()?;
-    kill::run(&program, work.path(), args.kills, args.seed)?;
-    serve::run(&program, work.path(), args.kills / 2, args.seed)?;
-    disk::run(&program, work.path())?;
+    for part in Part::value_variants() {
+        if !args.parts.is_empty() && !args.parts.contains(part) {
+            continue;
+        }
+        match part {
+            Part::Copy => kill::run(&program, work.path(), args.kills, args.seed)?,
+            Part::Bundle => bundle::run(&program, work.path(), args.kills * 3 / 4, args.seed)?,
+            Part::Serve => serve::run(&program, work.path(), args.kills / 2, args.seed)?,
+            Part::Disk => disk::run(&program, work.path())?,
+        }
+    }
     println!("crash: nothing complete was harmed");
     Ok(())
 }

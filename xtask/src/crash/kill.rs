@@ -1,6 +1,6 @@
 //! SIGKILL at random moments, and the same command again until it is done.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ struct Way<'a> {
     from: String,
     to: String,
     /// What is removed before the first try.
-    target: std::path::PathBuf,
+    target: PathBuf,
 }
 
 /// Kills `kills` copies, half of them into an archive and half into a directory, of which three
@@ -158,17 +158,21 @@ fn read_so_far(child: &mut Child) -> Result<Option<u64>> {
 }
 
 /// Removes a file or a directory, with what lies beside it while it is not complete.
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     if path.is_dir() {
         std::fs::remove_dir_all(path)?;
     }
-    for suffix in ["", ".partial", ".partial.journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = Path::new(&name);
+    for path in ["", ".partial", ".partial.journal"].map(|suffix| beside(path, suffix)) {
         if path.exists() {
             std::fs::remove_file(path)?;
         }
     }
     Ok(())
+}
+
+/// Returns a path with more behind its last name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

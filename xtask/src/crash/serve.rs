@@ -1,17 +1,16 @@
 //! A server that is killed while clients push to it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use longshore_fixture::Random;
 use longshore_spec::Digest;
 
+use super::client::{Client, IMAGE};
 use super::{dir, longshore, succeed, tree};
 use crate::server::{ANY_PORT, Server};
 
@@ -19,15 +18,10 @@ use crate::server::{ANY_PORT, Server};
 const CLIENTS: usize = 16;
 /// The largest layer that is pushed.
 const LAYER: usize = 2 << 20;
-/// How much of a body is sent at once.
-const PIECE: usize = 64 << 10;
 /// A server is killed so many milliseconds after it listens, at most.
 const LIFE: usize = 700;
-/// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 const REPOSITORY: &str = "/v2/team/app";
-const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// What clients were told.
 #[derive(Default)]
@@ -148,7 +142,7 @@ fn push_image(client: &mut Client, random: &mut Random, told: &Told) -> Result<(
         let begun = client.ask("POST", &format!("{REPOSITORY}/blobs/uploads/"), "", &[])?;
         ensure!(begun.status == 202, "an upload begins with {}", begun.status);
         let put = format!("{}?digest={digest}", begun.location);
-        client.push(&put, "application/octet-stream", content, told)?;
+        push(client, &put, "application/octet-stream", content, told)?;
         told.note(format!("{REPOSITORY}/blobs/{digest}"), digest.clone());
         entries.push(format!(
             r#"{{"mediaType":"application/octet-stream","digest":"{digest}","size":{}}}"#,
@@ -161,74 +155,23 @@ fn push_image(client: &mut Client, random: &mut Random, told: &Told) -> Result<(
     );
     let digest = Digest::sha256(&manifest);
     let path = format!("{REPOSITORY}/manifests/t{}", &digest.encoded()[..16]);
-    client.push(&path, IMAGE, manifest.as_bytes(), told)?;
+    push(client, &path, IMAGE, manifest.as_bytes(), told)?;
     told.note(path, digest);
+    Ok(())
+}
+
+/// Puts content that must be taken.
+fn push(client: &mut Client, path: &str, media_type: &str, body: &[u8], told: &Told) -> Result<()> {
+    told.sending.fetch_add(1, Ordering::SeqCst);
+    let answer = client.ask("PUT", path, media_type, body);
+    told.sending.fetch_sub(1, Ordering::SeqCst);
+    let status = answer?.status;
+    ensure!(status == 201, "PUT {path} was answered with {status}");
     Ok(())
 }
 
 impl Told {
     fn note(&self, path: String, digest: Digest) {
         self.created.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((path, digest));
-    }
-}
-
-/// A connection.
-struct Client(BufReader<TcpStream>);
-
-struct Answer {
-    status: u16,
-    location: String,
-    digest: String,
-}
-
-impl Client {
-    fn connect(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
-    }
-
-    /// Puts content that must be taken.
-    fn push(&mut self, path: &str, media_type: &str, body: &[u8], told: &Told) -> Result<()> {
-        told.sending.fetch_add(1, Ordering::SeqCst);
-        let answer = self.ask("PUT", path, media_type, body);
-        told.sending.fetch_sub(1, Ordering::SeqCst);
-        let status = answer?.status;
-        ensure!(status == 201, "PUT {path} was answered with {status}");
-        Ok(())
-    }
-
-    fn ask(&mut self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<Answer> {
-        let stream = self.0.get_mut();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
-        )?;
-        for piece in body.chunks(PIECE) {
-            stream.write_all(piece)?;
-        }
-        let (mut line, mut length) = (String::new(), 0);
-        self.0.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status =
-            status.with_context(|| format!("{method} {path} was answered with {line:?}"))?;
-        let mut answer = Answer { status, location: String::new(), digest: String::new() };
-        loop {
-            line.clear();
-            if self.0.read_line(&mut line)? == 0 {
-                bail!("the answer to {method} {path} is cut off");
-            }
-            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" if method != "HEAD" => length = value.parse()?,
-                "location" => value.clone_into(&mut answer.location),
-                "docker-content-digest" => value.clone_into(&mut answer.digest),
-                _ => {}
-            }
-        }
-        std::io::copy(&mut (&mut self.0).take(length), &mut std::io::sink())?;
-        Ok(answer)
     }
 }
