@@ -1,5 +1,6 @@
 //! Memory, speed and disk at sizes that matter, by the release build.
 
+mod bundle;
 mod crowd;
 mod holes;
 mod registries;
@@ -29,6 +30,8 @@ const VERIFY_SPEED: f64 = 0.75;
 enum Part {
     /// Large blobs between registries and archives
     Registries,
+    /// A bundle of 500 artifacts
+    Bundle,
     /// Large blobs between directories and archives
     Large,
     /// A plan of many blobs
@@ -61,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => tempfile::tempdir()?,
     };
     let [size, beyond] = if args.quick { [64 << 20, (8 << 30) + 1] } else { [512 << 20, 9 << 30] };
+    let layer = if args.quick { 16 << 10 } else { 40 << 20 };
     let between = if args.quick { 32 << 20 } else { size };
     for part in Part::value_variants() {
         if !args.parts.is_empty() && !args.parts.contains(part) {
@@ -68,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         match part {
             Part::Registries => registries::run(&program, work.path(), between)?,
+            Part::Bundle => bundle::run(&program, work.path(), layer)?,
             Part::Large => large(&program, work.path(), size)?,
             Part::Many => many(&program, work.path())?,
             Part::Verify => verify_speed(&program, work.path())?,
@@ -206,8 +211,12 @@ fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
 /// Copies everything from one place to another, within the bound on memory.
 fn copy(program: &Path, from: &str, to: &str) -> Result<Usage> {
     let mut command = Command::new(program);
-    let usage =
-        measured(command.args(["copy", "--all-tags", "--quiet", "--jobs", JOBS, from, to]))?;
+    bounded(command.args(["copy", "--all-tags", "--quiet", "--jobs", JOBS, from, to]))
+}
+
+/// Runs a command within the bound on memory.
+fn bounded(command: &mut Command) -> Result<Usage> {
+    let usage = measured(command)?;
     ensure!(
         usage.memory <= MEMORY,
         "{:.1} MiB of memory are over the bound of {:.0}",

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,6 +15,18 @@ use crate::run;
 /// Writes a layout with an artifact of `count` blobs of `size` bytes, each a hole but for its end,
 /// and returns their digests.
 pub(super) fn layout(directory: &Path, count: usize, size: u64) -> Result<Vec<Digest>> {
+    let layers = blobs(directory, count, size)?;
+    let mut content = Content::new();
+    let config = content.empty();
+    let draft = Draft::image(&config, &layers).artifact_type("application/vnd.example.disk.v1");
+    let manifest = content.manifest(&draft);
+    content.tag(&manifest, "disk");
+    content.write_directory(directory)?;
+    Ok(layers.into_iter().map(|layer| layer.digest).collect())
+}
+
+/// Writes `count` blobs of `size` bytes into what will be a layout, each a hole but for its end.
+pub(super) fn blobs(directory: &Path, count: usize, size: u64) -> Result<Vec<Descriptor>> {
     const END: usize = 16;
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
@@ -31,13 +43,7 @@ pub(super) fn layout(directory: &Path, count: usize, size: u64) -> Result<Vec<Di
         File::create(blobs.join(digest.encoded()))?.write_all_at(end.as_bytes(), hole)?;
         layers.push(Descriptor::new("application/vnd.example.disk", digest, size));
     }
-    let mut content = Content::new();
-    let config = content.empty();
-    let draft = Draft::image(&config, &layers).artifact_type("application/vnd.example.disk.v1");
-    let manifest = content.manifest(&draft);
-    content.tag(&manifest, "disk");
-    content.write_directory(directory)?;
-    Ok(layers.into_iter().map(|layer| layer.digest).collect())
+    Ok(layers)
 }
 
 /// Returns the sha256 of all that is read.
@@ -64,4 +70,14 @@ pub(super) fn dig(path: &Path) -> Result<()> {
     }
     let mut fallocate = Command::new("fallocate");
     run::capture(fallocate.arg("--dig-holes").arg(path)).map(drop)
+}
+
+/// Returns the bytes that the files below `path` take on the disk.
+pub(super) fn used(path: &Path) -> Result<u64> {
+    const SECTOR: u64 = 512;
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() {
+        return Ok(found.blocks() * SECTOR);
+    }
+    fs::read_dir(path)?.map(|entry| used(&entry?.path())).sum()
 }
