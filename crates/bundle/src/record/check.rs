@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use longshore_spec::{Digest, Role};
+use longshore_spec::{Descriptor, Digest, Role};
 use longshore_store::{Outline, Root};
 
-use super::{Record, RecordedBlob, RecordedRoot, Why, role};
-use crate::record::LeftBehind;
+use super::{LeftBehind, Record, RecordedBlob, RecordedRoot, Why, role};
 
 /// A way in which a layout is not what its record says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +26,15 @@ pub enum Difference {
         recorded: Digest,
         /// What it is.
         found: Digest,
+    },
+    /// A root has another media type.
+    OtherType {
+        /// The root.
+        reference: String,
+        /// The media type that the record gives.
+        recorded: String,
+        /// The media type under which it is listed.
+        found: String,
     },
     /// Something has a name that the record does not know.
     UnknownRoot {
@@ -64,7 +72,7 @@ pub enum Difference {
 impl Record {
     /// Returns every way in which a layout is not what this says: `roots` are all that it lists, and
     /// `outline` has what they need. Nothing is read for it; that the content is there and hashes right is the
-    /// business of whoever reads it.
+    /// business of whoever reads it. The words for types are not compared: another version may know others.
     pub fn differences(&self, roots: &[Root], outline: &Outline) -> Vec<Difference> {
         let mut found = BTreeSet::new();
         self.compare_roots(roots, &mut found);
@@ -84,51 +92,62 @@ impl Record {
 
     fn compare_roots(&self, roots: &[Root], found: &mut BTreeSet<Difference>) {
         let listed = roots.iter();
-        let listed: BTreeMap<&str, &Digest> = listed
-            .flat_map(|root| root.names.iter().map(|name| (name.as_str(), &root.descriptor.digest)))
+        let listed: BTreeMap<&str, &Descriptor> = listed
+            .flat_map(|root| root.names.iter().map(|name| (name.as_str(), &root.descriptor)))
             .collect();
-        for RecordedRoot { reference, digest, .. } in &self.roots {
-            let (reference, recorded) = (reference.clone(), digest.clone());
-            match listed.get(reference.as_str()) {
-                Some(there) if **there == recorded => {}
-                Some(there) => {
-                    let found_digest = (*there).clone();
-                    found.insert(Difference::OtherRoot {
-                        reference,
-                        recorded,
-                        found: found_digest,
-                    });
-                }
-                None => _ = found.insert(Difference::NoRoot { reference, digest: recorded }),
-            }
+        for root in &self.roots {
+            found.extend(root.difference(listed.get(root.reference.as_str()).copied()));
         }
         let known = self.roots.iter().map(|root| root.reference.as_str());
         let attached = self.referrers.iter().filter_map(|referrer| referrer.reference.as_deref());
         let known: BTreeSet<&str> = known.chain(attached).collect();
-        for (reference, digest) in listed.iter().filter(|(name, _)| !known.contains(*name)) {
-            let (reference, digest) = ((*reference).to_owned(), (*digest).clone());
+        for (reference, there) in listed.iter().filter(|(name, _)| !known.contains(*name)) {
+            let (reference, digest) = ((*reference).to_owned(), there.digest.clone());
             found.insert(Difference::UnknownRoot { reference, digest });
         }
     }
 
     fn compare_blobs(&self, outline: &Outline, found: &mut BTreeSet<Difference>) {
-        let mut needed: HashMap<&Digest, (u64, Role)> =
+        let needed: HashMap<&Digest, (u64, Role)> =
             outline.nodes().iter().map(|node| (&node.digest, (node.size, node.role))).collect();
+        let mut unknown: BTreeSet<&Digest> = needed.keys().copied().collect();
         for RecordedBlob { digest, size, role } in &self.blobs {
-            let Some((there, is)) = needed.remove(digest) else {
-                found.insert(Difference::NotNeeded(digest.clone()));
-                continue;
-            };
-            if there != *size {
-                let (digest, recorded) = (digest.clone(), *size);
-                found.insert(Difference::OtherSize { digest, recorded, found: there });
-            }
-            if is != *role {
-                let (digest, recorded) = (digest.clone(), *role);
-                found.insert(Difference::OtherRole { digest, recorded, found: is });
+            unknown.remove(digest);
+            let digest = digest.clone();
+            match needed.get(&digest) {
+                None => _ = found.insert(Difference::NotNeeded(digest)),
+                Some((there, _)) if there != size => {
+                    let (recorded, there) = (*size, *there);
+                    found.insert(Difference::OtherSize { digest, recorded, found: there });
+                }
+                Some((_, there)) if there != role => {
+                    let (recorded, there) = (*role, *there);
+                    found.insert(Difference::OtherRole { digest, recorded, found: there });
+                }
+                Some(_) => {}
             }
         }
-        found.extend(needed.into_keys().cloned().map(Difference::NotRecorded));
+        found.extend(unknown.into_iter().cloned().map(Difference::NotRecorded));
+        let of_roots = self.roots.iter().flat_map(|root| &root.referrers);
+        let referrers = self.referrers.iter().map(|referrer| &referrer.digest).chain(of_roots);
+        let absent = referrers.filter(|digest| !needed.contains_key(digest));
+        found.extend(absent.cloned().map(Difference::NotNeeded));
+    }
+}
+
+impl RecordedRoot {
+    /// Compares with what is listed under the same name.
+    fn difference(&self, there: Option<&Descriptor>) -> Option<Difference> {
+        let reference = self.reference.clone();
+        let Some(there) = there else {
+            return Some(Difference::NoRoot { reference, digest: self.digest.clone() });
+        };
+        if there.digest != self.digest {
+            let (recorded, found) = (self.digest.clone(), there.digest.clone());
+            return Some(Difference::OtherRoot { reference, recorded, found });
+        }
+        let [recorded, found] = [&self.media_type, &there.media_type].map(ToString::to_string);
+        (recorded != found).then_some(Difference::OtherType { reference, recorded, found })
     }
 }
 
@@ -140,6 +159,9 @@ impl fmt::Display for Difference {
             }
             Self::OtherRoot { reference, recorded, found } => {
                 write!(f, "{reference} is {found}, and was recorded as {recorded}")
+            }
+            Self::OtherType { reference, recorded, found } => {
+                write!(f, "{reference} is listed as {found}, and was recorded as {recorded}")
             }
             Self::UnknownRoot { reference, digest } => {
                 write!(f, "{reference} ({digest}) is listed, and was not recorded")

@@ -6,7 +6,7 @@ use longshore_bundle::{
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Digest, Role};
+use longshore_spec::{Digest, MediaType, Role};
 use longshore_store::{Name, Repository as _, Root, Selector};
 use longshore_sync::{Filter, Plan, Referring, Wanted, Wish};
 
@@ -145,6 +145,13 @@ fn one_that_lies_is_found_out() {
         "{of_name:?}"
     );
     assert!(matches!(lied(&|record| drop(record.blobs.pop()))[..], [Difference::NotRecorded(_)]));
+    let of_role = lied(&|record| record.blobs[0].role = Role::Layer);
+    assert!(matches!(of_role[..], [Difference::OtherRole { .. }]), "{of_role:?}");
+    let of_type = lied(&|record| record.roots[0].media_type = MediaType::IMAGE_MANIFEST.into());
+    assert!(matches!(of_type[..], [Difference::OtherType { .. }]), "{of_type:?}");
+    let absent = [Difference::NotNeeded(other.clone())];
+    assert_eq!(lied(&|record| record.roots[0].referrers.push(other.clone())), absent);
+    assert_eq!(lied(&|record| record.referrers[0].digest = other.clone()), absent);
 }
 
 #[test]
