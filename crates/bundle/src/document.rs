@@ -116,11 +116,15 @@ impl Reader<'_> {
             let read = |text: &str| text.parse::<Platform>().map_err(|error| error.to_string());
             let platforms = platforms.iter().map(|text| self.value("platforms", text, read));
             item.platforms = platforms.collect::<Result<_, _>>()?;
+            item.said.platforms = true;
         }
         if let Some(types) = entry.types.as_ref().or(defaults.types.as_ref()) {
             item.types = self.types("types", types)?;
+            item.said.types = true;
         }
-        match entry.referrers.as_ref().or(defaults.referrers.as_ref()) {
+        let referrers = entry.referrers.as_ref().or(defaults.referrers.as_ref());
+        item.said.referrers = referrers.is_some();
+        match referrers {
             None | Some(Referrers::All) => {}
             Some(Referrers::None) => item.referrers = Referring::Ignored,
             Some(Referrers::Types(types)) => {

@@ -41,5 +41,5 @@ pub use record::{
     RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Picked, SparseIndex};
-pub use selection::{EXAMPLE, Item, Parsed, Selection, What, reference};
+pub use selection::{EXAMPLE, Item, Parsed, Said, Selection, What, reference};
 pub use tags::{NoSuchTags, TagRules};

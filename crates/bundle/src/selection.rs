@@ -30,8 +30,21 @@ pub struct Item {
     pub types: TypeFilter,
     /// What is taken of that which refers to them.
     pub referrers: Referring,
+    /// Which of these the file says itself, be it that nothing is left out.
+    pub said: Said,
     /// The line that says so, counted from 1.
     pub line: u64,
+}
+
+/// What a file says itself of something that is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The platforms.
+    pub platforms: bool,
+    /// The types.
+    pub types: bool,
+    /// The referrers.
+    pub referrers: bool,
 }
 
 /// What is wanted.
@@ -100,6 +113,7 @@ impl Item {
             sparse_index: SparseIndex::Keep,
             types: TypeFilter::default(),
             referrers: Referring::Taken(TypeFilter::default()),
+            said: Said::default(),
             line,
         }
     }

@@ -91,6 +91,8 @@ pub(super) fn read(
         let flag = |key: &str| {
             step.get(key).or_else(|| defaults.get(key)).and_then(Value::as_bool).unwrap_or(false)
         };
+        // Without a word they stay behind there.
+        item.said.referrers = true;
         item.referrers = if flag("referrers") || flag("digestTags") {
             Referring::Taken(TypeFilter::default())
         } else {

@@ -36,15 +36,14 @@ pub(crate) fn selection(
         types => Some(Referring::Taken(look::types(types)?)),
     };
     for item in &mut items {
-        if item.platforms.is_empty() {
+        if item.platforms.is_empty() && !item.said.platforms {
             item.platforms.clone_from(platform);
         }
         item.sparse_index = sparse_index(taken);
-        if item.types.items().is_empty() {
+        if !item.said.types {
             item.types = types.clone();
         }
-        let is_open = matches!(&item.referrers, Referring::Taken(all) if all.items().is_empty());
-        if let (true, Some(referrers)) = (is_open, &referrers) {
+        if let (false, Some(referrers)) = (item.said.referrers, &referrers) {
             item.referrers = referrers.clone();
         }
     }

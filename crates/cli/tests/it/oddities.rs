@@ -46,6 +46,18 @@ fn images_behind_links_are_found_and_templates_are_told() {
     assert_eq!(ran.stderr, told);
 }
 
+#[test]
+fn what_the_file_says_is_not_said_again_by_flags() {
+    let (site, near, _) = half_attached();
+    let text = format!("artifacts:\n  - ref: {}/app:1\n    referrers: all\n", near.host());
+    site.file("bundle.yaml", format!("{text}    platforms: []\n    types: []\n"));
+    let flags = "--referrers none --platform linux/s390x --type chart";
+    let ran = site.run(&format!("export -f bundle.yaml {flags} --json -o oci:far --keep-going"));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let done = document["roots"].as_array().unwrap().iter().filter(|it| it["outcome"] == "done");
+    assert_eq!(done.count(), 2, "the image and its signature: {}", ran.stderr);
+}
+
 /// An image with an SBOM that has a signature, and the digests of these; the SBOM is listed, and not
 /// there.
 fn half_attached() -> (Site, Served, String) {
