@@ -47,6 +47,21 @@ fn images_behind_links_are_found_and_templates_are_told() {
 }
 
 #[test]
+fn platforms_that_are_not_there_and_signatures_of_the_old_index_are_told() {
+    let site = Site::typed();
+    let near = Served::start(&site, "oci:near --writable");
+    site.ok(&format!("copy -q --referrers oci:site:app {}/app:1", near.host()));
+    let export = format!("export {}/app:1 --dry-run -o oci:far --platform", near.host());
+    let lacking = site.run(&format!("{export} linux/amd64,linux/s390x"));
+    let told = format!("warning: {}/app:1 has nothing for linux/s390x\n", near.host());
+    assert!(lacking.stderr.contains(&told), "{}", lacking.stderr);
+    let all = site.run(&format!("{export} linux/amd64,linux/arm64 --sparse-index strip"));
+    assert!(!all.stderr.contains("has nothing for"), "{}", all.stderr);
+    let told = "(signatures, SBOMs, …) of indexes that are written anew stay behind";
+    assert!(all.stderr.contains(told), "{}", all.stderr);
+}
+
+#[test]
 fn what_the_file_says_is_not_said_again_by_flags() {
     let (site, near, _) = half_attached();
     let text = format!("artifacts:\n  - ref: {}/app:1\n    referrers: all\n", near.host());

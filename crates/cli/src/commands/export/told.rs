@@ -83,6 +83,13 @@ impl Measured {
 impl Bundle<'_> {
     /// Tells what is not in the bundle though nothing failed.
     pub(super) fn tell(&self, output: &Output) {
+        let stripped = self.plan.referrers_seen();
+        if stripped > 0 {
+            let count = human::count(stripped, "referrer");
+            output.warning(&format!(
+                "{count} (signatures, SBOMs, …) of indexes that are written anew stay behind"
+            ));
+        }
         let left: Vec<_> = self.record.left_out.iter().collect();
         for left in left.iter().filter(|left| left.why == Why::Absent) {
             output.warning(&format!("left out: {left}"));
