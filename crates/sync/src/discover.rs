@@ -235,6 +235,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         if let (Via::Root(root) | Via::Referrer(root), Some(origin)) = (step.via, seen.origin) {
             self.plan.roots[root].origin = Some(origin);
         }
+        self.plan.referrers_seen += seen.left_behind;
         let mut next = Vec::new();
         let taken = match seen.found {
             Ok(Found::Manifest(manifest)) => {

@@ -57,8 +57,12 @@ fn platforms_that_are_not_there_and_signatures_of_the_old_index_are_told() {
     assert!(lacking.stderr.contains(&told), "{}", lacking.stderr);
     let all = site.run(&format!("{export} linux/amd64,linux/arm64 --sparse-index strip"));
     assert!(!all.stderr.contains("has nothing for"), "{}", all.stderr);
-    let told = "(signatures, SBOMs, …) of indexes that are written anew stay behind";
+    let told = "(signatures, SBOMs, …) of indexes that do not come as they are stay behind";
     assert!(all.stderr.contains(told), "{}", all.stderr);
+    let one = site.run(&format!("{export} linux/amd64"));
+    assert!(one.stderr.contains(told), "{}", one.stderr);
+    let none = site.run(&format!("{export} linux/amd64 --referrers none"));
+    assert!(!none.stderr.contains(told), "{}", none.stderr);
 }
 
 #[test]

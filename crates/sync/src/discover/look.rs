@@ -17,6 +17,8 @@ use crate::{Filter, Platforms, Referring, Wish};
 pub(super) struct Seen {
     pub(super) found: Result<Found>,
     pub(super) attached: Attached,
+    /// How many refer to an index in whose place one of its entries is taken: they stay behind.
+    pub(super) left_behind: u64,
     /// What was there before the filter chose within it.
     pub(super) origin: Option<Digest>,
     /// Whether the target is trusted to have it, and all that it refers to.
@@ -57,7 +59,8 @@ pub(super) fn look(
         }
         _ => Ok(found),
     });
-    let mut seen = Seen { found, attached: Attached::default(), origin, trusted: false };
+    let mut seen =
+        Seen { found, attached: Attached::default(), left_behind: 0, origin, trusted: false };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
         let Descriptor { digest, .. } = manifest.descriptor();
         seen.trusted = match &step.trust {
@@ -74,7 +77,14 @@ pub(super) fn look(
             Referring::Counted => source.referrers(digest).ok().map(Ok),
             Referring::Taken(_) => Some(source.referrers(digest)),
         };
-        seen.attached.signatures = tags.of(digest, step.way.repository.as_deref());
+        let repository = step.way.repository.as_deref();
+        seen.attached.signatures = tags.of(digest, repository);
+        if let (Referring::Taken(_), Some(index)) =
+            (&filter.referrers, seen.origin.as_ref().filter(|origin| *origin != digest))
+        {
+            let referrers = source.referrers(index).map_or(0, |it| it.entries.len());
+            seen.left_behind = (referrers + tags.of(index, repository).len()) as u64;
+        }
     }
     seen
 }

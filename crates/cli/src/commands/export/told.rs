@@ -87,7 +87,7 @@ impl Bundle<'_> {
         if stripped > 0 {
             let count = human::count(stripped, "referrer");
             output.warning(&format!(
-                "{count} (signatures, SBOMs, …) of indexes that are written anew stay behind"
+                "{count} (signatures, SBOMs, …) of indexes that do not come as they are stay behind"
             ));
         }
         let left: Vec<_> = self.record.left_out.iter().collect();
