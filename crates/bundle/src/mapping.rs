@@ -1,6 +1,7 @@
 //! What artifacts are called where they go.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use longshore_spec::{Digest, Reference};
@@ -58,6 +59,13 @@ impl Mapping {
         mapped.parse().map_err(|error| format!("{from} would become `{mapped}`: {error}"))
     }
 
+    /// Returns the rules that fit none of these names.
+    pub fn idle(&self, names: &[Reference]) -> impl Iterator<Item = &Rule> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let fits = move |rule: &&Rule| names.iter().any(|name| rule.rest(name).is_some());
+        self.rules.iter().filter(move |rule| !fits(rule))
+    }
+
     /// Finds two of different content that would be called the same; `roots` are names as they are
     /// and as they will be, with what they stand for.
     ///
@@ -90,7 +98,18 @@ impl Rule {
     /// reference goes, so that `acme/app` is no beginning of `acme/apps`.
     fn rest<'t>(&self, text: &'t str) -> Option<&'t str> {
         let rest = text.strip_prefix(&self.from)?;
+        // Behind a host alone a `:` begins its port, and that is another host.
+        let is_host = !self.from.contains('/');
+        if is_host && !rest.starts_with('/') {
+            return None;
+        }
         (rest.is_empty() || rest.starts_with(['/', ':', '@'])).then_some(rest)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.from, self.to)
     }
 }
 

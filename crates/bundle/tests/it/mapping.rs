@@ -28,6 +28,10 @@ fn the_longest_beginning_wins_and_the_rest_goes_elsewhere() {
     site:5000/all/acme/app:1
     ");
     assert_eq!(mapped(&[], None, "quay.io/acme/app:1"), "quay.io/acme/app:1");
+    // A host with a port is another host.
+    assert_eq!(mapped(&["localhost=b.io"], None, "localhost:5000/x:1"), "localhost:5000/x:1");
+    assert_eq!(mapped(&["localhost:5000/=b.io"], None, "localhost:5000/x:1"), "b.io/x:1");
+    assert_eq!(mapped(&["a.io/x=b.io/y"], None, "a.io/x:1"), "b.io/y:1");
     let digest = Digest::sha256("x");
     let pinned = format!("quay.io/acme/app@{digest}");
     assert_eq!(mapped(&[], Some("b.io"), &pinned), format!("b.io/acme/app@{digest}"));
@@ -39,6 +43,15 @@ fn rules_are_read_or_refused() {
     for wrong in ["a", "=b", "a=", "/=b"] {
         assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn rules_that_fit_nothing_are_named() {
+    let rules = ["alpine=b.io/a", "docker.io/=b.io"].map(|rule| rule.parse().unwrap());
+    let names = ["docker.io/library/alpine:3.20".parse().unwrap()];
+    let mapping = Mapping::new(rules.to_vec(), None);
+    let idle: Vec<_> = mapping.idle(&names).map(ToString::to_string).collect();
+    assert_eq!(idle, ["alpine=b.io/a"]);
 }
 
 #[test]

@@ -36,7 +36,15 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         _ => problem,
     })?;
     let listed = layout.whole().roots().map_err(Problem::of)?;
-    let moves = moves(&listed, &target.mapping(args))?;
+    let mapping = target.mapping(args);
+    let moves = moves(&listed, &mapping)?;
+    let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
+    for rule in mapping.idle(&names) {
+        output.warning(&format!(
+            "--map {rule} fits nothing in the bundle; names there are full, such as {}",
+            names[0]
+        ));
+    }
     let repositories = target.repositories(&moves)?;
     let sources = Sources::of(&layout, &moves)?;
 
