@@ -178,7 +178,9 @@ impl Lock {
             reference.registry() == repository.registry()
                 && reference.repository() == repository.repository()
         });
-        here.filter_map(|reference| reference.tag().cloned()).collect()
+        // What was asked for by its digest says nothing of the tag that stands beside it.
+        let tagged = here.filter(|reference| reference.digest().is_none());
+        tagged.filter_map(|reference| reference.tag().cloned()).collect()
     }
 
     /// Returns every referrer that is locked.

@@ -1,7 +1,7 @@
 //! From what is wanted to references: asks repositories for their tags, where that is needed.
 
 use longshore_spec::artifact_type::cosign_tag;
-use longshore_spec::{Reference, Tag};
+use longshore_spec::{Platform, Reference, Tag};
 use longshore_store::{Error, Result, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
@@ -76,7 +76,14 @@ impl Item {
     /// Returns what is taken of each artifact that this asks for. One platform alone takes the place
     /// of its index.
     pub fn filter(&self) -> Filter {
-        let platforms = match (self.platforms.as_slice(), self.sparse_index) {
+        let mut wanted: Vec<Platform> = Vec::new();
+        for platform in &self.platforms {
+            // `linux/x86_64` beside `linux/amd64` makes no second one.
+            if !wanted.contains(platform) {
+                wanted.push(platform.clone());
+            }
+        }
+        let platforms = match (wanted.as_slice(), self.sparse_index) {
             ([], _) => Platforms::All,
             ([one], _) => Platforms::One(one.clone()),
             (several, SparseIndex::Keep) => Platforms::Sparse(several.to_vec()),

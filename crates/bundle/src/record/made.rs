@@ -200,7 +200,7 @@ fn item(item: &Item) -> Value {
     if !platforms.is_empty() {
         value["platforms"] = json!(platforms);
     }
-    if item.platforms.len() > 1 && item.sparse_index == SparseIndex::Strip {
+    if platforms.len() > 1 && item.sparse_index == SparseIndex::Strip {
         value["sparseIndex"] = json!("strip");
     }
     let types = item.types.items();

@@ -76,7 +76,8 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
     Ok(Exit::Done)
 }
 
-/// Finds out what is wanted now. All of it has to be there.
+/// Finds out what is wanted now. All of it has to be there, but to a check what is gone is an answer
+/// too.
 fn resolve(
     args: &args::Lock,
     selection: &Selection,
@@ -94,8 +95,10 @@ fn resolve(
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
     tell_failures(&failures, &Report::default());
     tell_failures(plan.failures(), &Report::default());
-    if !failures.is_empty() || !plan.failures().is_empty() {
-        let text = "not all that is wanted can be had, so nothing is locked";
+    let mut failed = failures.iter().chain(plan.failures()).peekable();
+    if failed.peek().is_some() && !(args.check && failed.all(|it| it.error.is_not_found())) {
+        let what = if args.check { "nobody knows what has changed" } else { "nothing is locked" };
+        let text = format!("not all that is wanted can be had, so {what}");
         return Err(Problem::new(Exit::Failed, text));
     }
     platforms::warn(&picked, &plan.roots(), output);

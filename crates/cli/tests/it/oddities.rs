@@ -47,6 +47,30 @@ fn images_behind_links_are_found_and_templates_are_told() {
 }
 
 #[test]
+fn what_is_gone_since_it_was_locked_is_a_change() {
+    let site = Site::image();
+    let near = Served::start(&site, "oci:near --writable");
+    let host = near.host();
+    for to in ["app:1", "app:2", "other:1"] {
+        site.ok(&format!("copy -q oci:src:app {host}/{to}"));
+    }
+    let wanted = format!("artifacts: [{{ ref: {host}/app:1 }}, {{ repository: {host}/other }}]\n");
+    site.file("bundle.yaml", wanted);
+    site.ok("lock -q");
+    site.ok(&format!("delete {host}/app:1"));
+    site.ok(&format!("delete {host}/other:1"));
+    let ran = site.run("lock --check --json");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let gone = [format!("gone   {host}/app:1"), format!("gone   {host}/other:1")];
+    assert_eq!(document["changes"], json!(gone), "{}", ran.stderr);
+    // What is there is not locked anew without the rest, and what cannot be asked is no answer.
+    assert_eq!(site.run("lock").code, 1);
+    drop(near);
+    assert_eq!(site.run("lock --check").code, 1);
+}
+
+#[test]
 fn platforms_that_are_not_there_and_signatures_of_the_old_index_are_told() {
     let site = Site::typed();
     let near = Served::start(&site, "oci:near --writable");
