@@ -9,8 +9,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserialize
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use crate::selection::reference;
-use crate::{ConfigError, Item, Selection, TagRules, What, tags, yaml};
+use crate::selection::wanted;
+use crate::{ConfigError, Item, LayoutPlace, Selection, TagRules, What, tags, yaml};
 
 type Text = Spanned<String>;
 
@@ -101,14 +101,18 @@ impl Reader<'_> {
                         "`tags` choose among those of a `repository`, and this has a `ref`",
                     ));
                 }
-                What::Reference(self.value("ref", text, reference)?)
+                self.value("ref", text, wanted)?
             }
             (None, Some(text)) => {
                 let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
-                What::Repository(
-                    self.value("repository", text, repository)?,
-                    rules.unwrap_or_default(),
-                )
+                let rules = rules.unwrap_or_default();
+                match LayoutPlace::parse(&text.value) {
+                    None => What::Repository(self.value("repository", text, repository)?, rules),
+                    Some(layout) => {
+                        let whole = |_: &str| layout.clone().and_then(whole);
+                        What::References(self.value("repository", text, whole)?, rules)
+                    }
+                }
             }
         };
         let mut item = Item::new(what, at.line());
@@ -189,6 +193,14 @@ impl Reader<'_> {
         read(&text.value).map_err(|message| {
             ConfigError::new(self.name, message).at(at.line(), at.column()).field(field)
         })
+    }
+}
+
+/// Refuses one artifact of a layout where all of it is meant.
+fn whole(layout: LayoutPlace) -> Result<LayoutPlace, String> {
+    match &layout.selector {
+        None => Ok(layout),
+        Some(_) => Err(format!("`{layout}` is one artifact; write it as `ref`")),
     }
 }
 

@@ -6,7 +6,8 @@
 //! [`TagRules`] choose among the tags of a repository. [`find_images`] finds the images that
 //! Kubernetes manifests name.
 //!
-//! [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
+//! Artifacts lie in registries, or in layouts ([`LayoutPlace`]) under the full references that they have
+//! there. [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
 //! what a bundle holds and why; a [`DockerManifest`] tells Docker of it. A [`Lock`], the content of
 //! `bundle.lock`, pins what is wanted to digests.
 //!
@@ -19,6 +20,7 @@ mod images;
 mod list;
 mod lock;
 mod mapping;
+mod place;
 mod problem;
 mod record;
 mod resolve;
@@ -35,11 +37,12 @@ pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
 };
 pub use mapping::{Clash, Mapping, Rule};
+pub use place::{LayoutKind, LayoutPlace};
 pub use problem::ConfigError;
 pub use record::{
     Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record, RecordError,
     RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-pub use resolve::{Picked, SparseIndex};
-pub use selection::{EXAMPLE, Item, Parsed, Said, Selection, What, reference};
+pub use resolve::{Picked, Shelves, SparseIndex};
+pub use selection::{EXAMPLE, Item, Parsed, Said, Selection, What, wanted};
 pub use tags::{NoSuchTags, TagRules};

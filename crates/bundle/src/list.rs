@@ -1,7 +1,7 @@
 //! Lists of references, one a line.
 
-use crate::selection::reference;
-use crate::{ConfigError, Item, Selection, What};
+use crate::selection::wanted;
+use crate::{ConfigError, Item, Selection};
 
 /// Tells whether a text is a list, and no YAML document: its first line that says anything is one
 /// word, and no key.
@@ -18,7 +18,7 @@ pub(crate) fn is_list(text: &str) -> bool {
 pub(crate) fn parse(name: &str, text: &str) -> Result<Selection, ConfigError> {
     let item = |(number, line): (u64, &str)| {
         let wrong = |message: String| ConfigError::new(name, message).at(number, 1);
-        Ok(Item::new(What::Reference(reference(line).map_err(wrong)?), number))
+        Ok(Item::new(wanted(line).map_err(wrong)?, number))
     };
     Ok(Selection { items: lines(text).map(item).collect::<Result<_, _>>()? })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use longshore_spec::{Digest, Reference};
+use longshore_spec::{Digest, Reference, RepositoryName};
 
 /// Rules for what artifacts are called where they go.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct Mapping {
     rules: Vec<Rule>,
     /// What takes the place of a host that no rule knows: a host, and what stands before paths there.
     elsewhere: Option<String>,
+    /// What stands before every path, after all that.
+    prefix: Option<RepositoryName>,
 }
 
 /// One rule: what begins with `from` begins with `to` instead.
@@ -36,7 +38,14 @@ impl Mapping {
     /// everything to `elsewhere`, a host with or without the beginning of a path: `HOST/PATH` goes to
     /// `ELSEWHERE/PATH`. Without it, names that no rule knows stay as they are.
     pub fn new(rules: Vec<Rule>, elsewhere: Option<String>) -> Self {
-        Self { rules, elsewhere }
+        Self { rules, elsewhere, prefix: None }
+    }
+
+    /// Lets every path begin with `prefix`, whatever a rule has made of it: behind `elsewhere` if it
+    /// begins so, else behind its host.
+    #[must_use]
+    pub fn under(self, prefix: Option<RepositoryName>) -> Self {
+        Self { prefix, ..self }
     }
 
     /// Returns what an artifact is called where it goes.
@@ -54,8 +63,9 @@ impl Mapping {
                 let path = text.strip_prefix(from.registry()).unwrap_or(&text);
                 format!("{elsewhere}{path}")
             }
-            (None, None) => return Ok(from.clone()),
+            (None, None) => text,
         };
+        let mapped = self.prefixed(mapped);
         mapped.parse().map_err(|error| format!("{from} would become `{mapped}`: {error}"))
     }
 
@@ -64,6 +74,16 @@ impl Mapping {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let fits = move |rule: &&Rule| names.iter().any(|name| rule.rest(name).is_some());
         self.rules.iter().filter(move |rule| !fits(rule))
+    }
+
+    fn prefixed(&self, mapped: String) -> String {
+        let Some(prefix) = &self.prefix else { return mapped };
+        let behind = |place: &str| {
+            let path = mapped.strip_prefix(place)?.strip_prefix('/')?;
+            Some(format!("{place}/{prefix}/{path}"))
+        };
+        let host = mapped.split('/').next().unwrap_or_default();
+        self.elsewhere.as_deref().and_then(behind).or_else(|| behind(host)).unwrap_or(mapped)
     }
 
     /// Finds two of different content that would be called the same; `roots` are names as they are

@@ -1,11 +1,14 @@
 //! From what is wanted to references: asks repositories for their tags, where that is needed.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use longshore_spec::artifact_type::cosign_tag;
 use longshore_spec::{Platform, Reference, Tag};
 use longshore_store::{Error, Result, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
-use crate::{Item, Selection, What};
+use crate::{Item, LayoutPlace, Selection, TagRules, What};
 
 /// One artifact that is wanted, by tag or digest.
 #[derive(Debug, Clone)]
@@ -26,27 +29,42 @@ pub enum SparseIndex {
     Strip,
 }
 
+/// The places that a selection names: where something may be chosen, they say what there is.
+pub trait Shelves: Sync {
+    /// Returns the tags of a repository.
+    fn tags(&self, repository: &Reference) -> Result<Vec<Tag>>;
+
+    /// Returns the full references that one artifact of a layout has there. Fails if it has none.
+    fn artifact(&self, layout: &LayoutPlace) -> Result<Vec<Reference>>;
+
+    /// Returns every full reference of a layout.
+    fn references(&self, layout: &LayoutPlace) -> Result<Vec<Reference>>;
+}
+
 impl Selection {
     /// Returns every artifact that is wanted, by reference, in the order in which they were written,
     /// and what went wrong with the others.
     ///
-    /// `tags` gives the tags of a repository. It is asked only where rules choose among them, by up
-    /// to `jobs` threads at once. Tags that only keep account of signatures and other referrers are
+    /// `shelves` are asked for tags only where rules choose among them, by up to `jobs` threads at once. Tags that only keep account of signatures and other referrers are
     /// never chosen by rules: what they hold comes along with what it refers to. Rules that choose
     /// nothing are a failure.
-    pub fn pick(
-        &self,
-        jobs: usize,
-        tags: impl Fn(&Reference) -> Result<Vec<Tag>> + Sync,
-    ) -> (Vec<Picked<'_>>, Vec<Failure>) {
+    pub fn pick(&self, jobs: usize, shelves: &impl Shelves) -> (Vec<Picked<'_>>, Vec<Failure>) {
         let pick = |item: &Item| match &item.what {
             What::Reference(reference) => Ok(vec![reference.clone()]),
+            What::Layout(layout) => shelves.artifact(layout),
+            What::References(layout, rules) => {
+                let chosen = choose(layout, rules, shelves.references(layout)?)?;
+                if chosen.is_empty() {
+                    return Err(Error::not_found("a tag that the rules choose", layout));
+                }
+                Ok(chosen)
+            }
             What::Repository(repository, rules) => {
                 // A listed one that is not there fails when it is looked into, and is named then.
                 let chosen = if let Some(listed) = rules.listed() {
                     listed.to_vec()
                 } else {
-                    let mut tags = tags(repository)?;
+                    let mut tags = shelves.tags(repository)?;
                     tags.retain(|tag| !is_account(tag));
                     rules.choose(&tags).unwrap_or_default()
                 };
@@ -63,7 +81,7 @@ impl Selection {
                 Ok(references) => picked
                     .extend(references.into_iter().map(|reference| Picked { reference, item })),
                 Err(error) => {
-                    let subject = item.what.reference().to_string();
+                    let subject = item.what.to_string();
                     failures.push(Failure::new(Side::Source, Action::Resolve, subject, error));
                 }
             }
@@ -94,13 +112,43 @@ impl Item {
     }
 }
 
-impl What {
-    /// Returns the artifact, or the repository.
-    pub fn reference(&self) -> &Reference {
+impl fmt::Display for What {
+    /// Names the artifact, the repository or the layout.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reference(reference) | Self::Repository(reference, _) => reference,
+            Self::Reference(reference) | Self::Repository(reference, _) => reference.fmt(f),
+            Self::Layout(layout) | Self::References(layout, _) => layout.fmt(f),
         }
     }
+}
+
+/// Returns the references whose tags the rules choose, those of each repository apart.
+fn choose(
+    layout: &LayoutPlace,
+    rules: &TagRules,
+    references: Vec<Reference>,
+) -> Result<Vec<Reference>> {
+    let mut by_repository: BTreeMap<String, (Reference, Vec<Tag>)> = BTreeMap::new();
+    for reference in references {
+        let Some(tag) = reference.tag().cloned().filter(|tag| !is_account(tag)) else { continue };
+        let repository = reference.with_tag(None).with_digest(None);
+        let known = by_repository.entry(repository.to_string());
+        known.or_insert_with(|| (repository, Vec::new())).1.push(tag);
+    }
+    if let Some(listed) = rules.listed() {
+        let is_there = |tag: &&Tag| by_repository.values().any(|(_, tags)| tags.contains(tag));
+        if let Some(missing) = listed.iter().find(|tag| !is_there(tag)) {
+            return Err(Error::not_found(format!("the tag {missing}"), layout));
+        }
+    }
+    let chosen = by_repository.into_values().flat_map(|(repository, tags)| {
+        let tags = match rules.listed() {
+            Some(listed) => listed.iter().filter(|tag| tags.contains(tag)).cloned().collect(),
+            None => rules.choose(&tags).unwrap_or_default(),
+        };
+        tags.into_iter().map(move |tag| repository.clone().with_tag(Some(tag)))
+    });
+    Ok(chosen.collect())
 }
 
 /// How many digits of a digest the fallback tag of its referrers has (row E-87).

@@ -5,7 +5,7 @@ use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
 use crate::document::Document;
-use crate::{ConfigError, SparseIndex, TagRules, foreign, list};
+use crate::{ConfigError, LayoutPlace, SparseIndex, TagRules, foreign, list};
 
 /// A `bundle.yaml` with everything that one can say in it, and comments.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -54,6 +54,11 @@ pub enum What {
     Reference(Reference),
     /// Those tags of a repository that the rules choose.
     Repository(Reference, TagRules),
+    /// One artifact of a layout, under the full references that it has there: the one that is selected,
+    /// or the only one.
+    Layout(LayoutPlace),
+    /// Those full references of a layout whose tags the rules choose, in each of its repositories.
+    References(LayoutPlace, TagRules),
 }
 
 /// What a file says, whoever's form it has.
@@ -93,12 +98,12 @@ impl Selection {
         Document::read(name, text)?.selection(name)
     }
 
-    /// Reads a list of references, one a line; `#` begins a comment. Docker's short names are
+    /// Reads a list of references and layouts, one a line; `#` begins a comment. Docker's short names are
     /// understood; without tag or digest `latest` is meant.
     ///
     /// # Errors
     ///
-    /// The first line that is no reference.
+    /// The first line that is neither.
     pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
         list::parse(name, text)
     }
@@ -119,12 +124,24 @@ impl Item {
     }
 }
 
+/// Reads what is wanted as people write it: a reference, or a layout and what is meant in it.
+///
+/// # Errors
+///
+/// What is wrong with the text, in words.
+pub fn wanted(text: &str) -> Result<What, String> {
+    match LayoutPlace::parse(text) {
+        Some(layout) => layout.map(What::Layout),
+        None => reference(text).map(What::Reference),
+    }
+}
+
 /// Reads a reference as people write it: one without tag and digest has the tag `latest`.
 ///
 /// # Errors
 ///
 /// What is wrong with the text, in words.
-pub fn reference(text: &str) -> Result<Reference, String> {
+pub(crate) fn reference(text: &str) -> Result<Reference, String> {
     let reference = Reference::from_docker_name(text).map_err(|error| error.to_string())?;
     if reference.tag().is_some() || reference.digest().is_some() {
         return Ok(reference);

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use longshore_spec::{Digest, Reference, RepositoryName};
+use longshore_bundle::{LayoutKind, LayoutPlace};
+use longshore_spec::{Reference, RepositoryName};
 use longshore_store::{Name, Selector};
 
 /// A place as it was typed.
@@ -50,6 +51,15 @@ impl Location {
         self.path().is_some_and(Path::exists)
     }
 
+    /// Tells whether both are the same file or directory, that is there.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        let real = |place: &Self| {
+            let path = place.path().filter(|_| !place.is_pipe())?;
+            std::fs::canonicalize(path).ok()
+        };
+        real(self).is_some_and(|path| real(other) == Some(path))
+    }
+
     /// Returns the place without what is selected in it.
     pub(crate) fn whole(&self) -> Self {
         Self { selector: None, ..self.clone() }
@@ -60,18 +70,21 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (place, rest): (fn(PathBuf) -> Where, _) = match text.split_once(':') {
-            None if text == "-" => (Where::Archive, text),
-            Some(("oci", rest)) if !is_host(rest) => (Where::Directory, rest),
-            Some(("oci-archive", rest)) => (Where::Archive, rest),
-            _ => return in_registry(text),
-        };
-        let (path, selector) = split(rest)?;
-        let place = place(path.into());
-        if path.is_empty() {
-            return Err(format!("`{text}` names no path; write {}", example(&place)));
+        if text == "-" {
+            return Ok(Self { place: Where::Archive(text.into()), selector: None });
         }
-        Ok(Self { place, selector })
+        LayoutPlace::parse(text).map_or_else(|| in_registry(text), |layout| layout.map(Self::from))
+    }
+}
+
+impl From<LayoutPlace> for Location {
+    fn from(layout: LayoutPlace) -> Self {
+        let path = PathBuf::from(layout.path);
+        let place = match layout.kind {
+            LayoutKind::Directory => Where::Directory(path),
+            LayoutKind::Archive => Where::Archive(path),
+        };
+        Self { place, selector: layout.selector }
     }
 }
 
@@ -106,8 +119,7 @@ fn in_registry(text: &str) -> Result<Location, String> {
     }
     let reference = Reference::from_docker_name(text).map_err(|error| {
         let [directory, archive] =
-            [Where::Directory, Where::Archive].map(|place| place(PathBuf::new()));
-        let [directory, archive] = [directory, archive].map(|place| example(&place));
+            [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
         format!("{error}; for a layout write {directory} or {archive}")
     })?;
     let named = text.strip_prefix("docker://").unwrap_or(text);
@@ -119,37 +131,6 @@ fn in_registry(text: &str) -> Result<Location, String> {
     let tag = || reference.tag().map(|tag| Selector::Name(Name::new(tag.as_str())));
     let selector = reference.digest().cloned().map(Selector::Digest).or_else(tag);
     Ok(Location { place, selector })
-}
-
-/// Splits a path from what is selected at it: a digest after `@`, or a name after the first `:`.
-fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
-    let at = rest.find('@').filter(|at| {
-        rest[at + 1..].parse::<Digest>().is_ok_and(|digest| digest.hasher().is_some())
-    });
-    let colon = rest.find(':');
-    if let Some(at) = at
-        && colon.is_none_or(|colon| colon > at)
-    {
-        let digest = rest[at + 1..].parse().map_err(|error| format!("{error}"))?;
-        return Ok((&rest[..at], Some(Selector::Digest(digest))));
-    }
-    match colon {
-        None => Ok((rest, None)),
-        Some(colon) if colon + 1 == rest.len() => {
-            Err(format!("`{rest}` names nothing behind its `:`; leave the `:` away, or add a name"))
-        }
-        Some(colon) => match &rest[colon + 1..] {
-            bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {
-                Err(format!("`{bad}` is not a name: it holds white space or control characters"))
-            }
-            name => Ok((&rest[..colon], Some(Selector::Name(name.into())))),
-        },
-    }
-}
-
-/// Tells whether what follows `oci:` begins as a URL does, which `//` and a host make.
-fn is_host(rest: &str) -> bool {
-    rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with('/'))
 }
 
 /// Says what to write instead of a text that names no place, or most likely not the one that was
@@ -198,14 +179,6 @@ fn explain_path(text: &str, path: &str) -> Option<String> {
     Some(format!("`{text}` does not say what kind of place it is; write `{kind}:{text}`"))
 }
 
-fn example(place: &Where) -> &'static str {
-    match place {
-        Where::Archive(_) => "`oci-archive:FILE[:REF]`",
-        Where::Directory(_) => "`oci:DIR[:REF]`",
-        Where::Registry(_) => "`HOST/REPOSITORY[:TAG]`",
-    }
-}
-
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -225,6 +198,8 @@ impl fmt::Display for Location {
 
 #[cfg(test)]
 mod tests {
+    use longshore_spec::Digest;
+
     use super::*;
 
     fn parsed(text: &str) -> (String, Option<String>) {

@@ -166,7 +166,9 @@ fn malformed_hint(reason: &str) -> Option<String> {
 /// Returns what to do about what a place cannot do.
 fn unsupported_hint(what: &str) -> Option<&'static str> {
     let has = |words| what.contains(words);
-    if has("only the digest behind it") {
+    if has("no full reference") {
+        Some("`longshore tag oci:DIR:NAME HOST/PATH:TAG` gives it one")
+    } else if has("only the digest behind it") {
         Some("`longshore delete HOST/REPOSITORY@DIGEST` does that")
     } else if has("cannot take away tags") || has("cannot take manifests away") {
         Some("it may be read-only, or deleting is turned off in its settings")

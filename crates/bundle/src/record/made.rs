@@ -195,6 +195,12 @@ fn item(item: &Item) -> Value {
         What::Repository(repository, rules) => {
             json!({ "repository": repository, "tags": tags(rules) })
         }
+        // Where a layout lies is another on each machine, and says nothing of the bundle.
+        What::Layout(layout) => match &layout.selector {
+            None => json!({ "from": "layout" }),
+            Some(selector) => json!({ "from": "layout", "ref": selector.to_string() }),
+        },
+        What::References(_, rules) => json!({ "from": "layout", "tags": tags(rules) }),
     };
     let platforms: BTreeSet<_> = item.platforms.iter().map(ToString::to_string).collect();
     if !platforms.is_empty() {

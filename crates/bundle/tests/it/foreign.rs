@@ -16,6 +16,7 @@ fn shown(text: &str, tags: &[&str]) -> String {
     for item in selection.items {
         let mut line = match item.what {
             What::Reference(reference) => reference.to_string(),
+            What::Layout(..) | What::References(..) => panic!("no other tool has layouts"),
             What::Repository(repository, rules) => {
                 let chosen = rules.choose(&tags).unwrap();
                 let chosen: Vec<_> = chosen.iter().map(Tag::as_str).collect();

@@ -7,7 +7,8 @@ fn read(text: &str) -> Result<Vec<String>, String> {
     assert!(parsed.ignored.is_empty());
     let reference = |what: What| match what {
         What::Reference(reference) => reference.to_string(),
-        What::Repository(..) => panic!("a list has no repositories"),
+        What::Layout(layout) => layout.to_string(),
+        What::Repository(..) | What::References(..) => panic!("a list has no repositories"),
     };
     Ok(parsed.selection.items.into_iter().map(|item| reference(item.what)).collect())
 }
@@ -24,6 +25,8 @@ fn a_list_has_one_reference_a_line() {
         ["docker.io/library/alpine:3.20", "quay.io/acme/app:latest", "localhost:5000/a/b:c"]
     );
     assert_eq!(read("docker://alpine").unwrap(), ["docker.io/library/alpine:latest"]);
+    let layouts = ["oci:site:quay.io/acme/app:1", "oci-archive:all.tar"];
+    assert_eq!(read(&layouts.join("\n")).unwrap(), layouts);
 }
 
 #[test]

@@ -66,3 +66,20 @@ fn two_that_meet_are_named() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn a_prefix_comes_last_and_before_every_path() {
+    let rules = ["docker.io/=site:5000/hub/", "quay.io/=site:5000/all/quay", "a.io=b.io"];
+    let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    let map = |elsewhere: Option<&str>, from: &str| {
+        let mapping = Mapping::new(rules.clone(), elsewhere.map(ToOwned::to_owned));
+        let mapping = mapping.under(Some("plant/7".parse().unwrap()));
+        mapping.map(&from.parse().unwrap()).unwrap().to_string()
+    };
+    let there = |from| map(Some("site:5000/all"), from);
+    assert_eq!(there("ghcr.io/acme/app:1"), "site:5000/all/plant/7/acme/app:1");
+    assert_eq!(there("quay.io/acme/app:1"), "site:5000/all/plant/7/quay/acme/app:1");
+    assert_eq!(there("docker.io/acme/app:1"), "site:5000/plant/7/hub/acme/app:1");
+    assert_eq!(there("a.io/acme/app:1"), "b.io/plant/7/acme/app:1");
+    assert_eq!(map(None, "ghcr.io/acme/app:1"), "ghcr.io/plant/7/acme/app:1");
+}

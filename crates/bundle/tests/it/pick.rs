@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use longshore_bundle::Selection;
+use longshore_bundle::{LayoutPlace, Selection, Shelves};
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Result};
 
@@ -22,6 +22,55 @@ fn tags(repository: &Reference) -> Result<Vec<Tag>> {
     Ok(tags.iter().map(|tag| tag.parse().unwrap()).collect())
 }
 
+/// Gives tags, and notes of which repositories.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>);
+
+impl Shelves for Asked {
+    fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
+        self.0.lock().unwrap().push(repository.to_string());
+        tags(repository)
+    }
+
+    fn artifact(&self, layout: &LayoutPlace) -> Result<Vec<Reference>> {
+        match &layout.selector {
+            Some(_) => Ok(vec!["a.io/acme/app:v1".parse().unwrap()]),
+            None => Err(Error::not_found("anything", layout)),
+        }
+    }
+
+    fn references(&self, _: &LayoutPlace) -> Result<Vec<Reference>> {
+        let all = ["a.io/b:1.0.0", "a.io/b:1.1.0", "a.io/b:2.0.0", "a.io/c:1.0.0", "a.io/c:latest"];
+        Ok(all.iter().map(|text| text.parse().unwrap()).collect())
+    }
+}
+
+#[test]
+fn layouts_are_asked_for_references_and_rules_choose_in_each_repository() {
+    let pick = |tags: &str| {
+        let text = format!(
+            "artifacts: [{{ ref: 'oci:dir:app' }}, {{ repository: 'oci-archive:all.tar', tags: {tags} }}]"
+        );
+        let selection = Selection::from_yaml("bundle.yaml", &text).unwrap();
+        let (picked, failures) = selection.pick(2, &Asked::default());
+        let picked = picked.iter().map(|picked| picked.reference.to_string());
+        picked.chain(failures.iter().map(ToString::to_string)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        pick("{ semver: '<2', newest: 1 }"),
+        ["a.io/acme/app:v1", "a.io/b:1.1.0", "a.io/c:1.0.0"]
+    );
+    assert_eq!(pick("[1.0.0]"), ["a.io/acme/app:v1", "a.io/b:1.0.0", "a.io/c:1.0.0"]);
+    assert_eq!(pick("[1.0.0, 9]"), ["a.io/acme/app:v1", "the tag 9 is not in oci-archive:all.tar"]);
+    assert_eq!(
+        pick("{ semver: '>5' }"),
+        ["a.io/acme/app:v1", "a tag that the rules choose is not in oci-archive:all.tar"]
+    );
+    let one = "artifacts: [{ repository: 'oci:dir:app' }]";
+    let error = Selection::from_yaml("bundle.yaml", one).unwrap_err().to_string();
+    assert!(error.contains("write it as `ref`"), "{error}");
+}
+
 #[test]
 fn repositories_are_asked_for_tags_only_where_rules_choose() {
     let selection = Selection::from_yaml(
@@ -39,11 +88,8 @@ artifacts:
 ",
     );
     let selection = selection.unwrap();
-    let asked = Mutex::new(Vec::new());
-    let (picked, failures) = selection.pick(4, |repository| {
-        asked.lock().unwrap().push(repository.to_string());
-        tags(repository)
-    });
+    let asked = Asked::default();
+    let (picked, failures) = selection.pick(4, &asked);
     let picked: Vec<_> = picked.iter().map(|picked| picked.reference.to_string()).collect();
     insta::assert_snapshot!(picked.join("\n"), @r"
     docker.io/library/alpine:3.20
@@ -61,5 +107,5 @@ artifacts:
     a tag that the rules choose is not in a.io/acme/empty
     a.io/acme/gone is not in the registry
     ");
-    assert!(!asked.into_inner().unwrap().contains(&"a.io/acme/listed".to_owned()));
+    assert!(!asked.0.into_inner().unwrap().contains(&"a.io/acme/listed".to_owned()));
 }

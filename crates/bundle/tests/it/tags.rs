@@ -8,7 +8,7 @@ fn rules(yaml: &str) -> TagRules {
     let selection = Selection::from_yaml("bundle.yaml", &text).unwrap();
     match selection.items.into_iter().next().unwrap().what {
         What::Repository(_, rules) => rules,
-        What::Reference(_) => panic!("it is a repository"),
+        _ => panic!("it is a repository"),
     }
 }
 

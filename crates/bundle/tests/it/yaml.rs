@@ -16,6 +16,8 @@ fn shown(item: &Item) -> String {
     let what = match &item.what {
         What::Reference(reference) => reference.to_string(),
         What::Repository(repository, rules) => format!("{repository} {:?}", rules.listed()),
+        What::Layout(layout) => layout.to_string(),
+        What::References(layout, rules) => format!("{layout} {:?}", rules.listed()),
     };
     let platforms: Vec<_> = item.platforms.iter().map(ToString::to_string).collect();
     let referrers = match item.referrers {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use longshore_bundle::Rule;
-use longshore_spec::{Platform, Reference};
+use longshore_bundle::{Rule, What};
+use longshore_spec::{Platform, RepositoryName};
 
-use super::{Reach, Reading, SparseIndex};
+use super::{Reading, SparseIndex};
 use crate::commands::import::Destination;
 use crate::location::{Location, Where};
 
@@ -13,6 +13,7 @@ pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
   longshore export alpine:3.20 ghcr.io/acme/charts/shop:1.4.2 -o bundle.tar
   longshore export -f bundle.yaml -o bundle.tar
+  longshore export oci:site:registry.site/team/app:1 oci-archive:app.tar -o bundle.tar
   longshore export -f images.txt --platform linux/amd64 --dry-run -o bundle.tar
   longshore export -f bundle.yaml -o - | ssh site longshore import -";
 
@@ -20,15 +21,17 @@ pub(super) const IMPORT_EXAMPLES: &str = "\
 Examples:
   longshore import bundle.tar registry.site.local/mirror
   longshore import bundle.tar registry.site.local --map docker.io/=registry.site.local/hub/
+  longshore import bundle.tar registry.site.local --prefix plant-7
   longshore import bundle.tar && longshore serve";
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Export {
-    /// What is wanted, by reference; Docker's short names are read too
-    #[arg(value_name = "REF", value_parser = reference, required_unless_present = "file")]
-    pub(crate) references: Vec<Reference>,
-    /// Read what is wanted from `bundle.yaml`, a list of references or a file of some other tools;
+    /// What is wanted: a reference, Docker's short names too, or `oci:DIR[:REF|@DIGEST]` and
+    /// `oci-archive:FILE[:REF|@DIGEST]`, which goes by the full reference that it has there
+    #[arg(value_name = "REF", value_parser = wanted, required_unless_present = "file")]
+    pub(crate) wanted: Vec<What>,
+    /// Read what is wanted from `bundle.yaml`, a list of references and layouts or a file of some other tools;
     /// `-` is stdin
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
@@ -48,8 +51,8 @@ pub(crate) struct Export {
     /// Take what `lock` has pinned, and nothing else
     #[arg(long, requires = "file")]
     pub(crate) locked: bool,
-    /// Make the archive once more and compare it with OUT to the byte; write nothing, and end with 3
-    /// if it differs
+    /// Make the bundle once more and compare it with OUT, an archive to the byte, a directory blob by
+    /// blob; write nothing, and end with 3 if it differs
     #[arg(long, conflicts_with_all = ["keep_going", "dry_run", "force"])]
     pub(crate) check: bool,
     /// Say what would be written and how much it is, and write nothing
@@ -62,7 +65,7 @@ pub(crate) struct Export {
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
-    pub(crate) reach: Reach,
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +82,7 @@ pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) taken: Taken,
     #[command(flatten)]
-    pub(crate) reach: Reach,
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]
@@ -104,6 +107,10 @@ pub(crate) struct Import {
     /// Let what begins with FROM begin with TO, once or several times; the longest FROM wins
     #[arg(long, value_name = "FROM=TO")]
     pub(crate) map: Vec<Rule>,
+    /// Put PREFIX before every path, after --map: behind DST, or behind the host of what --map has named
+    /// elsewhere
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub(crate) prefix: Option<RepositoryName>,
     /// Write what went where into a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -135,9 +142,20 @@ pub(crate) struct Taken {
     pub(crate) types: Vec<String>,
 }
 
-/// Reads what is wanted: one without tag and digest has the tag `latest`.
-fn reference(text: &str) -> Result<Reference, String> {
-    longshore_bundle::reference(text)
+/// Reads what is wanted: a reference without tag and digest has the tag `latest`.
+fn wanted(text: &str) -> Result<What, String> {
+    // A place says what is wrong with a text that was meant for another kind of it.
+    text.parse::<Location>()?;
+    longshore_bundle::wanted(text)
+}
+
+/// Reads what stands before paths; a `/` at either end says nothing.
+fn prefix(text: &str) -> Result<RepositoryName, String> {
+    text.trim_matches('/').parse().map_err(|_| {
+        format!(
+            "`{text}` is no beginning of a path; write it in lower case, such as `site/plant-7`"
+        )
+    })
 }
 
 /// Reads where a bundle goes or lies: a file unless it says otherwise.

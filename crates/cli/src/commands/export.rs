@@ -1,6 +1,7 @@
 //! `export`: what is wanted, from many repositories, into one bundle.
 
 mod check;
+mod directory;
 mod told;
 
 use std::time::Instant;
@@ -13,9 +14,11 @@ use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 use self::check::Comparison;
 use self::told::{Bundle, Measured};
 use super::destination::{Destination, Opening};
-use super::wanted::{self, Sources};
+use super::wanted::{self, Layouts, Sources};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
+use crate::location::Where;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -25,27 +28,38 @@ use crate::report::tell_failures;
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
     let jobs = global.jobs();
-    let selection = wanted::selection(&args.references, args.file.as_deref(), &args.taken, output)?;
+    let selection = wanted::selection(&args.wanted, args.file.as_deref(), &args.taken, output)?;
     let locked = lock::of_export(args, &selection)?;
-    let registries = Registries::new(&args.reach);
-    let sources = Sources::open(&selection, &registries)?;
+    let registries = Registries::new(&args.reading.reach);
+    let layouts = Layouts::open(&selection, &args.reading, &registries)?;
+    let sources = Sources::open(&selection, &registries, &layouts)?;
+    if !args.check {
+        sources.refuse_as_target(&args.output)?;
+    }
     let opening = Opening { dry_run: args.dry_run, force: args.force };
-    let comparison = if args.check { Some(Comparison::open(&args.output)?) } else { None };
+    let is_directory = matches!(args.output.place, Where::Directory(_));
+    let compared = if args.check && is_directory {
+        Some(Opened::open(&args.output, &args.reading, &registries)?)
+    } else {
+        None
+    };
+    let comparison = match compared {
+        None if args.check => Some(Comparison::open(&args.output)?),
+        _ => None,
+    };
     let destination = match &comparison {
         Some(comparison) => Some(Destination::Pipe(comparison.stream())),
+        None if compared.is_some() => None,
         None => Destination::open(&args.output, opening, global, &registries)?,
     };
     let whole = destination.as_ref().map(Destination::whole);
 
-    let (picked, mut failures) = selection.pick(jobs, |repository| match &locked {
-        Some(locked) => Ok(locked.tags(repository)),
-        None => sources.tags(repository),
-    });
+    let (picked, mut failures) = selection.pick(jobs, &sources.offered(locked.as_ref()));
     let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
     let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
         target: whole.as_deref(),
         filter: Some(filter),
-        ..pinned(sources.wanted(&picked.reference), &picked.reference, locked.as_ref())
+        ..pinned(sources.wanted(picked), &picked.reference, locked.as_ref())
     });
     let base = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let mut plan = Plan::discover(wanted.collect(), &base, jobs);
@@ -97,6 +111,10 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
     }
 
+    if let Some(layout) = &compared {
+        let differences = directory::differences(layout, &record, &files, args, global, output)?;
+        return bundle.compared_in_place(differences, output);
+    }
     if let Some(comparison) = &comparison
         && !comparison.may_have(&record)
     {

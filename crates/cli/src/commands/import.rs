@@ -29,22 +29,24 @@ use crate::report::{self, tell_failures};
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
     let registries = Registries::new(&args.reading.reach);
-    let target = Target::open(args, &registries)?;
-    let layout = open(args, &target)?;
+    // A pipe is read once, and may go on for long: that there is a place for it is seen first.
+    let is_pipe = args.bundle.is_pipe();
+    let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
+    let layout = open(args, target.as_ref())?;
     let record = bundle::record(&layout).map_err(|problem| match problem.exit {
         Exit::Difference => problem.because(Exit::Failed),
         _ => problem,
     })?;
     let listed = layout.whole().roots().map_err(Problem::of)?;
-    let mapping = target.mapping(args);
+    let mapping = target::mapping(args);
     let moves = moves(&listed, &mapping)?;
     let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
-    for rule in mapping.idle(&names) {
+    for (rule, name) in mapping.idle(&names).zip(names.iter().cycle()) {
         output.warning(&format!(
-            "--map {rule} fits nothing in the bundle; names there are full, such as {}",
-            names[0]
+            "--map {rule} fits nothing in the bundle; names there are full, such as {name}"
         ));
     }
+    let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
     let repositories = target.repositories(&moves)?;
     let sources = Sources::of(&layout, &moves)?;
 
@@ -120,13 +122,13 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
 }
 
 /// Opens the bundle. One that comes through a pipe is kept first, beside the layout that it goes to.
-fn open(args: &Import, target: &Target) -> Result<Opened, Problem> {
+fn open(args: &Import, target: Option<&Target>) -> Result<Opened, Problem> {
     if !args.bundle.is_pipe() {
         bundle::check_finished(&args.bundle)?;
         return Opened::open(&args.bundle, &args.reading, &Registries::new(&args.reading.reach));
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let directory = target.disk().unwrap_or_else(scratch);
+    let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
     Archive::from_pipe(std::io::stdin().lock(), &directory)
         .map(Opened::Archive)
         .map_err(Problem::of)

@@ -9,7 +9,7 @@ use longshore_sync::{Filter, Plan, Report, Wanted};
 use serde::Serialize;
 
 use super::platforms;
-use super::wanted::{self, Sources};
+use super::wanted::{self, Layouts, Sources};
 use crate::args::{self, Export, Global};
 use crate::human;
 use crate::output::Output;
@@ -84,14 +84,15 @@ fn resolve(
     global: &Global,
     output: &Output,
 ) -> Result<Lock, Problem> {
-    let registries = Registries::new(&args.reach);
-    let sources = Sources::open(selection, &registries)?;
-    let (picked, failures) = selection.pick(global.jobs(), |repository| sources.tags(repository));
+    let registries = Registries::new(&args.reading.reach);
+    let layouts = Layouts::open(selection, &args.reading, &registries)?;
+    let sources = Sources::open(selection, &registries, &layouts)?;
+    let (picked, failures) = selection.pick(global.jobs(), &sources.offered(None));
     let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
-    let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
-        filter: Some(filter),
-        ..sources.wanted(&picked.reference)
-    });
+    let wanted = picked
+        .iter()
+        .zip(&filters)
+        .map(|(picked, filter)| Wanted { filter: Some(filter), ..sources.wanted(picked) });
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
     tell_failures(&failures, &Report::default());
     tell_failures(plan.failures(), &Report::default());
@@ -131,7 +132,7 @@ fn read(path: &Path) -> Result<Lock, Problem> {
 /// Returns the lock that `export --locked` takes; `None` without the flag.
 pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<Lock>, Problem> {
     let Some(file) = args.file.as_ref().filter(|_| args.locked) else { return Ok(None) };
-    if !args.references.is_empty() {
+    if !args.wanted.is_empty() {
         let text = "--locked takes what is locked, and no references beside";
         return Err(Problem::new(Exit::Usage, text).hint(format!("add them to {}", file.display())));
     }

@@ -97,7 +97,7 @@ fn open(args: &Verify) -> Result<Opened, Problem> {
 }
 
 /// Returns what is stored but needed by nothing that is listed (row A-12), sorted.
-fn orphans(layout: &Opened, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
+pub(crate) fn orphans(layout: &Opened, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
     let needed: HashSet<&Digest> = plan.digests().collect();
     let mut orphans = layout.stored().map_err(Problem::of)?;
     orphans.retain(|digest| !needed.contains(digest));

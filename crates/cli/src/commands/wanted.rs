@@ -4,27 +4,30 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use longshore_bundle::{Item, Parsed, Selection, SparseIndex, What};
+use longshore_bundle::{
+    Item, LayoutPlace, Lock, Parsed, Picked, Selection, Shelves, SparseIndex, What,
+};
 use longshore_remote::Remote;
 use longshore_spec::{Reference, Tag};
-use longshore_store::{Error, Name, Result, Selector, Source as _};
+use longshore_store::{Error, Name, Repository, Result, Root, Selector, Source as _};
 use longshore_sync::{Referring, Wanted, Wish};
 
 use super::look;
-use crate::args::{self, Taken};
+use crate::args::{self, Reading, Taken};
+use crate::location::Location;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
 /// Returns what is wanted: what was typed, then what the file says.
 pub(crate) fn selection(
-    references: &[Reference],
+    wanted: &[What],
     file: Option<&Path>,
     taken: &Taken,
     output: &Output,
 ) -> Result<Selection, Problem> {
-    let references = references.iter().cloned();
-    let mut items: Vec<_> = references.map(|text| Item::new(What::Reference(text), 0)).collect();
+    let mut items: Vec<_> = wanted.iter().map(|what| Item::new(what.clone(), 0)).collect();
     if let Some(file) = file {
         items.extend(read(file, output)?.items);
     }
@@ -80,41 +83,93 @@ fn sparse_index(taken: &Taken) -> SparseIndex {
     }
 }
 
-/// The repositories that something is wanted of.
-pub(crate) struct Sources(HashMap<String, Remote>);
+/// The layouts that something is wanted of.
+pub(crate) struct Layouts(Vec<(LayoutPlace, Opened)>);
 
-impl Sources {
+impl Layouts {
+    /// Opens every layout of a selection, each once.
+    pub(crate) fn open(
+        selection: &Selection,
+        reading: &Reading,
+        registries: &Registries<'_>,
+    ) -> Result<Self, Problem> {
+        let mut opened: Vec<(LayoutPlace, Opened)> = Vec::new();
+        for layout in selection.items.iter().filter_map(|item| layout_of(&item.what)) {
+            let whole = layout.whole();
+            if opened.iter().all(|(known, _)| *known != whole) {
+                let found = Opened::open(&whole.clone().into(), reading, registries)?;
+                opened.push((whole, found));
+            }
+        }
+        Ok(Self(opened))
+    }
+}
+
+/// The repositories and layouts that something is wanted of.
+pub(crate) struct Sources<'l> {
+    remotes: HashMap<String, Remote>,
+    layouts: Vec<InLayout<'l>>,
+}
+
+/// A layout that something is wanted of.
+struct InLayout<'l> {
+    place: &'l LayoutPlace,
+    view: Box<dyn Repository + 'l>,
+    roots: Vec<Root>,
+    /// What is meant where nothing is selected; found out only where that is so.
+    only: Option<Root>,
+}
+
+impl<'l> Sources<'l> {
     /// Makes ready for every repository of a selection; no request is made.
     pub(crate) fn open(
         selection: &Selection,
         registries: &Registries<'_>,
+        layouts: &'l Layouts,
     ) -> Result<Self, Problem> {
-        let mut sources = HashMap::new();
+        let mut remotes = HashMap::new();
         for item in &selection.items {
-            let reference = item.what.reference();
-            if let std::collections::hash_map::Entry::Vacant(entry) = sources.entry(key(reference))
+            let (What::Reference(reference) | What::Repository(reference, _)) = &item.what else {
+                continue;
+            };
+            if let std::collections::hash_map::Entry::Vacant(entry) = remotes.entry(key(reference))
             {
                 let registry = registries.registry(reference.registry())?;
                 entry.insert(registry.remote(reference.repository()));
             }
         }
-        Ok(Self(sources))
+        let open = |(place, opened): &'l (LayoutPlace, Opened)| {
+            let is_meant =
+                |item: &Item| matches!(&item.what, What::Layout(layout) if layout == place);
+            let only = selection.items.iter().any(is_meant);
+            let only = only.then(|| opened.select(&place.clone().into())).transpose()?;
+            let view = opened.whole();
+            let roots = view.roots().map_err(Problem::of)?;
+            Ok(InLayout { place, view, roots, only })
+        };
+        let layouts = layouts.0.iter().map(open).collect::<Result<_, Problem>>()?;
+        Ok(Self { remotes, layouts })
     }
 
-    /// Returns the tags of a repository.
-    pub(crate) fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
-        let names = self.of(repository).names()?;
-        Ok(names.iter().filter_map(Name::tag).collect())
+    /// Returns what there is to choose among: with a lock, only what is locked.
+    pub(crate) fn offered<'s>(&'s self, locked: Option<&'s Lock>) -> Offered<'s> {
+        Offered { sources: self, locked }
     }
 
     /// Returns how one artifact is asked for, and what it will be called.
-    pub(crate) fn wanted(&self, reference: &Reference) -> Wanted<'_> {
-        let selector = match reference.digest() {
-            Some(digest) => Selector::Digest(digest.clone()),
-            None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
+    pub(crate) fn wanted(&self, picked: &Picked<'_>) -> Wanted<'_> {
+        let reference = &picked.reference;
+        let layout = layout_of(&picked.item.what);
+        let selector = match (layout, reference.digest()) {
+            (None, Some(digest)) => Selector::Digest(digest.clone()),
+            (None, None) => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
+            (Some(_), _) => Selector::Name(Name::new(reference.to_string())),
         };
         Wanted {
-            source: self.of(reference),
+            source: match layout {
+                None => &self.remotes[&key(reference)],
+                Some(layout) => &*self.layout(layout).view,
+            },
             wish: Wish::Selector(selector),
             target: None,
             names: vec![Name::new(reference.to_string())],
@@ -122,8 +177,87 @@ impl Sources {
         }
     }
 
-    fn of(&self, reference: &Reference) -> &Remote {
-        &self.0[&key(reference)]
+    /// Refuses a selection that takes from the layout that it would be written to.
+    pub(crate) fn refuse_as_target(&self, target: &Location) -> Result<(), Problem> {
+        let places = self.layouts.iter().map(|layout| Location::from(layout.place.clone()));
+        match { places }.find(|place| place.is_same_file(target)) {
+            None => Ok(()),
+            Some(place) => {
+                let text = format!("{place} would be exported onto itself");
+                Err(Problem::new(Exit::Usage, text).hint("choose another place for the bundle"))
+            }
+        }
+    }
+
+    fn layout(&self, place: &LayoutPlace) -> &InLayout<'l> {
+        let whole = place.whole();
+        let found = self.layouts.iter().find(|layout| *layout.place == whole);
+        found.unwrap_or_else(|| unreachable!("every layout of the selection was opened"))
+    }
+}
+
+/// What there is to choose among.
+pub(crate) struct Offered<'s> {
+    sources: &'s Sources<'s>,
+    locked: Option<&'s Lock>,
+}
+
+impl Shelves for Offered<'_> {
+    fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
+        if let Some(locked) = self.locked {
+            return Ok(locked.tags(repository));
+        }
+        let names = self.sources.remotes[&key(repository)].names()?;
+        Ok(names.iter().filter_map(Name::tag).collect())
+    }
+
+    fn artifact(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
+        let InLayout { view, roots, only, .. } = self.sources.layout(place);
+        let (descriptor, own) = match (&place.selector, only) {
+            (None, Some(only)) => (only.descriptor.clone(), only.names.clone()),
+            (None, None) => unreachable!("it was found out when the layout was opened"),
+            (Some(selector), _) => {
+                let found = view.head(selector)?;
+                let same = roots.iter().find(|root| root.descriptor == found);
+                (found.clone(), same.map(|root| root.names.clone()).unwrap_or_default())
+            }
+        };
+        let own = full(&own);
+        if !own.is_empty() && !matches!(place.selector, Some(Selector::Digest(_))) {
+            return Ok(own);
+        }
+        // It may have a full reference beside the name by which it was asked for.
+        let same = roots.iter().filter(|root| root.descriptor.digest == descriptor.digest);
+        let all: Vec<Reference> = same.flat_map(|root| full(&root.names)).collect();
+        if all.is_empty() {
+            return Err(Error::Unsupported {
+                place: place.to_string(),
+                what: "has no full reference (HOST/PATH:TAG), by which a bundle goes".to_owned(),
+            });
+        }
+        Ok(all)
+    }
+
+    fn references(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
+        let InLayout { roots, .. } = self.sources.layout(place);
+        let mut all: Vec<Reference> = roots.iter().flat_map(|root| full(&root.names)).collect();
+        if let Some(locked) = self.locked {
+            all.retain(|reference| locked.get(reference).is_some());
+        }
+        Ok(all)
+    }
+}
+
+/// Returns those of some names that are full references.
+fn full(names: &[Name]) -> Vec<Reference> {
+    let references = names.iter().filter_map(|name| name.as_str().parse::<Reference>().ok());
+    references.filter(|name| name.tag().is_some() || name.digest().is_some()).collect()
+}
+
+fn layout_of(what: &What) -> Option<&LayoutPlace> {
+    match what {
+        What::Layout(layout) | What::References(layout, _) => Some(layout),
+        What::Reference(_) | What::Repository(..) => None,
     }
 }
 

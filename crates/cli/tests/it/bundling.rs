@@ -227,6 +227,37 @@ fn names_are_mapped_and_two_that_meet_are_refused() {
 }
 
 #[test]
+fn everything_goes_under_a_prefix() {
+    let (site, near) = registry();
+    let host = near.host().to_owned();
+    site.ok(&format!("export -q {host}/acme/app:v1 {host}/charts/shop:1.4.0 -o b.tar"));
+    let far = Served::start(&site, "oci:far --writable");
+    let rule = format!("--map {host}/charts={}/helm", far.host());
+    site.ok(&format!("import -q b.tar {}/base {rule} --prefix /plant-7/", far.host()));
+    let there = |path: &str| site.digest(&format!("{}/{path}", far.host()));
+    assert_eq!(there("base/plant-7/acme/app:v1"), site.digest("oci:site:app"));
+    assert_eq!(there("plant-7/helm/shop:1.4.0"), site.digest("oci:site:chart"));
+    site.ok("import -q b.tar oci:layout --prefix plant-7");
+    let name = format!("oci:layout:{host}/plant-7/acme/app:v1");
+    assert_eq!(site.digest(&name), site.digest("oci:site:app"));
+    let wrong = site.run(&format!("import b.tar {} --prefix Plant", far.host()));
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("`Plant` is no beginning of a path"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_bundle_is_looked_at_before_its_target() {
+    let site = Site::typed();
+    let nowhere = "registry.site.invalid";
+    for (bundle, told) in [("gone.tar", "cannot open gone.tar"), ("oci:site", "no full reference")]
+    {
+        let ran = site.run(&format!("import {bundle} {nowhere}"));
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn without_a_place_it_goes_into_the_store_also_through_a_pipe() {
     let (site, near) = registry();
     site.ok(&format!("export -q {}/acme/app:v1 -o b.tar", near.host()));
@@ -521,6 +552,52 @@ fn a_bundle_is_made_again_and_compared() {
     assert_eq!(moved.code, 3);
     assert!(moved.text().contains("it is another bundle"), "{}", moved.text());
     assert!(bytes(&site, "b.tar") == whole, "nothing was written");
+}
+
+#[test]
+fn a_directory_is_compared_with_what_would_be_written() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    site.ok("export -q -f bundle.yaml -o oci:b");
+    let check = "export -f bundle.yaml --check -o oci:b";
+    assert!(site.ok(check).contains("it is the same: sha256:"));
+    let differences = |told: &str| {
+        let before = site.files();
+        let ran = site.run(&format!("{check} --json"));
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(document["same"], false);
+        assert!(site.files() == before, "something was written");
+        document["differences"].as_array().unwrap().len()
+    };
+    let text = bytes(&site, "b/bundle.json");
+    site.file("b/bundle.json", [&text[..], b" "].concat());
+    assert_eq!(differences("`bundle.json` is another"), 1);
+    site.file("b/bundle.json", &text);
+    site.file("b/manifest.json", "[]");
+    assert_eq!(differences("`manifest.json` is there, and would not be"), 1);
+    std::fs::remove_file(site.path("b/manifest.json")).unwrap();
+    let record = record(&site, "b");
+    let layer = record["blobs"].as_array().unwrap().last().unwrap();
+    let layer = layer["digest"].as_str().unwrap().to_owned();
+    let path = format!("b/blobs/{}", layer.replace(':', "/"));
+    let whole = bytes(&site, &path);
+    let mut flipped = whole.clone();
+    flipped[0] ^= 1;
+    site.file(&path, &flipped);
+    assert_eq!(differences(&layer), 1);
+    std::fs::remove_file(site.path(&path)).unwrap();
+    assert_eq!(differences(&layer), 1);
+    site.file(&path, &whole);
+    let stray = longshore_spec::Digest::sha256("stray");
+    site.file(&format!("b/blobs/sha256/{}", stray.encoded()), "stray");
+    assert_eq!(differences("needed by nothing"), 1);
+    std::fs::remove_file(site.path(&format!("b/blobs/sha256/{}", stray.encoded()))).unwrap();
+    site.ok(&format!("copy -q oci:site:rules {}/acme/app:v1", near.host()));
+    assert!(differences("/acme/app:v1 is sha256:") > 1);
+    let none = site.run("export -f bundle.yaml --check -o oci:none");
+    assert_eq!(none.code, 2, "{}", none.stderr);
 }
 
 #[test]

@@ -147,6 +147,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         format!("import oci:bundle {host}/x"),
         "verify oci:bundle".to_owned(),
         "export -f wanted.txt -o locked.tar --check".to_owned(),
+        "export -f wanted.txt -o oci:bundle --check".to_owned(),
         "lock -f wanted.txt --check".to_owned(),
         "init wishes.yaml".to_owned(),
     ]

@@ -22,6 +22,7 @@ mod reaching;
 mod registries;
 mod served;
 mod serving;
+mod sources;
 mod together;
 mod untouched;
 mod usage;

@@ -83,9 +83,7 @@ pub(super) fn open(
 
 /// Refuses to copy a layout onto itself.
 fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem> {
-    let real = |location: &Location| std::fs::canonicalize(location.path()?).ok();
-    let Some(there) = real(target).filter(|_| !target.is_pipe()) else { return Ok(()) };
-    match sources.iter().find(|source| real(source).as_ref() == Some(&there)) {
+    match sources.iter().find(|source| source.is_same_file(target)) {
         Some(source) if target.selector.is_none() || matches!(target.place, Where::Archive(_)) => {
             let text = format!("{source} would be copied onto itself");
             Err(Problem::new(Exit::Usage, text)

@@ -32,10 +32,7 @@ impl Comparison {
     /// Opens the archive that is there.
     pub(super) fn open(place: &Location) -> Result<Self, Problem> {
         let Where::Archive(path) = &place.place else {
-            let text =
-                format!("{place} is no archive, and only an archive is the same to the byte");
-            return Err(Problem::new(Exit::Usage, text)
-                .hint(format!("`longshore verify {place}` compares it with its `bundle.json`")));
+            return Err(Problem::new(Exit::Usage, format!("{place} is no archive")));
         };
         if place.is_pipe() {
             return Err(Problem::new(Exit::Usage, "--check compares with a file, not with a pipe"));

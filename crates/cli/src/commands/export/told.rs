@@ -165,6 +165,31 @@ impl Bundle<'_> {
         Ok(if same { Exit::Done } else { Exit::Difference })
     }
 
+    /// Says whether the directory that is there is the one that would be written.
+    pub(super) fn compared_in_place(
+        &self,
+        differences: Vec<String>,
+        output: &Output,
+    ) -> Result<Exit, Problem> {
+        for difference in &differences {
+            let text = format!("not as it would be written: {difference}");
+            Output::problem(&Problem::new(Exit::Difference, text));
+        }
+        let same = differences.is_empty();
+        let count = human::count(differences.len() as u64, "difference");
+        let document = Document {
+            same: Some(same),
+            differences: Some(differences),
+            ..self.document(&Report::default(), None)
+        };
+        let id = self.record.id();
+        output.summary(&document, || match same {
+            true => format!("it is the same: {id}\n"),
+            false => format!("{count} from {id}\n"),
+        })?;
+        Ok(if same { Exit::Done } else { Exit::Difference })
+    }
+
     pub(super) fn summary(
         &self,
         report: &Report,
@@ -236,6 +261,7 @@ impl Bundle<'_> {
             dry_run: false,
             same: None,
             differs_at: None,
+            differences: None,
         }
     }
 }
@@ -263,6 +289,8 @@ struct Document {
     same: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     differs_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<Vec<String>>,
 }
 
 /// What `manifest.json` says, and what it does not.

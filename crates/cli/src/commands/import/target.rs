@@ -18,8 +18,7 @@ use crate::store;
 
 /// Where a bundle goes.
 pub(super) enum Target {
-    /// What stands before every path there, and the registry.
-    Registry(String, Registry),
+    Registry(Registry),
     Layout(Box<Directory>, PathBuf),
 }
 
@@ -27,6 +26,15 @@ pub(super) enum Target {
 pub(super) enum Repositories<'t> {
     Registry(BTreeMap<RepositoryName, Remote>),
     Layout(Box<dyn Written + 't>),
+}
+
+/// Returns what artifacts are called where they go.
+pub(super) fn mapping(args: &Import) -> Mapping {
+    let elsewhere = match &args.target {
+        Some(Destination::Registry { prefix, .. }) => Some(prefix.clone()),
+        Some(Destination::Layout(_)) | None => None,
+    };
+    Mapping::new(args.map.clone(), elsewhere).under(args.prefix.clone())
 }
 
 impl Target {
@@ -40,11 +48,11 @@ impl Target {
                     .hint(format!("write HOST[/PREFIX] or `oci:DIR`, or set {}", store::VARIABLE))
             })?,
             Some(Destination::Layout(path)) => path.clone(),
-            Some(Destination::Registry { host, prefix }) => {
+            Some(Destination::Registry { host, .. }) => {
                 let registry = registries.registry(host)?;
                 // Told once, and not for every blob.
                 registry.ping().map_err(Problem::of)?;
-                return Ok(Self::Registry(prefix.clone(), registry));
+                return Ok(Self::Registry(registry));
             }
         };
         let directory = if args.dry_run && path.exists() {
@@ -55,22 +63,13 @@ impl Target {
         Ok(Self::Layout(Box::new(directory.map_err(Problem::of)?), path))
     }
 
-    /// Returns what artifacts are called there.
-    pub(super) fn mapping(&self, args: &Import) -> Mapping {
-        let elsewhere = match self {
-            Self::Registry(prefix, _) => Some(prefix.clone()),
-            Self::Layout(..) => None,
-        };
-        Mapping::new(args.map.clone(), elsewhere)
-    }
-
     /// Returns the repositories that something goes to. Fails if that is not in this registry.
     pub(super) fn repositories(&self, moves: &[Move]) -> Result<Repositories<'_>, Problem> {
         let registry = match self {
             Self::Layout(directory, _) => {
                 return Ok(Repositories::Layout(Box::new(directory.whole())));
             }
-            Self::Registry(_, registry) => registry,
+            Self::Registry(registry) => registry,
         };
         let mut repositories = BTreeMap::new();
         for Move { from, to, .. } in moves {
@@ -96,7 +95,7 @@ impl Target {
 
     pub(super) fn place(&self) -> &dyn Place {
         match self {
-            Self::Registry(_, registry) => registry,
+            Self::Registry(registry) => registry,
             Self::Layout(directory, _) => &**directory,
         }
     }

@@ -1,0 +1,116 @@
+//! Layouts as they are typed.
+
+use std::fmt;
+
+use longshore_spec::Digest;
+use longshore_store::{Name, Selector};
+
+/// A layout, and what is meant in it: `oci:DIR[:REF|@DIGEST]` or `oci-archive:FILE[:REF|@DIGEST]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutPlace {
+    /// Whether it is a directory or a file.
+    pub kind: LayoutKind,
+    /// Where it lies, as it was typed.
+    pub path: String,
+    /// What is meant in it.
+    pub selector: Option<Selector>,
+}
+
+/// What a layout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LayoutKind {
+    /// `oci:`
+    Directory,
+    /// `oci-archive:`
+    Archive,
+}
+
+impl LayoutPlace {
+    /// Reads a layout; `None` for a text that begins as none does.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, in words.
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
+        let (kind, rest) = match text.split_once(':')? {
+            ("oci", rest) if !is_host(rest) => (LayoutKind::Directory, rest),
+            ("oci-archive", rest) => (LayoutKind::Archive, rest),
+            _ => return None,
+        };
+        Some(split(rest).and_then(|(path, selector)| {
+            if path.is_empty() {
+                return Err(format!("`{text}` names no path; write {}", kind.example()));
+            }
+            Ok(Self { kind, path: path.to_owned(), selector })
+        }))
+    }
+}
+
+impl LayoutPlace {
+    /// Returns the layout without what is selected in it.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { selector: None, ..self.clone() }
+    }
+}
+
+impl LayoutKind {
+    /// Returns how one is written.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Archive => "`oci-archive:FILE[:REF]`",
+            Self::Directory => "`oci:DIR[:REF]`",
+        }
+    }
+}
+
+/// Splits a path from what is selected at it: a digest after `@`, or a name after the first `:`.
+fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
+    let at = rest.find('@').filter(|at| {
+        rest[at + 1..].parse::<Digest>().is_ok_and(|digest| digest.hasher().is_some())
+    });
+    let colon = rest.find(':');
+    if let Some(at) = at
+        && colon.is_none_or(|colon| colon > at)
+    {
+        let digest = rest[at + 1..].parse().map_err(|error| format!("{error}"))?;
+        return Ok((&rest[..at], Some(Selector::Digest(digest))));
+    }
+    match colon {
+        None => Ok((rest, None)),
+        Some(colon) if colon + 1 == rest.len() => {
+            Err(format!("`{rest}` names nothing behind its `:`; leave the `:` away, or add a name"))
+        }
+        Some(colon) => match &rest[colon + 1..] {
+            bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+                Err(format!("`{bad}` is not a name: it holds white space or control characters"))
+            }
+            name => Ok((&rest[..colon], Some(Selector::Name(Name::from(name))))),
+        },
+    }
+}
+
+/// Tells whether what follows `oci:` begins as a URL does, which `//` and a host make.
+fn is_host(rest: &str) -> bool {
+    rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with('/'))
+}
+
+impl fmt::Display for LayoutKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "oci",
+            Self::Archive => "oci-archive",
+        })
+    }
+}
+
+impl fmt::Display for LayoutPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.path)?;
+        match &self.selector {
+            None => Ok(()),
+            Some(Selector::Digest(digest)) => write!(f, "@{digest}"),
+            Some(Selector::Name(name)) => write!(f, ":{name}"),
+        }
+    }
+}
