@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use longshore_bundle::INVENTORY;
-use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory};
+use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Received};
 use longshore_remote::Remote;
 use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{Name, Place as _, Repository, Result, Root, Selector};
@@ -18,6 +18,8 @@ use crate::registries::Registries;
 pub(crate) enum Opened {
     Archive(Archive),
     Directory(Directory),
+    /// What came through a pipe into a directory.
+    Received(Received),
     Registry(Remote),
 }
 
@@ -68,6 +70,7 @@ impl Opened {
         match self {
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Directory(directory) => Box::new(directory.whole()),
+            Self::Received(received) => Box::new(received.whole()),
             Self::Registry(remote) => Box::new(remote.clone()),
         }
     }
@@ -76,7 +79,7 @@ impl Opened {
     pub(crate) fn commit(&self) -> Result<()> {
         match self {
             Self::Directory(directory) => directory.commit(true),
-            Self::Archive(_) | Self::Registry(_) => Ok(()),
+            Self::Archive(_) | Self::Received(_) | Self::Registry(_) => Ok(()),
         }
     }
 
@@ -85,16 +88,18 @@ impl Opened {
         match self {
             Self::Archive(archive) => archive.repository(name),
             Self::Directory(directory) => directory.repository(name),
+            Self::Received(received) => received.repository(name),
             Self::Registry(_) => Ok(self.whole()),
         }
     }
 
     /// Returns a file that lies beside the content of a layout, of up to `limit` bytes; a registry
-    /// has none.
+    /// has none, and a pipe those that were kept.
     pub(crate) fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Archive(archive) => archive.extra_file(name, limit),
             Self::Directory(directory) => directory.extra_file(name, limit),
+            Self::Received(received) => Ok(received.extra_file(name).map(ToOwned::to_owned)),
             Self::Registry(_) => Ok(None),
         }
     }
@@ -104,6 +109,7 @@ impl Opened {
         match self {
             Self::Directory(directory) => directory.stored(),
             Self::Archive(archive) => Ok(archive.stored()),
+            Self::Received(received) => Ok(received.stored()),
             Self::Registry(_) => Ok(Vec::new()),
         }
     }

@@ -18,7 +18,8 @@ const QUIET_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct Progress<'o> {
     output: &'o Output,
     verb: &'static str,
-    total: u64,
+    /// `None` where nobody knows.
+    total: Option<u64>,
     bar: Option<ProgressBar>,
     done: AtomicU64,
     said: Mutex<Instant>,
@@ -27,11 +28,25 @@ pub(crate) struct Progress<'o> {
 impl<'o> Progress<'o> {
     /// Begins to show how much of `total` bytes has come.
     pub(crate) fn new(output: &'o Output, verb: &'static str, total: u64) -> Self {
+        Self::of(output, verb, Some(total))
+    }
+
+    /// Begins to show how many bytes have come, where nobody knows how many will.
+    pub(crate) fn without_end(output: &'o Output, verb: &'static str) -> Self {
+        Self::of(output, verb, None)
+    }
+
+    fn of(output: &'o Output, verb: &'static str, total: Option<u64>) -> Self {
         let shown = std::io::stderr().is_terminal() && !output.is_quiet();
         let bar = shown.then(|| {
-            let bar = ProgressBar::new(total).with_message(verb);
-            let form =
-                "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let bar = bar.with_message(verb);
+            let form = match total {
+                Some(_) => {
+                    "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}"
+                }
+                None => "{msg} {binary_bytes} {binary_bytes_per_sec}",
+            };
             if let Ok(style) = ProgressStyle::with_template(form) {
                 bar.set_style(style);
             }
@@ -72,7 +87,8 @@ impl Progress<'_> {
         let Ok(mut said) = self.said.try_lock() else { return };
         if said.elapsed() >= QUIET_FOR {
             *said = Instant::now();
-            self.output.note(&format!("{} {} of {}", self.verb, Size(done), Size(self.total)));
+            let of = self.total.map(|total| format!(" of {}", Size(total))).unwrap_or_default();
+            self.output.note(&format!("{} {}{of}", self.verb, Size(done)));
         }
     }
 }

@@ -7,12 +7,14 @@ mod format;
 mod journal;
 mod members;
 mod reader;
+mod received;
 mod recorded;
 mod stream;
 mod unpack;
 mod writer;
 
 pub use self::reader::{Archive, ArchiveOptions};
+pub use self::received::{Came, Received, Receiving};
 pub use self::recorded::Inventory;
 pub use self::stream::ArchiveStream;
 pub use self::writer::ArchiveWriter;

@@ -3,7 +3,8 @@
 //! - [`Directory`] is read and written in place, by several processes at once.
 //! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
 //! - [`ArchiveWriter`] fills a planned tar in parallel and goes on after a kill; [`ArchiveStream`]
-//!   writes the same bytes into a pipe.
+//!   writes the same bytes into a pipe; [`Received`]
+//!   is an archive whose content went from a pipe straight into a directory.
 //!
 //! All of them are [`Place`]s. A layout is one list of names; [`Directory::whole`] and its likes
 //! give that list as one repository, [`Place::repository`] the part that belongs to a repository.
@@ -25,7 +26,9 @@ mod names;
 mod persist;
 mod view;
 
-pub use archive::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Inventory};
+pub use archive::{
+    Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Came, Inventory, Received, Receiving,
+};
 pub use directory::{Collected, Directory};
 pub use index::Index;
 pub use persist::write_file;

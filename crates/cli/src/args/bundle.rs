@@ -95,6 +95,10 @@ pub(crate) struct Init {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
     /// An archive file, `oci:DIR`, or `-` for stdin
+    ///
+    /// From stdin into a layout or the store every blob goes straight to its place, and gets a name when
+    /// all of the bundle is there. On its way into a registry the bundle is kept in an unnamed file, in
+    /// --scratch, first.
     #[arg(value_name = "BUNDLE", value_parser = out)]
     pub(crate) bundle: Location,
     /// Where to: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]

@@ -4,14 +4,17 @@ mod target;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use longshore_bundle::{Mapping, Record};
-use longshore_layout::{Archive, write_file};
+use longshore_bundle::{DOCKER_MANIFEST, MAX_DOCKER_MANIFEST, MAX_RECORD, Mapping, RECORD, Record};
+use longshore_layout::{Archive, Came, Directory, Received, Receiving, write_file};
 use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
 use longshore_spec::{Digest, Reference, RepositoryName, Size};
 use longshore_store::{Name, Repository, Root};
-use longshore_sync::{Filter, LeftOut, Outcome, Plan, Referring, Report, RootReport, Wanted, Wish};
+use longshore_sync::{
+    Filter, LeftOut, Observer as _, Outcome, Plan, Referring, Report, RootReport, Wanted, Wish,
+};
 use serde::Serialize;
 
 pub(crate) use self::target::Destination;
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundle.is_pipe();
     let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
-    let layout = open(args, target.as_ref())?;
+    let layout = open(args, target.as_ref(), output)?;
     let record = bundle::record(&layout).map_err(|problem| match problem.exit {
         Exit::Difference => problem.because(Exit::Failed),
         _ => problem,
@@ -100,6 +103,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         root.wanted = Some(of.to.to_string());
     }
     tell_failures(&[], &report);
+    count_received(&layout, &mut report);
     let document = Document::new(&plan, &moves, &report, None);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
@@ -121,17 +125,51 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
-/// Opens the bundle. One that comes through a pipe is kept first, beside the layout that it goes to.
-fn open(args: &Import, target: Option<&Target>) -> Result<Opened, Problem> {
+/// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
+/// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
+fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<Opened, Problem> {
     if !args.bundle.is_pipe() {
         bundle::check_finished(&args.bundle)?;
         return Opened::open(&args.bundle, &args.reading, &Registries::new(&args.reading.reach));
+    }
+    if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
+        return receive(args, directory, output).map(Opened::Received);
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
     Archive::from_pipe(std::io::stdin().lock(), &directory)
         .map(Opened::Archive)
         .map_err(Problem::of)
+}
+
+/// Takes the content of a pipe into a layout.
+fn receive(
+    args: &Import,
+    directory: &Arc<Directory>,
+    output: &Output,
+) -> Result<Received, Problem> {
+    let files = [(RECORD, MAX_RECORD), (DOCKER_MANIFEST, MAX_DOCKER_MANIFEST)];
+    let receiving = Receiving { files: &files, allow_unverified: args.allow_unverified };
+    let progress = Progress::without_end(output, "receiving");
+    let observe = |bytes| progress.advanced(bytes);
+    let received = Received::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
+    progress.finish();
+    let received = received.map_err(Problem::of)?;
+    for damaged in &received.came().damaged {
+        Output::problem(&Problem::new(Exit::Failed, damaged.to_string()));
+    }
+    Ok(received)
+}
+
+/// Counts what came through a pipe before the plan was made, which found it there then.
+fn count_received(layout: &Opened, report: &mut Report) {
+    let Opened::Received(received) = layout else { return };
+    let Came { written, bytes, unverified, .. } = received.came();
+    let needed = (*written).min(report.existed);
+    report.existed -= needed;
+    report.moved += needed;
+    report.bytes += bytes;
+    report.unverified.extend(unverified.iter().cloned());
 }
 
 /// A root of the bundle, and what it is called here and there.

@@ -284,6 +284,60 @@ fn without_a_place_it_goes_into_the_store_also_through_a_pipe() {
 }
 
 #[test]
+fn what_comes_through_a_pipe_goes_straight_to_its_place_and_is_named_last() {
+    let (site, near) = registry();
+    site.ok(&format!("export -q {0}/acme/app:v1 {0}/charts/shop:2.0.0 -o b.tar", near.host()));
+    let whole = bytes(&site, "b.tar");
+    let import = |part: &[u8], line: &str| {
+        let mut command = site.command(line);
+        // Nothing can be kept elsewhere.
+        command.env("TMPDIR", site.path("nowhere")).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.as_mut().unwrap().write_all(part);
+        child
+    };
+    let ran = |mut child: std::process::Child| {
+        drop(child.stdin.take());
+        Ran::of(child.wait_with_output().unwrap())
+    };
+    let is_named = || {
+        std::fs::read(site.path("far/index.json")).is_ok_and(|index| {
+            let index: Value = serde_json::from_slice(&index).unwrap();
+            !index["manifests"].as_array().unwrap().is_empty()
+        })
+    };
+    let mut killed = import(&whole[..whole.len() - 2000], "import - oci:far");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(!is_named());
+    let cut = ran(import(&whole[..whole.len() / 2 + 100], "import - oci:far"));
+    assert_eq!(cut.code, 2, "{}", cut.stderr);
+    assert!(!is_named());
+    let done = ran(import(&whole, "import - oci:far --json"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let document: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let count = |key: &str| document[key].as_u64().unwrap();
+    assert!(count("existed") > 0, "what the first had brought is not written again");
+    assert_eq!(count("written") + count("existed"), count("blobs"));
+    site.ok("verify -q oci:far");
+
+    // What is damaged on the way is named, and the rest comes.
+    let chart = site.digest("oci:site:policy");
+    let manifest = bytes(&site, &format!("far/blobs/{}", chart.replace(':', "/")));
+    let at = whole.windows(manifest.len()).position(|part| part == manifest).unwrap();
+    let mut damaged = whole.clone();
+    damaged[at + 20] ^= 1;
+    let some = ran(import(&damaged, "import - oci:other"));
+    assert_eq!(some.code, 1, "{}", some.stderr);
+    assert!(some.stderr.contains(&chart), "{}", some.stderr);
+    assert!(site.ok("list oci:other").contains("/acme/app:v1"));
+    // Elsewhere it is kept on the way, in a place that has to be there.
+    let kept = ran(import(&whole, &format!("import - {}/x", near.host())));
+    assert_eq!(kept.code, 2, "{}", kept.stderr);
+    assert!(kept.stderr.contains("nowhere"), "{}", kept.stderr);
+}
+
+#[test]
 fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
     let site = Site::typed();
     site.ok("copy -q oci:site:app oci:full:registry.site/acme/app:v1");

@@ -17,15 +17,15 @@ use tar::EntryType;
 use crate::files::{self, Region};
 
 /// An archive with more members than this is refused: it bounds the memory that finding them takes.
-const MAX_MEMBERS: usize = 4_000_000;
+pub(super) const MAX_MEMBERS: usize = 4_000_000;
 
 /// An archive whose names have more bytes than this together is refused, for the same reason: a
 /// name may be as long as a header.
-const MAX_NAMES: usize = 256 << 20;
+pub(super) const MAX_NAMES: usize = 256 << 20;
 
 /// A header may have so many bytes, PAX records or a long name included: the tar crate reads it into
 /// memory whatever size it gives for itself.
-const MAX_HEADER: u64 = 1 << 20;
+pub(super) const MAX_HEADER: u64 = 1 << 20;
 
 /// Where the content of a member lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl io::Seek for Seeking<'_> {
     }
 }
 
-fn unreadable(what: &str, number: usize, at_end: bool, error: io::Error) -> Error {
+pub(super) fn unreadable(what: &str, number: usize, at_end: bool, error: io::Error) -> Error {
     let error = match Error::from_io("read", what, error) {
         Error::Io { source, .. } => source,
         carried => return carried,
@@ -186,13 +186,13 @@ fn unreadable(what: &str, number: usize, at_end: bool, error: io::Error) -> Erro
 
 /// Returns text from an archive as it may stand in an error: short, and without characters that a
 /// terminal obeys.
-fn shown(text: &[u8]) -> String {
+pub(super) fn shown(text: &[u8]) -> String {
     const LENGTH: usize = 300;
     String::from_utf8_lossy(text).chars().take(LENGTH).flat_map(char::escape_debug).collect()
 }
 
 /// Returns a member's name without `./`; `None` for the top itself.
-fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+pub(super) fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut parts = Vec::new();
     for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {
@@ -210,7 +210,7 @@ fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
 }
 
 /// Allows links between files that are not the layout's own, as older `docker save` archives have.
-fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
     let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
     if own.contains(&name) || name.starts_with(b"blobs/") {
         return Err("is a link, where the layout must have a file");
@@ -231,7 +231,7 @@ fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'stati
 }
 
 /// Returns the digest of a member that lies where a blob would (rows ).
-fn blob(name: &[u8]) -> Option<Digest> {
+pub(super) fn blob(name: &[u8]) -> Option<Digest> {
     let name = str::from_utf8(name).ok()?;
     let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
     format!("{algorithm}:{encoded}").parse().ok()

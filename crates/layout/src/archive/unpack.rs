@@ -48,6 +48,29 @@ pub(super) fn plain(
     Ok(unpacked)
 }
 
+/// Returns what comes through a pipe, unpacked if it is compressed.
+pub(super) fn through<'p>(
+    mut pipe: impl Read + Send + 'p,
+    path: &Path,
+) -> Result<Box<dyn Read + Send + 'p>> {
+    let mut magic = Vec::new();
+    let begin = (&mut pipe).take(4).read_to_end(&mut magic);
+    begin.map_err(Error::io("read", path.display()))?;
+    let is_gzip = magic.starts_with(&[0x1f, 0x8b]);
+    let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd];
+    let all = io::BufReader::with_capacity(files::PIECE, io::Cursor::new(magic).chain(pipe));
+    if is_gzip {
+        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(all)));
+    }
+    if is_zstd {
+        let broken = || Error::io("unpack", path.display());
+        let mut decoder = zstd::Decoder::with_buffer(all).map_err(broken())?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken())?;
+        return Ok(Box::new(decoder));
+    }
+    Ok(Box::new(all))
+}
+
 /// Returns an unnamed file in `directory` with all that comes through a pipe.
 pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
     let mut kept = tempfile::tempfile_in(directory).map_err(at(directory))?;

@@ -73,6 +73,35 @@ impl Directory {
         Ok(Pushed::Written(read))
     }
 
+    /// Takes in a blob that can be read only once, and is read to its end: what was there of it is written
+    /// over. One whose digest cannot be computed is taken as it is; that is the caller's to allow.
+    pub(crate) fn take_in(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
+        let Descriptor { digest, size, .. } = blob;
+        self.begin()?;
+        if self.blob_size(digest)? == Some(*size) {
+            std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::io("read", digest))?;
+            return Ok(Pushed::Existed);
+        }
+        files::check_room(&self.root, *size)?;
+        let target = self.blob_path(digest);
+        let shared = self.partial_path(digest);
+        for path in [&target, &shared] {
+            files::create_directory(path.parent().unwrap_or(&self.root))?;
+        }
+        let (partial, file) = Self::claim(shared)?;
+        let reader = match digest.hasher() {
+            Some(_) => Verifying::new(content, blob)?,
+            None => Verifying::unverified(content, blob),
+        };
+        let written = persist(&file, &partial, &target, Durable::WithTheOthers, |file| {
+            file.set_len(0).map_err(Error::io("write", partial.display()))?;
+            write(file, &partial, reader, blob)
+        });
+        written.or_else(|error| discard(&partial, error))?;
+        self.appeared(target)?;
+        Ok(Pushed::Written(*size))
+    }
+
     /// Opens the part of a blob for this writer alone. Where another process is at it, this one
     /// takes a part of its own: both end with the same bytes under the same name.
     fn claim(shared: PathBuf) -> Result<(PathBuf, File)> {
@@ -135,23 +164,36 @@ fn resume(file: &mut File, blob: &dyn Blob) -> Result<Option<Hasher>> {
 /// Writes the rest of a blob behind the bytes that `prefix` has seen. Returns how many bytes were
 /// read from the source.
 fn fill(mut file: &File, partial: &Path, blob: &dyn Blob, prefix: Option<Hasher>) -> Result<u64> {
-    let Descriptor { digest, size, .. } = blob.descriptor();
-    let write = || Error::io("write", partial.display());
+    let size = &blob.descriptor().size;
+    let writing = || Error::io("write", partial.display());
     let start = prefix.as_ref().map_or(0, Hasher::count);
-    file.set_len(start).map_err(write())?;
-    file.seek(SeekFrom::Start(start)).map_err(write())?;
-    let mut reader = match prefix {
+    file.set_len(start).map_err(writing())?;
+    file.seek(SeekFrom::Start(start)).map_err(writing())?;
+    let reader = match prefix {
         // All of it is there, only its name is not. A source need not know how to send no bytes.
         Some(all) if start == *size => {
             Verifying::resume(Box::new(std::io::empty()), blob.descriptor(), all)
         }
         prefix => blob.open(prefix)?,
     };
-    let mut buffer = files::buffer(size - start);
+    write(file, partial, reader, blob.descriptor())?;
+    Ok(size - start)
+}
+
+/// Writes what is left of a blob to where the file stands.
+fn write(
+    mut file: &File,
+    partial: &Path,
+    mut reader: Verifying<'_>,
+    blob: &Descriptor,
+) -> Result<()> {
+    let mut buffer = files::buffer(blob.size.saturating_sub(reader.position()));
     loop {
-        match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
-            0 => return Ok(size - start),
-            count => file.write_all(&buffer[..count]).map_err(write())?,
+        match reader.read(&mut buffer).map_err(Error::io("read", &blob.digest))? {
+            0 => return Ok(()),
+            count => {
+                file.write_all(&buffer[..count]).map_err(Error::io("write", partial.display()))?
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod directory;
 mod fixtures;
 mod properties;
 mod reading;
+mod receiving;
 mod recorded;
 mod repositories;
 mod writing;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longshore_bundle::Mapping;
 use longshore_layout::Directory;
@@ -19,7 +20,7 @@ use crate::store;
 /// Where a bundle goes.
 pub(super) enum Target {
     Registry(Registry),
-    Layout(Box<Directory>, PathBuf),
+    Layout(Arc<Directory>, PathBuf),
 }
 
 /// Where the roots of a bundle go there.
@@ -60,7 +61,7 @@ impl Target {
         } else {
             Directory::create(&path)
         };
-        Ok(Self::Layout(Box::new(directory.map_err(Problem::of)?), path))
+        Ok(Self::Layout(Arc::new(directory.map_err(Problem::of)?), path))
     }
 
     /// Returns the repositories that something goes to. Fails if that is not in this registry.

@@ -1,0 +1,448 @@
+//! An archive that comes through a pipe: its content goes straight to its place in a directory.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
+use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
+use tar::EntryType;
+
+use super::members::{self, MAX_HEADER, MAX_MEMBERS, MAX_NAMES};
+use super::unpack;
+use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
+use crate::holdings;
+use crate::index::{Change, Index, Listing};
+use crate::view::{Contents, View};
+
+/// What the pipe is called in errors.
+const LABEL: &str = "the pipe";
+
+/// Blobs of up to so many bytes are handed to others to be written: a file costs more than its bytes.
+const SMALL: u64 = 256 << 10;
+
+/// So many write small blobs. As many more wait, so that memory is bounded by twice this and [`SMALL`].
+const WRITERS: usize = 8;
+
+/// What is taken of an archive that comes through a pipe.
+#[derive(Debug, Clone, Copy)]
+pub struct Receiving<'a> {
+    /// Files beside the content that are kept, and how many bytes each may have.
+    pub files: &'a [(&'a str, u64)],
+    /// Whether content is taken whose digest cannot be computed (row A-38).
+    pub allow_unverified: bool,
+}
+
+/// A layout archive that came through a pipe. Its blobs lie in a directory under their digests, each
+/// verified and written once; nothing there names them. What it lists is only here.
+pub struct Received {
+    directory: Arc<Directory>,
+    listing: Arc<Listing>,
+    files: BTreeMap<String, Vec<u8>>,
+    came: Came,
+    /// What was found out of repositories.
+    known: holdings::Cache,
+}
+
+/// What came through the pipe.
+#[derive(Debug, Default)]
+pub struct Came {
+    /// How many blobs were not there before.
+    pub written: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Content that is not what its name says, and was not kept.
+    pub damaged: Vec<Error>,
+    /// Content that was taken without proof.
+    pub unverified: Vec<Digest>,
+    blobs: HashMap<Digest, u64>,
+}
+
+impl Received {
+    /// Reads an archive to its end and takes its blobs into `directory`. Compressed ones are unpacked on
+    /// the way. `observe` is told how many bytes have come since it was told last.
+    ///
+    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]; what has come by then stays,
+    /// without a name, and is not written again.
+    pub fn read(
+        pipe: impl Read + Send,
+        directory: Arc<Directory>,
+        receiving: Receiving<'_>,
+        observe: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self> {
+        let pipe = unpack::through(pipe, Path::new(LABEL))?;
+        let stream = Stream(Mutex::new(At { pipe, at: 0 }));
+        let taking = Taking { directory: &directory, receiving, came: Mutex::default(), observe };
+        let mut files = taking.members(&stream)?;
+        let Taking { came, .. } = taking;
+        let mut came = came.into_inner().unwrap_or_else(PoisonError::into_inner);
+        came.bytes = stream.lock().at;
+        let layout = files.remove("oci-layout").ok_or_else(|| {
+            malformed(if files.contains_key("manifest.json") {
+                "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
+            } else {
+                "it has no `oci-layout`, so it holds no image layout"
+            })
+        })?;
+        check_layout(&layout, &format!("`oci-layout` in {LABEL}"))?;
+        let index = files.remove("index.json");
+        let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
+        let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
+        let listing = Arc::new(Listing::new(index));
+        Ok(Self { directory, listing, files, came, known: holdings::Cache::default() })
+    }
+
+    /// Returns the archive as one repository; names are those of its entries.
+    pub fn whole(&self) -> View<'_> {
+        View::whole(self)
+    }
+
+    /// Returns a file beside the content, of those that were to be kept.
+    pub fn extra_file(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// Returns what came through the pipe.
+    pub fn came(&self) -> &Came {
+        &self.came
+    }
+
+    /// Returns the digest of every blob that came, in no order.
+    pub fn stored(&self) -> Vec<Digest> {
+        self.came.blobs.keys().cloned().collect()
+    }
+
+    fn read_only<T>(&self) -> Result<T> {
+        let what = "is a pipe, and cannot be written to".to_owned();
+        Err(Error::Unsupported { place: self.label(), what })
+    }
+}
+
+/// An archive on its way into a directory.
+struct Taking<'a> {
+    directory: &'a Directory,
+    receiving: Receiving<'a>,
+    came: Mutex<Came>,
+    observe: &'a (dyn Fn(u64) + Sync),
+}
+
+/// A blob whose bytes have all come.
+type Small = (Descriptor, Vec<u8>);
+
+impl Taking<'_> {
+    /// Goes through all members; returns the files beside the content.
+    fn members(&self, stream: &Stream<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
+        let failed = Mutex::new(None);
+        let (sender, receiver) = sync_channel::<Small>(WRITERS);
+        let receiver = Mutex::new(receiver);
+        let files = std::thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| self.write(&receiver, &failed));
+            }
+            let files = self.each_member(stream, |small| {
+                let failed: Option<Error> = lock(&failed).take();
+                match failed {
+                    Some(error) => Err(error),
+                    // Writers go on until there is nothing left to send.
+                    None => Ok(sender.send(small).unwrap_or_default()),
+                }
+            });
+            drop(sender);
+            files
+        });
+        match lock(&failed).take() {
+            Some(error) => Err(error),
+            None => files,
+        }
+    }
+
+    /// Writes small blobs until there are no more.
+    fn write(&self, small: &Mutex<Receiver<Small>>, failed: &Mutex<Option<Error>>) {
+        loop {
+            let next = lock(small).recv();
+            let Ok((blob, bytes)) = next else { return };
+            if let Err(error) = self.take(blob, Box::new(Cursor::new(bytes))) {
+                lock(failed).get_or_insert(error);
+            }
+        }
+    }
+
+    fn each_member(
+        &self,
+        stream: &Stream<'_>,
+        mut hand_over: impl FnMut(Small) -> Result<()>,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let since_seek = Cell::new(0);
+        let mut archive = tar::Archive::new(Forward { stream, at: 0, since_seek: &since_seek });
+        let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
+        let (mut files, mut names) = (BTreeMap::new(), 0);
+        for (number, entry) in entries.enumerate() {
+            let at_end = || stream.lock().is_at_end();
+            let entry =
+                entry.map_err(|error| members::unreadable(LABEL, number, at_end(), error))?;
+            let kind = entry.header().entry_type();
+            let path = entry.path_bytes();
+            let refused = |reason: &str| {
+                malformed(&format!("its member `{}` {reason}", members::shown(&path)))
+            };
+            if kind.is_pax_global_extensions() {
+                continue;
+            }
+            let Some(name) = members::normal(&path).map_err(refused)? else { continue };
+            if matches!(kind, EntryType::Symlink | EntryType::Link) {
+                let target = entry.link_name_bytes().unwrap_or_default();
+                members::check_link(&name, kind, &target).map_err(refused)?;
+                continue;
+            }
+            if kind.is_gnu_sparse() {
+                return Err(refused(
+                    "is stored as a sparse file; make the archive without `--sparse`",
+                ));
+            }
+            if !kind.is_file() && kind != EntryType::Continuous {
+                continue;
+            }
+            names += name.len();
+            if number >= MAX_MEMBERS || names > MAX_NAMES {
+                let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
+                return Err(Error::Limit { what: LABEL.to_owned(), limit });
+            }
+            let (at, size) = (entry.raw_file_position(), entry.size());
+            let content = Content { stream, at, left: size, size, name: members::shown(&path) };
+            let observed = size;
+            if let Some(digest) = members::blob(&name) {
+                let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
+                if size <= SMALL {
+                    hand_over((blob, content.into_bytes()?))?;
+                } else {
+                    self.take(blob, Box::new(content))?;
+                }
+            } else if let Some((name, limit)) = self.kept(&name) {
+                if size > limit {
+                    let what = format!("`{name}` with {size} bytes");
+                    return Err(Error::Limit { what, limit: format!("{limit} bytes") });
+                }
+                let bytes = content.into_bytes()?;
+                if files.insert(name, bytes.clone()).is_some_and(|before| before != bytes) {
+                    return Err(refused("is there twice, with different content"));
+                }
+            }
+            (self.observe)(observed);
+        }
+        // Whoever writes into the pipe is not to be told that nobody reads its end.
+        let mut rest = stream.lock();
+        if rest.at == 0 {
+            return Err(malformed("it is empty"));
+        }
+        io::copy(&mut rest.pipe, &mut io::sink()).map_err(Error::io("read", LABEL))?;
+        Ok(files)
+    }
+
+    /// Returns under which name a file is kept, and how many bytes it may have.
+    fn kept(&self, name: &[u8]) -> Option<(String, u64)> {
+        let own = [("oci-layout", MAX_LAYOUT_FILE), ("index.json", MAX_INDEX)];
+        let all = own.iter().chain(self.receiving.files);
+        let mut found = all.filter(|(kept, _)| kept.as_bytes() == name);
+        found.next().map(|(kept, limit)| ((*kept).to_owned(), *limit))
+    }
+
+    /// Takes a blob into the directory. One that is not what its name says is noted and left out.
+    fn take(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
+        let is_unverified = blob.digest.hasher().is_none();
+        if is_unverified && !self.receiving.allow_unverified {
+            return Err(Error::Unverifiable { digest: blob.digest });
+        }
+        let taken = self.directory.take_in(&blob, content);
+        let mut came = lock(&self.came);
+        match taken {
+            Err(error) if error.is_corruption() => came.damaged.push(error),
+            Err(error) => return Err(error),
+            Ok(pushed) => {
+                came.written += u64::from(matches!(pushed, Pushed::Written(_)));
+                if is_unverified {
+                    came.unverified.push(blob.digest.clone());
+                }
+                came.blobs.insert(blob.digest, blob.size);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a blob is until a manifest says more.
+const OCTETS: &str = "application/octet-stream";
+
+/// The pipe, which is read by the tar crate and by whoever takes a member's content.
+struct Stream<'p>(Mutex<At<'p>>);
+
+struct At<'p> {
+    pipe: Box<dyn Read + Send + 'p>,
+    /// How many bytes have been read.
+    at: u64,
+}
+
+impl<'p> Stream<'p> {
+    fn lock(&self) -> MutexGuard<'_, At<'p>> {
+        lock(&self.0)
+    }
+}
+
+impl At<'_> {
+    /// Reads on at `to`, which is not behind; what lies before it is read over.
+    fn read_at(&mut self, to: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let over = to.checked_sub(self.at).ok_or(io::ErrorKind::InvalidInput)?;
+        self.at += io::copy(&mut (&mut self.pipe).take(over), &mut io::sink())?;
+        if self.at < to {
+            return Ok(0);
+        }
+        let count = self.pipe.read(buffer)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        matches!(self.pipe.read(&mut [0]), Ok(0))
+    }
+}
+
+/// What the tar crate reads: it may seek, but only forward.
+struct Forward<'s, 'p> {
+    stream: &'s Stream<'p>,
+    at: u64,
+    /// How much was read since it was last sought to a header.
+    since_seek: &'s Cell<u64>,
+}
+
+impl Read for Forward<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.lock().read_at(self.at, buffer)?;
+        self.at += count as u64;
+        self.since_seek.set(self.since_seek.get() + count as u64);
+        if self.since_seek.get() > MAX_HEADER {
+            let what = "a header of the archive".to_owned();
+            return Err(Error::Limit { what, limit: format!("{MAX_HEADER} bytes") }.into());
+        }
+        Ok(count)
+    }
+}
+
+impl io::Seek for Forward<'_, '_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::End(_) => None,
+        };
+        self.at = target.ok_or(io::ErrorKind::InvalidInput)?;
+        self.since_seek.set(0);
+        Ok(self.at)
+    }
+}
+
+/// The content of a member; fails if the pipe ends before it does.
+struct Content<'s, 'p> {
+    stream: &'s Stream<'p>,
+    at: u64,
+    left: u64,
+    size: u64,
+    name: String,
+}
+
+impl Content<'_, '_> {
+    fn into_bytes(mut self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_to_end(&mut bytes).map_err(Error::io("read", LABEL))?;
+        Ok(bytes)
+    }
+}
+
+impl Read for Content<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = self.stream.lock().read_at(self.at, &mut buffer[..wanted])?;
+        if count == 0 {
+            let Self { size, left, name, .. } = self;
+            let there = *size - *left;
+            return Err(malformed(&format!(
+                "its member `{name}` is cut off: it has {size} bytes, and the pipe ended after {there} of them"
+            ))
+            .into());
+        }
+        self.at += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+fn malformed(reason: &str) -> Error {
+    Error::Malformed { what: LABEL.to_owned(), reason: reason.to_owned() }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Place for Received {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        Ok(self.listing.repositories(None))
+    }
+}
+
+impl Contents for Received {
+    fn label(&self) -> String {
+        LABEL.to_owned()
+    }
+
+    fn listing(&self) -> Result<Arc<Listing>> {
+        Ok(Arc::clone(&self.listing))
+    }
+
+    fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        Ok(self.came.blobs.get(digest).copied())
+    }
+
+    fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        if !self.came.blobs.contains_key(digest) {
+            return Err(Error::not_found(digest, self.label()));
+        }
+        Contents::open(&*self.directory, digest, offset)
+    }
+
+    fn holdings(&self) -> &holdings::Cache {
+        &self.known
+    }
+
+    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
+        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
+        Ok(if there { Held::Whole } else { Held::Nothing })
+    }
+
+    fn push(&self, _: &dyn Blob) -> Result<Pushed> {
+        self.read_only()
+    }
+
+    fn change(&self, _: Vec<Change>) -> Result<()> {
+        self.read_only()
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Received({})", self.directory.path().display())
+    }
+}

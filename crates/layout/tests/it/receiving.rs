@@ -1,0 +1,153 @@
+//! Archives that come through a pipe, straight into a directory.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use longshore_fixture::{
+    Content, Form, Format, Order, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip, zstd,
+};
+use longshore_layout::{Archive, ArchiveOptions, Directory, Received, Receiving};
+use longshore_store::{Error, Repository as _, Result, Source as _};
+
+const TAKEN: Receiving<'_> = Receiving { files: &[("bundle.json", 100)], allow_unverified: true };
+
+fn receive(bytes: impl Read + Send, directory: &Path) -> Result<Received> {
+    let directory = Arc::new(Directory::create(directory.join("site")).unwrap());
+    Received::read(bytes, directory, TAKEN, &|_| ())
+}
+
+/// Tells what a directory lists; nothing if it is not there yet.
+fn listed(directory: &Path) -> usize {
+    let site = directory.join("site");
+    if !site.exists() {
+        return 0;
+    }
+    Directory::open(site).unwrap().whole().roots().unwrap().len()
+}
+
+/// What has large blobs too, which are written as they come.
+fn content() -> Content {
+    let mut content = graph(3, 20);
+    content.merge(Content::tagged("app", |content| artifacts::sha512(content, 1)));
+    let mut large = vec![0; 700_000];
+    Random::new(9).fill(&mut large);
+    let layer = content.blob("application/octet-stream", large);
+    let root = content.manifest(&longshore_fixture::Draft::artifact("application/x.y", &[layer]));
+    content.tag(&root, "large");
+    content
+}
+
+#[test]
+fn every_form_is_received_and_nothing_is_named() {
+    let content = content();
+    for order in [Order::IndexFirst, Order::IndexLast, Order::Shuffled(5)] {
+        for (format, sizes) in [
+            (Format::Ustar, Sizes::Octal),
+            (Format::Pax, Sizes::Pax),
+            (Format::Gnu, Sizes::Base256),
+        ] {
+            let tar = content.tar(&TarOptions { format, order, sizes, ..TarOptions::default() });
+            for bytes in [&tar[..], &gzip(&tar)[..], &zstd(&tar)[..]] {
+                let directory = tempfile::tempdir().unwrap();
+                let received = receive(bytes, directory.path()).unwrap();
+                let path = directory.path().join("a.tar");
+                std::fs::write(&path, &tar).unwrap();
+                let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
+                assert_eq!(received.whole().roots().unwrap(), archive.whole().roots().unwrap());
+                let (mut came, mut stored) = (received.stored(), archive.stored());
+                came.sort();
+                stored.sort();
+                assert_eq!(came, stored);
+                assert!(received.came().damaged.is_empty());
+                assert_eq!(received.came().written, came.len() as u64);
+                for root in received.whole().roots().unwrap() {
+                    let read = |mut content: Box<dyn Read + Send + '_>| {
+                        let mut bytes = Vec::new();
+                        content.read_to_end(&mut bytes).unwrap();
+                        bytes
+                    };
+                    assert_eq!(
+                        read(received.whole().open(&root.descriptor, 0).unwrap()),
+                        read(archive.whole().open(&root.descriptor, 0).unwrap())
+                    );
+                }
+                assert_eq!(listed(directory.path()), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_as_a_file_is_refused_from_a_pipe() {
+    for fixture in catalog() {
+        let Form::Tar(bytes) = &fixture.form else { continue };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.tar");
+        std::fs::write(&path, bytes).unwrap();
+        let opened = Archive::open(&path, &ArchiveOptions::default()).map(drop);
+        let received = receive(&bytes[..], directory.path());
+        match opened {
+            Ok(()) => assert!(received.is_ok(), "{}: {received:?}", fixture.name),
+            // Of two members that are one blob and differ, one is not what its name says.
+            Err(error) => assert!(
+                received.map_or(true, |received| !received.came().damaged.is_empty()),
+                "{}: {error}",
+                fixture.name
+            ),
+        }
+        assert_eq!(listed(directory.path()), 0, "{}", fixture.name);
+    }
+}
+
+#[test]
+fn an_archive_that_is_cut_off_names_nothing_and_goes_on() {
+    let content = content();
+    let tar = content.tar(&TarOptions::default());
+    let directory = tempfile::tempdir().unwrap();
+    for part in 1..8 {
+        // Into the middle of a block.
+        let at = tar.len() * part / 8 / 512 * 512 + 100;
+        let error = receive(&tar[..at], directory.path()).unwrap_err().to_string();
+        assert!(error.contains("cut off"), "{error}");
+        assert_eq!(listed(directory.path()), 0);
+    }
+    let received = receive(&tar[..], directory.path()).unwrap();
+    assert!(received.came().written < received.stored().len() as u64, "some was there");
+    let again = receive(&tar[..], directory.path()).unwrap();
+    assert_eq!(again.came().written, 0);
+    assert_eq!(again.stored().len(), received.stored().len());
+}
+
+#[test]
+fn content_that_is_damaged_is_named_and_left_out() {
+    let content = content();
+    let mut tar = content.tar(&TarOptions::default());
+    let mut layer = [0; 1000];
+    Random::new(9).fill(&mut layer);
+    let at = tar.windows(512).position(|block| *block == layer[..512]).unwrap();
+    tar[at + 1000] ^= 1;
+    let directory = tempfile::tempdir().unwrap();
+    let received = receive(&tar[..], directory.path()).unwrap();
+    let [Error::Corrupt { expected, .. }] = &received.came().damaged[..] else {
+        panic!("{:?}", received.came().damaged)
+    };
+    assert!(!received.stored().contains(expected));
+    let directory = Directory::open(directory.path().join("site")).unwrap();
+    assert!(!directory.stored().unwrap().contains(expected));
+}
+
+#[test]
+fn files_beside_the_content_are_bounded() {
+    let content = Content::tagged("app", |content| artifacts::image(content, 1));
+    let with = |size: usize| {
+        let mut tree = content.tree();
+        tree.file("bundle.json", vec![b'x'; size]);
+        let directory = tempfile::tempdir().unwrap();
+        let tar = tree.tar(&TarOptions::default());
+        receive(&tar[..], directory.path())
+            .map(|received| received.extra_file("bundle.json").map(<[u8]>::len))
+    };
+    assert_eq!(with(100).unwrap(), Some(100));
+    assert!(matches!(with(101), Err(Error::Limit { .. })));
+}
