@@ -10,8 +10,10 @@ use serde_json::Value;
 use super::Outcome;
 use super::bundles::Exported;
 use super::ground::{Ground, refused};
+use super::sides::Tally;
 use super::stock::Stock;
 use super::{oras, sides};
+use crate::server::{ANY_PORT, Server};
 
 /// What skopeo 1.9.3 does not see in `index.json`: it passes over entries that are Docker's.
 const UNSEEN: &str = "legacy/base";
@@ -61,7 +63,7 @@ pub(super) fn skopeo(ground: &Ground<'_>) -> Result<Outcome> {
 }
 
 /// oras finds everything by its digest in the archive and in the directory that tar makes of it, with
-/// what refers to it, and copies it to a registry.
+/// what refers to it, and copies it to a registry, from which it crosses another gap.
 pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
     let exported = Exported::new(ground)?;
     unpack(ground)?;
@@ -101,10 +103,31 @@ pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
             copied += 1;
         }
     }
+    let Tally { manifests, referrers: carried, .. } = further(ground, &exported, &far)?;
     Ok(Outcome::Passed(format!(
         "{read} manifests read by digest in the archive and unpacked, with {referrers} referrers; {copied} copied \
-         to a registry"
+         to a registry, and of these {manifests} manifests with {carried} referrers exported and imported again"
     )))
+}
+
+/// The repositories that oras copies as a whole: in the others something refers to an entry of an
+/// index, where it does not look.
+const COPIED_WHOLE: [&str; 4] =
+    ["charts/shop", "modules/filter", "policies/app", "science/container"];
+
+/// Exports what oras has put into a registry, with the referrers that it enlisted there, and imports
+/// that into another.
+fn further(ground: &Ground<'_>, exported: &Exported, far: &Server) -> Result<Tally> {
+    let repositories = COPIED_WHOLE.map(|name| format!("  - repository: {}\n", far.place(name)));
+    fs::write(ground.path("further.yaml"), format!("artifacts:\n{}", repositories.concat()))?;
+    ground.ours(&["export", "-q", "-f", "further.yaml", "-o", "further.tar"])?;
+    let further = Server::distribution(&ground.path("further"), ANY_PORT, false)?;
+    ground.ours(&["import", "-q", "further.tar", further.address()])?;
+    let mut sum = Tally::default();
+    for stock in exported.stock.iter().filter(|stock| COPIED_WHOLE.contains(&stock.name)) {
+        sum += stock.arrived(far, &further, stock.name)?;
+    }
+    Ok(sum)
 }
 
 /// regctl finds everything by its digest in the directory that tar makes of the archive, with what

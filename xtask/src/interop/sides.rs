@@ -118,11 +118,11 @@ impl Side<'_> {
         self.server.get(&format!("/v2/{}/{what}/{digest}", self.repository))
     }
 
-    /// Fails unless a blob is there, and is what its digest says.
+    /// Fails unless a blob is there, as it was made.
     fn blob(&self, digest: &Digest) -> Result<()> {
         let answer = self.get("blobs", digest)?;
         ensure!(answer.status == 200, "GET of the blob {digest} gave {}", answer.status);
-        ensure!(Digest::sha256(&answer.body) == *digest, "{digest} has other bytes");
+        ensure!(answer.body == self.stock.bytes(digest), "{digest} has other bytes");
         Ok(())
     }
 
@@ -145,8 +145,8 @@ impl Side<'_> {
         Ok(())
     }
 
-    /// Fails unless those of `manifests` that refer to `subject` are listed, and no others; returns how
-    /// many they are.
+    /// Fails unless those of `manifests` that refer to `subject` are listed, as what they are, and no
+    /// others; returns how many they are.
     fn referrers(&self, subject: &Digest, manifests: &BTreeMap<Digest, Value>) -> Result<usize> {
         let is_referrer =
             |manifest: &Value| manifest["subject"]["digest"].as_str() == Some(&subject.to_string());
@@ -157,12 +157,21 @@ impl Side<'_> {
             let tag = subject.referrers_tag();
             answer = self.server.get(&format!("/v2/{}/manifests/{tag}", self.repository))?;
         }
-        let listed = match answer.status {
-            404 => BTreeSet::new(),
-            200 => digests(&serde_json::from_slice(&answer.body)?, "manifests").collect(),
+        let index: Value = match answer.status {
+            404 => Value::Null,
+            200 => serde_json::from_slice(&answer.body)?,
             status => bail!("the referrers of {subject} were answered with {status}"),
         };
+        let listed: BTreeSet<_> = digests(&index, "manifests").collect();
         ensure!(listed == made, "{listed:?} refer to {subject}, and {made:?} should");
+        for entry in index["manifests"].as_array().into_iter().flatten() {
+            let digest: Digest = serde_json::from_value(entry["digest"].clone())?;
+            let is_so = entry["size"] == self.stock.bytes(&digest).len()
+                && ["mediaType", "artifactType"]
+                    .iter()
+                    .all(|member| entry[member] == manifests[&digest][member]);
+            ensure!(is_so, "{subject} lists {entry}, of which not all is so");
+        }
         Ok(made.len())
     }
 }

@@ -227,9 +227,15 @@ impl Stock {
         stock
     }
 
-    /// Makes an index of images, and returns them too.
+    /// Makes an index of images for some platforms, and returns them too.
     fn index(&mut self, seed: u64, platforms: &[&str]) -> (Descriptor, Vec<Descriptor>) {
-        index(&mut self.content, seed, platforms)
+        let images = platforms.iter().map(|text| {
+            let platform = artifacts::platform(text);
+            let image = artifacts::image_for(&mut self.content, seed, &platform).manifest;
+            with_platform(image, &platform)
+        });
+        let images: Vec<_> = images.collect();
+        (self.content.manifest(&Draft::index(&images)), images)
     }
 
     fn tag(&mut self, root: &Descriptor, tag: &str) {
@@ -258,7 +264,7 @@ impl Stock {
         self.left.insert(one.digest.clone());
     }
 
-    /// Returns the bytes of a manifest.
+    /// Returns the bytes of a manifest or another blob.
     pub(super) fn bytes(&self, digest: &Digest) -> &[u8] {
         &self.content.blobs[digest]
     }
@@ -296,19 +302,4 @@ impl Stock {
         manifests.retain(|digest, _| !self.left.contains(digest));
         manifests
     }
-}
-
-/// Makes an index of images for some platforms, and returns them too.
-pub(super) fn index(
-    content: &mut Content,
-    seed: u64,
-    platforms: &[&str],
-) -> (Descriptor, Vec<Descriptor>) {
-    let images = platforms.iter().map(|text| {
-        let platform = artifacts::platform(text);
-        let image = artifacts::image_for(content, seed, &platform).manifest;
-        with_platform(image, &platform)
-    });
-    let images: Vec<_> = images.collect();
-    (content.manifest(&Draft::index(&images)), images)
 }
