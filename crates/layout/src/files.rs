@@ -32,6 +32,12 @@ pub(crate) fn open_or_create(path: &Path) -> Result<File> {
 
 /// Reads a whole file that must not have more than `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    // Opening a pipe would wait for somebody to write to it.
+    let found = std::fs::metadata(path).map_err(Error::io("read", path.display()))?;
+    if !found.is_file() && !found.is_dir() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(Error::io("read", path.display())(error));
+    }
     let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path.display()))?;
