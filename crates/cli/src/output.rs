@@ -1,5 +1,6 @@
 //! The one module that prints.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -47,7 +48,7 @@ impl Output {
             bytes.push(b'\n');
             return Self::bytes(&bytes);
         }
-        Self::bytes(text().as_bytes())
+        Self::bytes(plain(&text()).as_bytes())
     }
 
     /// Prints a result that is only there for people: not with `--quiet`.
@@ -72,9 +73,9 @@ impl Output {
 
     /// Prints what went wrong and what to do.
     pub(crate) fn problem(problem: &Problem) {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", problem.message);
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", plain(&problem.message));
         if let Some(hint) = &problem.hint {
-            anstream::eprintln!("  {HINT}hint{HINT:#}: {hint}");
+            anstream::eprintln!("  {HINT}hint{HINT:#}: {}", plain(hint));
         }
     }
 
@@ -86,7 +87,7 @@ impl Output {
     /// Prints something that the user should know though all went well.
     pub(crate) fn warning(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
+            anstream::eprintln!("{WARNING}warning{WARNING:#}: {}", plain(text));
         }
     }
 
@@ -99,20 +100,37 @@ impl Output {
     /// Prints what happens.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{text}");
+            anstream::eprintln!("{}", plain(text));
         }
     }
 }
 
+/// Returns a text in which nothing speaks to the terminal: names and annotations come from anybody.
+fn plain(text: &str) -> Cow<'_, str> {
+    let speaks = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(speaks) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if speaks(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
 /// Returns rows as lines of columns, each as wide as its widest cell.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    // A line is one row, whatever is in a name.
+    let one_line = |cell: &String| cell.replace('\n', "\\n");
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(one_line).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');

@@ -151,19 +151,27 @@ impl RecordedRoot {
     }
 }
 
+/// Keeps what somebody wrote to one line, so that it cannot say what the program would.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoot { reference, digest } => {
+                let reference = one_line(reference);
                 write!(f, "{reference} is not listed; it should be {digest}")
             }
             Self::OtherRoot { reference, recorded, found } => {
+                let reference = one_line(reference);
                 write!(f, "{reference} is {found}, and was recorded as {recorded}")
             }
             Self::OtherType { reference, recorded, found } => {
                 write!(f, "{reference} is listed as {found}, and was recorded as {recorded}")
             }
             Self::UnknownRoot { reference, digest } => {
+                let reference = one_line(reference);
                 write!(f, "{reference} ({digest}) is listed, and was not recorded")
             }
             Self::NotNeeded(digest) => {
@@ -190,7 +198,7 @@ impl fmt::Display for LeftBehind {
         let digest = self.digest.as_ref().map(ToString::to_string);
         let parts = [&self.reference, &self.platform, &digest];
         let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
-        write!(f, "{}: {}", parts.join(" "), self.why)
+        write!(f, "{}: {}", one_line(&parts.join(" ")), self.why)
     }
 }
 

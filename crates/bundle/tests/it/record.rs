@@ -1,7 +1,7 @@
 //! `bundle.json`.
 
 use longshore_bundle::{
-    Difference, Item, RECORD, Record, RecordError, Selection, SparseIndex, What, Why,
+    Difference, Item, LeftBehind, RECORD, Record, RecordError, Selection, SparseIndex, What, Why,
 };
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
@@ -178,4 +178,15 @@ fn types_and_referrers_that_are_not_asked_for_are_named() {
     item.referrers = Referring::Ignored;
     let (record, ..) = site.record(&item);
     assert_eq!((record.referrers.len(), record.left_out.len()), (0, 0));
+}
+
+#[test]
+fn what_is_written_in_one_stays_on_one_line() {
+    let (mut record, roots, plan) = Site::new().record(&item());
+    record.roots[0].reference = "a\neverything is there".to_owned();
+    let differences = record.differences(&roots, &plan.outline(Vec::new()));
+    assert!(differences.len() > 1);
+    assert!(differences.iter().all(|it| !it.to_string().contains('\n')), "{differences:?}");
+    let left = LeftBehind::failed(Some("a\nb".to_owned()), None);
+    assert_eq!(left.to_string(), "a\\nb: could not be had");
 }

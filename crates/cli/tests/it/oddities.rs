@@ -1,5 +1,7 @@
 //! Bundles of what is odd: registries that lie, and hold less than they list.
 
+use std::process::Stdio;
+
 use longshore_fixture::{Content, Draft, artifacts};
 use longshore_spec::{Descriptor, MediaType};
 use serde_json::{Value, json};
@@ -44,6 +46,35 @@ fn images_behind_links_are_found_and_templates_are_told() {
     let told =
         "warning: all/link.yaml: `{{ .Values.image }}` is no reference, so it is not in the list\n";
     assert_eq!(ran.stderr, told);
+}
+
+#[test]
+fn what_others_write_does_not_speak_to_the_terminal() {
+    let site = Site::new();
+    let name = "a.io/x:1\u{1b}[2J\nall is well";
+    site.put("evil", &Content::tagged(name, |content| artifacts::image(content, 1)));
+    let list = site.ok("list oci:evil");
+    assert!(list.contains(r"a.io/x:1\u{1b}[2J\nall is well"), "{list}");
+    let refused = site.run("import oci:evil oci:far");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains(r"a.io/x:1\u{1b}[2J"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_refused() {
+    let site = Site::image();
+    for name in ["bundle.json", "index.json", "oci-layout"] {
+        let path = site.path("src").join(name);
+        let _ = std::fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let mut running = site.command("verify oci:src").stderr(Stdio::null()).spawn().unwrap();
+        let ended = (0..600).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            running.try_wait().unwrap()
+        });
+        let _ = running.kill();
+        assert!(ended.is_some_and(|status| !status.success()), "it waits for {name}");
+    }
 }
 
 #[test]
