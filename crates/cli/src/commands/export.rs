@@ -107,6 +107,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         lock::refuse_changes(locked, &Lock::of(&plan, &selection), &dropped)?;
     }
     if outline.roots().is_empty() {
+        bundle.refused(args, output)?;
         let text = "nothing that is wanted is left";
         return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
     }

@@ -49,6 +49,19 @@ fn images_behind_links_are_found_and_templates_are_told() {
 }
 
 #[test]
+fn an_export_of_which_nothing_is_left_says_why_as_json_too() {
+    let site = Site::image();
+    let near = Served::start(&site, "oci:near --writable");
+    for flag in ["--dry-run", "--keep-going", ""] {
+        let ran = site.run(&format!("export {}/no/such:1 -o oci:far --json {flag}", near.host()));
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(document["roots"][0]["outcome"], "failed");
+        assert_eq!(document["failures"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn what_others_write_does_not_speak_to_the_terminal() {
     let site = Site::new();
     let name = "a.io/x:1\u{1b}[2J\nall is well";
