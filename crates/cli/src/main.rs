@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod human;
+mod interrupt;
 mod location;
 mod opened;
 mod output;

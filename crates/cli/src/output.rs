@@ -97,6 +97,13 @@ impl Output {
         let _ = io::stderr().lock().write_all(lines.as_bytes());
     }
 
+    /// Prints the last line of a process that is interrupted, below what a terminal shows of it.
+    pub(crate) fn parting(text: &str) {
+        use std::io::IsTerminal as _;
+        let below = if io::stderr().is_terminal() { "\n" } else { "" };
+        anstream::eprintln!("{below}{text}");
+    }
+
     /// Prints what happens.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {

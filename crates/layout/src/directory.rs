@@ -6,6 +6,7 @@ mod collect;
 mod marks;
 mod uploads;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,14 @@ impl Directory {
     pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let path = self.root.join(name);
         if path.exists() { files::read(&path, limit).map(Some) } else { Ok(None) }
+    }
+
+    /// Returns how many blobs of `outline` go into one directory, if that is more than a directory of the
+    /// file system holds for sure: one of FAT has room for some 10,900 names of this length, and for
+    /// fewer where others lie beside them.
+    pub fn crowded(&self, outline: &Outline) -> Option<usize> {
+        let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+        most_in_one(outline).filter(|_| files::is_on_fat(there))
     }
 
     /// Returns the directory's path.
@@ -358,6 +367,18 @@ impl fmt::Debug for Directory {
     }
 }
 
+/// More blobs than this are too many for a directory of FAT.
+const FAT_BLOBS: usize = 8000;
+
+/// Returns how many blobs go into the fullest directory, if that is more than [`FAT_BLOBS`].
+fn most_in_one(outline: &Outline) -> Option<usize> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in outline.nodes() {
+        *counts.entry(node.digest.algorithm()).or_default() += 1;
+    }
+    counts.into_values().max().filter(|most| *most > FAT_BLOBS)
+}
+
 /// Where the program keeps what is its own.
 fn own(root: &Path) -> PathBuf {
     root.join(".longshore")
@@ -383,5 +404,29 @@ pub(crate) fn check_layout(bytes: &[u8], what: &str) -> Result<()> {
             Err(malformed(format!("layout version {version} is not supported, only 1.0.0 is")))
         }
         None => Err(malformed("it does not say `imageLayoutVersion`".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_spec::Role;
+    use longshore_store::OutlineNode;
+
+    use super::*;
+
+    #[test]
+    fn more_blobs_than_a_directory_of_fat_holds_are_counted_by_algorithm() {
+        let outline = |sha256: usize, sha512: usize| {
+            let node = |digest: Digest| OutlineNode { role: Role::Layer, digest, size: 1 };
+            let first = (0..sha256).map(|number| node(Digest::sha256(number.to_string())));
+            let second = (0..sha512).map(|number| node(Digest::sha512(number.to_string())));
+            Outline::new(first.chain(second).collect(), Vec::new(), Vec::new())
+        };
+        assert_eq!(most_in_one(&outline(FAT_BLOBS, 100)), None);
+        assert_eq!(most_in_one(&outline(FAT_BLOBS + 1, 100)), Some(FAT_BLOBS + 1));
+        let directory = tempfile::tempdir().unwrap();
+        let here = Directory::create(directory.path().join("new")).unwrap();
+        let is_fat = files::is_on_fat(directory.path());
+        assert_eq!(here.crowded(&outline(FAT_BLOBS + 1, 0)).is_some(), is_fat);
     }
 }

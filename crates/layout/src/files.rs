@@ -90,6 +90,21 @@ pub(crate) fn room(directory: &Path) -> Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// What Linux calls FAT file systems; exFAT is another, and has no such bound.
+#[cfg(target_os = "linux")]
+const FAT: u64 = 0x4d44;
+
+/// Tells whether `directory` is on a FAT file system, where the system says so.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_on_fat(directory: &Path) -> bool {
+    rustix::fs::statfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(FAT))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_on_fat(_: &Path) -> bool {
+    false
+}
+
 /// A part of a file, read without moving the position that other readers of the file share.
 pub(crate) struct Region {
     file: Arc<File>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use longshore_spec::{Descriptor, Digest, Platform};
+use longshore_spec::{Descriptor, Digest, Kind, Platform};
 use longshore_store::{Error, Name};
 
 /// How many of what an index lists are named at most: as many as there are platforms in use.
@@ -101,6 +101,22 @@ pub enum Action {
     Copy,
     /// Making everything visible at the end.
     Publish,
+}
+
+impl RootReport {
+    /// Tells whether it is an index that is taken for several platforms, and says which.
+    pub fn offers_platforms(&self) -> bool {
+        let is_index = |root: &Descriptor| Kind::of(&root.media_type) == Some(Kind::Index);
+        self.subject.is_none()
+            && self.outcome == Outcome::Done
+            && !self.platforms.is_empty()
+            && self.descriptor.as_ref().is_some_and(is_index)
+    }
+
+    /// Tells whether nothing is taken for a platform.
+    pub fn lacks(&self, wanted: &Platform) -> bool {
+        !self.platforms.iter().any(|(_, platform)| wanted.accepts(platform))
+    }
 }
 
 impl Report {

@@ -12,10 +12,11 @@ use longshore_sync::{
 use serde::Serialize;
 
 use self::wanted::Taken;
-use super::destination::{Destination, Opening};
-use super::look;
+use super::destination::{self, Destination, Opening};
+use super::{look, platforms};
 use crate::args::{self, Copy, Global, SparseIndex};
 use crate::human;
+use crate::interrupt;
 use crate::location::Location;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
 
     let begun = Instant::now();
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    platforms::warn_of_none(&args.platform, &plan.roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         // What is not there yet holds nothing.
         let totals =
@@ -66,6 +68,12 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         );
     }
     let totals = plan.size();
+    if let Destination::Directory(directory) = destination {
+        destination::warn_if_crowded(directory, &plan, output);
+    }
+    if !destination.is_stdout() {
+        interrupt::promise_to_go_on(output);
+    }
     let progress = Progress::new(output, "copying", totals.bytes);
     let result = plan.execute(destination.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();

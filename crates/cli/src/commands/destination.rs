@@ -5,9 +5,11 @@ use std::io::IsTerminal as _;
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
 use longshore_remote::{Registry, Remote};
 use longshore_store::{Place, Target};
+use longshore_sync::Plan;
 
 use crate::args::Global;
 use crate::location::{Location, Where};
+use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
 
@@ -104,5 +106,17 @@ impl Destination {
     /// Tells whether it is whole or not there at all.
     pub(crate) fn has_no_half(&self) -> bool {
         matches!(self, Self::Archive(_) | Self::Pipe(_))
+    }
+}
+
+/// Warns of a directory on a FAT file system that takes more files than such a directory holds, for sure or
+/// nearly.
+pub(crate) fn warn_if_crowded(directory: &Directory, plan: &Plan<'_>, output: &Output) {
+    if let Some(blobs) = directory.crowded(&plan.outline(Vec::new())) {
+        output.warning(&format!(
+            "{} is on a FAT file system, where a directory holds about 10,900 files, and {blobs} blobs go \
+             into one; an archive (`oci-archive:FILE`) has no such bound",
+            directory.path().display()
+        ));
     }
 }

@@ -19,9 +19,10 @@ use serde::Serialize;
 
 pub(crate) use self::target::Destination;
 use self::target::Target;
-use super::bundle;
+use super::{bundle, destination};
 use crate::args::{Global, Import};
 use crate::human;
+use crate::interrupt;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -94,6 +95,12 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         return Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed });
     }
 
+    if let Target::Layout(directory, _) = &target {
+        destination::warn_if_crowded(directory, &plan, output);
+    }
+    if !is_pipe {
+        interrupt::promise_to_go_on(output);
+    }
     let progress = Progress::new(output, "importing", plan.size().bytes);
     let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();

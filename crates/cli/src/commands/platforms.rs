@@ -29,3 +29,13 @@ pub(crate) fn warn(picked: &[Picked<'_>], roots: &[RootReport], output: &Output)
         }
     }
 }
+
+/// Warns of every platform that was asked for and that none of several indexes has.
+pub(crate) fn warn_of_none(wanted: &[Platform], roots: &[RootReport], output: &Output) {
+    let offering: Vec<_> = roots.iter().filter(|root| root.offers_platforms()).collect();
+    for platform in wanted.iter().filter(|_| !offering.is_empty()) {
+        if offering.iter().all(|root| root.lacks(platform)) {
+            output.warning(&format!("no index has {platform}"));
+        }
+    }
+}

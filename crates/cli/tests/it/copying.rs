@@ -267,3 +267,19 @@ fn what_fails_does_not_stop_the_others() {
     assert_eq!(outcomes, ["failed", "done"]);
     assert_eq!(names(&site, "oci:far"), ["chart"]);
 }
+
+#[test]
+fn a_platform_that_no_index_has_is_named() {
+    let site = Site::typed();
+    let told = |line: &str| site.run(line).stderr;
+    let several = "copy --dry-run --platform linux/amd64,linux/s390x";
+    assert!(told(&format!("{several} oci:site:app oci:dst")).contains("no index has linux/s390x"));
+    // What is no index is taken as it is, and two that are there are no news.
+    assert!(!told(&format!("{several} oci:site:chart oci:dst")).contains("no index has"));
+    let there = "copy --dry-run --platform linux/amd64,linux/arm64 oci:site:app oci:dst";
+    assert!(!told(there).contains("no index has"));
+    site.ok("copy -q oci:site:app oci:full:registry.site/acme/app:v1");
+    let export = "export oci:full --platform linux/amd64,linux/s390x -o b.tar";
+    let told = told(export);
+    assert!(told.contains("registry.site/acme/app:v1 has nothing for linux/s390x"), "{told}");
+}

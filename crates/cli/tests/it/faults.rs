@@ -212,3 +212,33 @@ fn on_disk(path: &Path) -> u64 {
     }
     std::fs::read_dir(path).unwrap().map(|entry| on_disk(&entry.unwrap().path())).sum()
 }
+
+#[test]
+fn ctrl_c_says_that_the_same_command_goes_on() {
+    let (site, _) = site();
+    let served = Served::start(&site, "oci:src");
+    let faults = Faults { rate: (4 << 20).try_into().ok(), ..Faults::http(Rules::default()) };
+    let proxy = Proxy::start(served.address(), faults).unwrap();
+    for (line, says) in [
+        (format!("copy {}/src:large oci:dst", proxy.address()), true),
+        (format!("export {}/src:large -o dst.tar", proxy.address()), true),
+        (format!("copy -q {}/src:large oci:quiet", proxy.address()), false),
+        (format!("copy {}/src:large oci-archive:-", proxy.address()), false),
+    ] {
+        let before = proxy.counts().bytes_down;
+        let mut command = site.command(&line);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let end = Instant::now() + LONGEST;
+        while proxy.counts().bytes_down < before + (1 << 20) && Instant::now() < end {
+            assert!(child.try_wait().unwrap().is_none(), "{line}: it ended before it could be");
+            std::thread::yield_now();
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(2));
+        let told = String::from_utf8(output.stderr).unwrap();
+        let lines = told.matches("the same command goes on where it stopped").count();
+        assert_eq!(lines, usize::from(says), "{line}: {told}");
+    }
+}

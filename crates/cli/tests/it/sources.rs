@@ -146,6 +146,11 @@ fn what_has_no_full_reference_and_what_is_not_there_is_named() {
     [exit 2]
     ");
     assert!(!site.path("b.tar").exists());
+    // What is left out is named without saying where the layout lies.
+    let kept = site.run("export oci:all:gone oci-archive:chart.tar --keep-going -o oci:kept");
+    assert_eq!(kept.code, 1, "{}", kept.stderr);
+    let record = String::from_utf8(bytes(&site, "kept/bundle.json")).unwrap();
+    assert!(record.contains("\"reference\":\"gone\"") && !record.contains("oci:"), "{record}");
     // What the hint says works.
     site.ok("tag -q oci:bare:app registry.site/acme/bare:1");
     site.ok("export -q oci:bare:app -o oci:tagged");

@@ -144,12 +144,12 @@ impl Taking<'_> {
                 scope.spawn(|| self.write(&receiver, &failed));
             }
             let files = self.each_member(stream, |small| {
-                let failed: Option<Error> = lock(&failed).take();
-                match failed {
-                    Some(error) => Err(error),
-                    // Writers go on until there is nothing left to send.
-                    None => Ok(sender.send(small).unwrap_or_default()),
+                if let Some(error) = lock(&failed).take() {
+                    return Err(error);
                 }
+                // Writers take what comes for as long as there is somebody to send it.
+                let _ = sender.send(small);
+                Ok(())
             });
             drop(sender);
             files

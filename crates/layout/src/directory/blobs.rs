@@ -192,7 +192,7 @@ fn write(
         match reader.read(&mut buffer).map_err(Error::io("read", &blob.digest))? {
             0 => return Ok(()),
             count => {
-                file.write_all(&buffer[..count]).map_err(Error::io("write", partial.display()))?
+                file.write_all(&buffer[..count]).map_err(Error::io("write", partial.display()))?;
             }
         }
     }

@@ -1,9 +1,10 @@
 //! `export --check` of a directory: what would be written, compared with what is there.
 
-use longshore_bundle::{DOCKER_MANIFEST, MAX_DOCKER_MANIFEST, Record};
+use longshore_bundle::{DOCKER_MANIFEST, MAX_DOCKER_MANIFEST};
 use longshore_store::{Error, ExtraFile, Root};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 
+use super::made::Bundle;
 use crate::args::{Export, Global};
 use crate::commands::verify;
 use crate::opened::Opened;
@@ -17,12 +18,12 @@ use crate::progress::Progress;
 /// right digest is what the source has under it, so that none of it need be fetched.
 pub(super) fn differences(
     layout: &Opened,
-    record: &Record,
-    files: &[ExtraFile],
+    bundle: &Bundle<'_>,
     args: &Export,
     global: &Global,
     output: &Output,
 ) -> Result<Vec<String>, Problem> {
+    let Bundle { record, files, .. } = bundle;
     let mut found = Vec::new();
     for ExtraFile { name, content } in files {
         match layout.extra_file(name, content.len() as u64) {

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use longshore_bundle::{Record, Why};
+use longshore_bundle::Why;
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
-use longshore_store::Outline;
-use longshore_sync::{Failure, Plan, Report, RootReport};
+use longshore_sync::Report;
 use serde::Serialize;
 
+use super::made::Bundle;
 use super::shown;
 use crate::args::Export;
 use crate::commands::destination::Destination;
@@ -17,17 +17,6 @@ use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report;
-
-/// What goes into a bundle, and what does not.
-pub(super) struct Bundle<'a> {
-    pub(super) plan: &'a Plan<'a>,
-    pub(super) record: &'a Record,
-    pub(super) failures: &'a [Failure],
-    /// What was wanted and could not be had.
-    pub(super) failed: Vec<RootReport>,
-    /// Whether Docker is told of layers that are compressed with zstd.
-    pub(super) has_zstd: bool,
-}
 
 /// How much is written.
 pub(super) struct Measured {
@@ -44,11 +33,11 @@ pub(super) struct Measured {
 impl Measured {
     pub(super) fn of(
         args: &Export,
-        plan: &Plan<'_>,
-        outline: &Outline,
+        bundle: &Bundle<'_>,
         destination: Option<&Destination>,
         jobs: usize,
     ) -> Result<Self, Problem> {
+        let Bundle { plan, outline, .. } = bundle;
         let bytes = total(outline.nodes().iter().map(|node| node.size));
         // In a dry run there is no destination of what is not there yet.
         let archive = match &args.output.place {
@@ -183,9 +172,8 @@ impl Bundle<'_> {
             ..self.document(&Report::default(), None)
         };
         let id = self.record.id();
-        output.summary(&document, || match same {
-            true => format!("it is the same: {id}\n"),
-            false => format!("{count} from {id}\n"),
+        output.summary(&document, || {
+            if same { format!("it is the same: {id}\n") } else { format!("{count} from {id}\n") }
         })?;
         Ok(if same { Exit::Done } else { Exit::Difference })
     }
@@ -302,6 +290,6 @@ struct ForDocker {
 }
 
 /// Adds sizes up; they are what manifests say, and those may say anything.
-fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+pub(super) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }

@@ -1,0 +1,56 @@
+//! What becomes of a bundle: it is written, or compared with one that is there.
+
+use super::check::Comparison;
+use crate::args::{Export, Global};
+use crate::commands::destination::{Destination, Opening};
+use crate::commands::wanted::Sources;
+use crate::location::Where;
+use crate::opened::Opened;
+use crate::problem::Problem;
+use crate::registries::Registries;
+
+/// What becomes of a bundle.
+pub(super) enum Goal {
+    /// It is written; `None` for a dry run into something that is not there yet.
+    Written(Option<Destination>),
+    /// It goes nowhere, and is compared with an archive as it comes.
+    ComparedWithArchive(Comparison, Destination),
+    /// What it would be is compared with a directory.
+    ComparedWithDirectory(Opened),
+}
+
+impl Goal {
+    /// Opens what is there, or what will be.
+    pub(super) fn open(
+        args: &Export,
+        sources: &Sources<'_>,
+        global: &Global,
+        registries: &Registries<'_>,
+    ) -> Result<Self, Problem> {
+        match args.output.place {
+            Where::Directory(_) if args.check => {
+                let layout = Opened::open(&args.output, &args.reading, registries)?;
+                Ok(Self::ComparedWithDirectory(layout))
+            }
+            _ if args.check => {
+                let comparison = Comparison::open(&args.output)?;
+                let destination = Destination::Pipe(comparison.stream());
+                Ok(Self::ComparedWithArchive(comparison, destination))
+            }
+            _ => {
+                sources.refuse_as_target(&args.output)?;
+                let opening = Opening { dry_run: args.dry_run, force: args.force };
+                Destination::open(&args.output, opening, global, registries).map(Self::Written)
+            }
+        }
+    }
+
+    /// Returns where content goes, if it goes anywhere.
+    pub(super) fn destination(&self) -> Option<&Destination> {
+        match self {
+            Self::Written(destination) => destination.as_ref(),
+            Self::ComparedWithArchive(_, destination) => Some(destination),
+            Self::ComparedWithDirectory(_) => None,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a bundle is: its plan, its record, and what could not be had for it.
+
+use longshore_bundle::{
+    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, Record, Selection,
+};
+use longshore_spec::Platform;
+use longshore_store::{ExtraFile, Outline};
+use longshore_sync::{Failure, Plan, Report, RootReport};
+
+use super::shown;
+use super::told::total;
+use crate::args::{Export, Global};
+use crate::commands::destination::Destination;
+use crate::output::Output;
+use crate::problem::{Exit, Problem};
+use crate::progress::Progress;
+use crate::report::tell_failures;
+
+/// What goes into a bundle, and what does not.
+pub(super) struct Bundle<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) record: Record,
+    /// What lies beside the content.
+    pub(super) files: Vec<ExtraFile>,
+    pub(super) outline: Outline,
+    pub(super) failures: Vec<Failure>,
+    /// What was wanted and could not be had.
+    pub(super) failed: Vec<RootReport>,
+    /// The same as the record has it.
+    pub(super) dropped: Vec<LeftBehind>,
+    /// Whether Docker is told of layers that are compressed with zstd.
+    pub(super) has_zstd: bool,
+}
+
+impl<'a> Bundle<'a> {
+    /// Drops from a plan what cannot be had, and says in a record what is left. `failures` are those
+    /// that there were before the plan.
+    pub(super) fn of<'p: 'a>(
+        plan: &'a mut Plan<'p>,
+        selection: &Selection,
+        mut failures: Vec<Failure>,
+        args: &Export,
+    ) -> Result<Self, Problem> {
+        let unpicked = failures.iter().map(|failure| without_path(&failure.subject));
+        let mut dropped: Vec<_> =
+            unpicked.map(|subject| LeftBehind::failed(Some(subject), None)).collect();
+        let (failures_of_plan, failed) = plan.drop_failed();
+        failures.extend(failures_of_plan);
+        dropped.extend(failed.iter().map(|root| {
+            LeftBehind::failed(root.names.first().map(ToString::to_string), Some(root))
+        }));
+        let plan: &'a Plan<'p> = plan;
+        let mut record = Record::of(plan, selection, &dropped);
+        let is_made = failures.is_empty() || args.keep_going || args.dry_run;
+        let docker = args.docker_manifest.as_ref();
+        let docker = docker.filter(|_| is_made && !record.roots.is_empty());
+        let docker = docker.map(|platform| for_docker(plan, platform.as_ref())).transpose()?;
+        record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
+        let mut files = vec![record.file()];
+        files.extend(docker.as_ref().map(DockerManifest::file));
+        let outline = plan.outline(files.clone());
+        let has_zstd = docker.as_ref().is_some_and(DockerManifest::has_zstd);
+        Ok(Self { plan, record, files, outline, failures, failed, dropped, has_zstd })
+    }
+
+    /// Tells whether all that was wanted is in it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// Tells what could not be had. Without --keep-going that is the end, unless nothing is written
+    /// anyway.
+    pub(super) fn refuse_without_all(&self, args: &Export, output: &Output) -> Result<(), Problem> {
+        if !self.is_whole() {
+            let roots = self.failed.clone();
+            tell_failures(&self.failures, &Report { roots, ..Report::default() });
+        }
+        if !self.is_whole() && !args.keep_going && !args.dry_run {
+            self.refused(args, output)?;
+            let text = format!("nothing was written to {}", shown(args));
+            let hint = "--keep-going writes what can be had";
+            return Err(Problem::new(Exit::Failed, text).hint(hint));
+        }
+        if self.outline.roots().is_empty() {
+            self.refused(args, output)?;
+            let text = "nothing that is wanted is left";
+            return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
+        }
+        Ok(())
+    }
+
+    /// Brings all of it to where it goes.
+    pub(super) fn execute(
+        &self,
+        destination: &Destination,
+        global: &Global,
+        output: &Output,
+    ) -> Result<Report, Failure> {
+        let bytes = total(self.outline.nodes().iter().map(|node| node.size));
+        let progress = Progress::new(output, "exporting", bytes);
+        let files = self.files.clone();
+        let result = self.plan.execute(destination.place(), files, global.jobs(), &progress);
+        progress.finish();
+        result
+    }
+}
+
+/// Returns what was asked for without saying where a layout lies.
+fn without_path(subject: &str) -> String {
+    match LayoutPlace::parse(subject) {
+        Some(Ok(LayoutPlace { selector: Some(selector), .. })) => selector.to_string(),
+        Some(_) => "a layout".to_owned(),
+        None => subject.to_owned(),
+    }
+}
+
+/// Returns what Docker is told of the bundle.
+fn for_docker(plan: &Plan<'_>, platform: Option<&Platform>) -> Result<DockerManifest, Problem> {
+    DockerManifest::of(plan, platform).map_err(|error| {
+        let hint = match &error {
+            DockerManifestError::SeveralPlatforms(platforms) => {
+                format!("write which, such as --docker-manifest={}", platforms[0])
+            }
+            DockerManifestError::Empty(_) => {
+                "leave --docker-manifest away, or give another platform".to_owned()
+            }
+        };
+        Problem::new(Exit::Usage, error.to_string()).hint(hint)
+    })
+}
