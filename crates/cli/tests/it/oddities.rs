@@ -62,6 +62,31 @@ fn an_export_of_which_nothing_is_left_says_why_as_json_too() {
 }
 
 #[test]
+fn a_bundle_that_is_not_whole_is_not_called_one() {
+    let site = Site::new();
+    let mut content = Content::new();
+    for (seed, name) in [(1, "local.test/app:good"), (2, "local.test/app:bad")] {
+        let image = artifacts::image(&mut content, seed);
+        content.tag(&image, name);
+    }
+    site.put("near", &content);
+    let near = Served::start(&site, "oci:near --writable --allow-missing");
+    let host = near.host();
+    let bad = site.json(&format!("inspect {host}/app:bad"));
+    // The first they share.
+    let layer = bad["layers"].as_array().unwrap().last().unwrap();
+    let layer = layer["digest"].as_str().unwrap().parse().unwrap();
+    std::fs::remove_file(site.path("near").join(longshore_fixture::blob_path(&layer))).unwrap();
+    for to in ["oci:far", "far.tar"] {
+        let ran = site.run(&format!("export {host}/app:good {host}/app:bad --keep-going -o {to}"));
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let text = ran.text();
+        assert!(text.starts_with("no bundle: 1 artifact not complete; "), "{text}");
+        assert!(!text.contains("sha256:"), "{text}");
+    }
+}
+
+#[test]
 fn what_others_write_does_not_speak_to_the_terminal() {
     let site = Site::new();
     let name = "a.io/x:1\u{1b}[2J\nall is well";

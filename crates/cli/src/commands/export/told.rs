@@ -5,7 +5,7 @@ use std::time::Instant;
 use longshore_bundle::Why;
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
-use longshore_sync::Report;
+use longshore_sync::{Outcome, Report};
 use serde::Serialize;
 
 use super::made::Bundle;
@@ -186,8 +186,15 @@ impl Bundle<'_> {
         begun: Instant,
         output: &Output,
     ) -> Result<(), Problem> {
+        let wanted = report.roots.iter().filter(|root| root.subject.is_none());
+        let lost = wanted.filter(|root| root.outcome == Outcome::Failed).count() as u64;
         let text = || {
             let seconds = begun.elapsed().as_secs_f64();
+            if !report.is_complete() {
+                let count = human::count(lost, "artifact");
+                let read = Size(report.bytes);
+                return format!("no bundle: {count} not complete; {read} read in {seconds:.1} s\n");
+            }
             format!(
                 "{}exported {}: {} in {}, {} read in {seconds:.1} s\n{}\n",
                 self.table(),
