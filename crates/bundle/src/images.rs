@@ -10,9 +10,6 @@ use crate::{ConfigError, yaml};
 /// Environment variables by which operators are told of images begin so.
 const RELATED: &str = "RELATED_IMAGE_";
 
-/// YAML nested deeper than this is not looked into.
-const MAX_DEPTH: usize = 128;
-
 /// An image that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FoundImage {
@@ -51,7 +48,7 @@ pub fn find_images(name: &str, text: &str) -> Result<Found, ConfigError> {
     let documents: Vec<Value> = yaml::several(name, text)?;
     let mut found = Found::default();
     for document in &documents {
-        look(document, &object(document), MAX_DEPTH, &mut found);
+        look(document, &object(document), yaml::MAX_DEPTH, &mut found);
     }
     Ok(found)
 }

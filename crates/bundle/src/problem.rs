@@ -52,6 +52,7 @@ fn plain(text: &str) -> String {
         _ if text.starts_with("multiple YAML documents") => {
             "a second document begins here; write all into one".to_owned()
         }
+        _ if text.starts_with("budget breached: Depth") => "this is nested too deeply".to_owned(),
         _ if text.starts_with("budget breached") => {
             "there is more in this file than is read at once; take it apart".to_owned()
         }

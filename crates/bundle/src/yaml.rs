@@ -15,6 +15,9 @@ const MAX_EVENTS: usize = 2 * MAX_NODES;
 /// So many documents are read of one file.
 const MAX_DOCUMENTS: usize = 200_000;
 
+/// YAML nested deeper than this is refused: the reader needs that much of the stack for each level.
+pub(crate) const MAX_DEPTH: usize = 64;
+
 /// Reads a file of one document.
 pub(crate) fn one<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
     serde_saphyr::from_str_with_options(text, options())
@@ -31,6 +34,7 @@ fn options() -> Options {
     let mut budget = Budget::default();
     budget.max_nodes = MAX_NODES;
     budget.max_events = MAX_EVENTS;
+    budget.max_depth = MAX_DEPTH;
     budget.max_documents = MAX_DOCUMENTS;
     serde_saphyr::options! { budget: Some(budget) }
 }

@@ -91,6 +91,21 @@ spec: { image: { registry: quay.io, repository: a/b, tag: v1 }, schema: { image:
 }
 
 #[test]
+fn what_is_nested_deeply_is_read_and_what_has_no_end_is_refused() {
+    let nested = |depth: usize| {
+        let (open, close) = ("{a: ".repeat(depth), "}".repeat(depth));
+        find_images("deep.yaml", &format!("{open}{{image: 'a:1'}}{close}\n"))
+    };
+    assert_eq!(nested(50).unwrap().images.len(), 1);
+    let error = nested(100).unwrap_err().to_string();
+    assert!(error.ends_with("this is nested too deeply"), "{error}");
+    let laughs: String = (1..9)
+        .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(",")))
+        .collect();
+    assert!(find_images("bomb.yaml", &format!("a0: &a0 [x]\n{laughs}")).is_err());
+}
+
+#[test]
 fn what_a_whole_cluster_runs_is_read() {
     let documents: String = (0..1500).map(|n| format!("---\nimage: a:{n}\n")).collect();
     assert_eq!(find_images("all.yaml", &documents).unwrap().images.len(), 1500);

@@ -63,6 +63,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
             ));
         }
         output.summary(&document, || match changes.len() as u64 {
+            0 if next.len() == 1 => format!("{count} is as it was locked\n"),
             0 => format!("{count} are as they were locked\n"),
             several => {
                 format!("{lines}{} since it was locked\n", human::count(several, "change"))
@@ -72,7 +73,8 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         return Ok(if same { Exit::Done } else { Exit::Difference });
     }
     write_file(&path, &next.to_bytes()).map_err(Problem::of)?;
-    output.summary(&document, || format!("{lines}{count} are locked in {}\n", path.display()))?;
+    let are = if next.len() == 1 { "is" } else { "are" };
+    output.summary(&document, || format!("{lines}{count} {are} locked in {}\n", path.display()))?;
     Ok(Exit::Done)
 }
 
