@@ -40,8 +40,8 @@ pub use mapping::{Clash, Mapping, Rule};
 pub use place::{LayoutKind, LayoutPlace};
 pub use problem::ConfigError;
 pub use record::{
-    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record, RecordError,
-    RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
+    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Picked, Shelves, SparseIndex};
 pub use selection::{EXAMPLE, Item, Parsed, Said, Selection, What, wanted};

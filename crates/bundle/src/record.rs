@@ -3,13 +3,15 @@
 mod check;
 mod made;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, Write};
 
 use longshore_layout::Inventory;
 use longshore_spec::{Digest, Hasher, MediaType, Role};
 use longshore_store::{ExtraFile, OutlineNode};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -21,8 +23,8 @@ pub(crate) use self::made::asked;
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";
 
-/// A record of more bytes than this is refused: some two million blobs.
-pub const MAX_RECORD: u64 = 256 << 20;
+/// A record has at most so many bytes: those of half a million blobs.
+pub const MAX_RECORD: u64 = 64 << 20;
 
 /// Finds the content of a bundle that is an archive by its record, and not member by member.
 pub const INVENTORY: Inventory = Inventory { name: RECORD, limit: MAX_RECORD, read: listed };
@@ -58,8 +60,14 @@ pub struct Record {
     /// What was wanted and is there, by reference.
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
-    pub selection: Vec<Value>,
+    pub selection: Asked,
 }
+
+/// What was asked for, a list in the form of `bundle.yaml`. It is kept as text: nobody but people reads
+/// it, and as a tree it would take many times its length.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Asked(Box<RawValue>);
 
 /// An artifact that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +161,7 @@ struct Written<'a> {
     left_out: &'a [LeftBehind],
     referrers: &'a [RecordedReferrer],
     roots: &'a [RecordedRoot],
-    selection: &'a [Value],
+    selection: &'a Asked,
 }
 
 /// Why a text is no record.
@@ -221,39 +229,84 @@ impl Record {
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let malformed = |error: serde_json::Error| RecordError::Malformed(error.to_string());
         let Header { format_version, id } = serde_json::from_slice(bytes).map_err(malformed)?;
-        match format_version.as_u64() {
+        match format_version {
             Some(FORMAT_VERSION) => {}
             Some(version @ FORMAT_VERSION..) => return Err(RecordError::Newer(version)),
             _ => return Err(RecordError::Malformed("it has no `formatVersion`".to_owned())),
         }
-        let said = id.as_str().unwrap_or("none").to_owned();
-        let found = id_as_written(bytes).map_err(malformed)?;
+        let said = id.unwrap_or_else(|| "none".to_owned());
+        let Identity(found) = serde_json::from_slice(bytes).map_err(malformed)?;
         if said != found.to_string() {
-            // It may have been laid out anew, which changes nothing of what it says.
-            let found = id_of_content(bytes).map_err(malformed)?;
-            if said != found.to_string() {
-                return Err(RecordError::Changed { said, found });
-            }
+            return Err(RecordError::Changed { said, found });
         }
         serde_json::from_slice(bytes).map_err(malformed)
     }
 }
 
+impl Asked {
+    /// Returns the list as a text of canonical JSON.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl From<Vec<Value>> for Asked {
+    fn from(list: Vec<Value>) -> Self {
+        let text = RawValue::from_string(Value::Array(list).to_string());
+        Self(text.unwrap_or_else(|_| unreachable!("a value is written as JSON")))
+    }
+}
+
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Asked {}
+
 /// What is looked at before all else.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Header {
-    format_version: Value,
-    id: Value,
+    format_version: Option<u64>,
+    id: Option<String>,
 }
 
-/// Returns the id of a record whose members are canonical JSON each.
-fn id_as_written(bytes: &[u8]) -> serde_json::Result<Digest> {
-    let mut members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes)?;
-    members.remove("id");
-    let mut hasher = Hasher::sha256();
-    serde_json::to_writer(Hashed(&mut hasher), &members)?;
-    Ok(hasher.finish())
+/// The id of a record: of its members but one, as they are written. Nothing is kept of them, since
+/// whoever wrote them may have meant to fill the memory.
+struct Identity(Digest);
+
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Members)
+    }
+}
+
+/// Goes through the members of a record.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Identity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Identity, A::Error> {
+        let mut hasher = Hasher::sha256();
+        let mut separator = "{";
+        while let Some((name, value)) = members.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            if name != "id" {
+                let name = Value::String(name.into_owned());
+                hasher.update(format!("{separator}{name}:").as_bytes());
+                hasher.update(value.get().as_bytes());
+                separator = ",";
+            }
+        }
+        hasher.update(b"}");
+        Ok(Identity(hasher.finish()))
+    }
 }
 
 /// Tells whether a text is what `serde_json` writes of its value: members are sorted, since maps are,
@@ -261,13 +314,6 @@ fn id_as_written(bytes: &[u8]) -> serde_json::Result<Digest> {
 fn is_canonical(text: &[u8]) -> bool {
     let value = serde_json::from_slice::<Value>(text);
     value.is_ok_and(|value| value.to_string().as_bytes() == text)
-}
-
-/// Returns the id of a record in whatever form.
-fn id_of_content(bytes: &[u8]) -> serde_json::Result<Digest> {
-    let mut members: BTreeMap<String, Value> = serde_json::from_slice(bytes)?;
-    members.remove("id");
-    serde_json::to_vec(&members).map(Digest::sha256)
 }
 
 /// What is written is hashed, and kept nowhere.

@@ -21,7 +21,7 @@ impl Record {
             format_version: FORMAT_VERSION,
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
-            selection: asked(selection),
+            selection: asked(selection).into(),
             docker_manifest: None,
             left_out: left_out(plan, &reports, dropped),
             blobs: blobs(&plan.outline(Vec::new())),

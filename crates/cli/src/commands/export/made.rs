@@ -1,9 +1,9 @@
 //! What a bundle is: its plan, its record, and what could not be had for it.
 
 use longshore_bundle::{
-    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, Record, Selection,
+    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, MAX_RECORD, Record, Selection,
 };
-use longshore_spec::Platform;
+use longshore_spec::{Platform, Size};
 use longshore_store::{ExtraFile, Outline};
 use longshore_sync::{Failure, Plan, Report, RootReport};
 
@@ -56,7 +56,7 @@ impl<'a> Bundle<'a> {
         let docker = docker.filter(|_| is_made && !record.roots.is_empty());
         let docker = docker.map(|platform| for_docker(plan, platform.as_ref())).transpose()?;
         record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
-        let mut files = vec![record.file()];
+        let mut files = vec![record_of(&record)?];
         files.extend(docker.as_ref().map(DockerManifest::file));
         let outline = plan.outline(files.clone());
         let has_zstd = docker.as_ref().is_some_and(DockerManifest::has_zstd);
@@ -112,6 +112,21 @@ fn without_path(subject: &str) -> String {
         Some(_) => "a layout".to_owned(),
         None => subject.to_owned(),
     }
+}
+
+/// Returns the file of a record, which readers of bundles must take.
+fn record_of(record: &Record) -> Result<ExtraFile, Problem> {
+    let file = record.file();
+    let size = file.content.len() as u64;
+    if size > MAX_RECORD {
+        let text = format!(
+            "this is too much for one bundle: `bundle.json` would have {}, and readers take {}",
+            Size(size),
+            Size(MAX_RECORD)
+        );
+        return Err(Problem::new(Exit::Usage, text).hint("make several bundles of it"));
+    }
+    Ok(file)
 }
 
 /// Returns what Docker is told of the bundle.
