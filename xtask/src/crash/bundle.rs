@@ -16,6 +16,7 @@ use longshore_spec::Digest;
 
 use self::content::Bundle;
 use self::killed::{Moment, run_until};
+use super::kill::{beside, remove};
 use super::{dir, longshore, succeed, tar, tree};
 use crate::measure::mib;
 use crate::peers;
@@ -163,7 +164,7 @@ impl Output {
     fn check_whole(&self, program: &Path) -> Result<()> {
         ensure!(self.files()? == self.expected, "{} is another bundle", self.place);
         for suffix in [".partial", ".partial.journal"] {
-            let part = super::kill::beside(&self.path, suffix);
+            let part = beside(&self.path, suffix);
             ensure!(!part.exists(), "{} is left", part.display());
         }
         let parts = self.path.join(".longshore/partial");
@@ -200,7 +201,7 @@ fn exports(
     while tally.kills < kills {
         // Two rounds into an archive, one into a directory.
         let output = &outputs[usize::from(tally.rounds % 3 == 2)];
-        super::kill::remove(&output.path)?;
+        remove(&output.path)?;
         let most = (1 + random.below(MOST_KILLS)).min(kills - tally.kills);
         let begun = near.proxy.counts().bytes_down;
         let came = |counts: &Counts| counts.bytes_down.saturating_sub(begun);
@@ -242,7 +243,7 @@ fn exports(
     }
     tally.judge("exports")?;
     for path in [killed_tar, killed] {
-        super::kill::remove(&path)?;
+        remove(&path)?;
     }
     Ok(whole_tar)
 }

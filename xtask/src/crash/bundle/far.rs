@@ -14,6 +14,7 @@ use super::content::Bundle;
 use super::killed::{Moment, run_until};
 use super::{BESIDE, Line, MOST_KILLS, PART, Tally, import};
 use crate::crash::client::Client;
+use crate::crash::kill::remove;
 use crate::crash::{longshore, succeed};
 use crate::measure::mib;
 
@@ -39,7 +40,7 @@ pub(super) fn imports(
     let mut random = Random::new(seed ^ 1);
     let (mut tally, mut again, mut most_again) = (Tally::default(), 0, 0);
     while tally.kills < kills {
-        std::fs::remove_dir_all(&directory)?;
+        remove(&directory)?;
         let far = Line::start(program, &directory)?;
         let proxy = &far.proxy;
         let most = (1 + random.below(MOST_KILLS)).min(kills - tally.kills);
@@ -79,7 +80,7 @@ pub(super) fn imports(
         tally.round(times.len(), twice);
         (again, most_again) = (again + pushed_again, most_again.max(pushed_again));
     }
-    std::fs::remove_dir_all(&directory)?;
+    remove(&directory)?;
     println!(
         "  {again} blobs were pushed again, at most {most_again} in one import; each was in flight \
          when it was killed"

@@ -1,5 +1,6 @@
 //! Running a command until its moment has come.
 
+use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -54,8 +55,8 @@ pub(super) fn run_until(
     let begun = Instant::now();
     let mut all_since = None;
     loop {
-        if let Some(result) = over(&mut child)? {
-            return result.map(|()| None);
+        if is_over(&mut child)? {
+            return Ok(None);
         }
         let is_due = match &moment {
             Moment::Early(after) => begun.elapsed() >= *after,
@@ -80,21 +81,17 @@ pub(super) fn run_until(
     let bytes = passed();
     stopped();
     kill(pid, Signal::SIGKILL)?;
-    child.wait()?;
-    Ok(Some(bytes))
+    // It may have come to its end just before.
+    Ok((!child.wait()?.success()).then_some(bytes))
 }
 
-/// Returns `Some` if a process is over; it must have succeeded.
-fn over(child: &mut Child) -> Result<Option<Result<()>>> {
-    let Some(status) = child.try_wait()? else { return Ok(None) };
+/// Tells whether a process is over; it must have succeeded.
+fn is_over(child: &mut Child) -> Result<bool> {
+    let Some(status) = child.try_wait()? else { return Ok(false) };
     let mut said = String::new();
     if let Some(mut stderr) = child.stderr.take() {
-        std::io::Read::read_to_string(&mut stderr, &mut said)?;
+        stderr.read_to_string(&mut said)?;
     }
-    let result = if status.success() {
-        Ok(())
-    } else {
-        Err(anyhow::anyhow!("it ended with {status}: {said}"))
-    };
-    Ok(Some(result))
+    ensure!(status.success(), "it ended with {status}: {said}");
+    Ok(true)
 }
