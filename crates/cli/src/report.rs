@@ -86,6 +86,17 @@ pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
     }
 }
 
+/// Does the like for what was carried out, with other names for roots: among artifacts of many
+/// repositories a tag alone does not say which one is meant.
+pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> Option<String>) {
+    let called = |(number, root): (usize, &RootReport)| RootReport {
+        wanted: root.wanted.as_ref().and_then(|_| name(number, root)),
+        ..root.clone()
+    };
+    let roots = report.roots.iter().enumerate().map(called).collect();
+    tell_failures(&report.failures, &Report { roots, ..Report::default() });
+}
+
 /// Returns a failure as a problem: what, and what to do.
 pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
     let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());

@@ -12,6 +12,10 @@ use crate::location::{Location, Where};
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
 
+/// What to do about a bundle that is not what its record says.
+pub(crate) const AGAIN: &str =
+    "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen";
+
 /// Fails if what was given is what a run left that broke off: it is neither missing nor damaged.
 pub(crate) fn check_finished(location: &Location) -> Result<(), Problem> {
     unfinished(location).map_or(Ok(()), Err)
@@ -45,9 +49,7 @@ pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {
             RecordError::Newer(_) => {
                 problem.because(Exit::Usage).hint("use a newer version of longshore")
             }
-            RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(
-                "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen",
-            ),
+            RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(AGAIN),
         }
     })
 }

@@ -25,7 +25,7 @@ use crate::interrupt;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
-use crate::report::tell_failures;
+use crate::report::{tell_called, tell_failures};
 
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
@@ -99,7 +99,7 @@ fn write(
     output.note(&size.text(args));
     let report = bundle.execute(destination, global, output);
     let report = report.map_err(|failure| Problem::of(*failure.error))?;
-    tell_failures(&[], &report);
+    tell_called(&report, |_, root| root.names.first().map(ToString::to_string));
     let complete = report.is_complete();
     if let (Destination::Archive(archive), false) = (destination, complete) {
         let partial = archive.partial().display();

@@ -28,7 +28,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{self, tell_failures};
+use crate::report::{self, tell_called, tell_failures};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
@@ -105,11 +105,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
     let mut report = result.map_err(|failure| Problem::of(*failure.error))?;
-    for (root, of) in report.roots.iter_mut().zip(&moves) {
-        // Its tag alone would say little among those of many repositories.
-        root.wanted = Some(of.to.to_string());
-    }
-    tell_failures(&[], &report);
+    tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
     count_received(&layout, &mut report);
     let document = Document::new(&plan, &moves, &report, None);
     if let Some(path) = &args.report {

@@ -65,9 +65,12 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         .map(|record| bundle::differences(record, &layout, &listed, &plan))
         .transpose()?
         .unwrap_or_default();
-    for difference in &differences {
+    for (number, difference) in differences.iter().enumerate() {
         let text = format!("not as `bundle.json` has it: {difference}");
-        Output::problem(&Problem::new(Exit::Difference, text));
+        let problem = Problem::new(Exit::Difference, text);
+        // What is to be done about many is said once.
+        let is_first = number == 0;
+        Output::problem(&if is_first { problem.hint(bundle::AGAIN) } else { problem });
     }
     let document = document(&plan, &report, &orphaned, record.as_ref(), &differences);
     for digest in &report.unverified {

@@ -51,8 +51,12 @@ pub(crate) fn selection(
         }
     }
     if items.is_empty() {
-        let text = "nothing is wanted: the file names no artifact";
-        return Err(Problem::new(Exit::Usage, text));
+        let text = match file {
+            Some(file) => format!("{} names no artifact, so nothing is wanted", file.display()),
+            None => "nothing is wanted".to_owned(),
+        };
+        let hint = "`longshore init` writes an example of what can be wanted";
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
     Ok(Selection { items })
 }

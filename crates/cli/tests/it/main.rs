@@ -19,6 +19,7 @@ mod output;
 mod pinned;
 mod places;
 mod reaching;
+mod refusing;
 mod registries;
 mod served;
 mod serving;

@@ -1,0 +1,270 @@
+//! Bundles that are not what they should be, and wishes that cannot be met: what is said, and that
+//! nothing is touched.
+
+use std::fmt::Write as _;
+
+use longshore_fixture::{Content, artifacts};
+use longshore_spec::Digest;
+use serde_json::{Value, json};
+
+use crate::bundling::{bytes, record, registry};
+use crate::common::Site;
+use crate::served::Served;
+
+/// Runs commands that must leave everything as it was; returns what is said, with `HOST` for the
+/// registry and `NEAR` for the one that the bundle came from.
+fn refused(site: &Site, far: &Served, near: &Served, lines: &[&str]) -> String {
+    let before = site.files();
+    let text = far.errors(site, lines).replace(near.host(), "NEAR");
+    let after = site.files();
+    let all = before.keys().chain(after.keys());
+    let changed: Vec<_> = all.filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(changed.is_empty(), "{lines:?} changed {changed:?}");
+    text
+}
+
+/// Changes a record.
+type Lie<'a> = &'a dyn Fn(&mut Value);
+
+#[test]
+fn a_record_that_lies_is_found_out() {
+    let (site, near) = registry();
+    let far = Served::start(&site, "oci:far --writable");
+    site.ok(&format!("export -q {}/acme/app:v1 -o oci:b", near.host()));
+    let whole = record(&site, "b");
+    let absent = Digest::sha256("what nobody has").to_string();
+    let last = whole["blobs"].as_array().unwrap().len() - 1;
+    let mut shown = String::new();
+    let lies: [(&str, Lie<'_>); 12] = [
+        ("another size", &|record| record["blobs"][last]["size"] = json!(7)),
+        ("another digest", &|record| record["blobs"][last]["digest"] = json!(absent)),
+        ("another role", &|record| record["blobs"][last]["role"] = json!("config")),
+        ("a role that there is not", &|record| record["blobs"][last]["role"] = json!("cargo")),
+        ("one blob too many", &|record| {
+            let more = json!({ "digest": absent, "size": 7, "role": "layer" });
+            record["blobs"].as_array_mut().unwrap().push(more);
+        }),
+        ("one blob too few", &|record| _ = record["blobs"].as_array_mut().unwrap().pop()),
+        ("another root", &|record| record["roots"][0]["digest"] = json!(absent)),
+        ("a root that is not listed", &|record| {
+            let mut more = record["roots"][0].clone();
+            more["reference"] = json!("registry.site/acme/more:v1");
+            record["roots"].as_array_mut().unwrap().push(more);
+        }),
+        ("a root that is not recorded", &|record| record["roots"] = json!([])),
+        ("another media type", &|record| {
+            record["roots"][0]["mediaType"] = json!("application/vnd.oci.image.manifest.v1+json");
+        }),
+        ("a referrer that is not there", &|record| {
+            record["referrers"][0]["digest"] = json!(absent);
+        }),
+        ("a later format", &|record| record["formatVersion"] = json!(2)),
+    ];
+    for (name, lie) in lies {
+        let mut record = whole.clone();
+        lie(&mut record);
+        // Whoever lies can compute an id.
+        record.as_object_mut().unwrap().remove("id");
+        record["id"] = json!(Digest::sha256(record.to_string()).to_string());
+        site.file("b/bundle.json", record.to_string());
+        let said = refused(&site, &far, &near, &["verify -q oci:b", "import oci:b HOST/mirror"]);
+        let _ = writeln!(shown, "## {name}\n\n{said}");
+    }
+    let text = whole.to_string();
+    let id = whole["id"].as_str().unwrap();
+    let unsigned = text.replace(id, &absent);
+    let changed = text.replacen("\"size\":", "\"size\":1", 1);
+    let garbled = &text[..100];
+    for (name, text) in
+        [("another id", &*unsigned), ("changed", &*changed), ("cut off", garbled), ("empty", "")]
+    {
+        site.file("b/bundle.json", text);
+        let said = refused(&site, &far, &near, &["verify -q oci:b", "import oci:b HOST/mirror"]);
+        let _ = writeln!(shown, "## {name}\n\n{said}");
+    }
+    // The port of the registry is in what an id is of.
+    let shown = shown.lines().map(|line| match line.split_once(": its id is ") {
+        Some((before, _)) => format!("{before}: its id is ID, but its content has ID"),
+        None => line.to_owned(),
+    });
+    let shown = shown.collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("a_record_that_lies_is_found_out", shown);
+}
+
+#[test]
+fn damage_is_named_and_what_needs_it_gets_no_name() {
+    let (site, near) = registry();
+    let host = near.host();
+    site.ok(&format!("export -q {host}/acme/app:v1 {host}/charts/shop:1.4.0 -o b.tar"));
+    let chart = site.json("inspect oci:site:chart");
+    let layer = chart["layers"][0]["digest"].as_str().unwrap();
+    let name = format!("blobs/sha256/{}", &layer["sha256:".len()..]);
+    let mut damaged = bytes(&site, "b.tar");
+    let at = damaged.windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap();
+    damaged[at + 512] ^= 1;
+    site.file("b.tar", damaged);
+    let far = Served::start(&site, "oci:far --writable");
+    insta::assert_snapshot!(far.errors(&site, &[
+        "verify -q oci-archive:b.tar",
+        "import -q b.tar HOST",
+    ]).replace(host, "NEAR"), @r"
+    $ longshore verify -q oci-archive:b.tar
+    error: sha256:f31c622a… is corrupt: its content hashes to sha256:d6729a79…
+      hint: the copy that was read is damaged; get it again from where it came
+    error: `NEAR/charts/shop:1.4.0` is not complete
+    [exit 3]
+
+    $ longshore import -q b.tar HOST
+    error: sha256:f31c622a… is corrupt: its content hashes to sha256:d6729a79…
+      hint: the copy that was read is damaged; get it again from where it came
+    error: `HOST/charts/shop:1.4.0` is not complete
+    [exit 1]
+    ");
+    assert_eq!(site.digest(&format!("{}/acme/app:v1", far.host())), site.digest("oci:site:app"));
+    assert_eq!(site.run(&format!("digest {}/charts/shop:1.4.0", far.host())).code, 1);
+}
+
+#[test]
+fn a_key_that_is_not_known_is_named_with_its_line() {
+    let (site, near) = registry();
+    let wanted =
+        |line: &str| format!("artifacts:\n  - ref: {}/acme/app:v1\n    {line}\n", near.host());
+    for (name, line) in [
+        ("key", "platfroms: [linux/amd64]"),
+        ("value", "platforms: [linux]"),
+        ("tags", "tags: [v1]"),
+        ("types", "types: [imag]"),
+        ("twice", "ref: alpine"),
+    ] {
+        site.file(&format!("{name}.yaml"), wanted(line));
+    }
+    site.file("rules.yaml", "artifacts:\n  - repository: a.io/b\n    tags: { newst: 3 }\n");
+    site.file("none.yaml", "artifacts: []\n");
+    site.file("list.txt", "a.io/b:v1\na.io/b:v?\n");
+    insta::assert_snapshot!(refused(&site, &near, &near, &[
+        "export -f key.yaml -o b.tar",
+        "export -f value.yaml -o b.tar",
+        "export -f tags.yaml -o b.tar",
+        "export -f types.yaml -o oci:b",
+        "export -f twice.yaml -o b.tar",
+        "export -f rules.yaml -o -",
+        "export -f none.yaml -o b.tar",
+        "export -f list.txt -o b.tar",
+        "lock -f key.yaml",
+    ]), @r"
+    $ longshore export -f key.yaml -o b.tar
+    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, types, referrers
+    [exit 2]
+
+    $ longshore export -f value.yaml -o b.tar
+    error: value.yaml:3:17: platforms: `linux` is not a platform: write OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7
+    [exit 2]
+
+    $ longshore export -f tags.yaml -o b.tar
+    error: tags.yaml:2:5: `tags` choose among those of a `repository`, and this has a `ref`
+    [exit 2]
+
+    $ longshore export -f types.yaml -o oci:b
+    error: types.yaml:3:13: types: `imag` is not an artifact type; did you mean `image`, `bootc-image` or `docker-image`?
+    [exit 2]
+
+    $ longshore export -f twice.yaml -o b.tar
+    error: twice.yaml:3:5: duplicate mapping key: ref
+    [exit 2]
+
+    $ longshore export -f rules.yaml -o -
+    error: rules.yaml:3:13: unknown field `newst`, expected one of regex, semver, exclude, newest
+    [exit 2]
+
+    $ longshore export -f none.yaml -o b.tar
+    error: none.yaml names no artifact, so nothing is wanted
+      hint: `longshore init` writes an example of what can be wanted
+    [exit 2]
+
+    $ longshore export -f list.txt -o b.tar
+    error: list.txt:2:1: `a.io/b:v?` is not a reference: `v?` is not a tag: it has a `?`; use letters, digits, `_`, `.` and `-`
+    [exit 2]
+
+    $ longshore lock -f key.yaml
+    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, types, referrers
+    [exit 2]
+    ");
+}
+
+#[test]
+fn two_that_would_have_one_name_are_named() {
+    let (site, near) = registry();
+    let mut both = Content::tagged("docker.io/acme/app:v1", |content| artifacts::image(content, 1));
+    both.merge(Content::tagged("quay.io/acme/app:v1", |content| artifacts::image(content, 2)));
+    site.put("both", &both);
+    let far = Served::start(&site, "oci:far --writable");
+    insta::assert_snapshot!(refused(&site, &far, &near, &[
+        "import oci:both HOST",
+        "import oci:both HOST --dry-run",
+        "import oci:both oci:layout --map docker.io/=a.io/ --map quay.io/=a.io/",
+    ]), @r"
+    $ longshore import oci:both HOST
+    error: `HOST/acme/app:v1` would stand for docker.io/acme/app:v1 (sha256:a368c1fe…) and for quay.io/acme/app:v1 (sha256:9f7c2bc4…)
+      hint: give one of them another name, such as --map HOST/=SITE/PREFIX/
+    [exit 2]
+
+    $ longshore import oci:both HOST --dry-run
+    error: `HOST/acme/app:v1` would stand for docker.io/acme/app:v1 (sha256:a368c1fe…) and for quay.io/acme/app:v1 (sha256:9f7c2bc4…)
+      hint: give one of them another name, such as --map HOST/=SITE/PREFIX/
+    [exit 2]
+
+    $ longshore import oci:both oci:layout --map docker.io/=a.io/ --map quay.io/=a.io/
+    error: `a.io/acme/app:v1` would stand for docker.io/acme/app:v1 (sha256:a368c1fe…) and for quay.io/acme/app:v1 (sha256:9f7c2bc4…)
+      hint: give one of them another name, such as --map HOST/=SITE/PREFIX/
+    [exit 2]
+    ");
+    site.ok(&format!("import -q oci:both {} --map quay.io/={0}/quay/", far.host()));
+}
+
+#[test]
+fn one_tag_of_a_hundred_that_is_not_there_is_named_and_the_others_go_on() {
+    let site = Site::new();
+    let mut content = Content::new();
+    for number in 0..99 {
+        let image = artifacts::image(&mut content, number);
+        content.tag(&image, &format!("v{number}"));
+    }
+    site.put("near", &content);
+    let near = Served::start(&site, "oci:near --repository acme/app");
+    let list: String =
+        (0..100).map(|number| format!("{}/acme/app:v{number}\n", near.host())).collect();
+    site.file("list.txt", list);
+    insta::assert_snapshot!(refused(&site, &near, &near, &[
+        "export -f list.txt -o b.tar",
+        "export -f list.txt -o oci:b",
+        "export -f list.txt -o b.tar --dry-run",
+    ]), @r"
+    $ longshore export -f list.txt -o b.tar
+    error: v99 is not in HOST/acme/app
+      hint: `longshore list` shows what is there
+    error: nothing was written to b.tar
+      hint: --keep-going writes what can be had
+    [exit 1]
+
+    $ longshore export -f list.txt -o oci:b
+    error: v99 is not in HOST/acme/app
+      hint: `longshore list` shows what is there
+    error: nothing was written to b
+      hint: --keep-going writes what can be had
+    [exit 1]
+
+    $ longshore export -f list.txt -o b.tar --dry-run
+    error: v99 is not in HOST/acme/app
+      hint: `longshore list` shows what is there
+    [exit 1]
+    ");
+    insta::assert_snapshot!(near.errors(&site, &["export -q -f list.txt -o b.tar --keep-going"]), @r"
+    $ longshore export -q -f list.txt -o b.tar --keep-going
+    error: v99 is not in HOST/acme/app
+      hint: `longshore list` shows what is there
+    [exit 1]
+    ");
+    let kept = site.json("verify oci-archive:b.tar");
+    assert_eq!(kept["roots"].as_array().unwrap().len(), 99);
+    assert_eq!(kept["leftOut"].as_array().unwrap().len(), 1);
+}
