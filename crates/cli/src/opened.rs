@@ -1,6 +1,7 @@
 //! What is behind a place.
 
 use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
 
 use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Received};
@@ -57,8 +58,7 @@ impl Opened {
         let opened = match &location.place {
             Where::Directory(path) => Directory::open(path).map(Self::Directory),
             Where::Archive(path) => {
-                let scratch = reading.scratch.clone().or_else(|| Some(std::env::temp_dir()));
-                Archive::open(path, &ArchiveOptions { scratch, inventory }).map(Self::Archive)
+                return archive(path, reading.scratch.as_deref(), inventory).map(Self::Archive);
             }
             Where::Registry(place) => return registries.remote(place).map(Self::Registry),
         };
@@ -220,4 +220,38 @@ impl Opened {
 fn alike(one: &str, other: &str) -> usize {
     let pairs = one.bytes().zip(other.bytes());
     pairs.take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+}
+
+/// Opens an archive; tells one that is not finished from one that is not there, or damaged. What is
+/// compressed is unpacked into `scratch`, or where the system keeps temporary files. With `inventory`,
+/// what it says of its content is believed.
+pub(crate) fn archive(
+    path: &Path,
+    scratch: Option<&Path>,
+    inventory: Option<Inventory>,
+) -> Result<Archive, Problem> {
+    if let Some(problem) = unfinished(path) {
+        return Err(problem);
+    }
+    let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_owned);
+    Archive::open(path, &ArchiveOptions { scratch: Some(scratch), inventory }).map_err(Problem::of)
+}
+
+/// Says that what was given is what a run left that broke off, if it is. It may look whole: all of it has
+/// its place from the beginning, and what has not come is zeros.
+fn unfinished(path: &Path) -> Option<Problem> {
+    const SUFFIX: &str = ".partial";
+    let text = path.display().to_string();
+    let partial = match text.strip_suffix(SUFFIX) {
+        Some(_) => path.to_owned(),
+        None if path.exists() => return None,
+        None => PathBuf::from(format!("{text}{SUFFIX}")),
+    };
+    let journal = PathBuf::from(format!("{}.journal", partial.display()));
+    if !partial.exists() || !journal.exists() {
+        return None;
+    }
+    let text = format!("{} is not finished: whatever wrote it broke off", partial.display());
+    let hint = "run the same command again, and it goes on from there; nothing of it is damaged";
+    Some(Problem::new(Exit::Usage, text).hint(hint))
 }

@@ -1,6 +1,4 @@
-//! What `import` and `verify` have in common: what a bundle is, and says of itself.
-
-use std::path::PathBuf;
+//! What `import` and `verify` have in common: the record of a bundle.
 
 use longshore_bundle::{
     DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, MAX_RECORD, RECORD, Record, RecordError,
@@ -8,37 +6,12 @@ use longshore_bundle::{
 use longshore_store::{Error, Root};
 use longshore_sync::Plan;
 
-use crate::location::{Location, Where};
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
 
 /// What to do about a bundle that is not what its record says.
 pub(crate) const AGAIN: &str =
     "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen";
-
-/// Fails if what was given is what a run left that broke off: it is neither missing nor damaged.
-pub(crate) fn check_finished(location: &Location) -> Result<(), Problem> {
-    unfinished(location).map_or(Ok(()), Err)
-}
-
-/// Says that what was given is what a run left that broke off, if it is.
-fn unfinished(location: &Location) -> Option<Problem> {
-    const SUFFIX: &str = ".partial";
-    let Where::Archive(path) = &location.place else { return None };
-    let text = path.display().to_string();
-    let partial = match text.strip_suffix(SUFFIX) {
-        Some(_) => path.clone(),
-        None if path.exists() => return None,
-        None => PathBuf::from(format!("{text}{SUFFIX}")),
-    };
-    let journal = PathBuf::from(format!("{}.journal", partial.display()));
-    if !partial.exists() || !journal.exists() {
-        return None;
-    }
-    let text = format!("{} is not finished: whatever wrote it broke off", partial.display());
-    let hint = "run the same command again, and it goes on from there; nothing of it is damaged";
-    Some(Problem::new(Exit::Usage, text).hint(hint))
-}
 
 /// Reads the record of a bundle; `None` for a layout that is none.
 pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {

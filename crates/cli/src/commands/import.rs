@@ -132,8 +132,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
 fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<Opened, Problem> {
     if !args.bundle.is_pipe() {
-        bundle::check_finished(&args.bundle)?;
-        return Opened::open(&args.bundle, &args.reading, &Registries::new(&args.reading.reach));
+        let registries = Registries::new(&args.reading.reach);
+        return Opened::open(&args.bundle, &args.reading, &registries);
     }
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
         return receive(args, directory, output).map(Opened::Received);

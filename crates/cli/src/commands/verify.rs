@@ -92,7 +92,6 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 
 /// Opens the layout; one that is damaged itself is a difference.
 fn open(args: &Verify) -> Result<Opened, Problem> {
-    bundle::check_finished(&args.place)?;
     let registries = Registries::new(&args.reading.reach);
     Opened::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }

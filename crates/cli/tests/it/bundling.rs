@@ -385,34 +385,6 @@ fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
 }
 
 #[test]
-fn what_is_not_finished_is_not_called_damaged() {
-    let (site, near) = registry();
-    site.ok(&format!("export -q {}/acme/app:v1 -o b.tar", near.host()));
-    std::fs::rename(site.path("b.tar"), site.path("b.tar.partial")).unwrap();
-    site.file("b.tar.partial.journal", "");
-    insta::assert_snapshot!(site.errors(&[
-        "verify oci-archive:b.tar",
-        "verify oci-archive:b.tar.partial",
-        "import b.tar oci:far",
-    ]), @r"
-    $ longshore verify oci-archive:b.tar
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
-    [exit 2]
-
-    $ longshore verify oci-archive:b.tar.partial
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
-    [exit 2]
-
-    $ longshore import b.tar oci:far
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
-    [exit 2]
-    ");
-}
-
-#[test]
 fn a_lock_pins_what_is_wanted_and_says_what_has_moved() {
     let (site, near) = registry();
     wanted(&site, &near);

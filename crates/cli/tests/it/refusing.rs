@@ -23,6 +23,77 @@ fn refused(site: &Site, far: &Served, near: &Served, lines: &[&str]) -> String {
     text
 }
 
+#[test]
+fn what_is_not_finished_is_not_called_damaged() {
+    let (site, near) = registry();
+    let far = Served::start(&site, "oci:far --writable");
+    // One layer goes before it comes.
+    let shop = site.json("inspect oci:site:chart");
+    let layer = shop["layers"][0]["digest"].as_str().unwrap();
+    let blob = format!("near/blobs/sha256/{}", &layer["sha256:".len()..]);
+    let content = bytes(&site, &blob);
+    std::fs::remove_file(site.path(&blob)).unwrap();
+    let line = format!("export {0}/acme/app:v1 {0}/charts/shop:1.4.0 -o b.tar", near.host());
+    let said = near.errors(&site, &[&line]);
+    let said: Vec<_> = said.lines().filter(|line| !line.ends_with(" are free")).collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    $ longshore export HOST/acme/app:v1 HOST/charts/shop:1.4.0 -o b.tar
+    error: sha256:f31c622a… is not in HOST/charts/shop
+      hint: the copy that was read is not complete; get it again from where it came
+    error: `HOST/charts/shop:1.4.0` is not complete
+    what has come is kept in b.tar.partial; the same command goes on from there
+    [exit 1]
+    ");
+    insta::assert_snapshot!(refused(&site, &far, &near, &[
+        "verify oci-archive:b.tar",
+        "verify oci-archive:b.tar.partial",
+        "import b.tar HOST",
+        "serve oci-archive:b.tar",
+        "serve oci-archive:b.tar.partial",
+        "copy --all oci-archive:b.tar.partial oci:copied",
+        "list oci-archive:b.tar",
+    ]), @r"
+    $ longshore verify oci-archive:b.tar
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore verify oci-archive:b.tar.partial
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore import b.tar HOST
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore serve oci-archive:b.tar
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore serve oci-archive:b.tar.partial
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore copy --all oci-archive:b.tar.partial oci:copied
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+
+    $ longshore list oci-archive:b.tar
+    error: b.tar.partial is not finished: whatever wrote it broke off
+      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    [exit 2]
+    ");
+    site.file(&blob, content);
+    site.ok(&line);
+    site.ok("verify -q oci-archive:b.tar");
+    assert!(!site.path("b.tar.partial").exists() && !site.path("b.tar.partial.journal").exists());
+}
+
 /// Changes a record.
 type Lie<'a> = &'a dyn Fn(&mut Value);
 

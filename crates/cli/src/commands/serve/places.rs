@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_bundle::INVENTORY;
-use longshore_layout::{Archive, ArchiveOptions, Directory};
+use longshore_layout::Directory;
 use longshore_registry::Access;
 use longshore_spec::RepositoryName;
 use longshore_store::{Clash, Place, Union};
 
 use crate::args::Serve;
 use crate::location::{Location, Where};
+use crate::opened;
 use crate::problem::{Exit, Problem};
 use crate::store::{self, VARIABLE};
 
@@ -59,9 +60,7 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
             Err(Problem::new(Exit::Usage, text).hint(hint))
         }
         Where::Archive(path) => {
-            let scratch = args.scratch.clone().or_else(|| Some(std::env::temp_dir()));
-            let options = ArchiveOptions { scratch, inventory: Some(INVENTORY) };
-            let archive = Archive::open(path, &options).map_err(Problem::of)?;
+            let archive = opened::archive(path, args.scratch.as_deref(), Some(INVENTORY))?;
             Ok(Box::new(archive.with_bare_names_in(bare)))
         }
         Where::Directory(path) => {
