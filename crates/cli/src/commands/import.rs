@@ -2,7 +2,7 @@
 
 mod target;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
             return Err(Problem::new(Exit::Failed, text)
                 .hint("get it again from where it came; nothing was written"));
         }
+        refuse_gaps(&layout, &plan)?;
     }
     tell(&listed, &moves, record.as_ref(), &plan, output);
     if args.dry_run {
@@ -173,6 +174,20 @@ fn count_received(layout: &Opened, report: &mut Report) {
     report.moved += needed;
     report.bytes += bytes;
     report.unverified.extend(unverified.iter().cloned());
+}
+
+/// Refuses a bundle that lacks content, before hours have gone into the rest of it.
+fn refuse_gaps(layout: &Opened, plan: &Plan<'_>) -> Result<(), Problem> {
+    let outline = plan.outline(Vec::new());
+    let stored: HashSet<Digest> = layout.stored().map_err(Problem::of)?.into_iter().collect();
+    let needed = outline.nodes().iter().map(|node| &node.digest);
+    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let more = missing.len() - 1;
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    let text = format!("the bundle is not complete: {first} is not in it{more}");
+    Err(Problem::new(Exit::Failed, text)
+        .hint("get it again from where it came; nothing was written"))
 }
 
 /// A root of the bundle, and what it is called here and there.

@@ -24,6 +24,73 @@ fn refused(site: &Site, far: &Served, near: &Served, lines: &[&str]) -> String {
 }
 
 #[test]
+fn a_bundle_that_is_cut_off_is_told() {
+    let (site, near) = registry();
+    let far = Served::start(&site, "oci:far --writable");
+    site.ok(&format!("export -q {}/acme/app:v1 -o whole.tar", near.host()));
+    let whole = bytes(&site, "whole.tar");
+    for (name, length) in [("none", 0), ("head", 700), ("blob", whole.len() / 2)] {
+        site.file(&format!("{name}.tar"), &whole[..length]);
+    }
+    // At the end of a member, so that nothing in the file itself says that more should come.
+    let members =
+        whole.chunks(512).enumerate().filter(|(_, block)| block[257..].starts_with(b"ustar"));
+    let last = members.map(|(number, _)| number * 512).next_back().unwrap();
+    site.file("member.tar", &whole[..last]);
+    insta::assert_snapshot!(refused(&site, &far, &near, &[
+        "verify -q oci-archive:none.tar",
+        "import none.tar HOST",
+        "import head.tar HOST",
+        "verify -q oci-archive:blob.tar",
+        "import blob.tar HOST",
+        "serve oci-archive:blob.tar",
+        "verify -q oci-archive:member.tar",
+        "import member.tar HOST",
+    ]), @r"
+    $ longshore verify -q oci-archive:none.tar
+    error: none.tar is malformed: it is empty
+      hint: it is damaged, or what made it is at fault; get it again from where it came
+    [exit 3]
+
+    $ longshore import none.tar HOST
+    error: none.tar is malformed: it is empty
+      hint: it is damaged, or what made it is at fault; get it again from where it came
+    [exit 2]
+
+    $ longshore import head.tar HOST
+    error: head.tar is malformed: it has no `index.json`
+      hint: it is damaged, or what made it is at fault; get it again from where it came
+    [exit 2]
+
+    $ longshore verify -q oci-archive:blob.tar
+    error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
+      hint: the file is incomplete; copy it again from where it came
+    [exit 3]
+
+    $ longshore import blob.tar HOST
+    error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
+      hint: the file is incomplete; copy it again from where it came
+    [exit 2]
+
+    $ longshore serve oci-archive:blob.tar
+    error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
+      hint: the file is incomplete; copy it again from where it came
+    [exit 2]
+
+    $ longshore verify -q oci-archive:member.tar
+    error: sha256:d74ea4d2… is not in member.tar
+      hint: the copy that was read is not complete; get it again from where it came
+    error: `sha256:ff344c22…` is not complete
+    [exit 3]
+
+    $ longshore import member.tar HOST
+    error: the bundle is not complete: sha256:d74ea4d2… is not in it
+      hint: get it again from where it came; nothing was written
+    [exit 1]
+    ");
+}
+
+#[test]
 fn what_is_not_finished_is_not_called_damaged() {
     let (site, near) = registry();
     let far = Served::start(&site, "oci:far --writable");
