@@ -24,6 +24,7 @@ mod registries;
 mod served;
 mod serving;
 mod sources;
+mod sticks;
 mod together;
 mod untouched;
 mod usage;
