@@ -1,6 +1,6 @@
 //! Comparing a record with what is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use longshore_spec::{Descriptor, Digest, Role};
@@ -58,6 +58,8 @@ pub enum Difference {
         /// The role that the manifests give.
         found: Role,
     },
+    /// Content that nothing needs is there, and the record does not know it.
+    Unknown(Digest),
     /// Content has another size.
     OtherSize {
         /// The content.
@@ -88,6 +90,14 @@ impl Record {
             found.len() as u64 == recorded.size && Digest::sha256(found) == recorded.digest
         };
         (!found.is_some_and(is_it)).then_some(Difference::OtherDockerManifest)
+    }
+
+    /// Returns what of `stored`, which nothing needs, this does not know. That matters in archives, which are
+    /// written once; a directory may keep what an earlier export had begun.
+    pub fn unknown(&self, stored: &[Digest]) -> Vec<Difference> {
+        let known: HashSet<&Digest> = self.blobs.iter().map(|blob| &blob.digest).collect();
+        let unknown = stored.iter().filter(|digest| !known.contains(digest));
+        unknown.cloned().map(Difference::Unknown).collect()
     }
 
     fn compare_roots(&self, roots: &[Root], found: &mut BTreeSet<Difference>) {
@@ -178,6 +188,7 @@ impl fmt::Display for Difference {
                 write!(f, "{digest} was recorded, and is not there or needed by nothing")
             }
             Self::NotRecorded(digest) => write!(f, "{digest} is needed, and was not recorded"),
+            Self::Unknown(digest) => write!(f, "{digest} is there, and was not recorded"),
             Self::OtherDockerManifest => {
                 f.write_str("`manifest.json`, for Docker, is not the one that was recorded")
             }

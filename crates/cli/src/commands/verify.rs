@@ -62,7 +62,13 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     // What is damaged makes all that needs it look as if it were not recorded rightly.
     let compared = record.as_ref().filter(|_| plan.failures().is_empty());
     let differences = compared
-        .map(|record| bundle::differences(record, &layout, &listed, &plan))
+        .map(|record| {
+            let mut found = bundle::differences(record, &layout, &listed, &plan)?;
+            if matches!(layout, Opened::Archive(_)) {
+                found.extend(record.unknown(&orphaned));
+            }
+            Ok::<_, Problem>(found)
+        })
         .transpose()?
         .unwrap_or_default();
     for (number, difference) in differences.iter().enumerate() {

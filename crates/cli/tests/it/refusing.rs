@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use longshore_fixture::{Content, artifacts};
+use longshore_fixture::{Content, TarOptions, Tree, artifacts};
 use longshore_spec::Digest;
 use serde_json::{Value, json};
 
@@ -227,6 +227,28 @@ fn a_record_that_lies_is_found_out() {
     });
     let shown = shown.collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!("a_record_that_lies_is_found_out", shown);
+}
+
+#[test]
+fn what_was_put_into_a_bundle_later_is_found_out() {
+    let (site, near) = registry();
+    site.ok(&format!("export -q {}/acme/app:v1 -o oci:b", near.host()));
+    site.file(&format!("b/blobs/sha256/{}", Digest::sha256("more").encoded()), "more");
+    let archive = Tree::read(&site.path("b")).unwrap().tar(&TarOptions::default());
+    site.file("b.tar", archive);
+    // A directory may keep what an earlier export had begun.
+    insta::assert_snapshot!(refused(&site, &near, &near, &[
+        "verify -q oci:b",
+        "verify -q oci-archive:b.tar",
+    ]), @r"
+    $ longshore verify -q oci:b
+    [exit 0]
+
+    $ longshore verify -q oci-archive:b.tar
+    error: not as `bundle.json` has it: sha256:187897ce… is there, and was not recorded
+      hint: get the bundle again from where it came; `longshore copy --all` takes what is in it unseen
+    [exit 3]
+    ");
 }
 
 #[test]
