@@ -8,6 +8,7 @@ mod broken;
 mod bundling;
 mod common;
 mod copying;
+mod crossing;
 mod docker;
 mod faults;
 mod json;
