@@ -38,8 +38,6 @@ pub(crate) struct Export {
     /// Where to: an archive file, `oci:DIR`, or `-` for stdout
     #[arg(short, long, value_name = "OUT", value_parser = out)]
     pub(crate) output: Location,
-    #[command(flatten)]
-    pub(crate) taken: Taken,
     /// Add `manifest.json`, by which `docker load`, `podman load` and skopeo's `docker-archive:` read
     /// images out of the bundle, one PLATFORM of each [default: the only one that there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]
@@ -66,6 +64,9 @@ pub(crate) struct Export {
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    // Last, since its heading holds for all that follows.
+    #[command(flatten)]
+    pub(crate) taken: Taken,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,9 +81,10 @@ pub(crate) struct Lock {
     #[arg(long, value_name = "NAME")]
     pub(crate) update: Vec<String>,
     #[command(flatten)]
-    pub(crate) taken: Taken,
-    #[command(flatten)]
     pub(crate) reading: Reading,
+    // Last, since its heading holds for all that follows.
+    #[command(flatten)]
+    pub(crate) taken: Taken,
 }
 
 #[derive(Debug, clap::Args)]

@@ -227,9 +227,10 @@ impl Taking<'_> {
                     return Err(Error::Limit { what, limit: format!("{limit} bytes") });
                 }
                 let bytes = content.into_bytes()?;
-                if files.insert(name, bytes.clone()).is_some_and(|before| before != bytes) {
+                if files.get(&name).is_some_and(|before| *before != bytes) {
                     return Err(refused("is there twice, with different content"));
                 }
+                files.insert(name, bytes);
             }
             (self.observe)(observed);
         }
