@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use longshore_spec::{Digest, Kind, MediaType, Platform, Reference};
-use longshore_store::ExtraFile;
+use longshore_store::{Error, ExtraFile, in_parallel};
 use longshore_sync::{Outcome, Part, Plan, RootReport};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ struct Image {
 pub struct RecordedDockerManifest {
     /// What the file is.
     pub digest: Digest,
-    /// The platform that is taken of each image; none if no index of the bundle has any.
+    /// The platform that is taken of each image; none if nothing in the bundle names any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// Its length in bytes.
@@ -78,7 +78,7 @@ pub enum Obstacle {
 }
 
 /// Why a bundle can have no `manifest.json`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum DockerManifestError {
     /// Nobody said which of several platforms is meant.
     #[error("its images are for {}, and `manifest.json` takes one platform of each", .0.join(", "))]
@@ -86,27 +86,33 @@ pub enum DockerManifestError {
     /// It would name nothing.
     #[error("it holds no image{} with a tag, so `manifest.json` would name nothing", .0.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default())]
     Empty(Option<String>),
+    /// The config of an image, which names its platform, cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Error),
 }
 
 impl DockerManifest {
-    /// Returns what Docker is told of a plan: of every index the image for `platform`, and every image
-    /// that is in no index, unless it is known to be for something else. Without `platform` the only
-    /// one that the bundle has is meant; what this machine is decides nothing.
+    /// Returns what Docker is told of a plan: of every index the image for `platform`, and every image that
+    /// is in no index, if its config names that platform or none. Without `platform` the only one that
+    /// the bundle has is meant; what this machine is decides nothing. Configs are read by up to `jobs`
+    /// threads at once.
     ///
     /// # Errors
     ///
-    /// There are several platforms and none was given, or no image is left.
-    pub fn of(plan: &Plan<'_>, platform: Option<&Platform>) -> Result<Self, DockerManifestError> {
+    /// There are several platforms and none was given, no image is left, or a config cannot be read.
+    pub fn of(
+        plan: &Plan<'_>,
+        platform: Option<&Platform>,
+        jobs: usize,
+    ) -> Result<Self, DockerManifestError> {
         let reports = plan.roots();
         let wanted = |report: &RootReport| {
             report.outcome == Outcome::Done && report.subject.is_none() && !report.names.is_empty()
         };
-        let roots: Vec<Root<'_>> = reports
-            .iter()
-            .enumerate()
-            .filter(|(_, report)| wanted(report))
-            .map(|(number, report)| Root { plan, number, report })
-            .collect();
+        let wanted: Vec<_> =
+            reports.iter().enumerate().filter(|(_, report)| wanted(report)).collect();
+        let roots = in_parallel(&wanted, jobs, |&(number, report)| Root::of(plan, number, report));
+        let roots: Vec<Root<'_>> = roots.into_iter().collect::<Result<_, _>>()?;
         let platform = match platform {
             Some(platform) => Some(platform.clone()),
             None => only_platform(&roots)?,
@@ -207,23 +213,36 @@ struct Root<'p> {
     plan: &'p Plan<'p>,
     number: usize,
     report: &'p RootReport,
+    /// The platforms that are there, and what is there for them.
+    offered: Vec<(Digest, Platform)>,
 }
 
-impl Root<'_> {
+impl<'p> Root<'p> {
+    /// Looks which platforms a root is for: as its index says, or else its config.
+    fn of(plan: &'p Plan<'p>, number: usize, report: &'p RootReport) -> Result<Self, Error> {
+        let mut root = Self { plan, number, report, offered: report.platforms.clone() };
+        if let (true, Some(image)) = (root.offered.is_empty(), &report.descriptor)
+            && image_of(&plan.parts(number, &image.digest)).is_some()
+        {
+            let platform = plan.config_platform(number, &image.digest)?;
+            root.offered.extend(platform.map(|platform| (image.digest.clone(), platform)));
+        }
+        Ok(root)
+    }
+
     /// Returns the image that is taken.
     fn image(&self, platform: Option<&Platform>) -> Result<Found, Obstacle> {
-        let offered = &self.report.platforms;
         let accepts = |offered: &Platform| platform.is_none_or(|wanted| wanted.accepts(offered));
         let own = self.report.descriptor.as_ref().map(|descriptor| &descriptor.digest);
-        let digest = match offered.iter().find(|(_, offered)| accepts(offered)) {
+        let digest = match self.offered.iter().find(|(_, offered)| accepts(offered)) {
             Some((digest, _)) => digest,
             None if self.is_index() => return Err(Obstacle::NoPlatform),
-            // One that no index lists says nothing of its platform, and is taken as it is.
-            None if offered.is_empty() => own.ok_or(Obstacle::NotAnImage)?,
+            // One that says nothing of its platform is taken as it is.
+            None if self.offered.is_empty() => own.ok_or(Obstacle::NotAnImage)?,
             None if self.has_image() => return Err(Obstacle::NoPlatform),
             None => return Err(Obstacle::NotAnImage),
         };
-        image(&self.plan.parts(self.number, digest)).ok_or(Obstacle::NotAnImage)
+        image_of(&self.plan.parts(self.number, digest)).ok_or(Obstacle::NotAnImage)
     }
 
     fn is_index(&self) -> bool {
@@ -233,8 +252,8 @@ impl Root<'_> {
 
     /// Tells whether any of its platforms is an image.
     fn has_image(&self) -> bool {
-        let mut entries = self.report.platforms.iter();
-        entries.any(|(digest, _)| image(&self.plan.parts(self.number, digest)).is_some())
+        let mut entries = self.offered.iter();
+        entries.any(|(digest, _)| image_of(&self.plan.parts(self.number, digest)).is_some())
     }
 }
 
@@ -242,7 +261,7 @@ impl Root<'_> {
 fn only_platform(roots: &[Root<'_>]) -> Result<Option<Platform>, DockerManifestError> {
     let images = roots.iter().filter(|root| root.has_image());
     let all: BTreeMap<String, &Platform> = images
-        .flat_map(|root| root.report.platforms.iter())
+        .flat_map(|root| root.offered.iter())
         .map(|(_, platform)| (platform.to_string(), platform))
         .collect();
     let mut platforms = all.values();
@@ -254,7 +273,7 @@ fn only_platform(roots: &[Root<'_>]) -> Result<Option<Platform>, DockerManifestE
 }
 
 /// Returns the image that these are the parts of.
-fn image(parts: &[Part<'_>]) -> Option<Found> {
+fn image_of(parts: &[Part<'_>]) -> Option<Found> {
     let (config, layers) = parts.split_first()?;
     let is_config = [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG]
         .iter()

@@ -1,8 +1,10 @@
 //! What a plan says about its roots, for people.
 
 use std::collections::HashSet;
+use std::io::Read as _;
 
-use longshore_spec::{Digest, MediaType};
+use longshore_spec::{Digest, Manifest, MediaType, Platform};
+use longshore_store::{Error, Result, Verifying};
 
 use crate::plan::{Node, State};
 use crate::{Plan, Totals};
@@ -42,18 +44,40 @@ impl Plan<'_> {
     /// [`Plan::roots`], and the manifest's digest. The parts stand as they do in the manifest; an image
     /// has its config first. Nothing if the plan does not know what is in it.
     pub fn parts(&self, root: usize, manifest: &Digest) -> Vec<Part<'_>> {
-        let Some(root) = self.roots.get(root).and_then(|root| root.node) else { return Vec::new() };
+        let part = |node: &u32| {
+            let Node { digest, media_type, .. } = &self.nodes[*node as usize];
+            Part { digest, media_type }
+        };
+        self.children_of(root, manifest).iter().map(part).collect()
+    }
+
+    /// Reads the config of an image, up to [`Manifest::MAX_SIZE`] bytes, and returns the platform that it
+    /// names (rows B-11, C-07): its place in [`Plan::roots`], and the manifest's digest. `None` if it has
+    /// no config, or one that names no platform. Fails as its source does, and on content that is not
+    /// what its digest says.
+    pub fn config_platform(&self, root: usize, manifest: &Digest) -> Result<Option<Platform>> {
+        let children = self.children_of(root, manifest);
+        let config = children.first().map(|node| &self.nodes[*node as usize]);
+        let Some(config) = config.filter(|node| node.size <= Manifest::MAX_SIZE) else {
+            return Ok(None);
+        };
+        let descriptor = config.descriptor();
+        let reader = self.sources[config.source as usize].open(&descriptor, 0)?;
+        let mut bytes = Vec::new();
+        let read = Verifying::new(reader, &descriptor)?.read_to_end(&mut bytes);
+        read.map_err(Error::io("read", &config.digest))?;
+        Ok(Platform::of_config(&bytes))
+    }
+
+    /// Returns the nodes that a manifest refers to that is a root or an entry of one.
+    fn children_of(&self, root: usize, manifest: &Digest) -> &[u32] {
+        let Some(root) = self.roots.get(root).and_then(|root| root.node) else { return &[] };
         let near = std::iter::once(root).chain(self.children(root).iter().copied());
         let mut found = near.filter(|node| {
             let node = &self.nodes[*node as usize];
             node.state == State::Manifest && node.digest == *manifest
         });
-        let children = found.next().map_or(&[][..], |node| self.children(node));
-        let part = |node: &u32| {
-            let Node { digest, media_type, .. } = &self.nodes[*node as usize];
-            Part { digest, media_type }
-        };
-        children.iter().map(part).collect()
+        found.next().map_or(&[], |node| self.children(node))
     }
 
     fn reached(&self, root: usize) -> impl Iterator<Item = &Node> {

@@ -52,7 +52,7 @@ impl Wares {
 
     fn docker(&self, platform: &str) -> Result<DockerManifest, DockerManifestError> {
         let platform: Option<Platform> = (!platform.is_empty()).then(|| platform.parse().unwrap());
-        self.planned(false, |plan| DockerManifest::of(plan, platform.as_ref()))
+        self.planned(false, |plan| DockerManifest::of(plan, platform.as_ref(), 2))
     }
 }
 
@@ -93,7 +93,7 @@ fn it_names_one_platform_of_each_image_as_docker_does() {
         assert!(wares.layout.path().join(path.as_str().unwrap()).is_file(), "{path}");
     }
     let turned = wares.planned(true, |plan| {
-        DockerManifest::of(plan, Some(&"linux/amd64".parse().unwrap())).unwrap()
+        DockerManifest::of(plan, Some(&"linux/amd64".parse().unwrap()), 2).unwrap()
     });
     assert_eq!(turned.file(), docker.file());
 }
@@ -109,12 +109,18 @@ fn the_platform_follows_from_the_bundle_and_never_from_the_machine() {
     let arm = several.docker("linux/arm64").unwrap();
     assert_eq!(arm.platform(), Some("linux/arm64"));
     assert_ne!(images(&arm), images(&several.docker("linux/amd64").unwrap()));
-    assert_eq!(
-        several.docker("linux/s390x"),
-        Err(DockerManifestError::Empty(Some("linux/s390x".to_owned())))
-    );
+    let none = several.docker("linux/s390x").unwrap_err();
+    assert!(none.to_string().contains("no image for linux/s390x"), "{none}");
+    // One that no index lists says in its config what it is for.
     let one = Wares::new(|content| vec![(artifacts::image(content, 1), "quay.io/team/app:1")]);
-    assert_eq!(one.docker("").unwrap().platform(), None);
+    assert_eq!(one.docker("").unwrap().platform(), Some("linux/amd64"));
+    assert!(matches!(one.docker("linux/arm64"), Err(DockerManifestError::Empty(_))));
+    let two = Wares::new(|content| {
+        let arm = artifacts::image_for(content, 1, &artifacts::platform("linux/arm64")).manifest;
+        vec![(arm, "quay.io/team/arm:1"), (artifacts::image(content, 1), "quay.io/team/app:1")]
+    });
+    assert!(matches!(two.docker(""), Err(DockerManifestError::SeveralPlatforms(_))));
+    assert_eq!(two.docker("linux/arm64").unwrap().skipped().len(), 1);
 }
 
 #[test]
@@ -137,9 +143,9 @@ fn what_docker_cannot_take_is_named_with_the_reason() {
     };
     assert_eq!(skipped("linux/amd64").len(), 1);
     assert!(skipped("linux/amd64")[0].ends_with("it has no tag"));
-    // An image that no index lists is taken as it is.
-    assert!(skipped("linux/s390x").iter().all(|it| it.ends_with("not there for the platform")));
-    assert_eq!(wares.docker("linux/s390x").unwrap().len(), 1);
+    let of_arm = skipped("linux/arm64");
+    assert_eq!(of_arm.len(), 2);
+    assert_eq!(of_arm[1], "quay.io/team/other:1: it is not there for the platform");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         let known = locked.referrers();
         plan.retain_referrers(|digest| known.contains(digest));
     }
-    let bundle = Bundle::of(&mut plan, &selection, failures, args)?;
+    let bundle = Bundle::of(&mut plan, &selection, failures, args, jobs)?;
     platforms::warn(&picked, &bundle.plan.roots(), output);
     bundle.refuse_without_all(args, output)?;
     if let Some(locked) = &locked {

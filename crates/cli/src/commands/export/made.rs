@@ -40,6 +40,7 @@ impl<'a> Bundle<'a> {
         selection: &Selection,
         mut failures: Vec<Failure>,
         args: &Export,
+        jobs: usize,
     ) -> Result<Self, Problem> {
         let unpicked = failures.iter().map(|failure| without_path(&failure.subject));
         let mut dropped: Vec<_> =
@@ -54,7 +55,8 @@ impl<'a> Bundle<'a> {
         let is_made = failures.is_empty() || args.keep_going || args.dry_run;
         let docker = args.docker_manifest.as_ref();
         let docker = docker.filter(|_| is_made && !record.roots.is_empty());
-        let docker = docker.map(|platform| for_docker(plan, platform.as_ref())).transpose()?;
+        let docker =
+            docker.map(|platform| for_docker(plan, platform.as_ref(), jobs)).transpose()?;
         record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
         let mut files = vec![record_of(&record)?];
         files.extend(docker.as_ref().map(DockerManifest::file));
@@ -130,16 +132,21 @@ fn record_of(record: &Record) -> Result<ExtraFile, Problem> {
 }
 
 /// Returns what Docker is told of the bundle.
-fn for_docker(plan: &Plan<'_>, platform: Option<&Platform>) -> Result<DockerManifest, Problem> {
-    DockerManifest::of(plan, platform).map_err(|error| {
-        let hint = match &error {
+fn for_docker(
+    plan: &Plan<'_>,
+    platform: Option<&Platform>,
+    jobs: usize,
+) -> Result<DockerManifest, Problem> {
+    DockerManifest::of(plan, platform, jobs).map_err(|error| {
+        let problem = Problem::new(Exit::Usage, error.to_string());
+        match error {
             DockerManifestError::SeveralPlatforms(platforms) => {
-                format!("write which, such as --docker-manifest={}", platforms[0])
+                problem.hint(format!("write which, such as --docker-manifest={}", platforms[0]))
             }
             DockerManifestError::Empty(_) => {
-                "leave --docker-manifest away, or give another platform".to_owned()
+                problem.hint("leave --docker-manifest away, or give another platform")
             }
-        };
-        Problem::new(Exit::Usage, error.to_string()).hint(hint)
+            DockerManifestError::Unreadable(error) => Problem::of(error).because(Exit::Failed),
+        }
     })
 }
