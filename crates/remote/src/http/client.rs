@@ -97,6 +97,9 @@ impl Http {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, Trouble> {
         let host = host_of(&hop.url);
+        if let Some(error) = self.pace.given_up(&host) {
+            return Err(Trouble::lasting(error));
+        }
         let _permit = self.pace.acquire(&host);
         let client = match hop.lane {
             Lane::Brief => &self.brief,

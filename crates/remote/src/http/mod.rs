@@ -198,6 +198,9 @@ impl Http {
                 Again::Rested => (self.retries(), Duration::ZERO),
             };
             if attempt >= most {
+                if again == Again::Briefly {
+                    self.pace.give_up(&error);
+                }
                 return Err(error);
             }
             tracing::debug!(%error, attempt, ?wait, "trying again");

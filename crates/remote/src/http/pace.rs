@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use longshore_store::Error;
 
 /// No wait that a host asks for is longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
@@ -14,6 +17,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// How many answers in a row it takes until a host is asked one request more at once.
 const HEALED_AFTER: usize = 8;
+
+/// How long a host is not asked that could not be reached.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(30);
 
 /// How long a request waits for its turn. A bound, not a promise: an upload whose content comes from
 /// the same host would otherwise wait for itself.
@@ -36,6 +42,8 @@ struct Host {
     has_answered: bool,
     /// Before this, nothing is asked.
     rests_until: Option<Instant>,
+    /// Before this, nothing is asked either, and why.
+    given_up: Option<(Instant, String)>,
 }
 
 /// Leave to ask a host; given back when dropped.
@@ -99,6 +107,26 @@ impl Pace {
         }
     }
 
+    /// Takes note that a host cannot be reached: whoever wants thousands of artifacts of it learns so
+    /// at once.
+    pub(super) fn give_up(&self, error: &Error) {
+        let Error::Io { what: host, source, .. } = error else { return };
+        let until = Instant::now() + GIVEN_UP_FOR;
+        self.state(&mut self.hosts(), host).given_up = Some((until, source.to_string()));
+    }
+
+    /// Returns why `host` is not asked, if it was given up a while ago.
+    pub(super) fn given_up(&self, host: &str) -> Option<Error> {
+        let hosts = self.hosts();
+        let (until, why) = hosts.get(host)?.given_up.as_ref()?;
+        let source = io::Error::other(why.clone());
+        (*until > Instant::now()).then(|| Error::Io {
+            action: "reach",
+            what: host.to_owned(),
+            source,
+        })
+    }
+
     /// Tells whether `host` has ever answered.
     pub(super) fn has_answered(&self, host: &str) -> bool {
         self.hosts().get(host).is_some_and(|state| state.has_answered)
@@ -111,6 +139,7 @@ impl Pace {
             answers: 0,
             has_answered: false,
             rests_until: None,
+            given_up: None,
         })
     }
 

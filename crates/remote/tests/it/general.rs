@@ -141,6 +141,14 @@ fn a_host_that_hangs_up_is_asked_again() {
     remote(&stub.host).manifest(&Selector::Name("v1".into())).unwrap();
     let nobody = remote("127.0.0.1:1").manifest(&Selector::Name("v1".into())).unwrap_err();
     assert!(nobody.to_string().starts_with("cannot reach 127.0.0.1:1: "), "{nobody}");
+    // Who wants many artifacts of such a host does not wait for each.
+    let (away, begun) = (remote("127.0.0.1:1"), Instant::now());
+    for number in 0..100 {
+        let error =
+            away.manifest(&Selector::Name(format!("v{number}").as_str().into())).unwrap_err();
+        assert_eq!(error.to_string(), nobody.to_string());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]
