@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::selection::wanted;
-use crate::{ConfigError, Item, LayoutPlace, Selection, TagRules, What, tags, yaml};
+use crate::{ConfigError, Item, LayoutPlace, Selection, SparseIndex, TagRules, What, tags, yaml};
 
 type Text = Spanned<String>;
 
@@ -29,6 +29,8 @@ struct Entry {
     repository: Option<Text>,
     tags: Option<Tags>,
     platforms: Option<Vec<Text>>,
+    #[serde(rename = "sparseIndex")]
+    sparse_index: Option<Text>,
     types: Option<Vec<Text>>,
     referrers: Option<Referrers>,
 }
@@ -38,6 +40,8 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct Taken {
     platforms: Option<Vec<Text>>,
+    #[serde(rename = "sparseIndex")]
+    sparse_index: Option<Text>,
     types: Option<Vec<Text>>,
     referrers: Option<Referrers>,
 }
@@ -122,6 +126,10 @@ impl Reader<'_> {
             item.platforms = platforms.collect::<Result<_, _>>()?;
             item.said.platforms = true;
         }
+        if let Some(text) = entry.sparse_index.as_ref().or(defaults.sparse_index.as_ref()) {
+            item.sparse_index = self.value("sparseIndex", text, sparse_index)?;
+            item.said.sparse_index = true;
+        }
         if let Some(types) = entry.types.as_ref().or(defaults.types.as_ref()) {
             item.types = self.types("types", types)?;
             item.said.types = true;
@@ -201,6 +209,14 @@ fn whole(layout: LayoutPlace) -> Result<LayoutPlace, String> {
     match &layout.selector {
         None => Ok(layout),
         Some(_) => Err(format!("`{layout}` is one artifact; write it as `ref`")),
+    }
+}
+
+fn sparse_index(text: &str) -> Result<SparseIndex, String> {
+    match text {
+        "keep" => Ok(SparseIndex::Keep),
+        "strip" => Ok(SparseIndex::Strip),
+        _ => Err(format!("`{text}` is neither `keep` nor `strip`")),
     }
 }
 

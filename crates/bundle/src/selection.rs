@@ -41,6 +41,8 @@ pub struct Item {
 pub struct Said {
     /// The platforms.
     pub platforms: bool,
+    /// What becomes of indexes.
+    pub sparse_index: bool,
     /// The types.
     pub types: bool,
     /// The referrers.

@@ -19,6 +19,8 @@ fn the_schema_and_the_reader_agree() {
         "artifacts: [{ repository: a.io/b, tags: { regex: a, semver: '1', exclude: [b], newest: 3 } }]",
         "artifacts: [{ ref: a, referrers: { types: [sbom] } }]",
         "{ defaults: { platforms: [], types: [], referrers: none }, artifacts: [] }",
+        "{ defaults: { sparseIndex: strip }, artifacts: [{ ref: a, sparseIndex: keep }] }",
+        "artifacts: [{ ref: a, sparseIndex: thin }]",
         "{}",
         "[]",
         "defaults: {}",

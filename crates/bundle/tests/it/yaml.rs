@@ -1,6 +1,6 @@
 //! `bundle.yaml`.
 
-use longshore_bundle::{Item, Selection, What};
+use longshore_bundle::{Item, Selection, SparseIndex, What};
 use longshore_sync::Referring;
 
 fn read(text: &str) -> Selection {
@@ -57,6 +57,17 @@ artifacts:
 }
 
 #[test]
+fn what_becomes_of_sparse_indexes_is_read_too() {
+    let text = "{ defaults: { sparseIndex: strip }, artifacts: [{ ref: a }, { ref: b, sparseIndex: keep }] }";
+    let read: Vec<_> = read(text).items.iter().map(|item| item.sparse_index).collect();
+    assert_eq!(read, [SparseIndex::Strip, SparseIndex::Keep]);
+    assert_eq!(
+        error("artifacts: [{ ref: a, sparseIndex: thin }]"),
+        "bundle.yaml:1:36: sparseIndex: `thin` is neither `keep` nor `strip`"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_named_by_line_and_field() {
     let cases = [
         "artifacts:\n  - ref: alpine\n    platfroms: [linux/amd64]\n",
@@ -83,7 +94,7 @@ fn what_is_wrong_is_named_by_line_and_field() {
     ];
     let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    bundle.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, types, referrers
+    bundle.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, sparseIndex, types, referrers
     bundle.yaml:1:1: unknown field `artefacts`, expected one of defaults, artifacts
     bundle.yaml:3:16: a list is expected here: `[a, b]`
     bundle.yaml:3:17: platforms: `amd64` is not a platform: write OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7

@@ -42,7 +42,9 @@ pub(crate) fn selection(
         if item.platforms.is_empty() && !item.said.platforms {
             item.platforms.clone_from(platform);
         }
-        item.sparse_index = sparse_index(taken);
+        if !item.said.sparse_index {
+            item.sparse_index = sparse_index(taken);
+        }
         if !item.said.types {
             item.types = types.clone();
         }

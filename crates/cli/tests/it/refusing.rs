@@ -313,7 +313,7 @@ fn a_key_that_is_not_known_is_named_with_its_line() {
         "lock -f key.yaml",
     ]), @r"
     $ longshore export -f key.yaml -o b.tar
-    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, types, referrers
+    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, sparseIndex, types, referrers
     [exit 2]
 
     $ longshore export -f value.yaml -o b.tar
@@ -346,7 +346,7 @@ fn a_key_that_is_not_known_is_named_with_its_line() {
     [exit 2]
 
     $ longshore lock -f key.yaml
-    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, types, referrers
+    error: key.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, sparseIndex, types, referrers
     [exit 2]
     ");
 }
