@@ -190,8 +190,8 @@ impl Lock {
     }
 
     /// Returns this lock with what `now` has of everything that `name` names, a reference or all of a
-    /// repository, and of what was not locked; without what `now` does not have. `None` if `now` has
-    /// nothing of that name.
+    /// repository, and of what was not locked, or is wanted for other platforms; without what `now` does
+    /// not have. `None` if `now` has nothing of that name.
     #[must_use]
     pub fn updated(&self, now: &Self, name: &str) -> Option<Self> {
         let is_named = |reference: &str| {
@@ -201,8 +201,13 @@ impl Lock {
         if !now.artifacts.keys().any(|reference| is_named(reference)) {
             return None;
         }
+        // The same index has other platforms only where others are wanted.
+        let is_kept = |before: &Locked, found: &Locked| {
+            before.digest != found.digest || before.platforms == found.platforms
+        };
         let artifacts = now.artifacts.iter().map(|(reference, found)| {
-            let before = self.artifacts.get(reference).filter(|_| !is_named(reference));
+            let before = self.artifacts.get(reference);
+            let before = before.filter(|before| !is_named(reference) && is_kept(before, found));
             (reference.clone(), before.unwrap_or(found).clone())
         });
         Some(Self { artifacts: artifacts.collect(), ..now.clone() })

@@ -227,7 +227,12 @@ impl Record {
     ///
     /// It is no record, was written by a later version, or its id is not that of its content.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
-        let malformed = |error: serde_json::Error| RecordError::Malformed(error.to_string());
+        // All of it is one line: where in it something stands helps nobody.
+        let malformed = |error: serde_json::Error| {
+            let text = error.to_string();
+            let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+            RecordError::Malformed(what.to_owned())
+        };
         let Header { format_version, id } = serde_json::from_slice(bytes).map_err(malformed)?;
         match format_version {
             Some(FORMAT_VERSION) => {}

@@ -13,7 +13,7 @@ use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
 pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
 use crate::commands::serve::Listen;
 use crate::human;
-use crate::location::{Listable, Location};
+use crate::location::{Listable, Location, layout};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -271,7 +271,8 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tree {
-    /// One artifact, or a layout: everything in it
+    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
+    #[arg(value_parser = layout)]
     pub(crate) place: Location,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -288,7 +289,8 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// One artifact, or a layout: everything in it
+    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
+    #[arg(value_parser = layout)]
     pub(crate) place: Location,
     /// Pass content whose digest cannot be computed here
     #[arg(long)]
@@ -360,11 +362,12 @@ pub(crate) struct Delete {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Serve {
-    /// Layout directories and archives [default: the store, a directory of your own]
+    /// Layout directories and archives, `oci:DIR` and `oci-archive:FILE`, or plain paths [default: the
+    /// store, a directory of your own]
     ///
     /// Without any, the layout directory `$LONGSHORE_STORE` is served, else `longshore` in
     /// `$XDG_DATA_HOME` or `~/.local/share`.
-    #[arg(value_name = "PLACE")]
+    #[arg(value_name = "PLACE", value_parser = layout)]
     pub(crate) places: Vec<Location>,
     /// Where to listen, once or several times; port 0 takes a free one, `:5000` listens on every
     /// address

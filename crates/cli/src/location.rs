@@ -165,18 +165,34 @@ fn explain(text: &str) -> Option<String> {
     Some(explained)
 }
 
-/// What is there, or is named as such files are, was meant by a path without its kind.
+/// Reads a layout, or one of its artifacts, where the kind may be left away from what is plainly a path:
+/// `bundle.tar`.
+pub(crate) fn layout(text: &str) -> Result<Location, String> {
+    let (scheme, _) = text.split_once(':').unwrap_or((text, ""));
+    let kind = match scheme {
+        "oci" | "oci-archive" | "-" => None,
+        path => kind_of(path),
+    };
+    kind.map_or_else(|| text.to_owned(), |kind| format!("{kind}:{text}")).parse()
+}
+
+/// Says what to write for a path without its kind.
 fn explain_path(text: &str, path: &str) -> Option<String> {
+    let kind = kind_of(path)?;
+    Some(format!("`{text}` does not say what kind of place it is; write `{kind}:{text}`"))
+}
+
+/// Returns the kind of layout that is meant by a path: what is there, or is named as such files are.
+fn kind_of(path: &str) -> Option<&'static str> {
     const ARCHIVES: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
     let is_archive = || Path::new(path).is_file() || ARCHIVES.iter().any(|end| path.ends_with(end));
     let looks_like_path = || [".", "/", "~"].iter().any(|begin| path.starts_with(begin));
-    let kind = match () {
-        () if Path::new(path).is_dir() => "oci",
-        () if is_archive() => "oci-archive",
-        () if looks_like_path() => "oci",
-        () => return None,
-    };
-    Some(format!("`{text}` does not say what kind of place it is; write `{kind}:{text}`"))
+    match () {
+        () if Path::new(path).is_dir() => Some("oci"),
+        () if is_archive() => Some("oci-archive"),
+        () if looks_like_path() => Some("oci"),
+        () => None,
+    }
 }
 
 impl fmt::Display for Location {
@@ -245,6 +261,21 @@ mod tests {
             let error = text.parse::<Location>().unwrap_err();
             assert!(error.contains(told), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn the_kind_of_what_is_plainly_a_path_may_be_left_away() {
+        for (text, shown) in [
+            ("new.tar", "oci-archive:new.tar"),
+            ("/media/stick/new.tar.zst:app", "oci-archive:/media/stick/new.tar.zst:app"),
+            ("src", "oci:src"),
+            ("./new", "oci:./new"),
+            ("oci:new", "oci:new"),
+            ("alpine:3.20", "docker.io/library/alpine:3.20"),
+        ] {
+            assert_eq!(layout(text).unwrap().to_string(), shown, "{text}");
+        }
+        assert!(layout("dir:x").is_err());
     }
 
     #[test]

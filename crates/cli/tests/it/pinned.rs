@@ -153,3 +153,20 @@ fn an_index_that_is_refused_is_told_with_all_that_was_left_out_of_it() {
     error: `HOST/x/team/app:v1` is not complete
     ");
 }
+
+#[test]
+fn what_is_wanted_for_other_platforms_is_locked_anew_when_something_else_is() {
+    let Pinned { site, near, .. } = Pinned::new();
+    let host = near.host();
+    site.ok(&format!("copy -q oci:arm {host}/team/other:v1"));
+    let wanted = |platforms: &str| {
+        let app = format!("{{ ref: {host}/team/app:v1, platforms: [{platforms}] }}");
+        site.file("bundle.yaml", format!("artifacts: [{app}, {{ ref: {host}/team/other:v1 }}]"));
+    };
+    wanted("linux/amd64, linux/arm64");
+    site.ok("lock -q");
+    wanted("linux/amd64");
+    site.ok(&format!("lock -q --update {host}/team/other:v1"));
+    site.ok("lock --check");
+    site.ok("export -q -f bundle.yaml --locked -o fewer.tar");
+}
