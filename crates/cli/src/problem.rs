@@ -71,6 +71,9 @@ impl Problem {
     }
 }
 
+/// What to do where a registry does not say what refers to artifacts: it may let nobody list tags.
+pub(crate) const WITHOUT_REFERRERS: &str = "whether signatures and SBOMs refer to it cannot be known there; `--referrers none` takes it without, and so does `copy` without --referrers";
+
 /// What to do about a registry that refuses an index of which entries were left out.
 pub(crate) const WANTS_ALL: &str = "it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out";
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use longshore_spec::Descriptor;
-use longshore_sync::{Failure, LeftOut, Outcome, Report, RootReport};
+use longshore_store::Error;
+use longshore_sync::{Action, Failure, LeftOut, Outcome, Report, RootReport};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -100,10 +101,11 @@ pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> 
 /// Returns a failure as a problem: what, and what to do.
 pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
     let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());
-    let hint = if failure.absent.is_empty() {
-        problem::hint(&failure.error)
-    } else {
-        Some(problem::WANTS_ALL.to_owned())
+    let is_refused = matches!(*failure.error, Error::Denied { .. } | Error::Refused { .. });
+    let hint = match failure.action {
+        _ if !failure.absent.is_empty() => Some(problem::WANTS_ALL.to_owned()),
+        Action::ListReferrers if is_refused => Some(problem::WITHOUT_REFERRERS.to_owned()),
+        _ => problem::hint(&failure.error),
     };
     match hint {
         Some(hint) => problem.hint(hint),

@@ -170,3 +170,16 @@ fn what_is_wanted_for_other_platforms_is_locked_anew_when_something_else_is() {
     site.ok("lock --check");
     site.ok("export -q -f bundle.yaml --locked -o fewer.tar");
 }
+
+#[test]
+fn a_registry_that_lists_no_tags_is_told_with_a_way_out() {
+    let Pinned { site, proxy, near: _near } = Pinned::new();
+    proxy.faults().rules = Some(
+        Rules::default()
+            .answer(|request| request.path().ends_with("/tags/list").then(|| Answer::status(403))),
+    );
+    let ran = site.run("export -f bundle.yaml -o denied.tar");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--referrers none` takes it without"), "{}", ran.stderr);
+    site.ok("export -q -f bundle.yaml --referrers none -o without.tar");
+}
