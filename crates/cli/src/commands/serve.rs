@@ -44,6 +44,16 @@ struct Document {
     repositories: Vec<Listed>,
 }
 
+impl Document {
+    /// Returns the first address as a person types it here: that of every address is none.
+    fn host(&self) -> String {
+        let every =
+            self.address.parse().ok().filter(|address: &SocketAddr| address.ip().is_unspecified());
+        every
+            .map_or_else(|| self.address.clone(), |address| format!("localhost:{}", address.port()))
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Listed {
     name: String,
@@ -150,9 +160,10 @@ fn warn_of_the_public(args: &Serve, addresses: &[SocketAddr], output: &Output) {
 
 fn text(args: &Serve, document: &Document, places: &str) -> String {
     const SHOWN: usize = 20;
-    let Document { address, repositories, .. } = document;
+    let Document { repositories, .. } = document;
+    let host = &document.host();
     let names = repositories.iter().flat_map(|Listed { name, tags }| {
-        tags.iter().map(move |tag| format!("  {address}/{name}:{tag}\n"))
+        tags.iter().map(move |tag| format!("  {host}/{name}:{tag}\n"))
     });
     let names: Vec<_> = names.collect();
     let more = if names.len() > SHOWN {
@@ -167,4 +178,29 @@ fn text(args: &Serve, document: &Document, places: &str) -> String {
         document.addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let at = at.join(" and ");
     format!("serving {places} at {at} {how}\n{shown}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Document;
+
+    #[test]
+    fn what_a_person_types_names_one_address() {
+        for (address, typed) in [
+            ("[::]:5000", "localhost:5000"),
+            ("0.0.0.0:80", "localhost:80"),
+            ("127.0.0.1:5000", "127.0.0.1:5000"),
+            ("[::1]:5000", "[::1]:5000"),
+        ] {
+            let document = Document {
+                address: address.to_owned(),
+                addresses: Vec::new(),
+                tls: false,
+                passwords: "nothing",
+                writable: false,
+                repositories: Vec::new(),
+            };
+            assert_eq!(document.host(), typed);
+        }
+    }
 }

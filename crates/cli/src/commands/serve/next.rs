@@ -17,12 +17,14 @@ const LOOKED_AT: usize = 50;
 /// to ask here first.
 pub(super) fn next(place: &dyn Place, document: &Document) -> String {
     let scheme = if document.tls { Scheme::Https } else { Scheme::Http };
-    let host = document.address.as_str();
+    let host = document.host();
+    let host = host.as_str();
     let mut lines = pulls(place, (scheme, host), &document.repositories);
     let base = format!("{}://{host}", if document.tls { "https" } else { "http" });
     if document.writable {
         // Registries on this machine are spoken to without TLS unasked.
-        let is_here = host.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback());
+        let is_loopback = |address: SocketAddr| address.ip().is_loopback();
+        let is_here = host.starts_with("localhost:") || host.parse().is_ok_and(is_loopback);
         let plain = if document.tls || is_here { "" } else { " --plain-http" };
         lines.push(format!("longshore copy{plain} SRC {host}/NAME:TAG"));
     }
