@@ -125,11 +125,14 @@ fn compare(
     bundle.tell(output);
     let result = bundle.execute(destination, global, output);
     let complete = result.as_ref().is_ok_and(Report::is_complete);
-    if let (true, Ok(report)) = (comparison.differs_at(complete).is_none() && !complete, &result) {
-        tell_failures(&[], report);
+    let differs_at = comparison.differs_at(complete);
+    // What broke off before it came to a difference tells nothing of the rest.
+    if differs_at.is_none() && !complete {
+        let report = result.map_err(|failure| Problem::of(*failure.error))?;
+        tell_failures(&[], &report);
         return Ok(Exit::Failed);
     }
-    bundle.compared(comparison.differs_at(complete), output)
+    bundle.compared(differs_at, output)
 }
 
 /// Returns how one artifact is asked for: by the digest that it is locked to.

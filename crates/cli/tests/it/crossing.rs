@@ -139,3 +139,13 @@ fn a_directory_is_compared_with_what_would_be_written() {
     let none = site.run("export -f bundle.yaml --check -o oci:none");
     assert_eq!(none.code, 2, "{}", none.stderr);
 }
+
+#[test]
+fn an_archive_that_cannot_be_read_is_not_called_the_same() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    std::fs::create_dir(site.path("b.tar")).unwrap();
+    let ran = site.run("export -f bundle.yaml --check -o oci-archive:b.tar");
+    assert_eq!(ran.code, 2, "{}{}", ran.text(), ran.stderr);
+    assert!(ran.stderr.contains("cannot read b.tar: is a directory"), "{}", ran.stderr);
+}

@@ -46,7 +46,8 @@ impl Comparison {
 
     /// Returns an archive that is compared as it comes, and goes nowhere.
     pub(super) fn stream(&self) -> ArchiveStream {
-        ArchiveStream::new(Box::new(Compared(Arc::clone(&self.state))))
+        let (path, state) = (self.path.clone(), Arc::clone(&self.state));
+        ArchiveStream::new(Box::new(Compared { path, state }))
     }
 
     /// Tells whether the archive that is there may have this record; if not, nothing need be fetched.
@@ -67,17 +68,23 @@ impl Comparison {
 }
 
 /// Takes an archive and compares it with the file.
-struct Compared(Arc<Mutex<State>>);
+struct Compared {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+}
 
 impl Write for Compared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let mut there = vec![0; bytes.len()];
         let mut count = 0;
         while count < there.len() {
-            match state.file.read(&mut there[count..])? {
-                0 => break,
-                read => count += read,
+            match state.file.read(&mut there[count..]) {
+                Ok(0) => break,
+                Ok(read) => count += read,
+                Err(error) => {
+                    return Err(Error::io("read", self.path.display())(error).into());
+                }
             }
         }
         let same =
