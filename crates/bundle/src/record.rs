@@ -61,7 +61,22 @@ pub struct Record {
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
     pub selection: Asked,
+    #[serde(skip)]
+    read_as: ReadAs,
 }
+
+/// The id that a record was read with, which is also that of members that are not known here. It says
+/// nothing of what is.
+#[derive(Debug, Clone, Default)]
+struct ReadAs(Option<Digest>);
+
+impl PartialEq for ReadAs {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ReadAs {}
 
 /// What was asked for, a list in the form of `bundle.yaml`. It is kept as text: nobody but people reads
 /// it, and as a tree it would take many times its length.
@@ -184,8 +199,13 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// Returns the id: the sha256 of the canonical JSON of the record, without the id.
+    /// Returns the id: the sha256 of the canonical JSON of the record, without the id. One that was read
+    /// keeps its own, whatever else its file says.
     pub fn id(&self) -> Digest {
+        self.read_as.0.clone().unwrap_or_else(|| self.own_id())
+    }
+
+    fn own_id(&self) -> Digest {
         let mut hasher = Hasher::sha256();
         self.write(None, Hashed(&mut hasher));
         hasher.finish()
@@ -194,7 +214,7 @@ impl Record {
     /// Returns the bytes of the file: canonical JSON, with the id.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.write(Some(&self.id()), &mut bytes);
+        self.write(Some(&self.own_id()), &mut bytes);
         debug_assert!(is_canonical(&bytes), "a field is out of order");
         bytes
     }
@@ -244,7 +264,8 @@ impl Record {
         if said != found.to_string() {
             return Err(RecordError::Changed { said, found });
         }
-        serde_json::from_slice(bytes).map_err(malformed)
+        let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        Ok(Self { read_as: ReadAs(Some(found)), ..record })
     }
 }
 

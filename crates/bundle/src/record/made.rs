@@ -8,7 +8,7 @@ use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport};
 use serde_json::{Value, json};
 
 use super::{
-    FORMAT_VERSION, LeftBehind, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    FORMAT_VERSION, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 use crate::{Item, Selection, SparseIndex, TagRules, What};
 
@@ -25,6 +25,7 @@ impl Record {
             docker_manifest: None,
             left_out: left_out(plan, &reports, dropped),
             blobs: blobs(&plan.outline(Vec::new())),
+            read_as: ReadAs::default(),
         }
     }
 }
