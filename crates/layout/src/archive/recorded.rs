@@ -6,6 +6,7 @@
 //! header is looked at before its content is given out.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -47,12 +48,18 @@ pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
     if !as_written || form.by_digest.len() != form.slots.len() {
         return None;
     }
-    let slots = nodes.into_iter().zip(&form.slots);
+    let (slots, count) = (nodes.into_iter().zip(&form.slots), leading.len());
+    let files: BTreeMap<_, _> =
+        leading.into_iter().map(|file| (file.name.into_bytes(), file.extent)).collect();
+    // Of two of one name nobody knows which counts.
+    if files.len() != count {
+        return None;
+    }
     Some(Members {
         blobs: slots
             .map(|(node, slot)| (node.digest, Extent { at: slot.content, size: slot.size }))
             .collect(),
-        files: leading.into_iter().map(|file| (file.name.into_bytes(), file.extent)).collect(),
+        files,
         claimed_by: Some(inventory.name),
     })
 }

@@ -146,3 +146,22 @@ fn an_archive_that_lost_its_end_is_as_broken_as_without_a_list() {
     file.write_all_at(&[0; 2048], 0).unwrap();
     assert!(Archive::open(&path, &options).is_err());
 }
+
+#[test]
+fn a18_a_list_does_not_hide_that_a_file_is_there_twice() {
+    let scene = tempfile::tempdir().unwrap();
+    let parcel = Parcel::sample();
+    let path = write(scene.path(), &parcel, parcel.outline.nodes());
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The second is an `index.json` of the same form with another content.
+    let head = bytes.windows(10).position(|name| name == b"index.json").unwrap();
+    let size = str::from_utf8(&bytes[head + 124..head + 135]).unwrap();
+    let size = usize::from_str_radix(size, 8).unwrap();
+    let mut other = bytes[head..head + 512 + size.next_multiple_of(512)].to_vec();
+    other[512 + size - 1] = b' ';
+    bytes.splice(head..head, other);
+    std::fs::write(&path, bytes).unwrap();
+    let options = ArchiveOptions { inventory: Some(LIST), ..ArchiveOptions::default() };
+    let error = Archive::open(&path, &options).unwrap_err();
+    assert!(error.to_string().contains("`index.json` is there twice"), "{error}");
+}
