@@ -1,5 +1,7 @@
 //! Deleting tags, manifests and blobs (rows F-39 to F-43).
 
+use std::sync::PoisonError;
+
 use http::{Response, StatusCode};
 use longshore_spec::{Content, Digest, RepositoryName};
 use longshore_store::{Entry, Error, Name, Repository, Selector};
@@ -19,7 +21,7 @@ impl Registry {
         let repository = self.repository(name)?;
         match &selector {
             Selector::Name(tag) => repository.untag(tag),
-            Selector::Digest(digest) => remove(&*repository, digest),
+            Selector::Digest(digest) => self.remove(&*repository, digest),
         }
         .map_err(Fault::unknown(Code::ManifestUnknown))?;
         self.place.commit(true)?;
@@ -37,20 +39,22 @@ impl Registry {
         self.place.commit(true)?;
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
-}
 
-/// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
-/// clients keep under a tag of the subject (row E-81) is rewritten, as they would do themselves.
-fn remove(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<()> {
-    match repository.remove(digest) {
-        Err(Error::Unsupported { .. }) if unlist(repository, digest)? => {
-            match repository.remove(digest) {
-                // Nothing but the list led to it.
-                Err(Error::NotFound { .. }) => Ok(()),
-                result => result,
-            }
+    /// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
+    /// clients keep under a tag of the subject (row E-81) is rewritten, as they would do themselves.
+    fn remove(&self, repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<()> {
+        match repository.remove(digest) {
+            Err(Error::Unsupported { .. }) => {}
+            result => return result,
         }
-        result => result,
+        // Two that go from one list at once would each write it with the other in it.
+        let _alone = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_listed = unlist(repository, digest)?;
+        match repository.remove(digest) {
+            // Nothing but the list led to it.
+            Err(Error::NotFound { .. }) if was_listed => Ok(()),
+            result => result,
+        }
     }
 }
 

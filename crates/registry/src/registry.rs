@@ -1,7 +1,7 @@
 //! Requests to responses.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::header::HeaderName;
@@ -35,6 +35,8 @@ pub struct Registry {
     pub(crate) place: Arc<dyn Place>,
     pub(crate) options: Options,
     pub(crate) uploads: Uploads,
+    /// Held while a list of referrers is rewritten that a client keeps under a tag.
+    pub(crate) lists: Mutex<()>,
 }
 
 /// What a registry allows, and how much of it.
@@ -100,7 +102,7 @@ impl Registry {
     /// Returns a registry that serves `place`.
     pub fn new(place: Arc<dyn Place>, options: Options) -> Self {
         let uploads = Uploads::new(options.max_uploads);
-        Self { place, options, uploads }
+        Self { place, options, uploads, lists: Mutex::default() }
     }
 
     /// Answers a request. Reads no more of its body than it needs.

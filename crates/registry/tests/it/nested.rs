@@ -183,3 +183,33 @@ fn f41_a_referrer_goes_from_the_list_that_a_client_keeps_under_a_tag() {
     expect(&registry, &list.replace("PUT", "GET"), &[], b"", 404);
     expect(&registry, &delete(two), &[], b"", 404);
 }
+
+#[test]
+fn f41_referrers_that_go_at_once_all_leave_the_list_under_a_tag() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = serve(&directory, Missing::Refuse);
+    let subject = push_image(&registry, "a", "v1", b"layer");
+    let signatures: Vec<Descriptor> = (0..6)
+        .map(|number: u8| {
+            push_blob(&registry, "a", &[number]);
+            let raw = image(b"{}", &[&[number]], Some(&subject));
+            let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &raw[..]);
+            let put = format!("PUT /v2/a/manifests/{}", descriptor.digest);
+            expect(&registry, &put, &[IMAGE], &raw, 201);
+            descriptor
+        })
+        .collect();
+    let list = format!("/v2/a/manifests/{}", subject.digest.referrers_tag());
+    expect(&registry, &format!("PUT {list}"), &[INDEX], &index(&signatures), 201);
+    std::thread::scope(|scope| {
+        for of in &signatures {
+            let delete = format!("DELETE /v2/a/manifests/{}", of.digest);
+            let registry = &registry;
+            scope.spawn(move || expect(registry, &delete, &[], b"", 202));
+        }
+    });
+    expect(&registry, &format!("GET {list}"), &[], b"", 404);
+    for of in &signatures {
+        expect(&registry, &format!("GET /v2/a/manifests/{}", of.digest), &[], b"", 404);
+    }
+}
