@@ -152,6 +152,8 @@ fn malformed_hint(reason: &str) -> Option<String> {
         "write `oci-archive:FILE` if it is a tar file"
     } else if has("it is a directory") {
         return None; // says it itself
+    } else if has("it is a pipe") {
+        "save it to a file first; `longshore import -` reads a bundle from stdin"
     } else if has("not a tar archive") {
         "an archive is a tar file, plain or compressed with gzip or zstd; check the path"
     } else if has("version") && has("not supported") {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +73,9 @@ impl Archive {
         let found = file.metadata().map_err(Error::io("open", &what))?;
         if found.is_dir() {
             return Err(malformed("it is a directory; a layout directory is given as `oci:DIR`"));
+        }
+        if found.file_type().is_fifo() {
+            return Err(malformed("it is a pipe, and content is read from any offset"));
         }
         if found.len() == 0 {
             return Err(malformed("it is empty"));
