@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let allow_unverified = args.allow_unverified;
     let filter = Filter { referrers, allow_unverified, ..Filter::default() };
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    tell_damaged(&layout, &plan, output);
     tell_failures(plan.failures(), &Report::default());
     if let (Some(record), true) = (&record, plan.failures().is_empty()) {
         let differences = bundle::differences(record, &layout, &listed, &plan)?;
@@ -72,8 +73,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
             let more = differences.len() - 1;
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
             let text = format!("the bundle is not what its `bundle.json` says: {first}{more}");
-            return Err(Problem::new(Exit::Failed, text)
-                .hint("get it again from where it came; nothing was written"));
+            return Err(Problem::new(Exit::Failed, text).hint(again(&layout)));
         }
         refuse_gaps(&layout, &plan)?;
     }
@@ -158,11 +158,22 @@ fn receive(
     let observe = |bytes| progress.advanced(bytes);
     let received = Received::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
     progress.finish();
-    let received = received.map_err(Problem::of)?;
-    for damaged in &received.came().damaged {
-        Output::problem(&Problem::new(Exit::Failed, damaged.to_string()));
+    received.map_err(Problem::of)
+}
+
+/// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
+fn tell_damaged(layout: &Opened, plan: &Plan<'_>, output: &Output) {
+    let Opened::Received(received) = layout else { return };
+    let came: HashSet<Digest> = received.stored().into_iter().collect();
+    let lacking: HashSet<&Digest> =
+        plan.digests().filter(|digest| !came.contains(digest)).collect();
+    for (digest, error) in &received.came().damaged {
+        if lacking.contains(digest) {
+            Output::problem(&Problem::new(Exit::Failed, error.to_string()));
+        } else {
+            output.warning(&format!("{error}; nothing lacks it"));
+        }
     }
-    Ok(received)
 }
 
 /// Counts what came through a pipe before the plan was made, which found it there then.
@@ -186,8 +197,16 @@ fn refuse_gaps(layout: &Opened, plan: &Plan<'_>) -> Result<(), Problem> {
     let more = missing.len() - 1;
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     let text = format!("the bundle is not complete: {first} is not in it{more}");
-    Err(Problem::new(Exit::Failed, text)
-        .hint("get it again from where it came; nothing was written"))
+    Err(Problem::new(Exit::Failed, text).hint(again(layout)))
+}
+
+/// Returns what to do about a bundle that is not taken.
+fn again(layout: &Opened) -> &'static str {
+    if matches!(layout, Opened::Received(_)) {
+        "get it again from where it came; what has come has no name, and goes with `longshore gc`"
+    } else {
+        "get it again from where it came; nothing was written"
+    }
 }
 
 /// A root of the bundle, and what it is called here and there.

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use longshore_fixture::{TarOptions, Tree};
+use longshore_spec::Digest;
 use serde_json::Value;
 
 use crate::bundling::{bytes, record, registry, wanted};
@@ -88,6 +90,25 @@ fn what_comes_through_a_pipe_goes_straight_to_its_place_and_is_named_last() {
     assert_eq!(some.code, 1, "{}", some.stderr);
     assert!(some.stderr.contains(&chart), "{}", some.stderr);
     assert!(site.ok("list oci:other").contains("/acme/app:v1"));
+    // Nothing needs this, so that nobody would have looked at it in a file.
+    let mut tree = Tree::new();
+    tree.file(&format!("blobs/sha256/{}", Digest::sha256("x").encoded()), "y");
+    let more = [&whole[..whole.len() - 1024], &tree.tar(&TarOptions::default())].concat();
+    let with_more = ran(import(&more, "import - oci:more"));
+    assert_eq!(with_more.code, 0, "{}", with_more.stderr);
+    let warned = with_more
+        .stderr
+        .lines()
+        .any(|line| line.starts_with("warning: sha256:") && line.ends_with("; nothing lacks it"));
+    assert!(warned, "{}", with_more.stderr);
+    // What is refused has come all the same, and that is not denied.
+    let mut gap = whole.clone();
+    let last = gap.iter().rposition(|byte| *byte != 0).unwrap();
+    gap[last] ^= 1;
+    let refused = ran(import(&gap, "import - oci:gap"));
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("the bundle is not complete"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("what has come has no name"), "{}", refused.stderr);
     // Elsewhere it is kept on the way, in a place that has to be there.
     let kept = ran(import(&whole, &format!("import - {}/x", near.host())));
     assert_eq!(kept.code, 2, "{}", kept.stderr);
@@ -130,7 +151,7 @@ fn a_directory_is_compared_with_what_would_be_written() {
     std::fs::remove_file(site.path(&path)).unwrap();
     assert_eq!(differences(&layer), 1);
     site.file(&path, &whole);
-    let stray = longshore_spec::Digest::sha256("stray");
+    let stray = Digest::sha256("stray");
     site.file(&format!("b/blobs/sha256/{}", stray.encoded()), "stray");
     assert_eq!(differences("needed by nothing"), 1);
     std::fs::remove_file(site.path(&format!("b/blobs/sha256/{}", stray.encoded()))).unwrap();

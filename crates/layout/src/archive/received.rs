@@ -55,8 +55,9 @@ pub struct Came {
     pub written: u64,
     /// How many bytes were read.
     pub bytes: u64,
-    /// Content that is not what its name says, and was not kept.
-    pub damaged: Vec<Error>,
+    /// Content that is not what its name says and was not kept, by that name. It may have come once more
+    /// as it should be.
+    pub damaged: Vec<(Digest, Error)>,
     /// Content that was taken without proof.
     pub unverified: Vec<Digest>,
     blobs: HashMap<Digest, u64>,
@@ -260,7 +261,7 @@ impl Taking<'_> {
         let taken = self.directory.take_in(&blob, content);
         let mut came = lock(&self.came);
         match taken {
-            Err(error) if error.is_corruption() => came.damaged.push(error),
+            Err(error) if error.is_corruption() => came.damaged.push((blob.digest, error)),
             Err(error) => return Err(error),
             Ok(pushed) => {
                 came.written += u64::from(matches!(pushed, Pushed::Written(_)));

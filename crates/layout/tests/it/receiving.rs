@@ -129,9 +129,10 @@ fn content_that_is_damaged_is_named_and_left_out() {
     tar[at + 1000] ^= 1;
     let directory = tempfile::tempdir().unwrap();
     let received = receive(&tar[..], directory.path()).unwrap();
-    let [Error::Corrupt { expected, .. }] = &received.came().damaged[..] else {
+    let [(digest, Error::Corrupt { expected, .. })] = &received.came().damaged[..] else {
         panic!("{:?}", received.came().damaged)
     };
+    assert_eq!(digest, expected);
     assert!(!received.stored().contains(expected));
     let directory = Directory::open(directory.path().join("site")).unwrap();
     assert!(!directory.stored().unwrap().contains(expected));
