@@ -1,6 +1,6 @@
 //! What a bundle is made of, and where it comes from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -122,6 +122,8 @@ struct InLayout<'l> {
     place: &'l LayoutPlace,
     view: Box<dyn Repository + 'l>,
     roots: Vec<Root>,
+    /// Names that are not written as their reference is here, such as with capitals in the host.
+    written: HashMap<String, Name>,
     /// What is meant where nothing is selected; found out only where that is so.
     only: Option<Root>,
 }
@@ -151,7 +153,8 @@ impl<'l> Sources<'l> {
             let only = only.then(|| opened.select(&place.clone().into())).transpose()?;
             let view = opened.whole();
             let roots = view.roots().map_err(Problem::of)?;
-            Ok(InLayout { place, view, roots, only })
+            let written = written(&roots);
+            Ok(InLayout { place, view, roots, written, only })
         };
         let layouts = layouts.0.iter().map(open).collect::<Result<_, Problem>>()?;
         Ok(Self { remotes, layouts })
@@ -169,7 +172,11 @@ impl<'l> Sources<'l> {
         let selector = match (layout, reference.digest()) {
             (None, Some(digest)) => Selector::Digest(digest.clone()),
             (None, None) => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
-            (Some(_), _) => Selector::Name(Name::new(reference.to_string())),
+            (Some(layout), _) => {
+                let name = reference.to_string();
+                let written = self.layout(layout).written.get(&name);
+                Selector::Name(written.cloned().unwrap_or_else(|| Name::new(name)))
+            }
         };
         Wanted {
             source: match layout {
@@ -258,6 +265,17 @@ impl Shelves for Offered<'_> {
 fn full(names: &[Name]) -> Vec<Reference> {
     let references = names.iter().filter_map(|name| name.as_str().parse::<Reference>().ok());
     references.filter(|name| name.tag().is_some() || name.digest().is_some()).collect()
+}
+
+/// Returns how a layout writes the names that it does not write as their reference is, by reference.
+fn written(roots: &[Root]) -> HashMap<String, Name> {
+    let names = || roots.iter().flat_map(|root| &root.names);
+    let all: HashSet<&str> = names().map(Name::as_str).collect();
+    let written = names().filter_map(|name| {
+        let reference = name.as_str().parse::<Reference>().ok()?.to_string();
+        (!all.contains(reference.as_str())).then(|| (reference, name.clone()))
+    });
+    written.collect()
 }
 
 fn layout_of(what: &What) -> Option<&LayoutPlace> {

@@ -156,3 +156,14 @@ fn what_has_no_full_reference_and_what_is_not_there_is_named() {
     site.ok("export -q oci:bare:app -o oci:tagged");
     assert_eq!(references(&site, "tagged").first().unwrap(), "registry.site/acme/bare:1");
 }
+
+#[test]
+fn a_name_with_capitals_in_its_host_is_found_by_its_reference() {
+    let site = Site::typed();
+    site.ok("copy -q oci:site:app oci:all:Registry.Site/acme/app:v1");
+    for (wanted, to) in [("oci:all:Registry.Site/acme/app:v1", "one"), ("oci:all", "only")] {
+        site.ok(&format!("export -q {wanted} -o oci:{to}"));
+        let expected = BTreeSet::from(["registry.site/acme/app:v1".to_owned()]);
+        assert_eq!(references(&site, to), expected);
+    }
+}
