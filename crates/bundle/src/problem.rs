@@ -41,6 +41,8 @@ impl ConfigError {
     }
 }
 
+const TOO_DEEP: &str = "this is nested too deeply";
+
 /// Says in the words of people what the reader says in those of its parser.
 fn plain(text: &str) -> String {
     match text {
@@ -52,7 +54,8 @@ fn plain(text: &str) -> String {
         _ if text.starts_with("multiple YAML documents") => {
             "a second document begins here; write all into one".to_owned()
         }
-        _ if text.starts_with("budget breached: Depth") => "this is nested too deeply".to_owned(),
+        "recursion limit exceeded" => TOO_DEEP.to_owned(),
+        _ if text.starts_with("budget breached: Depth") => TOO_DEEP.to_owned(),
         _ if text.starts_with("budget breached") => {
             "there is more in this file than is read at once; take it apart".to_owned()
         }

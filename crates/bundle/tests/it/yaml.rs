@@ -125,3 +125,12 @@ fn whatever_is_written_is_read_or_refused() {
         let _ = Selection::parse("f", &text);
     });
 }
+
+#[test]
+fn what_is_nested_too_deeply_is_told_whatever_it_is_nested_in() {
+    for (open, close) in [("[", "]"), ("{a: ", "}")] {
+        let (open, close) = (open.repeat(1000), close.repeat(1000));
+        let error = error(&format!("artifacts:\n  - {open}{close}\n"));
+        assert!(error.ends_with("this is nested too deeply"), "{error}");
+    }
+}
