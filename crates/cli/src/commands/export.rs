@@ -8,7 +8,7 @@ mod told;
 
 use std::time::Instant;
 
-use longshore_bundle::Lock;
+use longshore_bundle::{DOCKER_MANIFEST, Lock, MAX_DOCKER_MANIFEST};
 use longshore_spec::Reference;
 use longshore_store::{Error, Outline, Repository as _, Selector};
 use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
@@ -91,6 +91,7 @@ fn write(
     };
     if let Destination::Directory(directory) = destination {
         refuse_others(directory, &bundle.outline, args)?;
+        warn_of_left(directory, bundle, args, output);
         destination::warn_if_crowded(directory, bundle.plan, output);
     }
     if !destination.is_stdout() {
@@ -166,6 +167,23 @@ fn refuse_others(
     let what = format!("{} with something that is not wanted, `{name}`,", shown(args));
     Err(Problem::of(Error::Exists { what })
         .hint("choose a new directory; `longshore copy` adds to one that is there"))
+}
+
+/// Warns of a `manifest.json` that an earlier export left: nothing writes it anew, and Docker would read it.
+fn warn_of_left(
+    directory: &longshore_layout::Directory,
+    bundle: &Bundle<'_>,
+    args: &Export,
+    output: &Output,
+) {
+    let is_there = || directory.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST);
+    if bundle.record.docker_manifest.is_none() && !matches!(is_there(), Ok(None)) {
+        output.warning(&format!(
+            "`{DOCKER_MANIFEST}` in {} is not of this bundle; remove it, or write it anew with \
+             --docker-manifest",
+            shown(args)
+        ));
+    }
 }
 
 fn shown(args: &Export) -> String {

@@ -52,6 +52,12 @@ fn a_bundle_tells_docker_of_its_images_the_same_in_every_form() {
         assert_eq!(site.run(&format!("{other} --check -o b.tar")).code, 3);
     }
     site.ok("import -q oci:b oci:far");
+    // What an earlier export left is told, since Docker would read it.
+    let left = site.run(&format!("{export} -o oci:b"));
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    let warning = "warning: `manifest.json` in b is not of this bundle";
+    assert!(left.stderr.contains(warning), "{}", left.stderr);
+    assert!(!site.run(&format!("{export} -o oci:new")).stderr.contains(warning));
 }
 
 #[test]
