@@ -1,10 +1,9 @@
 //! What a plan says about its roots, for people.
 
 use std::collections::HashSet;
-use std::io::Read as _;
 
 use longshore_spec::{Digest, Manifest, MediaType, Platform};
-use longshore_store::{Error, Result, Verifying};
+use longshore_store::{Result, Verifying};
 
 use crate::plan::{Node, State};
 use crate::{Plan, Totals};
@@ -63,9 +62,7 @@ impl Plan<'_> {
         };
         let descriptor = config.descriptor();
         let reader = self.sources[config.source as usize].open(&descriptor, 0)?;
-        let mut bytes = Vec::new();
-        let read = Verifying::new(reader, &descriptor)?.read_to_end(&mut bytes);
-        read.map_err(Error::io("read", &config.digest))?;
+        let bytes = Verifying::new(reader, &descriptor)?.into_bytes()?;
         Ok(Platform::of_config(&bytes))
     }
 
