@@ -45,9 +45,9 @@ impl Selection {
     /// Returns every artifact that is wanted, by reference, in the order in which they were written,
     /// and what went wrong with the others.
     ///
-    /// `shelves` are asked for tags only where rules choose among them, by up to `jobs` threads at once. Tags that only keep account of signatures and other referrers are
-    /// never chosen by rules: what they hold comes along with what it refers to. Rules that choose
-    /// nothing are a failure.
+    /// `shelves` are asked for tags only where rules choose among them, by up to `jobs` threads at once.
+    /// Tags that only keep account of signatures and other referrers are never chosen by rules: what
+    /// they hold comes along with what it refers to. Rules that choose nothing are a failure.
     pub fn pick(&self, jobs: usize, shelves: &impl Shelves) -> (Vec<Picked<'_>>, Vec<Failure>) {
         let pick = |item: &Item| match &item.what {
             What::Reference(reference) => Ok(vec![reference.clone()]),
