@@ -118,25 +118,28 @@ impl DockerManifest {
             None => only_platform(&roots)?,
         };
         let (mut named, mut skipped) = (BTreeMap::new(), Vec::new());
-        for root in roots {
-            let found = root.image(platform.as_ref());
-            for name in &root.report.names {
-                let reference = name.to_string();
-                match found.clone().and_then(|image| Ok((docker_tag(&reference)?, image))) {
-                    Ok((tag, image)) => match named.entry(tag) {
-                        std::collections::btree_map::Entry::Occupied(there) => {
-                            if *there.get() != image {
-                                let why = Obstacle::TagTaken;
-                                skipped.push(NotForDocker { reference, why });
-                            }
+        // Whatever was wanted first, the file is the same.
+        let mut found: Vec<_> = roots
+            .iter()
+            .flat_map(|root| {
+                let image = root.image(platform.as_ref());
+                root.report.names.iter().map(move |name| (name.to_string(), image.clone()))
+            })
+            .collect();
+        found.sort_unstable();
+        for (reference, image) in found {
+            match image.and_then(|image| Ok((docker_tag(&reference)?, image))) {
+                Ok((tag, image)) => match named.entry(tag) {
+                    std::collections::btree_map::Entry::Occupied(there) => {
+                        if *there.get() != image {
+                            skipped.push(NotForDocker { reference, why: Obstacle::TagTaken });
                         }
-                        std::collections::btree_map::Entry::Vacant(free) => _ = free.insert(image),
-                    },
-                    Err(why) => skipped.push(NotForDocker { reference, why }),
-                }
+                    }
+                    std::collections::btree_map::Entry::Vacant(free) => _ = free.insert(image),
+                },
+                Err(why) => skipped.push(NotForDocker { reference, why }),
             }
         }
-        // Whatever was wanted first, the file is the same.
         skipped.sort_unstable();
         skipped.dedup();
         let has_zstd = named.values().any(|found| found.has_zstd);

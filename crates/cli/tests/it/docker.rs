@@ -104,3 +104,18 @@ fn what_cannot_be_told_docker_is_refused_before_anything_is_written() {
         near.host()
     ));
 }
+
+#[test]
+fn of_two_that_docker_calls_the_same_it_is_told_of_the_same_one() {
+    let (site, near) = registry();
+    let wanted = ["image", "image-zstd"].map(|name| {
+        let place = format!("{}/acme/app:v1", near.host());
+        site.ok(&format!("copy -q oci:{}:app {place}", site.fixture(name)));
+        format!("{place}@{}", site.digest(&place))
+    });
+    let [one, other] = &wanted;
+    let export = "export -q --docker-manifest -o";
+    site.ok(&format!("{export} a.tar {one} {other}"));
+    site.ok(&format!("{export} b.tar {other} {one}"));
+    assert!(bytes(&site, "a.tar") == bytes(&site, "b.tar"));
+}
