@@ -39,7 +39,6 @@ pub struct Item {
 /// What a file says itself of something that is wanted.
 #[expect(clippy::struct_excessive_bools, reason = "each is one key of the file")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key that a file has or has not")]
 pub struct Said {
     /// The platforms.
     pub platforms: bool,

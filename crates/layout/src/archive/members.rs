@@ -17,11 +17,11 @@ use tar::EntryType;
 use crate::files::{self, Region};
 
 /// An archive with more members than this is refused: it bounds the memory that finding them takes.
-pub(super) const MAX_MEMBERS: usize = 4_000_000;
+const MAX_MEMBERS: usize = 4_000_000;
 
 /// An archive whose names have more bytes than this together is refused, for the same reason: a
 /// name may be as long as a header.
-pub(super) const MAX_NAMES: usize = 256 << 20;
+const MAX_NAMES: usize = 256 << 20;
 
 /// A header may have so many bytes, PAX records or a long name included: the tar crate reads it into
 /// memory whatever size it gives for itself.
@@ -53,20 +53,16 @@ impl Members {
     /// the layout needs a file, a second member of the same name with other content, and content
     /// that goes beyond the end of the file.
     pub(super) fn find(file: &Arc<File>, what: &str) -> Result<Self> {
-        let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
         let length = file.metadata().map_err(Error::io("open", what))?.len();
         let mut found = Self::default();
-        let mut names = 0;
+        let mut judge = Judge::new(what);
         let at = Cell::new(0);
         let mut archive = tar::Archive::new(Seeking::new(file, &at));
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
         for (number, entry) in entries.enumerate() {
             let entry =
                 entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
-            let kind = entry.header().entry_type();
-            let path = entry.path_bytes();
-            let refused =
-                |reason: &str| malformed(format!("its member `{}` {reason}", shown(&path)));
+            let refused = |reason: &str| refused(what, &entry.path_bytes(), reason);
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
@@ -75,29 +71,7 @@ impl Members {
                     extent.size
                 )));
             }
-            if kind.is_pax_global_extensions() {
-                // It is about the members that follow, and its own name is anything.
-                continue;
-            }
-            let Some(name) = normal(&path).map_err(refused)? else { continue };
-            if matches!(kind, EntryType::Symlink | EntryType::Link) {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                check_link(&name, kind, &target).map_err(refused)?;
-                continue;
-            }
-            if kind.is_gnu_sparse() {
-                return Err(refused(
-                    "is stored as a sparse file; make the archive without `--sparse`",
-                ));
-            }
-            if !kind.is_file() && kind != EntryType::Continuous {
-                continue;
-            }
-            names += name.len();
-            if number >= MAX_MEMBERS || names > MAX_NAMES {
-                let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
-                return Err(Error::Limit { what: what.to_owned(), limit });
-            }
+            let Some(name) = judge.file(&entry)? else { continue };
             let earlier = match blob(&name) {
                 Some(digest) => found.blobs.insert(digest, extent),
                 None => found.files.insert(name, extent),
@@ -123,6 +97,61 @@ impl Members {
         file.read_exact_at(&mut bytes, extent.at).map_err(Error::io("read", name))?;
         Ok(Some(bytes))
     }
+}
+
+/// Judges the members of an archive, one after the other.
+pub(super) struct Judge<'a> {
+    /// What errors call the archive.
+    what: &'a str,
+    members: usize,
+    /// How many bytes the names of files have together.
+    names: usize,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(what: &'a str) -> Self {
+        Self { what, members: 0, names: 0 }
+    }
+
+    /// Returns the name of a member that is a file, without `./`; `None` for one that is nothing to us.
+    /// Refuses what [`Members::find`] does.
+    pub(super) fn file(
+        &mut self,
+        entry: &tar::Entry<'_, impl io::Read>,
+    ) -> Result<Option<Vec<u8>>> {
+        self.members += 1;
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            // It is about the members that follow, and its own name is anything.
+            return Ok(None);
+        }
+        let path = entry.path_bytes();
+        let refused = |reason: &str| refused(self.what, &path, reason);
+        let Some(name) = normal(&path).map_err(refused)? else { return Ok(None) };
+        if matches!(kind, EntryType::Symlink | EntryType::Link) {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            check_link(&name, kind, &target).map_err(refused)?;
+            return Ok(None);
+        }
+        if kind.is_gnu_sparse() {
+            return Err(refused("is stored as a sparse file; make the archive without `--sparse`"));
+        }
+        if !kind.is_file() && kind != EntryType::Continuous {
+            return Ok(None);
+        }
+        self.names += name.len();
+        if self.members > MAX_MEMBERS || self.names > MAX_NAMES {
+            let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
+            return Err(Error::Limit { what: self.what.to_owned(), limit });
+        }
+        Ok(Some(name))
+    }
+}
+
+/// Says what is wrong with the member `path` of the archive `what`.
+pub(super) fn refused(what: &str, path: &[u8], reason: &str) -> Error {
+    let reason = format!("its member `{}` {reason}", shown(path));
+    Error::Malformed { what: what.to_owned(), reason }
 }
 
 /// A file that the tar crate may seek in, apart from everybody else's position.
@@ -192,7 +221,7 @@ pub(super) fn shown(text: &[u8]) -> String {
 }
 
 /// Returns a member's name without `./`; `None` for the top itself.
-pub(super) fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut parts = Vec::new();
     for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {
@@ -210,7 +239,7 @@ pub(super) fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
 }
 
 /// Allows links between files that are not the layout's own, as older `docker save` archives have.
-pub(super) fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
+fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
     let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
     if own.contains(&name) || name.starts_with(b"blobs/") {
         return Err("is a link, where the layout must have a file");

@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
 use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
-use tar::EntryType;
 
-use super::members::{self, MAX_HEADER, MAX_MEMBERS, MAX_NAMES};
+use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::holdings;
@@ -180,38 +179,13 @@ impl Taking<'_> {
         let since_seek = Cell::new(0);
         let mut archive = tar::Archive::new(Forward { stream, at: 0, since_seek: &since_seek });
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
-        let (mut files, mut names) = (BTreeMap::new(), 0);
+        let (mut files, mut judge) = (BTreeMap::new(), Judge::new(LABEL));
         for (number, entry) in entries.enumerate() {
             let at_end = || stream.lock().is_at_end();
             let entry =
                 entry.map_err(|error| members::unreadable(LABEL, number, at_end(), error))?;
-            let kind = entry.header().entry_type();
+            let Some(name) = judge.file(&entry)? else { continue };
             let path = entry.path_bytes();
-            let refused = |reason: &str| {
-                malformed(&format!("its member `{}` {reason}", members::shown(&path)))
-            };
-            if kind.is_pax_global_extensions() {
-                continue;
-            }
-            let Some(name) = members::normal(&path).map_err(refused)? else { continue };
-            if matches!(kind, EntryType::Symlink | EntryType::Link) {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                members::check_link(&name, kind, &target).map_err(refused)?;
-                continue;
-            }
-            if kind.is_gnu_sparse() {
-                return Err(refused(
-                    "is stored as a sparse file; make the archive without `--sparse`",
-                ));
-            }
-            if !kind.is_file() && kind != EntryType::Continuous {
-                continue;
-            }
-            names += name.len();
-            if number >= MAX_MEMBERS || names > MAX_NAMES {
-                let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
-                return Err(Error::Limit { what: LABEL.to_owned(), limit });
-            }
             let (at, size) = (entry.raw_file_position(), entry.size());
             let content = Content { stream, at, left: size, size, name: members::shown(&path) };
             let observed = size;
@@ -229,7 +203,8 @@ impl Taking<'_> {
                 }
                 let bytes = content.into_bytes()?;
                 if files.get(&name).is_some_and(|before| *before != bytes) {
-                    return Err(refused("is there twice, with different content"));
+                    let reason = "is there twice, with different content";
+                    return Err(members::refused(LABEL, &path, reason));
                 }
                 files.insert(name, bytes);
             }
