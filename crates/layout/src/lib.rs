@@ -31,5 +31,5 @@ pub use archive::{
 };
 pub use directory::{Collected, Directory};
 pub use index::Index;
-pub use persist::write_file;
+pub use persist::{check_writable, write_file};
 pub use view::View;

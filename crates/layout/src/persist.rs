@@ -61,6 +61,19 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
+/// Fails if a file cannot get the name `path`, as far as that can be told without making it: whoever
+/// writes one after hours of work wants to know before.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(Error::Exists { what: path.display().to_string() });
+    }
+    // It has no name, and goes when it is closed.
+    tempfile::tempfile_in(directory.unwrap_or(Path::new(".")))
+        .map(drop)
+        .map_err(Error::io("write", path.display()))
+}
+
 fn step(step: &str, path: &Path) {
     tracing::trace!(target: "longshore::persist", step, path = %path.display());
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use longshore_bundle::{DOCKER_MANIFEST, MAX_DOCKER_MANIFEST, MAX_RECORD, Mapping, RECORD, Record};
-use longshore_layout::{Archive, Came, Directory, Received, Receiving, write_file};
+use longshore_layout::{Archive, Came, Directory, Received, Receiving, check_writable, write_file};
 use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
 use longshore_spec::{Digest, Reference, RepositoryName, Size};
 use longshore_store::{Name, Repository, Root};
@@ -31,6 +31,9 @@ use crate::registries::Registries;
 use crate::report::{self, tell_called, tell_failures};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
+        check_writable(path).map_err(Problem::of)?;
+    }
     let begun = Instant::now();
     let registries = Registries::new(&args.reading.reach);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
