@@ -75,7 +75,7 @@ impl Problem {
 pub(crate) const WITHOUT_REFERRERS: &str = "whether signatures and SBOMs refer to it cannot be known there; `--referrers none` takes it without, and so does `copy` without --referrers";
 
 /// What to do about a registry that refuses an index of which entries were left out.
-pub(crate) const WANTS_ALL: &str = "it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out";
+pub(crate) const WANTS_ALL: &str = "it wants all that a manifest refers to; where images of an index were left out, --sparse-index strip writes it anew without them";
 
 /// What Unix systems say of a disk that fails; the standard library has no name for it.
 const EIO: i32 = 5;

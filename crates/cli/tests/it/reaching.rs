@@ -208,7 +208,7 @@ fn what_a_registry_cannot_do_is_told() {
     insta::assert_snapshot!(served.errors(&site, &[sparse]), @r#"
     $ longshore copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1
     error: sha256:1caad312…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first; left out of it are sha256:70c30bc7…
-      hint: it wants all that a manifest refers to; --sparse-index strip writes an index anew without the images that were left out
+      hint: it wants all that a manifest refers to; where images of an index were left out, --sparse-index strip writes it anew without them
     error: `v1` is not complete
     [exit 1]
     "#);
