@@ -231,9 +231,9 @@ fn a_stick_that_may_only_be_read_is_read_and_refused_as_a_target() {
     [exit 2]
 
     $ longshore import stick/b.tar oci:there --report stick/report.json
-    error: cannot write stick/report.json.partial: read-only file system
+    error: cannot write stick/report.json: read-only file system
       hint: the disk cannot be written to; choose another, or mount it writable
-    [exit 1]
+    [exit 2]
     ");
     let far = Served::start(&site, "oci:far --writable");
     for (bundle, place) in
