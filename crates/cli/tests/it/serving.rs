@@ -235,6 +235,17 @@ fn an_address_that_others_reach_is_told_of() {
 }
 
 #[test]
+fn a_path_that_leads_nowhere_is_not_called_a_registry() {
+    let site = Site::image();
+    insta::assert_snapshot!(site.errors(&["serve nowhere"]), @r"
+    $ longshore serve nowhere
+    error: there is no layout at `nowhere`
+      hint: check the path; a layout is a directory or a tar archive
+    [exit 2]
+    ");
+}
+
+#[test]
 fn bad_files_and_addresses_are_named() {
     let site = Site::image();
     site.file("none", "");

@@ -10,7 +10,7 @@ use longshore_spec::RepositoryName;
 use longshore_store::{Clash, Place, Union};
 
 use crate::args::Serve;
-use crate::location::{Location, Where};
+use crate::location::{InRegistry, Location, Where};
 use crate::opened;
 use crate::problem::{Exit, Problem};
 use crate::store::{self, VARIABLE};
@@ -69,6 +69,13 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
                 Access::ReadOnly => Directory::open(path),
             };
             Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
+        }
+        Where::Registry(InRegistry { is_short: true, repository, .. }) => {
+            let typed = repository.as_str();
+            let typed = typed.strip_prefix("library/").unwrap_or(typed);
+            let text = format!("there is no layout at `{typed}`");
+            Err(Problem::new(Exit::Usage, text)
+                .hint("check the path; a layout is a directory or a tar archive"))
         }
         Where::Registry(_) => {
             let text = format!("{location} is a registry already");
