@@ -1,12 +1,12 @@
 //! `find-images`: the images that Kubernetes manifests name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use longshore_store::Error;
 use serde::Serialize;
 
+use super::wanted;
 use crate::args::FindImages;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -22,7 +22,7 @@ struct Found {
 pub(crate) fn run(args: &FindImages, output: &Output) -> Result<Exit, Problem> {
     let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files(&args.files)? {
-        let (name, text) = read(&path)?;
+        let (name, text) = wanted::text(&path)?;
         let found = longshore_bundle::find_images(&name, &text).map_err(|error| {
             Problem::new(Exit::Usage, error.to_string()).hint(
                 "give it what Kubernetes would be given; a chart is rendered by `helm template`",
@@ -69,17 +69,4 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
         }
     }
     Ok(files)
-}
-
-/// Reads a file, or stdin; returns what errors call it, and its text.
-fn read(path: &Path) -> Result<(String, String), Problem> {
-    let name = path.display().to_string();
-    let text = if name == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(|error| Problem::of(Error::io("read", &name)(error)))?;
-    Ok((if name == "-" { "stdin".to_owned() } else { name }, text))
 }

@@ -63,7 +63,8 @@ pub(crate) fn selection(
     Ok(Selection { items })
 }
 
-fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
+/// Reads a file, or stdin; returns what errors call it, and its text.
+pub(crate) fn text(path: &Path) -> Result<(String, String), Problem> {
     let name = path.display().to_string();
     let text = if name == "-" {
         let mut text = String::new();
@@ -72,8 +73,12 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
         std::fs::read_to_string(path)
     };
     let text = text.map_err(|error| Problem::of(Error::io("read", &name)(error)))?;
-    let name = if name == "-" { "stdin" } else { &name };
-    let Parsed { selection, ignored } = Selection::parse(name, &text)
+    Ok((if name == "-" { "stdin".to_owned() } else { name }, text))
+}
+
+fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
+    let (name, text) = text(path)?;
+    let Parsed { selection, ignored } = Selection::parse(&name, &text)
         .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
     if !ignored.is_empty() {
         output.warning(&format!("{name}: without meaning here: {}", ignored.join(", ")));
