@@ -40,8 +40,11 @@ pub(crate) trait Contents: Debug + Send + Sync {
     /// Returns what was found out of repositories so far.
     fn holdings(&self) -> &holdings::Cache;
 
-    /// See [`Target::held`].
-    fn held(&self, descriptor: &Descriptor) -> Result<Held>;
+    /// See [`Target::held`]. A place that keeps no parts holds all of a blob or nothing.
+    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
+        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
+        Ok(if there { Held::Whole } else { Held::Nothing })
+    }
 
     /// See [`Target::push_blob`].
     fn push(&self, blob: &dyn Blob) -> Result<Pushed>;
@@ -49,8 +52,10 @@ pub(crate) trait Contents: Debug + Send + Sync {
     /// Changes what is listed; visible at the latest when the place is committed.
     fn change(&self, changes: Vec<Change>) -> Result<()>;
 
-    /// Makes every change visible now.
-    fn flush(&self) -> Result<()>;
+    /// Makes every change visible now; most places keep none back.
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// See [`Repository::upload`].
     fn upload(&self, _: Option<&RepositoryName>, _: Hasher) -> Result<Box<dyn Upload>> {

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
+use longshore_spec::{Digest, RepositoryName};
+use longshore_store::{Blob, Error, Place, Pushed, Reader, Repository, Result};
 
 use super::members::Members;
 use super::recorded::{self, Inventory};
@@ -181,21 +181,12 @@ impl Contents for Archive {
         &self.known
     }
 
-    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
-        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
-        Ok(if there { Held::Whole } else { Held::Nothing })
-    }
-
     fn push(&self, _: &dyn Blob) -> Result<Pushed> {
         self.read_only()
     }
 
     fn change(&self, _: Vec<Change>) -> Result<()> {
         self.read_only()
-    }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! An archive that comes through a pipe: its content goes straight to its place in a directory.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
-use longshore_store::{Blob, Error, Held, Place, Pushed, Reader, Repository, Result};
+use longshore_store::{Blob, Error, Place, Pushed, Reader, Repository, Result, Verifying};
 
 use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
@@ -180,6 +180,7 @@ impl Taking<'_> {
         let mut archive = tar::Archive::new(Forward { stream, at: 0, since_seek: &since_seek });
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
         let (mut files, mut judge) = (BTreeMap::new(), Judge::new(LABEL));
+        let mut seen = HashSet::new();
         for (number, entry) in entries.enumerate() {
             let at_end = || stream.lock().is_at_end();
             let entry =
@@ -191,8 +192,19 @@ impl Taking<'_> {
             let observed = size;
             if let Some(digest) = members::blob(&name) {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
+                // Whether the first is written by now depends on the writers, and must not matter.
+                let is_again = !seen.insert(blob.digest.clone());
+                let twice = || members::refused(LABEL, &path, TWICE);
                 if size <= SMALL {
-                    hand_over((blob, content.into_bytes()?))?;
+                    let bytes = content.into_bytes()?;
+                    let found = blob.digest.recompute(&bytes);
+                    if is_again && found.is_some_and(|found| found != blob.digest) {
+                        return Err(twice());
+                    }
+                    hand_over((blob, bytes))?;
+                } else if is_again && self.has(&blob) {
+                    prove(content, &blob)
+                        .map_err(|error| if error.is_corruption() { twice() } else { error })?;
                 } else {
                     self.take(blob, Box::new(content))?;
                 }
@@ -203,8 +215,7 @@ impl Taking<'_> {
                 }
                 let bytes = content.into_bytes()?;
                 if files.get(&name).is_some_and(|before| *before != bytes) {
-                    let reason = "is there twice, with different content";
-                    return Err(members::refused(LABEL, &path, reason));
+                    return Err(members::refused(LABEL, &path, TWICE));
                 }
                 files.insert(name, bytes);
             }
@@ -225,6 +236,11 @@ impl Taking<'_> {
         let all = own.iter().chain(self.receiving.files);
         let mut found = all.filter(|(kept, _)| kept.as_bytes() == name);
         found.next().map(|(kept, limit)| ((*kept).to_owned(), *limit))
+    }
+
+    /// Tells whether a blob has come as it should be.
+    fn has(&self, blob: &Descriptor) -> bool {
+        blob.digest.hasher().is_some() && lock(&self.came).blobs.contains_key(&blob.digest)
     }
 
     /// Takes a blob into the directory. One that is not what its name says is noted and left out.
@@ -249,6 +265,16 @@ impl Taking<'_> {
         Ok(())
     }
 }
+
+/// Reads content that is here already; fails if it is other content.
+fn prove(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
+    let mut content = Verifying::new(Box::new(content), blob)?;
+    let read = io::copy(&mut content, &mut io::sink());
+    read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
+}
+
+/// Why an archive is refused that has two members of one name.
+const TWICE: &str = "is there twice, with different content";
 
 /// What a blob is until a manifest says more.
 const OCTETS: &str = "application/octet-stream";
@@ -400,21 +426,12 @@ impl Contents for Received {
         &self.known
     }
 
-    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
-        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
-        Ok(if there { Held::Whole } else { Held::Nothing })
-    }
-
     fn push(&self, _: &dyn Blob) -> Result<Pushed> {
         self.read_only()
     }
 
     fn change(&self, _: Vec<Change>) -> Result<()> {
         self.read_only()
-    }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
     }
 }
 

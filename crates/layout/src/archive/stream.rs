@@ -146,10 +146,6 @@ impl Contents for ArchiveStream {
     fn change(&self, _: Vec<Change>) -> Result<()> {
         Ok(())
     }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl fmt::Debug for ArchiveStream {

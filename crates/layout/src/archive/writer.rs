@@ -391,10 +391,6 @@ impl Contents for ArchiveWriter {
         // Names were announced, and stand in `index.json` since then.
         Ok(())
     }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl ArchiveWriter {
