@@ -204,6 +204,10 @@ impl Cache {
             return Ok(known.clone());
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
+        // Whoever lists it may be wrong about its size. That is its own business: what the manifest
+        // says is the same.
+        let Some(size) = contents.size(&descriptor.digest)? else { return Ok(None) };
+        let descriptor = &Descriptor { size, ..descriptor.clone() };
         let found = match contents.manifest(descriptor) {
             Ok(manifest) => Some(Arc::new(Links::of(&manifest))),
             Err(Error::NotFound { .. }) => return Ok(None),
@@ -257,10 +261,14 @@ impl Links {
 }
 
 impl Holdings {
-    /// Adds something. What an index lists as a manifest is one, whatever else it is.
+    /// Adds something. What an index lists as a manifest is one, whatever else it is; of which type,
+    /// its own bytes tell where those that list it disagree.
     fn add(&mut self, digest: &Digest, member: &Member) {
         let known = self.all.entry(digest.clone()).or_insert_with(|| member.clone());
-        if known.role.is_none() || member.role == Some(Role::Manifest) {
+        let both = known.role == Some(Role::Manifest) && member.role == Some(Role::Manifest);
+        if both && known.media_type != member.media_type {
+            known.media_type = MediaType::new("");
+        } else if known.role.is_none() || member.role == Some(Role::Manifest) {
             member.clone_into(known);
         }
     }

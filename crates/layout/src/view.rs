@@ -156,8 +156,10 @@ impl<'a> View<'a> {
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let listing = self.contents.listing()?;
-        if let Some(entry) = listing.by_digest(digest).find(|entry| self.scope.holds(entry)) {
-            return Ok(names::unnamed(entry.clone()));
+        let entries: Vec<_> =
+            listing.by_digest(digest).filter(|entry| self.scope.holds(entry)).collect();
+        if let Some(first) = entries.first() {
+            return self.listed_as(&entries, names::unnamed((*first).clone()));
         }
         let mut given = None;
         if let Some(repository) = self.scope.repository() {
@@ -181,6 +183,28 @@ impl<'a> View<'a> {
         let of = Manifest::media_type_of(manifest.raw());
         let media_type = of.map_err(|source| Error::Manifest { digest: digest.clone(), source })?;
         Ok(Descriptor::new(media_type, digest.clone(), size))
+    }
+
+    /// Returns the first of the entries of a digest, with the size that its content has. Where they
+    /// disagree on what it is, its own bytes tell.
+    fn listed_as(&self, entries: &[&Descriptor], first: Descriptor) -> Result<Descriptor> {
+        let size = self.contents.size(&first.digest)?.unwrap_or(first.size);
+        let agree = entries.iter().all(|entry| entry.media_type == first.media_type);
+        let mut found = Descriptor { size, ..first };
+        if agree || size > Manifest::MAX_SIZE {
+            return Ok(found);
+        }
+        let untyped = Descriptor::new(MediaType::new(""), found.digest.clone(), size);
+        match self.contents.manifest(&untyped) {
+            Ok(manifest) => {
+                let of = Manifest::media_type_of(manifest.raw());
+                let unreadable = |source| Error::Manifest { digest: found.digest.clone(), source };
+                found.media_type = of.map_err(unreadable)?;
+            }
+            Err(Error::Manifest { .. } | Error::Unverifiable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(found)
     }
 
     /// Takes note that the manifests that `manifest` lists are reached by it, and returns the change
@@ -239,6 +263,10 @@ impl Source for View<'_> {
 
     fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
         self.contents.open(&blob.digest, offset)
+    }
+
+    fn size(&self, blob: &Descriptor) -> Result<u64> {
+        self.contents.size(&blob.digest)?.ok_or_else(|| self.not_found(&blob.digest))
     }
 
     fn names(&self) -> Result<Vec<Name>> {
@@ -331,9 +359,13 @@ impl Repository for View<'_> {
         let describe = |media_type, size| Ok(Descriptor::new(media_type, digest.clone(), size));
         let was_pushed =
             self.scope.repository().is_none_or(|name| self.contents.was_pushed(name, digest));
-        match self.contents.size(digest)?.filter(|_| was_pushed) {
+        let stored = self.contents.size(digest)?;
+        match stored.filter(|_| was_pushed) {
             Some(size) => describe(MediaType::new("application/octet-stream"), size),
-            None => self.member(digest).and_then(|found| describe(found.media_type, found.size)),
+            // A manifest may be wrong about the size; the content is not.
+            None => self
+                .member(digest)
+                .and_then(|found| describe(found.media_type, stored.unwrap_or(found.size))),
         }
     }
 

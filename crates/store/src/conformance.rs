@@ -91,12 +91,13 @@ pub fn archive<W: Place, R: Place>(
 
 type Check = fn(&dyn Repository);
 
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     ("an empty repository answers", empty_repository),
     ("a blob goes round", blob_round_trip),
     ("an empty blob goes round", empty_blob),
     ("sha512 content goes round (A-33)", sha512),
     ("wrong content leaves nothing (A-10, B-05)", wrong_content),
+    ("a descriptor of another size is of nothing here (B-05)", other_sizes),
     ("one blob pushed twice and at once is kept once (F-52)", concurrent_pushes),
     ("a manifest goes round, byte for byte (A-40)", manifest_round_trip),
     ("names move and go (A-25)", names_move),
@@ -239,6 +240,33 @@ fn wrong_content(repository: &dyn Repository) {
     }
     repository.push_blob(&right).expect("the right content is still taken");
     assert_eq!(content(repository, &right.descriptor, 0), right.content);
+}
+
+fn other_sizes(repository: &dyn Repository) {
+    let right = Piece::new(b"right content");
+    let other = |size| Piece {
+        descriptor: Descriptor { size, ..right.descriptor.clone() },
+        content: right.content.clone(),
+    };
+    let refuse = || {
+        for size in [0, 1, right.descriptor.size - 1, right.descriptor.size + 1] {
+            let piece = other(size);
+            let held = repository.held(&piece.descriptor, Role::Layer).expect("an answer");
+            assert_ne!(held, Held::Whole, "with {size} bytes");
+            let error = repository.push_blob(&piece).expect_err("content of another size");
+            assert!(error.is_corruption(), "with {size} bytes: {error}");
+        }
+    };
+    refuse();
+    repository.push_blob(&right).expect("the right content is taken");
+    refuse();
+    assert_eq!(content(repository, &right.descriptor, 0), right.content);
+    for size in [0, 1, right.descriptor.size, right.descriptor.size + 1] {
+        let found = repository.size(&other(size).descriptor).expect("what was pushed");
+        assert_eq!(found, right.descriptor.size, "asked for with {size} bytes");
+    }
+    let absent = Piece::new(b"absent").descriptor;
+    assert!(repository.size(&absent).is_err_and(|error| error.is_not_found()));
 }
 
 fn concurrent_pushes(repository: &dyn Repository) {

@@ -122,6 +122,11 @@ impl Source for View<'_> {
         Ok(Box::new(std::io::Cursor::new(content.slice(start..))))
     }
 
+    fn size(&self, blob: &Descriptor) -> Result<u64> {
+        let content = self.memory.state().blobs.get(&blob.digest).map(Bytes::len);
+        content.map(|length| length as u64).ok_or_else(|| self.not_found(&blob.digest))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         Ok(self.listed(|listing| listing.names.keys().cloned().collect()))
     }
@@ -140,7 +145,8 @@ impl Source for View<'_> {
 impl Target for View<'_> {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
         let listed = self.listed(|listing| listing.manifests.contains_key(&descriptor.digest));
-        let there = self.memory.state().blobs.contains_key(&descriptor.digest);
+        let length = self.memory.state().blobs.get(&descriptor.digest).map(Bytes::len);
+        let there = length.is_some_and(|length| length as u64 == descriptor.size);
         Ok(if there && (listed || role != Role::Manifest) { Held::Whole } else { Held::Nothing })
     }
 
@@ -198,12 +204,14 @@ impl Repository for View<'_> {
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
         let state = self.memory.state();
         let content = state.blobs.get(digest).ok_or_else(|| self.not_found(digest))?;
+        let size = content.len() as u64;
         if state.repositories.get(&self.name).is_some_and(|here| here.blobs.contains(digest)) {
-            let size = content.len() as u64;
             return Ok(Descriptor::new("application/octet-stream", digest.clone(), size));
         }
         let found = state.manifests(&self.name).find_map(|manifest| listed(&manifest, digest));
-        found.ok_or_else(|| self.not_found(digest))
+        let found = found.ok_or_else(|| self.not_found(digest))?;
+        // A manifest may be wrong about the size; the content is not.
+        Ok(Descriptor { size, ..found })
     }
 
     fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {

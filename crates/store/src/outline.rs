@@ -53,7 +53,8 @@ impl Outline {
     /// Brings what will come into the fixed order. A digest that occurs in several roles keeps the
     /// first of them.
     pub fn new(mut nodes: Vec<OutlineNode>, mut roots: Vec<Root>, files: Vec<ExtraFile>) -> Self {
-        nodes.sort_unstable_by(|a, b| (&a.digest, a.role).cmp(&(&b.digest, b.role)));
+        nodes
+            .sort_unstable_by(|a, b| (&a.digest, a.role, a.size).cmp(&(&b.digest, b.role, b.size)));
         nodes.dedup_by(|later, earlier| later.digest == earlier.digest);
         nodes.sort_unstable_by(|a, b| (a.role, &a.digest).cmp(&(b.role, &b.digest)));
         for root in &mut roots {

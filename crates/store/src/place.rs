@@ -73,6 +73,14 @@ pub trait Source: Debug + Send + Sync {
     /// [`Verifying`]. Fails with [`Error::NotFound`].
     fn open(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>>;
 
+    /// Returns how many bytes a blob has here, whatever its descriptor says. Fails with
+    /// [`Error::NotFound`]. The default reads all of it.
+    fn size(&self, blob: &Descriptor) -> Result<u64> {
+        let mut content = self.open(blob, 0)?;
+        let read = std::io::copy(&mut content, &mut std::io::sink());
+        read.map_err(|error| Error::from_io("read", &blob.digest, error))
+    }
+
     /// Returns every name, sorted.
     fn names(&self) -> Result<Vec<Name>>;
 

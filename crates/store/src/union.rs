@@ -262,6 +262,10 @@ impl Source for View<'_> {
         self.first(&blob.digest, |part| part.open(blob, offset))
     }
 
+    fn size(&self, blob: &Descriptor) -> Result<u64> {
+        self.first(&blob.digest, |part| part.size(blob))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         let mut found = Vec::new();
         for part in self.parts() {

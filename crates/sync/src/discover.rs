@@ -3,6 +3,7 @@
 mod attached;
 mod look;
 mod signatures;
+mod sizes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -51,11 +52,11 @@ impl<'a> Plan<'a> {
             }
             steps = discovery.begin_referrers();
             if steps.is_empty() {
-                return discovery.finish();
+                return discovery.finish(jobs);
             }
         }
         discovery.give_up("the number of referrers of referrers", MAX_DEPTH.to_string());
-        discovery.finish()
+        discovery.finish(jobs)
     }
 }
 
@@ -463,8 +464,8 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     }
 
     /// Judges what is absent: an entry may be left out by an index that says what it is for, and
-    /// breaks any other.
-    fn finish(mut self) -> Plan<'a> {
+    /// breaks any other. Then judges sizes.
+    fn finish(mut self, jobs: usize) -> Plan<'a> {
         let mut missing = HashSet::new();
         for (index, entry) in std::mem::take(&mut self.required) {
             if self.plan.nodes[entry as usize].state == State::Absent {
@@ -482,6 +483,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
                 self.plan.left_out.push(LeftOut::Absent(descriptor));
             }
         }
+        self.judge_sizes(jobs);
         self.plan.nodes.shrink_to_fit();
         self.plan.edges.shrink_to_fit();
         self.plan

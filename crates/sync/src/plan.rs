@@ -253,6 +253,23 @@ impl Plan<'_> {
             failure.action != Action::Resolve || !forgotten.contains(&failure.subject)
         });
         self.drop_without_subject();
+        let reached = self.reached_from_roots();
+        self.failures.retain(|failure| {
+            failure.action != Action::Check || reached.contains(&failure.subject)
+        });
+    }
+
+    /// Returns the digests of all that roots refer to, known or not, as text.
+    fn reached_from_roots(&self) -> HashSet<String> {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut next: Vec<u32> = self.roots.iter().filter_map(|root| root.node).collect();
+        while let Some(node) = next.pop() {
+            if !std::mem::replace(&mut seen[node as usize], true) {
+                next.extend(self.children(node));
+            }
+        }
+        let reached = self.nodes.iter().zip(seen).filter(|(_, seen)| *seen);
+        reached.map(|(node, _)| node.digest.to_string()).collect()
     }
 
     /// Takes referrers out of the plan whose subject is not in it: one goes with its subject, and its

@@ -6,7 +6,7 @@ use longshore_spec::Digest;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_store::{Repository, Result, Root};
 
-use crate::{Failure, Filter, Plan, Referring, Wanted, Wish};
+use crate::{Action, Failure, Filter, Plan, Referring, Wanted, Wish};
 
 /// Returns every digest that is needed: what can be reached from named roots and from unnamed ones
 /// without a subject, and what refers to it. A referrer lives as long as its subject.
@@ -31,7 +31,9 @@ pub fn reachable(
         filter: None,
     });
     let filter = Filter { referrers: Referring::Taken(TypeFilter::default()), ..Filter::default() };
-    let plan = Plan::discover(wanted.collect(), &filter, jobs);
+    let mut plan = Plan::discover(wanted.collect(), &filter, jobs);
+    // What a wrong size belongs to cannot be had, but what it needs is known.
+    plan.failures.retain(|failure| failure.action != Action::Check);
     Ok(if plan.failures.is_empty() {
         Ok(plan.digests().cloned().collect())
     } else {

@@ -133,6 +133,16 @@ impl Source for Remote {
         self.open_blob(blob, offset)
     }
 
+    /// Asks for it, and reads the content where the registry does not say, or has it elsewhere.
+    fn size(&self, blob: &Descriptor) -> Result<u64> {
+        if let Presence::There(Some(size)) = self.look_for(&blob.digest)? {
+            return Ok(size);
+        }
+        let mut content = self.open_blob(blob, 0)?;
+        let read = std::io::copy(&mut content, &mut std::io::sink());
+        read.map_err(|error| Error::from_io("read", &blob.digest, error))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         let path = format!("{}/tags/list", self.name);
         let tags = self.registry.list(&path, "tags", Some(&self.name), &Scope::pull(&self.name))?;
