@@ -25,7 +25,13 @@ fn archive(source: &Shelf, path: &Path, jobs: usize) -> Vec<u8> {
 
 /// What is written stays in hand.
 #[derive(Clone, Default)]
-struct Pipe(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Pipe(Arc<Mutex<Vec<u8>>>);
+
+impl Pipe {
+    pub(crate) fn written(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl std::io::Write for Pipe {
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
