@@ -1,6 +1,7 @@
 //! The layout as a directory.
 
 mod blobs;
+mod bounds;
 mod changes;
 mod collect;
 mod marks;
@@ -47,6 +48,8 @@ pub struct Directory {
     listing: Mutex<Option<Seen>>,
     holdings: holdings::Cache,
     bare_names_in: Option<RepositoryName>,
+    /// `index.json` of more bytes than this is neither read nor written.
+    max_index: u64,
     /// Files that lie beside the content once all of it has come.
     extra: Mutex<Vec<ExtraFile>>,
 }
@@ -144,6 +147,7 @@ impl Directory {
             listing: Mutex::default(),
             holdings: holdings::Cache::default(),
             bare_names_in: None,
+            max_index: MAX_INDEX,
             extra: Mutex::default(),
         }
     }
@@ -252,6 +256,7 @@ impl Place for Directory {
         }
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
         files::check_room(there, needed)?;
+        self.check_roots(outline)?;
         self.begin()?;
         outline.files().clone_into(&mut self.extra());
         Ok(())

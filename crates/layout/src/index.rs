@@ -149,6 +149,17 @@ impl Index {
         bytes
     }
 
+    /// Returns the bytes to write, unless they are more than the `limit` of those who read them; `what`
+    /// names the file in errors.
+    pub(crate) fn bytes_within(&self, limit: u64, what: &str) -> Result<Vec<u8>> {
+        let bytes = self.to_bytes();
+        if bytes.len() as u64 <= limit {
+            return Ok(bytes);
+        }
+        let what = format!("{what} with {} bytes", bytes.len());
+        Err(Error::Limit { what, limit: format!("{limit} bytes") })
+    }
+
     /// Makes `changes`, in their order.
     ///
     /// A name that is set stops standing for anything else (row A-25). What it stood for loses its
@@ -296,6 +307,18 @@ mod tests {
         for (key, value) in before {
             assert_eq!(after[&key], value);
         }
+    }
+
+    #[test]
+    fn what_nobody_would_read_is_not_written() {
+        let index = Index::of(vec![Descriptor::of(MediaType::IMAGE_MANIFEST, b"a")]);
+        let length = index.to_bytes().len() as u64;
+        assert!(index.bytes_within(length, "it").is_ok());
+        let error = index.bytes_within(length - 1, "it").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("it with {length} bytes is over the limit of {} bytes", length - 1)
+        );
     }
 
     #[test]

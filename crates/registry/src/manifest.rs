@@ -57,7 +57,7 @@ impl Registry {
             Selector::Name(tag) => vec![tag],
             Selector::Digest(_) => extra_tags.clone(),
         };
-        repository.push_manifest(&manifest, Entry::Root(&names))?;
+        repository.push_manifest(&manifest, Entry::Root(&names)).map_err(over_limit)?;
         self.place.commit(true)?;
 
         let digest = &manifest.descriptor().digest;
@@ -163,6 +163,14 @@ fn named_type(raw: &[u8]) -> Result<Option<MediaType>, Fault> {
     }
     let typed: Typed = serde_json::from_slice(raw).map_err(invalid)?;
     Ok(typed.media_type.filter(|media_type| !media_type.as_str().is_empty()))
+}
+
+/// Says that a manifest cannot be listed beside all that is.
+fn over_limit(error: Error) -> Fault {
+    let Error::Limit { limit, .. } = &error else { return error.into() };
+    tracing::error!(%error, "a manifest cannot be listed");
+    let message = format!("the registry lists as much as it can: its limit is {limit}");
+    Fault::new(Code::SizeInvalid, message).status(StatusCode::INSUFFICIENT_STORAGE)
 }
 
 fn invalid(error: impl std::error::Error) -> Fault {

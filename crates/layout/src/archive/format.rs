@@ -11,6 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use longshore_spec::{Digest, Hasher};
 use longshore_store::{Error, Outline, OutlineNode, Result};
 
+use super::members;
+use crate::directory::MAX_INDEX;
 use crate::index::Index;
 use crate::names;
 
@@ -62,7 +64,8 @@ impl Form {
     /// that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
         let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
-        let index = index_of(outline).to_bytes();
+        let index = index_of(outline);
+        let index = index.bytes_within(MAX_INDEX, "`index.json` of the archive")?;
         let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
         let files = [layout, ("index.json", &index)].into_iter().chain(extra);
         Self::of(files, outline.nodes())
@@ -74,6 +77,8 @@ impl Form {
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         nodes: &[OutlineNode],
     ) -> Result<Self> {
+        let files: Vec<_> = files.into_iter().collect();
+        check_members(&files, nodes)?;
         let head = head(files, nodes);
         let mut fingerprint = Hasher::sha256();
         fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
@@ -120,6 +125,16 @@ impl Slot {
     }
 }
 
+/// Refuses an archive of more members than anybody reads.
+fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
+    let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
+    // Directories are members too: `blobs/`, and one for each algorithm.
+    let members = files.len() + 1 + algorithms.len() + nodes.len();
+    let of_files = files.iter().map(|(name, _)| name.len());
+    let names = of_files.chain(nodes.iter().map(|node| blob_name(&node.digest).len()));
+    members::check("the archive", members, names.fold(0, usize::saturating_add))
+}
+
 /// Returns what `index.json` will say.
 fn index_of(outline: &Outline) -> Index {
     let entries = outline.roots().iter().flat_map(|root| {
@@ -151,11 +166,11 @@ fn head<'a>(
 
 /// Returns the header of a blob, a whole number of blocks.
 pub(super) fn blob_header(digest: &Digest, size: u64) -> Vec<u8> {
-    header(
-        &format!("blobs/{}/{}", digest.algorithm(), digest.encoded()),
-        size,
-        tar::EntryType::Regular,
-    )
+    header(&blob_name(digest), size, tar::EntryType::Regular)
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.encoded())
 }
 
 fn header(name: &str, size: u64, kind: tar::EntryType) -> Vec<u8> {
@@ -230,5 +245,20 @@ mod tests {
                 assert_eq!(entry.header().mode().unwrap(), 0o644);
             }
         }
+    }
+
+    #[test]
+    fn an_index_that_nobody_would_read_is_no_archive() {
+        let mut descriptor = longshore_spec::Descriptor::of("a/b", b"x");
+        let said = "x".repeat(usize::try_from(MAX_INDEX / 2).unwrap());
+        descriptor.annotations.insert("said".to_owned(), said);
+        let form = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).into()).collect();
+            let root = longshore_store::Root { descriptor: descriptor.clone(), names };
+            Form::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
+        };
+        assert!(form(&["a"]).is_ok());
+        let error = form(&["a", "b"]).err().unwrap().to_string();
+        assert!(error.contains("index.json") && error.contains("67108864 bytes"), "{error}");
     }
 }

@@ -140,12 +140,19 @@ impl<'a> Judge<'a> {
             return Ok(None);
         }
         self.names += name.len();
-        if self.members > MAX_MEMBERS || self.names > MAX_NAMES {
-            let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
-            return Err(Error::Limit { what: self.what.to_owned(), limit });
-        }
+        check(self.what, self.members, self.names)?;
         Ok(Some(name))
     }
+}
+
+/// Refuses an archive of more members, or more bytes of names, than are read; whoever writes one asks
+/// too. `what` names it in errors.
+pub(super) fn check(what: &str, members: usize, names: usize) -> Result<()> {
+    if members > MAX_MEMBERS || names > MAX_NAMES {
+        let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
+        return Err(Error::Limit { what: what.to_owned(), limit });
+    }
+    Ok(())
 }
 
 /// Says what is wrong with the member `path` of the archive `what`.
@@ -321,6 +328,15 @@ mod tests {
             ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"]
         {
             assert_eq!(blob(stray.as_bytes()), None, "{stray}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_would_read_has_too_many_members_or_too_long_names() {
+        assert!(check("it", MAX_MEMBERS, MAX_NAMES).is_ok());
+        for (members, names) in [(MAX_MEMBERS + 1, 0), (1, MAX_NAMES + 1)] {
+            let error = check("it", members, names).unwrap_err().to_string();
+            assert!(error.contains("limit of 4000000 members"), "{error}");
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use longshore_store::{Error, Result};
 
+use super::Directory;
 use super::blobs::blob_path;
-use super::{Directory, MAX_INDEX};
 use crate::files;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
@@ -40,6 +40,8 @@ pub(super) struct Writing {
 struct Pending {
     /// Changes to `index.json`.
     changes: Vec<Change>,
+    /// By how many bytes they make it longer, at most.
+    length: u64,
     /// Files that have appeared since their directory was synced, one for each directory.
     appeared: BTreeMap<PathBuf, PathBuf>,
     /// How many times something was noted here.
@@ -83,6 +85,7 @@ impl Writing {
     pub(super) fn new(lock: Option<Lock>) -> Self {
         let pending = Pending {
             changes: Vec::new(),
+            length: 0,
             appeared: BTreeMap::new(),
             noted: 0,
             done: 0,
@@ -132,7 +135,7 @@ impl Directory {
     /// Reads `index.json` as it is now.
     pub(super) fn read_index(&self) -> Result<Index> {
         let path = self.index_path();
-        Index::parse(&files::read(&path, MAX_INDEX)?, &path.display().to_string())
+        Index::parse(&files::read(&path, self.max_index)?, &path.display().to_string())
     }
 
     fn stamp(&self) -> Result<Stamp> {
@@ -143,13 +146,21 @@ impl Directory {
 
     /// Takes note of changes to `index.json`; writes it now and then.
     pub(super) fn note_changes(&self, changes: Vec<Change>) -> Result<()> {
+        self.check_changes(&changes)?;
         let is_due = {
             let mut pending = self.begin()?.pending();
+            pending.length += changes.iter().map(Change::length).sum::<u64>();
             pending.changes.extend(changes);
             pending.noted += 1;
             pending.written.elapsed() >= INDEX_INTERVAL
         };
         if is_due { self.write_changes() } else { Ok(()) }
+    }
+
+    /// Returns by how many bytes the changes that wait make `index.json` longer, at most.
+    pub(super) fn pending_length(&self) -> u64 {
+        let pending = self.writing.as_ref().map(Writing::pending);
+        pending.map_or(0, |pending| pending.length)
     }
 
     /// Takes note that a file has appeared whose directory is to be synced. One sync for many blobs:
@@ -174,13 +185,14 @@ impl Directory {
             pending.noted
         };
         let _turn = writing.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (changes, appeared, noted) = {
+        let (changes, length, appeared, noted) = {
             let mut pending = writing.pending();
             if pending.done >= goal {
                 return Ok(());
             }
             let changes = std::mem::take(&mut pending.changes);
-            (changes, std::mem::take(&mut pending.appeared), pending.noted)
+            let length = std::mem::take(&mut pending.length);
+            (changes, length, std::mem::take(&mut pending.appeared), pending.noted)
         };
         let written = self.sync_and_apply(&appeared, &changes);
         let mut pending = writing.pending();
@@ -188,6 +200,7 @@ impl Directory {
             // It may be tried again, before what was noted since. A new `index.json` may be there
             // by then, and only its directory not synced.
             pending.changes.splice(..0, changes);
+            pending.length += length;
             pending.appeared.extend(appeared);
             pending.appeared.insert(self.root.clone(), self.index_path());
             return Err(error);
@@ -230,7 +243,7 @@ impl Directory {
         if index == before {
             return Ok(());
         }
-        let file = self.write("index.json", &index.to_bytes())?;
+        let file = self.write("index.json", &self.index_bytes(&index)?)?;
         // What was written need not be read again, unless another file lies there by now.
         let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
         let (stamp, listing) = (Stamp::of(&found), Arc::new(Listing::new(index)));

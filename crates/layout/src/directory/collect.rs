@@ -55,7 +55,7 @@ impl Directory {
         });
         // First nothing points to it any more, then it goes.
         if index != before && !dry_run {
-            self.write("index.json", &index.to_bytes())?;
+            self.write("index.json", &self.index_bytes(&index)?)?;
         }
         let lately = self.marked_lately(age)?;
         for (digest, entry) in self.blobs()? {

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use longshore_fixture::{Content, Draft};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
-use longshore_store::{Entry, Place as _, Source as _, Target as _, manifest_from};
+use longshore_store::{
+    Entry, Error, Place as _, Selector, Source as _, Target as _, manifest_from,
+};
 
 use crate::common::created;
 
@@ -122,4 +125,55 @@ fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     };
     let synced = at("sync directory", "/blobs/sha256/").expect("it is synced");
     assert!(Some(synced) < at("rename", "/index.json"), "{steps:?}");
+}
+
+#[test]
+fn b05_a_repository_gives_content_out_with_its_own_size_whatever_a_manifest_says() {
+    let mut content = Content::new();
+    let config = content.json("application/vnd.example.config.v1+json", &serde_json::json!({}));
+    let layer = content.blob(MediaType::LAYER_TAR, &b"the layer"[..]);
+    let lie = Descriptor { size: 3, ..layer.clone() };
+    let wrong = content.manifest(&Draft::image(&config, &[lie]));
+    let right = content.manifest(&Draft::image(&config, &[layer.clone()]));
+    // As wrong as the manifest is, its entry is about itself.
+    let listed = Descriptor { size: right.size + 1, ..right.clone() };
+    let both = content.manifest(&Draft::index(&[wrong.clone(), right.clone()]));
+    for (descriptor, name) in [(&wrong, "a:a"), (&listed, "a:b"), (&both, "a:both")] {
+        content.tag(descriptor, name);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    content.tree().write(directory.path()).unwrap();
+    let layout = Directory::open(directory.path()).unwrap();
+    let repository = layout.repository(&"a".parse().unwrap()).unwrap();
+    assert_eq!(repository.blob(&layer.digest).unwrap().size, layer.size);
+    assert_eq!(repository.size(&Descriptor { size: 0, ..layer.clone() }).unwrap(), layer.size);
+    let found = repository.manifest(&Selector::Digest(right.digest.clone())).unwrap();
+    assert_eq!(found.descriptor().size, right.size);
+    let named = repository.manifest(&Selector::Name("b".into()));
+    assert!(matches!(named, Err(Error::Size { .. })), "{named:?}");
+    assert!(repository.referrers(&right.digest).unwrap().entries.is_empty());
+}
+
+#[test]
+fn b32_asked_by_digest_a_repository_says_what_the_bytes_are_where_entries_disagree() {
+    let mut content = Content::new();
+    let config = content.json("application/vnd.example.config.v1+json", &serde_json::json!({}));
+    let image = content.manifest(&Draft::image(&config, &[]));
+    let of_type = |media_type: &str| Descriptor::new(media_type, image.digest.clone(), image.size);
+    let octets = of_type("application/octet-stream");
+    let index = of_type(MediaType::IMAGE_INDEX);
+    let others = content.manifest(&Draft::index(&[octets.clone(), image.clone(), index.clone()]));
+    for (descriptor, name) in
+        [(&octets, "a:1"), (&index, "a:2"), (&image, "a:3"), (&others, "b:only")]
+    {
+        content.tag(descriptor, name);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    content.tree().write(directory.path()).unwrap();
+    let layout = Directory::open(directory.path()).unwrap();
+    for name in ["a", "b"] {
+        let repository = layout.repository(&name.parse().unwrap()).unwrap();
+        let found = repository.manifest(&Selector::Digest(image.digest.clone())).unwrap();
+        assert_eq!(found.descriptor().media_type, image.media_type, "{name}");
+    }
 }

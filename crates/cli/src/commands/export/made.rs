@@ -1,7 +1,8 @@
 //! What a bundle is: its plan, its record, and what could not be had for it.
 
 use longshore_bundle::{
-    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, MAX_RECORD, Record, Selection,
+    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, MAX_DOCKER_MANIFEST, MAX_RECORD,
+    Record, Selection,
 };
 use longshore_spec::{Platform, Size};
 use longshore_store::{ExtraFile, Outline};
@@ -58,8 +59,11 @@ impl<'a> Bundle<'a> {
         let docker =
             docker.map(|platform| for_docker(plan, platform.as_ref(), jobs)).transpose()?;
         record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
-        let mut files = vec![record_of(&record)?];
+        let mut files = vec![record.file()];
         files.extend(docker.as_ref().map(DockerManifest::file));
+        for (file, limit) in files.iter().zip([MAX_RECORD, MAX_DOCKER_MANIFEST]) {
+            check_length(&file.name, file.content.len() as u64, limit)?;
+        }
         let outline = plan.outline(files.clone());
         let has_zstd = docker.as_ref().is_some_and(DockerManifest::has_zstd);
         Ok(Self { plan, record, files, outline, failures, failed, dropped, has_zstd })
@@ -116,19 +120,17 @@ fn without_path(subject: &str) -> String {
     }
 }
 
-/// Returns the file of a record, which readers of bundles must take.
-fn record_of(record: &Record) -> Result<ExtraFile, Problem> {
-    let file = record.file();
-    let size = file.content.len() as u64;
-    if size > MAX_RECORD {
-        let text = format!(
-            "this is too much for one bundle: `bundle.json` would have {}, and readers take {}",
-            Size(size),
-            Size(MAX_RECORD)
-        );
-        return Err(Problem::new(Exit::Usage, text).hint("make several bundles of it"));
+/// Refuses a file beside the content that readers of bundles would not take.
+fn check_length(name: &str, length: u64, limit: u64) -> Result<(), Problem> {
+    if length <= limit {
+        return Ok(());
     }
-    Ok(file)
+    let text = format!(
+        "this is too much for one bundle: `{name}` would have {}, and readers take {}",
+        Size(length),
+        Size(limit)
+    );
+    Err(Problem::new(Exit::Usage, text).hint("make several bundles of it"))
 }
 
 /// Returns what Docker is told of the bundle.

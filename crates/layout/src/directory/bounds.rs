@@ -1,0 +1,177 @@
+//! What reading `index.json` refuses, writing it refuses first.
+
+use longshore_store::{Outline, Result};
+
+use super::Directory;
+use crate::index::{Change, Index};
+
+impl Directory {
+    /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
+    pub(super) fn check_changes(&self, changes: &[Change]) -> Result<()> {
+        let there = self.index_path().metadata().map_or(0, |found| found.len());
+        let added: u64 = changes.iter().map(Change::length).sum();
+        let most = there.saturating_add(self.pending_length()).saturating_add(added);
+        if most <= self.max_index {
+            return Ok(());
+        }
+        // Near the bound it counts what they replace and take away.
+        self.write_changes()?;
+        let mut index = self.listed()?.index().clone();
+        index.apply(changes);
+        self.index_bytes(&index).map(drop)
+    }
+
+    /// Refuses what would list more than anybody reads.
+    pub(super) fn check_roots(&self, outline: &Outline) -> Result<()> {
+        let changes = outline.roots().iter().flat_map(|root| {
+            let set =
+                root.names.iter().map(|name| Change::Set(name.clone(), root.descriptor.clone()));
+            let add = root.names.is_empty().then(|| Change::Add(root.descriptor.clone()));
+            set.chain(add)
+        });
+        self.check_changes(&changes.collect::<Vec<_>>())
+    }
+
+    /// Returns the bytes of an `index.json` that may be written here.
+    pub(super) fn index_bytes(&self, index: &Index) -> Result<Vec<u8>> {
+        index.bytes_within(self.max_index, &self.index_path().display().to_string())
+    }
+}
+
+impl Change {
+    /// Returns by how many bytes an index grows at most.
+    pub(super) fn length(&self) -> u64 {
+        /// What our own annotations take beside their values.
+        const OWN: usize = 256;
+        let (Self::Add(descriptor) | Self::Set(_, descriptor)) = self else { return 0 };
+        let written = serde_json::to_vec(descriptor).map_or(0, |bytes| bytes.len());
+        let name = match self {
+            Self::Set(name, _) => serde_json::to_vec(name.as_str()).map_or(0, |bytes| bytes.len()),
+            _ => 0,
+        };
+        // A name stands in two annotations; what it stood for may stay, marked with its repository,
+        // which is part of a name too.
+        (written + 3 * name + OWN) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use longshore_spec::{Descriptor, Manifest, MediaType};
+    use longshore_store::{
+        Entry, Error, Name, Place as _, Repository as _, Root, Source as _, Target as _,
+        manifest_from,
+    };
+
+    use super::*;
+
+    /// Room for one long entry, and for some short ones.
+    const MAX: u64 = 3000;
+    const LONG: usize = 2000;
+
+    fn layout(path: &Path) -> Directory {
+        let mut layout = Directory::create(path).unwrap();
+        layout.max_index = MAX;
+        layout
+    }
+
+    fn manifest() -> Manifest {
+        let raw = br#"{"schemaVersion":2,"manifests":[]}"#;
+        let descriptor = Descriptor::of(MediaType::IMAGE_INDEX, raw);
+        manifest_from(raw.to_vec().into(), descriptor).unwrap()
+    }
+
+    /// The manifest as an entry that others have said much about.
+    fn described() -> Manifest {
+        let mut descriptor = manifest().descriptor().clone();
+        descriptor.annotations.insert("said".to_owned(), "x".repeat(LONG));
+        manifest().described(descriptor)
+    }
+
+    fn push(layout: &Directory, manifest: &Manifest, name: &str) -> Result<()> {
+        layout.whole().push_manifest(manifest, Entry::Root(&[name.into()]))?;
+        layout.commit(true)
+    }
+
+    fn names(path: &Path) -> Vec<Name> {
+        let mut layout = Directory::open(path).unwrap();
+        layout.max_index = MAX;
+        layout.whole().names().unwrap()
+    }
+
+    fn is_refused<T>(result: &Result<T>) -> bool {
+        let text = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        matches!(result, Err(Error::Limit { .. }))
+            && text.contains("index.json")
+            && text.contains("limit of 3000 bytes")
+    }
+
+    #[test]
+    fn an_index_grows_no_further_than_anybody_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(directory.path());
+        push(&layout, &described(), "a").unwrap();
+        assert!(is_refused(&push(&layout, &described(), "b")));
+        // What was refused is in nobody's way: others name things, and take names away.
+        push(&layout, &manifest(), "c").unwrap();
+        assert_eq!(names(directory.path()), ["a".into(), "c".into()]);
+        layout.whole().untag(&"a".into()).unwrap();
+        push(&layout, &described(), "b").unwrap();
+        assert_eq!(names(directory.path()), ["b".into(), "c".into()]);
+    }
+
+    #[test]
+    fn what_is_not_written_yet_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(directory.path());
+        let name = |name: &str| -> Result<_> {
+            layout.whole().push_manifest(&described(), Entry::Root(&[name.into()]))
+        };
+        name("a").unwrap();
+        assert!(is_refused(&name("b")));
+        layout.commit(true).unwrap();
+        assert_eq!(names(directory.path()), ["a".into()]);
+    }
+
+    #[test]
+    fn a_name_that_moves_takes_no_more_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(directory.path());
+        push(&layout, &described(), "a").unwrap();
+        push(&layout, &described(), "a").unwrap();
+        assert_eq!(names(directory.path()), ["a".into()]);
+    }
+
+    #[test]
+    fn what_will_be_listed_is_looked_at_before_anything_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let root = |name: &str| {
+            let descriptor = described().descriptor().clone();
+            Root { descriptor, names: vec![name.into()] }
+        };
+        let outline = |roots| Outline::new(Vec::new(), roots, Vec::new());
+        let two = layout(&path).prepare(&outline(vec![root("a"), root("b")]));
+        assert!(is_refused(&two) && !path.exists());
+        layout(&path).prepare(&outline(vec![root("a")])).unwrap();
+    }
+
+    #[test]
+    fn an_entry_makes_an_index_no_longer_than_was_counted() {
+        let long = "localhost:5000/".to_owned() + &"\"".repeat(300) + ":v1";
+        for name in ["v1", "localhost:5000/team/app:v1", &long] {
+            let before = Index::default().to_bytes().len() as u64;
+            for change in [
+                Change::Set(name.into(), manifest().descriptor().clone()),
+                Change::Add(described().descriptor().clone()),
+            ] {
+                let mut index = Index::default();
+                let counted = change.length();
+                index.apply(&[change]);
+                assert!(index.to_bytes().len() as u64 <= before + counted);
+            }
+        }
+    }
+}
