@@ -1,14 +1,15 @@
 //! Kills, full disks, disks that turn read-only, errors from the disk: nothing complete is harmed,
-//! and the next run goes on.
+//! and the next run goes on. Layouts that are traps: nothing beside them is read or harmed.
 
 mod bundle;
 mod client;
 mod disk;
+pub(crate) mod hostile;
 mod kill;
 mod serve;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
@@ -29,6 +30,8 @@ enum Part {
     Serve,
     /// Disks that are full, read-only or fail
     Disk,
+    /// Layouts with links, pipes and devices where files should be
+    Hostile,
 }
 
 #[derive(clap::Args)]
@@ -42,10 +45,13 @@ pub(crate) struct Args {
     /// The seed of the moments
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Harm this build of the program, not a release build of the tree
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let program = program()?;
+    let program = args.program.clone().map_or_else(program, Ok)?.canonicalize()?;
     let work = tempfile::tempdir()?;
     for part in Part::value_variants() {
         if !args.parts.is_empty() && !args.parts.contains(part) {
@@ -56,6 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Bundle => bundle::run(&program, work.path(), args.kills * 3 / 4, args.seed)?,
             Part::Serve => serve::run(&program, work.path(), args.kills / 2, args.seed)?,
             Part::Disk => disk::run(&program, work.path())?,
+            Part::Hostile => hostile::start(&program, work.path())?,
         }
     }
     println!("crash: nothing complete was harmed");

@@ -49,6 +49,9 @@ enum Task {
     Dist,
     /// Write `testdata/`, or check that it is what would be written
     Fixtures(fixtures::Args),
+    /// Run commands in layouts that are traps; for `crash`
+    #[command(hide = true)]
+    Hostile(crash::hostile::Args),
     /// Run a command and write down what it used; for other tasks
     #[command(hide = true)]
     Measure(measure::Args),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::run(),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Interop(args) => interop::run(&args),
+        Task::Hostile(args) => crash::hostile::run(&args),
         Task::Measure(args) => measure::run(&args),
         Task::Peers(args) => peers::run(&args),
         Task::Scale(args) => scale::run(&args),

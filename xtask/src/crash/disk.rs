@@ -20,8 +20,8 @@ pub(super) fn run(program: &Path, work: &Path) -> Result<()> {
     let small = work.join("small");
     longshore_fixture::typed().write_directory(&small)?;
     let content = Content { program, layout, archive, small };
-    match Tmpfs::mount(&work.join("mounted"))? {
-        None => {}
+    match Tmpfs::mount(&work.join("mounted"), "size=16m")? {
+        None => println!("full and read-only disks: skipped"),
         Some(disk) => {
             full(&content, &disk)?;
             read_only(&content, &disk)?;
@@ -66,18 +66,16 @@ impl Content<'_> {
 }
 
 /// A small disk of its own.
-struct Tmpfs(PathBuf);
+pub(super) struct Tmpfs(PathBuf);
 
 impl Tmpfs {
     /// Mounts it; `None`, said aloud, where that is not allowed. In CI it must be.
-    fn mount(at: &Path) -> Result<Option<Self>> {
+    pub(super) fn mount(at: &Path, options: &str) -> Result<Option<Self>> {
         std::fs::create_dir_all(at)?;
-        let mounted = mount(&["-t", "tmpfs", "-o", "size=16m", "tmpfs"], at);
+        let mounted = mount(&["-t", "tmpfs", "-o", options, "tmpfs"], at);
         if let Err(error) = mounted {
             ensure!(!run::in_ci(), "a small disk cannot be mounted: {error}");
-            println!(
-                "\n== full and read-only disks: skipped, since mounting one is not allowed here"
-            );
+            println!("mounting a small disk is not allowed here");
             return Ok(None);
         }
         Ok(Some(Self(at.to_owned())))
