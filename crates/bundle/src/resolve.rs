@@ -5,7 +5,7 @@ use std::fmt;
 
 use longshore_spec::artifact_type::cosign_tag;
 use longshore_spec::{Platform, Reference, Tag};
-use longshore_store::{Error, Result, in_parallel};
+use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
 use crate::{Item, LayoutPlace, Selection, TagRules, What};
@@ -55,7 +55,7 @@ impl Selection {
             What::References(layout, rules) => {
                 let chosen = choose(layout, rules, shelves.references(layout)?)?;
                 if chosen.is_empty() {
-                    return Err(Error::not_found("a tag that the rules choose", layout));
+                    return Err(Error::not_found(Subject::Chosen, layout));
                 }
                 Ok(chosen)
             }
@@ -69,7 +69,7 @@ impl Selection {
                     rules.choose(&tags).unwrap_or_default()
                 };
                 if chosen.is_empty() {
-                    return Err(Error::not_found("a tag that the rules choose", repository));
+                    return Err(Error::not_found(Subject::Chosen, repository));
                 }
                 let tagged = |tag| repository.clone().with_tag(Some(tag));
                 Ok(chosen.into_iter().map(tagged).collect())
@@ -138,7 +138,7 @@ fn choose(
     if let Some(listed) = rules.listed() {
         let is_there = |tag: &&Tag| by_repository.values().any(|(_, tags)| tags.contains(tag));
         if let Some(missing) = listed.iter().find(|tag| !is_there(tag)) {
-            return Err(Error::not_found(format!("the tag {missing}"), layout));
+            return Err(Error::not_found(Subject::Name(Name::new(missing.as_str())), layout));
         }
     }
     let chosen = by_repository.into_values().flat_map(|(repository, tags)| {

@@ -1,10 +1,10 @@
 //! What ends a command early, and the code it ends with.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use longshore_spec::{Digest, ManifestError};
-use longshore_store::Error;
+use longshore_spec::ManifestError;
+use longshore_store::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, Subject};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +47,6 @@ impl Problem {
         let mut problem = Self::new(Exit::Usage, error.to_string());
         problem.is_damage = match &error {
             Error::Malformed { .. } => true,
-            Error::Io { what, source, .. } => {
-                source.kind() == ErrorKind::NotFound && is_of_layout(what)
-            }
             error => error.is_corruption(),
         };
         match hint(&error) {
@@ -82,130 +79,171 @@ const EIO: i32 = 5;
 
 /// Returns what to do about an error.
 pub(crate) fn hint(error: &Error) -> Option<String> {
-    const AGAIN: &str = "get it again from where it came";
     Some(match error {
         Error::Ambiguous { .. } => "give the full name or the digest".to_owned(),
         Error::Busy { .. } => "wait until it is done, or stop it".to_owned(),
         Error::Conflict { .. } => "copy them to different names, one at a time".to_owned(),
+        Error::Connection { why, .. } => connection_hint(why).to_owned(),
         Error::Corrupt { .. } | Error::Size { .. } => {
             format!("the copy that was read is damaged; {AGAIN}")
         }
+        Error::Denied { .. } => {
+            "give a name and password that it knows, with `longshore login` or --creds".to_owned()
+        }
         Error::Exists { .. } => "choose another name, or replace it with --force".to_owned(),
+        Error::Io { source, .. } => io_hint(source).to_owned(),
+        Error::Limit { .. } => {
+            "nothing that is in use is like this; ask whoever made it".to_owned()
+        }
+        Error::Malformed { reason, .. } => malformed_hint(reason).to_owned(),
+        Error::Manifest { source: ManifestError::Schema1, .. } => return None, // says it itself
+        Error::Manifest { .. } => {
+            "its digest is right, so it was made like this: whoever made it has to make it again"
+                .to_owned()
+        }
         Error::NoSpace { needed, available, .. } => {
             format!(
                 "free {}, or choose another disk",
                 longshore_spec::Size(needed.saturating_sub(*available))
             )
         }
-        Error::NotFound { what, .. } if what.parse::<Digest>().is_ok() => {
+        Error::NotFound { what: Subject::Digest(_), said: None, .. } => {
             format!("the copy that was read is not complete; {AGAIN}")
         }
-        Error::NotFound { what, .. } if what.starts_with("the platform") => {
+        Error::NotFound { what: Subject::Platforms(_), .. } => {
             "choose one of these, or leave --platform away".to_owned()
         }
         Error::NotFound { .. } => "`longshore list` shows what is there".to_owned(),
-        Error::Limit { .. } => {
-            "nothing that is in use is like this; ask whoever made it".to_owned()
-        }
-        Error::Unverifiable { .. } => "--allow-unverified takes it without proof".to_owned(),
-        Error::Manifest { source: ManifestError::Schema1, .. } => return None, // says it itself
-        Error::Manifest { .. } => {
-            "its digest is right, so it was made like this: whoever made it has to make it again"
-                .to_owned()
-        }
-        Error::Malformed { reason, .. } => return malformed_hint(reason),
-        Error::Denied { .. } => {
-            "give a name and password that it knows, with `longshore login` or --creds".to_owned()
-        }
-        Error::Refused { reason, .. } if reason.contains("HTTPS server") => {
-            "it speaks TLS; --tls-ca FILE or --insecure has that spoken on this machine too"
-                .to_owned()
-        }
-        Error::Refused { action: "push", reason, .. } if reason.starts_with("405") => {
-            "it takes no pushes: it may be read-only, as `longshore serve` is without --writable"
-                .to_owned()
-        }
-        Error::Refused { action: "push", reason, .. } if reason.contains("BLOB_UNKNOWN") => {
-            WANTS_ALL.to_owned()
-        }
+        Error::Refused { action, said, .. } => return refused_hint(action, said),
         Error::Throttled { .. } => {
             "wait, or ask for less at once with --jobs; the same command goes on".to_owned()
         }
         Error::Unsupported { what, .. } => return unsupported_hint(what).map(ToOwned::to_owned),
-        Error::Io { action: "reach", source, .. } => reach_hint(&source.to_string()).to_owned(),
-        Error::Io { source, .. } if source.raw_os_error() == Some(EIO) => {
-            "the disk, or what it is reached by, is failing; look into the system's log".to_owned()
-        }
-        Error::Io { source, what, .. } => io_hint(source.kind(), what),
-        _ => return None,
+        Error::Unverifiable { .. } => "--allow-unverified takes it without proof".to_owned(),
     })
 }
 
-/// Returns what to do about a file that is not in the form it must have.
-fn malformed_hint(reason: &str) -> Option<String> {
-    let has = |words| reason.contains(words);
-    let hint = if has("Docker archive") {
-        "`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it"
-    } else if has("not an image layout") {
-        "give the directory that holds `oci-layout`, or an empty or new one to write to"
-    } else if has("it is not a directory") {
-        "write `oci-archive:FILE` if it is a tar file"
-    } else if has("it is a directory") {
-        return None; // says it itself
-    } else if has("it is a pipe") {
-        "save it to a file first; `longshore import -` reads a bundle from stdin"
-    } else if has("not a tar archive") {
-        "an archive is a tar file, plain or compressed with gzip or zstd; check the path"
-    } else if has("version") && has("not supported") {
-        "it was made for another version of the format; have it made for 1.0.0"
-    } else if has("web page") {
-        "the host answers, but not as a registry does; check its name and port"
-    } else if has("cut off") {
-        "the file is incomplete; copy it again from where it came"
-    } else {
-        "it is damaged, or what made it is at fault; get it again from where it came"
-    };
-    Some(hint.to_owned())
-}
+const AGAIN: &str = "get it again from where it came";
 
-/// Returns what to do about what a place cannot do.
-fn unsupported_hint(what: &str) -> Option<&'static str> {
-    let has = |words| what.contains(words);
-    if has("no full reference") {
-        Some("`longshore tag oci:DIR:NAME HOST/PATH:TAG` gives it one")
-    } else if has("only the digest behind it") {
-        Some("`longshore delete HOST/REPOSITORY@DIGEST` does that")
-    } else if has("cannot take away tags") || has("cannot take manifests away") {
-        Some("it may be read-only, or deleting is turned off in its settings")
-    } else if has("is no registry") {
-        Some("check its name and port")
+/// Returns what to do about a refusal of a registry that is neither for who asks nor for how much.
+fn refused_hint(action: &str, said: &Refusal) -> Option<String> {
+    let wants_all = said.has(&ErrorCode::BlobUnknown) || said.has(&ErrorCode::ManifestBlobUnknown);
+    if said.status == 405 && action == "push" {
+        Some(
+            "it takes no pushes: it may be read-only, as `longshore serve` is without --writable"
+                .to_owned(),
+        )
+    } else if wants_all && action == "push" {
+        Some(WANTS_ALL.to_owned())
     } else {
         None
     }
 }
 
-/// Returns what to do about a registry that does not answer.
-fn reach_hint(said: &str) -> &'static str {
-    let has = |word| said.contains(word);
-    if has("its certificate is for") {
-        "reach it by a name that its certificate has; --insecure trusts anybody who answers, and --tls-ca does not help here"
-    } else if has("has expired") || has("not valid yet") {
-        "check the clock of this machine, and have the certificate renewed; --insecure trusts anybody who answers"
-    } else if has("certificate") {
-        "trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers"
-    } else if has("InvalidContentType") || has("corrupt message") {
-        "it speaks no TLS; --plain-http does without, and so without proof of who answers"
-    } else {
-        "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`"
+/// Returns what to do about something that is not in the form it must have.
+fn malformed_hint(reason: &Flaw) -> &'static str {
+    match reason {
+        Flaw::DockerArchive => "`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it",
+        Flaw::NotALayout | Flaw::NotEmpty | Flaw::NoLayoutInside => {
+            "give the directory that holds `oci-layout`, or an empty or new one to write to"
+        }
+        Flaw::NotADirectory => "write `oci-archive:FILE` if it is a tar file",
+        Flaw::Directory => "a layout directory is given as `oci:DIR`",
+        Flaw::Pipe => "save it to a file first; `longshore import -` reads a bundle from stdin",
+        Flaw::NotATar => {
+            "an archive is a tar file, plain or compressed with gzip or zstd; check the path"
+        }
+        Flaw::Version { .. } => {
+            "it was made for another version of the format; have it made for 1.0.0"
+        }
+        Flaw::WebPage => "the host answers, but not as a registry does; check its name and port",
+        Flaw::NoIndex => "the layout is not complete; get it again from where it came",
+        Flaw::CutOff(_) | Flaw::Empty => "the file is incomplete; copy it again from where it came",
+        Flaw::Answer(_) | Flaw::Unencrypted { .. } => {
+            "the registry, or a proxy before it, does not do what the spec says; tell whoever runs it"
+        }
+        Flaw::Address(_) => "a registry is given by its host, and its port if it has one",
+        Flaw::Authority(_) => "--tls-ca takes files of certificates in PEM",
+        Flaw::Identity(_) => "it takes a certificate and its key, in PEM",
+        Flaw::Credentials(_) => "`longshore login` keeps a name and password anew",
+        Flaw::Proxy(_) => "check HTTPS_PROXY and http_proxy",
+        Flaw::NotAFile | Flaw::Damaged(_) => {
+            "it is damaged, or what made it is at fault; get it again from where it came"
+        }
+    }
+}
+
+/// Returns what to do about what a place cannot do.
+fn unsupported_hint(what: &Inability) -> Option<&'static str> {
+    match what {
+        Inability::NoFullReference => {
+            Some("`longshore tag oci:DIR:NAME HOST/PATH:TAG` gives it one")
+        }
+        Inability::TagDelete { said } if said.status == 400 => Some(
+            "`longshore delete HOST/REPOSITORY@DIGEST` deletes the manifest, with all its tags",
+        ),
+        Inability::TagDelete { .. } | Inability::ManifestDelete { .. } => {
+            Some("it may be read-only, or deleting is turned off in its settings")
+        }
+        Inability::NoRegistry { .. } => Some("check its name and port"),
+        Inability::ReadOnly
+        | Inability::WriteOnly
+        | Inability::Archive
+        | Inability::Unannounced(_)
+        | Inability::Catalog { .. }
+        | Inability::NotATag(_)
+        | Inability::ReferrersTag(_)
+        | Inability::Needed(_)
+        | Inability::Elsewhere(_)
+        | Inability::NoCredentials
+        | Inability::Uploads
+        | Inability::Adoption(_)
+        | Inability::Removal(_)
+        | Inability::ManifestsOnly(_)
+        | Inability::Other(_) => None,
+    }
+}
+
+/// Returns what to do about a host that does not answer.
+fn connection_hint(why: &ConnectionFailure) -> &'static str {
+    match why {
+        ConnectionFailure::OtherName { .. } => {
+            "reach it by a name that its certificate has; --insecure trusts anybody who answers, and --tls-ca does not help here"
+        }
+        ConnectionFailure::Expired | ConnectionFailure::NotYetValid => {
+            "check the clock of this machine, and have the certificate renewed; --insecure trusts anybody who answers"
+        }
+        ConnectionFailure::UnknownAuthority
+        | ConnectionFailure::AuthorityItself
+        | ConnectionFailure::BadCertificate(_) => {
+            "trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers"
+        }
+        ConnectionFailure::NoTls => {
+            "it speaks no TLS; --plain-http does without, and so without proof of who answers"
+        }
+        ConnectionFailure::SpeaksTls => {
+            "--tls-ca FILE or --insecure has TLS spoken on this machine too"
+        }
+        ConnectionFailure::Handshake(_)
+        | ConnectionFailure::NoHttp
+        | ConnectionFailure::NoAddress(_)
+        | ConnectionFailure::Refused
+        | ConnectionFailure::NoRoute
+        | ConnectionFailure::ConnectTimeout
+        | ConnectionFailure::Silent(_)
+        | ConnectionFailure::Cut(_)
+        | ConnectionFailure::Other(_) => {
+            "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`"
+        }
     }
 }
 
 /// Returns what to do about what the operating system refused.
-fn io_hint(kind: ErrorKind, what: &str) -> String {
-    match kind {
-        ErrorKind::NotFound if is_of_layout(what) => {
-            "the layout is not complete; get it again from where it came"
-        }
+fn io_hint(error: &io::Error) -> &'static str {
+    if error.raw_os_error() == Some(EIO) {
+        return "the disk, or what it is reached by, is failing; look into the system's log";
+    }
+    match error.kind() {
         ErrorKind::NotFound => "check the path: it, or a directory in it, is not there",
         ErrorKind::NotADirectory => "write `oci-archive:FILE` if it is a tar file",
         ErrorKind::PermissionDenied => "check who may read and write there",
@@ -221,10 +259,4 @@ fn io_hint(kind: ErrorKind, what: &str) -> String {
         ErrorKind::BrokenPipe => "whoever was to read it went away",
         _ => "check the path",
     }
-    .to_owned()
-}
-
-/// Tells whether a path is that of a file that every layout has.
-fn is_of_layout(path: &str) -> bool {
-    path.ends_with("/index.json")
 }

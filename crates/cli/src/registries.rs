@@ -47,12 +47,7 @@ impl<'a> Registries<'a> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::new(&self.config()?).map_err(|error| match &error {
-            Error::Malformed { what, .. } if what == "an authority" => {
-                Problem::of(error).hint("--tls-ca takes files of certificates in PEM")
-            }
-            _ => Problem::of(error),
-        })?;
+        let client = Client::new(&self.config()?).map_err(Problem::of)?;
         Ok(self.client.get_or_init(|| client))
     }
 

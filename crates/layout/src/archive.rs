@@ -13,8 +13,18 @@ mod stream;
 mod unpack;
 mod writer;
 
+use longshore_store::{Error, Inability};
+
 pub use self::reader::{Archive, ArchiveOptions};
 pub use self::received::{Came, Received, Receiving};
 pub use self::recorded::Inventory;
 pub use self::stream::ArchiveStream;
 pub use self::writer::ArchiveWriter;
+
+/// What an archive says that is to be ended before all has come.
+const INCOMPLETE: &str = "has not been given all that was announced to it";
+
+/// Returns what it means that an archive is given something else than was announced to it.
+fn unannounced(archive: String, what: impl Into<String>) -> Error {
+    Error::unsupported(archive, Inability::Unannounced(what.into()))
+}

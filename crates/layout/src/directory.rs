@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
-    Blob, Error, ExtraFile, Held, Outline, Place, Pushed, Reader, Repository, Result, Upload,
+    Blob, Error, ExtraFile, Flaw, Held, Inability, Outline, Place, Pushed, Reader, Repository,
+    Result, Upload,
 };
 
 use self::changes::{Seen, Writing};
@@ -28,6 +29,9 @@ use crate::persist::{Durable, persist};
 use crate::view::{Contents, View};
 
 /// The one version of the layout that there is (row A-04).
+/// The one version of layouts that there is.
+const VERSION: &str = "1.0.0";
+
 pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
 /// `index.json` of more bytes than this is refused: some 150,000 entries.
@@ -83,11 +87,7 @@ impl Directory {
             Self::open(&root)?;
         } else if !is_empty(&root)? && !own(&root).is_dir() {
             // In this order, since another process may be creating the layout at this moment.
-            return Err(Error::Malformed {
-                what: root.display().to_string(),
-                reason: "it is not empty and has no `oci-layout`, so it is not an image layout"
-                    .to_owned(),
-            });
+            return Err(Error::malformed(root.display(), Flaw::NotEmpty));
         }
         Ok(Self::at(root, Access::Shared))
     }
@@ -172,10 +172,10 @@ impl Directory {
         if !path.exists() {
             let reason = match self.root.symlink_metadata() {
                 Err(error) => return Err(Error::io("open", self.label())(error)),
-                Ok(found) if !found.is_dir() => "it is not a directory",
-                Ok(_) => "it has no `oci-layout`, so it is not an image layout",
+                Ok(found) if !found.is_dir() => Flaw::NotADirectory,
+                Ok(_) => Flaw::NotALayout,
             };
-            return Err(Error::Malformed { what: self.label(), reason: reason.to_owned() });
+            return Err(Error::malformed(self.label(), reason));
         }
         check_layout(&files::read(&path, MAX_LAYOUT_FILE)?, &path.display().to_string())
     }
@@ -222,10 +222,8 @@ impl Directory {
     }
 
     fn writing(&self) -> Result<&Writing> {
-        self.writing.as_ref().ok_or_else(|| Error::Unsupported {
-            place: self.label(),
-            what: "was opened for reading".to_owned(),
-        })
+        let read_only = || Error::unsupported(self.label(), Inability::ReadOnly);
+        self.writing.as_ref().ok_or_else(read_only)
     }
 }
 
@@ -400,15 +398,15 @@ fn is_empty(root: &Path) -> Result<bool> {
 
 /// Checks the content of `oci-layout` (rows ).
 pub(crate) fn check_layout(bytes: &[u8], what: &str) -> Result<()> {
-    let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
+    let malformed = |reason: Flaw| Error::malformed(what, reason);
     let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string().into()))?;
     match value.get("imageLayoutVersion").and_then(serde_json::Value::as_str) {
-        Some("1.0.0") => Ok(()),
+        Some(VERSION) => Ok(()),
         Some(version) => {
-            Err(malformed(format!("layout version {version} is not supported, only 1.0.0 is")))
+            Err(malformed(Flaw::Version { found: version.to_owned(), known: VERSION }))
         }
-        None => Err(malformed("it does not say `imageLayoutVersion`".to_owned())),
+        None => Err(malformed("it does not say `imageLayoutVersion`".into())),
     }
 }
 

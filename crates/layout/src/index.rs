@@ -117,7 +117,7 @@ impl Index {
 
     /// Reads the bytes of `index.json`; `what` names it in errors.
     pub fn parse(bytes: &[u8], what: &str) -> Result<Self> {
-        let malformed = |reason: String| Error::Malformed { what: what.to_owned(), reason };
+        let malformed = |reason: String| Error::malformed(what, reason);
         let members = serde_json::from_slice::<Members>(bytes).map(|Members(members)| members);
         let members = members.map_err(|error| {
             let other = error.is_data().then(|| "it is not a JSON object".to_owned());

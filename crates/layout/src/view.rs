@@ -9,8 +9,8 @@ use longshore_spec::{
     keys,
 };
 use longshore_store::{
-    Blob, Entry, Error, Held, Name, Pushed, Reader, Referrers, Repository, Result, Root, Selector,
-    Source, Target, Upload, Verifying, read_manifest,
+    Blob, Entry, Error, Held, Inability, Name, Pushed, Reader, Referrers, Repository, Result, Root,
+    Selector, Source, Subject, Target, Upload, Verifying, read_manifest,
 };
 
 use crate::holdings::{self, Member};
@@ -59,14 +59,12 @@ pub(crate) trait Contents: Debug + Send + Sync {
 
     /// See [`Repository::upload`].
     fn upload(&self, _: Option<&RepositoryName>, _: Hasher) -> Result<Box<dyn Upload>> {
-        let what = "takes no uploads".to_owned();
-        Err(Error::Unsupported { place: self.label(), what })
+        Err(Error::unsupported(self.label(), Inability::Uploads))
     }
 
     /// See [`Repository::adopt`].
     fn adopt(&self, _: &RepositoryName, digest: &Digest) -> Result<()> {
-        let what = format!("does not take over {digest}");
-        Err(Error::Unsupported { place: self.label(), what })
+        Err(Error::unsupported(self.label(), Inability::Adoption(digest.clone())))
     }
 
     /// Takes note that a blob was pushed to a repository, where account is kept of that.
@@ -81,8 +79,7 @@ pub(crate) trait Contents: Debug + Send + Sync {
 
     /// Takes a blob out of a repository that it was pushed to; false if it was not.
     fn forget(&self, _: &RepositoryName, digest: &Digest) -> Result<bool> {
-        let what = format!("does not remove {digest}");
-        Err(Error::Unsupported { place: self.label(), what })
+        Err(Error::unsupported(self.label(), Inability::Removal(digest.clone())))
     }
 
     /// Takes note that a manifest belongs to a repository, where account is kept of that.
@@ -125,15 +122,14 @@ impl<'a> View<'a> {
         Self { contents, scope: Scope::Repository { name: name.clone(), bare } }
     }
 
-    fn not_found(&self, what: impl ToString) -> Error {
+    fn not_found(&self, what: impl Into<Subject>) -> Error {
         Error::not_found(what, self.label())
     }
 
     fn needs(&self, digest: &Digest) -> Error {
-        let what = format!("needs {digest} for one of its manifests");
         // Clients of a server are told, and where its content lies is not their business.
         let place = self.scope.repository().map_or_else(|| self.label(), ToString::to_string);
-        Error::Unsupported { place, what }
+        Error::unsupported(place, Inability::Needed(digest.clone()))
     }
 
     fn label(&self) -> String {

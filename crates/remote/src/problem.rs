@@ -4,55 +4,55 @@ use std::error::Error as _;
 use std::io;
 
 use http::StatusCode;
-use longshore_store::Error;
+use longshore_store::{ConnectionFailure, Error, ErrorCode, Refusal, Subject};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::http::{Again, Trouble, tls_refusal};
+use crate::http::{Again, Trouble, tls_failure};
 
 /// How much of what a registry says is shown.
 const MOST_SHOWN: usize = 300;
 
-/// Returns what it means that `host` answered `status` with `body` when asked to `action` `what`.
-pub(crate) fn refused(
-    status: StatusCode,
-    body: &[u8],
-    host: &str,
-    action: &'static str,
-    what: &str,
-) -> Error {
-    let (what, place) = (what.to_owned(), host.to_owned());
-    let reason = reason(status, body);
-    match status.as_u16() {
-        404 => Error::NotFound { what, place },
-        401 | 403 => Error::Denied { action, what, place, reason },
-        429 => Error::Throttled { place, reason },
-        _ => Error::Refused { action, what, place, reason },
+/// How many codes of one refusal are looked at: the spec has fewer.
+const MOST_CODES: usize = 16;
+
+/// Returns what it means that `host` answered `said` when asked to `action` `what`.
+pub(crate) fn refused(said: Refusal, host: &str, action: &'static str, what: &Subject) -> Error {
+    let (what, place, said) = (what.clone(), host.to_owned(), Box::new(said));
+    match said.status {
+        404 => Error::NotFound { what, place, said: Some(said) },
+        401 | 403 => Error::Denied { action, what, place, said },
+        429 => Error::Throttled { place, said },
+        _ => Error::Refused { action, what, place, said },
     }
 }
 
-/// Returns an answer in words: its status, and what its body says.
-pub(crate) fn reason(status: StatusCode, body: &[u8]) -> String {
-    match said(body) {
-        Some(said) => format!("{}: {said}", status.as_u16()),
-        None => status.to_string(),
-    }
+/// Returns an answer as a value: its status, the codes in its body, and what that says.
+pub(crate) fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    let mut said = said(body);
+    said.codes.truncate(MOST_CODES);
+    Refusal { status: status.as_u16(), ..said }
 }
 
-/// Returns what it means that no answer came from `host`.
-fn unreachable(host: &str, error: reqwest::Error) -> Error {
-    let said = tls_error(&error).and_then(tls_refusal);
-    let source = io::Error::other(said.unwrap_or_else(|| plainly(error)));
-    Error::Io { action: "reach", what: host.to_owned(), source }
+/// Tells whether a server that was spoken to without TLS says that it speaks TLS only. There is no
+/// code for that: these are the words of Go's server, which most registries are built on, and of
+/// nginx, which many are behind. This is the one place that reads them.
+pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
+    const WORDS: [&[u8]; 2] = [
+        b"Client sent an HTTP request to an HTTPS server",
+        b"The plain HTTP request was sent to HTTPS port",
+    ];
+    let says = |words: &[u8]| body.windows(words.len()).any(|part| part == words);
+    status == StatusCode::BAD_REQUEST && WORDS.into_iter().any(says)
 }
 
-/// Returns the same as trouble: a certificate that is not good now is not good in a minute, and who
-/// takes no connection seldom begins to.
+/// Returns what it means that no answer came: a certificate that is not good now is not good in a
+/// minute, and who takes no connection seldom begins to.
 pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> Trouble {
     let is_about_certificates =
         matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_)));
     let is_connected = !error.is_connect();
-    let error = unreachable(host, error);
+    let error = Error::unreachable(host, failure(error));
     if is_about_certificates {
         Trouble::lasting(error)
     } else if is_connected {
@@ -60,6 +60,46 @@ pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> Trouble {
     } else {
         Trouble { error, again: Again::Briefly }
     }
+}
+
+/// Returns why a request failed, or a body did not come to its end.
+pub(crate) fn failure(error: reqwest::Error) -> ConnectionFailure {
+    if let Some(failure) = tls_error(&error).and_then(tls_failure) {
+        return failure;
+    }
+    // What our own resolver found out.
+    if let Some(found) = cause::<ConnectionFailure>(&error) {
+        return found.clone();
+    }
+    let is_connecting = error.is_connect();
+    if let Some(found) = cause::<io::Error>(&error).map(io::Error::kind) {
+        use io::ErrorKind as Kind;
+        match found {
+            Kind::ConnectionRefused => return ConnectionFailure::Refused,
+            Kind::HostUnreachable | Kind::NetworkUnreachable => return ConnectionFailure::NoRoute,
+            Kind::TimedOut if is_connecting => return ConnectionFailure::ConnectTimeout,
+            Kind::TimedOut
+            | Kind::BrokenPipe
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::NotConnected
+            | Kind::UnexpectedEof => return ConnectionFailure::Cut(found.to_string()),
+            _ => {}
+        }
+    }
+    if let Some(found) = cause::<hyper::Error>(&error) {
+        if found.is_parse() {
+            return ConnectionFailure::NoHttp;
+        }
+        if found.is_incomplete_message() {
+            return ConnectionFailure::Cut("it ended within the answer".to_owned());
+        }
+    }
+    if is_connecting && error.is_timeout() {
+        return ConnectionFailure::ConnectTimeout;
+    }
+    let said = plainly(error);
+    if is_connecting { ConnectionFailure::Other(said) } else { ConnectionFailure::Cut(said) }
 }
 
 /// Returns what TLS said, if the failure is one of its own.
@@ -81,6 +121,11 @@ pub(crate) fn plainly(error: reqwest::Error) -> String {
     clean(&innermost)
 }
 
+/// Returns the innermost cause of this type.
+fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+    causes(error).filter_map(|cause| cause.downcast_ref()).last()
+}
+
 /// Returns what a failure is due to, the innermost last.
 fn causes<'a>(
     error: &'a reqwest::Error,
@@ -90,17 +135,25 @@ fn causes<'a>(
     })
 }
 
-/// Returns what the body of a refusal says, whatever its shape (row E-09).
-fn said(body: &[u8]) -> Option<String> {
-    if let Ok(document) = serde_json::from_slice::<Document>(body) {
-        let said: Vec<_> = document.errors.iter().filter_map(Problem::said).collect();
-        let said = if said.is_empty() { document.plain()? } else { said.join("; ") };
-        return Some(clean(&said));
-    }
+/// Returns what the body of a refusal says, whatever its shape (row E-09). The status is left open.
+fn said(body: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     // A page for people, as proxies send it, says nothing that the status does not.
-    (!text.is_empty() && !text.starts_with('<')).then(|| clean(text))
+    let as_it_is = || (!text.is_empty() && !text.starts_with('<')).then(|| clean(text));
+    let none = Refusal::of_status(0);
+    let Ok(document) = serde_json::from_slice::<Document>(body) else {
+        return Refusal { detail: as_it_is(), ..none };
+    };
+    let codes = document.errors.iter().filter_map(Problem::code).collect();
+    let said: Vec<_> = document.errors.iter().filter_map(Problem::said).collect();
+    let detail = if said.is_empty() {
+        let is_silent = || document.others.is_empty();
+        document.plain().or_else(|| if is_silent() { None } else { as_it_is() })
+    } else {
+        Some(said.join("; "))
+    };
+    Refusal { codes, detail: detail.map(|detail| clean(&detail)), ..none }
 }
 
 /// The body that the spec gives a refusal, and what others make of it.
@@ -108,14 +161,9 @@ fn said(body: &[u8]) -> Option<String> {
 struct Document {
     #[serde(default)]
     errors: Vec<Problem>,
-    #[serde(default)]
-    error_description: Option<Value>,
-    #[serde(default)]
-    message: Option<Value>,
-    #[serde(default)]
-    details: Option<Value>,
-    #[serde(default)]
-    error: Option<Value>,
+    /// What others say under names of their own.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -130,12 +178,16 @@ struct Problem {
 
 impl Document {
     fn plain(&self) -> Option<String> {
-        let each = [&self.error_description, &self.message, &self.details, &self.error];
-        each.into_iter().find_map(|value| text(value.as_ref()))
+        let names = ["error_description", "message", "details", "error"];
+        names.into_iter().find_map(|name| text(self.others.get(name)))
     }
 }
 
 impl Problem {
+    fn code(&self) -> Option<ErrorCode> {
+        self.code.as_ref()?.as_str().map(|code| ErrorCode::of(&clean(code)))
+    }
+
     fn said(&self) -> Option<String> {
         let each = [&self.code, &self.message, &self.detail];
         let parts: Vec<_> = each.into_iter().filter_map(|value| text(value.as_ref())).collect();
@@ -155,7 +207,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// Returns one line of bounded length that moves nothing on a terminal.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MOST_SHOWN) {
@@ -177,19 +229,30 @@ mod tests {
             (r#"{"errors":[{"code":"X","detail":"d"}]}"#, Some("X: d")),
             (r#"{"errors":[]}"#, None),
             (r#"{"message":"plain"}"#, Some("plain")),
+            (r#"{"reason":"quota"}"#, Some(r#"{"reason":"quota"}"#)),
             (r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
             ("", None),
             ("<html><h1>no</h1></html>", None),
             ("go \u{1b}[31maway\n\nnow", Some("go [31maway now")),
         ] {
-            assert_eq!(said(body.as_bytes()).as_deref(), expected, "{body}");
+            assert_eq!(said(body.as_bytes()).detail.as_deref(), expected, "{body}");
         }
-        assert!(said("x".repeat(100_000).as_bytes()).unwrap().len() < 400);
+        assert!(said("x".repeat(100_000).as_bytes()).detail.unwrap().len() < 400);
+    }
+
+    #[test]
+    fn e09_codes_are_values() {
+        let of = |body: &str| said(body.as_bytes()).codes;
+        let body = r#"{"errors":[{"code":"DENIED"},{"code":"QUOTA"},{"code":7},{}]}"#;
+        assert_eq!(of(body), [ErrorCode::Denied, ErrorCode::Other("QUOTA".to_owned())]);
+        assert_eq!(of("DENIED"), []);
+        let many = format!(r#"{{"errors":[{}{{}}]}}"#, r#"{"code":"DENIED"},"#.repeat(500));
+        assert_eq!(refusal(StatusCode::FORBIDDEN, many.as_bytes()).codes.len(), MOST_CODES);
     }
 
     #[test]
     fn statuses_mean_the_same_everywhere() {
-        let of = |status| refused(StatusCode::from_u16(status).unwrap(), b"", "h", "read", "x");
+        let of = |status| refused(Refusal::of_status(status), "h", "read", &"x".into());
         assert!(of(404).is_not_found());
         assert!(matches!(of(401), Error::Denied { .. }));
         assert!(matches!(of(429), Error::Throttled { .. }));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::Method;
 use http::header::ACCEPT;
 use longshore_spec::{Digest, RepositoryName};
-use longshore_store::{Error, Place, Repository, Result};
+use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
 use crate::auth::{Auth, Scope, Wish};
 use crate::http::{
@@ -87,7 +87,8 @@ impl Client {
 
     /// Returns the registry `host`, with a port or without: `localhost:5000`. No request is made.
     pub fn registry(&self, host: &str) -> Result<Registry> {
-        let malformed = |reason: String| Error::Malformed { what: format!("`{host}`"), reason };
+        let malformed =
+            |reason: String| Error::malformed(format!("`{host}`"), Flaw::Address(reason));
         // Docker Hub is one name to its users and another on the network.
         let served_by = if host == "docker.io" { "registry-1.docker.io" } else { host };
         if host.is_empty() || host.contains(['/', '?', '#', '@', '\\']) {
@@ -117,17 +118,19 @@ impl Registry {
         let mut answer = self.send(&call, None, [])?;
         match answer.status().as_u16() {
             // A web server may have a page for every address.
-            200..=299 if is_page(&answer.beginning()) => Err(self.is_no_registry()),
+            200..=299 if is_page(&answer.beginning()) => Err(self.is_no_registry(None)),
             200..=299 => Ok(()),
-            401 | 403 => Err(answer.into_error("log in to", &self.host)),
-            404 => Err(self.is_no_registry()),
+            401 | 403 => {
+                let registry = Subject::Registry(self.host.to_string());
+                Err(answer.into_error("log in to", &registry))
+            }
+            404 => Err(self.is_no_registry(Some(answer.into_refusal().into()))),
             _ => Err(answer.into_error(call.action, &call.what)),
         }
     }
 
-    fn is_no_registry(&self) -> Error {
-        let what = "is no registry: it does not speak the OCI distribution spec".to_owned();
-        Error::Unsupported { place: self.host.to_string(), what }
+    fn is_no_registry(&self, said: Option<Box<Refusal>>) -> Error {
+        Error::unsupported(&self.host, Inability::NoRegistry { said })
     }
 
     /// Returns a repository. No request is made.
@@ -214,14 +217,14 @@ impl Registry {
     }
 
     /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102). `None` if there is no such list.
+    /// E-102). Fails with [`Error::NotFound`] if there is no such list.
     pub(crate) fn list(
         &self,
         path: &str,
         member: &str,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<Option<BTreeSet<String>>> {
+    ) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut url = with_query(self.url(path), "n", &PAGE.to_string());
         for _ in 0..MOST_PAGES {
@@ -231,7 +234,6 @@ impl Registry {
             let answer = self.read(&call, repository, scope.clone())?;
             match answer.status().as_u16() {
                 200..=299 => {}
-                404 => return Ok(None),
                 _ => return Err(answer.into_error(call.action, &call.what)),
             }
             let link = next_page(answer.headers());
@@ -247,7 +249,7 @@ impl Registry {
                 (None, Some(last)) if length >= PAGE && more => {
                     with_query(with_query(self.url(path), "n", &PAGE.to_string()), "last", &last)
                 }
-                _ => return Ok(Some(found)),
+                _ => return Ok(found),
             };
         }
         Err(Error::Limit { what: format!("the list {path}"), limit: format!("{MOST_PAGES} pages") })
@@ -267,13 +269,15 @@ impl Place for Registry {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let found = match self.list("_catalog", "repositories", None, &Scope::catalog()) {
-            Err(Error::Refused { .. }) | Ok(None) => {
-                let what = "does not list its repositories".to_owned();
-                return Err(Error::Unsupported { place: self.host.to_string(), what });
-            }
-            found => found?.unwrap_or_default(),
-        };
+        let list = self.list("_catalog", "repositories", None, &Scope::catalog());
+        let found = list.map_err(|error| {
+            let said = match error {
+                Error::Refused { said, .. } => Some(said),
+                Error::NotFound { said, .. } => said,
+                error => return error,
+            };
+            Error::unsupported(&self.host, Inability::Catalog { said })
+        })?;
         let names = found.iter().filter_map(|text| {
             text.parse().inspect_err(|error| tracing::warn!("{}: {error}", self.host)).ok()
         });
@@ -289,20 +293,21 @@ impl fmt::Debug for Registry {
 
 /// Returns the texts of a page. Go writes an empty list as `null`.
 fn entries(body: &[u8], path: &str, member: &str) -> Result<Vec<String>> {
-    let malformed = |reason: String| Error::Malformed { what: format!("the list {path}"), reason };
+    let malformed = |flaw: Flaw| Error::malformed(format!("the list {path}"), flaw);
+    let unlike = |reason: String| malformed(Flaw::Answer(reason));
     if is_page(body) {
-        return Err(malformed("it is a web page".to_owned()));
+        return Err(malformed(Flaw::WebPage));
     }
     let document: serde_json::Value =
-        serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+        serde_json::from_slice(body).map_err(|error| unlike(error.to_string()))?;
     match document.get(member) {
         None | Some(serde_json::Value::Null) if document.is_object() => Ok(Vec::new()),
         Some(serde_json::Value::Array(entries)) => {
             let texts = entries.iter().map(|entry| entry.as_str().map(str::to_owned));
             let texts: Option<_> = texts.collect();
-            texts.ok_or_else(|| malformed(format!("`{member}` holds something else than text")))
+            texts.ok_or_else(|| unlike(format!("`{member}` holds something else than text")))
         }
-        _ => Err(malformed(format!("it has no `{member}`"))),
+        _ => Err(unlike(format!("it has no `{member}`"))),
     }
 }
 

@@ -1,15 +1,28 @@
 //! What can go wrong in a place.
 
+mod connection;
+mod flaw;
+mod inability;
+mod refusal;
+mod subject;
+
 use std::io;
 
 use longshore_spec::{Digest, ManifestError};
+
+pub use self::connection::ConnectionFailure;
+pub use self::flaw::Flaw;
+pub use self::inability::Inability;
+pub use self::refusal::{ErrorCode, Refusal};
+pub use self::subject::Subject;
 
 /// The result of an operation on a place.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What happened, in the same words for every place. Each message names the thing.
+///
+/// What can be told apart is a value: nobody has to search a message.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// More than one thing answers to a name (row A-26).
     #[error("`{name}` is ambiguous in {place}: it may be {}", .candidates.join(" or "))]
@@ -45,17 +58,27 @@ pub enum Error {
         /// The digest that the content has.
         actual: Digest,
     },
+    /// A host cannot be reached, or does not answer to the end.
+    #[error("cannot {action} {what}: {why}")]
+    Connection {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// What it was tried on; the host, if it could not be reached.
+        what: String,
+        /// Why that failed.
+        why: ConnectionFailure,
+    },
     /// Who asks is not known to a place, or may not do what was asked.
-    #[error("cannot {action} {what}: {place} denies it: {reason}")]
+    #[error("cannot {action} {what}: {place} denies it: {said}")]
     Denied {
         /// What was tried: a verb.
         action: &'static str,
         /// What it was tried on.
-        what: String,
+        what: Subject,
         /// Who denies it.
         place: String,
-        /// What the place said, as it put it.
-        reason: String,
+        /// What the place said.
+        said: Box<Refusal>,
     },
     /// Something is there already that must not be written over.
     #[error("{what} exists already")]
@@ -87,7 +110,7 @@ pub enum Error {
         /// What was read.
         what: String,
         /// What is wrong with it.
-        reason: String,
+        reason: Flaw,
     },
     /// Content that was meant to be a manifest is none.
     #[error("{digest} cannot be read as a manifest: {source}")]
@@ -108,12 +131,14 @@ pub enum Error {
         available: u64,
     },
     /// A place does not hold what was asked for.
-    #[error("{what} is not in {place}")]
+    #[error("{what} is not in {place}{}", answered(.said.as_deref()))]
     NotFound {
         /// What was asked for.
-        what: String,
+        what: Subject,
         /// Where it was looked for.
         place: String,
+        /// What the place said, if it is a registry.
+        said: Option<Box<Refusal>>,
     },
     /// Content is shorter or longer than its descriptor says (row B-05).
     #[error("{digest} is corrupt: its size is {expected} bytes, but its content has {}{actual}",
@@ -129,32 +154,32 @@ pub enum Error {
         more: bool,
     },
     /// A place refused what was asked, for a reason of its own.
-    #[error("cannot {action} {what}: {place} answered {reason}")]
+    #[error("cannot {action} {what}: {place} answered {said}")]
     Refused {
         /// What was tried: a verb.
         action: &'static str,
         /// What it was tried on.
-        what: String,
+        what: Subject,
         /// Who refused it.
         place: String,
-        /// What the place said, as it put it, with the code of its answer.
-        reason: String,
+        /// What the place said.
+        said: Box<Refusal>,
     },
     /// A place takes no more requests, and waiting did not help.
-    #[error("{place} takes no more requests for now: {reason}")]
+    #[error("{place} takes no more requests for now: {said}")]
     Throttled {
         /// The place.
         place: String,
-        /// What the place said, as it put it.
-        reason: String,
+        /// What the place said.
+        said: Box<Refusal>,
     },
     /// A place cannot do what was asked.
     #[error("{place} {what}")]
     Unsupported {
         /// The place.
         place: String,
-        /// What it cannot do, as the rest of a sentence that begins with the place.
-        what: String,
+        /// What it cannot do.
+        what: Inability,
     },
     /// The digest's algorithm cannot be computed here, so the content cannot be proven (row A-38).
     #[error("{digest} cannot be verified: the algorithm `{}` is not known", .digest.algorithm())]
@@ -165,9 +190,24 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns a [`Error::NotFound`].
-    pub fn not_found(what: impl ToString, place: impl ToString) -> Self {
-        Self::NotFound { what: what.to_string(), place: place.to_string() }
+    /// Returns an [`Error::Malformed`].
+    pub fn malformed(what: impl ToString, reason: impl Into<Flaw>) -> Self {
+        Self::Malformed { what: what.to_string(), reason: reason.into() }
+    }
+
+    /// Returns an [`Error::NotFound`] of a place that is no registry.
+    pub fn not_found(what: impl Into<Subject>, place: impl ToString) -> Self {
+        Self::NotFound { what: what.into(), place: place.to_string(), said: None }
+    }
+
+    /// Returns an [`Error::Unsupported`].
+    pub fn unsupported(place: impl ToString, what: impl Into<Inability>) -> Self {
+        Self::Unsupported { place: place.to_string(), what: what.into() }
+    }
+
+    /// Returns an [`Error::Connection`] of a host that cannot be reached.
+    pub fn unreachable(host: impl ToString, why: ConnectionFailure) -> Self {
+        Self::Connection { action: "reach", what: host.to_string(), why }
     }
 
     /// Returns a function that makes an [`Error::Io`] of what the operating system said.
@@ -176,10 +216,14 @@ impl Error {
     }
 
     /// Returns the error that `source` carries if a [`crate::Verifying`] or another reader of this
-    /// program made it, else an [`Error::Io`].
+    /// program made it, an [`Error::Connection`] if a connection failed, else an [`Error::Io`].
     pub fn from_io(action: &'static str, what: impl ToString, source: io::Error) -> Self {
-        match source.downcast::<Self>() {
-            Ok(carried) => carried,
+        let source = match source.downcast::<Self>() {
+            Ok(carried) => return carried,
+            Err(source) => source,
+        };
+        match source.downcast::<ConnectionFailure>() {
+            Ok(why) => Self::Connection { action, what: what.to_string(), why },
             Err(source) => Self::Io { action, what: what.to_string(), source },
         }
     }
@@ -200,6 +244,11 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
+}
+
+/// Says what a registry answered.
+fn answered(said: Option<&Refusal>) -> String {
+    said.map_or_else(String::new, |said| format!(": it answered {said}"))
 }
 
 /// Says what the operating system said, without its error number.

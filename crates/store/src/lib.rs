@@ -24,7 +24,7 @@ mod union;
 mod verify;
 mod walk;
 
-pub use error::{Error, Result};
+pub use error::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, Result, Subject};
 pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
 use crate::{
-    AnsweredBy, Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository,
-    Result, Root, Selector, Source, Target, Upload, manifest_from,
+    AnsweredBy, Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers,
+    Repository, Result, Root, Selector, Source, Subject, Target, Upload, manifest_from,
 };
 
 /// Content in memory: blobs shared by all repositories, manifests and names by repository.
@@ -84,7 +84,7 @@ impl Place for Memory {
 }
 
 impl View<'_> {
-    fn not_found(&self, what: impl ToString) -> Error {
+    fn not_found(&self, what: impl Into<Subject>) -> Error {
         Error::not_found(what, &self.name)
     }
 
@@ -240,10 +240,8 @@ impl Repository for View<'_> {
     fn forget(&self, digest: &Digest) -> Result<()> {
         let mut state = self.memory.state();
         let needed = state.manifests(&self.name).find(|of| listed(of, digest).is_some());
-        if let Some(manifest) = needed {
-            let by = &manifest.descriptor().digest;
-            let what = format!("needs {digest} for {by}");
-            return Err(Error::Unsupported { place: format!("{self:?}"), what });
+        if needed.is_some() {
+            return Err(Error::unsupported(format!("{self:?}"), Inability::Needed(digest.clone())));
         }
         let listing = state.repositories.get_mut(&self.name);
         let removed = listing.is_some_and(|listing| listing.blobs.remove(digest));

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
-use crate::{Error, Name, Outline, Reader, Result, Root, Selector, Verifying};
+use crate::{Error, Inability, Name, Outline, Reader, Result, Root, Selector, Verifying};
 
 /// Somewhere that content lies: a registry, a layout directory, a layout archive, memory.
 pub trait Place: Debug + Send + Sync {
@@ -154,9 +154,9 @@ pub trait Target: Debug + Send + Sync {
     /// Lists content that is no manifest but was found listed in its source (row A-15), under these
     /// names; its bytes have come as a blob.
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        let what = format!("lists manifests only, and {} is none", descriptor.digest);
         let _ = names;
-        Err(Error::Unsupported { place: format!("{self:?}"), what })
+        let what = Inability::ManifestsOnly(descriptor.digest.clone());
+        Err(Error::unsupported(format!("{self:?}"), what))
     }
 }
 
@@ -225,27 +225,26 @@ pub trait Repository: Source + Target {
     /// algorithm that the digest will most likely have.
     fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
         let _ = hasher;
-        Err(unsupported(self, "takes no uploads"))
+        Err(unsupported(self, Inability::Uploads))
     }
 
     /// Takes in a blob that another repository of the same place holds; no byte is moved. Whether
     /// whoever asks may know of the blob is the caller's business. Fails with [`Error::NotFound`]
     /// if the place does not hold it.
     fn adopt(&self, blob: &Descriptor) -> Result<()> {
-        let what = format!("does not take over {}", blob.digest);
-        Err(unsupported(self, what))
+        Err(unsupported(self, Inability::Adoption(blob.digest.clone())))
     }
 
     /// Takes a manifest out of the repository, with every name on it. Fails with
     /// [`Error::NotFound`].
     fn remove(&self, digest: &Digest) -> Result<()> {
-        Err(unsupported(self, format!("does not remove {digest}")))
+        Err(unsupported(self, Inability::Removal(digest.clone())))
     }
 
     /// Takes a blob out of the repository; other repositories keep it. Fails with
     /// [`Error::NotFound`], and with [`Error::Unsupported`] while a manifest here needs it.
     fn forget(&self, digest: &Digest) -> Result<()> {
-        Err(unsupported(self, format!("does not remove {digest}")))
+        Err(unsupported(self, Inability::Removal(digest.clone())))
     }
 }
 
@@ -266,8 +265,8 @@ pub trait Upload: Send {
     fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor>;
 }
 
-fn unsupported(repository: &(impl Repository + ?Sized), what: impl Into<String>) -> Error {
-    Error::Unsupported { place: format!("{repository:?}"), what: what.into() }
+fn unsupported(repository: &(impl Repository + ?Sized), what: Inability) -> Error {
+    Error::unsupported(format!("{repository:?}"), what)
 }
 
 /// Reads `raw` as the manifest that `descriptor` points to, after checking its size and digest.

@@ -6,8 +6,9 @@ use std::fmt;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role, keys};
 
 use crate::{
-    AnsweredBy, Blob, Entry, Error, Held, MAX_DEPTH, Name, Order, Outline, Place, Pushed, Reader,
-    Referrers, Repository, Result, Root, Selector, Source, Target, Upload, Verifying,
+    AnsweredBy, Blob, Entry, Error, Held, Inability, MAX_DEPTH, Name, Order, Outline, Place,
+    Pushed, Reader, Referrers, Repository, Result, Root, Selector, Source, Subject, Target, Upload,
+    Verifying,
 };
 
 /// Several places as one, of which at most one is written to.
@@ -132,7 +133,7 @@ impl View<'_> {
     /// Returns the first answer that is not that something is not there.
     fn first<'a, T>(
         &'a self,
-        what: impl ToString,
+        what: impl Into<Subject>,
         ask: impl Fn(&'a dyn Repository) -> Result<T>,
     ) -> Result<T> {
         for part in self.parts() {
@@ -172,24 +173,21 @@ impl View<'_> {
     }
 
     fn target(&self) -> Result<&dyn Repository> {
-        self.writable.as_deref().ok_or_else(|| Error::Unsupported {
-            place: self.name.to_string(),
-            what: "is only read".to_owned(),
-        })
+        let read_only = || Error::unsupported(&self.name, Inability::ReadOnly);
+        self.writable.as_deref().ok_or_else(read_only)
     }
 
     /// Does something that takes away. What is in the other places would still be there after it.
     fn take_away(
         &self,
-        what: impl ToString,
+        what: impl Into<Subject>,
         look: impl Fn(&dyn Repository) -> Result<Descriptor>,
         take: impl Fn(&dyn Repository) -> Result<()>,
     ) -> Result<()> {
         let target = self.target()?;
         let is_there = |part: &dyn Repository| !matches!(look(part), Err(Error::NotFound { .. }));
         if self.others.iter().any(|part| is_there(&**part)) {
-            let what = format!("has {} from a place that is only read", what.to_string());
-            return Err(Error::Unsupported { place: self.name.to_string(), what });
+            return Err(Error::unsupported(&self.name, Inability::Elsewhere(what.into())));
         }
         take(target)
     }

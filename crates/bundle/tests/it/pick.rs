@@ -17,7 +17,7 @@ fn tags(repository: &Reference) -> Result<Vec<Tag>> {
             "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.sig",
         ],
         "acme/empty" => &[],
-        _ => return Err(Error::not_found(repository, "the registry")),
+        _ => return Err(Error::not_found(repository.to_string(), "the registry")),
     };
     Ok(tags.iter().map(|tag| tag.parse().unwrap()).collect())
 }

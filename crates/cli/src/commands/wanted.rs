@@ -9,7 +9,7 @@ use longshore_bundle::{
 };
 use longshore_remote::Remote;
 use longshore_spec::{Reference, Tag};
-use longshore_store::{Error, Name, Repository, Result, Root, Selector, Source as _};
+use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source as _};
 use longshore_sync::{Referring, Wanted, Wish};
 
 use super::look;
@@ -248,10 +248,7 @@ impl Shelves for Offered<'_> {
         let same = roots.iter().filter(|root| root.descriptor.digest == descriptor.digest);
         let all: Vec<Reference> = same.flat_map(|root| full(&root.names)).collect();
         if all.is_empty() {
-            return Err(Error::Unsupported {
-                place: place.to_string(),
-                what: "has no full reference (HOST/PATH:TAG), by which a bundle goes".to_owned(),
-            });
+            return Err(Error::unsupported(place, Inability::NoFullReference));
         }
         Ok(all)
     }

@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 use tar::EntryType;
 
 use crate::files::{self, Region};
@@ -66,10 +66,12 @@ impl Members {
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
-                return Err(refused(&format!(
-                    "is cut off: it has {} bytes, and the file ends after {there} of them",
+                let how = format!(
+                    "its member `{}` is cut off: it has {} bytes, and the file ends after {there} of them",
+                    shown(&entry.path_bytes()),
                     extent.size
-                )));
+                );
+                return Err(Error::malformed(what, Flaw::CutOff(how)));
             }
             let Some(name) = judge.file(&entry)? else { continue };
             let earlier = match blob(&name) {
@@ -158,7 +160,7 @@ pub(super) fn check(what: &str, members: usize, names: usize) -> Result<()> {
 /// Says what is wrong with the member `path` of the archive `what`.
 pub(super) fn refused(what: &str, path: &[u8], reason: &str) -> Error {
     let reason = format!("its member `{}` {reason}", shown(path));
-    Error::Malformed { what: what.to_owned(), reason }
+    Error::malformed(what, reason)
 }
 
 /// A file that the tar crate may seek in, apart from everybody else's position.
@@ -210,14 +212,16 @@ pub(super) fn unreadable(what: &str, number: usize, at_end: bool, error: io::Err
     };
     let reason = match number {
         // What the tar crate says of something else than a tar quotes half of it.
-        0 => "it is not a tar archive".to_owned(),
-        _ if at_end => format!("it is cut off within the header of member {}", number + 1),
+        0 => Flaw::NotATar,
+        _ if at_end => {
+            Flaw::CutOff(format!("it is cut off within the header of member {}", number + 1))
+        }
         _ => {
             let error = shown(error.to_string().as_bytes());
-            format!("the header of member {} cannot be read: {error}", number + 1)
+            format!("the header of member {} cannot be read: {error}", number + 1).into()
         }
     };
-    Error::Malformed { what: what.to_owned(), reason }
+    Error::malformed(what, reason)
 }
 
 /// Returns text from an archive as it may stand in an error: short, and without characters that a

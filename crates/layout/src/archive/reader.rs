@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_spec::{Digest, RepositoryName};
-use longshore_store::{Blob, Error, Place, Pushed, Reader, Repository, Result};
+use longshore_store::{Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repository, Result};
 
 use super::members::Members;
 use super::recorded::{self, Inventory};
@@ -68,26 +68,25 @@ impl Archive {
 
     fn of(file: File, path: PathBuf, beside: &Path, options: &ArchiveOptions) -> Result<Self> {
         let what = path.display().to_string();
-        let malformed =
-            |reason: &str| Error::Malformed { what: what.clone(), reason: reason.to_owned() };
+        let malformed = |reason: Flaw| Error::malformed(&what, reason);
         let found = file.metadata().map_err(Error::io("open", &what))?;
         if found.is_dir() {
-            return Err(malformed("it is a directory; a layout directory is given as `oci:DIR`"));
+            return Err(malformed(Flaw::Directory));
         }
         if found.file_type().is_fifo() {
-            return Err(malformed("it is a pipe, and content is read from any offset"));
+            return Err(malformed(Flaw::Pipe));
         }
         if found.len() == 0 {
-            return Err(malformed("it is empty"));
+            return Err(malformed(Flaw::Empty));
         }
         let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
         let listed = options.inventory.and_then(|inventory| recorded::find(&file, &inventory));
         let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
-        let layout = layout.ok_or_else(|| malformed(&no_layout(&members)))?;
+        let layout = layout.ok_or_else(|| malformed(no_layout(&members)))?;
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
         let index = members.read(&file, "index.json", MAX_INDEX)?;
-        let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
+        let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
         let index = Index::parse(&index, &format!("`index.json` in {what}"))?;
         let listing = Arc::new(Listing::new(index));
         Ok(Self {
@@ -129,18 +128,16 @@ impl Archive {
     }
 
     fn read_only<T>(&self) -> Result<T> {
-        let what = "is an archive, which is written as a whole and never changed".to_owned();
-        Err(Error::Unsupported { place: self.label(), what })
+        Err(Error::unsupported(self.label(), Inability::Archive))
     }
 }
 
 /// Says what an archive without `oci-layout` may be (row G-10).
-fn no_layout(members: &Members) -> String {
+fn no_layout(members: &Members) -> Flaw {
     if members.files.contains_key(&b"manifest.json"[..]) {
-        "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
-            .to_owned()
+        Flaw::DockerArchive
     } else {
-        "it has no `oci-layout`, so it holds no image layout".to_owned()
+        Flaw::NoLayoutInside
     }
 }
 

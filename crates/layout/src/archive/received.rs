@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
-use longshore_store::{Blob, Error, Place, Pushed, Reader, Repository, Result, Verifying};
+use longshore_store::{
+    Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repository, Result, Verifying,
+};
 
 use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
@@ -83,14 +85,14 @@ impl Received {
         came.bytes = stream.lock().at;
         let layout = files.remove("oci-layout").ok_or_else(|| {
             malformed(if files.contains_key("manifest.json") {
-                "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
+                Flaw::DockerArchive
             } else {
-                "it has no `oci-layout`, so it holds no image layout"
+                Flaw::NoLayoutInside
             })
         })?;
         check_layout(&layout, &format!("`oci-layout` in {LABEL}"))?;
         let index = files.remove("index.json");
-        let index = index.ok_or_else(|| malformed("it has no `index.json`"))?;
+        let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
         let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
         let listing = Arc::new(Listing::new(index));
         Ok(Self { directory, listing, files, came, known: holdings::Cache::default() })
@@ -117,8 +119,7 @@ impl Received {
     }
 
     fn read_only<T>(&self) -> Result<T> {
-        let what = "is a pipe, and cannot be written to".to_owned();
-        Err(Error::Unsupported { place: self.label(), what })
+        Err(Error::unsupported(self.label(), Inability::ReadOnly))
     }
 }
 
@@ -224,7 +225,7 @@ impl Taking<'_> {
         // Whoever writes into the pipe is not to be told that nobody reads its end.
         let mut rest = stream.lock();
         if rest.at == 0 {
-            return Err(malformed("it is empty"));
+            return Err(malformed(Flaw::Empty));
         }
         io::copy(&mut rest.pipe, &mut io::sink()).map_err(Error::io("read", LABEL))?;
         Ok(files)
@@ -373,10 +374,10 @@ impl Read for Content<'_, '_> {
         if count == 0 {
             let Self { size, left, name, .. } = self;
             let there = *size - *left;
-            return Err(malformed(&format!(
+            let how = format!(
                 "its member `{name}` is cut off: it has {size} bytes, and the pipe ended after {there} of them"
-            ))
-            .into());
+            );
+            return Err(malformed(Flaw::CutOff(how)).into());
         }
         self.at += count as u64;
         self.left -= count as u64;
@@ -384,8 +385,8 @@ impl Read for Content<'_, '_> {
     }
 }
 
-fn malformed(reason: &str) -> Error {
-    Error::Malformed { what: LABEL.to_owned(), reason: reason.to_owned() }
+fn malformed(reason: Flaw) -> Error {
+    Error::malformed(LABEL, reason)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

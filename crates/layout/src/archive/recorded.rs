@@ -77,10 +77,8 @@ impl Members {
         let Some(claimed_by) = self.claimed_by else { return Ok(Some(extent)) };
         let header = blob_header(digest, extent.size);
         if !holds(file, extent.at - header.len() as u64, &header) {
-            return Err(Error::Malformed {
-                what: what.to_owned(),
-                reason: format!("its `{claimed_by}` is wrong: {digest} is not where it says"),
-            });
+            let reason = format!("its `{claimed_by}` is wrong: {digest} is not where it says");
+            return Err(Error::malformed(what, reason));
         }
         Ok(Some(extent))
     }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{
-    Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
 };
 
 use super::format::{self, END, Form};
+use super::{INCOMPLETE, unannounced};
 use crate::files;
 use crate::holdings;
 use crate::index::{Change, Listing};
@@ -46,10 +47,7 @@ impl ArchiveStream {
     }
 
     fn write_only<T>(&self) -> Result<T> {
-        Err(Error::Unsupported {
-            place: self.label(),
-            what: "is a pipe, and cannot be read".to_owned(),
-        })
+        Err(Error::unsupported(self.label(), Inability::WriteOnly))
     }
 }
 
@@ -81,8 +79,7 @@ impl Place for ArchiveStream {
         if complete {
             let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
             if !all {
-                let what = "has not been given all that was announced to it".to_owned();
-                return Err(Error::Unsupported { place: self.label(), what });
+                return Err(unannounced(self.label(), INCOMPLETE));
             }
             state.out.write_all(&END).map_err(failed())?;
         }
@@ -125,7 +122,7 @@ impl Contents for ArchiveStream {
             slot.filter(|(number, slot)| Some(*number as usize) == *next && slot.size == *size)
         else {
             let what = format!("takes content in one order only, and {digest} is not next");
-            return Err(Error::Unsupported { place: self.label(), what });
+            return Err(unannounced(self.label(), what));
         };
         let mut reader = blob.open(None)?;
         // From here on a failure leaves half a member in the pipe.

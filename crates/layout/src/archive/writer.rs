@@ -10,11 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{
-    Blob, Error, Held, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
 };
 
 use super::format::{self, END, Form, Slot};
 use super::journal::{Journal, Progress};
+use super::{INCOMPLETE, unannounced};
 use crate::files::{self, Region};
 use crate::holdings;
 use crate::index::{Change, Listing};
@@ -112,10 +113,8 @@ impl ArchiveWriter {
     }
 
     fn filling(&self) -> Result<&Filling> {
-        self.filling.get().ok_or_else(|| Error::Unsupported {
-            place: self.path.display().to_string(),
-            what: "is an archive, and must be told what will come before it comes".to_owned(),
-        })
+        let what = "is an archive, and must be told what will come before it comes";
+        self.filling.get().ok_or_else(|| unannounced(self.label(), what))
     }
 
     /// Fails unless there is room for what is still missing of the archive.
@@ -228,8 +227,7 @@ impl Place for ArchiveWriter {
             return Ok(());
         }
         if filling.states().iter().any(|state| *state != State::There) {
-            let what = "has not been given all that was announced to it".to_owned();
-            return Err(Error::Unsupported { place: self.label(), what });
+            return Err(unannounced(self.label(), INCOMPLETE));
         }
         persist(&filling.file, &self.partial, &self.path, Durable::Now, |file| {
             let length = filling.form.length;
@@ -375,9 +373,11 @@ impl Contents for ArchiveWriter {
         let filling = self.filling()?;
         let Descriptor { digest, size, .. } = blob.descriptor();
         let found = filling.form.slot(digest).filter(|(_, slot)| slot.size == *size);
-        let (number, slot) = found.ok_or_else(|| Error::Unsupported {
-            place: self.label(),
-            what: format!("is an archive, and {digest} was not announced to it"),
+        let (number, slot) = found.ok_or_else(|| {
+            unannounced(
+                self.label(),
+                format!("is an archive, and {digest} was not announced to it"),
+            )
         })?;
         let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
         let read = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
@@ -395,8 +395,7 @@ impl Contents for ArchiveWriter {
 
 impl ArchiveWriter {
     fn unreadable<T>(&self) -> Result<T> {
-        let what = "is an archive that is being written, and cannot be read yet".to_owned();
-        Err(Error::Unsupported { place: self.path.display().to_string(), what })
+        Err(Error::unsupported(self.path.display(), Inability::WriteOnly))
     }
 }
 

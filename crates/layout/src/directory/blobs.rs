@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_spec::{Descriptor, Digest, Hasher};
-use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
+use longshore_store::{Blob, Error, Flaw, Held, Pushed, Reader, Result, Verifying};
 
 use super::{Directory, own};
 use crate::files::{self, Region};
@@ -210,10 +210,7 @@ fn discard<T>(partial: &Path, error: Error) -> Result<T> {
 fn size(path: &Path) -> Result<Option<u64>> {
     match path.metadata() {
         Ok(found) if found.is_file() => Ok(Some(found.len())),
-        Ok(_) => Err(Error::Malformed {
-            what: path.display().to_string(),
-            reason: "it is not a file".to_owned(),
-        }),
+        Ok(_) => Err(Error::malformed(path.display(), Flaw::NotAFile)),
         // A digest of another algorithm may be longer than any name of a file.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => {
             Ok(None)

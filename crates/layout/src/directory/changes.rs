@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 
 use super::Directory;
 use super::blobs::blob_path;
@@ -135,13 +136,25 @@ impl Directory {
     /// Reads `index.json` as it is now.
     pub(super) fn read_index(&self) -> Result<Index> {
         let path = self.index_path();
-        Index::parse(&files::read(&path, self.max_index)?, &path.display().to_string())
+        let bytes = files::read(&path, self.max_index).map_err(|error| self.no_index(error))?;
+        Index::parse(&bytes, &path.display().to_string())
     }
 
     fn stamp(&self) -> Result<Stamp> {
         let path = self.index_path();
-        let found = path.metadata().map_err(Error::io("open", path.display()))?;
-        Ok(Stamp::of(&found))
+        let found = path.metadata().map_err(Error::io("open", path.display()));
+        Ok(Stamp::of(&found.map_err(|error| self.no_index(error))?))
+    }
+
+    /// Returns what it means that `index.json` cannot be read: where it is not there at all, the
+    /// layout is not whole.
+    fn no_index(&self, error: Error) -> Error {
+        match error {
+            Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                Error::malformed(self.root.display(), Flaw::NoIndex)
+            }
+            error => error,
+        }
     }
 
     /// Takes note of changes to `index.json`; writes it now and then.

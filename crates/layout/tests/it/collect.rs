@@ -110,7 +110,7 @@ fn nobody_collects_while_another_writes() {
 
     let reader = Directory::open(directory.path()).unwrap();
     let error = reader.collect(&keep, DAY, false).unwrap_err().to_string();
-    assert!(error.ends_with("was opened for reading"), "{error}");
+    assert!(error.ends_with("is read-only"), "{error}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use longshore_registry::{Access, Options, Registry, front};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 use longshore_store::{
-    Blob, Entry, Error, Held, Name, Place, Pushed, Reader, Referrers, Repository, Result, Root,
-    Selector, Source, Target, Upload,
+    Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers, Repository,
+    Result, Root, Selector, Source, Target, Upload,
 };
 
 use crate::support::{ask, expect};
@@ -101,8 +101,7 @@ fn what_the_place_says_is_told_without_its_paths() {
     let busy = || Error::Busy { what: "/secret/path".to_owned() };
     let full = || Error::NoSpace { place: "/secret/path".to_owned(), needed: 1, available: 0 };
     let disk = || Error::io("write", "/secret/path")(std::io::ErrorKind::StorageFull.into());
-    let malformed =
-        || Error::Malformed { what: "/secret/path".to_owned(), reason: "secret".to_owned() };
+    let malformed = || Error::malformed("/secret/path", "secret");
     let rows: [(Fault, u16, &str); 5] = [
         (io, 500, "UNKNOWN"),
         (malformed, 500, "UNKNOWN"),
@@ -133,10 +132,7 @@ fn what_the_place_says_is_told_without_its_paths() {
 
 #[test]
 fn f53_a_place_that_cannot_be_written_says_so() {
-    let registry = registry(|| Error::Unsupported {
-        place: "the place".to_owned(),
-        what: "was opened for reading".to_owned(),
-    });
+    let registry = registry(|| Error::unsupported("the place", Inability::ReadOnly));
     for request in ["POST /v2/a/blobs/uploads/", "DELETE /v2/a/manifests/v1"] {
         assert_eq!(expect(&registry, request, &[], b"", 405).code(), "UNSUPPORTED");
     }

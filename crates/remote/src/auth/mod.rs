@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use http::HeaderValue;
 use longshore_spec::RepositoryName;
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 
 use self::challenge::Challenge;
 pub(crate) use self::challenge::challenge;
@@ -224,7 +224,7 @@ fn header(scheme: &str, secret: &Secret) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::from_str(&format!("{scheme} {}", secret.expose())).map_err(|_| {
             let reason = "it holds characters that cannot be sent".to_owned();
-            Error::Malformed { what: "a token or password".to_owned(), reason }
+            Error::malformed("a token or password", Flaw::Credentials(reason))
         })?;
     value.set_sensitive(true);
     Ok(value)

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use longshore_store::Error;
+use longshore_store::{Error, Flaw, Refusal};
 use serde::Deserialize;
 
 use super::{basic, header};
 use crate::Secret;
 use crate::credentials::Credential;
-use crate::http::{Body, Call, Http, Trouble, Url, field, resolve, with_query};
+use crate::http::{Body, Call, Http, Trouble, Url, field, resolve, shown, with_query};
 
 /// How long a token lasts that does not say so (token specification, `expires_in`).
 const DEFAULT_LIFE: u64 = 60;
@@ -65,23 +65,24 @@ impl Request<'_> {
         if !answer.status().is_success() {
             let error = match answer.into_error(call.action, &call.what) {
                 // Nobody asks for this address, so that it is not there means nothing to them.
-                Error::NotFound { what, place } => Error::Denied {
+                Error::NotFound { what, place, said } => Error::Denied {
                     action: call.action,
                     what,
                     place,
-                    reason: "404: nobody hands out tokens there".to_owned(),
+                    said: Box::new(no_service(said)),
                 },
                 error => error,
             };
             return Err(error.into());
         }
         let body = answer.into_bytes("the answer with a token", MOST_BYTES)?;
-        let malformed = |reason: String| Error::Malformed { what: call.what.clone(), reason };
+        let malformed =
+            |reason: &str| Error::malformed(&call.what, Flaw::Answer(reason.to_owned()));
         // The error of the parser may quote what it read.
         let reply: Reply = serde_json::from_slice(&body)
-            .map_err(|_| malformed("what came is not of the form it must have".to_owned()))?;
+            .map_err(|_| malformed("what came is not of the form it must have"))?;
         let value = [reply.token, reply.access_token].into_iter().flatten().find(|t| !t.is_empty());
-        let value = value.ok_or_else(|| malformed("none came".to_owned()))?;
+        let value = value.ok_or_else(|| malformed("none came"))?;
         let life = reply
             .expires_in
             .and_then(|life| life.as_u64())
@@ -95,14 +96,14 @@ impl Request<'_> {
 
     fn call(&self) -> Result<(Call<'static>, Option<http::HeaderValue>), Error> {
         let what = format!("a token for {}", self.registry);
-        let malformed = |reason: &str| Error::Malformed {
-            what: format!("the address for tokens that {} gave", self.registry),
-            reason: reason.to_owned(),
+        let malformed = |flaw: Flaw| {
+            Error::malformed(format!("the address for tokens that {} gave", self.registry), flaw)
         };
-        let realm = Url::parse(self.realm).map_err(|error| malformed(&error.to_string()))?;
+        let realm =
+            Url::parse(self.realm).map_err(|error| malformed(Flaw::Answer(error.to_string())))?;
         let mut url = resolve(&realm, "")?;
         if self.asked_at.scheme() == "https" && url.scheme() != "https" {
-            return Err(malformed("nothing is encrypted there"));
+            return Err(malformed(Flaw::Unencrypted { to: shown(&url) }));
         }
         if let Some(Credential::Identity(token)) = self.credential {
             let scopes = self.scopes.join(" ");
@@ -137,6 +138,17 @@ impl Request<'_> {
         let call = Call::new(Method::GET, url, "get", what).header(ACCEPT, "application/json");
         Ok((call, authorization))
     }
+}
+
+/// Returns a refusal that says that there is no service for tokens, before what was said there.
+fn no_service(said: Option<Box<Refusal>>) -> Refusal {
+    let nobody = "nobody hands out tokens there";
+    let said = said.map_or_else(|| Refusal::of_status(404), |said| *said);
+    let detail = match &said.detail {
+        Some(detail) => format!("{nobody}: {detail}"),
+        None => nobody.to_owned(),
+    };
+    said.saying(detail)
 }
 
 /// What an authorization service answers. `token` and `access_token` are the same.

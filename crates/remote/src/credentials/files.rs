@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longshore_spec::RepositoryName;
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Inability, Result};
 use serde_json::{Map, Value, json};
 
 use super::document::{self, Document};
@@ -62,7 +62,8 @@ impl Files {
         let entry = match credential {
             Credential::Password { username, .. } if username.contains(':') => {
                 let reason = "it has a colon".to_owned();
-                return Err(Error::Malformed { what: format!("the name `{username}`"), reason });
+                let what = format!("the name `{username}`");
+                return Err(Error::malformed(what, Flaw::Credentials(reason)));
             }
             Credential::Password { username, password } => {
                 json!({"auth": document::encode(username, password)})
@@ -96,9 +97,8 @@ impl Files {
     }
 
     fn first(&self) -> Result<&PathBuf> {
-        let none = || Error::Unsupported {
-            place: "a program without a file for credentials".to_owned(),
-            what: "cannot keep any".to_owned(),
+        let none = || {
+            Error::unsupported("a program without a file for credentials", Inability::NoCredentials)
         };
         self.paths.first().ok_or_else(none)
     }
@@ -138,9 +138,10 @@ impl Files {
         if found.is_some() {
             return Ok(found);
         }
-        document.entry(registry, repository).map_err(|key| Error::Malformed {
-            what: format!("the entry `{key}` of {}", path.display()),
-            reason: "it is not a name and a password in base64".to_owned(),
+        document.entry(registry, repository).map_err(|key| {
+            let reason = "it is not a name and a password in base64".to_owned();
+            let what = format!("the entry `{key}` of {}", path.display());
+            Error::malformed(what, Flaw::Credentials(reason))
         })
     }
 }
@@ -197,7 +198,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 
 fn malformed(path: &Path) -> Error {
     let reason = "it is not a document of credentials".to_owned();
-    Error::Malformed { what: path.display().to_string(), reason }
+    Error::malformed(path.display(), Flaw::Credentials(reason))
 }
 
 /// Replaces a file by one whose entries are changed.

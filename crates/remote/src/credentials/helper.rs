@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ const MOST_BYTES: u64 = 1 << 20;
 /// The name that helpers give to a token that others are had for.
 const TOKEN_USER: &str = "<token>";
 
-/// What helpers say when they have nothing.
+/// What helpers say when they have nothing. Their protocol has no code for it: these words are it.
 const NOT_FOUND: &str = "credentials not found";
 
 /// One helper program.
@@ -50,7 +50,8 @@ impl<'a> Helper<'a> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || !name.chars().all(plain) {
             let reason = "it is no name of a program".to_owned();
-            return Err(Error::Malformed { what: format!("the helper `{name}`"), reason });
+            let what = format!("the helper `{name}`");
+            return Err(Error::malformed(what, Flaw::Credentials(reason)));
         }
         Ok(Self { name, directory, timeout })
     }
@@ -130,7 +131,7 @@ impl<'a> Helper<'a> {
         let text = String::from_utf8_lossy(said);
         let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
         let reason = if line.is_empty() { "it failed without a word".to_owned() } else { line };
-        Error::Malformed { what: format!("what {} said", self.program()), reason }
+        Error::malformed(format!("what {} said", self.program()), Flaw::Credentials(reason))
     }
 }
 

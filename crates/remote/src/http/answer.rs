@@ -5,7 +5,7 @@ use std::io;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, StatusCode};
-use longshore_store::{Error, Result};
+use longshore_store::{ConnectionFailure, Error, Refusal, Result, Subject};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
@@ -88,8 +88,8 @@ impl<'a> Answer<'a> {
                 match timeout(http.idle(), response.chunk()).await {
                     Ok(Ok(Some(chunk))) => *rest = chunk,
                     Ok(Ok(None)) => break,
-                    Ok(Err(error)) => return Some(io::Error::other(problem::plainly(error))),
-                    Err(_) => return Some(io::ErrorKind::TimedOut.into()),
+                    Ok(Err(error)) => return Some(problem::failure(error).into()),
+                    Err(_) => return Some(ConnectionFailure::Silent(http.idle()).into()),
                 }
                 filled += take(rest, &mut buffer[filled..wanted]);
             }
@@ -106,9 +106,9 @@ impl<'a> Answer<'a> {
 
     /// Reads the whole body into memory, so that one that is cut off is found while the request can
     /// still be made again.
-    pub(super) fn complete(&mut self, what: &str, limit: u64) -> Result<(), Trouble> {
+    pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), Trouble> {
         let all = self.all(what, limit).map_err(|error| match error {
-            Error::Io { .. } => Trouble::passing(error),
+            Error::Connection { .. } => Trouble::passing(error),
             error => Trouble::lasting(error),
         })?;
         (self.rest, self.over) = (all, true);
@@ -116,12 +116,13 @@ impl<'a> Answer<'a> {
     }
 
     /// Returns the whole body, of at most `limit` bytes.
-    pub(crate) fn into_bytes(mut self, what: &str, limit: u64) -> Result<Bytes> {
+    pub(crate) fn into_bytes(mut self, what: impl ToString, limit: u64) -> Result<Bytes> {
         if self.over { Ok(self.rest) } else { self.all(what, limit) }
     }
 
-    fn all(&mut self, what: &str, limit: u64) -> Result<Bytes> {
-        let over = || Error::Limit { what: what.to_owned(), limit: format!("{limit} bytes") };
+    fn all(&mut self, what: impl ToString, limit: u64) -> Result<Bytes> {
+        let what = what.to_string();
+        let over = || Error::Limit { what: what.clone(), limit: format!("{limit} bytes") };
         let announced = self.response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(over());
@@ -129,7 +130,7 @@ impl<'a> Answer<'a> {
         let mut all = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
         let mut buffer = vec![0; PIECE];
         loop {
-            let count = self.read(&mut buffer).map_err(Error::io("read", what))?;
+            let count = self.read(&mut buffer).map_err(Error::io("read", &what))?;
             if count == 0 {
                 return Ok(all.freeze());
             }
@@ -153,16 +154,20 @@ impl<'a> Answer<'a> {
         all
     }
 
-    /// Returns what the other side says about its refusal: the status, and its reason.
-    pub(crate) fn into_reason(mut self) -> String {
+    /// Returns what the other side says about its refusal.
+    pub(crate) fn into_refusal(mut self) -> Refusal {
         let body = self.beginning();
-        problem::reason(self.status(), &body)
+        problem::refusal(self.status(), &body)
     }
 
     /// Returns what a refusal to `action` `what` means.
-    pub(crate) fn into_error(mut self, action: &'static str, what: &str) -> Error {
+    pub(crate) fn into_error(mut self, action: &'static str, what: &Subject) -> Error {
         let body = self.beginning();
-        problem::refused(self.status(), &body, &self.host(), action, what)
+        let host = self.host();
+        if self.url().scheme() == "http" && problem::wants_tls(self.status(), &body) {
+            return Error::unreachable(host, ConnectionFailure::SpeaksTls);
+        }
+        problem::refused(problem::refusal(self.status(), &body), &host, action, what)
     }
 }
 

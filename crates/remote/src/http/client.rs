@@ -1,11 +1,12 @@
 //! Connections, and the runtime behind them.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use longshore_store::{Error, Result};
+use longshore_store::{ConnectionFailure, Error, Flaw, Result};
+use reqwest::dns::{Addrs, Name as DnsName, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 use rustls::ClientConfig;
@@ -137,9 +138,7 @@ impl Http {
 }
 
 pub(super) fn silent(host: &str, patience: Duration) -> Error {
-    let text = format!("it said nothing for {} s", patience.as_secs());
-    let source = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
-    Error::Io { action: "reach", what: host.to_owned(), source }
+    Error::unreachable(host, ConnectionFailure::Silent(patience))
 }
 
 impl std::fmt::Debug for Http {
@@ -159,6 +158,7 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
         .connect_timeout(config.connect_timeout)
         .pool_max_idle_per_host(config.jobs_per_host)
         .redirect(Policy::none())
+        .dns_resolver(Arc::new(Resolver))
         .tls_backend_preconfigured(tls)
         .no_proxy();
     if lane == Lane::Bulk {
@@ -169,7 +169,7 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
     let proxy = |make: fn(&str) -> reqwest::Result<Proxy>, address: &Secret| {
         make(address.expose())
             .map(|proxy| proxy.no_proxy(none.clone()))
-            .map_err(|error| setup("the proxy", error))
+            .map_err(|error| Error::malformed("the proxy", Flaw::Proxy(problem::plainly(error))))
     };
     if let Some(address) = &proxies.http {
         builder = builder.proxy(proxy(|address| Proxy::http(address), address)?);
@@ -177,9 +177,21 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
     if let Some(address) = &proxies.https {
         builder = builder.proxy(proxy(|address| Proxy::https(address), address)?);
     }
-    builder.build().map_err(|error| setup("connections", error))
+    builder.build().map_err(|error| Error::malformed("connections", problem::plainly(error)))
 }
 
-fn setup(what: &str, error: reqwest::Error) -> Error {
-    Error::Malformed { what: what.to_owned(), reason: problem::plainly(error) }
+/// Looks up names as the system does, and says by a value that there is no address.
+struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: DnsName) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map(Vec::from_iter);
+            let found = found.map_err(|error| {
+                ConnectionFailure::NoAddress(problem::clean(&error.to_string()))
+            })?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }

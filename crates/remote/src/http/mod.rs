@@ -18,13 +18,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use longshore_store::Error;
+use longshore_store::{Error, Flaw, Subject};
 
 pub(crate) use self::answer::{Answer, is_page};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::part::{Part, Streamed};
-pub(crate) use self::tls::refusal as tls_refusal;
+pub(crate) use self::tls::failure as tls_failure;
 pub(crate) use self::url::{field, resolve, shown, with_query};
 pub(crate) use reqwest::Url;
 
@@ -49,7 +49,7 @@ pub(crate) struct Call<'a> {
     /// What is done: a verb.
     pub(crate) action: &'static str,
     /// What it is done to.
-    pub(crate) what: String,
+    pub(crate) what: Subject,
 }
 
 /// What a request carries.
@@ -89,8 +89,13 @@ pub(crate) enum Again {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(method: Method, url: Url, action: &'static str, what: impl ToString) -> Self {
-        let what = what.to_string();
+    pub(crate) fn new(
+        method: Method,
+        url: Url,
+        action: &'static str,
+        what: impl Into<Subject>,
+    ) -> Self {
+        let what = what.into();
         let (body, lane, headers) = (Body::Nothing, Lane::Brief, HeaderMap::new());
         Self { method, url, headers, body, lane, whole: None, action, what }
     }
@@ -232,8 +237,8 @@ impl Http {
             let next = resolve(&hop.url, location)?;
             if hop.url.scheme() == "https" && next.scheme() != "https" {
                 let what = format!("a redirect from {}", shown(&hop.url));
-                let reason = format!("it leads to {}, where nothing is encrypted", shown(&next));
-                return Err(Error::Malformed { what, reason }.into());
+                let to = shown(&next);
+                return Err(Error::malformed(what, Flaw::Unencrypted { to }).into());
             }
             if answer.status() == StatusCode::SEE_OTHER && hop.method != Method::HEAD {
                 hop.method = Method::GET;

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use longshore_store::Error;
+use longshore_store::{ConnectionFailure, Error};
 
 /// No wait that a host asks for is longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
@@ -43,7 +42,7 @@ struct Host {
     /// Before this, nothing is asked.
     rests_until: Option<Instant>,
     /// Before this, nothing is asked either, and why.
-    given_up: Option<(Instant, String)>,
+    given_up: Option<(Instant, ConnectionFailure)>,
 }
 
 /// Leave to ask a host; given back when dropped.
@@ -110,21 +109,16 @@ impl Pace {
     /// Takes note that a host cannot be reached: whoever wants thousands of artifacts of it learns so
     /// at once.
     pub(super) fn give_up(&self, error: &Error) {
-        let Error::Io { what: host, source, .. } = error else { return };
+        let Error::Connection { what: host, why, .. } = error else { return };
         let until = Instant::now() + GIVEN_UP_FOR;
-        self.state(&mut self.hosts(), host).given_up = Some((until, source.to_string()));
+        self.state(&mut self.hosts(), host).given_up = Some((until, why.clone()));
     }
 
     /// Returns why `host` is not asked, if it was given up a while ago.
     pub(super) fn given_up(&self, host: &str) -> Option<Error> {
         let hosts = self.hosts();
         let (until, why) = hosts.get(host)?.given_up.as_ref()?;
-        let source = io::Error::other(why.clone());
-        (*until > Instant::now()).then(|| Error::Io {
-            action: "reach",
-            what: host.to_owned(),
-            source,
-        })
+        (*until > Instant::now()).then(|| Error::unreachable(host, why.clone()))
     }
 
     /// Tells whether `host` has ever answered.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_store::{Error, Result};
+use longshore_store::{ConnectionFailure, Error, Flaw, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -19,14 +19,12 @@ pub(super) fn client(config: &Config) -> Result<ClientConfig> {
     let verifier = Arc::new(Verifier::new(config, &provider)?);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| malformed("TLS", error))?
+        .map_err(|error| Error::malformed("TLS", error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let Some(identity) = &config.identity else { return Ok(builder.with_no_client_auth()) };
     let (certificates, key) = read_identity(identity)?;
-    builder
-        .with_client_auth_cert(certificates, key)
-        .map_err(|error| malformed("the identity", error))
+    builder.with_client_auth_cert(certificates, key).map_err(no_identity)
 }
 
 /// Decides about the certificates of servers.
@@ -57,7 +55,7 @@ impl Verifier {
                         tracing::debug!(%error, "the system's certificates cannot be used");
                         None
                     }
-                    Err(error) => return Err(malformed("an authority", error)),
+                    Err(error) => return Err(no_authority(error)),
                 }
             }
         };
@@ -139,29 +137,35 @@ fn is_of_authority(error: &rustls::Error) -> bool {
     matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Returns what is wrong with a certificate.
-pub(crate) fn refusal(error: &rustls::Error) -> Option<String> {
-    let rustls::Error::InvalidCertificate(what) = error else { return None };
+/// Returns why TLS is not spoken with a host, if that has a kind of its own.
+pub(crate) fn failure(error: &rustls::Error) -> Option<ConnectionFailure> {
+    let what = match error {
+        rustls::Error::InvalidCertificate(what) => what,
+        // Something came that is no message of TLS.
+        rustls::Error::InvalidMessage(_) => return Some(ConnectionFailure::NoTls),
+        rustls::Error::AlertReceived(_) => {
+            return Some(ConnectionFailure::Handshake(error.to_string()));
+        }
+        _ => return None,
+    };
     Some(match what {
-        CertificateError::UnknownIssuer => {
-            "no authority that is trusted here vouches for its certificate".to_owned()
-        }
+        CertificateError::UnknownIssuer => ConnectionFailure::UnknownAuthority,
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<_> = presented.iter().map(|name| plain_name(name)).collect();
-            let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
-            format!("its certificate is for {names}, and not for {}", expected.to_str())
+            let names = presented.iter().map(|name| plain_name(name).to_owned()).collect();
+            let wanted = Some(expected.to_str().into_owned());
+            ConnectionFailure::OtherName { names, wanted }
         }
-        CertificateError::NotValidForName => "its certificate is for another host".to_owned(),
+        CertificateError::NotValidForName => {
+            ConnectionFailure::OtherName { names: Vec::new(), wanted: None }
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired".to_owned()
+            ConnectionFailure::Expired
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet".to_owned()
+            ConnectionFailure::NotYetValid
         }
-        _ if is_of_authority(error) => {
-            "its certificate is an authority's own, and not trusted here".to_owned()
-        }
-        _ => format!("its certificate is not accepted: {error}"),
+        _ if is_of_authority(error) => ConnectionFailure::AuthorityItself,
+        _ => ConnectionFailure::BadCertificate(error.to_string()),
     })
 }
 
@@ -175,10 +179,10 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
     for pem in files {
         let before = all.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            all.push(certificate.map_err(|error| malformed("an authority", error))?);
+            all.push(certificate.map_err(no_authority)?);
         }
         if all.len() == before {
-            return Err(malformed("an authority", "there is no certificate in PEM in the file"));
+            return Err(no_authority("there is no certificate in PEM in the file"));
         }
     }
     Ok(all)
@@ -187,12 +191,15 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
 fn read_identity(pem: &Secret) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let pem = pem.expose().as_bytes();
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let certificates = certificates.map_err(|error| malformed("the identity", error))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(pem).map_err(|error| malformed("the identity", error))?;
+    let certificates = certificates.map_err(no_identity)?;
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(no_identity)?;
     Ok((certificates, key))
 }
 
-fn malformed(what: &str, reason: impl ToString) -> Error {
-    Error::Malformed { what: what.to_owned(), reason: reason.to_string() }
+fn no_authority(reason: impl ToString) -> Error {
+    Error::malformed("an authority", Flaw::Authority(reason.to_string()))
+}
+
+fn no_identity(reason: impl ToString) -> Error {
+    Error::malformed("the identity", Flaw::Identity(reason.to_string()))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use longshore_store::Error;
+use longshore_store::{ConnectionFailure, Error};
 use reqwest::{RequestBuilder, Response};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -69,7 +69,7 @@ impl Http {
 /// What became of a piece.
 enum Step {
     Taken,
-    Answered(Result<Response, String>),
+    Answered(Result<Response, ConnectionFailure>),
     Stalled,
 }
 
@@ -103,22 +103,21 @@ async fn hand_over(
 
 fn flatten(
     answer: Result<reqwest::Result<Response>, tokio::task::JoinError>,
-) -> Result<Response, String> {
+) -> Result<Response, ConnectionFailure> {
     match answer {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(problem::plainly(error)),
-        Err(error) => Err(error.to_string()),
+        Ok(Err(error)) => Err(problem::failure(error)),
+        Err(error) => Err(ConnectionFailure::Other(error.to_string())),
     }
 }
 
 fn answered(
-    answer: Result<Response, String>,
+    answer: Result<Response, ConnectionFailure>,
     upload: Option<Sender<Bytes>>,
     host: &str,
 ) -> Result<Answered, Trouble> {
-    let response = answer.map_err(|reason| {
-        let source = io::Error::other(reason);
-        Trouble::passing(Error::Io { action: "send to", what: host.to_owned(), source })
+    let response = answer.map_err(|why| {
+        Trouble::passing(Error::Connection { action: "send to", what: host.to_owned(), why })
     })?;
     Ok((response, upload))
 }

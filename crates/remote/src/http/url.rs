@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 use reqwest::Url;
 
 /// Returns what `location` means to whoever was answered at `base` (row E-41). Its query stays as it
 /// is (row E-42); a name or password in it is not used.
 pub(crate) fn resolve(base: &Url, location: &str) -> Result<Url> {
-    let malformed = |reason: &str| Error::Malformed {
-        what: format!("the location that {} sent", base.host_str().unwrap_or_default()),
-        reason: reason.to_owned(),
+    let malformed = |reason: &str| {
+        let what = format!("the location that {} sent", base.host_str().unwrap_or_default());
+        Error::malformed(what, Flaw::Answer(reason.to_owned()))
     };
     let mut url = base.join(location).map_err(|error| malformed(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

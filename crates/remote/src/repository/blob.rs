@@ -116,7 +116,7 @@ impl Read for BlobReader<'_> {
             let Some(answer) = &mut self.answer else {
                 match self.ask() {
                     Ok(()) => continue,
-                    Err(Error::Io { source, .. }) => self.stalled(source)?,
+                    Err(error @ Error::Connection { .. }) => self.stalled(error.into())?,
                     Err(error) => return Err(error.into()),
                 }
                 continue;

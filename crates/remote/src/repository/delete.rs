@@ -2,7 +2,7 @@
 
 use http::Method;
 use longshore_spec::{Digest, Tag};
-use longshore_store::{Result, Selector};
+use longshore_store::{Inability, Refusal, Result, Selector, Subject};
 
 use super::Remote;
 use crate::auth::Scope;
@@ -11,7 +11,7 @@ impl Remote {
     /// Deletes a tag. What it stands for stays, and never goes in its place: with the digest, every
     /// other tag on it would go too.
     pub(super) fn delete_tag(&self, tag: &Tag) -> Result<()> {
-        self.delete(tag, "cannot take away tags")
+        self.delete(tag, |said| Inability::TagDelete { said })
     }
 
     /// Deletes a manifest with all its tags.
@@ -22,29 +22,27 @@ impl Remote {
             Some(subject) => self.fallback_listing(&subject.digest)?,
             None => None,
         };
-        self.delete(digest, "cannot take manifests away")?;
+        self.delete(digest, |said| Inability::ManifestDelete { said })?;
         match listed {
             Some(subject) => self.unlist(&subject, digest),
             None => Ok(()),
         }
     }
 
-    fn delete(&self, reference: impl ToString, unsupported: &str) -> Result<()> {
-        let path = format!("manifests/{}", reference.to_string());
+    fn delete(
+        &self,
+        reference: impl Into<Subject>,
+        unsupported: impl FnOnce(Box<Refusal>) -> Inability,
+    ) -> Result<()> {
+        let reference = reference.into();
+        let path = format!("manifests/{reference}");
         let call = self.call(Method::DELETE, &path, "delete", reference);
         let scopes = [Scope::delete(&self.name)];
         let answer = self.registry.send(&call, Some(&self.name), scopes)?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
-            // What distribution 2.8 answers to any tag.
-            400 if !path.contains(':') => {
-                let only = "only the digest behind it, with all its tags";
-                Err(self.unsupported(format!("{unsupported}; {only}")))
-            }
-            400 | 405 | 501 => {
-                let reason = answer.into_reason();
-                Err(self.unsupported(format!("{unsupported}: it answered {reason}")))
-            }
+            // Distribution 2.8 answers 400 to any tag.
+            400 | 405 | 501 => Err(self.unsupported(unsupported(answer.into_refusal().into()))),
             _ => Err(self.refused(&call, answer)),
         }
     }

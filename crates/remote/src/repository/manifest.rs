@@ -3,7 +3,7 @@
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
-use longshore_store::{Error, Name, Result, Selector, manifest_from};
+use longshore_store::{Error, Flaw, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
 use super::{DIGEST, Remote};
@@ -48,7 +48,7 @@ impl Remote {
         if let Some((named, sent)) = found.clash() {
             let what = format!("the manifest {selector}");
             let reason = format!("it says that it is `{named}`, and {self} says `{sent}`");
-            return Err(Error::Malformed { what, reason });
+            return Err(Error::malformed(what, Flaw::Answer(reason)));
         }
         let digest = found.digest.clone();
         let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
@@ -98,7 +98,7 @@ impl Remote {
             Selector::Digest(digest) => digest.to_string(),
         };
         let path = format!("manifests/{reference}");
-        Ok(self.call(method, &path, "read", reference).header(ACCEPT, ACCEPTED))
+        Ok(self.call(method, &path, "read", selector).header(ACCEPT, ACCEPTED))
     }
 
     fn fetch(&self, selector: &Selector) -> Result<Fetched> {
@@ -123,7 +123,7 @@ impl Remote {
         }
         if asked.is_none() && is_page(&raw) {
             let what = format!("the manifest {selector}");
-            return Err(Error::Malformed { what, reason: "it is a web page".to_owned() });
+            return Err(Error::malformed(what, Flaw::WebPage));
         }
         let digest = identify(&raw, asked, claimed)?;
         Ok(Fetched { raw, digest, media_type, etag })

@@ -14,8 +14,8 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Method};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
 use longshore_store::{
-    Blob, Entry, Error, Held, Location, Name, Pushed, Reader, Referrers, Repository, Result, Root,
-    Selector, Source, Target, in_parallel,
+    Blob, Entry, Error, Flaw, Held, Inability, Location, Name, Pushed, Reader, Referrers, Refusal,
+    Repository, Result, Root, Selector, Source, Subject, Target, in_parallel,
 };
 
 use crate::Registry;
@@ -58,7 +58,7 @@ impl Remote {
         method: Method,
         path: &str,
         action: &'static str,
-        what: impl ToString,
+        what: impl Into<Subject>,
     ) -> Call<'static> {
         Call::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
     }
@@ -76,7 +76,9 @@ impl Remote {
     /// Returns `error` with the repository instead of the host as the place that lacks something.
     fn located(&self, error: Error) -> Error {
         match error {
-            Error::NotFound { what, .. } => Error::NotFound { what, place: self.to_string() },
+            Error::NotFound { what, said, .. } => {
+                Error::NotFound { what, place: self.to_string(), said }
+            }
             error => error,
         }
     }
@@ -85,13 +87,13 @@ impl Remote {
         self.located(answer.into_error(call.action, &call.what))
     }
 
-    fn unsupported(&self, what: impl Into<String>) -> Error {
-        Error::Unsupported { place: self.to_string(), what: what.into() }
+    fn unsupported(&self, what: Inability) -> Error {
+        Error::unsupported(self, what)
     }
 
     /// Returns the tag that `name` is; a registry knows no other names.
     fn tag(&self, name: &Name) -> Result<Tag> {
-        name.tag().ok_or_else(|| self.unsupported(format!("cannot use `{name}`, which is no tag")))
+        name.tag().ok_or_else(|| self.unsupported(Inability::NotATag(name.clone())))
     }
 
     /// Asks whether a blob is there.
@@ -145,9 +147,13 @@ impl Source for Remote {
 
     fn names(&self) -> Result<Vec<Name>> {
         let path = format!("{}/tags/list", self.name);
-        let tags = self.registry.list(&path, "tags", Some(&self.name), &Scope::pull(&self.name))?;
-        // A repository that does not exist is empty.
-        Ok(tags.unwrap_or_default().into_iter().map(Name::new).collect())
+        let scope = Scope::pull(&self.name);
+        let tags = match self.registry.list(&path, "tags", Some(&self.name), &scope) {
+            // A repository that does not exist is empty.
+            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            tags => tags?,
+        };
+        Ok(tags.into_iter().map(Name::new).collect())
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
@@ -215,11 +221,12 @@ impl Repository for Remote {
 
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
         let Presence::There(size) = self.look_for(digest)? else {
-            return Err(Error::not_found(digest, self));
+            let said = Some(Box::new(Refusal::of_status(404)));
+            return Err(Error::NotFound { what: digest.into(), place: self.to_string(), said });
         };
-        let malformed = || Error::Malformed {
-            what: format!("the answer about {digest}"),
-            reason: "it does not say how large that is".to_owned(),
+        let malformed = || {
+            let reason = Flaw::Answer("it does not say how large that is".to_owned());
+            Error::malformed(format!("the answer about {digest}"), reason)
         };
         let size = size.ok_or_else(malformed)?;
         Ok(Descriptor::new("application/octet-stream", digest.clone(), size))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Digest, Manifest, MediaType, Tag};
-use longshore_store::{Entry, Error, Pushed, Result};
+use longshore_store::{Entry, Error, Pushed, Result, Subject};
 
 use super::Remote;
 use super::manifest::{claimed_digest, named_media_type};
@@ -94,7 +94,7 @@ impl Remote {
     }
 
     /// Puts a manifest, byte for byte.
-    fn put(&self, manifest: &Manifest, reference: impl ToString) -> Result<Put> {
+    fn put(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Result<Put> {
         let call = self.put_call(manifest, reference);
         let answer = self.write(&call)?;
         self.taken(&call, answer, manifest)
@@ -119,8 +119,8 @@ impl Remote {
         self.taken(&call, answer, manifest).map(|_| true)
     }
 
-    fn put_call(&self, manifest: &Manifest, reference: impl ToString) -> Call<'static> {
-        let reference = reference.to_string();
+    fn put_call(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Call<'static> {
+        let reference = reference.into();
         self.call(Method::PUT, &format!("manifests/{reference}"), "push", reference)
             .header(CONTENT_TYPE, content_type(manifest).as_str())
             .body(Body::Bytes(manifest.raw().clone()))
@@ -130,10 +130,6 @@ impl Remote {
         let descriptor = manifest.descriptor();
         match answer.status().as_u16() {
             200..=299 => Put::of(&answer, &descriptor.digest),
-            413 => Err(Error::Limit {
-                what: format!("the manifest {} with {} bytes", call.what, descriptor.size),
-                limit: format!("what {self} takes"),
-            }),
             _ => Err(self.refused(call, answer)),
         }
     }

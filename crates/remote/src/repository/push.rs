@@ -7,7 +7,7 @@ use std::io::Read as _;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Blob, Error, Pushed, Result};
+use longshore_store::{Blob, Error, Flaw, Pushed, Refusal, Result};
 
 use super::{Presence, Remote};
 use crate::PushMode;
@@ -75,7 +75,10 @@ impl Remote {
                 None => self.begin(digest)?,
             };
             let result = self.fill(blob, session, &mut chunks);
-            if matches!(&result, Err(Trouble { error: Error::Io { .. }, again: Again::Perhaps })) {
+            if matches!(
+                &result,
+                Err(Trouble { error: Error::Connection { .. }, again: Again::Perhaps })
+            ) {
                 cuts += 1;
                 // What is long and is cut off again and again gets further in pieces.
                 chunks |= cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size();
@@ -237,9 +240,9 @@ impl Remote {
     }
 
     fn not_taken(&self, digest: &Digest, status: StatusCode) -> Error {
-        let reason = format!("{status} where only 201 says that it was taken");
-        let (what, place) = (digest.to_string(), self.to_string());
-        Error::Refused { action: "push", what, place, reason }
+        let said = Refusal::of_status(status.as_u16());
+        let said = Box::new(said.saying("only 201 would say that it was taken"));
+        Error::Refused { action: "push", what: digest.into(), place: self.to_string(), said }
     }
 }
 
@@ -368,7 +371,7 @@ impl Chunked<'_> {
     fn out_of_step(&self, taken: u64) -> Error {
         let what = format!("what {} says of an upload", self.remote);
         let reason = format!("it has {taken} bytes, whatever is sent");
-        Error::Malformed { what, reason }
+        Error::malformed(what, Flaw::Answer(reason))
     }
 }
 
@@ -376,7 +379,7 @@ impl Chunked<'_> {
 fn is_overload(trouble: &Trouble) -> bool {
     match &trouble.error {
         Error::Throttled { .. } => true,
-        Error::Refused { reason, .. } => reason.starts_with("503"),
+        Error::Refused { said, .. } => said.status == StatusCode::SERVICE_UNAVAILABLE,
         _ => false,
     }
 }
@@ -391,9 +394,9 @@ fn announced(url: Url, digest: &Digest) -> Url {
 
 /// Returns the upload that an answer opened.
 fn opened(answer: &Answer<'_>) -> Result<Session> {
-    let location = answer.header(LOCATION).ok_or_else(|| Error::Malformed {
-        what: format!("the answer of {} to an upload", answer.host()),
-        reason: "it does not say where to".to_owned(),
+    let location = answer.header(LOCATION).ok_or_else(|| {
+        let reason = Flaw::Answer("it does not say where to".to_owned());
+        Error::malformed(format!("the answer of {} to an upload", answer.host()), reason)
     })?;
     let least = answer.header(CHUNK_MIN_LENGTH).and_then(|length| length.parse().ok());
     let least_chunk = least.unwrap_or(0).min(LONGEST_CHUNK);

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType};
-use longshore_store::{AnsweredBy, Error, Name, Referrers, Result, Selector, manifest_from};
+use longshore_store::{
+    AnsweredBy, Error, Flaw, Inability, Name, Referrers, Result, Selector, manifest_from,
+};
 use serde_json::{Value, json};
 
 use super::Remote;
@@ -52,8 +54,8 @@ impl Remote {
             let next = next.map(|link| resolve(answer.url(), &link)).transpose()?;
             let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
             let Some(entries) = entries(raw) else {
-                let reason = "it is no image index".to_owned();
-                return Err(Error::Malformed { what, reason });
+                let reason = Flaw::Answer("it is no image index".to_owned());
+                return Err(Error::malformed(what, reason));
             };
             found.extend(entries);
             match next {
@@ -168,9 +170,8 @@ impl Remote {
             Content::Index(_) => serde_json::from_slice(list.raw()).ok(),
             _ => None,
         };
-        let what = format!("cannot list a referrer: its tag {tag} is taken by something else");
-        let mut document: serde_json::Map<String, Value> =
-            document.ok_or_else(|| self.unsupported(what))?;
+        let taken = || self.unsupported(Inability::ReferrersTag(Name::new(tag)));
+        let mut document: serde_json::Map<String, Value> = document.ok_or_else(taken)?;
         let entries = match document.remove("manifests") {
             Some(Value::Array(entries)) => entries,
             _ => Vec::new(),

@@ -6,7 +6,7 @@ use longshore_spec::artifact_type::{ArtifactType, TypeFilter};
 use longshore_spec::{
     Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Source, Target};
+use longshore_store::{Error, MAX_DEPTH, Result, Source, Subject, Target};
 
 use super::attached::Attached;
 use super::signatures::SignatureTags;
@@ -235,7 +235,7 @@ pub(super) fn no_platform(manifest: &Manifest, offered: &[Platform], wanted: &[P
     };
     let digest = &manifest.descriptor().digest;
     Error::not_found(
-        format!("the platform {}", list(wanted)),
+        Subject::Platforms(wanted.to_vec()),
         format!("the index {digest}, which has {}", list(offered)),
     )
 }

@@ -74,7 +74,7 @@ impl Target for Counted<'_> {
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let digest = &blob.descriptor().digest;
         if self.refused.as_ref() == Some(digest) {
-            return Err(Error::Unsupported { place: "it".to_owned(), what: "refuses".to_owned() });
+            return Err(Error::unsupported("it", "refuses"));
         }
         if let Some(from) = blob.location() {
             self.memory.repository(&from.repository)?.blob(digest).expect("it lies where it says");

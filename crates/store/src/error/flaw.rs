@@ -1,0 +1,111 @@
+//! What is wrong with something that is read.
+
+use std::fmt;
+
+/// What is wrong with something that is not in the form it must have. Displayed, it is the end of a
+/// sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// A directory has no `oci-layout` in it.
+    NotALayout,
+    /// A directory that a layout was to be made in has something else in it.
+    NotEmpty,
+    /// An archive has no `oci-layout` in it.
+    NoLayoutInside,
+    /// An archive is of the form that `docker save` once wrote.
+    DockerArchive,
+    /// A layout has no `index.json`.
+    NoIndex,
+    /// Something else is where a directory was to be.
+    NotADirectory,
+    /// A directory is where an archive was to be.
+    Directory,
+    /// A pipe is where a file was to be.
+    Pipe,
+    /// Something else is where a file was to be.
+    NotAFile,
+    /// There is nothing in it.
+    Empty,
+    /// It is no tar archive.
+    NotATar,
+    /// It ends too early; where, as a sentence.
+    CutOff(String),
+    /// It is of a version that is not known here.
+    Version {
+        /// The version that it says.
+        found: String,
+        /// The version that is known.
+        known: &'static str,
+    },
+    /// It is a page for people, where a registry's answer was to be.
+    WebPage,
+    /// It is what a registry, or somebody that it named, answered, and not what the spec says that it
+    /// must be; how, as a sentence.
+    Answer(String),
+    /// It leads to where nothing is encrypted, from where everything is.
+    Unencrypted {
+        /// Where it leads to.
+        to: String,
+    },
+    /// It cannot be the address of a registry; why, as a sentence.
+    Address(String),
+    /// It is no certificate of an authority; why.
+    Authority(String),
+    /// It is no certificate and key by which a client shows who it is; why.
+    Identity(String),
+    /// It is no file, entry, name or helper program for passwords; how, as a sentence.
+    Credentials(String),
+    /// It cannot be used as the address of a proxy; why.
+    Proxy(String),
+    /// It is damaged, or was made wrongly; how, as a sentence.
+    Damaged(String),
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotALayout => "it has no `oci-layout`, so it is not an image layout",
+            Self::NotEmpty => {
+                "it is not empty and has no `oci-layout`, so it is not an image layout"
+            }
+            Self::NoLayoutInside => "it has no `oci-layout`, so it holds no image layout",
+            Self::DockerArchive => {
+                "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
+            }
+            Self::NoIndex => "it has no `index.json`",
+            Self::NotADirectory => "it is not a directory",
+            Self::Directory => "it is a directory, not an archive",
+            Self::Pipe => "it is a pipe, and content is read from any offset",
+            Self::NotAFile => "it is not a file",
+            Self::Empty => "it is empty",
+            Self::NotATar => "it is not a tar archive",
+            Self::Version { found, known } => {
+                return write!(f, "its version is {found}, and only {known} is supported");
+            }
+            Self::WebPage => "it is a web page",
+            Self::Unencrypted { to } => {
+                return write!(f, "it leads to {to}, where nothing is encrypted");
+            }
+            Self::CutOff(text)
+            | Self::Answer(text)
+            | Self::Address(text)
+            | Self::Authority(text)
+            | Self::Identity(text)
+            | Self::Credentials(text)
+            | Self::Proxy(text)
+            | Self::Damaged(text) => text,
+        })
+    }
+}
+
+impl From<String> for Flaw {
+    fn from(text: String) -> Self {
+        Self::Damaged(text)
+    }
+}
+
+impl From<&str> for Flaw {
+    fn from(text: &str) -> Self {
+        Self::Damaged(text.to_owned())
+    }
+}

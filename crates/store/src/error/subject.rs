@@ -1,0 +1,94 @@
+//! What an error is about.
+
+use std::fmt;
+
+use longshore_spec::{Digest, Platform, RepositoryName, Tag};
+
+use crate::{Name, Selector};
+
+/// What an error is about. Displayed, it is the beginning of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Content, by its digest.
+    Digest(Digest),
+    /// What a name stands for: a tag, or whatever an entry of a layout is called.
+    Name(Name),
+    /// A repository.
+    Repository(RepositoryName),
+    /// A registry, by host and port.
+    Registry(String),
+    /// Platforms that an index was to have.
+    Platforms(Vec<Platform>),
+    /// A tag that the rules of a bundle would choose.
+    Chosen,
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => digest.fmt(f),
+            Self::Name(name) => name.fmt(f),
+            Self::Repository(name) => name.fmt(f),
+            Self::Registry(host) => f.pad(host),
+            Self::Platforms(platforms) => {
+                let texts: Vec<_> = platforms.iter().map(ToString::to_string).collect();
+                write!(f, "the platform {}", texts.join(", "))
+            }
+            Self::Chosen => f.write_str("a tag that the rules choose"),
+            Self::Other(text) => f.pad(text),
+        }
+    }
+}
+
+impl From<&Digest> for Subject {
+    fn from(digest: &Digest) -> Self {
+        Self::Digest(digest.clone())
+    }
+}
+
+impl From<Digest> for Subject {
+    fn from(digest: Digest) -> Self {
+        Self::Digest(digest)
+    }
+}
+
+impl From<&Name> for Subject {
+    fn from(name: &Name) -> Self {
+        Self::Name(name.clone())
+    }
+}
+
+impl From<&Tag> for Subject {
+    fn from(tag: &Tag) -> Self {
+        Self::Name(Name::new(tag.as_str()))
+    }
+}
+
+impl From<&Selector> for Subject {
+    fn from(selector: &Selector) -> Self {
+        match selector {
+            Selector::Name(name) => name.into(),
+            Selector::Digest(digest) => digest.into(),
+        }
+    }
+}
+
+impl From<&RepositoryName> for Subject {
+    fn from(name: &RepositoryName) -> Self {
+        Self::Repository(name.clone())
+    }
+}
+
+impl From<String> for Subject {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(text: &str) -> Self {
+        Self::Other(text.to_owned())
+    }
+}
