@@ -21,7 +21,7 @@ use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::{Args, Command, Global};
-use crate::output::Output;
+use crate::output::{Output, Traces};
 use crate::problem::{Exit, Problem};
 
 fn main() -> ExitCode {
@@ -59,8 +59,12 @@ fn refuse(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     // Clap prints help to stdout and errors to stderr; a closed pipe is no reason to fail.
+    if error.use_stderr() {
+        Output::usage(&error.render().to_string());
+        return Exit::Usage;
+    }
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+    Exit::Done
 }
 
 fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {
@@ -106,7 +110,7 @@ fn trace(global: &Global) {
     let ours = tracing_subscriber::filter::Targets::new().with_target("longshore", level);
     let is_terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Traces)
         .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
         .without_time();
     tracing_subscriber::registry().with(lines).with(ours).init();

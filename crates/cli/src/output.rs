@@ -1,9 +1,10 @@
 //! The one module that prints.
 
-use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use longshore_spec::{is_printable, printable, printable_line};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -46,9 +47,9 @@ impl Output {
                 Problem::new(crate::Exit::Failed, format!("cannot write JSON: {error}"))
             })?;
             bytes.push(b'\n');
-            return Self::bytes(&bytes);
+            return Self::bytes(&visible_json(bytes));
         }
-        Self::bytes(plain(&text()).as_bytes())
+        Self::bytes(printable(&text()).as_bytes())
     }
 
     /// Prints a result that is only there for people: not with `--quiet`.
@@ -73,21 +74,29 @@ impl Output {
 
     /// Prints what went wrong and what to do.
     pub(crate) fn problem(problem: &Problem) {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", plain(&problem.message));
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", printable(&problem.message));
         if let Some(hint) = &problem.hint {
-            anstream::eprintln!("  {HINT}hint{HINT:#}: {}", plain(hint));
+            anstream::eprintln!("  {HINT}hint{HINT:#}: {}", printable(hint));
+        }
+    }
+
+    /// Prints what is wrong with what was typed, which may hold anything.
+    pub(crate) fn usage(text: &str) {
+        match text.strip_prefix("error") {
+            Some(rest) => anstream::eprint!("{ERROR}error{ERROR:#}{}", printable(rest)),
+            None => anstream::eprint!("{}", printable(text)),
         }
     }
 
     /// Asks for something on the terminal.
     pub(crate) fn prompt(text: &str) {
-        anstream::eprint!("{text}");
+        anstream::eprint!("{}", printable(text));
     }
 
     /// Prints something that the user should know though all went well.
     pub(crate) fn warning(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{WARNING}warning{WARNING:#}: {}", plain(text));
+            anstream::eprintln!("{WARNING}warning{WARNING:#}: {}", printable(text));
         }
     }
 
@@ -101,34 +110,72 @@ impl Output {
     pub(crate) fn parting(text: &str) {
         use std::io::IsTerminal as _;
         let below = if io::stderr().is_terminal() { "\n" } else { "" };
-        anstream::eprintln!("{below}{text}");
+        anstream::eprintln!("{below}{}", printable(text));
     }
 
     /// Prints what happens.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{}", plain(text));
+            anstream::eprintln!("{}", printable(text));
         }
     }
 }
 
-/// Returns a text in which nothing speaks to the terminal: names and annotations come from anybody.
-fn plain(text: &str) -> Cow<'_, str> {
-    let speaks = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(speaks) {
-        return Cow::Borrowed(text);
+/// Returns the same JSON with what does not print escaped: a terminal may show it. Outside of its
+/// texts JSON has nothing of the kind but white space.
+fn visible_json(json: Vec<u8>) -> Vec<u8> {
+    let text = match String::from_utf8(json) {
+        Ok(text) => text,
+        Err(error) => return error.into_bytes(),
+    };
+    let stays = |c: char| is_printable(c) || c == '\n';
+    if text.chars().all(stays) {
+        return text.into_bytes();
     }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if speaks(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if stays(c) {
+            shown.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
     }
-    Cow::Owned(shown)
+    shown.into_bytes()
+}
+
+/// Where traces go: to stderr, with what does not print escaped. Colours stay; what is traced has had
+/// its own escaped before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traces;
+
+impl Write for Traces {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(buffer);
+        let mut pieces = text.split('\u{1b}');
+        let mut shown = printable(pieces.next().unwrap_or_default()).into_owned();
+        for piece in pieces {
+            let is_colour = piece.strip_prefix('[').is_some_and(|rest| {
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+                rest.starts_with('m')
+            });
+            shown.push_str(if is_colour { "\u{1b}" } else { "\\u{1b}" });
+            shown.push_str(&printable(piece));
+        }
+        io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Returns rows as lines of columns, each as wide as its widest cell.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    // A line is one row, whatever is in a name.
-    let one_line = |cell: &String| cell.replace('\n', "\\n");
+    // A line is one row, whatever is in a name, and as wide as it is shown.
+    let one_line = |cell: &String| printable_line(cell).into_owned();
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(one_line).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -143,4 +190,28 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_the_same_value_and_shows_all_of_it() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{9b}2J\u{e0001}\u{7f}\u{1b} é 🚢\n" });
+        let written = visible_json(serde_json::to_vec_pretty(&value).unwrap());
+        let text = String::from_utf8(written).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert!(text.chars().all(|c| is_printable(c) || c == '\n'), "{text:?}");
+        assert!(
+            text.contains("a\\u202e") && text.contains("\\udb40\\udc01") && text.contains("é 🚢")
+        );
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_are_shown() {
+        let row = |name: &str| vec![name.to_owned(), "type".to_owned()];
+        let text = table(&[row("a\u{202e}\n"), row("b")]);
+        assert_eq!(text, "a\\u{202e}\\n  type\nb            type\n");
+    }
 }

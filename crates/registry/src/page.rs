@@ -6,7 +6,7 @@ mod inventory;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use longshore_spec::RepositoryName;
+use longshore_spec::{RepositoryName, printable};
 
 pub use self::commands::{Scheme, commands};
 use self::inventory::Inventory;
@@ -41,6 +41,8 @@ impl Registry {
         // Where the client found us is where others will.
         let host = (self.scheme(call.headers), call.host.unwrap_or("HOST"));
         let text = html::page(host, &inventory).into_string();
+        // What others wrote must not look like something else.
+        let text = printable(&text).into_owned();
         let media_type = HeaderValue::from_static("text/html; charset=utf-8");
         let mut response = reply::with_body(Body::from(text.into_bytes()), media_type);
         *response.status_mut() = StatusCode::OK;

@@ -25,6 +25,7 @@ mod names;
 mod platform;
 mod reference;
 mod size;
+mod text;
 
 pub use annotations::{Annotations, keys};
 pub use artifact_type::{ArtifactType, Family, TypeFilter, TypeFilterError};
@@ -36,3 +37,4 @@ pub use names::{RepositoryName, Tag};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
 pub use size::Size;
+pub use text::{is_printable, printable, printable_line};

@@ -11,6 +11,7 @@ mod copying;
 mod crossing;
 mod docker;
 mod faults;
+mod hostile;
 mod json;
 mod looking;
 mod messages;

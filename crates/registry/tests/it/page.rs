@@ -174,3 +174,21 @@ fn a_long_list_goes_on_behind_a_link() {
     assert_eq!(found.len(), wanted.len());
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), wanted);
 }
+
+#[test]
+fn what_does_not_print_is_escaped() {
+    let registry = writable();
+    push_blob(&registry, "acme/app", b"{}");
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_MANIFEST,
+        "artifactType": "application/x\u{2066}",
+        "config": Descriptor::of(MediaType::EMPTY, b"{}"),
+        "layers": [],
+        "annotations": { "org.opencontainers.image.title": "a\u{202e}b\u{9b}c\u{200b}\u{2028} é" },
+    });
+    put(&registry, "acme/app", "v1", &manifest);
+    let text = page(&registry, "/");
+    assert!(text.contains("a\\u{202e}b\\u{9b}c\\u{200b}\\u{2028} é"), "{text}");
+    assert!(text.chars().all(|c| longshore_spec::is_printable(c) || c == '\n'), "{text}");
+}
