@@ -134,7 +134,7 @@ fn b05_a_repository_gives_content_out_with_its_own_size_whatever_a_manifest_says
     let layer = content.blob(MediaType::LAYER_TAR, &b"the layer"[..]);
     let lie = Descriptor { size: 3, ..layer.clone() };
     let wrong = content.manifest(&Draft::image(&config, &[lie]));
-    let right = content.manifest(&Draft::image(&config, &[layer.clone()]));
+    let right = content.manifest(&Draft::image(&config, std::slice::from_ref(&layer)));
     // As wrong as the manifest is, its entry is about itself.
     let listed = Descriptor { size: right.size + 1, ..right.clone() };
     let both = content.manifest(&Draft::index(&[wrong.clone(), right.clone()]));

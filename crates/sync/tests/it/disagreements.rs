@@ -36,7 +36,7 @@ fn with_a_lie(seed: u64, size: usize, at: usize, lie: usize, is_first: bool) -> 
     let config = content.json("application/vnd.example.config.v1+json", &serde_json::json!({}));
     let right = content.manifest(&Draft::image(&config, &[layer(length)]));
     let both = [layer(length), layer(wrong)];
-    let layers = if lie % 2 == 0 { &both[..] } else { &both[1..] };
+    let layers = if lie.is_multiple_of(2) { &both[..] } else { &both[1..] };
     let wrong = content.manifest(&Draft::image(&config, layers));
     content.tag(&right, "right");
     content.tag(&wrong, "wrong");
@@ -60,7 +60,7 @@ fn with_types(seed: u64, size: usize, at: usize, is_first: bool) -> Shelf {
     let layers = [octets.clone(), of_type(own.as_str()), of_type(MediaType::LAYER_TAR)];
     let image = content.manifest(&Draft::image(&config, &layers));
     let index = content.manifest(&Draft::index(&[octets.clone(), of_type(own.as_str())]));
-    let other = content.manifest(&Draft::index(&[octets.clone()]));
+    let other = content.manifest(&Draft::index(std::slice::from_ref(&octets)));
     for (descriptor, name) in
         [(image, "layer"), (index, "entry"), (other, "other"), (octets, "root")]
     {
