@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use longshore_bundle::{LayoutKind, LayoutPlace};
-use longshore_spec::{Reference, RepositoryName};
+use longshore_spec::{Digest, Reference, RepositoryName};
 use longshore_store::{Name, Selector};
 
 /// A place as it was typed.
@@ -13,6 +13,8 @@ use longshore_store::{Name, Selector};
 pub(crate) struct Location {
     pub(crate) place: Where,
     pub(crate) selector: Option<Selector>,
+    /// The tag beside a digest that is selected in a registry: what it is called.
+    pub(crate) tag: Option<Name>,
 }
 
 /// What a place is, and where.
@@ -62,7 +64,25 @@ impl Location {
 
     /// Returns the place without what is selected in it.
     pub(crate) fn whole(&self) -> Self {
-        Self { selector: None, ..self.clone() }
+        Self { selector: None, tag: None, ..self.clone() }
+    }
+
+    /// Returns the same place with nothing selected in it yet.
+    pub(crate) fn at(place: Where) -> Self {
+        Self { place, selector: None, tag: None }
+    }
+
+    /// Returns what something is called there that is to be written, and which digest it must have, as
+    /// far as either was typed.
+    pub(crate) fn named(&self) -> (Option<Name>, Option<Digest>) {
+        match &self.selector {
+            None => (None, None),
+            Some(Selector::Digest(digest)) => (self.tag.clone(), Some(digest.clone())),
+            Some(Selector::Name(name)) => {
+                let (name, digest) = name.apart();
+                (Some(name), digest)
+            }
+        }
     }
 }
 
@@ -71,7 +91,7 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "-" {
-            return Ok(Self { place: Where::Archive(text.into()), selector: None });
+            return Ok(Self::at(Where::Archive(text.into())));
         }
         LayoutPlace::parse(text).map_or_else(|| in_registry(text), |layout| layout.map(Self::from))
     }
@@ -84,7 +104,7 @@ impl From<LayoutPlace> for Location {
             LayoutKind::Directory => Where::Directory(path),
             LayoutKind::Archive => Where::Archive(path),
         };
-        Self { place, selector: layout.selector }
+        Self { place, selector: layout.selector, tag: None }
     }
 }
 
@@ -128,9 +148,12 @@ fn in_registry(text: &str) -> Result<Location, String> {
         repository: reference.repository().clone(),
         is_short: named.parse::<Reference>().is_err(),
     });
-    let tag = || reference.tag().map(|tag| Selector::Name(Name::new(tag.as_str())));
-    let selector = reference.digest().cloned().map(Selector::Digest).or_else(tag);
-    Ok(Location { place, selector })
+    let tag = reference.tag().map(|tag| Name::new(tag.as_str()));
+    let (selector, tag) = match reference.digest() {
+        Some(digest) => (Some(Selector::Digest(digest.clone())), tag),
+        None => (tag.map(Selector::Name), None),
+    };
+    Ok(Location { place, selector, tag })
 }
 
 /// Says what to write instead of a text that names no place, or most likely not the one that was
@@ -207,15 +230,18 @@ impl fmt::Display for Location {
         match &self.selector {
             None => Ok(()),
             Some(Selector::Name(name)) => write!(f, ":{name}"),
-            Some(Selector::Digest(digest)) => write!(f, "@{digest}"),
+            Some(Selector::Digest(digest)) => {
+                if let Some(tag) = &self.tag {
+                    write!(f, ":{tag}")?;
+                }
+                write!(f, "@{digest}")
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use longshore_spec::Digest;
-
     use super::*;
 
     fn parsed(text: &str) -> (String, Option<String>) {
@@ -288,7 +314,7 @@ mod tests {
             ("localhost:5000/app", "localhost:5000/app", false),
             (
                 &format!("ghcr.io/acme/app:v1@{digest}"),
-                &format!("ghcr.io/acme/app@{digest}"),
+                &format!("ghcr.io/acme/app:v1@{digest}"),
                 false,
             ),
         ] {

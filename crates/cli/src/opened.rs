@@ -149,7 +149,7 @@ impl Opened {
                         let same = listed.into_iter().find(|root| root.descriptor == descriptor);
                         same.map_or_else(|| vec![name.clone()], |root| root.names)
                     }
-                    Selector::Digest(_) => Vec::new(),
+                    Selector::Digest(_) => location.tag.iter().cloned().collect(),
                 };
                 Ok(Root { descriptor, names })
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use longshore_spec::Descriptor;
 use longshore_store::Error;
-use longshore_sync::{Action, Failure, LeftOut, Outcome, Report, RootReport};
+use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -24,6 +24,42 @@ pub(crate) struct Root {
     #[serde(skip_serializing_if = "Option::is_none")]
     artifact_type: Option<String>,
     outcome: &'static str,
+}
+
+/// A name that came to stand for something else, in a JSON document.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MovedName {
+    pub(crate) name: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl MovedName {
+    /// Returns the names that move, or have moved with the roots of a `report` that are done; `call` says
+    /// what one is called for people.
+    pub(crate) fn all(
+        moved: &[Moved],
+        report: &[RootReport],
+        call: impl Fn(&Moved) -> String,
+    ) -> Vec<Self> {
+        let is_done = |moved: &&Moved| {
+            report.get(moved.root).is_some_and(|root| root.outcome == Outcome::Done)
+        };
+        let moved = moved.iter().filter(is_done);
+        moved
+            .map(|moved| {
+                let (name, from, to) = (call(moved), moved.from.to_string(), moved.to.to_string());
+                Self { name, from, to }
+            })
+            .collect()
+    }
+}
+
+/// Tells about names that came to stand for something else; `moved` is the verb.
+pub(crate) fn tell_moved(names: &[MovedName], moved: &str, output: &Output) {
+    for MovedName { name, from, to } in names {
+        output.note(&format!("{name} {moved} from {from} to {to}"));
+    }
 }
 
 /// A failure in a JSON document.

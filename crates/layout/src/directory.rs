@@ -233,7 +233,7 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let mut found = self.listing()?.repositories(self.bare_names_in.as_ref());
+        let mut found = self.holdings.names(self)?;
         found.extend(self.pushed_to()?);
         found.sort_unstable();
         found.dedup();

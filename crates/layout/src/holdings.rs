@@ -27,6 +27,9 @@ const ENTRY: u64 = 128;
 /// So many repositories are remembered; with more, all are forgotten and put together again.
 const MAX_REPOSITORIES: usize = 1000;
 
+/// So many subjects are remembered to be stored; with more, all are looked for again.
+const MAX_SUBJECTS: usize = 1_000_000;
+
 /// How many manifests are read at once: they are small, and a cold disk likes company.
 const JOBS: usize = 4;
 
@@ -34,6 +37,8 @@ const JOBS: usize = 4;
 #[derive(Default)]
 pub(crate) struct Cache {
     manifests: Mutex<Known>,
+    /// Subjects that were seen to be stored.
+    subjects: Mutex<HashSet<Digest>>,
     repositories: Mutex<ByRepository>,
     /// Held while looking: others who ask meanwhile want the same answer.
     looking: Mutex<()>,
@@ -140,6 +145,46 @@ impl Cache {
         Ok((holdings, failure))
     }
 
+    /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
+    /// that of what says none, if there is such a thing. An entry that says none and refers to
+    /// something here is where that is.
+    pub(crate) fn names(&self, contents: &dyn Contents) -> Result<Vec<RepositoryName>> {
+        let listing = contents.listing()?;
+        let bare = contents.bare_names_in().filter(|_| {
+            let mut entries = listing.index().manifests.iter();
+            listing.says_none()
+                && entries.any(|entry| names::says_none(entry) && !self.is_tied(contents, entry))
+        });
+        Ok(listing.repositories(bare))
+    }
+
+    /// Tells whether an entry says no repository, and refers to something that is here: it is where that
+    /// is.
+    pub(crate) fn is_tied(&self, contents: &dyn Contents, entry: &Descriptor) -> bool {
+        if !names::is_loose(entry) {
+            return false;
+        }
+        // A damaged one refers to nothing until it can be read.
+        let Ok(Some(links)) = self.links(contents, entry) else { return false };
+        let Some((subject, _)) = &links.subject else { return false };
+        if self.subjects().contains(subject) {
+            return true;
+        }
+        let is_here = contents.size(subject).is_ok_and(|size| size.is_some());
+        if is_here {
+            let mut subjects = self.subjects();
+            if subjects.len() >= MAX_SUBJECTS {
+                subjects.clear();
+            }
+            subjects.insert(subject.clone());
+        }
+        is_here
+    }
+
+    fn subjects(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gather(
         &self,
         contents: &dyn Contents,
@@ -147,7 +192,11 @@ impl Cache {
         listing: &Listing,
     ) -> (Holdings, Option<Error>) {
         let entries = listing.index().manifests.iter();
-        let (held, others): (Vec<_>, Vec<_>) = entries.partition(|entry| scope.holds(entry));
+        // Of all of a layout nothing is left.
+        let is_elsewhere =
+            |entry: &Descriptor| scope.repository().is_some() && self.is_tied(contents, entry);
+        let (held, others): (Vec<_>, Vec<_>) =
+            entries.partition(|entry| scope.holds(entry) && !is_elsewhere(entry));
         let mut loose: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
         for entry in others.into_iter().filter(|entry| names::is_loose(entry)) {
             // A damaged one is nobody's until it can be read.

@@ -44,12 +44,20 @@ impl Listing {
         self.lookup.get_or_init(|| Lookup::new(&self.index))
     }
 
+    /// Tells whether there is an entry that says no repository.
+    pub(crate) fn says_none(&self) -> bool {
+        self.found().1
+    }
+
+    fn found(&self) -> &(Vec<RepositoryName>, bool) {
+        self.repositories.get_or_init(|| names::repositories(&self.index))
+    }
+
     /// Returns the repositories of a layout, sorted: those that names or marks of entries give, and
-    /// `bare` if there is anything that says none.
+    /// `bare`.
     pub(crate) fn repositories(&self, bare: Option<&RepositoryName>) -> Vec<RepositoryName> {
-        let found = self.repositories.get_or_init(|| names::repositories(&self.index));
-        let (mut repositories, says_none) = found.clone();
-        repositories.extend(bare.filter(|_| says_none).cloned());
+        let mut repositories = self.found().0.clone();
+        repositories.extend(bare.cloned());
         repositories.sort_unstable();
         repositories.dedup();
         repositories

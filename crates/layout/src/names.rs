@@ -63,6 +63,19 @@ pub(crate) fn is_where(entry: &Descriptor, other: &Descriptor) -> bool {
     same || mark.parse().is_ok_and(holds)
 }
 
+/// Tells whether nothing gives the repository of an entry: neither its name nor a mark.
+pub(crate) fn says_none(entry: &Descriptor) -> bool {
+    of_name(entry).or_else(|| of_mark(entry)).is_none()
+}
+
+fn of_name(entry: &Descriptor) -> Option<RepositoryName> {
+    of(entry).and_then(|name| split(&name).repository?.parse().ok())
+}
+
+fn of_mark(entry: &Descriptor) -> Option<RepositoryName> {
+    entry.annotations.get(keys::REPOSITORY)?.parse().ok()
+}
+
 /// Tells whether an entry says neither a name nor a repository.
 pub(crate) fn is_loose(entry: &Descriptor) -> bool {
     of(entry).is_none() && !entry.annotations.contains_key(keys::REPOSITORY)
@@ -87,6 +100,8 @@ pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
 pub(crate) struct Lookup {
     ref_names: HashMap<Box<str>, Vec<u32>>,
     image_names: HashMap<Box<str>, Vec<u32>>,
+    /// Names with a digest behind them, without it.
+    pinned: HashMap<Box<str>, Vec<u32>>,
     tags: HashMap<Box<str>, Vec<u32>>,
     digests: HashMap<Digest, Vec<u32>>,
 }
@@ -109,9 +124,21 @@ impl Lookup {
         let mut lookup = Self::default();
         for (number, entry) in (0..).zip(&index.manifests) {
             let annotated = |key| entry.annotations.get(key).map(|text| text.as_str().into());
-            let tag = of(entry).and_then(|name| Some(split(&name).tag?.into()));
-            let maps = [&mut lookup.ref_names, &mut lookup.image_names, &mut lookup.tags];
-            let names = [annotated(keys::REF_NAME), annotated(keys::CONTAINERD_IMAGE_NAME), tag];
+            let name = of(entry);
+            let tag = name.as_ref().and_then(|name| Some(split(name).tag?.into()));
+            // `NAME:TAG@DIGEST` is found by `NAME:TAG` too.
+            let pinned = name
+                .as_ref()
+                .map(Name::apart)
+                .and_then(|(name, digest)| digest.map(|_| name.as_str().into()));
+            let maps = [
+                &mut lookup.ref_names,
+                &mut lookup.image_names,
+                &mut lookup.pinned,
+                &mut lookup.tags,
+            ];
+            let names =
+                [annotated(keys::REF_NAME), annotated(keys::CONTAINERD_IMAGE_NAME), pinned, tag];
             for (map, name) in maps.into_iter().zip(names) {
                 if let Some(name) = name {
                     map.entry(name).or_default().push(number);
@@ -124,15 +151,26 @@ impl Lookup {
 }
 
 /// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
-/// image name, else the one whose tag it is. Several of different content are an error that lists
-/// them (row A-26).
+/// image name, else of this name with a digest behind it, else the one whose tag it is. Several of
+/// different content are an error that lists them (row A-26). Where a digest stands behind the name,
+/// that is what is meant, whatever the name stands for.
 pub(crate) fn find<'a>(
     listing: &'a Listing,
     name: &Name,
     place: &str,
 ) -> Result<Option<&'a Descriptor>> {
-    let Lookup { ref_names, image_names, tags, .. } = listing.lookup();
-    for map in [ref_names, image_names, tags] {
+    let Lookup { ref_names, image_names, pinned, tags, .. } = listing.lookup();
+    if let (bare, Some(digest)) = name.apart() {
+        let mut entries: Vec<_> = listing.by_digest(&digest).collect();
+        // One that is called so first, then one that has a name at all.
+        entries.sort_by_key(|entry| {
+            let own = of(entry);
+            let is_it = own.as_ref().is_some_and(|own| own == name || own.apart().0 == bare);
+            (!is_it, own.is_none())
+        });
+        return Ok(entries.first().copied());
+    }
+    for map in [ref_names, image_names, pinned, tags] {
         let mut found = entries(listing.index(), map, name);
         let Some(first) = found.next() else { continue };
         let others: Vec<_> = found.filter(|entry| entry.digest != first.digest).collect();
@@ -142,6 +180,15 @@ pub(crate) fn find<'a>(
         return Err(ambiguous(name, place, std::iter::once(first).chain(others)));
     }
     Ok(None)
+}
+
+/// Returns an entry that loses `name` when something else gets it.
+pub(crate) fn find_exact<'a>(listing: &'a Listing, name: &Name) -> Option<&'a Descriptor> {
+    let Lookup { ref_names, image_names, .. } = listing.lookup();
+    let mut found = [ref_names, image_names].into_iter();
+    found.find_map(|map| {
+        entries(listing.index(), map, name).find(|entry| of(entry).as_ref() == Some(name))
+    })
 }
 
 /// Returns the error of a name that several entries of different content answer to.
@@ -242,9 +289,6 @@ impl Scope {
 /// Returns the repositories that names or marks of entries give, sorted, and whether there is an
 /// entry that says none.
 pub(crate) fn repositories(index: &Index) -> (Vec<RepositoryName>, bool) {
-    let of_name =
-        |entry: &Descriptor| of(entry).and_then(|name| split(&name).repository?.parse().ok());
-    let of_mark = |entry: &Descriptor| entry.annotations.get(keys::REPOSITORY)?.parse().ok();
     let (mut found, mut says_none) = (Vec::<RepositoryName>::new(), false);
     for entry in &index.manifests {
         match of_name(entry).or_else(|| of_mark(entry)) {
@@ -348,6 +392,25 @@ mod tests {
             error.contains("docker.io/library/busybox:1") && error.contains("ghcr.io/acme/other:1"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a21_where_a_digest_stands_behind_a_name_that_is_what_is_meant() {
+        let digest = Digest::sha256("old");
+        let other = Digest::sha256("other");
+        let pinned = format!("ghcr.io/acme/app:2@{other}");
+        let index = Index::of(vec![
+            entry("new", &[(keys::REF_NAME, "ghcr.io/acme/app:1")]),
+            entry("old", &[]),
+            entry("other", &[(keys::REF_NAME, &pinned)]),
+        ]);
+        let behind = format!("ghcr.io/acme/app:1@{digest}");
+        assert_eq!(meant(&index, &behind).unwrap(), Some(digest), "the tag has moved");
+        assert_eq!(meant(&index, &pinned).unwrap(), Some(other.clone()));
+        assert_eq!(meant(&index, "ghcr.io/acme/app:2").unwrap(), Some(other.clone()));
+        assert_eq!(meant(&index, "2").unwrap(), Some(other));
+        let absent = format!("ghcr.io/acme/app:1@{}", Digest::sha256("absent"));
+        assert_eq!(meant(&index, &absent).unwrap(), None);
     }
 
     #[test]

@@ -139,6 +139,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Tells whether an entry belongs here on its own account. One that says no repository and refers to
+    /// something is where that is.
+    fn holds(&self, entry: &Descriptor) -> bool {
+        let is_whole = self.scope.repository().is_none();
+        self.scope.holds(entry)
+            && (is_whole || !self.contents.holdings().is_tied(self.contents, entry))
+    }
+
     /// Returns what this repository holds under a digest, if it is stored.
     fn member(&self, digest: &Digest) -> Result<Member> {
         if self.scope.repository().is_none() {
@@ -152,8 +160,7 @@ impl<'a> View<'a> {
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let listing = self.contents.listing()?;
-        let entries: Vec<_> =
-            listing.by_digest(digest).filter(|entry| self.scope.holds(entry)).collect();
+        let entries: Vec<_> = listing.by_digest(digest).filter(|entry| self.holds(entry)).collect();
         if let Some(first) = entries.first() {
             return self.listed_as(&entries, names::unnamed((*first).clone()));
         }
@@ -290,13 +297,28 @@ impl Target for View<'_> {
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
         let listing = self.contents.listing()?;
-        let mut entries =
-            listing.by_digest(&manifest.digest).filter(|entry| self.scope.holds(entry));
+        let mut entries = listing.by_digest(&manifest.digest).filter(|entry| self.holds(entry));
         if names.is_empty() {
             return Ok(entries.next().is_some());
         }
         let here: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
         Ok(names.iter().all(|name| here.contains(name)))
+    }
+
+    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
+        let listing = match self.contents.listing() {
+            // What is written as a whole has nothing yet.
+            Err(Error::Unsupported { .. }) => return Ok(None),
+            listing => listing?,
+        };
+        let found = match self.scope {
+            // Only the name itself moves, and not what has it as its tag.
+            Scope::Layout => names::find_exact(&listing, name),
+            Scope::Repository { .. } => {
+                names::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
+            }
+        };
+        Ok(found.map(|entry| entry.digest.clone()))
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
@@ -329,7 +351,7 @@ impl Target for View<'_> {
 impl Repository for View<'_> {
     fn roots(&self) -> Result<Vec<Root>> {
         let listing = self.contents.listing()?;
-        let listed = listing.index().manifests.iter().filter(|entry| self.scope.holds(entry));
+        let listed = listing.index().manifests.iter().filter(|entry| self.holds(entry));
         let names = |entry| self.scope.name_here(entry).into_iter().collect();
         Ok(listed.map(|entry| Root { descriptor: entry.clone(), names: names(entry) }).collect())
     }
@@ -379,7 +401,7 @@ impl Repository for View<'_> {
     fn remove(&self, digest: &Digest) -> Result<()> {
         self.contents.flush()?;
         let listing = self.contents.listing()?;
-        let mut is_here = listing.by_digest(digest).any(|entry| self.scope.holds(entry));
+        let mut is_here = listing.by_digest(digest).any(|entry| self.holds(entry));
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
                 // Its names may go: an index goes on to hold it. Where it has none, nothing would.

@@ -57,10 +57,14 @@ impl Registry {
             Selector::Name(tag) => vec![tag],
             Selector::Digest(_) => extra_tags.clone(),
         };
+        let digest = &manifest.descriptor().digest;
+        let moved = moved(&*repository, &names, digest);
         repository.push_manifest(&manifest, Entry::Root(&names)).map_err(over_limit)?;
         self.place.commit(true)?;
+        for (tag, from) in moved {
+            tracing::warn!("the tag {tag} of {name} moved from {from} to {digest}");
+        }
 
-        let digest = &manifest.descriptor().digest;
         let mut response = reply::created(format!("/v2/{name}/manifests/{digest}"), digest);
         let headers = response.headers_mut();
         if let Some(subject) = manifest.subject() {
@@ -73,6 +77,20 @@ impl Registry {
         }
         Ok(response)
     }
+}
+
+/// Returns those of some tags that stand for something else than `digest`, and what that is.
+fn moved<'n>(
+    repository: &dyn Repository,
+    names: &'n [Name],
+    digest: &Digest,
+) -> Vec<(&'n Name, Digest)> {
+    let found = names.iter().filter_map(|name| {
+        // What cannot be told does not keep anybody from pushing.
+        let from = repository.stands_for(name).ok().flatten()?;
+        Some((name, from))
+    });
+    found.filter(|(_, from)| from != digest).collect()
 }
 
 /// Returns the tags that are given beside a digest (row F-28).

@@ -158,6 +158,10 @@ impl Target for View<'_> {
         }))
     }
 
+    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
+        Ok(self.listed(|listing| listing.names.get(name).cloned()))
+    }
+
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let descriptor = blob.descriptor();
         let content = blob.open(None)?.into_bytes()?;

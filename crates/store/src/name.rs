@@ -21,6 +21,15 @@ impl Name {
         &self.0
     }
 
+    /// Takes a digest off the end: `NAME:TAG@DIGEST` names what has the digest `NAME:TAG`.
+    pub fn apart(&self) -> (Self, Option<Digest>) {
+        let apart = self.0.rsplit_once('@').filter(|(name, _)| !name.is_empty());
+        match apart.and_then(|(name, digest)| Some((name, digest.parse().ok()?))) {
+            Some((name, digest)) => (Self::new(name), Some(digest)),
+            None => (self.clone(), None),
+        }
+    }
+
     /// Returns the tag that this name is, if it is one.
     pub fn tag(&self) -> Option<Tag> {
         Tag::from_str(&self.0).ok()

@@ -138,6 +138,13 @@ pub trait Target: Debug + Send + Sync {
         Ok(false)
     }
 
+    /// Returns what a name stands for here that is given to something else with the next push: `None`
+    /// for one that nothing has. A place that keeps no such account says `None`.
+    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
+        let _ = name;
+        Ok(None)
+    }
+
     /// Returns where this repository lies, if other targets of the same place can take over from it
     /// what it has taken in, without its bytes being moved (row E-60).
     fn offers(&self) -> Option<Location> {

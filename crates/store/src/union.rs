@@ -296,6 +296,10 @@ impl Target for View<'_> {
         self.target()?.lists(manifest, names)
     }
 
+    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
+        self.target()?.stands_for(name)
+    }
+
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         self.target()?.push_blob(blob)
     }

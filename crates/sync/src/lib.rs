@@ -28,7 +28,7 @@ mod verify;
 
 pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
-pub use plan::{LeftOut, Plan, Totals, Wanted, Wish};
+pub use plan::{LeftOut, Moved, Plan, Totals, Wanted, Wish};
 pub use reachable::reachable;
 pub use report::{Action, Failure, Outcome, Report, RootReport, Side};
 pub use survey::Part;

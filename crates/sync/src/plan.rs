@@ -112,6 +112,19 @@ pub enum LeftOut {
     Filtered(Descriptor),
 }
 
+/// A name that comes to stand for something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The root that gets it: its place in [`Plan::roots`].
+    pub root: usize,
+    /// The name in its target.
+    pub name: Name,
+    /// What it stands for.
+    pub from: Digest,
+    /// What it will stand for.
+    pub to: Digest,
+}
+
 /// How much there is in a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -168,6 +181,35 @@ impl Plan<'_> {
             }
         }
         None
+    }
+
+    /// Returns every name that stands for something else in its target, and will stand for what is wanted
+    /// when this is carried out; asks with up to `jobs` requests at once. A target that does not
+    /// say is one where nothing moves: what it does not tell now fails, if it does, when it is written
+    /// to.
+    pub fn moved(&self, jobs: usize) -> Vec<Moved> {
+        let whole = self.whole();
+        let named = self.roots.iter().enumerate().flat_map(|(root, planned)| {
+            // What is trusted has its names already.
+            let node = planned.node.filter(|node| {
+                whole[*node as usize] && self.nodes[*node as usize].state != State::Trusted
+            });
+            let target = node.and_then(|node| {
+                let node = &self.nodes[node as usize];
+                Some((self.targets[node.target as usize]?, &node.digest))
+            });
+            target.into_iter().flat_map(move |(target, digest)| {
+                planned.names.iter().map(move |name| (root, name, target, digest))
+            })
+        });
+        let named: Vec<_> = named.collect();
+        let found = in_parallel(&named, jobs, |(root, name, target, to)| {
+            let from = target.stands_for(name).ok().flatten().filter(|from| from != *to)?;
+            Some(Moved { root: *root, name: (*name).clone(), from, to: (*to).clone() })
+        });
+        let mut seen = HashSet::new();
+        let is_new = |moved: &Moved| seen.insert((moved.root, moved.name.clone()));
+        found.into_iter().flatten().filter(is_new).collect()
     }
 
     /// Returns what the place is told of this plan: everything that roots need of which all is

@@ -168,11 +168,8 @@ fn prefix(text: &str) -> Result<RepositoryName, String> {
 fn out(text: &str) -> Result<Location, String> {
     let is_place =
         text == "-" || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind));
-    let location: Location = if is_place {
-        text.parse()?
-    } else {
-        Location { place: Where::Archive(text.into()), selector: None }
-    };
+    let location: Location =
+        if is_place { text.parse()? } else { Location::at(Where::Archive(text.into())) };
     match &location.selector {
         None => Ok(location),
         Some(selector) => Err(format!(

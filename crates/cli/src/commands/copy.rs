@@ -7,7 +7,7 @@ use std::time::Instant;
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
-    Filter, LeftOut, Outcome, Plan, Platforms, Referring, Report, Totals, Unchanged, Wanted,
+    Filter, LeftOut, Moved, Outcome, Plan, Platforms, Referring, Report, Totals, Unchanged, Wanted,
 };
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::{Registries, Typed};
-use crate::report::{self, problem_of, tell_failures};
+use crate::report::{self, MovedName, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         // What is not there yet holds nothing.
         let totals =
             if destination.is_some() { plan.totals(global.jobs()) } else { Ok(plan.size()) };
-        return dry_run(&plan, totals.map_err(Problem::of)?, output);
+        let moved = plan.moved(global.jobs());
+        return dry_run(&plan, totals.map_err(Problem::of)?, &moved, output);
     };
     if !plan.failures().is_empty() && destination.has_no_half() {
         for failure in plan.failures() {
@@ -68,6 +69,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         );
     }
     let totals = plan.size();
+    let moved = plan.moved(global.jobs());
     if let Destination::Directory(directory) = destination {
         destination::warn_if_crowded(directory, &plan, output);
     }
@@ -81,7 +83,9 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let complete = report.is_complete() && plan.failures().is_empty();
     tell_failures(plan.failures(), &report);
     tell(&plan, &report, destination, complete, output);
-    summary(output, destination, &Document::new(&plan, &report, totals), &report, begun)?;
+    let document = Document::new(&plan, &report, totals).with_moved(&moved, &report);
+    tell_moved(&document.moved, "moved", output);
+    summary(output, destination, &document, &report, begun)?;
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
@@ -147,7 +151,12 @@ fn tell_plan(plan: &Plan<'_>, output: &Output) {
     }
 }
 
-fn dry_run(plan: &Plan<'_>, totals: Totals, output: &Output) -> Result<Exit, Problem> {
+fn dry_run(
+    plan: &Plan<'_>,
+    totals: Totals,
+    moved: &[Moved],
+    output: &Output,
+) -> Result<Exit, Problem> {
     if let Some(conflict) = plan.conflict() {
         return Err(Problem::of(conflict));
     }
@@ -168,7 +177,10 @@ fn dry_run(plan: &Plan<'_>, totals: Totals, output: &Output) -> Result<Exit, Pro
         )
     };
     let missing = Some(totals.missing);
-    output.result(&Document { missing, ..Document::new(plan, &report, totals) }, text)?;
+    let document = Document { missing, ..Document::new(plan, &report, totals) };
+    let document = document.with_moved(moved, &report);
+    tell_moved(&document.moved, "would move", output);
+    output.result(&document, text)?;
     Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -235,6 +247,7 @@ struct Document {
     written: u64,
     existed: u64,
     read: u64,
+    moved: Vec<MovedName>,
     left_out: Vec<String>,
     referrers_left: u64,
     unverified: Vec<String>,
@@ -251,6 +264,12 @@ impl Document {
         Self::new(plan, &Report { roots, ..Report::default() }, plan.size())
     }
 
+    /// Returns the document with the names that move with what is done.
+    fn with_moved(self, moved: &[Moved], report: &Report) -> Self {
+        let moved = MovedName::all(moved, &report.roots, |moved| moved.name.to_string());
+        Self { moved, ..self }
+    }
+
     fn new(plan: &Plan<'_>, report: &Report, totals: Totals) -> Self {
         Self {
             roots: report.roots.iter().map(Into::into).collect(),
@@ -260,6 +279,7 @@ impl Document {
             written: report.moved,
             existed: report.existed,
             read: report.bytes,
+            moved: Vec::new(),
             left_out: plan.left_out().iter().map(report::left_out).collect(),
             referrers_left: plan.referrers_seen(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),

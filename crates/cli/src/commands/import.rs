@@ -13,7 +13,8 @@ use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
 use longshore_spec::{Digest, Reference, RepositoryName, Size};
 use longshore_store::{Name, Repository, Root};
 use longshore_sync::{
-    Filter, LeftOut, Observer as _, Outcome, Plan, Referring, Report, RootReport, Wanted, Wish,
+    Filter, LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Referring, Report, RootReport,
+    Wanted, Wish,
 };
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{self, tell_called, tell_failures};
+use crate::report::{self, MovedName, tell_called, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let listed = layout.whole().roots().map_err(Problem::of)?;
     let mapping = target::mapping(args);
-    let moves = moves(&listed, &mapping)?;
+    let moves = moves(&listed, &mapping, args.target.as_ref())?;
     let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
     for (rule, name) in mapping.idle(&names).zip(names.iter().cycle()) {
         output.warning(&format!(
@@ -81,9 +82,12 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         refuse_gaps(&layout, &plan)?;
     }
     tell(&listed, &moves, record.as_ref(), &plan, output);
+    let moved = plan.moved(global.jobs());
     if args.dry_run {
         let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
         let document = Document::new(&plan, &moves, &Report::default(), Some(missing));
+        let document = document.with_moved(&moved, &moves, &plan.roots());
+        tell_moved(&document.moved, "would move", output);
         let text = || {
             let (artifacts, referrers) = counts(&moves, &plan.roots());
             let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
@@ -112,6 +116,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
     count_received(&layout, &mut report);
     let document = Document::new(&plan, &moves, &report, None);
+    let document = document.with_moved(&moved, &moves, &report.roots);
+    tell_moved(&document.moved, "moved", output);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
@@ -227,7 +233,11 @@ impl Move {
 }
 
 /// Returns where every root with a name goes. Two that meet are refused.
-fn moves(listed: &[Root], mapping: &Mapping) -> Result<Vec<Move>, Problem> {
+fn moves(
+    listed: &[Root],
+    mapping: &Mapping,
+    target: Option<&Destination>,
+) -> Result<Vec<Move>, Problem> {
     let mut moves = Vec::new();
     for root in listed {
         for name in &root.names {
@@ -247,12 +257,30 @@ fn moves(listed: &[Root], mapping: &Mapping) -> Result<Vec<Move>, Problem> {
         let text = "the bundle lists nothing that has a name";
         return Err(Problem::new(Exit::Usage, text));
     }
+    if !matches!(target, Some(Destination::Registry { .. })) {
+        without_digests(&mut moves);
+    }
     let roots = moves.iter().map(|of| (&of.from, &of.to, &of.root.descriptor.digest));
     Mapping::check(roots).map_err(|clash| {
         Problem::new(Exit::Usage, clash.to_string())
             .hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
     })?;
     Ok(moves)
+}
+
+/// Takes digests off the names that roots have in a layout: what has the name says which it is. Names
+/// of different content that differ by nothing else keep theirs.
+fn without_digests(moves: &mut [Move]) {
+    let bare = |of: &Move| of.to.clone().with_digest(None);
+    let mut meant: BTreeMap<Reference, BTreeSet<Digest>> = BTreeMap::new();
+    for of in moves.iter() {
+        meant.entry(bare(of)).or_default().insert(of.root.descriptor.digest.clone());
+    }
+    for of in moves.iter_mut().filter(|of| of.to.tag().is_some()) {
+        if meant.get(&bare(of)).is_some_and(|meant| meant.len() == 1) {
+            of.to = bare(of);
+        }
+    }
 }
 
 /// The repositories of the bundle, each as a source: what refers to what in one of them is no
@@ -375,6 +403,7 @@ struct Document {
     written: u64,
     existed: u64,
     read: u64,
+    moved: Vec<MovedName>,
     left_out: Vec<String>,
     unverified: Vec<String>,
     failures: Vec<report::Failed>,
@@ -390,6 +419,16 @@ struct Moved {
 }
 
 impl Document {
+    /// Returns the document with the names that move with what is done.
+    fn with_moved(self, moved: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Self {
+        // A tag alone does not say whose it is.
+        let call = |moved: &MovedTo| match moves.get(moved.root) {
+            Some(of) => of.to.clone().with_digest(None).to_string(),
+            None => moved.name.to_string(),
+        };
+        Self { moved: MovedName::all(moved, reports, call), ..self }
+    }
+
     fn new(plan: &Plan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
         let reports = if report.roots.is_empty() { plan.roots() } else { report.roots.clone() };
         let roots = moves.iter().zip(&reports).map(|(of, report)| Moved {
@@ -412,6 +451,7 @@ impl Document {
             written: report.moved,
             existed: report.existed,
             read: report.bytes,
+            moved: Vec::new(),
             left_out: plan.left_out().iter().map(report::left_out).collect(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),

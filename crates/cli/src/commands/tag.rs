@@ -1,7 +1,9 @@
 //! `tag` and `untag`: names in a layout directory.
 
 use longshore_layout::Directory;
-use longshore_store::{Entry, Name, Outline, Place as _, Selector};
+use longshore_store::{
+    Entry, Name, Outline, Place as _, Repository, Result as Answer, Root, Selector,
+};
 use serde::Serialize;
 
 use super::look::{Look, look};
@@ -11,6 +13,15 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
+use crate::report::{MovedName, tell_moved};
+
+/// What `tag --json` prints.
+#[derive(Debug, Serialize)]
+struct Tagged {
+    digest: String,
+    names: Vec<String>,
+    moved: Vec<MovedName>,
+}
 
 #[derive(Debug, Serialize)]
 struct Named {
@@ -22,7 +33,9 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
     let layout = open(&args.place, &args.reading)?;
     let root = layout.select(&args.place)?;
+    let names = names.iter().map(|name| of_root(name, &root)).collect::<Result<Vec<_>, _>>()?;
     let whole = layout.whole();
+    let moved = moved(&*whole, &names, &root).map_err(Problem::of)?;
     // What is named must be there.
     let listed = match look(&*whole, &root.descriptor) {
         Look::Manifest(manifest) => whole.push_manifest(&manifest, Entry::Root(&names)).map(drop),
@@ -35,11 +48,38 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
         .and_then(|()| layout.commit())
         .map_err(|error| Problem::of(error).because(Exit::Failed))?;
     let digest = root.descriptor.digest.to_string();
-    let document = Named { digest: digest.clone(), names: args.names.clone() };
+    tell_moved(&moved, "moved", output);
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let document = Tagged { digest: digest.clone(), names, moved };
     output.summary(&document, || {
-        args.names.iter().map(|name| format!("{name}  {digest}\n")).collect()
+        document.names.iter().map(|name| format!("{name}  {digest}\n")).collect()
     })?;
     Ok(Exit::Done)
+}
+
+/// Returns the name that a root gets: a digest behind it must be its own.
+fn of_root(name: &Name, root: &Root) -> Result<Name, Problem> {
+    let digest = &root.descriptor.digest;
+    match name.apart() {
+        (_, Some(other)) if other != *digest => {
+            let text = format!("`{name}` would be {digest}, and not what its digest says");
+            Err(Problem::new(Exit::Usage, text).hint("leave the digest away"))
+        }
+        (name, _) => Ok(name),
+    }
+}
+
+/// Returns those of some names that stand for something else than `root`.
+fn moved(whole: &dyn Repository, names: &[Name], root: &Root) -> Answer<Vec<MovedName>> {
+    let to = &root.descriptor.digest;
+    let mut moved = Vec::new();
+    for name in names {
+        if let Some(from) = whole.stands_for(name)?.filter(|from| from != to) {
+            let (name, from, to) = (name.to_string(), from.to_string(), to.to_string());
+            moved.push(MovedName { name, from, to });
+        }
+    }
+    Ok(moved)
 }
 
 pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
@@ -106,8 +146,11 @@ fn name_of(text: &str) -> Result<Name, Problem> {
         );
         return Err(Problem::new(Exit::Usage, text).hint("write a tag, or a full reference"));
     }
-    if let Ok(Location { selector: Some(name), place: Where::Archive(_) | Where::Directory(_) }) =
-        text.parse()
+    if let Ok(Location {
+        selector: Some(name),
+        place: Where::Archive(_) | Where::Directory(_),
+        ..
+    }) = text.parse()
     {
         let text = format!("`{text}` is a place, not a name");
         return Err(Problem::new(Exit::Usage, text).hint(format!("write only `{name}`")));

@@ -164,7 +164,7 @@ fn what_a_user_sees() {
     stable  helm-chart            3.6 KiB             sha256:38ef38cf…
 
     $ longshore copy --dry-run HOST/mixed:stable oci:end
-    stable  helm-chart  sha256:38ef38cf…
+    HOST/mixed:stable  helm-chart  sha256:38ef38cf…
     would copy 1 artifact: 3.6 KiB in 3 blobs, 3.6 KiB of it not there yet
     "#);
 }
@@ -713,7 +713,7 @@ fn a_registry_that_serves_something_else_is_told() {
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: v1: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
+    error: HOST/app:v1: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
       hint: the copy that was read is damaged; get it again from where it came
     [exit 1]
 

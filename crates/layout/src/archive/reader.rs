@@ -147,7 +147,7 @@ impl Place for Archive {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        Ok(self.listing.repositories(self.bare_names_in.as_ref()))
+        self.known.names(self)
     }
 }
 

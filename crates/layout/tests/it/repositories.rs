@@ -177,3 +177,50 @@ fn b32_asked_by_digest_a_repository_says_what_the_bytes_are_where_entries_disagr
         assert_eq!(found.descriptor().media_type, image.media_type, "{name}");
     }
 }
+
+#[test]
+fn a29_a_referrer_that_says_no_repository_is_where_its_subject_is() {
+    let mut content = Content::new();
+    content.empty();
+    let config = content.json("application/vnd.example.config.v1+json", &serde_json::json!({}));
+    let child = content.manifest(&Draft::image(&config, &[]));
+    let index = content.manifest(&Draft::index(&[child.clone()]));
+    content.tag(&index, "reg.test/app:1");
+    let refer = |content: &mut Content, subject: &Descriptor, said: &str| {
+        let draft = Draft::artifact("application/x", &[]).subject(subject).annotation("said", said);
+        let referrer = content.manifest(&draft);
+        content.untagged(&referrer);
+        referrer
+    };
+    let of_index = refer(&mut content, &index, "1");
+    let of_child = refer(&mut content, &child, "2");
+    let of_referrer = refer(&mut content, &of_child, "3");
+    let bare = |content: &Content| {
+        let directory = tempfile::tempdir().unwrap();
+        content.tree().write(directory.path()).unwrap();
+        let layout = Directory::open(directory.path()).unwrap();
+        let layout = layout.with_bare_names_in("made-up".parse().unwrap());
+        let repositories = layout.repositories().unwrap();
+        let roots = layout.repository(&"made-up".parse().unwrap()).unwrap().roots().unwrap();
+        for name in ["app", "reg.test/app"] {
+            let repository = layout.repository(&name.parse().unwrap()).unwrap();
+            for (subject, referrer) in
+                [(&index, &of_index), (&child, &of_child), (&of_child, &of_referrer)]
+            {
+                let found = repository.referrers(&subject.digest).unwrap().entries;
+                assert_eq!(found.len(), 1, "{name}");
+                assert_eq!(found[0].digest, referrer.digest, "{name}");
+                let by_digest = Selector::Digest(referrer.digest.clone());
+                assert!(repository.manifest(&by_digest).is_ok(), "{name}");
+            }
+        }
+        let roots: Vec<_> = roots.into_iter().map(|root| root.descriptor.digest).collect();
+        (repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), roots)
+    };
+    assert_eq!(bare(&content), (vec!["reg.test/app".to_owned()], vec![]));
+    // One whose subject is not here has no other place, nor has what is no referrer.
+    let absent = Descriptor::of(MediaType::IMAGE_MANIFEST, b"absent");
+    let orphan = refer(&mut content, &absent, "4");
+    let names = vec!["made-up".to_owned(), "reg.test/app".to_owned()];
+    assert_eq!(bare(&content), (names, vec![orphan.digest]));
+}

@@ -182,6 +182,14 @@ impl Target for Remote {
         self.has(manifest, names)
     }
 
+    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
+        match self.head_manifest(&Selector::Name(name.clone())) {
+            Ok(found) => Ok(Some(found.digest)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn offers(&self) -> Option<Location> {
         self.location()
     }

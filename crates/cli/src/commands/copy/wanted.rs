@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use longshore_spec::Digest;
 use longshore_store::{Error, Name, Root, Selector};
 use longshore_sync::Wish;
 
@@ -26,7 +27,7 @@ pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> 
         return Err(Problem::new(Exit::Usage, text)
             .hint("write where from, then where to: `longshore copy SRC DST`"));
     }
-    if let Some(Selector::Digest(digest)) = &target.selector {
+    if let (None, Some(digest)) = target.named() {
         let text = format!(
             "`{target}` says which digest to write, but that follows from the content ({digest})"
         );
@@ -120,7 +121,7 @@ pub(super) fn taken(
             // Many are asked for at once, later, and not one after the other now.
             let name = match selector {
                 Selector::Name(name) => Some(name.clone()),
-                Selector::Digest(_) => None,
+                Selector::Digest(_) => location.tag.clone(),
             };
             let (wish, names) = (Wish::Selector(selector.clone()), name.into_iter().collect());
             taken.push(Taken { source, wish, names });
@@ -206,12 +207,12 @@ fn rename(
     target: &Location,
     output: &Output,
 ) -> Result<(), Problem> {
-    if let Some(Selector::Name(name)) = &target.selector {
+    if let (Some(name), digest) = target.named() {
         return match taken {
             [] => Ok(()),
             [one] => {
-                one.names = vec![name.clone()];
-                Ok(())
+                one.names = vec![name];
+                refuse_other(one, digest.as_ref(), target)
             }
             several => {
                 let text = format!("{} artifacts cannot all be called `{name}`", several.len());
@@ -220,12 +221,12 @@ fn rename(
             }
         };
     }
-    let several = taken.len() > 1;
     for Taken { source, names, .. } in taken {
         match (&sources[*source].place, &target.place) {
             (_, Where::Registry(_)) => to_tags(names, output),
-            // Tags of several repositories may be alike; their references are not.
-            (Where::Registry(InRegistry { host, repository, .. }), _) if several => {
+            // Tags of several repositories may be alike, now or with the next copy; their references
+            // are not.
+            (Where::Registry(InRegistry { host, repository, .. }), _) => {
                 for name in names {
                     *name = Name::new(format!("{host}/{repository}:{name}"));
                 }
@@ -234,6 +235,22 @@ fn rename(
         }
     }
     Ok(())
+}
+
+/// Refuses to give a name with a digest behind it to what has another.
+fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Result<(), Problem> {
+    let found = match &one.wish {
+        Wish::Listed(descriptor) => Some(&descriptor.digest),
+        Wish::Selector(Selector::Digest(digest)) => Some(digest),
+        Wish::Selector(Selector::Name(_)) => None,
+    };
+    match (digest, found) {
+        (Some(digest), Some(found)) if digest != found => {
+            let text = format!("`{target}` would be {found}, and not what its digest says");
+            Err(Problem::new(Exit::Usage, text).hint("leave the digest away, or copy what has it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes tags of names: a registry has no others.

@@ -98,7 +98,7 @@ fn store(args: &Serve) -> Result<Location, Problem> {
             "`longshore import` and `longshore serve --writable` begin it; {hint}"
         )));
     }
-    Ok(Location { place: Where::Directory(store), selector: None })
+    Ok(Location::at(Where::Directory(store)))
 }
 
 /// Returns the name of a layout's file as the name of a repository, as far as it can be one.
