@@ -19,6 +19,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod dist;
+mod elsewhere;
 mod fixtures;
 mod interop;
 mod measure;
@@ -47,6 +48,8 @@ enum Task {
     Crash(crash::Args),
     /// Build the static program, its completions and its man pages into `dist/`
     Dist,
+    /// Run the tests once more, as on a machine that is not this one
+    Elsewhere(elsewhere::Args),
     /// Write `testdata/`, or check that it is what would be written
     Fixtures(fixtures::Args),
     /// Run commands in layouts that are traps; for `crash`
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::Conformance(args) => conformance::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Dist => dist::run(),
+        Task::Elsewhere(args) => elsewhere::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Interop(args) => interop::run(&args),
         Task::Hostile(args) => crash::hostile::run(&args),

@@ -80,7 +80,8 @@ impl<'s> Stick<'s> {
 
     /// Mounts it with other options.
     fn remount(&self, options: &str) {
-        let line = format!("-o remount,{options} stick");
+        // The options that it has name its owner by a number that a namespace of users does not know.
+        let line = format!("--options-mode ignore -o remount,{options} stick");
         let ran = Ran::of(self.command("mount".as_ref(), &line).output().unwrap());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
