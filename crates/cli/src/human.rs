@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::problem::Mistake;
+
 /// Returns a number with its noun, which takes an `s` unless there is one.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -14,16 +16,22 @@ pub(crate) fn entries(number: usize) -> String {
 }
 
 /// Reads an age: a number with `s`, `m`, `h` or `d`, or `0`.
-pub(crate) fn age(text: &str) -> Result<Duration, String> {
+pub(crate) fn age(text: &str) -> Result<Duration, Mistake> {
     time(text).ok_or_else(|| {
-        format!("`{text}` is not an age; write a number and s, m, h or d, such as `12h`")
+        Mistake::new(
+            format!("`{text}` is not an age"),
+            "write a number and s, m, h or d, such as `12h`",
+        )
     })
 }
 
 /// Reads how long something may take, written like an age.
-pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+pub(crate) fn patience(text: &str) -> Result<Duration, Mistake> {
     time(text).ok_or_else(|| {
-        format!("`{text}` is not a length of time; write a number and s, m, h or d, such as `30s`")
+        Mistake::new(
+            format!("`{text}` is not a length of time"),
+            "write a number and s, m, h or d, such as `30s`",
+        )
     })
 }
 
@@ -43,13 +51,15 @@ fn time(text: &str) -> Option<Duration> {
 }
 
 /// Reads how many there may be of something.
-pub(crate) fn bound(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number of them; write 1 or more"))
+pub(crate) fn bound(text: &str) -> Result<NonZeroUsize, Mistake> {
+    text.parse()
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number of them"), "write 1 or more"))
 }
 
 /// Reads how much is done at once.
-pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number of jobs; write 1 or more"))
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Mistake> {
+    text.parse()
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number of jobs"), "write 1 or more"))
 }
 
 #[cfg(test)]

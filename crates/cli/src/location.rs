@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::problem::Mistake;
 use longshore_bundle::{LayoutKind, LayoutPlace};
 use longshore_spec::{Digest, Reference, RepositoryName};
 use longshore_store::{Name, Selector};
@@ -87,13 +88,13 @@ impl Location {
 }
 
 impl FromStr for Location {
-    type Err = String;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         if text == "-" {
             return Ok(Self::at(Where::Archive(text.into())));
         }
-        LayoutPlace::parse(text).map_or_else(|| in_registry(text), |layout| layout.map(Self::from))
+        LayoutPlace::parse(text).map_or_else(|| in_registry(text), |layout| Ok(layout?.into()))
     }
 }
 
@@ -117,9 +118,9 @@ pub(crate) enum Listable {
 }
 
 impl FromStr for Listable {
-    type Err = String;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         let host = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
         // `alpine:3` is a tag, as elsewhere: only what looks like a host is one.
         let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
@@ -133,14 +134,14 @@ impl FromStr for Listable {
 }
 
 /// Reads a text that begins with no kind of layout: a reference, unless something speaks against it.
-fn in_registry(text: &str) -> Result<Location, String> {
+fn in_registry(text: &str) -> Result<Location, Mistake> {
     if let Some(explained) = explain(text) {
         return Err(explained);
     }
     let reference = Reference::from_docker_name(text).map_err(|error| {
         let [directory, archive] =
             [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
-        format!("{error}; for a layout write {directory} or {archive}")
+        Mistake::new(error.to_string(), format!("for a layout write {directory} or {archive}"))
     })?;
     let named = text.strip_prefix("docker://").unwrap_or(text);
     let place = Where::Registry(InRegistry {
@@ -158,30 +159,32 @@ fn in_registry(text: &str) -> Result<Location, String> {
 
 /// Says what to write instead of a text that names no place, or most likely not the one that was
 /// meant.
-fn explain(text: &str) -> Option<String> {
+fn explain(text: &str) -> Option<Mistake> {
     let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
     let explained = match scheme {
-        "dir" => {
-            "`dir:` directories of skopeo lose names and types; copy to `oci:DIR` with skopeo first"
-                .to_owned()
-        }
-        "docker-archive" => {
-            "`docker-archive:` files are no OCI layouts; `docker save` of Docker 25 and newer, or \
-             `skopeo copy docker-archive:FILE oci:DIR`, makes one"
-                .to_owned()
-        }
-        "docker-daemon" | "containers-storage" => format!(
-            "`{scheme}:` cannot be read; write `oci-archive:FILE` after `docker save -o FILE IMAGE` \
-             or `podman save --format oci-archive -o FILE IMAGE`"
+        "dir" => Mistake::new(
+            "`dir:` directories of skopeo lose names and types",
+            "copy to `oci:DIR` with skopeo first",
         ),
-        "http" | "https" | "oci" | "registry" if rest.starts_with("//") => {
-            format!("`{scheme}://` is left away; write `{}`", rest.trim_start_matches('/'))
-        }
-        "ocidir" | "oci-dir" | "oci-layout" | "layout" => {
-            format!("`{scheme}:` is no kind of place; write `oci:{}`", rest.trim_start_matches('/'))
-        }
-        "file" | "tar" | "archive" | "oci-tar" => format!(
-            "`{scheme}:` is no kind of place; write `oci-archive:FILE`, or `oci:DIR` for a directory"
+        "docker-archive" => Mistake::new(
+            "`docker-archive:` files are no OCI layouts",
+            "`docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one",
+        ),
+        "docker-daemon" | "containers-storage" => Mistake::new(
+            format!("`{scheme}:` cannot be read"),
+            "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`",
+        ),
+        "http" | "https" | "oci" | "registry" if rest.starts_with("//") => Mistake::new(
+            format!("`{scheme}://` is left away"),
+            format!("write `{}`", rest.trim_start_matches('/')),
+        ),
+        "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
+            format!("`{scheme}:` is no kind of place"),
+            format!("write `oci:{}`", rest.trim_start_matches('/')),
+        ),
+        "file" | "tar" | "archive" | "oci-tar" => Mistake::new(
+            format!("`{scheme}:` is no kind of place"),
+            "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
         _ => return explain_path(text, scheme),
     };
@@ -190,7 +193,7 @@ fn explain(text: &str) -> Option<String> {
 
 /// Reads a layout, or one of its artifacts, where the kind may be left away from what is plainly a path:
 /// `bundle.tar`.
-pub(crate) fn layout(text: &str) -> Result<Location, String> {
+pub(crate) fn layout(text: &str) -> Result<Location, Mistake> {
     let (scheme, _) = text.split_once(':').unwrap_or((text, ""));
     let kind = match scheme {
         "oci" | "oci-archive" | "-" => None,
@@ -200,9 +203,12 @@ pub(crate) fn layout(text: &str) -> Result<Location, String> {
 }
 
 /// Says what to write for a path without its kind.
-fn explain_path(text: &str, path: &str) -> Option<String> {
+fn explain_path(text: &str, path: &str) -> Option<Mistake> {
     let kind = kind_of(path)?;
-    Some(format!("`{text}` does not say what kind of place it is; write `{kind}:{text}`"))
+    Some(Mistake::new(
+        format!("`{text}` does not say what kind of place it is"),
+        format!("write `{kind}:{text}`"),
+    ))
 }
 
 /// Returns the kind of layout that is meant by a path: what is there, or is named as such files are.
@@ -284,7 +290,7 @@ mod tests {
             ("./new", "write `oci:./new`"),
             ("Upper/Case", "oci:DIR"),
         ] {
-            let error = text.parse::<Location>().unwrap_err();
+            let error = text.parse::<Location>().unwrap_err().to_string();
             assert!(error.contains(told), "{text}: {error}");
         }
     }

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod hint;
 mod human;
 mod interrupt;
 mod location;
@@ -14,22 +15,30 @@ mod progress;
 mod registries;
 mod report;
 mod store;
+mod trace;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Args, Command, Global};
-use crate::output::{Output, Traces};
-use crate::problem::{Exit, Problem};
+use crate::hint::Running;
+use crate::output::Output;
+use crate::problem::{Exit, Mistake, Problem};
 
 fn main() -> ExitCode {
-    let Args { command, global } = match Args::try_parse() {
+    let parsed = Args::command().try_get_matches().and_then(|matches| {
+        if let Some(name) = matches.subcommand_name() {
+            Running::begin(name);
+        }
+        Args::from_arg_matches(&matches)
+    });
+    let Args { command, global } = match parsed {
         Ok(args) => args,
         Err(error) => return refuse(&error).into(),
     };
-    trace(&global);
+    trace::begin(&global);
     let output = Output::new(&global);
     let exit = run(command, &global, &output).unwrap_or_else(|problem| {
         Output::problem(&problem);
@@ -42,11 +51,10 @@ fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> Exit {
     use std::error::Error as _;
     if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
-        // What our own types say of a value needs no introduction: what is wrong; what to do.
-        let text = source.to_string();
-        let problem = match text.split_once("; ") {
-            Some((message, hint)) => Problem::new(Exit::Usage, message).hint(hint),
-            None => Problem::new(Exit::Usage, text),
+        // What our own types say of a value needs no introduction.
+        let problem = match source.downcast_ref::<Mistake>() {
+            Some(mistake) => Problem::from(mistake),
+            None => Problem::new(Exit::Usage, source.to_string()),
         };
         Output::problem(&problem);
         return problem.exit;
@@ -58,13 +66,17 @@ fn refuse(error: &clap::Error) -> Exit {
         Output::problem(&problem.hint(format!("`longshore {ours}` does that")));
         return Exit::Usage;
     }
-    // Clap prints help to stdout and errors to stderr; a closed pipe is no reason to fail.
     if error.use_stderr() {
         Output::usage(&error.render().to_string());
         return Exit::Usage;
     }
-    let _ = error.print();
-    Exit::Done
+    Output::help(error).map_or_else(
+        |problem| {
+            Output::problem(&problem);
+            problem.exit
+        },
+        |()| Exit::Done,
+    )
 }
 
 fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {
@@ -91,27 +103,4 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Untag(args) => commands::tag::untag(&args, output),
         Command::Verify(args) => commands::verify::run(&args, global, output),
     }
-}
-
-/// Sends traces to stderr: warnings always, more with each `-v`.
-fn trace(global: &Global) {
-    use std::io::IsTerminal as _;
-
-    use tracing_subscriber::filter::LevelFilter;
-    use tracing_subscriber::layer::SubscriberExt as _;
-    use tracing_subscriber::util::SubscriberInitExt as _;
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
-        (false, 1) => LevelFilter::DEBUG,
-        (false, _) => LevelFilter::TRACE,
-    };
-    // What libraries trace is about their insides, and may hold what is secret.
-    let ours = tracing_subscriber::filter::Targets::new().with_target("longshore", level);
-    let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| Traces)
-        .with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
-        .without_time();
-    tracing_subscriber::registry().with(lines).with(ours).init();
 }

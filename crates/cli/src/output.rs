@@ -1,14 +1,16 @@
 //! The one module that prints.
 
-use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use longshore_spec::{is_printable, printable, printable_line};
+use longshore_store::Error;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::problem::Problem;
+use crate::hint::Hint;
+use crate::problem::{Exit, Problem};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -44,7 +46,7 @@ impl Output {
     ) -> Result<(), Problem> {
         if self.json {
             let mut bytes = serde_json::to_vec_pretty(document).map_err(|error| {
-                Problem::new(crate::Exit::Failed, format!("cannot write JSON: {error}"))
+                Problem::new(Exit::Failed, format!("cannot write JSON: {error}"))
             })?;
             bytes.push(b'\n');
             return Self::bytes(&visible_json(bytes));
@@ -64,40 +66,56 @@ impl Output {
     /// Prints bytes as they are. Whoever closes the pipe has read enough.
     pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Problem> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(|error| {
-                Problem::new(crate::Exit::Failed, format!("cannot write to stdout: {error}"))
-            }),
-        }
+        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Prints help, or the version.
+    pub(crate) fn help(text: &clap::Error) -> Result<(), Problem> {
+        // What is left in the buffer is not written before it is asked for.
+        written(text.print().and_then(|()| io::stdout().lock().flush()))
     }
 
     /// Prints what went wrong and what to do.
     pub(crate) fn problem(problem: &Problem) {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", printable(&problem.message));
-        if let Some(hint) = &problem.hint {
-            anstream::eprintln!("  {HINT}hint{HINT:#}: {}", printable(hint));
+        Self::told_error(&problem.message);
+        if let Some(hint) = problem.hint.as_ref().and_then(Hint::shown) {
+            say(format_args!("  {HINT}hint{HINT:#}: {}\n", printable(&hint)));
         }
     }
 
     /// Prints what is wrong with what was typed, which may hold anything.
     pub(crate) fn usage(text: &str) {
         match text.strip_prefix("error") {
-            Some(rest) => anstream::eprint!("{ERROR}error{ERROR:#}{}", printable(rest)),
-            None => anstream::eprint!("{}", printable(text)),
+            Some(rest) => say(format_args!("{ERROR}error{ERROR:#}{}", printable(rest))),
+            None => say(format_args!("{}", printable(text))),
         }
     }
 
     /// Asks for something on the terminal.
     pub(crate) fn prompt(text: &str) {
-        anstream::eprint!("{}", printable(text));
+        say(format_args!("{}", printable(text)));
     }
 
     /// Prints something that the user should know though all went well.
     pub(crate) fn warning(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{WARNING}warning{WARNING:#}: {}", printable(text));
+            Self::told_warning(text);
         }
+    }
+
+    /// Prints an error that whoever asked is not told otherwise.
+    pub(crate) fn told_error(text: &str) {
+        say(format_args!("{ERROR}error{ERROR:#}: {}\n", printable(text)));
+    }
+
+    /// Prints a warning that a library gives.
+    pub(crate) fn told_warning(text: &str) {
+        say(format_args!("{WARNING}warning{WARNING:#}: {}\n", printable(text)));
+    }
+
+    /// Prints what a library tells of its work.
+    pub(crate) fn told(text: &str) {
+        say(format_args!("{}\n", printable(text)));
     }
 
     /// Prints lines of a log, whoever reads them.
@@ -110,14 +128,30 @@ impl Output {
     pub(crate) fn parting(text: &str) {
         use std::io::IsTerminal as _;
         let below = if io::stderr().is_terminal() { "\n" } else { "" };
-        anstream::eprintln!("{below}{}", printable(text));
+        say(format_args!("{below}{}\n", printable(text)));
     }
 
     /// Prints what happens.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("{}", printable(text));
+            Self::told(text);
         }
+    }
+}
+
+/// Writes to stderr, in one piece: others may write there too. That it cannot be written to is no
+/// reason not to do the work, and there is nobody to tell.
+fn say(text: fmt::Arguments<'_>) {
+    let _ = anstream::stderr().lock().write_all(text.to_string().as_bytes());
+}
+
+/// Returns what it means that writing to stdout ended so. Whoever closes the pipe has read enough.
+fn written(result: io::Result<()>) -> Result<(), Problem> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| {
+            Problem::of(Error::io("write to", "stdout")(error)).because(Exit::Failed)
+        }),
     }
 }
 
@@ -143,33 +177,6 @@ fn visible_json(json: Vec<u8>) -> Vec<u8> {
         }
     }
     shown.into_bytes()
-}
-
-/// Where traces go: to stderr, with what does not print escaped. Colours stay; what is traced has had
-/// its own escaped before.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Traces;
-
-impl Write for Traces {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(buffer);
-        let mut pieces = text.split('\u{1b}');
-        let mut shown = printable(pieces.next().unwrap_or_default()).into_owned();
-        for piece in pieces {
-            let is_colour = piece.strip_prefix('[').is_some_and(|rest| {
-                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
-                rest.starts_with('m')
-            });
-            shown.push_str(if is_colour { "\u{1b}" } else { "\\u{1b}" });
-            shown.push_str(&printable(piece));
-        }
-        io::stderr().lock().write_all(shown.as_bytes())?;
-        Ok(buffer.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }
 
 /// Returns rows as lines of columns, each as wide as its widest cell.

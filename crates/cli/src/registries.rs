@@ -13,7 +13,7 @@ use longshore_store::Error;
 
 use crate::args::Reach;
 use crate::location::InRegistry;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Mistake, Problem};
 
 /// The registries of a command; nothing is read or connected to before the first is asked for.
 #[derive(Debug)]
@@ -88,12 +88,16 @@ impl<'a> Registries<'a> {
 pub(crate) struct Typed(pub(crate) Credential);
 
 impl FromStr for Typed {
-    type Err = String;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         // Not repeated in the error: it may be a password.
-        let (username, password) =
-            text.split_once(':').ok_or("it has no colon; write `NAME:PASSWORD`")?;
+        let (username, password) = text.split_once(':').ok_or_else(|| {
+            Mistake::new(
+                "the name and password have no colon between them",
+                "write `NAME:PASSWORD`",
+            )
+        })?;
         let (username, password) = (username.to_owned(), Secret::new(password));
         Ok(Self(Credential::Password { username, password }))
     }

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use longshore_spec::Descriptor;
-use longshore_store::Error;
-use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport};
+use longshore_sync::{Failure, LeftOut, Moved, Outcome, Report, RootReport};
 use serde::Serialize;
 
 use crate::output::Output;
-use crate::problem;
+use crate::{hint, problem};
 
 /// A root in a JSON document.
 #[derive(Debug, Serialize)]
@@ -108,7 +107,7 @@ pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
     for failure in failures() {
         let mut problem = problem_of(failure);
         // What is to be done about many is said once.
-        problem.hint.take_if(|hint| !hints.insert(hint.clone()));
+        problem.hint.take_if(|hint| !hints.insert(hint.shown()));
         Output::problem(&problem);
     }
     for root in report.roots.iter().filter(|root| root.outcome == Outcome::Failed) {
@@ -137,16 +136,12 @@ pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> 
 /// Returns a failure as a problem: what, and what to do.
 pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
     let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());
-    let is_refused = matches!(*failure.error, Error::Denied { .. } | Error::Refused { .. });
-    let hint = match failure.action {
-        _ if !failure.absent.is_empty() => Some(problem::WANTS_ALL.to_owned()),
-        Action::ListReferrers if is_refused => Some(problem::WITHOUT_REFERRERS.to_owned()),
-        _ => problem::hint(&failure.error),
+    let hint = if failure.absent.is_empty() {
+        hint::advice(&failure.error, Some(failure.action)).hint()
+    } else {
+        Some(hint::wants_all())
     };
-    match hint {
-        Some(hint) => problem.hint(hint),
-        None => problem,
-    }
+    problem::Problem { hint, ..problem }
 }
 
 /// Returns what an entry of an index was, for people.

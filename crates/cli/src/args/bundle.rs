@@ -8,6 +8,7 @@ use longshore_spec::{Platform, RepositoryName};
 use super::{Reading, SparseIndex};
 use crate::commands::import::Destination;
 use crate::location::{Location, Where};
+use crate::problem::Mistake;
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -149,32 +150,33 @@ pub(crate) struct Taken {
 }
 
 /// Reads what is wanted: a reference without tag and digest has the tag `latest`.
-fn wanted(text: &str) -> Result<What, String> {
+fn wanted(text: &str) -> Result<What, Mistake> {
     // A place says what is wrong with a text that was meant for another kind of it.
     text.parse::<Location>()?;
-    longshore_bundle::wanted(text)
+    Ok(longshore_bundle::wanted(text)?)
 }
 
 /// Reads what stands before paths; a `/` at either end says nothing.
-fn prefix(text: &str) -> Result<RepositoryName, String> {
+fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
     text.trim_matches('/').parse().map_err(|_| {
-        format!(
-            "`{text}` is no beginning of a path; write it in lower case, such as `site/plant-7`"
+        Mistake::new(
+            format!("`{text}` is no beginning of a path"),
+            "write it in lower case, such as `site/plant-7`",
         )
     })
 }
 
 /// Reads where a bundle goes or lies: a file unless it says otherwise.
-fn out(text: &str) -> Result<Location, String> {
+fn out(text: &str) -> Result<Location, Mistake> {
     let is_place =
         text == "-" || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind));
     let location: Location =
         if is_place { text.parse()? } else { Location::at(Where::Archive(text.into())) };
     match &location.selector {
         None => Ok(location),
-        Some(selector) => Err(format!(
-            "`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout; write `{}`",
-            location.whole()
+        Some(selector) => Err(Mistake::new(
+            format!("`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout"),
+            format!("write `{}`", location.whole()),
         )),
     }
 }

@@ -54,6 +54,88 @@ fn whoever_closes_the_pipe_has_read_enough() {
     assert!(ran.text().starts_with("NAME"));
 }
 
+/// What takes nothing that is written to it.
+fn full() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+/// Every command's help, and commands that print a result.
+fn talkative(site: &Site) -> Vec<String> {
+    let help = site.ok("--help");
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let mut lines: Vec<_> = names.map(|name| format!("{name} --help")).collect();
+    assert!(lines.len() > 15, "{help}");
+    let work = [
+        "--help",
+        "--version",
+        "help copy",
+        "types",
+        "types --json",
+        "list oci:site",
+        "tree oci:site",
+        "digest oci:site:app",
+        "inspect oci:site:app",
+        "inspect --raw oci:site:app",
+        "verify oci:site",
+        "copy --dry-run oci:site:app oci:new",
+        "completions bash",
+        "copy oci:site:app oci-archive:-",
+    ];
+    lines.extend(work.map(str::to_owned));
+    lines
+}
+
+#[test]
+fn a_stdout_that_cannot_be_written_to_is_a_failure() {
+    let site = Site::typed();
+    for line in talkative(&site) {
+        let mut command = site.command(&line);
+        let ran = Ran::of(command.stdout(full()).stderr(Stdio::piped()).output().unwrap());
+        assert_eq!(ran.code, 1, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("error: cannot write"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("no space left on device"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_stderr_that_cannot_be_written_to_changes_nothing() {
+    let site = Site::typed();
+    for (line, code) in [
+        ("copy -v oci:site:app oci:dst", 0),
+        ("verify oci:dst", 0),
+        ("list oci:dst", 0),
+        ("--help", 0),
+        ("frobnicate", 2),
+        ("copy", 2),
+        ("copy --jobs none oci:a oci:b", 2),
+        ("list oci:nowhere", 2),
+        ("digest oci:dst:none", 1),
+        ("gc -vv oci:dst", 0),
+    ] {
+        let mut command = site.command(line);
+        let ran = Ran::of(command.stderr(full()).stdout(Stdio::piped()).output().unwrap());
+        assert_eq!(ran.code, code, "{line}");
+        // Nor do both at once.
+        let status = site.command(line).stdout(full()).stderr(full()).status().unwrap();
+        assert!([0, 1, 2].contains(&status.code().unwrap()), "{line}: {status}");
+    }
+}
+
+#[test]
+fn what_is_told_of_the_work_names_no_module() {
+    let site = Site::typed();
+    let mut told = String::new();
+    for line in ["copy -vv oci:site:app oci:dst", "verify -v oci:dst", "gc -vv oci:dst"] {
+        told += &site.run(line).stderr;
+    }
+    assert!(!told.is_empty());
+    for word in ["longshore_", "longshore::", "TRACE", "DEBUG", "WARN"] {
+        assert!(!told.contains(word), "{word}: {told}");
+    }
+}
+
 #[test]
 fn an_archive_whose_reader_goes_away_is_a_failure() {
     let site = Site::new();

@@ -130,6 +130,10 @@ impl Remote {
         let descriptor = manifest.descriptor();
         match answer.status().as_u16() {
             200..=299 => Put::of(&answer, &descriptor.digest),
+            413 => {
+                let what = format!("the manifest {} with {} bytes", call.what, descriptor.size);
+                Err(answer.into_error(call.action, &what.into()))
+            }
             _ => Err(self.refused(call, answer)),
         }
     }

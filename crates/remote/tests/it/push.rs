@@ -512,7 +512,7 @@ fn e78_a_manifest_that_is_too_large_is_named_with_its_size() {
     let stub = Stub::new(|_| Response::new(413));
     let error = remote(&stub.host).push_manifest(&image(None), Entry::Child).unwrap_err();
     let size = format!("with {} bytes", image(None).descriptor().size);
-    assert!(matches!(error, Error::Limit { .. }) && error.to_string().contains(&size), "{error}");
+    assert!(matches!(error, Error::Refused { .. }) && error.to_string().contains(&size), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::human;
 use crate::location::{InRegistry, Location, Where};
 use crate::opened::Opened;
 use crate::output::Output;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
 
 /// Takes apart what was typed: sources from the command line and from a list, and the target.
@@ -50,7 +50,7 @@ fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            let wrong = |error| {
+            let wrong = |error: Mistake| {
                 let text = format!("{}:{}: {error}", path.display(), number + 1);
                 Problem::new(Exit::Usage, text)
                     .hint("a list has one place a line, such as `oci:DIR:REF`")
@@ -168,10 +168,9 @@ fn roots(
         return Ok(vec![layout.select(location)?]);
     }
     if !args.all && !args.all_tags {
-        let root = layout.select(location).map_err(|problem| {
-            let hint = problem.hint.clone().unwrap_or_default();
-            problem.hint(format!("{hint}; or take all with --all-tags or --all"))
-        })?;
+        let root = layout
+            .select(location)
+            .map_err(|problem| problem.also("or take all with --all-tags or --all"))?;
         return Ok(vec![root]);
     }
     let roots = layout.roots(location)?;

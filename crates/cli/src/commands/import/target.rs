@@ -13,7 +13,7 @@ use longshore_store::{Name, Place, Target as Written};
 use super::{Move, tag};
 use crate::args::Import;
 use crate::location::{Location, Where};
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
 use crate::store;
 
@@ -137,26 +137,29 @@ pub(crate) enum Destination {
 }
 
 impl std::str::FromStr for Destination {
-    type Err = String;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         if text.starts_with("oci:") || text.starts_with("oci-archive:") {
             let location: Location = text.parse()?;
             return match (location.place, location.selector) {
                 (Where::Directory(path), None) => Ok(Self::Layout(path)),
-                (Where::Directory(_), Some(_)) => Err(format!(
-                    "`{text}` names an artifact, but a bundle keeps its names; write `oci:DIR`"
+                (Where::Directory(_), Some(_)) => Err(Mistake::new(
+                    format!("`{text}` names an artifact, but a bundle keeps its names"),
+                    "write `oci:DIR`",
                 )),
-                _ => Err(format!(
-                    "`{text}` is no place to import to; `longshore copy --all` makes an archive of another"
+                _ => Err(Mistake::new(
+                    format!("`{text}` is no place to import to"),
+                    "`longshore copy --all` makes an archive of another",
                 )),
             };
         }
         let prefix = text.trim_end_matches('/');
         // Whatever stands behind it has to make a reference of it.
         let reference: Reference = format!("{prefix}/x").parse().map_err(|_| {
-            format!(
-                "`{text}` is no registry; write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout"
+            Mistake::new(
+                format!("`{text}` is no registry"),
+                "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
             )
         })?;
         let (host, prefix) = (reference.registry().to_owned(), prefix.to_owned());

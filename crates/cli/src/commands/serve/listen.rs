@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Mistake, Problem};
 
 /// An address to listen on, as it is typed: `HOST:PORT`, where HOST may be empty for all addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +15,14 @@ pub(crate) struct Listen {
 }
 
 impl FromStr for Listen {
-    type Err = String;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { host: address.ip().to_string(), port: address.port() });
         }
-        let error = |hint: String| Err(format!("`{text}` is no address to listen on; {hint}"));
+        let error =
+            |hint: String| Err(Mistake::new(format!("`{text}` is no address to listen on"), hint));
         if text.parse::<u16>().is_ok() {
             return error(format!("write `127.0.0.1:{text}`, or `:{text}` for every address"));
         }

@@ -1,0 +1,430 @@
+//! What to do about errors, as values: which advice there is depends on the error, and how much of it
+//! is given on the command that is running, since not every command has every flag.
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind};
+use std::sync::OnceLock;
+
+use clap::CommandFactory as _;
+use longshore_spec::{ManifestError, Size};
+use longshore_store::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, Subject};
+use longshore_sync::Action;
+
+use crate::args::Args;
+
+/// What Unix systems say of a disk that fails; the standard library has no name for it.
+const EIO: i32 = 5;
+
+/// Where content is had anew.
+pub(crate) const AGAIN: &str = "get it again from where it came";
+
+/// What to do about a problem: one or several clauses, of which those are shown that the running command
+/// can follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hint(Vec<Clause>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Clause {
+    text: Cow<'static, str>,
+    who: Who,
+}
+
+/// For which commands a clause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    All,
+    /// Those that have this flag.
+    Having(&'static str),
+    /// Those that do not have this flag.
+    Lacking(&'static str),
+    /// These.
+    Only(&'static [&'static str]),
+}
+
+/// What is said about what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Advice {
+    Do(Hint),
+    /// Nothing, and why: for whoever reads and tests this.
+    Nothing(&'static str),
+}
+
+/// A command that is running, or may.
+#[derive(Debug)]
+pub(crate) struct Running {
+    name: String,
+    /// Its flags, without the dashes.
+    flags: Vec<String>,
+}
+
+static RUNNING: OnceLock<Running> = OnceLock::new();
+
+impl Running {
+    /// Takes note of which command this process runs.
+    pub(crate) fn begin(name: &str) {
+        let mut program = Args::command();
+        // Only then flags of every command are in each.
+        program.build();
+        if let Some(command) = program.find_subcommand(name) {
+            // There is one command in a process.
+            let _ = RUNNING.set(Self::of(command));
+        }
+    }
+
+    fn of(command: &clap::Command) -> Self {
+        let flags = command.get_arguments().filter_map(|arg| arg.get_long());
+        Self { name: command.get_name().to_owned(), flags: flags.map(str::to_owned).collect() }
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|have| have == flag)
+    }
+}
+
+impl Hint {
+    /// Returns a hint that every command can follow.
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(vec![Clause { text: text.into(), who: Who::All }])
+    }
+
+    fn and(mut self, who: Who, text: &'static str) -> Self {
+        self.0.push(Clause { text: text.into(), who });
+        self
+    }
+
+    /// Adds what every command says.
+    pub(crate) fn also(self, text: &'static str) -> Self {
+        self.and(Who::All, text)
+    }
+
+    /// Adds what is said where the command has a flag, named without its dashes.
+    fn having(self, flag: &'static str, text: &'static str) -> Self {
+        self.and(Who::Having(flag), text)
+    }
+
+    /// Adds what is said where it does not.
+    fn lacking(self, flag: &'static str, text: &'static str) -> Self {
+        self.and(Who::Lacking(flag), text)
+    }
+
+    /// Returns the hint as the running command shows it.
+    pub(crate) fn shown(&self) -> Option<String> {
+        self.shown_by(RUNNING.get())
+    }
+
+    fn shown_by(&self, running: Option<&Running>) -> Option<String> {
+        let fits = |clause: &&Clause| match (clause.who, running) {
+            (Who::All, _) => true,
+            (_, None) => false,
+            (Who::Having(flag), Some(running)) => running.has(flag),
+            (Who::Lacking(flag), Some(running)) => !running.has(flag),
+            (Who::Only(names), Some(running)) => names.contains(&running.name.as_str()),
+        };
+        let texts: Vec<_> = self.0.iter().filter(fits).map(|clause| &*clause.text).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+}
+
+impl<T: Into<Cow<'static, str>>> From<T> for Hint {
+    fn from(text: T) -> Self {
+        Self::new(text)
+    }
+}
+
+impl Advice {
+    /// Returns what to do, if there is anything.
+    pub(crate) fn hint(self) -> Option<Hint> {
+        match self {
+            Self::Do(hint) => Some(hint),
+            Self::Nothing(_) => None,
+        }
+    }
+}
+
+impl<T: Into<Hint>> From<T> for Advice {
+    fn from(hint: T) -> Self {
+        Self::Do(hint.into())
+    }
+}
+
+/// Returns what to do about a registry that does not say what refers to artifacts: it may let nobody
+/// list tags.
+pub(crate) fn without_referrers() -> Hint {
+    Hint::new("whether signatures and SBOMs refer to it cannot be known there")
+        .and(Who::Only(&["export", "lock"]), "`--referrers none` takes it without them")
+        .and(Who::Only(&["copy"]), "leave --referrers away to take it without them")
+}
+
+/// Returns what to do about a registry that refuses an index of which entries were left out.
+pub(crate) fn wants_all() -> Hint {
+    Hint::new("it wants all that a manifest refers to")
+        .having(
+            "sparse-index",
+            "where images of an index were left out, `--sparse-index strip` writes it anew without them",
+        )
+        .and(
+            Who::Only(&["import"]),
+            "where images of an index were left out, have the bundle made with `longshore export --sparse-index strip`",
+        )
+}
+
+/// Returns what to do about an error that came up in `action`, if it is known in which.
+pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
+    match error {
+        Error::Ambiguous { .. } => "give the full name or the digest".into(),
+        Error::Busy { .. } => "wait until it is done, or stop it".into(),
+        Error::Conflict { .. } => "copy them to different names, one at a time".into(),
+        Error::Connection { why, .. } => connection(why).into(),
+        Error::Corrupt { .. } | Error::Size { .. } => {
+            format!("the copy that was read is damaged; {AGAIN}").into()
+        }
+        Error::Denied { .. } | Error::Refused { .. } if action == Some(Action::ListReferrers) => {
+            without_referrers().into()
+        }
+        Error::Denied { .. } => Hint::new("give a name and password that it knows")
+            .having("creds", "`longshore login` keeps one, and --creds gives one once")
+            .lacking("creds", "`longshore login` keeps one")
+            .into(),
+        Error::Exists { .. } => {
+            Hint::new("choose another name").having("force", "--force replaces it").into()
+        }
+        Error::Io { source, .. } => io(source).into(),
+        Error::Limit { .. } => "nothing that is in use is like this; ask whoever made it".into(),
+        Error::Malformed { reason, .. } => flaw(reason).into(),
+        Error::Manifest { source: ManifestError::Schema1, .. } => {
+            Advice::Nothing("the message says which program makes something else of it")
+        }
+        Error::Manifest { .. } => {
+            "its digest is right, so it was made like this: whoever made it has to make it again"
+                .into()
+        }
+        Error::NoSpace { needed, available, .. } => {
+            let missing = Size(needed.saturating_sub(*available));
+            format!("free {missing}, or choose another disk").into()
+        }
+        Error::NotFound { what, said, .. } => not_found(what, said.as_deref()).into(),
+        Error::Refused { action, said, .. } => refused(action, said),
+        Error::Throttled { .. } => {
+            Hint::new("wait, and run the same command again: it goes on where it stopped")
+                .having("jobs", "--jobs asks for less at once")
+                .into()
+        }
+        Error::Unsupported { what, .. } => inability(what),
+        Error::Unverifiable { .. } => {
+            Hint::new("content whose algorithm is not known here cannot be proven")
+                .having("allow-unverified", "--allow-unverified takes it without proof")
+                .into()
+        }
+    }
+}
+
+fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
+    let unknown = |code| said.is_some_and(|said| said.has(&code));
+    match what {
+        Subject::Digest(_) if said.is_none() => {
+            Hint::new(format!("the copy that was read is not complete; {AGAIN}"))
+        }
+        Subject::Platforms(_) => Hint::new("choose one of those that are there")
+            .having("platform", "without --platform all are taken"),
+        Subject::Chosen => {
+            Hint::new("check the rules for tags; `longshore list` shows which there are")
+        }
+        _ if unknown(ErrorCode::NameUnknown) => Hint::new(
+            "check the path, and whether you may read it: many registries do not say which of both it is",
+        ),
+        Subject::Digest(_)
+        | Subject::Name(_)
+        | Subject::Repository(_)
+        | Subject::Registry(_)
+        | Subject::Other(_) => Hint::new("`longshore list` shows what is there"),
+    }
+}
+
+/// Returns what to do about a refusal that is neither for who asks nor for how much.
+fn refused(action: &str, said: &Refusal) -> Advice {
+    let lacks = |code| said.has(&code);
+    let is_push = action == "push";
+    match said.status {
+        405 if is_push => {
+            "it takes no pushes: it may be read-only; `longshore serve --writable` takes them".into()
+        }
+        _ if is_push && (lacks(ErrorCode::BlobUnknown) || lacks(ErrorCode::ManifestBlobUnknown)) => {
+            wants_all().into()
+        }
+        413 => "the registry, or a proxy before it, takes nothing this large; its settings say how much".into(),
+        507 => "the registry has no room left; whoever runs it has to free some".into(),
+        500..=599 => "the registry, or a proxy before it, has failed; try again later, or ask whoever runs it".into(),
+        _ => Advice::Nothing("only the registry's own words say what it did not like"),
+    }
+}
+
+fn flaw(reason: &Flaw) -> Hint {
+    match reason {
+        Flaw::DockerArchive => {
+            Hint::new("`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it")
+        }
+        Flaw::NotALayout | Flaw::NotEmpty => Hint::new(
+            "give the directory that holds `oci-layout`, or an empty or new one to write to",
+        ),
+        Flaw::NoLayoutInside => {
+            Hint::new("give an archive that holds `oci-layout`; `longshore copy` writes such")
+        }
+        Flaw::NotADirectory => Hint::new("write `oci-archive:FILE` if it is a tar file"),
+        Flaw::Directory => Hint::new("a layout directory is given as `oci:DIR`"),
+        Flaw::Pipe => {
+            Hint::new("save it to a file first; `longshore import -` reads a bundle from stdin")
+        }
+        Flaw::NotATar => Hint::new(
+            "an archive is a tar file, plain or compressed with gzip or zstd; check the path",
+        ),
+        Flaw::Version { known, .. } => Hint::new(format!(
+            "it was made for another version of the format; have it made for {known}"
+        )),
+        Flaw::WebPage => {
+            Hint::new("the host answers, but not as a registry does; check its name and port")
+        }
+        Flaw::NoIndex => Hint::new(format!("the layout is not complete; {AGAIN}")),
+        Flaw::CutOff(_) | Flaw::Empty => {
+            Hint::new("the file is incomplete; copy it again from where it came")
+        }
+        Flaw::Answer(_) => Hint::new(
+            "the registry, or a proxy before it, does not keep to the distribution spec; tell whoever runs it",
+        ),
+        Flaw::Unencrypted { .. } => Hint::new(
+            "no password or content is sent there; whoever runs the registry has to mend that",
+        ),
+        Flaw::Address(_) => {
+            Hint::new("write a host, and its port if it has one, such as `registry.example:5000`")
+        }
+        Flaw::Authority(_) => {
+            Hint::new("the file has to hold certificates in PEM").having("tls-ca", "check --tls-ca")
+        }
+        Flaw::Identity(_) => Hint::new("it has to be a certificate and its key, in PEM"),
+        Flaw::Credentials(_) => Hint::new("`longshore login` keeps a name and password anew"),
+        Flaw::Proxy(_) => Hint::new("check the variables HTTPS_PROXY and http_proxy"),
+        Flaw::NotAFile | Flaw::Damaged(_) => {
+            Hint::new(format!("it is damaged, or what made it is at fault; {AGAIN}"))
+        }
+    }
+}
+
+fn inability(what: &Inability) -> Advice {
+    const CALLER: &str = "no command asks a place for this: it would be a fault of the program";
+    match what {
+        Inability::NoFullReference => {
+            "`longshore tag oci:DIR:NAME HOST/PATH:TAG` gives it one".into()
+        }
+        // Distribution 2.8 answers so to any tag.
+        Inability::TagDelete { said } if said.status == 400 => {
+            "`longshore delete HOST/REPOSITORY@DIGEST` deletes the manifest, with all its tags".into()
+        }
+        Inability::TagDelete { .. } | Inability::ManifestDelete { .. } => {
+            "it may be read-only, or deleting is turned off in its settings".into()
+        }
+        Inability::NoRegistry { .. } => "check its name and port".into(),
+        Inability::Catalog { .. } => {
+            "many registries do not; `longshore list HOST/REPOSITORY` lists one repository".into()
+        }
+        Inability::NotATag(_) => {
+            "a tag has letters, digits, `_`, `.` and `-`, and at most 128 of them".into()
+        }
+        Inability::ReferrersTag(_) => {
+            "the registry keeps no account of referrers, so they are listed under this tag; delete what it stands for, or choose another repository".into()
+        }
+        Inability::Archive => {
+            "copy it to a directory, `oci:DIR`, and change that; then copy it to a new archive".into()
+        }
+        Inability::NoCredentials => Hint::new("there is no file for them")
+            .having("authfile", "--authfile names one")
+            .into(),
+        Inability::Needed(_) => "delete the manifest that needs it first".into(),
+        Inability::Elsewhere(_) => "change it where it lies".into(),
+        Inability::ReadOnly
+        | Inability::WriteOnly
+        | Inability::Unannounced(_)
+        | Inability::Uploads
+        | Inability::Adoption(_)
+        | Inability::Removal(_)
+        | Inability::ManifestsOnly(_)
+        | Inability::Other(_) => Advice::Nothing(CALLER),
+    }
+}
+
+fn connection(why: &ConnectionFailure) -> Hint {
+    const INSECURE: &str = "--insecure trusts anybody who answers";
+    match why {
+        ConnectionFailure::OtherName { .. } => {
+            Hint::new("reach it by a name that its certificate has")
+                .having("tls-ca", "--tls-ca does not help here")
+                .having("insecure", INSECURE)
+        }
+        ConnectionFailure::Expired | ConnectionFailure::NotYetValid => {
+            Hint::new("check the clock of this machine, and have the certificate renewed")
+                .having("insecure", INSECURE)
+        }
+        ConnectionFailure::UnknownAuthority
+        | ConnectionFailure::AuthorityItself
+        | ConnectionFailure::BadCertificate(_) => {
+            Hint::new("check who it is, and whose certificate it should have")
+                .having("tls-ca", "--tls-ca FILE trusts its authority, or just this certificate")
+                .having("insecure", INSECURE)
+        }
+        ConnectionFailure::NoTls => Hint::new("check its name and port").having(
+            "plain-http",
+            "--plain-http speaks without TLS, and so without proof of who answers",
+        ),
+        ConnectionFailure::SpeaksTls => {
+            Hint::new("registries on this machine are spoken to without TLS unless it is asked for")
+                .having("tls-ca", "--tls-ca FILE or --insecure asks for it")
+        }
+        ConnectionFailure::NoHttp => Hint::new("check its name and port").having(
+            "tls-ca",
+            "if it speaks TLS, --tls-ca FILE or --insecure has that spoken on this machine too",
+        ),
+        ConnectionFailure::Handshake(_) => Hint::new(
+            "it may want a certificate of the client, or another version of TLS; ask whoever runs it",
+        ),
+        ConnectionFailure::NoAddress(_) => Hint::new(
+            "check its name and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
+        ),
+        ConnectionFailure::Refused => Hint::new(
+            "check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`",
+        ),
+        ConnectionFailure::NoRoute
+        | ConnectionFailure::ConnectTimeout
+        | ConnectionFailure::Other(_) => Hint::new(
+            "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`",
+        ),
+        ConnectionFailure::Silent(_) | ConnectionFailure::Cut(_) => Hint::new(
+            "check the network and the proxy, and run the same command again: it goes on where it stopped",
+        ),
+    }
+}
+
+/// Returns what to do about what the operating system refused.
+fn io(error: &io::Error) -> Hint {
+    if error.raw_os_error() == Some(EIO) {
+        return Hint::new(
+            "the disk, or what it is reached by, is failing; look into the system's log",
+        );
+    }
+    Hint::new(match error.kind() {
+        ErrorKind::NotFound => "check the path: it, or a directory in it, is not there",
+        ErrorKind::NotADirectory => "write `oci-archive:FILE` if it is a tar file",
+        ErrorKind::PermissionDenied => "check who may read and write there",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some room and run the same command again: it goes on where it stopped"
+        }
+        ErrorKind::FileTooLarge => {
+            "no file can be that large there: FAT32 ends at 4 GiB, exFAT and ext4 do not; a directory, `oci:DIR`, has a file for each blob"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "the disk cannot be written to; choose another, or mount it writable"
+        }
+        ErrorKind::BrokenPipe => "whoever was to read it went away",
+        _ => "check the path",
+    })
+}
+
+#[cfg(test)]
+mod tests;
