@@ -92,6 +92,11 @@ impl Hint {
         self
     }
 
+    /// Returns a hint to which clauses are added that together fit every command.
+    fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Adds what every command says.
     pub(crate) fn also(self, text: &'static str) -> Self {
         self.and(Who::All, text)
@@ -114,7 +119,7 @@ impl Hint {
 
     fn shown_by(&self, running: Option<&Running>) -> Option<String> {
         let fits = |clause: &&Clause| match (clause.who, running) {
-            (Who::All, _) => true,
+            (Who::All, _) | (Who::Lacking(_), None) => true,
             (_, None) => false,
             (Who::Having(flag), Some(running)) => running.has(flag),
             (Who::Lacking(flag), Some(running)) => !running.has(flag),
@@ -181,9 +186,12 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::Denied { .. } | Error::Refused { .. } if action == Some(Action::ListReferrers) => {
             without_referrers().into()
         }
-        Error::Denied { .. } => Hint::new("give a name and password that it knows")
-            .having("creds", "`longshore login` keeps one, and --creds gives one once")
-            .lacking("creds", "`longshore login` keeps one")
+        Error::Denied { .. } => Hint::none()
+            .having(
+                "creds",
+                "give a name and password that it knows, with `longshore login` or --creds",
+            )
+            .lacking("creds", "give a name and password that it knows, with `longshore login`")
             .into(),
         Error::Exists { .. } => {
             Hint::new("choose another name").having("force", "--force replaces it").into()
@@ -210,11 +218,13 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
                 .into()
         }
         Error::Unsupported { what, .. } => inability(what),
-        Error::Unverifiable { .. } => {
-            Hint::new("content whose algorithm is not known here cannot be proven")
-                .having("allow-unverified", "--allow-unverified takes it without proof")
-                .into()
-        }
+        Error::Unverifiable { .. } => Hint::none()
+            .having("allow-unverified", "--allow-unverified takes it without proof")
+            .lacking(
+                "allow-unverified",
+                "`longshore copy --allow-unverified` takes it without proof",
+            )
+            .into(),
     }
 }
 
@@ -232,11 +242,12 @@ fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
         _ if unknown(ErrorCode::NameUnknown) => Hint::new(
             "check the path, and whether you may read it: many registries do not say which of both it is",
         ),
-        Subject::Digest(_)
-        | Subject::Name(_)
-        | Subject::Repository(_)
-        | Subject::Registry(_)
-        | Subject::Other(_) => Hint::new("`longshore list` shows what is there"),
+        Subject::Digest(_) => Hint::new(
+            "check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again",
+        ),
+        Subject::Name(_) | Subject::Repository(_) | Subject::Registry(_) | Subject::Other(_) => {
+            Hint::new("`longshore list` shows what is there")
+        }
     }
 }
 
@@ -266,9 +277,9 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::NotALayout | Flaw::NotEmpty => Hint::new(
             "give the directory that holds `oci-layout`, or an empty or new one to write to",
         ),
-        Flaw::NoLayoutInside => {
-            Hint::new("give an archive that holds `oci-layout`; `longshore copy` writes such")
-        }
+        Flaw::NoLayoutInside => Hint::new(
+            "give an archive of an image layout; `longshore export` and `longshore copy` write them",
+        ),
         Flaw::NotADirectory => Hint::new("write `oci-archive:FILE` if it is a tar file"),
         Flaw::Directory => Hint::new("a layout directory is given as `oci:DIR`"),
         Flaw::Pipe => {
@@ -296,9 +307,9 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::Address(_) => {
             Hint::new("write a host, and its port if it has one, such as `registry.example:5000`")
         }
-        Flaw::Authority(_) => {
-            Hint::new("the file has to hold certificates in PEM").having("tls-ca", "check --tls-ca")
-        }
+        Flaw::Authority(_) => Hint::none()
+            .having("tls-ca", "--tls-ca takes files of certificates in PEM")
+            .lacking("tls-ca", "the file has to hold certificates in PEM"),
         Flaw::Identity(_) => Hint::new("it has to be a certificate and its key, in PEM"),
         Flaw::Credentials(_) => Hint::new("`longshore login` keeps a name and password anew"),
         Flaw::Proxy(_) => Hint::new("check the variables HTTPS_PROXY and http_proxy"),
@@ -364,11 +375,10 @@ fn connection(why: &ConnectionFailure) -> Hint {
         }
         ConnectionFailure::UnknownAuthority
         | ConnectionFailure::AuthorityItself
-        | ConnectionFailure::BadCertificate(_) => {
-            Hint::new("check who it is, and whose certificate it should have")
-                .having("tls-ca", "--tls-ca FILE trusts its authority, or just this certificate")
-                .having("insecure", INSECURE)
-        }
+        | ConnectionFailure::BadCertificate(_) => Hint::none()
+            .having("tls-ca", "trust its authority, or just this certificate, with --tls-ca FILE")
+            .lacking("tls-ca", "have its certificate made by an authority that is trusted here")
+            .having("insecure", INSECURE),
         ConnectionFailure::NoTls => Hint::new("check its name and port").having(
             "plain-http",
             "--plain-http speaks without TLS, and so without proof of who answers",
@@ -385,7 +395,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
             "it may want a certificate of the client, or another version of TLS; ask whoever runs it",
         ),
         ConnectionFailure::NoAddress(_) => Hint::new(
-            "check its name and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
+            "check its name, the network and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
         ConnectionFailure::Refused => Hint::new(
             "check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`",

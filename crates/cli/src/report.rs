@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use longshore_spec::Descriptor;
+use longshore_store::Error;
 use longshore_sync::{Failure, LeftOut, Moved, Outcome, Report, RootReport};
 use serde::Serialize;
 
@@ -69,6 +70,11 @@ pub(crate) struct Failed {
     action: String,
     subject: String,
     message: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<String>,
 }
 
 impl From<&RootReport> for Root {
@@ -91,12 +97,41 @@ impl From<&RootReport> for Root {
 
 impl From<&Failure> for Failed {
     fn from(failure: &Failure) -> Self {
+        let said = failure.error.said();
         Self {
             side: failure.side.to_string(),
             action: failure.action.to_string(),
             subject: failure.subject.clone(),
             message: failure.to_string(),
+            kind: kind(&failure.error),
+            status: said.map(|said| said.status),
+            codes: said
+                .map(|said| said.codes.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
         }
+    }
+}
+
+/// Returns what sort of error it is, for programs. These are in `docs/json.md`.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Ambiguous { .. } => "ambiguous",
+        Error::Busy { .. } => "busy",
+        Error::Conflict { .. } => "conflict",
+        Error::Connection { .. } => "connection",
+        Error::Corrupt { .. } | Error::Size { .. } => "corrupt",
+        Error::Denied { .. } => "denied",
+        Error::Exists { .. } => "exists",
+        Error::Io { .. } => "io",
+        Error::Limit { .. } => "limit",
+        Error::Malformed { .. } => "malformed",
+        Error::Manifest { .. } => "manifest",
+        Error::NoSpace { .. } => "no-space",
+        Error::NotFound { .. } => "not-found",
+        Error::Refused { .. } => "refused",
+        Error::Throttled { .. } => "throttled",
+        Error::Unsupported { .. } => "unsupported",
+        Error::Unverifiable { .. } => "unverifiable",
     }
 }
 

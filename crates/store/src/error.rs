@@ -228,6 +228,30 @@ impl Error {
         }
     }
 
+    /// Returns what a registry said, if that is what the error is about.
+    pub fn said(&self) -> Option<&Refusal> {
+        match self {
+            Self::Denied { said, .. }
+            | Self::Refused { said, .. }
+            | Self::Throttled { said, .. } => Some(said),
+            Self::NotFound { said, .. } => said.as_deref(),
+            Self::Unsupported { what, .. } => what.said(),
+            Self::Ambiguous { .. }
+            | Self::Busy { .. }
+            | Self::Conflict { .. }
+            | Self::Connection { .. }
+            | Self::Corrupt { .. }
+            | Self::Exists { .. }
+            | Self::Io { .. }
+            | Self::Limit { .. }
+            | Self::Malformed { .. }
+            | Self::Manifest { .. }
+            | Self::NoSpace { .. }
+            | Self::Size { .. }
+            | Self::Unverifiable { .. } => None,
+        }
+    }
+
     /// Tells whether content itself was found to be wrong, not its transport.
     pub fn is_corruption(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::Size { .. })

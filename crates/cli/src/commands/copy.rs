@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let progress = Progress::new(output, "copying", totals.bytes);
     let result = plan.execute(destination.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
-    let report = result.map_err(|failure| Problem::of(*failure.error))?;
+    let report = result.map_err(|failure| destination.problem(*failure.error))?;
     let complete = report.is_complete() && plan.failures().is_empty();
     tell_failures(plan.failures(), &report);
     tell(&plan, &report, destination, complete, output);

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
 use longshore_remote::{Registry, Remote};
-use longshore_store::{Place, Target};
+use longshore_store::{Error, Place, Target};
 use longshore_sync::Plan;
 
 use crate::args::Global;
@@ -101,6 +101,18 @@ impl Destination {
     /// Tells whether stdout is the archive, so that nothing else may go there.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self, Self::Pipe(_))
+    }
+
+    /// Returns the problem that it is when it cannot be written to. What stdout does not take is a
+    /// failure, as it is for every command, and nothing goes on there with the next run.
+    pub(crate) fn problem(&self, error: Error) -> Problem {
+        let is_of_stdout = self.is_stdout() && matches!(error, Error::Io { .. });
+        let problem = Problem::of(error);
+        if is_of_stdout {
+            problem.because(Exit::Failed).hint("see what stdout leads to; the archive is not whole")
+        } else {
+            problem
+        }
     }
 
     /// Tells whether it is whole or not there at all.

@@ -99,7 +99,7 @@ fn write(
     }
     output.note(&size.text(args));
     let report = bundle.execute(destination, global, output);
-    let report = report.map_err(|failure| Problem::of(*failure.error))?;
+    let report = report.map_err(|failure| destination.problem(*failure.error))?;
     tell_called(&report, |_, root| root.names.first().map(ToString::to_string));
     let complete = report.is_complete();
     if let (Destination::Archive(archive), false) = (destination, complete) {

@@ -166,9 +166,9 @@ fn what_cannot_be_had_is_named_and_dropped_if_asked() {
     insta::assert_snapshot!(
         near.errors(&site, &[wanted]), @r"
     $ longshore export HOST/acme/app:v1 HOST/acme/app:gone HOST/nowhere:v1 -o b.tar
-    error: gone is not in HOST/acme/app
+    error: gone is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: gone is not here
       hint: `longshore list` shows what is there
-    error: v1 is not in HOST/nowhere
+    error: v1 is not in HOST/nowhere: it answered 404: MANIFEST_UNKNOWN: v1 is not here
     error: nothing was written to b.tar
       hint: --keep-going writes what can be had
     [exit 1]
@@ -296,8 +296,7 @@ fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
     [exit 2]
 
     $ longshore import oci:full HOST --map a
-    error: `a` has no `=`
-      hint: write `FROM=TO`, such as `docker.io/=site.local/mirror/`
+    error: `a` has no `=`; write `FROM=TO`, such as `docker.io/=site.local/mirror/`
     [exit 2]
     ");
 }

@@ -121,7 +121,13 @@ fn printed() -> BTreeMap<String, Keys> {
     ] {
         collect(&told(&site, &line, "hunter2"), "", printed.entry(command.to_owned()).or_default());
     }
-    for line in bundling(&site, host) {
+    let incomplete = Served::start(&site, "oci:layout-missing-blob");
+    let incomplete = incomplete.host();
+    let refused = [
+        format!("copy {host}/site:none oci:more"),
+        format!("verify {incomplete}/layout-missing-blob:app"),
+    ];
+    for line in bundling(&site, host).into_iter().chain(refused) {
         let ran = site.run(&format!("{line} --json"));
         let document: Value = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));

@@ -95,7 +95,8 @@ fn files_that_are_not_what_they_should_be_are_named() {
     [exit 2]
 
     $ longshore list oci-archive:src
-    error: src is malformed: it is a directory; a layout directory is given as `oci:DIR`
+    error: src is malformed: it is a directory, not an archive
+      hint: a layout directory is given as `oci:DIR`
     [exit 2]
 
     $ longshore list oci:documents
@@ -205,7 +206,7 @@ fn what_is_in_the_way_is_named() {
     ]), @r#"
     $ longshore copy oci:src oci-archive:there.tar
     error: there.tar exists already
-      hint: choose another name, or replace it with --force
+      hint: choose another name; --force replaces it
     [exit 2]
 
     $ longshore copy oci:src oci:there.tar
@@ -267,7 +268,7 @@ fn a_platform_or_type_that_is_not_there_is_named() {
     ]), @r#"
     $ longshore copy -q --platform linux/s390x oci:site:app oci-archive:new.tar
     error: app: the platform linux/s390x is not in the index sha256:94ab682b…, which has linux/amd64, linux/arm64, linux/arm/v7, windows(10.0.17763.6293)/amd64
-      hint: choose one of these, or leave --platform away
+      hint: choose one of those that are there; without --platform all are taken
     error: nothing was written to oci-archive:new.tar: an archive is whole or not there
       hint: leave away what cannot be had, or mend it
     [exit 1]

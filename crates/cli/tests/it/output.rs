@@ -65,6 +65,7 @@ fn talkative(site: &Site) -> Vec<String> {
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names = names.filter_map(|line| line.split_whitespace().next());
+    let names = names.filter(|name| *name != "help");
     let mut lines: Vec<_> = names.map(|name| format!("{name} --help")).collect();
     assert!(lines.len() > 15, "{help}");
     let work = [

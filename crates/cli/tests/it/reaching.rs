@@ -33,12 +33,12 @@ fn who_takes_no_connection_is_told_soon() {
     ]), @r#"
     $ longshore copy HOST/app:v1 oci:dst
     error: cannot reach HOST: connection refused
-      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+      hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
     error: cannot reach HOST: connection refused
-      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+      hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 2]
     "#);
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
@@ -56,7 +56,7 @@ fn a_host_without_an_address_is_told_soon() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.starts_with("error: cannot reach no-such-host.invalid: "), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("\n  hint: check its name, the network and the proxy"),
+        ran.stderr.contains("\n  hint: check its name, the network and the name server"),
         "{}",
         ran.stderr
     );
@@ -90,7 +90,7 @@ fn a_certificate_that_is_not_good_is_told() {
     insta::assert_snapshot!(shown.join("\n"), @r#"
     $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
     error: cannot reach HOST: its certificate is for elsewhere.example, and not for localhost
-      hint: reach it by a name that its certificate has; --insecure trusts anybody who answers, and --tls-ca does not help here
+      hint: reach it by a name that its certificate has; --tls-ca does not help here; --insecure trusts anybody who answers
     [exit 2]
 
     $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
@@ -208,7 +208,7 @@ fn what_a_registry_cannot_do_is_told() {
     insta::assert_snapshot!(served.errors(&site, &[sparse]), @r#"
     $ longshore copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1
     error: sha256:1caad312…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first; left out of it are sha256:70c30bc7…
-      hint: it wants all that a manifest refers to; where images of an index were left out, --sparse-index strip writes it anew without them
+      hint: it wants all that a manifest refers to; where images of an index were left out, `--sparse-index strip` writes it anew without them
     error: `v1` is not complete
     [exit 1]
     "#);

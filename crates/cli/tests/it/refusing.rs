@@ -49,17 +49,17 @@ fn a_bundle_that_is_cut_off_is_told() {
     ]), @r"
     $ longshore verify -q oci-archive:none.tar
     error: none.tar is malformed: it is empty
-      hint: it is damaged, or what made it is at fault; get it again from where it came
+      hint: the file is incomplete; copy it again from where it came
     [exit 3]
 
     $ longshore import none.tar HOST
     error: none.tar is malformed: it is empty
-      hint: it is damaged, or what made it is at fault; get it again from where it came
+      hint: the file is incomplete; copy it again from where it came
     [exit 2]
 
     $ longshore import head.tar HOST
     error: head.tar is malformed: it has no `index.json`
-      hint: it is damaged, or what made it is at fault; get it again from where it came
+      hint: the layout is not complete; get it again from where it came
     [exit 2]
 
     $ longshore verify -q oci-archive:blob.tar
@@ -105,8 +105,8 @@ fn what_is_not_finished_is_not_called_damaged() {
     let said: Vec<_> = said.lines().filter(|line| !line.ends_with(" are free")).collect();
     insta::assert_snapshot!(said.join("\n"), @r"
     $ longshore export HOST/acme/app:v1 HOST/charts/shop:1.4.0 -o b.tar
-    error: sha256:f31c622a… is not in HOST/charts/shop
-      hint: the copy that was read is not complete; get it again from where it came
+    error: sha256:f31c622a… is not in HOST/charts/shop: it answered 404: BLOB_UNKNOWN: sha256:f31c622a… is not here
+      hint: check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again
     error: `HOST/charts/shop:1.4.0` is not complete
     what has come is kept in b.tar.partial; the same command goes on from there
     [exit 1]
@@ -400,27 +400,27 @@ fn one_tag_of_a_hundred_that_is_not_there_is_named_and_the_others_go_on() {
         "export -f list.txt -o b.tar --dry-run",
     ]), @r"
     $ longshore export -f list.txt -o b.tar
-    error: v99 is not in HOST/acme/app
+    error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     error: nothing was written to b.tar
       hint: --keep-going writes what can be had
     [exit 1]
 
     $ longshore export -f list.txt -o oci:b
-    error: v99 is not in HOST/acme/app
+    error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     error: nothing was written to b
       hint: --keep-going writes what can be had
     [exit 1]
 
     $ longshore export -f list.txt -o b.tar --dry-run
-    error: v99 is not in HOST/acme/app
+    error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     [exit 1]
     ");
     insta::assert_snapshot!(near.errors(&site, &["export -q -f list.txt -o b.tar --keep-going"]), @r"
     $ longshore export -q -f list.txt -o b.tar --keep-going
-    error: v99 is not in HOST/acme/app
+    error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     [exit 1]
     ");

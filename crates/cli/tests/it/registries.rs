@@ -347,7 +347,7 @@ fn what_is_only_read_is_not_written() {
     ]), @r#"
     $ longshore copy oci:src:app HOST/other:v1
     error: cannot push sha256:61a213d0…: HOST answered 405: UNSUPPORTED: POST is not allowed here
-      hint: it takes no pushes: it may be read-only, as `longshore serve` is without --writable
+      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
     error: cannot push sha256:8bb9332c…: HOST answered 405: UNSUPPORTED: POST is not allowed here
     error: cannot push sha256:d5991443…: HOST answered 405: UNSUPPORTED: POST is not allowed here
     error: `v1` is not complete
@@ -355,27 +355,27 @@ fn what_is_only_read_is_not_written() {
 
     $ longshore copy oci:src:app HOST/src:v2
     error: sha256:a368c1fe…: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
-      hint: it takes no pushes: it may be read-only, as `longshore serve` is without --writable
+      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
     error: `v2` is not complete
     [exit 1]
 
     $ longshore tag HOST/src:app v2
     error: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
-      hint: it takes no pushes: it may be read-only, as `longshore serve` is without --writable
+      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
     [exit 1]
 
     $ longshore untag HOST/src:app
-    error: HOST/src cannot take away tags: it answered 405: UNSUPPORTED: DELETE is not allowed here
+    error: HOST/src does not delete tags: it answered 405: UNSUPPORTED: DELETE is not allowed here
       hint: it may be read-only, or deleting is turned off in its settings
     [exit 1]
 
     $ longshore delete HOST/src:app
-    error: HOST/src cannot take away tags: it answered 405: UNSUPPORTED: DELETE is not allowed here
+    error: HOST/src does not delete tags: it answered 405: UNSUPPORTED: DELETE is not allowed here
       hint: it may be read-only, or deleting is turned off in its settings
     [exit 1]
 
     $ longshore delete HOST/src@sha256:a368c1fe6e4ced4e44dc898494839a0239eebd327098e90919fcdcf71331c73b
-    error: HOST/src cannot take manifests away: it answered 405: UNSUPPORTED: DELETE is not allowed here
+    error: HOST/src does not delete manifests: it answered 405: UNSUPPORTED: DELETE is not allowed here
       hint: it may be read-only, or deleting is turned off in its settings
     [exit 1]
     "#);
@@ -445,8 +445,7 @@ fn what_cannot_be_served_is_told() {
     [exit 2]
 
     $ longshore serve oci:src --repository Upper
-    error: `Upper` is not a repository name: it has upper-case letters
-      hint: write `upper`
+    error: `Upper` is not a repository name: it has upper-case letters; write `upper`
     [exit 2]
 
     $ longshore serve localhost:1/app
@@ -491,7 +490,7 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore copy HOST/site:app HOST/site:none oci:dst
-    error: none is not in HOST/site
+    error: none is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: `longshore list` shows what is there
     [exit 1]
 
@@ -536,7 +535,7 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore delete HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-    error: sha256:e3b0c442… is not in HOST/site
+    error: sha256:e3b0c442… is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: sha256:e3b0c442… is not here
       hint: it may have gone already; `longshore list HOST/site` shows what is there
     [exit 1]
     "#);
@@ -592,8 +591,8 @@ fn what_no_registry_takes_is_told() {
     [exit 2]
 
     $ longshore list localhost:1/Upper
-    error: `localhost:1/Upper` is not a reference: `Upper` is not a repository name: it has upper-case letters
-      hint: write `upper`; for a layout write `oci:DIR[:REF]` or `oci-archive:FILE[:REF]`
+    error: `localhost:1/Upper` is not a reference: `Upper` is not a repository name: it has upper-case letters; write `upper`
+      hint: for a layout write `oci:DIR[:REF]` or `oci-archive:FILE[:REF]`
     [exit 2]
 
     $ longshore gc localhost:1/app
@@ -633,20 +632,23 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
-    error: HOST is no registry: it does not speak the OCI distribution spec
+    error: HOST is no registry: it does not speak the OCI distribution spec: it answered 404 Not Found
       hint: check its name and port
     [exit 2]
 
     $ longshore list HOST/app
     error: cannot list app/tags/list: HOST answered 500 Internal Server Error
+      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
     error: cannot read v1: HOST answered 500 Internal Server Error
+      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
     error: cannot use HOST as a registry: HOST answered 500 Internal Server Error
+      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
     [exit 2]
 
     $ longshore list HOST/app

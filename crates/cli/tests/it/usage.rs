@@ -43,13 +43,11 @@ fn a_place_without_its_kind_is_told_what_to_write() {
     [exit 2]
 
     $ longshore list oci:
-    error: `oci:` names no path
-      hint: write `oci:DIR[:REF]`
+    error: `oci:` names no path; write `oci:DIR[:REF]`
     [exit 2]
 
     $ longshore list oci:src:
-    error: `src:` names nothing behind its `:`
-      hint: leave the `:` away, or add a name
+    error: `src:` names nothing behind its `:`; leave the `:` away, or add a name
     [exit 2]
     "#);
 }
@@ -71,12 +69,12 @@ fn places_of_other_tools_are_told_what_to_do() {
     ]), @r#"
     $ longshore copy docker://localhost:1/library/alpine:3.20 oci:dst
     error: cannot reach localhost:1: connection refused
-      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+      hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 1]
 
     $ longshore copy oci:src localhost:1/acme/app:v1
     error: cannot reach localhost:1: connection refused
-      hint: check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`
+      hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 2]
 
     $ longshore copy oci:src acme/app:v1

@@ -62,6 +62,17 @@ pub enum Inability {
     Other(String),
 }
 
+impl Inability {
+    /// Returns what a registry said of it.
+    pub fn said(&self) -> Option<&Refusal> {
+        match self {
+            Self::TagDelete { said } | Self::ManifestDelete { said } => Some(said),
+            Self::NoRegistry { said } | Self::Catalog { said } => said.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Inability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let answered = |f: &mut fmt::Formatter<'_>, what: &str, said: Option<&Refusal>| match said {
