@@ -21,6 +21,7 @@ mod demo;
 mod dist;
 mod elsewhere;
 mod fixtures;
+mod fuzz;
 mod interop;
 mod measure;
 mod peers;
@@ -52,6 +53,8 @@ enum Task {
     Elsewhere(elsewhere::Args),
     /// Write `testdata/`, or check that it is what would be written
     Fixtures(fixtures::Args),
+    /// Feed the parsers what nobody would send; takes a nightly compiler and cargo-fuzz
+    Fuzz(fuzz::Args),
     /// Run commands in layouts that are traps; for `crash`
     #[command(hide = true)]
     Hostile(crash::hostile::Args),
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Elsewhere(args) => elsewhere::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Interop(args) => interop::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Hostile(args) => crash::hostile::run(&args),
         Task::Measure(args) => measure::run(&args),
         Task::Peers(args) => peers::run(&args),

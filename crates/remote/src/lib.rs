@@ -15,6 +15,9 @@
 mod auth;
 mod config;
 pub mod credentials;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod problem;
 mod registry;

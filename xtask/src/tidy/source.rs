@@ -143,7 +143,7 @@ fn check_appearances(file: &File) -> Vec<Finding> {
 impl File {
     /// Returns the lines of code that are shipped, with their index.
     ///
-    /// Test code is what lies under a `tests` or `benches` directory or in a `tests.rs`, a
+    /// Test code is what lies under a `tests`, `benches` or `fuzzing` directory or in a `tests.rs`, a
     /// conformance suite (which other crates' tests call, so that it is no test of its own), and
     /// in other files what follows a `#[cfg(test)]`: to the end of the file, or to the end of the
     /// item if that is one line, such as `mod tests;`.
@@ -172,7 +172,9 @@ impl File {
 
     fn is_test(&self) -> bool {
         let mut names = self.path.split('/');
-        names.any(|name| ["tests", "tests.rs", "benches", "conformance.rs"].contains(&name))
+        names.any(|name| {
+            ["tests", "tests.rs", "benches", "fuzzing", "conformance.rs"].contains(&name)
+        })
     }
 }
 

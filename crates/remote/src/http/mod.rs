@@ -5,7 +5,7 @@
 
 mod answer;
 mod client;
-mod headers;
+pub(crate) mod headers;
 mod pace;
 mod part;
 mod tls;
