@@ -29,11 +29,7 @@ impl ConfigError {
     /// Tells of what the YAML reader found.
     pub(crate) fn of_yaml(file: &str, error: &serde_saphyr::Error) -> Self {
         let location = error.location();
-        let text = error.without_snippet().to_string();
-        // The reader says at the end where it is, and this says it at the beginning.
-        let suffix = location.map(|at| format!(" at line {}, column {}", at.line(), at.column()));
-        let text = suffix.as_deref().and_then(|suffix| text.strip_suffix(suffix)).unwrap_or(&text);
-        let error = Self::new(file, plain(text));
+        let error = Self::new(file, plain(error.without_snippet(), location));
         match location {
             Some(at) => error.at(at.line(), at.column()),
             None => error,
@@ -44,27 +40,35 @@ impl ConfigError {
 const TOO_DEEP: &str = "this is nested too deeply";
 
 /// Says in the words of people what the reader says in those of its parser.
-fn plain(text: &str) -> String {
-    match text {
-        "expected sequence start" => "a list is expected here: `[a, b]`".to_owned(),
-        "expected string scalar" => "a text is expected here".to_owned(),
-        _ if text.starts_with("cannot deserialize null") => {
-            "a text is expected here, and there is none".to_owned()
+fn plain(error: &serde_saphyr::Error, location: Option<serde_saphyr::Location>) -> String {
+    use serde_saphyr::Error as Found;
+    use serde_saphyr::budget::BudgetBreach;
+    let known = match error {
+        Found::Unexpected { expected: "sequence start", .. } => "a list is expected here: `[a, b]`",
+        Found::Unexpected { expected: "string scalar", .. } => "a text is expected here",
+        Found::Unexpected { expected: "mapping start", .. } => "`key: value` is expected here",
+        Found::NullIntoString { .. } => "a text is expected here, and there is none",
+        Found::MultipleDocuments { .. } => "a second document begins here; write all into one",
+        Found::Budget { breach: BudgetBreach::Depth { .. }, .. } => TOO_DEEP,
+        Found::Budget { .. } => "there is more in this file than is read at once; take it apart",
+        Found::Eof { .. } => "the file ends where something is expected",
+        Found::InvalidScalar { ty: "u8" | "u16" | "u32" | "u64" | "usize", .. } => {
+            "a whole number is expected here"
         }
-        _ if text.starts_with("multiple YAML documents") => {
-            "a second document begins here; write all into one".to_owned()
+        Found::DuplicateMappingKey { key: Some(key), .. } => {
+            return format!("duplicate mapping key: {key}");
         }
-        "recursion limit exceeded" => TOO_DEEP.to_owned(),
-        _ if text.starts_with("budget breached: Depth") => TOO_DEEP.to_owned(),
-        _ if text.starts_with("budget breached") => {
-            "there is more in this file than is read at once; take it apart".to_owned()
+        _ => {
+            let text = error.to_string();
+            // The reader says at the end where it is, and this says it at the beginning.
+            let place =
+                location.map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+            let text = place.as_deref().and_then(|place| text.strip_suffix(place)).unwrap_or(&text);
+            // The parser beneath has no kind for what is nested more deeply than it goes.
+            return if text == "recursion limit exceeded" { TOO_DEEP } else { text }.to_owned();
         }
-        "unexpected end of input" => "the file ends where something is expected".to_owned(),
-        "expected mapping start" => "`key: value` is expected here".to_owned(),
-        _ if text.starts_with("invalid u") => "a whole number is expected here".to_owned(),
-        // What follows is about options of the parser.
-        _ => text.split(", set DuplicateKeyPolicy").next().unwrap_or(text).to_owned(),
-    }
+    };
+    known.to_owned()
 }
 
 impl fmt::Display for ConfigError {

@@ -247,7 +247,8 @@ impl Record {
     ///
     /// It is no record, was written by a later version, or its id is not that of its content.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
-        // All of it is one line: where in it something stands helps nobody.
+        // All of it is one line: where in it something stands helps nobody, and the parser gives its
+        // reason only with that behind it.
         let malformed = |error: serde_json::Error| {
             let text = error.to_string();
             let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what);

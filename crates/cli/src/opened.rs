@@ -154,7 +154,9 @@ impl Opened {
                 Ok(Root { descriptor, names })
             }
             Err(error) if error.is_not_found() => {
-                let text = format!("`{selector}` is not in {}", location.whole());
+                let said = error.said().map(|said| format!(": it answered {said}"));
+                let said = said.unwrap_or_default();
+                let text = format!("`{selector}` is not in {}{said}", location.whole());
                 Err(Problem::new(Exit::Failed, text).hint(self.names_hint(location)))
             }
             Err(error) => Err(Problem::of(error).because(Exit::Failed)),

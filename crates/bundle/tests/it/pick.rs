@@ -61,7 +61,7 @@ fn layouts_are_asked_for_references_and_rules_choose_in_each_repository() {
         ["a.io/acme/app:v1", "a.io/b:1.1.0", "a.io/c:1.0.0"]
     );
     assert_eq!(pick("[1.0.0]"), ["a.io/acme/app:v1", "a.io/b:1.0.0", "a.io/c:1.0.0"]);
-    assert_eq!(pick("[1.0.0, 9]"), ["a.io/acme/app:v1", "the tag 9 is not in oci-archive:all.tar"]);
+    assert_eq!(pick("[1.0.0, 9]"), ["a.io/acme/app:v1", "9 is not in oci-archive:all.tar"]);
     assert_eq!(
         pick("{ semver: '>5' }"),
         ["a.io/acme/app:v1", "a tag that the rules choose is not in oci-archive:all.tar"]

@@ -86,6 +86,9 @@ fn printed() -> BTreeMap<String, Keys> {
         "copy --all oci:layout-bad-digest-manifest oci-archive:bad.tar",
         "copy --all oci:layout-unverifiable-digest --allow-unverified oci:unproven",
         "copy --dry-run oci:site:app oci:more",
+        "copy oci:site:chart oci:more:app",
+        "copy oci:site:chart oci:site:bottle oci:more",
+        "tag oci:more:bottle chart",
         "copy --platform linux/amd64,linux/arm64 oci:site:app oci:sparse",
         "list --all oci:site",
         "list --all oci:layout-bad-digest-manifest",
@@ -124,7 +127,7 @@ fn printed() -> BTreeMap<String, Keys> {
     let incomplete = Served::start(&site, "oci:layout-missing-blob");
     let incomplete = incomplete.host();
     let refused = [
-        format!("copy {host}/site:none oci:more"),
+        format!("copy {host}/site:none {host}/site:app oci:more"),
         format!("verify {incomplete}/layout-missing-blob:app"),
     ];
     for line in bundling(&site, host).into_iter().chain(refused) {
@@ -141,6 +144,7 @@ fn printed() -> BTreeMap<String, Keys> {
 fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok(&format!("export -q --platform linux/amd64,linux/arm64 {host}/site:app -o oci:bundle"));
     site.file("wanted.txt", format!("{host}/site:chart\n"));
+    site.ok(&format!("copy -q oci:site:chart oci:imported:{host}/site:app"));
     site.ok("lock -q -f wanted.txt");
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     vec![

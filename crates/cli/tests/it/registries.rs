@@ -475,17 +475,17 @@ fn what_is_not_there_is_told() {
         "delete HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     ]), @r#"
     $ longshore copy HOST/none:v1 oci:dst
-    error: `v1` is not in HOST/none
+    error: `v1` is not in HOST/none: it answered 404 Not Found
       hint: the repository is not there, or has no tags; check its name
     [exit 1]
 
     $ longshore copy HOST/site:none oci:dst
-    error: `none` is not in HOST/site
+    error: `none` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore copy HOST/site oci:dst
-    error: `latest` is not in HOST/site
+    error: `latest` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all; or take all with --all-tags or --all
     [exit 1]
 
@@ -505,17 +505,17 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore inspect HOST/site:appp
-    error: `appp` is not in HOST/site
+    error: `appp` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore digest HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-    error: `sha256:e3b0c442…` is not in HOST/site
+    error: `sha256:e3b0c442…` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore tree HOST/none:v1
-    error: `v1` is not in HOST/none
+    error: `v1` is not in HOST/none: it answered 404 Not Found
       hint: the repository is not there, or has no tags; check its name
     [exit 1]
 
@@ -525,12 +525,12 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore verify HOST/site:none
-    error: `none` is not in HOST/site
+    error: `none` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore tag HOST/site:none v1
-    error: `none` is not in HOST/site
+    error: `none` is not in HOST/site: it answered 404 Not Found
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
@@ -627,7 +627,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: `v1` is not in HOST/app
+    error: `v1` is not in HOST/app: it answered 404 Not Found
       hint: the repository is not there, or has no tags; check its name
     [exit 1]
 
