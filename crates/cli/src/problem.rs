@@ -47,7 +47,7 @@ impl Problem {
     pub(crate) fn of(error: Error) -> Self {
         let mut problem = Self::new(Exit::Usage, error.to_string());
         problem.is_damage = match &error {
-            Error::Malformed { .. } => true,
+            Error::Malformed { reason, .. } => reason.is_damage(),
             error => error.is_corruption(),
         };
         problem.hint = hint::advice(&error, None).hint();

@@ -61,6 +61,36 @@ pub enum Flaw {
     Damaged(String),
 }
 
+impl Flaw {
+    /// Tells whether content is not what it should be; else what was typed, set or answered is not.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::WebPage
+            | Self::Answer(_)
+            | Self::Unencrypted { .. }
+            | Self::Address(_)
+            | Self::Authority(_)
+            | Self::Identity(_)
+            | Self::Credentials(_)
+            | Self::Proxy(_) => false,
+            Self::NotALayout
+            | Self::NotEmpty
+            | Self::NoLayoutInside
+            | Self::DockerArchive
+            | Self::NoIndex
+            | Self::NotADirectory
+            | Self::Directory
+            | Self::Pipe
+            | Self::NotAFile
+            | Self::Empty
+            | Self::NotATar
+            | Self::CutOff(_)
+            | Self::Version { .. }
+            | Self::Damaged(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
