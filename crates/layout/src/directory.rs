@@ -285,6 +285,10 @@ impl Contents for Directory {
         self.listed()
     }
 
+    fn listing_by_now(&self) -> Result<Arc<Listing>> {
+        self.listed_by_now()
+    }
+
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.blob_size(digest)
     }

@@ -31,6 +31,11 @@ pub(crate) trait Contents: Debug + Send + Sync {
     /// Returns what is listed. The same value as before as long as nothing has changed.
     fn listing(&self) -> Result<Arc<Listing>>;
 
+    /// Returns what is listed, without changes that are still to be written; waits for nobody.
+    fn listing_by_now(&self) -> Result<Arc<Listing>> {
+        self.listing()
+    }
+
     /// Returns how many bytes are stored under a digest.
     fn size(&self, digest: &Digest) -> Result<Option<u64>>;
 
@@ -306,7 +311,8 @@ impl Target for View<'_> {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        let listing = match self.contents.listing() {
+        // A push does not wait here for those of others.
+        let listing = match self.contents.listing_by_now() {
             // What is written as a whole has nothing yet.
             Err(Error::Unsupported { .. }) => return Ok(None),
             listing => listing?,

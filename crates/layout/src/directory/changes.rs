@@ -108,6 +108,12 @@ impl Directory {
         if let Err(error) = self.write_changes() {
             tracing::warn!(%error, "changes of what is listed cannot be written yet");
         }
+        self.listed_by_now()
+    }
+
+    /// Returns what `index.json` lists, without the changes that are not written yet: nobody is waited
+    /// for.
+    pub(super) fn listed_by_now(&self) -> Result<Arc<Listing>> {
         if self.writing.is_some() && !self.root.join("oci-layout").exists() {
             return Ok(Arc::new(Listing::new(Index::default())));
         }
