@@ -48,12 +48,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let listed = layout.whole().roots().map_err(Problem::of)?;
     let mapping = target::mapping(args);
     let moves = moves(&listed, &mapping, args.target.as_ref())?;
-    let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
-    for (rule, name) in mapping.idle(&names).zip(names.iter().cycle()) {
-        output.warning(&format!(
-            "--map {rule} fits nothing in the bundle; names there are full, such as {name}"
-        ));
-    }
+    warn_of_idle(&mapping, &moves, output);
     let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
     let repositories = target.repositories(&moves)?;
     let sources = Sources::of(&layout, &moves)?;
@@ -82,11 +77,11 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         refuse_gaps(&layout, &plan)?;
     }
     tell(&listed, &moves, record.as_ref(), &plan, output);
-    let moved = plan.moved(global.jobs());
+    let changed = plan.moved(global.jobs());
     if args.dry_run {
         let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
         let document = Document::new(&plan, &moves, &Report::default(), Some(missing));
-        let document = document.with_moved(&moved, &moves, &plan.roots());
+        let document = document.with_moved(&changed, &moves, &plan.roots());
         tell_moved(&document.moved, "would move", output);
         let text = || {
             let (artifacts, referrers) = counts(&moves, &plan.roots());
@@ -116,7 +111,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
     count_received(&layout, &mut report);
     let document = Document::new(&plan, &moves, &report, None);
-    let document = document.with_moved(&moved, &moves, &report.roots);
+    let document = document.with_moved(&changed, &moves, &report.roots);
     tell_moved(&document.moved, "moved", output);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
@@ -136,6 +131,16 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let complete = report.is_complete() && plan.failures().is_empty();
     Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Warns of rules that fit nothing in the bundle.
+fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
+    let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
+    for (rule, name) in mapping.idle(&names).zip(names.iter().cycle()) {
+        output.warning(&format!(
+            "--map {rule} fits nothing in the bundle; names there are full, such as {name}"
+        ));
+    }
 }
 
 /// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
@@ -420,13 +425,13 @@ struct Moved {
 
 impl Document {
     /// Returns the document with the names that move with what is done.
-    fn with_moved(self, moved: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Self {
+    fn with_moved(self, changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Self {
         // A tag alone does not say whose it is.
         let call = |moved: &MovedTo| match moves.get(moved.root) {
             Some(of) => of.to.clone().with_digest(None).to_string(),
             None => moved.name.to_string(),
         };
-        Self { moved: MovedName::all(moved, reports, call), ..self }
+        Self { moved: MovedName::all(changed, reports, call), ..self }
     }
 
     fn new(plan: &Plan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
