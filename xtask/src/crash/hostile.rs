@@ -14,6 +14,7 @@ mod served;
 mod trap;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     println!(
         "  {} paths × {} kinds × {} commands, as far as they apply: {count} runs in {:.0} s, at most \
          {:.0} MiB of memory, {} findings",
-        spots.len(),
+        spots.iter().flatten().collect::<BTreeSet<_>>().len(),
         traps.len(),
         COMMANDS.len(),
         time.as_secs_f64(),
@@ -100,13 +101,12 @@ fn all_runs(
     launch: &Launch<'_>,
     work: &Path,
     template: &Template,
-    spots: &[Spot],
+    spots: &[BTreeSet<Spot>],
     traps: &[Trap],
 ) -> Result<(usize, Vec<String>)> {
     let mut runs = Vec::new();
-    for spot in spots {
-        let commands = COMMANDS.iter().filter(|command| command.touches.contains(&spot.ground));
-        for command in commands {
+    for (command, spots) in COMMANDS.iter().zip(spots) {
+        for spot in spots {
             runs.extend(traps.iter().map(|&trap| Run { command, trap, spot }));
         }
     }

@@ -1,5 +1,5 @@
 //! Links that stay inside of a layout are followed, and those that leave it are not, though all that
-//! they lead to is right.
+//! they lead to is right, unless that is asked for.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,9 +23,10 @@ pub(super) fn check(launch: &Launch<'_>, work: &Path, template: &Template) -> Re
     for path in &paths {
         for words in READERS {
             let up = "../".repeat(path.matches('/').count());
-            for (moved, target, must_be_read) in [
-                ("layout/moved", format!("{up}moved"), true),
-                ("outside/moved", format!("{up}../outside/moved"), false),
+            for (moved, target, flag, must_be_read) in [
+                ("layout/moved", format!("{up}moved"), None, true),
+                ("outside/moved", format!("{up}../outside/moved"), None, false),
+                ("outside/moved", format!("{up}../outside/moved"), Some("--follow-links"), true),
             ] {
                 let scene = Scene::set(&root, template)?;
                 let at = scene.layout().join(path);
@@ -33,6 +34,7 @@ pub(super) fn check(launch: &Launch<'_>, work: &Path, template: &Template) -> Re
                 symlink(target, &at)?;
                 let mut command = launch.command(&scene);
                 command.args(words.split(' ').map(|word| scene.resolve(word, template)));
+                command.args(flag);
                 let ended = Ended::of(command, None)?;
                 if (ended.code == Some(0)) != must_be_read {
                     let does = if must_be_read { "does not follow" } else { "follows" };

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::commands::COMMANDS;
+use super::commands::{COMMANDS, Subject};
 use super::scene::{Scene, Template};
 use super::watch::Launch;
 use crate::peers;
@@ -57,21 +57,30 @@ const OUTPUTS: &[&str] = &[
 /// What the person named: where a link at such a path leads is that person's will.
 const NAMED: &[&str] = &["bundle.yaml", "bundle", "copy", "store"];
 
-/// Returns every path, without those that differ from run to run, at which nobody can lie in wait.
-pub(super) fn all(launch: &Launch<'_>, work: &Path, template: &Template) -> Result<Vec<Spot>> {
+/// Returns the paths for each command: those that are known, wherever it looks, and those that it was
+/// seen to open. Without those that differ from run to run, at which nobody can lie in wait.
+pub(super) fn all(
+    launch: &Launch<'_>,
+    work: &Path,
+    template: &Template,
+) -> Result<Vec<BTreeSet<Spot>>> {
     let spot = |ground, path: &str| Spot { ground, path: path.to_owned() };
-    let mut spots: BTreeSet<_> = template
+    let known: BTreeSet<_> = template
         .paths()
         .iter()
         .map(|path| spot(Ground::Layout, path))
         .chain(IN_LAYOUTS.iter().map(|path| spot(Ground::Layout, path)))
         .chain(OUTPUTS.iter().map(|path| spot(Ground::Output, path)))
         .collect();
-    let known = spots.len();
+    let touched = |command: &Subject| {
+        let touched = known.iter().filter(|spot| command.touches.contains(&spot.ground));
+        touched.cloned().collect::<BTreeSet<_>>()
+    };
+    let mut spots: Vec<_> = COMMANDS.iter().map(touched).collect();
     if let Some(strace) = peers::required("strace")? {
         let launch = launch.traced(strace);
         let root = work.join("traced");
-        for command in COMMANDS {
+        for (command, spots) in COMMANDS.iter().zip(&mut spots) {
             let mut seen = Vec::new();
             for _ in 0..2 {
                 let scene = Scene::set(&root, template)?;
@@ -84,8 +93,9 @@ pub(super) fn all(launch: &Launch<'_>, work: &Path, template: &Template) -> Resu
         }
         std::fs::remove_dir_all(root)?;
     }
-    println!("  {known} paths are known, {} more were opened", spots.len() - known);
-    Ok(spots.into_iter().collect())
+    let all: BTreeSet<_> = spots.iter().flatten().collect();
+    println!("  {} paths are known, {} more were opened", known.len(), all.len() - known.len());
+    Ok(spots)
 }
 
 /// Returns what a trace names below the grounds.

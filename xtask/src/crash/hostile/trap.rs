@@ -110,7 +110,11 @@ impl Trap {
                 symlink(twin, path)?;
             }
             Self::LinkToEnvironment => symlink("/proc/self/environ", path)?,
-            Self::HardLink => fs::hard_link(file, path)?,
+            Self::HardLink => {
+                // What has a name in the layout may be read. It is not to be changed, where it has another.
+                fs::write(&file, vec![b'.'; length])?;
+                fs::hard_link(file, path)?;
+            }
             Self::Pipe => nix::unistd::mkfifo(path, Mode::from_bits_truncate(0o666))?,
             Self::Device => zero(path)?,
             Self::LinkToZero => symlink("/dev/zero", path)?,
