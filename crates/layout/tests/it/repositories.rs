@@ -184,7 +184,7 @@ fn a29_a_referrer_that_says_no_repository_is_where_its_subject_is() {
     content.empty();
     let config = content.json("application/vnd.example.config.v1+json", &serde_json::json!({}));
     let child = content.manifest(&Draft::image(&config, &[]));
-    let index = content.manifest(&Draft::index(&[child.clone()]));
+    let index = content.manifest(&Draft::index(std::slice::from_ref(&child)));
     content.tag(&index, "reg.test/app:1");
     let refer = |content: &mut Content, subject: &Descriptor, said: &str| {
         let draft = Draft::artifact("application/x", &[]).subject(subject).annotation("said", said);
