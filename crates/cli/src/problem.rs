@@ -46,7 +46,7 @@ impl Problem {
     pub(crate) fn of(error: Error) -> Self {
         let mut problem = Self::new(Exit::Usage, error.to_string());
         problem.is_damage = match &error {
-            Error::Malformed { .. } => true,
+            Error::Malformed { .. } | Error::LeadsOut { .. } => true,
             Error::Io { what, source, .. } => {
                 source.kind() == ErrorKind::NotFound && is_of_layout(what)
             }
@@ -104,6 +104,10 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
             "choose one of these, or leave --platform away".to_owned()
         }
         Error::NotFound { .. } => "`longshore list` shows what is there".to_owned(),
+        Error::LeadsOut { .. } => {
+            "--follow-links reads what such links lead to, if you trust whoever made the layout"
+                .to_owned()
+        }
         Error::Limit { .. } => {
             "nothing that is in use is like this; ask whoever made it".to_owned()
         }
@@ -152,6 +156,10 @@ fn malformed_hint(reason: &str) -> Option<String> {
         "write `oci-archive:FILE` if it is a tar file"
     } else if has("it is a directory") {
         return None; // says it itself
+    } else if has("no link is followed here") {
+        "make it a directory or file of its own: what is written or removed lies behind no link"
+    } else if has("so nothing is written to it") {
+        "remove it, or choose another name"
     } else if has("it is a pipe") {
         "save it to a file first; `longshore import -` reads a bundle from stdin"
     } else if has("not a tar archive") {
