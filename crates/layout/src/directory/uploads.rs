@@ -175,3 +175,29 @@ impl Upload for Incoming {
         Ok(Descriptor::new("application/octet-stream", digest.clone(), len))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_that_cannot_be_written_gives_its_room_back_and_begins_anew() {
+        let scene = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Dir::open(scene.path()).unwrap());
+        let directory = Dir::open(scene.path()).unwrap();
+        let (name, file) = create(&directory).unwrap();
+        let path = scene.path().join(&name);
+        let part = Part { directory, name, file: Arc::new(file) };
+        let (unfed, hasher) = (Hasher::sha256(), Hasher::sha256());
+        let mut upload = Incoming { layout, repository: None, part, unfed, hasher, len: 0 };
+        upload.write(b"some").unwrap();
+        // No file goes so far.
+        upload.len = i64::MAX.unsigned_abs();
+        upload.write(b"more").unwrap_err();
+        assert_eq!((upload.len(), path.metadata().unwrap().len()), (0, 0));
+        upload.write(b"again").unwrap();
+        let digest = Digest::sha256("again");
+        assert_eq!(Box::new(upload).finish(&digest).unwrap().digest, digest);
+        assert!(!path.exists());
+    }
+}
