@@ -156,10 +156,10 @@ fn malformed_hint(reason: &str) -> Option<String> {
         "write `oci-archive:FILE` if it is a tar file"
     } else if has("it is a directory") {
         return None; // says it itself
-    } else if has("no link is followed here") {
-        "make it a directory or file of its own: what is written or removed lies behind no link"
     } else if has("so nothing is written to it") {
         "remove it, or choose another name"
+    } else if has("no link is followed here") {
+        "remove the link: what is written or removed lies behind none"
     } else if has("it is a pipe") {
         "save it to a file first; `longshore import -` reads a bundle from stdin"
     } else if has("not a tar archive") {

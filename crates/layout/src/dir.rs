@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -346,12 +346,6 @@ impl Dir {
         _ = rustix::fs::unlinkat(&self.opened, name.as_ref(), AtFlags::REMOVEDIR);
     }
 
-    /// Gives a file another name, perhaps in another directory. What had that name is replaced.
-    pub(super) fn rename(&self, name: &OsStr, to: &Self, target: &OsStr) -> Result<()> {
-        rustix::fs::renameat(&self.opened, name, &to.opened, target)
-            .map_err(|error| to.failed("rename a finished file to", Path::new(target), error))
-    }
-
     /// Makes durable what is in the directory.
     pub(crate) fn sync(&self) -> Result<()> {
         let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -476,6 +470,12 @@ impl Dir {
 
     fn failed(&self, action: &'static str, name: &Path, error: Errno) -> Error {
         failed(action, &self.path.join(name), error)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.opened.as_fd()
     }
 }
 

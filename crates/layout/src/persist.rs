@@ -58,7 +58,7 @@ pub(crate) fn persist<T>(
         return Err(Error::io("sync", partial.path().display())(error));
     }
     step("rename", &target.path());
-    partial.directory.rename(partial.name, target.directory, target.name)?;
+    rename(partial, target)?;
     if durable == Durable::Now {
         sync_directory(target.directory)?;
     }
@@ -97,6 +97,13 @@ pub fn check_writable(path: &Path) -> Result<()> {
     tempfile::tempfile_in(directory.unwrap_or(Path::new(".")))
         .map(drop)
         .map_err(Error::io("write", path.display()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
+fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
+    rustix::fs::renameat(partial.directory, partial.name, target.directory, target.name).map_err(
+        |error| Error::io("rename a finished file to", target.path().display())(error.into()),
+    )
 }
 
 /// Makes durable what is in a directory.

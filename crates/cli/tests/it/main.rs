@@ -12,6 +12,7 @@ mod crossing;
 mod docker;
 mod faults;
 mod json;
+mod links;
 mod looking;
 mod messages;
 mod naming;
