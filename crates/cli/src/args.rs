@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
 use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
@@ -209,14 +210,32 @@ pub(crate) enum SparseIndex {
     Strip,
 }
 
-/// How archives are read.
+/// How layouts are read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reading {
+    #[command(flatten)]
+    pub(crate) links: FollowLinks,
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reach: Reach,
+}
+
+/// What is done about links in layout directories.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FollowLinks {
+    /// Read what links lead to that leave a layout directory, as those of Bazel do; nothing is written
+    /// or removed through a link
+    #[arg(long)]
+    follow_links: bool,
+}
+
+impl FollowLinks {
+    /// Returns what a layout is told.
+    pub(crate) fn links(&self) -> Links {
+        if self.follow_links { Links::Anywhere } else { Links::Inside }
+    }
 }
 
 /// How registries are reached.
@@ -336,6 +355,8 @@ pub(crate) struct Gc {
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) links: FollowLinks,
 }
 
 #[derive(Debug, clap::Args)]
@@ -409,6 +430,8 @@ pub(crate) struct Serve {
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) links: FollowLinks,
 }
 
 #[derive(Debug, clap::Args)]

@@ -197,6 +197,13 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
             Hint::new("choose another name").having("force", "--force replaces it").into()
         }
         Error::Io { source, .. } => io(source).into(),
+        Error::LeadsOut { .. } => Hint::none()
+            .having(
+                "follow-links",
+                "--follow-links reads what such links lead to, if you trust whoever made the layout",
+            )
+            .lacking("follow-links", "only a layout whose links stay inside is taken here")
+            .into(),
         Error::Limit { .. } => "nothing that is in use is like this; ask whoever made it".into(),
         Error::Malformed { reason, .. } => flaw(reason).into(),
         Error::Manifest { source: ManifestError::Schema1, .. } => {
@@ -285,6 +292,10 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::Pipe => {
             Hint::new("save it to a file first; `longshore import -` reads a bundle from stdin")
         }
+        Flaw::Link { .. } => {
+            Hint::new("remove the link: what is written or removed lies behind none")
+        }
+        Flaw::NotOurs(_) => Hint::new("remove it, or choose another name"),
         Flaw::NotATar => Hint::new(
             "an archive is a tar file, plain or compressed with gzip or zstd; check the path",
         ),

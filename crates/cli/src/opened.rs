@@ -56,7 +56,9 @@ impl Opened {
             );
         }
         let opened = match &location.place {
-            Where::Directory(path) => Directory::open(path).map(Self::Directory),
+            Where::Directory(path) => {
+                Directory::open_with(path, reading.links.links()).map(Self::Directory)
+            }
             Where::Archive(path) => {
                 return archive(path, reading.scratch.as_deref(), inventory).map(Self::Archive);
             }

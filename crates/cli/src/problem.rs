@@ -48,6 +48,7 @@ impl Problem {
         let mut problem = Self::new(Exit::Usage, error.to_string());
         problem.is_damage = match &error {
             Error::Malformed { reason, .. } => reason.is_damage(),
+            Error::LeadsOut { .. } => true,
             error => error.is_corruption(),
         };
         problem.hint = hint::advice(&error, None).hint();

@@ -123,6 +123,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Denied { .. } => "denied",
         Error::Exists { .. } => "exists",
         Error::Io { .. } => "io",
+        Error::LeadsOut { .. } => "leads-out",
         Error::Limit { .. } => "limit",
         Error::Malformed { .. } => "malformed",
         Error::Manifest { .. } => "manifest",

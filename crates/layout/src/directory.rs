@@ -10,6 +10,7 @@ mod uploads;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,11 +22,12 @@ use longshore_store::{
 
 use self::changes::{Seen, Writing};
 pub use self::collect::Collected;
+use crate::dir::{Dir, Found, Links, missing};
 use crate::files;
 use crate::holdings;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
-use crate::persist::{Durable, persist};
+use crate::persist::{Durable, Named, persist};
 use crate::view::{Contents, View};
 
 /// The one version of the layout that there is (row A-04).
@@ -40,13 +42,35 @@ pub(crate) const MAX_INDEX: u64 = 64 << 20;
 /// `oci-layout` of more bytes than this is refused.
 pub(crate) const MAX_LAYOUT_FILE: u64 = 1 << 20;
 
+/// The file by which a directory is known as a layout.
+const LAYOUT_FILE: &str = "oci-layout";
+
+/// The file that lists what a layout holds.
+const INDEX: &str = "index.json";
+
+/// Where the program keeps what is its own. In it nothing is reached through a link.
+const OWN: &str = ".longshore";
+
+/// Shared by all who write, and held alone by who collects.
+const LOCK: &str = "lock";
+
+/// Where parts of blobs lie, in a directory for each algorithm.
+const PARTIAL: &str = ".longshore/partial";
+
 /// An OCI image layout as a directory, read and written in place.
 ///
 /// Several processes may write to it at once: blobs appear whole, and `index.json` is changed
 /// under a lock by reading it, applying one's own changes and replacing it. A reader takes no
 /// lock. What the program keeps for itself lies in `.longshore/`, which other tools ignore.
+///
+/// Whoever made the layout may have put anything into it. Only regular files are read, behind links only
+/// as [`Links`] says; and nothing is written or removed through a link.
 pub struct Directory {
+    /// Where the user said that it is; for errors, and for what a file system has to say.
     root: PathBuf,
+    /// `None` until it is there.
+    opened: Mutex<Option<Arc<Dir>>>,
+    links: Links,
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
     listing: Mutex<Option<Seen>>,
@@ -70,9 +94,13 @@ enum Access {
 impl Directory {
     /// Opens a layout for reading. Nothing is created or locked, so read-only media will do.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let directory = Self::at(root.into(), Access::Reading);
-        directory.check_layout_file()?;
-        directory.listing()?;
+        Self::open_with(root, Links::Inside)
+    }
+
+    /// Opens a layout as [`Directory::open`] does, and does about links what is said.
+    pub fn open_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
+        let directory = Self::at(root.into(), Access::Reading, links);
+        directory.check()?;
         Ok(directory)
     }
 
@@ -81,25 +109,36 @@ impl Directory {
     ///
     /// Fails with [`Error::Malformed`] on a directory that holds something else.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        if root.join("oci-layout").exists() {
+        Self::create_with(root, Links::Inside)
+    }
+
+    /// Opens a layout as [`Directory::create`] does, and does about links what is said where it is read.
+    pub fn create_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
+        let directory = Self::at(root.into(), Access::Shared, links);
+        let Some(there) = directory.opened()? else { return Ok(directory) };
+        if there.stat(LAYOUT_FILE)?.is_some() {
             // What cannot be read is left as it is.
-            Self::open(&root)?;
-        } else if !is_empty(&root)? && !own(&root).is_dir() {
+            directory.check()?;
+        } else if !there.entries()?.is_empty() && there.below(OWN)?.is_none() {
             // In this order, since another process may be creating the layout at this moment.
-            return Err(Error::malformed(root.display(), Flaw::NotEmpty));
+            return Err(Error::malformed(directory.label(), Flaw::NotEmpty));
         }
-        Ok(Self::at(root, Access::Shared))
+        Ok(directory)
     }
 
     /// Opens a layout for writing by nobody else, in order to collect it. Fails with
     /// [`Error::Busy`] while another process writes.
     pub fn open_alone(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_alone_with(root, Links::Inside)
+    }
+
+    /// Opens a layout as [`Directory::open_alone`] does, and does about links what is said where it is
+    /// read.
+    pub fn open_alone_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
         let root = root.into();
-        Self::open(&root)?;
-        files::create_directory(&own(&root))?;
-        let lock = Lock::try_exclusive(&own(&root).join("lock"), &root)?;
-        Ok(Self::at(root, Access::Alone(lock)))
+        let there = Self::open_with(&root, links)?.there()?;
+        let lock = Lock::try_exclusive(&there.create_below(OWN)?, LOCK, &root)?;
+        Ok(Self::at(root, Access::Alone(lock), links))
     }
 
     /// Lets what says no repository, such as a bare tag, belong to `name`.
@@ -117,8 +156,10 @@ impl Directory {
     /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
     /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
     pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let path = self.root.join(name);
-        if path.exists() { files::read(&path, limit).map(Some) } else { Ok(None) }
+        let Some(Found { file, .. }) = self.there()?.read(name, self.links)? else {
+            return Ok(None);
+        };
+        files::read(&file, &self.root.join(name), limit).map(Some)
     }
 
     /// Returns how many blobs of `outline` go into one directory, if that is more than a directory of the
@@ -134,7 +175,7 @@ impl Directory {
         &self.root
     }
 
-    fn at(root: PathBuf, access: Access) -> Self {
+    fn at(root: PathBuf, access: Access, links: Links) -> Self {
         let lock = match access {
             Access::Alone(lock) => Some(Some(lock)),
             Access::Shared => Some(None),
@@ -143,6 +184,8 @@ impl Directory {
         let writing = lock.map(Writing::new);
         Self {
             root,
+            opened: Mutex::default(),
+            links,
             writing,
             listing: Mutex::default(),
             holdings: holdings::Cache::default(),
@@ -152,32 +195,69 @@ impl Directory {
         }
     }
 
+    /// Returns the opened directory, if it is there.
+    fn opened(&self) -> Result<Option<Arc<Dir>>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_none() {
+            *opened = match Dir::open(&self.root) {
+                Ok(there) => Some(Arc::new(there)),
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+                Err(_) if self.root.metadata().is_ok_and(|found| !found.is_dir()) => {
+                    return Err(Error::malformed(self.label(), Flaw::NotADirectory));
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(opened.clone())
+    }
+
+    /// Returns the opened directory, which must be there.
+    fn there(&self) -> Result<Arc<Dir>> {
+        self.opened()?.ok_or_else(|| missing(&self.root))
+    }
+
+    /// Lets the directory be opened once more if its path leads elsewhere by now: a layout that is served
+    /// may be replaced as a whole.
+    fn look_again(&self) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.as_ref().is_some_and(|there| there.has_moved()) {
+            *opened = None;
+        }
+    }
+
+    fn is_laid_out(&self) -> Result<bool> {
+        let Some(there) = self.opened()? else { return Ok(false) };
+        Ok(there.stat(LAYOUT_FILE)?.is_some())
+    }
+
     /// Creates what a layout must have. `oci-layout` comes last: where it is, `index.json` is too,
     /// and a missing one means damage.
     fn lay_out(&self) -> Result<()> {
-        if self.root.join("oci-layout").exists() {
+        if self.is_laid_out()? {
             return Ok(());
         }
         let _lock = self.lock_index()?;
-        files::create_directory(&self.root.join("blobs"))?;
-        if !self.index_path().exists() {
-            self.write("index.json", &Index::default().to_bytes())?;
+        let there = self.there()?;
+        there.create_below("blobs")?;
+        if there.stat(INDEX)?.is_none() {
+            self.write(INDEX, &Index::default().to_bytes())?;
         }
-        self.write("oci-layout", LAYOUT.as_bytes()).map(drop)
+        self.write(LAYOUT_FILE, LAYOUT.as_bytes()).map(drop)
+    }
+
+    /// Checks that a layout is there that can be read.
+    fn check(&self) -> Result<()> {
+        self.check_layout_file()?;
+        self.listing().map(drop)
     }
 
     /// Checks rows.
     fn check_layout_file(&self) -> Result<()> {
-        let path = self.root.join("oci-layout");
-        if !path.exists() {
-            let reason = match self.root.symlink_metadata() {
-                Err(error) => return Err(Error::io("open", self.label())(error)),
-                Ok(found) if !found.is_dir() => Flaw::NotADirectory,
-                Ok(_) => Flaw::NotALayout,
-            };
-            return Err(Error::malformed(self.label(), reason));
-        }
-        check_layout(&files::read(&path, MAX_LAYOUT_FILE)?, &path.display().to_string())
+        let Some(Found { file, .. }) = self.there()?.read(LAYOUT_FILE, self.links)? else {
+            return Err(Error::malformed(self.label(), Flaw::NotALayout));
+        };
+        let path = self.root.join(LAYOUT_FILE);
+        check_layout(&files::read(&file, &path, MAX_LAYOUT_FILE)?, &path.display().to_string())
     }
 
     fn extra(&self) -> MutexGuard<'_, Vec<ExtraFile>> {
@@ -185,23 +265,25 @@ impl Directory {
     }
 
     fn index_path(&self) -> PathBuf {
-        self.root.join("index.json")
+        self.root.join(INDEX)
     }
 
     /// Keeps other processes from changing `index.json` at the same time.
     fn lock_index(&self) -> Result<Lock> {
-        Lock::exclusive(&own(&self.root).join("index.lock"))
+        Lock::exclusive(&self.there()?.create_below(OWN)?, "index.lock")
     }
 
-    /// Replaces a file at the top of the layout, and returns the new one.
+    /// Replaces a file at the top of the layout, and returns the new one. Whoever calls this holds the
+    /// lock of `index.json`.
     fn write(&self, name: &str, content: &[u8]) -> Result<File> {
         use std::io::Write as _;
-        let partial = own(&self.root).join(format!("{name}.new"));
-        let file = files::open_or_create(&partial)?;
-        persist(&file, &partial, &self.root.join(name), Durable::Now, |mut file| {
-            file.set_len(0)
-                .and_then(|()| file.write_all(content))
-                .map_err(Error::io("write", partial.display()))
+        let there = self.there()?;
+        let own = there.create_below(OWN)?;
+        let partial = format!("{name}.new");
+        let file = own.create_anew(&partial)?;
+        let (partial, target) = (Named::new(&own, &partial), Named::new(&there, name));
+        persist(&file, partial, target, Durable::Now, |mut file| {
+            file.write_all(content).map_err(Error::io("write", partial.path().display()))
         })?;
         Ok(file)
     }
@@ -211,8 +293,10 @@ impl Directory {
         let writing = self.writing()?;
         let mut lock = writing.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
-            files::create_directory(&own(&self.root))?;
-            let shared = Lock::shared(&own(&self.root).join("lock"))?;
+            if self.opened()?.is_none() {
+                Dir::create(&self.root)?;
+            }
+            let shared = Lock::shared(&self.there()?.create_below(OWN)?, LOCK)?;
             self.lay_out()?;
             self.check_layout_file()?;
             self.remove_dead_uploads()?;
@@ -384,20 +468,6 @@ fn most_in_one(outline: &Outline) -> Option<usize> {
         *counts.entry(node.digest.algorithm()).or_default() += 1;
     }
     counts.into_values().max().filter(|most| *most > FAT_BLOBS)
-}
-
-/// Where the program keeps what is its own.
-fn own(root: &Path) -> PathBuf {
-    root.join(".longshore")
-}
-
-/// Tells whether nothing is there, or a directory without anything in it.
-fn is_empty(root: &Path) -> Result<bool> {
-    match root.read_dir() {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(Error::io("open the directory", root.display())(error)),
-    }
 }
 
 /// Checks the content of `oci-layout` (rows ).

@@ -1,14 +1,12 @@
 //! Files as this crate uses them: errors that name the path, positioned reads, room on a disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use longshore_store::{Error, Result};
-
-use crate::persist::sync_directory;
 
 /// How much is read and written at once: larger pieces win nothing (2 × this a job is the bound
 /// on memory).
@@ -19,59 +17,18 @@ pub(crate) fn buffer(size: u64) -> Vec<u8> {
     vec![0; usize::try_from(size).unwrap_or(PIECE).clamp(1, PIECE)]
 }
 
-/// Opens a file for reading.
-pub(crate) fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(Error::io("open", path.display()))
-}
-
-/// Opens a file for reading and writing; what is in it stays.
-pub(crate) fn open_or_create(path: &Path) -> Result<File> {
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
-    options.open(path).map_err(Error::io("write", path.display()))
-}
-
-/// Reads a whole file that must not have more than `limit` bytes.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write to it.
-    let found = std::fs::metadata(path).map_err(Error::io("read", path.display()))?;
-    if !found.is_file() && !found.is_dir() {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
-        return Err(Error::io("read", path.display())(error));
+/// Reads a whole file, which errors call `what`. It must not have more than `limit` bytes.
+pub(crate) fn read(file: &File, what: &Path, limit: u64) -> Result<Vec<u8>> {
+    let read = || Error::io("read", what.display());
+    let over =
+        || Error::Limit { what: what.display().to_string(), limit: format!("{limit} bytes") };
+    if file.metadata().map_err(read())?.len() > limit {
+        return Err(over());
     }
-    let file = open(path)?;
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path.display()))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::Limit {
-            what: path.display().to_string(),
-            limit: format!("{limit} bytes"),
-        });
-    }
-    Ok(bytes)
-}
-
-/// Creates a directory and those above it, for good: what is synced into a directory is lost with
-/// it. One that is there is fine.
-pub(crate) fn create_directory(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        create_directory(parent)?;
-    }
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(Error::io("create the directory", path.display())(error)),
-        Ok(()) => sync_directory(path),
-    }
-}
-
-/// Removes a file; one that is not there is fine.
-pub(crate) fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(Error::io("remove", path.display())),
-    }
+    // It may grow meanwhile, and some files have more in them than they say.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(read())?;
+    if bytes.len() as u64 > limit { Err(over()) } else { Ok(bytes) }
 }
 
 /// Fails with [`Error::NoSpace`] unless `needed` bytes can be written below `directory`.

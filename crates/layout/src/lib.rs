@@ -15,13 +15,15 @@
 //! [`Place`]: longshore_store::Place
 //! [`Place::repository`]: longshore_store::Place::repository
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may write files directly"))]
+
 mod archive;
+mod dir;
 mod directory;
 mod files;
 mod holdings;
 mod index;
 mod lock;
-
 mod names;
 mod persist;
 mod view;
@@ -29,6 +31,7 @@ mod view;
 pub use archive::{
     Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Came, Inventory, Received, Receiving,
 };
+pub use dir::{Links, open_file};
 pub use directory::{Collected, Directory};
 pub use index::Index;
 pub use persist::{check_writable, write_file};

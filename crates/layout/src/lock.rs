@@ -1,11 +1,11 @@
 //! Locks between processes that share a layout directory.
 
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use longshore_store::{Error, Result};
 
-use crate::files;
+use crate::dir::Dir;
 
 /// A lock that is held until it is dropped, or until the process ends, however it ends.
 #[derive(Debug)]
@@ -15,42 +15,36 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Waits until nobody holds the lock alone; others may share it.
-    pub(crate) fn shared(path: &Path) -> Result<Self> {
-        Self::wait(path, File::try_lock_shared, File::lock_shared)
+    pub(crate) fn shared(directory: &Dir, name: &str) -> Result<Self> {
+        Self::wait(directory, name, File::try_lock_shared, File::lock_shared)
     }
 
     /// Waits until nobody else holds the lock.
-    pub(crate) fn exclusive(path: &Path) -> Result<Self> {
-        Self::wait(path, File::try_lock, File::lock)
+    pub(crate) fn exclusive(directory: &Dir, name: &str) -> Result<Self> {
+        Self::wait(directory, name, File::try_lock, File::lock)
     }
 
     /// Takes the lock alone, or fails with [`Error::Busy`], naming `what`.
-    pub(crate) fn try_exclusive(path: &Path, what: &Path) -> Result<Self> {
-        let file = files::open_or_create(path)?;
+    pub(crate) fn try_exclusive(directory: &Dir, name: &str, what: &Path) -> Result<Self> {
+        let file = directory.open_or_create(name)?;
         take(&file, what)?;
         Ok(Self { _file: file })
     }
 
     fn wait(
-        path: &Path,
+        directory: &Dir,
+        name: &str,
         attempt: fn(&File) -> Result<(), TryLockError>,
         wait: fn(&File) -> std::io::Result<()>,
     ) -> Result<Self> {
-        let file = files::open_or_create(path)?;
+        let file = directory.open_or_create(name)?;
+        let path = directory.path().join(name);
         if let Err(TryLockError::WouldBlock) = attempt(&file) {
             tracing::debug!(path = %path.display(), "waiting for another process");
         }
         wait(&file).map_err(Error::io("lock", path.display()))?;
         Ok(Self { _file: file })
     }
-}
-
-/// Tells whether an open file is still what its path leads to: it may have been renamed between
-/// being opened and being locked.
-pub(crate) fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if same(&a, &b))
 }
 
 /// Locks `file` alone, or fails with [`Error::Busy`], naming `what`.
@@ -67,26 +61,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_was_taken_away_or_replaced_is_no_longer_at_its_path() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("part");
-        let file = files::open_or_create(&path).unwrap();
-        assert!(is_at(&file, &path));
-        files::remove(&path).unwrap();
-        assert!(!is_at(&file, &path));
-        let other = files::open_or_create(&path).unwrap();
-        assert!(is_at(&other, &path) && !is_at(&file, &path));
+    fn a_file_that_was_taken_away_or_replaced_no_longer_has_its_name() {
+        let scene = tempfile::tempdir().unwrap();
+        let directory = Dir::open(scene.path()).unwrap();
+        let file = directory.open_or_create("part").unwrap();
+        assert!(directory.has(&file, "part"));
+        directory.remove("part").unwrap();
+        assert!(!directory.has(&file, "part"));
+        let other = directory.open_or_create("part").unwrap();
+        assert!(directory.has(&other, "part") && !directory.has(&file, "part"));
     }
 
     #[test]
     fn a_lock_excludes_and_is_given_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let shared = [Lock::shared(&path).unwrap(), Lock::shared(&path).unwrap()];
-        let refused = Lock::try_exclusive(&path, &path);
+        let scene = tempfile::tempdir().unwrap();
+        let directory = Dir::open(scene.path()).unwrap();
+        let shared = [(); 2].map(|()| Lock::shared(&directory, "lock").unwrap());
+        let refused = Lock::try_exclusive(&directory, "lock", scene.path());
         assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
         drop(shared);
-        drop(Lock::try_exclusive(&path, &path).unwrap());
-        drop(Lock::exclusive(&path).unwrap());
+        drop(Lock::try_exclusive(&directory, "lock", scene.path()).unwrap());
+        drop(Lock::exclusive(&directory, "lock").unwrap());
     }
 }

@@ -1,12 +1,12 @@
 //! The one place where a file appears under its final name.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use longshore_store::{Error, Result};
 
-use crate::files;
+use crate::dir::Dir;
 
 /// When it becomes durable that a file has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,24 @@ pub(crate) enum Durable {
     WithTheOthers,
 }
 
+/// A name in a directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) directory: &'a Dir,
+    pub(crate) name: &'a OsStr,
+}
+
+impl<'a> Named<'a> {
+    pub(crate) fn new(directory: &'a Dir, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
+        Self { directory, name: name.as_ref() }
+    }
+
+    /// Returns what errors call it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join(self.name)
+    }
+}
+
 /// Makes `target` appear with what `write` puts into `file`, which lies at `partial`.
 ///
 /// In this order: write (and verify, which is the business of `write`), sync the file, rename it,
@@ -27,37 +45,44 @@ pub(crate) enum Durable {
 /// so that a test can hold the order.
 pub(crate) fn persist<T>(
     file: &File,
-    partial: &Path,
-    target: &Path,
+    partial: Named<'_>,
+    target: Named<'_>,
     durable: Durable,
     write: impl FnOnce(&File) -> Result<T>,
 ) -> Result<T> {
-    step("write", target);
+    step("write", &target.path());
     let written = write(file)?;
-    step("sync", target);
+    step("sync", &target.path());
     if let Err(error) = file.sync_all() {
-        files::remove(partial)?;
-        return Err(Error::io("sync", partial.display())(error));
+        partial.directory.remove(partial.name)?;
+        return Err(Error::io("sync", partial.path().display())(error));
     }
-    step("rename", target);
+    step("rename", &target.path());
     rename(partial, target)?;
     if durable == Durable::Now {
-        sync_directory(target)?;
+        sync_directory(target.directory)?;
     }
     Ok(written)
 }
 
-/// Writes a small file of the user's, in place of one that may be there: whole, or not at all.
+/// Writes a small file of the user's, in place of one that may be there: whole, or not at all. What is
+/// written lies under a name that nobody can know before until it is whole.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     use std::io::Write as _;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = Path::new(&partial);
-    let file = files::open_or_create(partial)?;
-    persist(&file, partial, path, Durable::Now, |mut file| {
-        file.set_len(0)
-            .and_then(|()| file.write_all(content))
-            .map_err(Error::io("write", partial.display()))
+    // Nobody knows the other name.
+    let of_target = |error| match error {
+        Error::Io { action, source, .. } => Error::io(action, path.display())(source),
+        error => error,
+    };
+    let (directory, name) = Dir::of_file(path)?;
+    let (partial, file) = directory.create_unique(".longshore-partial-").map_err(of_target)?;
+    let (partial, target) = (Named::new(&directory, &partial), Named::new(&directory, name));
+    let written = persist(&file, partial, target, Durable::Now, |mut file| {
+        file.write_all(content).map_err(Error::io("write", path.display()))
+    });
+    written.or_else(|error| {
+        directory.remove(partial.name)?;
+        Err(of_target(error))
     })
 }
 
@@ -74,28 +99,21 @@ pub fn check_writable(path: &Path) -> Result<()> {
         .map_err(Error::io("write", path.display()))
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
+fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
+    rustix::fs::renameat(partial.directory, partial.name, target.directory, target.name).map_err(
+        |error| Error::io("rename a finished file to", target.path().display())(error.into()),
+    )
+}
+
+/// Makes durable what is in a directory.
+pub(crate) fn sync_directory(directory: &Dir) -> Result<()> {
+    step("sync directory", directory.path());
+    directory.sync()
+}
+
 fn step(step: &str, path: &Path) {
     tracing::trace!(target: "longshore::persist", step, path = %path.display());
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
-fn rename(partial: &Path, target: &Path) -> Result<()> {
-    std::fs::rename(partial, target)
-        .map_err(Error::io("rename a finished file to", target.display()))
-}
-
-/// Makes durable that `path` is in its directory.
-pub(crate) fn sync_directory(path: &Path) -> Result<()> {
-    step("sync directory", path);
-    let directory =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        // Some network file systems know no such thing, and cannot be made to.
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result.map_err(Error::io("sync the directory", directory.display())),
-    }
 }
 
 #[cfg(test)]
@@ -136,15 +154,16 @@ mod tests {
 
     fn run(write: impl FnOnce(&File) -> Result<()>) -> (Vec<String>, bool, bool) {
         let directory = tempfile::tempdir().unwrap();
-        let [partial, target] = ["partial", "target"].map(|name| directory.path().join(name));
-        let file = File::options().create(true).write(true).truncate(true).open(&partial).unwrap();
+        let opened = Dir::open(directory.path()).unwrap();
+        let file = opened.create_new("partial").unwrap().unwrap();
+        let [partial, target] = ["partial", "target"].map(|name| Named::new(&opened, name));
         let steps = Steps::default();
         let result = tracing::subscriber::with_default(steps.clone(), || {
-            persist(&file, &partial, &target, Durable::Now, write)
+            persist(&file, partial, target, Durable::Now, write)
         });
         let steps = steps.0.lock().unwrap().clone();
-        assert_eq!(partial.exists(), result.is_err());
-        (steps, result.is_ok(), target.exists())
+        assert_eq!(partial.path().exists(), result.is_err());
+        (steps, result.is_ok(), target.path().exists())
     }
 
     #[test]

@@ -96,6 +96,16 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A link in a layout leads to what is none of the layout's.
+    #[error("{link} is a link to {target}, which leads out of {place}")]
+    LeadsOut {
+        /// The path of the link.
+        link: String,
+        /// What the link says.
+        target: String,
+        /// The layout.
+        place: String,
+    },
     /// A bound of the program was passed.
     #[error("{what} is over the limit of {limit}")]
     Limit {
@@ -243,6 +253,7 @@ impl Error {
             | Self::Corrupt { .. }
             | Self::Exists { .. }
             | Self::Io { .. }
+            | Self::LeadsOut { .. }
             | Self::Limit { .. }
             | Self::Malformed { .. }
             | Self::Manifest { .. }

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
             Problem::new(Exit::Usage, text).hint("give a whole layout directory: `oci:DIR`")
         );
     };
-    let directory = Directory::open_alone(path).map_err(Problem::of)?;
+    let directory = Directory::open_alone_with(path, args.links.links()).map_err(Problem::of)?;
     let needed =
         longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
     let needed = needed.map_err(|failures| {

@@ -7,11 +7,12 @@ mod next;
 mod places;
 mod system;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use longshore_layout::Links;
 use longshore_registry::front::{self, Server};
 use longshore_registry::{Access, Missing, Options, Registry, Scheme};
 use longshore_spec::RepositoryName;
@@ -73,6 +74,9 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         ..Options::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
+    if args.links.links() == Links::Anywhere {
+        refuse_others(&listeners)?;
+    }
     let log = args.access_log.then(|| Log::start(output.is_json()));
     let options_of_front = front::Options {
         max_connections: system::connections(args, output),
@@ -138,6 +142,22 @@ fn repositories(place: &dyn Place) -> Result<Vec<Listed>, Error> {
         Ok(Listed { name: name.to_string(), tags })
     };
     place.repositories()?.into_iter().map(listed).collect()
+}
+
+/// Refuses to answer other machines: a link may lead to any file of this one.
+fn refuse_others(listeners: &[TcpListener]) -> Result<(), Problem> {
+    for listener in listeners {
+        let address =
+            listener.local_addr().map_err(|error| Problem::of(Error::io("serve", "it")(error)))?;
+        if !address.ip().to_canonical().is_loopback() {
+            let text = format!(
+                "links that leave a layout are not followed for whoever reaches {address}: they may lead to any file of this machine"
+            );
+            let hint = "leave --follow-links or --listen away; `longshore copy --follow-links` makes a layout without such links";
+            return Err(Problem::new(Exit::Usage, text).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 fn warn_of_the_public(args: &Serve, addresses: &[SocketAddr], output: &Output) {

@@ -126,7 +126,9 @@ pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Proble
         }
         Where::Directory(path) => {
             // Only a copy creates what is not there.
-            let directory = Directory::open(path).and_then(|_| Directory::create(path));
+            let links = reading.links.links();
+            let directory =
+                Directory::open_with(path, links).and_then(|_| Directory::create_with(path, links));
             // What cannot be written to is told before anything is looked up.
             let ready = directory
                 .and_then(|directory| directory.prepare(&Outline::default()).map(|()| directory));

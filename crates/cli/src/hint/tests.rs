@@ -43,6 +43,8 @@ fn flaws() -> Vec<Flaw> {
         Flaw::Credentials(text()),
         Flaw::Proxy(text()),
         Flaw::Damaged(text()),
+        Flaw::Link { to: text() },
+        Flaw::NotOurs(text()),
     ]
 }
 
@@ -71,6 +73,8 @@ fn flaw_number(flaw: &Flaw) -> usize {
         Flaw::Credentials(_) => 19,
         Flaw::Proxy(_) => 20,
         Flaw::Damaged(_) => 21,
+        Flaw::Link { .. } => 22,
+        Flaw::NotOurs(_) => 23,
     }
 }
 
@@ -203,6 +207,7 @@ fn errors() -> Vec<Error> {
         Error::Corrupt { expected: digest(), actual: digest() },
         Error::Denied { action: "read", what: what(), place: text(), said: said(401).into() },
         Error::Exists { what: text() },
+        Error::LeadsOut { link: text(), target: text(), place: text() },
         Error::Limit { what: text(), limit: text() },
         Error::Manifest { digest: digest(), source: ManifestError::Schema1 },
         Error::NoSpace { place: text(), needed: 2, available: 1 },
@@ -266,6 +271,7 @@ fn error_number(error: &Error) -> usize {
         Error::Throttled { .. } => 15,
         Error::Unsupported { .. } => 16,
         Error::Unverifiable { .. } => 17,
+        Error::LeadsOut { .. } => 18,
     }
 }
 
@@ -276,8 +282,8 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 
 #[test]
 fn the_walk_below_meets_every_kind() {
-    all_are_there(errors().iter().map(error_number), 18);
-    all_are_there(flaws().iter().map(flaw_number), 22);
+    all_are_there(errors().iter().map(error_number), 19);
+    all_are_there(flaws().iter().map(flaw_number), 24);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 17);
     all_are_there(subjects().iter().map(subject_number), 7);

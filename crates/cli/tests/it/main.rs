@@ -13,6 +13,7 @@ mod docker;
 mod faults;
 mod hostile;
 mod json;
+mod links;
 mod looking;
 mod messages;
 mod naming;

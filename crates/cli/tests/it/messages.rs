@@ -210,7 +210,7 @@ fn what_is_in_the_way_is_named() {
     [exit 2]
 
     $ longshore copy oci:src oci:there.tar
-    error: cannot open the directory there.tar: not a directory
+    error: there.tar is malformed: it is not a directory
       hint: write `oci-archive:FILE` if it is a tar file
     [exit 2]
 

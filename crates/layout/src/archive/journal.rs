@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 
+use crate::dir::Part;
 use crate::files;
+use crate::persist::Named;
 
 /// The data is synced and the journal written when this much has come for each writer. Twice as
 /// much can be lost to a kill, since the others go on while one syncs.
@@ -51,21 +53,24 @@ struct Unsynced {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or begins one. Returns how far an earlier run has come with
-    /// the archive of this `fingerprint`; with any other, nothing of it is of use.
+    /// Opens the journal, or begins one. Returns how far an earlier run has come with the archive of
+    /// this `fingerprint`; with any other, nothing of it is of use. Fails with [`Error::Malformed`] on
+    /// one that is not ours: what it says is believed.
     pub(super) fn open(
-        path: PathBuf,
+        named: Named<'_>,
         fingerprint: &Digest,
     ) -> Result<(Self, HashMap<u32, Progress>)> {
+        let path = named.path();
         let first = format!("longshore journal 1 {fingerprint}\n");
-        let mut file = files::open_or_create(&path)?;
-        let bytes = files::read(&path, MAX_JOURNAL)?;
+        let (mut file, _) = open_part(named)?;
+        let bytes = files::read(&file, &path, MAX_JOURNAL)?;
         let (known, whole) = if let Some(lines) = bytes.strip_prefix(first.as_bytes()) {
             // A line that was cut off must not become the beginning of the next one.
             let end = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             (parse(&lines[..end]), first.len() + end)
         } else {
-            let begin = file.set_len(0).and_then(|()| file.write_all(first.as_bytes()));
+            let begin = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
+            let begin = begin.and_then(|_| file.write_all(first.as_bytes()));
             begin.map_err(Error::io("write", path.display()))?;
             (HashMap::new(), first.len())
         };
@@ -124,10 +129,28 @@ impl Journal {
         let lines: String = progress.into_iter().map(line).collect();
         file.write_all(lines.as_bytes()).map_err(Error::io("write", self.path.display()))
     }
+}
 
-    /// Removes the journal of an archive that is complete.
-    pub(super) fn remove(path: &Path) -> Result<()> {
-        files::remove(path)
+/// Whether a run before left something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    Something,
+}
+
+/// Opens what a run before left of an archive or its journal, or creates it. Fails with
+/// [`Error::Malformed`] if something else has its name: nothing is written to that.
+pub(super) fn open_part(named: Named<'_>) -> Result<(File, Left)> {
+    let Named { directory, name } = named;
+    let what = || named.path().display().to_string();
+    match directory.part(name)? {
+        Part::Ours(file) => Ok((file, Left::Something)),
+        Part::Foreign { reason } => Err(Error::malformed(what(), Flaw::NotOurs(reason))),
+        // Another process is beginning the same archive just now, if it is there after all.
+        Part::Absent => match directory.create_new(name)? {
+            Some(file) => Ok((file, Left::Nothing)),
+            None => Err(Error::Busy { what: what() }),
+        },
     }
 }
 
@@ -152,18 +175,21 @@ fn parse(lines: &[u8]) -> HashMap<u32, Progress> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dir::Dir;
 
     #[test]
     fn what_was_synced_is_known_to_the_next_run_and_a_torn_line_is_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("journal");
+        let scene = tempfile::tempdir().unwrap();
+        let path = scene.path().join("journal");
+        let directory = Dir::open(scene.path()).unwrap();
+        let named = Named::new(&directory, "journal");
         let data = tempfile::tempfile().unwrap();
         let fingerprint = Digest::sha256("this");
-        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        let (journal, known) = Journal::open(named, &fingerprint).unwrap();
         assert!(known.is_empty());
         journal.note(&data, 3, Progress::Bytes(70), 70).unwrap();
         assert_eq!(
-            files::read(&path, 1000).unwrap(),
+            std::fs::read(&path).unwrap(),
             format!("longshore journal 1 {fingerprint}\n").as_bytes(),
             "not synced yet"
         );
@@ -176,23 +202,23 @@ mod tests {
         (&file).write_all(b"4 9").unwrap();
 
         let expected = HashMap::from([(3, Progress::Done), (4, Progress::Bytes(5))]);
-        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        let (journal, known) = Journal::open(named, &fingerprint).unwrap();
         assert_eq!(known, expected);
         journal.note(&data, 5, Progress::Done, 0).unwrap();
         journal.sync(&data).unwrap();
-        let (_, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        let (_, known) = Journal::open(named, &fingerprint).unwrap();
         assert_eq!(known.len(), 3, "the torn line did not swallow the next");
 
         let garbage = b"\xff\xfe\0\n7\n7 \n7 -1\n x\n99999999999 done\n6 done\n\xff\xff\xff 8";
         let file = File::options().append(true).open(&path).unwrap();
         (&file).write_all(garbage).unwrap();
-        let (journal, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        let (journal, known) = Journal::open(named, &fingerprint).unwrap();
         assert_eq!((known.len(), known[&6]), (4, Progress::Done), "garbage says nothing");
         journal.note(&data, 8, Progress::Done, 0).unwrap();
         journal.sync(&data).unwrap();
-        let (_, known) = Journal::open(path.clone(), &fingerprint).unwrap();
+        let (_, known) = Journal::open(named, &fingerprint).unwrap();
         assert_eq!(known.len(), 5, "nor does it swallow what follows it");
-        let (_, known) = Journal::open(path, &Digest::sha256("other")).unwrap();
+        let (_, known) = Journal::open(named, &Digest::sha256("other")).unwrap();
         assert!(known.is_empty(), "another archive has another fingerprint");
     }
 }

@@ -16,12 +16,13 @@ use tar::EntryType;
 
 use crate::files::{self, Region};
 
-/// An archive with more members than this is refused: it bounds the memory that finding them takes.
-const MAX_MEMBERS: usize = 4_000_000;
+/// An archive with more members than this is refused, whatever they are: it bounds the time and the
+/// memory that finding them takes, some 200 bytes each.
+const MAX_MEMBERS: usize = 1_000_000;
 
 /// An archive whose names have more bytes than this together is refused, for the same reason: a
 /// name may be as long as a header.
-const MAX_NAMES: usize = 256 << 20;
+const MAX_NAMES: usize = 128 << 20;
 
 /// A header may have so many bytes, PAX records or a long name included: the tar crate reads it into
 /// memory whatever size it gives for itself.
@@ -122,6 +123,7 @@ impl<'a> Judge<'a> {
         entry: &tar::Entry<'_, impl io::Read>,
     ) -> Result<Option<Vec<u8>>> {
         self.members += 1;
+        check(self.what, self.members, self.names)?;
         let kind = entry.header().entry_type();
         if kind.is_pax_global_extensions() {
             // It is about the members that follow, and its own name is anything.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +11,9 @@ use longshore_store::{Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repos
 use super::members::Members;
 use super::recorded::{self, Inventory};
 use super::unpack;
+use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
-use crate::files::{self, Region};
+use crate::files::Region;
 use crate::holdings;
 use crate::index::{Change, Index, Listing};
 use crate::view::{Contents, View};
@@ -50,9 +50,8 @@ impl Archive {
     /// lead out of it, or has no layout in it.
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
-        let file = files::open(&path)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let beside = parent.unwrap_or(Path::new(".")).to_owned();
+        let file = dir::open_file(&path)?;
+        let beside = dir::parent(&path).to_owned();
         Self::of(file, path, &beside, options)
     }
 
@@ -69,14 +68,7 @@ impl Archive {
     fn of(file: File, path: PathBuf, beside: &Path, options: &ArchiveOptions) -> Result<Self> {
         let what = path.display().to_string();
         let malformed = |reason: Flaw| Error::malformed(&what, reason);
-        let found = file.metadata().map_err(Error::io("open", &what))?;
-        if found.is_dir() {
-            return Err(malformed(Flaw::Directory));
-        }
-        if found.file_type().is_fifo() {
-            return Err(malformed(Flaw::Pipe));
-        }
-        if found.len() == 0 {
+        if file.metadata().map_err(Error::io("open", &what))?.len() == 0 {
             return Err(malformed(Flaw::Empty));
         }
         let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);

@@ -14,13 +14,14 @@ use longshore_store::{
 };
 
 use super::format::{self, END, Form, Slot};
-use super::journal::{Journal, Progress};
+use super::journal::{Journal, Left, Progress, open_part};
 use super::{INCOMPLETE, unannounced};
+use crate::dir::{Dir, parent};
 use crate::files::{self, Region};
 use crate::holdings;
 use crate::index::{Change, Listing};
 use crate::lock;
-use crate::persist::{Durable, persist};
+use crate::persist::{Durable, Named, persist};
 use crate::view::{Contents, View};
 
 /// An archive that is written: planned first, then filled by many at once.
@@ -42,6 +43,8 @@ pub struct ArchiveWriter {
 /// What there is once the plan is known.
 struct Filling {
     form: Form,
+    /// Where the archive appears.
+    directory: Dir,
     file: Arc<File>,
     journal: Journal,
     /// By slot.
@@ -98,7 +101,7 @@ impl ArchiveWriter {
     /// Returns how many bytes there is room for where the archive goes, what a run before left of it
     /// included.
     pub fn room(&self) -> Result<u64> {
-        let free = files::room(directory_of(&self.path))?;
+        let free = files::room(parent(&self.path))?;
         Ok(free.saturating_add(self.allocated()))
     }
 
@@ -119,37 +122,39 @@ impl ArchiveWriter {
 
     /// Fails unless there is room for what is still missing of the archive.
     fn check_room(&self, length: u64) -> Result<()> {
-        files::check_room(directory_of(&self.path), length.saturating_sub(self.allocated()))
+        files::check_room(parent(&self.path), length.saturating_sub(self.allocated()))
     }
 
     /// Returns what the archive takes on the disk while it is not complete.
     fn allocated(&self) -> u64 {
         use std::os::unix::fs::MetadataExt as _;
         const SECTOR: u64 = 512;
-        self.partial.metadata().map_or(0, |found| found.blocks() * SECTOR)
+        self.partial.symlink_metadata().map_or(0, |found| found.blocks() * SECTOR)
     }
 
     fn begin(&self, mut form: Form) -> Result<Filling> {
-        let begun = self.partial.exists();
-        let file = files::open_or_create(&self.partial)?;
+        let (directory, name) = Dir::of_file(&self.partial)?;
+        let (file, left) = open_part(Named::new(&directory, name))?;
         lock::take(&file, &self.partial)?;
         // Whoever held the lock until now may have given the file its final name meanwhile.
-        if !lock::is_at(&file, &self.partial) {
+        if !directory.has(&file, name) {
             return Err(Error::Busy { what: self.partial.display().to_string() });
         }
         self.check_free()?;
-        if !begun {
-            Journal::remove(&self.journal)?;
+        let journal_name = self.journal.file_name().unwrap_or_default();
+        if left == Left::Nothing {
+            directory.remove(journal_name)?;
         }
-        let (journal, known) = Journal::open(self.journal.clone(), &form.fingerprint)?;
+        let journal = Named::new(&directory, journal_name);
+        let (journal, known) = Journal::open(journal, &form.fingerprint)?;
         let there = file.metadata().map_err(self.writing())?.len();
         if known.is_empty() && there > 0 {
             file.set_len(0).map_err(self.writing())?;
         }
         if let Err(error) = reserve(&file, form.length) {
             if known.is_empty() {
-                files::remove(&self.partial)?;
-                Journal::remove(&self.journal)?;
+                directory.remove(name)?;
+                directory.remove(journal_name)?;
             }
             return Err(self.no_room(error, form.length));
         }
@@ -171,7 +176,8 @@ impl ArchiveWriter {
             }
         }
         let states = Mutex::new(states);
-        Ok(Filling { form, file: Arc::new(file), journal, states, changed: Condvar::new() })
+        let (file, changed) = (Arc::new(file), Condvar::new());
+        Ok(Filling { form, directory, file, journal, states, changed })
     }
 
     /// Fails with [`Error::Exists`] if an archive is there that is to stay.
@@ -229,13 +235,16 @@ impl Place for ArchiveWriter {
         if filling.states().iter().any(|state| *state != State::There) {
             return Err(unannounced(self.label(), INCOMPLETE));
         }
-        persist(&filling.file, &self.partial, &self.path, Durable::Now, |file| {
+        let directory = &filling.directory;
+        let [partial, path, journal] = [&self.partial, &self.path, &self.journal]
+            .map(|path| Named::new(directory, path.file_name().unwrap_or_default()));
+        persist(&filling.file, partial, path, Durable::Now, |file| {
             let length = filling.form.length;
             file.write_all_at(&END, length - END.len() as u64)
                 .and_then(|()| file.set_len(length))
                 .map_err(self.writing())
         })?;
-        Journal::remove(&self.journal)
+        directory.remove(journal.name)
     }
 }
 
@@ -419,8 +428,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

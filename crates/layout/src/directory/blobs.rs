@@ -1,75 +1,74 @@
 //! Blobs of a layout directory: partial first, under their name once proven.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_spec::{Descriptor, Digest, Hasher};
-use longshore_store::{Blob, Error, Flaw, Held, Pushed, Reader, Result, Verifying};
+use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
 
-use super::{Directory, own};
+use super::{Directory, PARTIAL};
+use crate::dir::{Dir, Found, Lies, Part};
 use crate::files::{self, Region};
 use crate::lock;
-use crate::persist::{Durable, persist};
+use crate::persist::{Durable, Named, persist};
 
 impl Directory {
     /// Returns how many bytes lie under the final name of a blob.
     pub(super) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        size(&self.blob_path(digest))
+        let Some(root) = self.opened()? else { return Ok(None) };
+        root.size(blobs_of(digest).join(digest.encoded()), self.links)
     }
 
     /// Opens a blob under its final name.
     pub(super) fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        let path = self.blob_path(digest);
-        let Some(size) = size(&path)? else {
-            return Err(Error::not_found(digest, self.root.display()));
-        };
-        Ok(Box::new(Region::new(Arc::new(files::open(&path)?), 0, size).after(offset)))
+        let absent = || Error::not_found(digest, self.root.display());
+        let root = self.opened()?.ok_or_else(absent)?;
+        let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
+        let Found { file, size, lies } = found.ok_or_else(absent)?;
+        let file = Arc::new(file);
+        if lies == Lies::Outside {
+            prove(&file, size, digest)?;
+        }
+        Ok(Box::new(Region::new(file, 0, size).after(offset)))
     }
 
     /// Tells how much of a blob is there, under its final name or as a part.
     pub(super) fn partial_or_whole(&self, digest: &Digest, expected: u64) -> Result<Held> {
-        if self.blob_size(digest)? == Some(expected) {
+        if self.holds(digest, expected)? {
             return Ok(Held::Whole);
         }
-        Ok(match size(&self.partial_path(digest))? {
-            None | Some(0) => Held::Nothing,
-            Some(there) => Held::Prefix(there.min(expected)),
+        Ok(match self.part_size(digest)? {
+            0 => Held::Nothing,
+            there => Held::Prefix(there.min(expected)),
         })
     }
 
     /// Takes in a blob: goes on with the part that an earlier run left, if there is one.
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        if self.blob_size(digest)? == Some(*size) {
+        if self.holds(digest, *size)? {
             return Ok(Pushed::Existed);
         }
-        let target = self.blob_path(digest);
-        let shared = self.partial_path(digest);
-        for path in [&target, &shared] {
-            files::create_directory(path.parent().unwrap_or(&self.root))?;
-        }
-        let (partial, mut file) = Self::claim(shared)?;
-        if self.blob_size(digest)? == Some(*size) {
+        let mut coming = self.claim(digest)?;
+        if self.holds(digest, *size)? {
             // Another writer was faster, and its part was ours.
-            files::remove(&partial)?;
+            coming.remove()?;
             return Ok(Pushed::Existed);
         }
-        let mut resumed = resume(&mut file, blob)?;
+        let mut resumed = resume(&mut coming.file, blob)?;
         let prefix = resumed.as_ref().map_or(0, Hasher::count);
-        let persist = |write: &mut dyn FnMut(&File) -> Result<u64>| {
-            persist(&file, &partial, &target, Durable::WithTheOthers, write)
-        };
-        let result = match persist(&mut |file| fill(file, &partial, blob, resumed.take())) {
+        let what = coming.partial().path();
+        let result = match coming.persist(|file| fill(file, &what, blob, resumed.take())) {
             // The part may have been damaged: once more from the first byte.
             Err(error) if error.is_corruption() && prefix > 0 => {
-                persist(&mut |file| fill(file, &partial, blob, None))
+                coming.persist(|file| fill(file, &what, blob, None))
             }
             result => result,
         };
-        let read = result.or_else(|error| discard(&partial, error))?;
-        self.appeared(target)?;
+        let read = result.or_else(|error| coming.discard(error))?;
+        self.appeared(blobs_of(digest))?;
         Ok(Pushed::Written(read))
     }
 
@@ -78,69 +77,139 @@ impl Directory {
     pub(crate) fn take_in(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob;
         self.begin()?;
-        if self.blob_size(digest)? == Some(*size) {
+        if self.holds(digest, *size)? {
             std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::io("read", digest))?;
             return Ok(Pushed::Existed);
         }
         files::check_room(&self.root, *size)?;
-        let target = self.blob_path(digest);
-        let shared = self.partial_path(digest);
-        for path in [&target, &shared] {
-            files::create_directory(path.parent().unwrap_or(&self.root))?;
-        }
-        let (partial, file) = Self::claim(shared)?;
+        let coming = self.claim(digest)?;
         let reader = match digest.hasher() {
             Some(_) => Verifying::new(content, blob)?,
             None => Verifying::unverified(content, blob),
         };
-        let written = persist(&file, &partial, &target, Durable::WithTheOthers, |file| {
-            file.set_len(0).map_err(Error::io("write", partial.display()))?;
-            write(file, &partial, reader, blob)
+        let what = coming.partial().path();
+        let written = coming.persist(|file| {
+            file.set_len(0).map_err(Error::io("write", what.display()))?;
+            write(file, &what, reader, blob)
         });
-        written.or_else(|error| discard(&partial, error))?;
-        self.appeared(target)?;
+        written.or_else(|error| coming.discard(error))?;
+        self.appeared(blobs_of(digest))?;
         Ok(Pushed::Written(*size))
     }
 
-    /// Opens the part of a blob for this writer alone. Where another process is at it, this one
-    /// takes a part of its own: both end with the same bytes under the same name.
-    fn claim(shared: PathBuf) -> Result<(PathBuf, File)> {
-        let file = files::open_or_create(&shared)?;
-        match lock::take(&file, &shared) {
-            Ok(()) if lock::is_at(&file, &shared) => Ok((shared, file)),
-            Ok(()) | Err(Error::Busy { .. }) => free_file(&shared),
-            Err(error) => Err(error),
+    /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
+    /// what comes takes the place of the link.
+    fn holds(&self, digest: &Digest, size: u64) -> Result<bool> {
+        match self.blob_size(digest) {
+            Err(Error::LeadsOut { .. }) => Ok(false),
+            there => Ok(there? == Some(size)),
         }
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
-        blob_path(&self.root, digest)
+    /// Returns how many bytes there are of a part that may be gone on with.
+    fn part_size(&self, digest: &Digest) -> Result<u64> {
+        let Some(root) = self.opened()? else { return Ok(0) };
+        let Some(partials) = root.below(partials_of(digest))? else { return Ok(0) };
+        let Some(found) = partials.stat(digest.encoded())? else { return Ok(0) };
+        let size = u64::try_from(found.st_size).unwrap_or(0);
+        Ok(if partials.foreign(&found)?.is_none() { size } else { 0 })
     }
 
-    fn partial_path(&self, digest: &Digest) -> PathBuf {
-        own(&self.root).join("partial").join(digest.algorithm()).join(digest.encoded())
+    /// Opens the part of a blob for this writer alone. Where another process is at it, or it is not ours,
+    /// this one takes a part of its own: both end with the same bytes under the same name.
+    fn claim(&self, digest: &Digest) -> Result<Coming> {
+        let root = self.there()?;
+        let blobs = root.create_below(blobs_of(digest))?;
+        let partials = root.create_below(partials_of(digest))?;
+        let encoded = digest.encoded();
+        let shared = encoded.as_str();
+        let file = match partials.part(shared)? {
+            Part::Ours(file) => Some(file),
+            Part::Absent => partials.create_new(shared)?,
+            Part::Foreign { reason } => {
+                tracing::warn!(part = %partials.path().join(shared).display(), reason, "not used");
+                None
+            }
+        };
+        let file = match file.map(|file| (lock::take(&file, partials.path()), file)) {
+            Some((Ok(()), file)) if partials.has(&file, shared) => Some(file),
+            Some((Err(error), _)) if !matches!(error, Error::Busy { .. }) => return Err(error),
+            _ => None,
+        };
+        let (name, file) = match file {
+            Some(file) => (shared.to_owned(), file),
+            None => partials.create_unique(&format!("{shared}{OF_ITS_OWN}"))?,
+        };
+        Ok(Coming { blobs, encoded, partials, name, file })
     }
 }
 
-/// Creates a file beside `path` that nobody else has. Its name is free, not merely unlikely: process
-/// numbers are the same in many containers that share a directory.
-fn free_file(path: &Path) -> Result<(PathBuf, File)> {
-    let mut number = 0;
+/// Stands between the name of a blob and what tells one part of it from the other.
+pub(super) const OF_ITS_OWN: char = '~';
+
+/// A blob on its way to its name.
+struct Coming {
+    blobs: Dir,
+    /// Its name there.
+    encoded: String,
+    partials: Dir,
+    /// The name of its part there.
+    name: String,
+    file: File,
+}
+
+impl Coming {
+    fn partial(&self) -> Named<'_> {
+        Named::new(&self.partials, &self.name)
+    }
+
+    fn persist<T>(&self, write: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+        let target = Named::new(&self.blobs, &self.encoded);
+        persist(&self.file, self.partial(), target, Durable::WithTheOthers, write)
+    }
+
+    /// Throws a part away that proved wrong; a part that is merely unfinished is kept for the next run.
+    fn discard<T>(&self, error: Error) -> Result<T> {
+        if error.is_corruption() {
+            self.remove()?;
+        }
+        Err(error)
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.partials.remove(&self.name)
+    }
+}
+
+/// The directory that a blob lies in (row A-09). The grammar of digests lets nothing leave the layout.
+pub(super) fn blobs_of(digest: &Digest) -> PathBuf {
+    Path::new("blobs").join(digest.algorithm())
+}
+
+/// The directory that the part of a blob lies in.
+fn partials_of(digest: &Digest) -> PathBuf {
+    Path::new(PARTIAL).join(digest.algorithm())
+}
+
+/// Reads all of a file that lies elsewhere; fails unless it is what its digest says. What is proven so
+/// may change again: whoever reads it verifies it too.
+fn prove(file: &Arc<File>, size: u64, digest: &Digest) -> Result<()> {
+    let mut hasher =
+        digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
+    let mut content = Region::new(Arc::clone(file), 0, size);
+    let mut buffer = files::buffer(size);
     loop {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!("~{number}"));
-        let path = PathBuf::from(name);
-        match File::options().read(true).write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(Error::io("write", path.display())(error)),
+        match content.read(&mut buffer).map_err(Error::io("read", digest))? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
         }
     }
-}
-
-/// The path of a blob (row A-09). The grammar of digests lets nothing leave the directory.
-pub(super) fn blob_path(root: &Path, digest: &Digest) -> PathBuf {
-    root.join("blobs").join(digest.algorithm()).join(digest.encoded())
+    let actual = hasher.finish();
+    if actual == *digest {
+        Ok(())
+    } else {
+        Err(Error::Corrupt { expected: digest.clone(), actual })
+    }
 }
 
 /// Hashes the part that is there, so that the source can go on behind it.
@@ -195,26 +264,5 @@ fn write(
                 file.write_all(&buffer[..count]).map_err(Error::io("write", partial.display()))?;
             }
         }
-    }
-}
-
-/// Throws a part away that proved wrong; a part that is merely unfinished is kept for the next run.
-fn discard<T>(partial: &Path, error: Error) -> Result<T> {
-    if error.is_corruption() {
-        files::remove(partial)?;
-    }
-    Err(error)
-}
-
-/// Returns how many bytes a file has, if it is there.
-fn size(path: &Path) -> Result<Option<u64>> {
-    match path.metadata() {
-        Ok(found) if found.is_file() => Ok(Some(found.len())),
-        Ok(_) => Err(Error::malformed(path.display(), Flaw::NotAFile)),
-        // A digest of another algorithm may be longer than any name of a file.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => {
-            Ok(None)
-        }
-        Err(error) => Err(Error::io("open", path.display())(error)),
     }
 }

@@ -2,13 +2,13 @@
 
 use longshore_store::{Outline, Result};
 
-use super::Directory;
+use super::{Directory, INDEX};
 use crate::index::{Change, Index};
 
 impl Directory {
     /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
     pub(super) fn check_changes(&self, changes: &[Change]) -> Result<()> {
-        let there = self.index_path().metadata().map_or(0, |found| found.len());
+        let there = self.index_length()?;
         let added: u64 = changes.iter().map(Change::length).sum();
         let most = there.saturating_add(self.pending_length()).saturating_add(added);
         if most <= self.max_index {
@@ -30,6 +30,12 @@ impl Directory {
             set.chain(add)
         });
         self.check_changes(&changes.collect::<Vec<_>>())
+    }
+
+    /// Returns how many bytes `index.json` has now.
+    fn index_length(&self) -> Result<u64> {
+        let Some(there) = self.opened()? else { return Ok(0) };
+        Ok(there.size(INDEX, self.links)?.unwrap_or(0))
     }
 
     /// Returns the bytes of an `index.json` that may be written here.

@@ -1,16 +1,16 @@
 //! What a layout directory lists, as others change it, and the changes of this process.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::Metadata;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use longshore_store::{Error, Flaw, Result};
 
-use super::Directory;
-use super::blobs::blob_path;
+use super::blobs::blobs_of;
+use super::{Directory, INDEX};
+use crate::dir::Found;
 use crate::files;
 use crate::index::{Change, Index, Listing};
 use crate::lock::Lock;
@@ -43,8 +43,8 @@ struct Pending {
     changes: Vec<Change>,
     /// By how many bytes they make it longer, at most.
     length: u64,
-    /// Files that have appeared since their directory was synced, one for each directory.
-    appeared: BTreeMap<PathBuf, PathBuf>,
+    /// Directories of the layout in which files have appeared since they were synced.
+    appeared: BTreeSet<PathBuf>,
     /// How many times something was noted here.
     noted: u64,
     /// How many of those are durable.
@@ -87,7 +87,7 @@ impl Writing {
         let pending = Pending {
             changes: Vec::new(),
             length: 0,
-            appeared: BTreeMap::new(),
+            appeared: BTreeSet::new(),
             noted: 0,
             done: 0,
             written: Instant::now(),
@@ -114,18 +114,21 @@ impl Directory {
     /// Returns what `index.json` lists, without the changes that are not written yet: nobody is waited
     /// for.
     pub(super) fn listed_by_now(&self) -> Result<Arc<Listing>> {
-        if self.writing.is_some() && !self.root.join("oci-layout").exists() {
+        if self.writing.is_none() {
+            self.look_again();
+        } else if !self.is_laid_out()? {
             return Ok(Arc::new(Listing::new(Index::default())));
         }
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = self.stamp()?;
+        let found = self.find_index()?;
+        let stamp = self.stamp(&found)?;
         if let Some(Seen { stamp: before, listing, is_settled }) = &*seen
             && *before == stamp
             && *is_settled
         {
             return Ok(Arc::clone(listing));
         }
-        let index = match (self.read_index(), &*seen) {
+        let index = match (self.parse_index(&found), &*seen) {
             (Err(Error::Malformed { .. }), Some(before)) if stamp.is_younger(HALF_WRITTEN) => {
                 return Ok(Arc::clone(&before.listing));
             }
@@ -141,26 +144,23 @@ impl Directory {
 
     /// Reads `index.json` as it is now.
     pub(super) fn read_index(&self) -> Result<Index> {
+        self.parse_index(&self.find_index()?)
+    }
+
+    fn find_index(&self) -> Result<Found> {
+        let found = self.there()?.read(INDEX, self.links)?;
+        found.ok_or_else(|| Error::malformed(self.root.display(), Flaw::NoIndex))
+    }
+
+    fn parse_index(&self, found: &Found) -> Result<Index> {
         let path = self.index_path();
-        let bytes = files::read(&path, self.max_index).map_err(|error| self.no_index(error))?;
+        let bytes = files::read(&found.file, &path, self.max_index)?;
         Index::parse(&bytes, &path.display().to_string())
     }
 
-    fn stamp(&self) -> Result<Stamp> {
-        let path = self.index_path();
-        let found = path.metadata().map_err(Error::io("open", path.display()));
-        Ok(Stamp::of(&found.map_err(|error| self.no_index(error))?))
-    }
-
-    /// Returns what it means that `index.json` cannot be read: where it is not there at all, the
-    /// layout is not whole.
-    fn no_index(&self, error: Error) -> Error {
-        match error {
-            Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-                Error::malformed(self.root.display(), Flaw::NoIndex)
-            }
-            error => error,
-        }
+    fn stamp(&self, found: &Found) -> Result<Stamp> {
+        let metadata = found.file.metadata();
+        Ok(Stamp::of(&metadata.map_err(Error::io("open", self.index_path().display()))?))
     }
 
     /// Takes note of changes to `index.json`; writes it now and then.
@@ -182,12 +182,11 @@ impl Directory {
         pending.map_or(0, |pending| pending.length)
     }
 
-    /// Takes note that a file has appeared whose directory is to be synced. One sync for many blobs:
-    /// with one for each, they would cost more than the blobs.
-    pub(super) fn appeared(&self, file: PathBuf) -> Result<()> {
-        let directory = file.parent().unwrap_or(&self.root).to_owned();
+    /// Takes note that a file has appeared in a directory of the layout, which is to be synced. One sync
+    /// for many blobs: with one for each, they would cost more than the blobs.
+    pub(super) fn appeared(&self, directory: PathBuf) -> Result<()> {
         let mut pending = self.writing()?.pending();
-        pending.appeared.insert(directory, file);
+        pending.appeared.insert(directory);
         pending.noted += 1;
         Ok(())
     }
@@ -221,7 +220,7 @@ impl Directory {
             pending.changes.splice(..0, changes);
             pending.length += length;
             pending.appeared.extend(appeared);
-            pending.appeared.insert(self.root.clone(), self.index_path());
+            pending.appeared.insert(PathBuf::from("."));
             return Err(error);
         }
         pending.done = noted;
@@ -229,22 +228,18 @@ impl Directory {
         Ok(())
     }
 
-    fn sync_and_apply(
-        &self,
-        appeared: &BTreeMap<PathBuf, PathBuf>,
-        changes: &[Change],
-    ) -> Result<()> {
+    fn sync_and_apply(&self, appeared: &BTreeSet<PathBuf>, changes: &[Change]) -> Result<()> {
         // What is named must be there before its name is, also where another process brought it,
         // which may have been killed before it came to this.
-        let mut appeared = appeared.clone();
-        for digest in changes.iter().filter_map(Change::named) {
-            let blob = blob_path(&self.root, digest);
-            let directory = blob.parent().unwrap_or(&self.root).to_owned();
-            if !appeared.contains_key(&directory) && directory.is_dir() {
-                appeared.insert(directory, blob);
+        let named = changes.iter().filter_map(Change::named).map(blobs_of);
+        let directories: BTreeSet<_> = appeared.iter().cloned().chain(named).collect();
+        let root = self.opened()?;
+        for directory in directories {
+            let root = root.as_ref().map(|root| root.read_directory(directory, self.links));
+            if let Some(directory) = root.transpose()?.flatten() {
+                sync_directory(&directory)?;
             }
         }
-        appeared.values().try_for_each(|file| sync_directory(file))?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -262,7 +257,7 @@ impl Directory {
         if index == before {
             return Ok(());
         }
-        let file = self.write("index.json", &self.index_bytes(&index)?)?;
+        let file = self.write(INDEX, &self.index_bytes(&index)?)?;
         // What was written need not be read again, unless another file lies there by now.
         let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
         let (stamp, listing) = (Stamp::of(&found), Arc::new(Listing::new(index)));

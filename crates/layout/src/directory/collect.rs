@@ -1,16 +1,18 @@
 //! Collecting what a layout directory no longer needs.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Result};
-use walkdir::{DirEntry, WalkDir};
+use longshore_store::Result;
+use rustix::fs::{FileType, Stat};
 
-use super::uploads::uploads;
-use super::{Directory, own};
-use crate::files;
+use super::blobs::OF_ITS_OWN;
+use super::uploads::{UPLOADS, is_upload};
+use super::{Directory, INDEX, PARTIAL};
+use crate::dir::Dir;
 use crate::names;
 use crate::view::Contents as _;
 
@@ -33,7 +35,7 @@ impl Directory {
     /// pushed to a repository or mounted there since `age` ago is young, however old its file is.
     ///
     /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
-    /// are left alone (rows ).
+    /// are left alone (rows ), and nothing is removed through a link.
     pub fn collect(
         &self,
         keep: &HashSet<Digest>,
@@ -55,31 +57,29 @@ impl Directory {
         });
         // First nothing points to it any more, then it goes.
         if index != before && !dry_run {
-            self.write("index.json", &self.index_bytes(&index)?)?;
+            self.write(INDEX, &self.index_bytes(&index)?)?;
         }
+        let root = self.there()?;
         let lately = self.marked_lately(age)?;
-        for (digest, entry) in self.blobs()? {
-            if keep.contains(&digest) {
-                continue;
-            }
-            if is_younger(&entry, age) || lately.contains(&digest) {
-                collected.young += 1;
-                continue;
-            }
-            let size = entry.metadata().map_or(0, |found| found.len());
-            if !dry_run {
-                files::remove(entry.path())?;
-            }
-            collected.blobs.push((digest, size));
-        }
-        for entry in below(&own(&self.root).join("partial"))? {
-            // Nobody else is writing, so uploads are those of the dead.
-            if entry.path().starts_with(uploads(&self.root)) || !is_younger(&entry, age) {
-                collected.parts += 1;
-                if !dry_run {
-                    files::remove(entry.path())?;
+        if let Some(blobs) = root.below("blobs")? {
+            for (directory, digest, name) in blobs_in(&blobs)? {
+                if keep.contains(&digest) {
+                    continue;
                 }
+                // Another program may have taken it away.
+                let Some(found) = directory.stat(&name)? else { continue };
+                if is_younger(&found, age) || lately.contains(&digest) {
+                    collected.young += 1;
+                    continue;
+                }
+                if !dry_run {
+                    directory.remove(&name)?;
+                }
+                collected.blobs.push((digest, u64::try_from(found.st_size).unwrap_or(0)));
             }
+        }
+        if let Some(partials) = root.below(PARTIAL)? {
+            collected.parts = collect_parts(&partials, age, dry_run)?;
         }
         if !dry_run {
             self.collect_marks(age)?;
@@ -90,43 +90,93 @@ impl Directory {
 
     /// Returns every file that lies where a blob would (row A-11), with its digest.
     pub fn stored(&self) -> Result<Vec<Digest>> {
-        Ok(self.blobs()?.into_iter().map(|(digest, _)| digest).collect())
-    }
-
-    fn blobs(&self) -> Result<Vec<(Digest, DirEntry)>> {
-        let digest = |entry: DirEntry| {
-            let encoded = entry.file_name().to_str()?;
-            let algorithm = entry.path().parent()?.file_name()?.to_str()?;
-            Some((format!("{algorithm}:{encoded}").parse().ok()?, entry))
+        let Some(blobs) = self.there()?.read_directory("blobs", self.links)? else {
+            return Ok(Vec::new());
         };
-        let found = below(&self.root.join("blobs"))?;
-        Ok(found.into_iter().filter(|entry| entry.depth() == 2).filter_map(digest).collect())
+        let mut found = Vec::new();
+        for (name, kind) in blobs.entries()? {
+            let is_directory = matches!(kind, FileType::Directory | FileType::Symlink);
+            let Some(algorithm) = name.to_str().filter(|_| is_directory) else { continue };
+            // What a link leads to need not be a directory.
+            let Ok(Some(directory)) = blobs.read_directory(algorithm, self.links) else { continue };
+            found.extend(digests_in(&directory, algorithm)?.into_iter().map(|(digest, _)| digest));
+        }
+        Ok(found)
     }
 }
 
-/// Returns every file below a directory, which need not be there.
-pub(super) fn below(directory: &Path) -> Result<Vec<DirEntry>> {
-    if !directory.exists() {
-        return Ok(Vec::new());
-    }
+/// Returns every file that lies where a blob would, with the directory that it is in.
+fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
     let mut found = Vec::new();
-    for entry in WalkDir::new(directory) {
-        let entry = entry.map_err(|error| {
-            let what = error.path().unwrap_or(directory).display().to_string();
-            let source =
-                error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
-            Error::io("look into", what)(source)
-        })?;
-        if !entry.file_type().is_dir() {
-            found.push(entry);
+    for (name, directory) in directories_in(blobs)? {
+        let (Some(algorithm), directory) = (name.to_str(), Arc::new(directory)) else { continue };
+        let digests = digests_in(&directory, algorithm)?.into_iter();
+        found.extend(digests.map(|(digest, name)| (Arc::clone(&directory), digest, name)));
+    }
+    Ok(found)
+}
+
+/// Returns every file whose name is that of a digest.
+fn digests_in(directory: &Dir, algorithm: &str) -> Result<Vec<(Digest, OsString)>> {
+    let digest = |(name, kind): (OsString, FileType)| {
+        let digest = digest_of(algorithm, name.to_str()?)?;
+        (kind != FileType::Directory).then_some((digest, name))
+    };
+    Ok(directory.entries()?.into_iter().filter_map(digest).collect())
+}
+
+/// Removes parts of blobs that are older than `age`, and all uploads: nobody else is writing, so those
+/// are of the dead. Returns how many.
+fn collect_parts(partials: &Dir, age: Duration, dry_run: bool) -> Result<usize> {
+    let mut count = 0;
+    for (kind, directory) in directories_in(partials)? {
+        for (name, found) in directory.entries()? {
+            let is_ours = found != FileType::Directory && is_part(&kind, &name);
+            let Some(found) = directory.stat(&name)?.filter(|_| is_ours) else { continue };
+            if kind == UPLOADS || !is_younger(&found, age) {
+                count += 1;
+                if !dry_run {
+                    directory.remove(&name)?;
+                }
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Tells whether a name is one that is given to what is on its way, in the directory of this name.
+fn is_part(directory: &OsStr, name: &OsStr) -> bool {
+    let (Some(directory), Some(name)) = (directory.to_str(), name.to_str()) else { return false };
+    if directory == UPLOADS {
+        return is_upload(name);
+    }
+    let encoded = name.split(OF_ITS_OWN).next().unwrap_or(name);
+    digest_of(directory, encoded).is_some()
+}
+
+/// Returns the digest that a directory and a name in it stand for.
+pub(super) fn digest_of(algorithm: &str, encoded: &str) -> Option<Digest> {
+    format!("{algorithm}:{encoded}").parse().ok()
+}
+
+/// Opens every directory that is right in a directory; no link counts as one.
+pub(super) fn directories_in(directory: &Dir) -> Result<Vec<(OsString, Dir)>> {
+    let mut found = Vec::new();
+    for (name, kind) in directory.entries()? {
+        if kind == FileType::Directory
+            && let Some(below) = directory.below(&name)?
+        {
+            found.push((name, below));
         }
     }
     Ok(found)
 }
 
 /// Tells whether a file was written less than `age` ago, or after now as the clock has it.
-pub(super) fn is_younger(entry: &DirEntry, age: Duration) -> bool {
+pub(super) fn is_younger(found: &Stat, age: Duration) -> bool {
     let Some(limit) = SystemTime::now().checked_sub(age) else { return true };
-    let written = entry.metadata().ok().and_then(|found| found.modified().ok());
+    let seconds = u64::try_from(found.st_mtime).unwrap_or(0);
+    let nanoseconds = u32::try_from(found.st_mtime_nsec).unwrap_or(0);
+    let written = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
     written.is_none_or(|written| age > Duration::ZERO && written > limit)
 }

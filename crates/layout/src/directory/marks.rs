@@ -12,10 +12,16 @@ use std::time::{Duration, SystemTime};
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
 use longshore_store::{Error, Result};
 
-use super::collect::{below, is_younger};
-use super::{Directory, own};
+use rustix::fs::FileType;
+
+use super::collect::{digest_of, directories_in, is_younger};
+use super::{Directory, OWN};
+use crate::dir::{Dir, Part};
 use crate::files;
 use crate::persist::sync_directory;
+
+/// Where marks lie, in a directory for each repository.
+const REPOSITORIES: &str = "repositories";
 
 /// Where marks of blobs lie. No part of a repository's name begins with `_`.
 const BLOBS: &str = "_blobs";
@@ -34,12 +40,12 @@ impl Directory {
         if self.blob_size(digest)?.is_none() {
             return Err(Error::not_found(digest, self.root.display()));
         }
-        mark_blob(&self.root, repository, digest)
+        mark_blob(&*self.there()?, repository, digest)
     }
 
     /// Tells whether a blob was pushed to a repository or adopted by it.
     pub(super) fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
-        mark(&self.root, repository, BLOBS, digest).exists()
+        self.find_mark(repository, BLOBS, digest).is_ok_and(|mark| mark.is_some())
     }
 
     /// Takes note that a blob no longer belongs to a repository; false if it did not.
@@ -54,8 +60,9 @@ impl Directory {
         manifest: &Descriptor,
     ) -> Result<()> {
         self.begin()?;
-        let mark = mark(&self.root, repository, MANIFESTS, &manifest.digest);
-        leave(&mark, manifest.media_type.as_str())
+        let directory = marks_of(repository, MANIFESTS, &manifest.digest);
+        let directory = self.there()?.create_below(directory)?;
+        leave(&directory, &manifest.digest, manifest.media_type.as_str())
     }
 
     /// Returns the media type of a manifest that was noted to belong to a repository.
@@ -64,11 +71,13 @@ impl Directory {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<MediaType>> {
-        let mark = mark(&self.root, repository, MANIFESTS, digest);
-        if !mark.exists() {
+        let Some(directory) = self.find_mark(repository, MANIFESTS, digest)? else {
             return Ok(None);
-        }
-        let text = String::from_utf8_lossy(&files::read(&mark, MAX_MEDIA_TYPE)?).into_owned();
+        };
+        let Some(file) = directory.read_own(digest.encoded())? else { return Ok(None) };
+        let what = directory.path().join(digest.encoded());
+        let text =
+            String::from_utf8_lossy(&files::read(&file, &what, MAX_MEDIA_TYPE)?).into_owned();
         Ok(Some(MediaType::new(text)))
     }
 
@@ -83,32 +92,36 @@ impl Directory {
 
     fn unmark(&self, repository: &RepositoryName, kind: &str, digest: &Digest) -> Result<bool> {
         self.begin()?;
-        let mark = mark(&self.root, repository, kind, digest);
-        let was_there = mark.exists();
-        files::remove(&mark)?;
-        Ok(was_there)
+        let Some(directory) = self.find_mark(repository, kind, digest)? else { return Ok(false) };
+        directory.remove(digest.encoded())?;
+        Ok(true)
+    }
+
+    /// Returns the directory that a mark is in, if it is there.
+    fn find_mark(
+        &self,
+        repository: &RepositoryName,
+        kind: &str,
+        digest: &Digest,
+    ) -> Result<Option<Dir>> {
+        let Some(root) = self.opened()? else { return Ok(None) };
+        let Some(directory) = root.below(marks_of(repository, kind, digest))? else {
+            return Ok(None);
+        };
+        let is_there = directory.stat(digest.encoded())?.is_some();
+        Ok(is_there.then_some(directory))
     }
 
     /// Returns the repositories that something was pushed to, whether a name followed or not.
     /// However many blobs they hold, only directories are looked into.
     pub(super) fn pushed_to(&self) -> Result<Vec<RepositoryName>> {
-        let root = own(&self.root).join("repositories");
-        let (mut found, mut next) = (Vec::new(), vec![root.clone()]);
-        while let Some(directory) = next.pop() {
-            for path in directories_in(&directory)? {
-                let name = path.file_name().unwrap_or_default();
-                if name != BLOBS && name != MANIFESTS {
-                    next.push(path);
-                    continue;
-                }
-                let repository = directory.strip_prefix(&root).ok().and_then(Path::to_str);
-                if let Some(repository) = repository.and_then(|name| name.parse().ok())
-                    && !below_is_empty(&path)?
-                {
-                    found.push(repository);
-                }
+        let mut found = Vec::new();
+        self.each_marked(&mut |repository, marks| {
+            if !below_is_empty(marks)? {
+                found.push(repository.clone());
             }
-        }
+            Ok(())
+        })?;
         found.sort_unstable();
         found.dedup();
         Ok(found)
@@ -116,93 +129,144 @@ impl Directory {
 
     /// Returns what was pushed or adopted less than `age` ago: who did that is about to use it.
     pub(super) fn marked_lately(&self, age: Duration) -> Result<HashSet<Digest>> {
-        let marks = below(&own(&self.root).join("repositories"))?;
-        let young = marks.iter().filter(|mark| is_younger(mark, age));
-        Ok(young.filter_map(|mark| marked(mark.path())).collect())
+        let mut found = HashSet::new();
+        self.each_marked(&mut |_, marks| {
+            each_mark(marks, &mut |directory, digest| {
+                let mark = directory.stat(digest.encoded())?;
+                if mark.is_some_and(|mark| is_younger(&mark, age)) {
+                    found.insert(digest);
+                }
+                Ok(())
+            })
+        })?;
+        Ok(found)
     }
 
     /// Removes marks that are older than `age`, and those of what is gone: what a manifest of the
     /// repository needs belongs to it without one.
     pub(super) fn collect_marks(&self, age: Duration) -> Result<()> {
-        let root = own(&self.root).join("repositories");
-        for mark in below(&root)? {
-            let is_there = marked(mark.path()).map(|digest| self.blob_size(&digest)).transpose()?;
-            if !is_younger(&mark, age) || is_there.flatten().is_none() {
-                files::remove(mark.path())?;
+        self.each_marked(&mut |_, marks| {
+            each_mark(marks, &mut |directory, digest| {
+                let is_young =
+                    directory.stat(digest.encoded())?.is_some_and(|mark| is_younger(&mark, age));
+                if !is_young || self.blob_size(&digest)?.is_none() {
+                    directory.remove(digest.encoded())?;
+                }
+                Ok(())
+            })?;
+            // One that is not empty stays.
+            for (algorithm, _) in directories_in(marks)? {
+                marks.remove_empty(algorithm);
             }
-        }
-        let mut directories = vec![root];
-        let mut at = 0;
-        while let Some(directory) = directories.get(at) {
-            let within = directories_in(directory)?;
-            directories.extend(within);
-            at += 1;
-        }
-        // From the deepest; one that is not empty stays.
-        for directory in directories.iter().rev() {
-            _ = std::fs::remove_dir(directory);
+            Ok(())
+        })?;
+        if let Some(own) = self.there()?.below(OWN)?
+            && let Some(repositories) = own.below(REPOSITORIES)?
+        {
+            remove_empty(&repositories, None)?;
+            own.remove_empty(REPOSITORIES);
         }
         Ok(())
     }
+
+    /// Visits every directory of marks, with the repository that they are about.
+    fn each_marked(&self, visit: &mut Visit<'_>) -> Result<()> {
+        let Some(root) = self.opened()? else { return Ok(()) };
+        match root.below(Path::new(OWN).join(REPOSITORIES))? {
+            Some(repositories) => each_below(&repositories, None, visit),
+            None => Ok(()),
+        }
+    }
 }
 
-/// Takes note that a blob that is there belongs to a repository.
-pub(super) fn mark_blob(root: &Path, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-    leave(&mark(root, repository, BLOBS, digest), "")
+/// What is done with a directory of marks of a repository.
+type Visit<'a> = dyn FnMut(&RepositoryName, &Dir) -> Result<()> + 'a;
+
+/// Visits the directories of marks of a repository, and of those whose names begin with its name.
+fn each_below(
+    directory: &Dir,
+    repository: Option<&RepositoryName>,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    for (name, below) in directories_in(directory)? {
+        if name == BLOBS || name == MANIFESTS {
+            repository.map_or(Ok(()), |repository| visit(repository, &below))?;
+        } else if let Some(repository) = name.to_str().and_then(|name| within(repository, name)) {
+            each_below(&below, Some(&repository), visit)?;
+        }
+    }
+    Ok(())
 }
 
-/// Returns the path of a mark. A name of a repository is a relative path by its grammar.
-fn mark(root: &Path, repository: &RepositoryName, kind: &str, digest: &Digest) -> PathBuf {
-    let directory = own(root).join("repositories").join(repository.as_str()).join(kind);
-    directory.join(digest.algorithm()).join(digest.encoded())
+/// Removes directories in which nothing is, from the deepest.
+fn remove_empty(directory: &Dir, repository: Option<&RepositoryName>) -> Result<()> {
+    for (name, below) in directories_in(directory)? {
+        if let Some(repository) = name.to_str().and_then(|name| within(repository, name)) {
+            remove_empty(&below, Some(&repository))?;
+            directory.remove_empty(name);
+        } else if name == BLOBS || name == MANIFESTS {
+            directory.remove_empty(name);
+        }
+    }
+    Ok(())
 }
 
-/// Returns what a mark at this path is about.
-fn marked(path: &Path) -> Option<Digest> {
-    let encoded = path.file_name()?.to_str()?;
-    let algorithm = path.parent()?.file_name()?.to_str()?;
-    format!("{algorithm}:{encoded}").parse().ok()
+/// Returns the repository whose marks lie in a directory within that of another. What is no name is none
+/// of ours, and names have an end, which bounds how deep this goes.
+fn within(repository: Option<&RepositoryName>, name: &str) -> Option<RepositoryName> {
+    let above = repository.map_or(String::new(), |above| format!("{above}/"));
+    format!("{above}{name}").parse().ok()
+}
+
+/// Visits every mark in a directory of marks.
+fn each_mark(marks: &Dir, visit: &mut dyn FnMut(&Dir, Digest) -> Result<()>) -> Result<()> {
+    for (algorithm, directory) in directories_in(marks)? {
+        for (name, kind) in directory.entries()? {
+            let digest = algorithm.to_str().zip(name.to_str());
+            let digest = digest.and_then(|(algorithm, encoded)| digest_of(algorithm, encoded));
+            if let Some(digest) = digest.filter(|_| kind != FileType::Directory) {
+                visit(&directory, digest)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes note that a blob that is there belongs to a repository of the opened layout.
+pub(super) fn mark_blob(root: &Dir, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+    leave(&root.create_below(marks_of(repository, BLOBS, digest))?, digest, "")
+}
+
+/// Returns the directory that a mark is in. A name of a repository is a relative path by its grammar.
+fn marks_of(repository: &RepositoryName, kind: &str, digest: &Digest) -> PathBuf {
+    let repository = Path::new(OWN).join(REPOSITORIES).join(repository.as_str());
+    repository.join(kind).join(digest.algorithm())
 }
 
 /// Leaves a mark, durable when this returns. One that is there becomes young again.
-fn leave(mark: &Path, text: &str) -> Result<()> {
-    let write = || Error::io("write", mark.display());
-    let was_there = mark.exists();
-    files::create_directory(mark.parent().unwrap_or(mark))?;
-    let mut file = files::open_or_create(mark)?;
-    if was_there {
-        return file.set_modified(SystemTime::now()).map_err(write());
-    }
+fn leave(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
+    let name = &digest.encoded();
+    let path = directory.path().join(name);
+    let write = || Error::io("write", path.display());
+    let mut file = match directory.create_new(name)? {
+        Some(new) => new,
+        None => match directory.part(name)? {
+            Part::Ours(file) => return file.set_modified(SystemTime::now()).map_err(write()),
+            // Whatever it is, nothing is done to it; only its name is ours.
+            Part::Absent | Part::Foreign { .. } => directory.create_anew(name)?,
+        },
+    };
     file.write_all(text.as_bytes()).map_err(write())?;
     if !text.is_empty() {
         file.sync_all().map_err(write())?;
     }
-    sync_directory(mark)
-}
-
-/// Returns the directories in a directory, which need not be there.
-fn directories_in(directory: &Path) -> Result<Vec<PathBuf>> {
-    let look = || Error::io("look into", directory.display());
-    let entries = match directory.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(look()(error)),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(look())?;
-        if entry.file_type().is_ok_and(|found| found.is_dir()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
+    sync_directory(directory)
 }
 
 /// Tells whether no directory of an algorithm holds a file.
-fn below_is_empty(directory: &Path) -> Result<bool> {
-    for algorithm in directories_in(directory)? {
-        let entries = algorithm.read_dir().map_err(Error::io("look into", algorithm.display()));
-        if entries?.next().is_some() {
+fn below_is_empty(directory: &Dir) -> Result<bool> {
+    for (_, algorithm) in directories_in(directory)? {
+        if !algorithm.entries()?.is_empty() {
             return Ok(false);
         }
     }

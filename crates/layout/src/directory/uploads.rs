@@ -1,21 +1,27 @@
 //! Blobs that come to a repository in pieces.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{Error, Result, Upload};
-use tempfile::NamedTempFile;
 
-use super::blobs::blob_path;
-use super::collect::below;
+use super::blobs::blobs_of;
 use super::marks::mark_blob;
-use super::{Directory, own};
-use crate::files;
+use super::{Directory, PARTIAL};
+use crate::dir::Dir;
+use crate::files::{self, Region};
 use crate::lock;
-use crate::persist::{Durable, persist};
+use crate::persist::{Durable, Named, persist};
+
+/// The directory, of those of parts, that uploads lie in while they are under way.
+pub(super) const UPLOADS: &str = "uploads";
+
+/// The names of uploads begin so.
+const PREFIX: &str = "upload-";
 
 impl Directory {
     /// Begins to take in a blob for a repository, or for the layout as a whole.
@@ -25,56 +31,78 @@ impl Directory {
         hasher: Hasher,
     ) -> Result<Box<dyn Upload>> {
         self.begin()?;
-        let directory = uploads(&self.root);
-        files::create_directory(&directory)?;
-        let part = create(&directory)?;
-        let (root, repository) = (self.root.clone(), repository.cloned());
-        Ok(Box::new(Incoming { root, repository, part, hasher, len: 0 }))
+        let layout = self.there()?;
+        let directory = layout.create_below(Path::new(PARTIAL).join(UPLOADS))?;
+        let (name, file) = create(&directory)?;
+        let part = Part { directory, name, file: Arc::new(file) };
+        let unfed = hasher.clone();
+        let repository = repository.cloned();
+        Ok(Box::new(Incoming { layout, repository, part, unfed, hasher, len: 0 }))
     }
 
     /// Removes what uploads of processes that were killed left. Those of living ones are locked.
     pub(super) fn remove_dead_uploads(&self) -> Result<()> {
-        for entry in below(&uploads(&self.root))? {
-            let path = entry.path();
-            // It may be gone by now.
-            let Ok(file) = files::open(path) else { continue };
-            if lock::take(&file, path).is_ok() && lock::is_at(&file, path) {
-                files::remove(path)?;
+        let uploads = self.there()?.below(Path::new(PARTIAL).join(UPLOADS))?;
+        let Some(uploads) = uploads else { return Ok(()) };
+        for (name, _) in uploads.entries()? {
+            if !name.to_str().is_some_and(is_upload) {
+                continue;
+            }
+            // It may be gone by now, or be something else that is not ours.
+            let Ok(Some(file)) = uploads.read_own(&name) else { continue };
+            if lock::take(&file, uploads.path()).is_ok() && uploads.has(&file, &name) {
+                uploads.remove(&name)?;
             }
         }
         Ok(())
     }
 }
 
-/// Where uploads lie while they are under way.
-pub(super) fn uploads(root: &Path) -> PathBuf {
-    own(root).join("partial/uploads")
+/// Tells whether a name is one that is given to uploads.
+pub(super) fn is_upload(name: &str) -> bool {
+    let unique = name.strip_prefix(PREFIX);
+    unique.is_some_and(|unique| unique.chars().all(|letter| letter.is_ascii_alphanumeric()))
 }
 
 /// Creates a file for an upload, locked. Its name is never used again: what takes it away must not
 /// take another's.
-fn create(directory: &Path) -> Result<NamedTempFile> {
+fn create(directory: &Dir) -> Result<(String, File)> {
     loop {
-        let part = tempfile::Builder::new()
-            .prefix("upload-")
-            .permissions(Permissions::from_mode(0o666)) // as far as the umask allows
-            .tempfile_in(directory)
-            .map_err(Error::io("write to", directory.display()))?;
+        let (name, file) = directory.create_unique(PREFIX)?;
         // Between the two, another process may have taken it for a dead one.
-        if lock::take(part.as_file(), part.path()).is_ok()
-            && lock::is_at(part.as_file(), part.path())
-        {
-            return Ok(part);
+        if lock::take(&file, directory.path()).is_ok() && directory.has(&file, &name) {
+            return Ok((name, file));
         }
+    }
+}
+
+/// What has come of an upload. It goes with it; once it has become a blob, there is nothing to remove.
+struct Part {
+    directory: Dir,
+    name: String,
+    file: Arc<File>,
+}
+
+impl Part {
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Nobody is there to hear of a failure, and whoever writes next removes what is left.
+        _ = self.directory.remove(&self.name);
     }
 }
 
 /// A blob on its way. Dropped before its end, it leaves nothing.
 struct Incoming {
-    root: PathBuf,
+    layout: Arc<Dir>,
     repository: Option<RepositoryName>,
-    /// It is removed with the upload, unless it has become a blob.
-    part: NamedTempFile,
+    part: Part,
+    /// What the content is hashed with, before any of it.
+    unfed: Hasher,
     hasher: Hasher,
     len: u64,
 }
@@ -89,8 +117,7 @@ impl Incoming {
         }
         let unverifiable = || Error::Unverifiable { digest: digest.clone() };
         let mut hasher = digest.hasher().ok_or_else(unverifiable)?;
-        let file = files::open(self.part.path())?;
-        let mut content = file.take(self.len);
+        let mut content = Region::new(Arc::clone(&self.part.file), 0, self.len);
         let mut buffer = files::buffer(self.len);
         loop {
             match content
@@ -102,12 +129,24 @@ impl Incoming {
             }
         }
     }
+
+    /// Gives back the room that the upload took, which begins anew. A disk that is full stays full
+    /// otherwise for as long as whoever pushes may come back.
+    fn begin_anew(&mut self) -> std::io::Result<()> {
+        self.len = 0;
+        self.hasher = self.unfed.clone();
+        self.part.file.set_len(0)
+    }
 }
 
 impl Upload for Incoming {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let write = self.part.as_file().write_all_at(bytes, self.len);
-        write.map_err(Error::io("write", self.part.path().display()))?;
+        if let Err(error) = self.part.file.write_all_at(bytes, self.len) {
+            if let Err(error) = self.begin_anew() {
+                tracing::warn!(%error, "an upload that failed keeps its room");
+            }
+            return Err(Error::io("write", self.part.path().display())(error));
+        }
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
@@ -122,19 +161,43 @@ impl Upload for Incoming {
         if actual != *digest {
             return Err(Error::Corrupt { expected: digest.clone(), actual });
         }
-        let target = blob_path(&self.root, digest);
-        files::create_directory(target.parent().unwrap_or(&self.root))?;
+        let Self { layout, repository, part, len, .. } = *self;
+        let blobs = layout.create_below(blobs_of(digest))?;
         // What is behind the end is left of a write that failed.
-        let trim = |file: &File| {
-            file.set_len(self.len).map_err(Error::io("write", self.part.path().display()))
-        };
-        persist(self.part.as_file(), self.part.path(), &target, Durable::Now, trim)?;
-        let Self { root, repository, part, len, .. } = *self;
-        // It has another name now, and only gives its own up.
-        drop(part.into_temp_path().keep());
+        let trim =
+            |file: &File| file.set_len(len).map_err(Error::io("write", part.path().display()));
+        let encoded = digest.encoded();
+        let (from, to) = (Named::new(&part.directory, &part.name), Named::new(&blobs, &encoded));
+        persist(&part.file, from, to, Durable::Now, trim)?;
         if let Some(repository) = &repository {
-            mark_blob(&root, repository, digest)?;
+            mark_blob(&layout, repository, digest)?;
         }
         Ok(Descriptor::new("application/octet-stream", digest.clone(), len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_that_cannot_be_written_gives_its_room_back_and_begins_anew() {
+        let scene = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Dir::open(scene.path()).unwrap());
+        let directory = Dir::open(scene.path()).unwrap();
+        let (name, file) = create(&directory).unwrap();
+        let path = scene.path().join(&name);
+        let part = Part { directory, name, file: Arc::new(file) };
+        let (unfed, hasher) = (Hasher::sha256(), Hasher::sha256());
+        let mut upload = Incoming { layout, repository: None, part, unfed, hasher, len: 0 };
+        upload.write(b"some").unwrap();
+        // No file goes so far.
+        upload.len = i64::MAX.unsigned_abs();
+        upload.write(b"more").unwrap_err();
+        assert_eq!((upload.len(), path.metadata().unwrap().len()), (0, 0));
+        upload.write(b"again").unwrap();
+        let digest = Digest::sha256("again");
+        assert_eq!(Box::new(upload).finish(&digest).unwrap().digest, digest);
+        assert!(!path.exists());
     }
 }

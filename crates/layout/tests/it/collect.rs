@@ -43,13 +43,14 @@ fn what_nothing_needs_goes_and_the_rest_stays() {
     let (content, keep, unneeded) = layout(root);
     let parts = root.join(".longshore/partial/sha256");
     std::fs::create_dir_all(&parts).unwrap();
-    std::fs::write(parts.join("part"), "of something").unwrap();
+    let part = parts.join(Digest::sha256("something").encoded());
+    std::fs::write(&part, "of something").unwrap();
     let before = (files(root), std::fs::read(root.join("index.json")).unwrap());
 
     let alone = Directory::open_alone(root).unwrap();
     let planned = alone.collect(&keep, Duration::ZERO, true).unwrap();
     let after = (files(root), std::fs::read(root.join("index.json")).unwrap());
-    assert!(after == before && parts.join("part").exists(), "a dry run changes nothing");
+    assert!(after == before && part.exists(), "a dry run changes nothing");
 
     let done = alone.collect(&keep, Duration::ZERO, false).unwrap();
     assert_eq!(done, planned);
@@ -72,16 +73,20 @@ fn what_is_young_stays() {
     let (_, keep, unneeded) = layout(root);
     let parts = root.join(".longshore/partial/sha256");
     std::fs::create_dir_all(&parts).unwrap();
-    for (name, by) in [("old", 2 * DAY), ("young", Duration::ZERO)] {
+    let [old, young] = ["old", "young"].map(|of| Digest::sha256(of).encoded());
+    for (name, by) in [(&old, 2 * DAY), (&young, Duration::ZERO), (&format!("{old}~1"), 2 * DAY)] {
         std::fs::write(parts.join(name), name).unwrap();
         age(&parts.join(name), by);
     }
+    // Nobody here gave it this name.
+    std::fs::write(parts.join("notes"), "of somebody").unwrap();
+    age(&parts.join("notes"), 2 * DAY);
     age(&root.join("blobs/sha256").join(unneeded.encoded()), 2 * DAY);
     let alone = Directory::open_alone(root).unwrap();
     let done = alone.collect(&keep, DAY, false).unwrap();
     assert_eq!(done.blobs.iter().map(|(digest, _)| digest).collect::<Vec<_>>(), [&unneeded]);
     assert!(done.young > 0);
-    assert_eq!(names_in(&parts), ["young"]);
+    assert_eq!(names_in(&parts), [young.as_str(), "notes"]);
 }
 
 #[test]

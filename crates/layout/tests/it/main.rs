@@ -10,6 +10,7 @@ mod common;
 mod conformance;
 mod directory;
 mod fixtures;
+mod hostile;
 mod properties;
 mod reading;
 mod receiving;

@@ -123,7 +123,7 @@ fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     let at = |step: &str, path: &str| {
         steps.iter().position(|(done, to)| done == step && to.contains(path))
     };
-    let synced = at("sync directory", "/blobs/sha256/").expect("it is synced");
+    let synced = at("sync directory", "/blobs/sha256").expect("it is synced");
     assert!(Some(synced) < at("rename", "/index.json"), "{steps:?}");
 }
 

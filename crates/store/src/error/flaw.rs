@@ -24,6 +24,13 @@ pub enum Flaw {
     Pipe,
     /// Something else is where a file was to be.
     NotAFile,
+    /// A link is where nothing is written or removed behind one.
+    Link {
+        /// What the link says.
+        to: String,
+    },
+    /// An earlier run cannot have left it for us to go on with; why, as a sentence.
+    NotOurs(String),
     /// There is nothing in it.
     Empty,
     /// It is no tar archive.
@@ -82,6 +89,8 @@ impl Flaw {
             | Self::Directory
             | Self::Pipe
             | Self::NotAFile
+            | Self::Link { .. }
+            | Self::NotOurs(_)
             | Self::Empty
             | Self::NotATar
             | Self::CutOff(_)
@@ -111,6 +120,12 @@ impl fmt::Display for Flaw {
             Self::NotATar => "it is not a tar archive",
             Self::Version { found, known } => {
                 return write!(f, "its version is {found}, and only {known} is supported");
+            }
+            Self::Link { to } => {
+                return write!(f, "it is a link to {to}, and no link is followed here");
+            }
+            Self::NotOurs(reason) => {
+                return write!(f, "{reason}, so nothing is written to it");
             }
             Self::WebPage => "it is a web page",
             Self::Unencrypted { to } => {

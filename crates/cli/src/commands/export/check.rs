@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_bundle::{MAX_RECORD, RECORD, Record};
-use longshore_layout::{Archive, ArchiveOptions, ArchiveStream};
+use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, open_file};
 use longshore_store::Error;
 
 use crate::location::{Location, Where};
@@ -37,8 +37,7 @@ impl Comparison {
         if place.is_pipe() {
             return Err(Problem::new(Exit::Usage, "--check compares with a file, not with a pipe"));
         }
-        let file =
-            File::open(path).map_err(Error::io("open", path.display())).map_err(Problem::of)?;
+        let file = open_file(path).map_err(Problem::of)?;
         let file = BufReader::with_capacity(PIECE, file);
         let state = Arc::new(Mutex::new(State { file, same: 0, differs: false }));
         Ok(Self { path: path.clone(), state })

@@ -64,9 +64,10 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
             Ok(Box::new(archive.with_bare_names_in(bare)))
         }
         Where::Directory(path) => {
+            let links = args.links.links();
             let opened = match access {
-                Access::ReadWrite => Directory::create(path),
-                Access::ReadOnly => Directory::open(path),
+                Access::ReadWrite => Directory::create_with(path, links),
+                Access::ReadOnly => Directory::open_with(path, links),
             };
             Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
         }
