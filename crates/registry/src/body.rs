@@ -47,11 +47,11 @@ impl Body {
         }
     }
 
-    /// Returns the body if it is in memory already, else itself.
-    pub fn try_into_bytes(self) -> Result<Bytes, Self> {
+    /// Returns the body if it is in memory already, else the part of a blob that it is.
+    pub(crate) fn try_into_bytes(self) -> Result<Bytes, Box<Part>> {
         match self.0 {
             Kind::Bytes(bytes) => Ok(bytes),
-            Kind::Blob(_) => Err(self),
+            Kind::Blob(part) => Err(part),
         }
     }
 
@@ -61,17 +61,10 @@ impl Body {
         match self.0 {
             Kind::Bytes(bytes) if bytes.is_empty() => Ok(()),
             Kind::Bytes(bytes) => send(bytes),
-            Kind::Blob(part) => {
-                let repository = part.place.repository(&part.repository)?;
-                let mut content = repository.open(&part.blob, part.start)?;
-                let mut left = part.length;
-                while left > 0 {
-                    let piece = read_piece(&mut content, left)?;
-                    left -= piece.len() as u64;
-                    send(piece)?;
-                }
-                Ok(())
-            }
+            Kind::Blob(part) => part.pieces(0, |_, read| {
+                send(read(PIECE)?)?;
+                Ok(true)
+            }),
         }
     }
 
@@ -98,9 +91,40 @@ impl From<Bytes> for Body {
     }
 }
 
+/// Reads so many bytes, or what is left if that is less.
+pub(crate) type Read<'a> = &'a mut dyn FnMut(usize) -> io::Result<Bytes>;
+
+impl Part {
+    /// Opens the part behind its first `done` bytes, and lets `each` read piece by piece, on this
+    /// thread, until all is read or it says that it is enough. `each` is told how much is left. Fails
+    /// if it does, and if there is less content than there should be.
+    pub(crate) fn pieces(
+        &self,
+        done: u64,
+        mut each: impl FnMut(u64, Read<'_>) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let repository = self.place.repository(&self.repository)?;
+        let mut content = repository.open(&self.blob, self.start + done)?;
+        let mut left = self.length - done;
+        while left > 0 {
+            let mut count = 0;
+            let goes_on = each(left, &mut |wanted| {
+                let piece = read_piece(&mut content, left, wanted)?;
+                count = piece.len() as u64;
+                Ok(piece)
+            })?;
+            if !goes_on {
+                return Ok(());
+            }
+            left -= count;
+        }
+        Ok(())
+    }
+}
+
 /// Reads the next piece of content of which `left` bytes are still to come.
-fn read_piece(content: &mut Reader<'_>, left: u64) -> io::Result<Bytes> {
-    let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+fn read_piece(content: &mut Reader<'_>, left: u64, wanted: usize) -> io::Result<Bytes> {
+    let wanted = usize::try_from(left).unwrap_or(wanted).min(wanted);
     let mut piece = vec![0; wanted];
     content.read_exact(&mut piece)?;
     Ok(piece.into())

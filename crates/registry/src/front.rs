@@ -14,17 +14,24 @@
 
 mod activity;
 mod admission;
+mod client;
 mod connection;
+mod crowd;
 mod exchange;
+mod flow;
 mod gate;
+mod incoming;
 mod metrics;
+mod outgoing;
+mod pace;
 mod passwords;
 mod patient;
 mod record;
+mod shares;
 mod tls;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +43,9 @@ pub use self::record::{Observer, Record};
 pub use self::tls::{Certificate, CertificateError};
 
 use self::admission::Admission;
+use self::client::site_of;
 use self::connection::stopping;
+use self::crowd::Crowd;
 use self::gate::Gate;
 use self::metrics::Metrics;
 use crate::Registry;
@@ -47,8 +56,11 @@ const SOCKET_THREADS: usize = 2;
 /// After a connection could not be accepted (there are too many files open), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// It is crowded until one in so many connections is free again.
-const CROWDED: usize = 16;
+/// After one connection was asked to make room, the next is asked if there is none by then.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether somebody waits for memory that others hold and do not use.
+const RELIEF_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often uploads are looked through for those that nobody has touched for long.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
@@ -60,13 +72,16 @@ pub struct Options {
     pub max_connections: usize,
     /// So many requests are served at once, each by one thread; the others wait.
     pub max_requests: usize,
-    /// So many requests may wait; more are refused.
+    /// So many requests may wait for a thread; more are refused.
     pub max_waiting: usize,
+    /// So many bytes of memory requests and answers may take; those for which there is none wait, and
+    /// answers that do not move make room. No client has more than three quarters.
+    pub max_memory: usize,
     /// A connection on which no request is served for so long is closed, and so is one whose client
     /// takes longer to send the headers of a request.
     pub header_timeout: Duration,
-    /// The like while there are too many connections, and when the server is to stop.
-    pub crowded_timeout: Duration,
+    /// The like when the server is to stop.
+    pub stop_timeout: Duration,
     /// A client that neither sends nor takes a byte of a body for so long is hung up on. Over this
     /// time it is measured how fast bodies move.
     pub idle_timeout: Duration,
@@ -94,8 +109,9 @@ impl Default for Options {
             max_connections: 4096,
             max_requests: 256,
             max_waiting: 1 << 10,
+            max_memory: 64 << 20,
             header_timeout: Duration::from_secs(30),
-            crowded_timeout: Duration::from_secs(1),
+            stop_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_mins(1),
             idle_timeout_while_others_wait: Duration::from_secs(10),
             // The slowest links that images are pulled over are ten times as fast.
@@ -126,6 +142,7 @@ struct Shared {
     certificate: Option<tls::Shown>,
     gate: Arc<Gate>,
     admission: Admission,
+    crowd: Arc<Crowd>,
     metrics: Metrics,
 }
 
@@ -133,8 +150,6 @@ struct Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// There is hardly room for another connection.
-    Crowded,
     Stopping,
 }
 
@@ -158,6 +173,7 @@ pub fn serve(
         certificate: options.certificate.clone().map(tls::Shown::new),
         gate: Arc::new(Gate::new(options.passwords.clone(), options.anonymous_pull)?),
         admission: Admission::new(&options),
+        crowd: Arc::default(),
         metrics: Metrics::default(),
         options,
     });
@@ -174,6 +190,7 @@ pub fn serve(
         runtime.spawn(accept(listener, permits, shared, state.clone()));
     }
     runtime.spawn(expire_uploads(registry));
+    runtime.spawn(relieve(Arc::clone(&shared)));
     Ok(Server { runtime: Some(runtime), addresses, state, shared })
 }
 
@@ -228,6 +245,14 @@ async fn expire_uploads(registry: Arc<Registry>) {
     }
 }
 
+/// Takes memory from those that do not use it, while others wait for some.
+async fn relieve(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(RELIEF_INTERVAL).await;
+        shared.crowd.relieve(shared.admission.memory(), Instant::now());
+    }
+}
+
 async fn accept(
     listener: tokio::net::TcpListener,
     permits: Arc<Semaphore>,
@@ -249,7 +274,7 @@ async fn accept(
             }
         };
         let permit = tokio::select! {
-            permit = permit(&permits, &shared.options, &state) => permit,
+            permit = permit(&permits, &shared.crowd, client.ip()) => permit,
             () = stopping(&mut stop) => return,
         };
         let (shared, state) = (Arc::clone(&shared), state.subscribe());
@@ -262,25 +287,21 @@ async fn accept(
     }
 }
 
-/// Waits until there is room for another connection, and says so if there is none.
+/// Waits until there is room for another connection, and has others make some.
 async fn permit(
     permits: &Arc<Semaphore>,
-    options: &Options,
-    state: &watch::Sender<State>,
+    crowd: &Crowd,
+    newcomer: IpAddr,
 ) -> Option<OwnedSemaphorePermit> {
-    // It stays crowded until there is some room, or every connection would wake all others.
-    let (left, room) = (permits.available_permits(), options.max_connections / CROWDED);
-    state.send_if_modified(|state| match *state {
-        State::Open if left == 0 => {
-            *state = State::Crowded;
-            true
+    loop {
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Some(permit);
         }
-        State::Crowded if left > room => {
-            *state = State::Open;
-            true
+        crowd.make_room(site_of(newcomer));
+        let room = Arc::clone(permits).acquire_owned();
+        if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, room).await {
+            // Never closed, so there is always one.
+            return permit.ok();
         }
-        _ => false,
-    });
-    // Never closed, so there is always one.
-    Arc::clone(permits).acquire_owned().await.ok()
+    }
 }

@@ -1,17 +1,22 @@
 //! Pulling manifests and blobs (rows F-05 to F-09).
 
+use std::io;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
-use longshore_spec::{Descriptor, Digest, RepositoryName};
-use longshore_store::{Error, Selector};
+use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName};
+use longshore_store::{Error, Repository, Selector, Verifying};
 
 use crate::body::{Body, Part};
 use crate::fault::{Code, Fault};
 use crate::range::{self, Wanted};
 use crate::registry::{Call, Registry};
 use crate::reply;
+
+/// A manifest of no more than so many bytes is held in memory while it is sent; most have some
+/// thousands.
+const SHORT: u64 = 16 << 10;
 
 impl Registry {
     /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another
@@ -24,18 +29,39 @@ impl Registry {
         call: &Call<'_>,
     ) -> Result<Response<Body>, Fault> {
         let repository = self.repository(name)?;
-        let (descriptor, body) = if *method == Method::GET {
-            let manifest = repository.manifest(selector).map_err(no_manifest)?;
-            (manifest.descriptor().clone(), Body::from(manifest.raw().clone()))
-        } else {
-            (repository.head(selector).map_err(no_manifest)?, Body::empty())
-        };
+        let descriptor = repository.head(selector).map_err(no_manifest)?;
         if reply::is_known(call.headers, &descriptor.digest) {
             return Ok(reply::not_modified(&descriptor));
         }
+        let body = if *method == Method::GET {
+            self.manifest_body(name, &*repository, &descriptor)?
+        } else {
+            Body::empty()
+        };
         let mut response = Response::new(body);
         reply::described(&mut response, &descriptor);
         Ok(response)
+    }
+
+    /// Returns a manifest, in memory if it is short; a long one is read when it is sent, after it was
+    /// read once to see that it is what it is said to be: many clients that ask for one and take none
+    /// would fill the memory.
+    fn manifest_body(
+        &self,
+        name: &RepositoryName,
+        repository: &dyn Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Body, Fault> {
+        if descriptor.size <= SHORT || descriptor.size > Manifest::MAX_SIZE {
+            let manifest = repository.child(descriptor).map_err(no_manifest)?;
+            return Ok(manifest.raw().clone().into());
+        }
+        let content = repository.open(descriptor, 0).map_err(no_manifest)?;
+        let mut content = Verifying::new(content, descriptor).map_err(no_manifest)?;
+        io::copy(&mut content, &mut io::sink()).map_err(Error::io("read", &descriptor.digest))?;
+        let (place, repository) = (Arc::clone(&self.place), name.clone());
+        let (blob, length) = (descriptor.clone(), descriptor.size);
+        Ok(Body::blob(Part { place, repository, blob, start: 0, length }))
     }
 
     /// Serves a blob, or to `GET` the part of it that is asked for.

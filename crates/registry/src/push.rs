@@ -39,8 +39,8 @@ impl Registry {
         };
         let now = Instant::now();
         self.expire_uploads(now);
-        let upload = self.repository(name)?.upload(hasher)?;
-        let mut lease = self.uploads.add(name, upload, now)?;
+        let begin = || Ok(self.repository(name)?.upload(hasher)?);
+        let mut lease = self.uploads.add(name, call.origin, now, begin)?;
         let Some((digest, _)) = digest else {
             return Ok(status(StatusCode::ACCEPTED, name, &lease));
         };
@@ -126,7 +126,8 @@ impl Registry {
     }
 
     /// Appends a body to an upload. With a `length`, the body must have exactly that. What came
-    /// before a fault stays in the upload, so that its client can go on from there.
+    /// before a fault stays in the upload, so that its client can go on from there; but not where the
+    /// place could not write, since what a full disk needs most is room.
     fn receive(
         &self,
         lease: &mut Lease<'_>,
@@ -145,7 +146,10 @@ impl Registry {
             if count == 0 {
                 break;
             }
-            lease.write(&piece[..count])?;
+            if let Err(error) = lease.write(&piece[..count]) {
+                lease.spoil();
+                return Err(error.into());
+            }
             left -= count as u64;
         }
         let ended = left > 0 || read(body, &mut [0])? == 0;

@@ -1,6 +1,7 @@
 //! Requests to responses.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -89,12 +90,18 @@ impl Default for Options {
     }
 }
 
+/// Whom a request is from, as far as shares go. Without it among the extensions of a request, all are
+/// from one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Origin(pub(crate) IpAddr);
+
 /// What a request brings besides method and path.
 pub(crate) struct Call<'a> {
     /// Where the client found the registry, as far as it says so.
     pub host: Option<&'a str>,
     pub query: Query,
     pub headers: &'a HeaderMap,
+    pub origin: Option<Origin>,
     pub body: &'a mut dyn Read,
 }
 
@@ -135,7 +142,8 @@ impl Registry {
         // HTTP/2 has it in the address (RFC 9113 8.3.1), and HTTP/1.1 in a header.
         let header = || parts.headers.get(header::HOST)?.to_str().ok();
         let host = parts.uri.authority().map(Authority::as_str).or_else(header);
-        let call = Call { host, query, headers: &parts.headers, body };
+        let origin = parts.extensions.get().copied();
+        let call = Call { host, query, headers: &parts.headers, origin, body };
         let method = &parts.method;
         if !matches!(*method, Method::GET | Method::HEAD) {
             self.check_writable(method, &route)?;

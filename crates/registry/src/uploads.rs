@@ -11,19 +11,30 @@ use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Result, Upload};
 
 use crate::fault::{Code, Fault};
+use crate::registry::Origin;
 
 /// Where there is no room for another upload, one that nobody has touched for so long makes some:
 /// clients send the next chunk at once, and those that are gone never.
 const SPARED: Duration = Duration::from_mins(1);
 
+/// The like for an upload of a client that has as many as one may have, or more than the one that needs
+/// the room.
+const SPARED_OF_MANY: Duration = Duration::from_secs(1);
+
+/// One client may have three quarters of all.
+const SHARE: (usize, usize) = (3, 4);
+
 /// The uploads that are under way, by the ids that clients know them by.
 pub(crate) struct Uploads {
     slots: Mutex<HashMap<String, Slot>>,
     max: usize,
+    of_one: usize,
 }
 
 struct Slot {
     repository: RepositoryName,
+    /// Who has begun it.
+    origin: Option<Origin>,
     /// `None` while a request works on it.
     upload: Option<Box<dyn Upload>>,
     touched: Instant,
@@ -40,7 +51,7 @@ pub(crate) struct Lease<'a> {
 impl Uploads {
     /// Returns room for `max` uploads.
     pub(crate) fn new(max: usize) -> Self {
-        Self { slots: Mutex::default(), max }
+        Self { slots: Mutex::default(), max, of_one: (max * SHARE.0 / SHARE.1).max(1) }
     }
 
     /// Returns how many there are.
@@ -48,27 +59,57 @@ impl Uploads {
         self.slots().len()
     }
 
-    /// Takes in an upload that was begun just `now`. Fails if there are too many.
+    /// Begins an upload `now`. Fails if there are too many; `begin` is not called then.
     pub(crate) fn add(
         &self,
         repository: &RepositoryName,
-        upload: Box<dyn Upload>,
+        origin: Option<Origin>,
         now: Instant,
+        begin: impl FnOnce() -> Result<Box<dyn Upload>, Fault>,
     ) -> Result<Lease<'_>, Fault> {
-        let mut slots = self.slots();
-        let mut evicted = None;
-        if slots.len() >= self.max {
-            evicted = idlest(&slots, now).and_then(|id| slots.remove(&id));
-            if evicted.is_none() {
-                return Err(Fault::new(Code::TooManyRequests, "too many uploads are under way"));
-            }
-        }
         let (id, repository) = (random_id(), repository.clone());
-        slots.insert(id.clone(), Slot { repository, upload: None, touched: now });
-        drop(slots);
-        // Without the lock, too: a place may remove a file.
+        let evicted = {
+            let mut slots = self.slots();
+            let evicted = self.make_room(&mut slots, origin, now)?;
+            slots.insert(id.clone(), Slot { repository, origin, upload: None, touched: now });
+            evicted
+        };
+        // Without the lock: a place may remove a file.
         drop(evicted);
-        Ok(Lease { uploads: self, id, upload: Some(upload) })
+        // If it fails, the lease takes the id back.
+        let mut lease = Lease { uploads: self, id, upload: None };
+        lease.upload = Some(begin()?);
+        Ok(lease)
+    }
+
+    /// Takes an upload away that nobody works on, if there is no room for another of this client: one
+    /// of its own, if it has as many as one may have; one of somebody who has more; or one that has
+    /// been left for long.
+    fn make_room(
+        &self,
+        slots: &mut HashMap<String, Slot>,
+        origin: Option<Origin>,
+        now: Instant,
+    ) -> Result<Option<Slot>, Fault> {
+        let mut counts = HashMap::new();
+        for slot in slots.values() {
+            *counts.entry(slot.origin).or_insert(0_usize) += 1;
+        }
+        let count = |origin| counts.get(&origin).copied().unwrap_or_default();
+        let id = if count(origin) >= self.of_one {
+            idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == origin)
+        } else if slots.len() >= self.max {
+            let most = counts.iter().max_by_key(|(_, count)| **count).map(|(origin, _)| *origin);
+            let more = most.filter(|most| count(*most) > count(origin) + 1);
+            let of_more = more
+                .and_then(|more| idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == more));
+            of_more.or_else(|| idlest(slots, now, SPARED, |_| true))
+        } else {
+            return Ok(None);
+        };
+        let evicted = id.and_then(|id| slots.remove(&id));
+        let too_many = || Fault::new(Code::TooManyRequests, "too many uploads are under way");
+        evicted.map(Some).ok_or_else(too_many)
     }
 
     /// Hands out an upload. Fails if there is none of this id in the repository, and while another
@@ -133,9 +174,14 @@ impl Lease<'_> {
         upload.map(|upload| upload.finish(digest)).transpose()
     }
 
+    /// Ends the upload without a trace, once this is dropped; what it held is given back at once.
+    pub(crate) fn spoil(&mut self) {
+        self.upload = None;
+    }
+
     /// Ends the upload without a trace.
     pub(crate) fn discard(mut self) {
-        self.upload = None;
+        self.spoil();
     }
 }
 
@@ -161,11 +207,17 @@ impl fmt::Debug for Uploads {
     }
 }
 
-/// Returns the upload that nobody has touched for the longest time, if that is long enough.
-fn idlest(slots: &HashMap<String, Slot>, now: Instant) -> Option<String> {
-    let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some());
+/// Returns the upload that nobody has touched for the longest time, of those that are asked for, if that
+/// is as long as `spared`.
+fn idlest(
+    slots: &HashMap<String, Slot>,
+    now: Instant,
+    spared: Duration,
+    is_asked_for: impl Fn(&Slot) -> bool,
+) -> Option<String> {
+    let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some() && is_asked_for(slot));
     let (id, slot) = idle.min_by_key(|(_, slot)| slot.touched)?;
-    (now.saturating_duration_since(slot.touched) >= SPARED).then(|| id.clone())
+    (now.saturating_duration_since(slot.touched) >= spared).then(|| id.clone())
 }
 
 fn unknown() -> Fault {
@@ -194,23 +246,69 @@ mod tests {
 
     use super::*;
 
+    /// Begins uploads in memory.
+    struct Begin<'a>(&'a Uploads, Memory, RepositoryName);
+
+    impl<'a> Begin<'a> {
+        fn of(uploads: &'a Uploads) -> Self {
+            Self(uploads, Memory::new(), "a".parse().unwrap())
+        }
+
+        fn at(&self, host: u8, now: Instant) -> Option<Lease<'a>> {
+            let Self(uploads, memory, name) = self;
+            let begin = || Ok(memory.repository(name)?.upload(Hasher::sha256())?);
+            uploads.add(name, Some(Origin([10, 0, 0, host].into())), now, begin).ok()
+        }
+
+        fn is_there(&self, id: &str) -> bool {
+            self.0.lease(&self.2, id).is_ok()
+        }
+    }
+
+    /// Lets an upload go, and returns its id.
+    fn left(lease: Lease<'_>) -> String {
+        lease.id().to_owned()
+    }
+
     #[test]
     fn uploads_that_were_left_open_lock_nobody_out_for_long() {
-        let (uploads, memory) = (Uploads::new(2), Memory::new());
-        let name: RepositoryName = "a".parse().unwrap();
-        let repository = memory.repository(&name).unwrap();
-        let begin = |now| uploads.add(&name, repository.upload(Hasher::sha256()).unwrap(), now);
+        let uploads = Uploads::new(2);
+        let begin = Begin::of(&uploads);
         let now = Instant::now();
-        let in_hand = begin(now).ok().unwrap();
-        let left = begin(now).ok().unwrap();
-        let id = left.id().to_owned();
-        drop(left);
-        assert!(begin(now + SPARED / 2).is_err());
+        let in_hand = begin.at(1, now).unwrap();
+        let id = left(begin.at(2, now).unwrap());
+        assert!(begin.at(3, now + SPARED / 2).is_none());
         // Later than the moment at which it was let go.
-        let later = begin(now + SPARED * 2).ok().unwrap();
-        assert!(uploads.lease(&name, &id).is_err());
-        assert!(begin(now + SPARED * 3).is_err(), "requests work on both");
+        let later = begin.at(3, now + SPARED * 2).unwrap();
+        assert!(!begin.is_there(&id));
+        assert!(begin.at(4, now + SPARED * 3).is_none(), "requests work on both");
         drop((in_hand, later));
         assert_eq!(uploads.count(), 2);
+    }
+
+    #[test]
+    fn one_client_cannot_have_all_uploads() {
+        let uploads = Uploads::new(8);
+        let begin = Begin::of(&uploads);
+        let now = Instant::now();
+        let of_one: Vec<_> = (0..6).map(|_| left(begin.at(1, now).unwrap())).collect();
+        assert!(begin.at(1, now).is_none(), "it has its share");
+        let others: Vec<_> = (2..4).map(|host| left(begin.at(host, now).unwrap())).collect();
+        // One that needs the room takes it from whoever has most, soon.
+        let soon = now + SPARED_OF_MANY * 2;
+        let newcomer = begin.at(4, soon).unwrap();
+        assert_eq!(of_one.iter().filter(|id| begin.is_there(id)).count(), 5);
+        assert!(others.iter().all(|id| begin.is_there(id)));
+        drop(newcomer);
+        assert_eq!(uploads.count(), 8);
+    }
+
+    #[test]
+    fn an_upload_that_cannot_begin_takes_no_room() {
+        let uploads = Uploads::new(1);
+        let name: RepositoryName = "a".parse().unwrap();
+        let fails = || Err(Fault::new(Code::Unknown, "no"));
+        assert!(uploads.add(&name, None, Instant::now(), fails).is_err());
+        assert_eq!(uploads.count(), 0);
     }
 }

@@ -67,10 +67,12 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let (mut files, certificate, passwords) = Files::read(args, output)?;
     let Places { place, shown } = places::open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
+    let open_files = system::files(args, Options::default().max_uploads, output);
     let options = Options {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
         scheme: if args.tls_cert.is_some() { Scheme::Https } else { Scheme::Http },
+        max_uploads: open_files.uploads,
         ..Options::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     }
     let log = args.access_log.then(|| Log::start(output.is_json()));
     let options_of_front = front::Options {
-        max_connections: system::connections(args, output),
+        max_connections: open_files.connections,
         max_requests: args.max_requests.get(),
         certificate,
         passwords,

@@ -1,9 +1,13 @@
 //! Whether anything happens on a connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+
+use super::flow::Flow;
+use super::pace::Terms;
 
 /// What happens on a connection: it is idle while no request is served on it and no part of an
 /// answer waits for the client.
@@ -14,6 +18,9 @@ pub(super) struct Activity {
     last: AtomicU64,
     requests: AtomicUsize,
     is_writing: AtomicBool,
+    is_http_2: AtomicBool,
+    /// The answers that are on their way.
+    flows: Mutex<Vec<Weak<Flow>>>,
     given_up: Notify,
 }
 
@@ -24,6 +31,8 @@ impl Activity {
             last: AtomicU64::new(0),
             requests: AtomicUsize::new(0),
             is_writing: AtomicBool::new(false),
+            is_http_2: AtomicBool::new(false),
+            flows: Mutex::default(),
             given_up: Notify::new(),
         }
     }
@@ -39,6 +48,20 @@ impl Activity {
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Returns how many requests are served.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Says that several requests may be served at once.
+    pub(super) fn set_http_2(&self) {
+        self.is_http_2.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_http_2(&self) -> bool {
+        self.is_http_2.load(Ordering::Relaxed)
+    }
+
     /// Says whether the client has to take something before there can be more.
     pub(super) fn set_writing(&self, is_writing: bool) {
         self.is_writing.store(is_writing, Ordering::Relaxed);
@@ -49,7 +72,26 @@ impl Activity {
         self.last.store(self.age(), Ordering::Relaxed);
     }
 
-    /// Says that the client is too slow to be served on.
+    /// Says that an answer is on its way.
+    pub(super) fn watch(&self, flow: &Arc<Flow>) {
+        let mut flows = lock(&self.flows);
+        flows.retain(|flow| flow.strong_count() > 0);
+        flows.push(Arc::downgrade(flow));
+    }
+
+    /// Tells whether one of the answers that are on their way is taken too slowly as of `now`.
+    pub(super) fn is_too_slow(&self, now: Instant, terms: Terms) -> bool {
+        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
+        flows.iter().any(|flow| flow.is_too_slow(now, terms))
+    }
+
+    /// Returns for how long the answer has not moved that waits longest for the client.
+    pub(super) fn stalled(&self, now: Instant) -> Duration {
+        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
+        flows.iter().map(|flow| flow.stalled(now)).max().unwrap_or_default()
+    }
+
+    /// Says that the client is too slow to be served on, or that others need the place.
     pub(super) fn give_up(&self) {
         self.given_up.notify_one();
     }
@@ -59,17 +101,23 @@ impl Activity {
         self.given_up.notified().await;
     }
 
-    /// Returns for how long nothing has happened.
+    /// Returns for how long nothing has happened; nothing while something does.
     pub(super) fn idle(&self) -> Duration {
-        let is_busy =
-            self.requests.load(Ordering::Relaxed) > 0 || self.is_writing.load(Ordering::Relaxed);
-        if is_busy {
+        if self.is_busy() {
             return Duration::ZERO;
         }
         Duration::from_millis(self.age().saturating_sub(self.last.load(Ordering::Relaxed)))
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        self.requests() > 0 || self.is_writing.load(Ordering::Relaxed)
+    }
+
     fn age(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

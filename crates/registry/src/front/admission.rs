@@ -1,108 +1,124 @@
-//! How many requests are served at once, and how slow they may be.
+//! How much is done at once, for whom, and how slow it may be.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use http::Method;
 
 use super::Options;
+use super::client::Client;
+use super::pace::Terms;
+use super::shares::{Share, Shares};
 use crate::fault::{Code, Fault};
 
-/// So long a request waits for a thread: clients give up after half a minute or a minute without an answer.
+/// So long a request waits for its turn: clients give up after half a minute or a minute without an
+/// answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// How a client moves a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Bearable,
-    TooSlow,
+/// What needs little and takes no time finds room in this part of the memory, whatever else goes on.
+const SPARED: u64 = 4;
+
+/// A list is written in memory. This part of it is asked for before it is known how long the list is.
+const LIST: u64 = 16;
+
+/// How often it is looked who is too slow, in the time that is allowed.
+const LOOKS: u32 = 4;
+
+/// No more often than this.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+
+/// What a request needs to be served.
+#[derive(Debug)]
+pub(super) struct Permit {
+    _thread: Share,
+    _writer: Option<Share>,
 }
 
-/// Hands out the threads that requests are served by.
+/// Hands out what requests are served with. Clients share all of it.
 #[derive(Debug)]
 pub(super) struct Admission {
-    threads: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    max_waiting: usize,
-    alone: Pace,
-    while_others_wait: Pace,
-}
-
-/// How slow a body may be.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// In bytes a second.
-    rate: u64,
-    /// Over this time.
-    window: Duration,
+    threads: Arc<Shares>,
+    /// Those of the threads that may take bodies in: a client that sends slowly holds one for as long
+    /// as it likes, and whoever pulls needs one only for moments.
+    writers: Arc<Shares>,
+    /// In bytes.
+    memory: Arc<Shares>,
+    total: u64,
+    alone: Terms,
+    while_others_wait: Terms,
 }
 
 impl Admission {
     pub(super) fn new(options: &Options) -> Self {
+        let threads = options.max_requests.max(1) as u64;
+        let (max_waiting, total) = (options.max_waiting as u64, options.max_memory as u64);
+        let alone = Terms { rate: options.min_rate, window: options.idle_timeout };
         Self {
-            threads: Arc::new(Semaphore::new(options.max_requests.max(1))),
-            waiting: AtomicUsize::new(0),
-            max_waiting: options.max_waiting,
-            alone: Pace { rate: options.min_rate, window: options.idle_timeout },
-            while_others_wait: Pace {
+            threads: Shares::new(threads, max_waiting),
+            writers: Shares::new(threads / 2, max_waiting),
+            // What waits is in memory too, with its headers.
+            memory: Shares::new(total, total / 2),
+            total,
+            alone,
+            while_others_wait: Terms {
                 rate: options.min_rate_while_others_wait,
                 window: options.idle_timeout_while_others_wait.min(options.idle_timeout),
             },
         }
     }
 
+    /// Waits for the memory that a request needs. Fails if there is none in time (row F-46).
+    pub(super) async fn room(&self, client: Client, bytes: u64) -> Result<Share, Fault> {
+        self.memory.take(client, bytes, MAX_WAIT).await.ok_or_else(busy)
+    }
+
+    /// Returns more memory if there is plenty.
+    pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<Share> {
+        self.memory.try_take(client, bytes, self.total / SPARED)
+    }
+
+    /// Returns more memory if there is any.
+    pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
+        self.memory.try_take(client, bytes, 0)
+    }
+
+    /// Returns how much memory a list takes for which nobody knows yet how long it is.
+    pub(super) fn list(&self) -> u64 {
+        self.total / LIST
+    }
+
     /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
-    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        let threads = Arc::clone(&self.threads);
-        if let Ok(permit) = Arc::clone(&threads).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let waiting = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.max_waiting {
-            return Err(busy());
-        }
-        let permit = timeout(MAX_WAIT, threads.acquire_owned()).await;
-        drop(waiting);
-        match permit {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(busy()),
-        }
+    pub(super) async fn enter(&self, client: Client, method: &Method) -> Result<Permit, Fault> {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let writer = match reads {
+            true => None,
+            false => Some(self.writers.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?),
+        };
+        let thread = self.threads.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?;
+        Ok(Permit { _thread: thread, _writer: writer })
     }
 
     /// Returns how many requests wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.threads.waiting() + self.writers.waiting() + self.memory.waiting()
+    }
+
+    pub(super) fn memory(&self) -> &Shares {
+        &self.memory
     }
 
     /// Returns after how long it is to be asked again whether a body that stands still is too slow:
     /// others may have begun to wait.
     pub(super) fn interval(&self) -> Duration {
-        self.while_others_wait.window
+        (self.while_others_wait.window / LOOKS).max(SHORTEST_LOOK)
     }
 
-    /// Judges a body of which so many bytes have moved in this time; `None` if it is too early.
-    pub(super) fn judge(&self, bytes: u64, time: Duration) -> Option<Verdict> {
-        let Pace { rate, window } =
-            if self.waiting() > 0 { self.while_others_wait } else { self.alone };
-        if time < window {
-            return None;
-        }
-        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let least = (rate.saturating_mul(millis) / 1000).max(1);
-        Some(if bytes < least { Verdict::TooSlow } else { Verdict::Bearable })
+    /// Returns how slow a body may be now.
+    pub(super) fn terms(&self) -> Terms {
+        if self.waiting() > 0 { self.while_others_wait } else { self.alone }
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn busy() -> Fault {
+pub(super) fn busy() -> Fault {
     Fault::new(Code::TooManyRequests, "too many requests are being served")
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,10 +12,11 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
+use super::client::{Client, site_of};
 use super::exchange::{self, MAX_HEADER_BYTES};
 use super::patient::Patient;
 use super::{Options, Shared, State};
@@ -23,7 +24,7 @@ use super::{Options, Shared, State};
 /// So much of a connection is read at once by HTTP/1.1, when there is as much. Uploads cost a fifth
 /// less time of the processor than with 64 KiB; but somebody might open many connections and fill
 /// each with headers that never end.
-const READ_BUFFER: usize = 256 << 10;
+pub(super) const READ_BUFFER: usize = 256 << 10;
 
 /// There are at most so many of them.
 const MAX_HEADERS: usize = 100;
@@ -35,9 +36,15 @@ const MAX_STREAMS: u32 = 64;
 /// So much of an answer may wait for its client beside what waits for a thread, for each of these.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// So much of an upload may be on its way over HTTP/2: 20 ms at 400 Mbit/s.
-const STREAM_WINDOW: u32 = 1 << 20;
+/// So much of an upload may be on its way over HTTP/2: 20 ms at 200 Mbit/s. It is in memory until it
+/// is read, and 64 at once are to fit into the share of one client.
+pub(super) const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// So much may stand in the kernel that it has not sent yet. With more, it seems for minutes as if a
+/// slow client took nothing; what was sent and is on its way is not bounded by this, or fast lines
+/// that are long would not be filled.
+const UNSENT: u32 = 256 << 10;
 
 /// The first byte of TLS: a handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -57,17 +64,21 @@ pub(super) async fn serve(
 ) {
     // Answers are small or come in large pieces; neither should wait for more.
     let _ = stream.set_nodelay(true);
+    bound_unsent(&stream);
     let activity = Arc::new(Activity::begin());
+    let counted = shared.crowd.enter(site_of(client.ip()), Arc::clone(&activity));
+    let client = Client::new(client, counted.number);
     let served = async {
         match &shared.certificate {
             None => {
-                let stream = Patient::new(stream, Arc::clone(&shared), Arc::clone(&activity));
+                let stream =
+                    Patient::new(stream, client, Arc::clone(&shared), Arc::clone(&activity));
                 speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
                     .await
             }
             Some(certificate) => {
                 let acceptor = TlsAcceptor::from(certificate.config());
-                let shake = handshake(stream, &acceptor, &shared, &activity);
+                let shake = handshake(stream, client, &acceptor, &shared, &activity);
                 let Some(stream) = timeout(shared.options.header_timeout, shake).await?? else {
                     return Ok(());
                 };
@@ -77,14 +88,18 @@ pub(super) async fn serve(
         }
     };
     let idle = idle_for_too_long(&activity, state.clone(), &shared.options);
+    let address = client.address;
     tokio::select! {
         result = served => {
             if let Err(error) = result {
-                tracing::debug!(%client, error = %error, "a connection ended");
+                tracing::debug!(client = %address, error = %error, "a connection ended");
             }
         }
-        () = idle => tracing::trace!(%client, "an idle connection was closed"),
-        () = activity.given_up() => tracing::debug!(%client, "it takes its answer too slowly"),
+        () = idle => tracing::trace!(client = %address, "an idle connection was closed"),
+        () = too_slow(&activity, &shared) => {
+            tracing::debug!(client = %address, "it takes an answer too slowly");
+        }
+        () = activity.given_up() => tracing::debug!(client = %address, "it makes room for others"),
     }
 }
 
@@ -93,6 +108,7 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 /// Begins TLS; `None` if the client does not.
 async fn handshake(
     mut stream: TcpStream,
+    client: Client,
     acceptor: &TlsAcceptor,
     shared: &Arc<Shared>,
     activity: &Arc<Activity>,
@@ -103,7 +119,7 @@ async fn handshake(
         stream.shutdown().await?;
         return Ok(None);
     }
-    let stream = Patient::new(stream, Arc::clone(shared), Arc::clone(activity));
+    let stream = Patient::new(stream, client, Arc::clone(shared), Arc::clone(activity));
     acceptor.accept(stream).await.map(Some)
 }
 
@@ -111,7 +127,7 @@ async fn handshake(
 /// it speaks that.
 async fn speak<S>(
     stream: S,
-    client: SocketAddr,
+    client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
     mut state: watch::Receiver<State>,
@@ -150,6 +166,30 @@ fn protocols(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// Waits until one of the answers that are on their way is taken too slowly. It would hold what it was
+/// given for as long as it likes; and the other answers of such a client go with it, since nothing but
+/// the connection can be taken from it.
+async fn too_slow(activity: &Activity, shared: &Shared) {
+    loop {
+        sleep(shared.admission.interval()).await;
+        if activity.is_too_slow(Instant::now(), shared.admission.terms()) {
+            return;
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bound_unsent(stream: &TcpStream) {
+    // Old kernels do not know it, and are as good as before.
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bound_unsent(stream: &TcpStream) {
+    // There, the whole of what is in the kernel is bounded.
+    let _ = socket2::SockRef::from(stream).set_send_buffer_size(UNSENT as usize);
+}
+
 /// Waits until nothing has happened for longer than a connection may be idle.
 async fn idle_for_too_long(
     activity: &Activity,
@@ -159,7 +199,7 @@ async fn idle_for_too_long(
     loop {
         let patience = match *state.borrow_and_update() {
             State::Open => options.header_timeout,
-            State::Crowded | State::Stopping => options.crowded_timeout,
+            State::Stopping => options.stop_timeout,
         };
         let left = patience.saturating_sub(activity.idle());
         if left.is_zero() {

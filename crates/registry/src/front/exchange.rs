@@ -1,36 +1,30 @@
 //! One request and its response.
 
-use std::future::poll_fn;
-use std::io::{self, Read};
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
-use bytes::{Buf as _, Bytes};
-use http::header::{CACHE_CONTROL, EXPECT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use super::Shared;
 use super::activity::Activity;
-use super::admission::Verdict;
+use super::admission;
+use super::client::Client;
+use super::connection::STREAM_WINDOW;
+use super::incoming::{Received, drain};
+use super::metrics::Endpoint;
+use super::outgoing::{FIRST, Outgoing, Tallied};
 use super::record::Tally;
+use super::shares::Share;
+use crate::body::Part;
 use crate::fault::{Code, Fault};
+use crate::registry::Origin;
 use crate::{Body, registry, reply};
-
-/// So many pieces of a response may wait for the socket: one on its way, one ready.
-const PIECES: usize = 2;
-
-/// What is left of a request that was refused is read and thrown away up to here: a client that is
-/// still sending would otherwise see a broken connection and not the refusal.
-const MAX_DRAINED: u64 = 16 << 20;
 
 /// A path and query have at most so many bytes. The longest that are asked for are those of a
 /// manifest with many tags: 40 of the longest fit.
@@ -39,205 +33,174 @@ const MAX_TARGET: usize = 8 << 10;
 /// The names and values of headers have at most so many bytes.
 pub(super) const MAX_HEADER_BYTES: u16 = u16::MAX;
 
+/// So much memory a request takes beside its headers: two pieces of an answer, and what the libraries
+/// below keep of it.
+const REQUEST: u64 = 2 * FIRST as u64 + (8 << 10);
+
+/// TLS keeps so much of an answer in its own buffer.
+const TLS_BUFFER: u64 = 64 << 10;
+
 const HEALTH: &str = "/healthz";
 const METRICS: &str = "/metrics";
 
 /// Serves a request. Fails only if the thread that serves it panics.
 pub(super) async fn exchange(
     request: Request<Incoming>,
-    client: SocketAddr,
+    client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
 ) -> io::Result<Response<Tallied>> {
+    if request.version() == Version::HTTP_2 {
+        activity.set_http_2();
+    }
     let (parts, body) = request.into_parts();
-    let tally = Tally::begin(&parts, client, Arc::clone(&shared), activity);
+    let tally = Tally::begin(&parts, client.address, Arc::clone(&shared), activity);
     let request = Request::from_parts(parts, body);
     let (method, awaits_word) = (request.method().clone(), request.headers().contains_key(EXPECT));
-    let answer = match answer(request, tally, &shared).await? {
+    let answer = match answer(request, client, tally, &shared).await? {
         Ok(answer) => return Ok(answer),
         Err(refused) => refused,
     };
-    let (fault, tally, body) = *answer;
+    let Refused { fault, tally, body, held } = *answer;
     // A client that waits to be told to go on is not.
     if !awaits_word {
         tokio::spawn(drain(body, shared.options.idle_timeout));
     }
-    Ok(tallied(short(fault.into_response(&method), &method), tally))
+    Ok(tallied(short(fault.into_response(&method), &method), tally, held))
 }
 
 /// A request that was refused before anything was done for it.
-type Refused = Box<(Fault, Tally, Incoming)>;
+struct Refused {
+    fault: Fault,
+    tally: Tally,
+    body: Incoming,
+    held: Option<Share>,
+}
 
 async fn answer(
     request: Request<Incoming>,
+    client: Client,
     mut tally: Tally,
     shared: &Arc<Shared>,
-) -> io::Result<Result<Response<Tallied>, Refused>> {
-    let refuse = |fault, tally, request: Request<Incoming>| {
-        Ok(Err(Box::new((fault, tally, request.into_body()))))
+) -> io::Result<Result<Response<Tallied>, Box<Refused>>> {
+    let refuse = |fault, tally, request: Request<Incoming>, held| {
+        Ok(Err(Box::new(Refused { fault, tally, body: request.into_body(), held })))
     };
-    if tally.record.target.len() > MAX_TARGET {
+    let path = request.uri().path();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let admission = &shared.admission;
+    if is_read && path == HEALTH {
+        let held = admission.more(client, REQUEST);
+        return Ok(Ok(tallied(plain("ok\n".to_owned(), request.method()), tally, held)));
+    }
+    let takes = weight(&request, shared);
+    let list = if is_list(path) { admission.list() } else { 0 };
+    let mut held = match admission.room(client, takes + list).await {
+        Ok(held) => held,
+        Err(fault) => return refuse(fault, tally, request, None),
+    };
+    if request.uri().path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
         let text = format!("a path has at most {MAX_TARGET} bytes here");
         let fault = Fault::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
-        return refuse(fault, tally, request);
+        return refuse(fault, tally, request, Some(held));
     }
     if header_bytes(request.headers()) > MAX_HEADER_BYTES.into() {
         let text = format!("headers have at most {MAX_HEADER_BYTES} bytes here");
         let fault =
             Fault::new(Code::Unsupported, text).status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        return refuse(fault, tally, request);
+        return refuse(fault, tally, request, Some(held));
     }
-    let path = request.uri().path();
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_read && path == HEALTH {
-        return Ok(Ok(tallied(plain("ok\n".to_owned(), request.method()), tally)));
-    }
-    match shared.gate.admit(&request, tally.record.client.ip()).await {
+    match shared.gate.admit(&request, client.address.ip()).await {
         Ok(user) => tally.record.user = user,
-        Err(fault) => return refuse(fault, tally, request),
+        Err(fault) => return refuse(fault, tally, request, Some(held)),
     }
     if is_read && path == METRICS {
-        let text =
-            shared.metrics.render(shared.admission.waiting(), shared.registry.open_uploads());
-        return Ok(Ok(tallied(plain(text, request.method()), tally)));
+        let text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
+        return Ok(Ok(tallied(plain(text, request.method()), tally, Some(held))));
     }
-    let permit = match shared.admission.enter().await {
+    let permit = match admission.enter(client, request.method()).await {
         Ok(permit) => permit,
-        Err(fault) => return refuse(fault, tally, request),
+        Err(fault) => return refuse(fault, tally, request, Some(held)),
     };
+    let method = request.method().clone();
     let (head, answered) = oneshot::channel();
-    let (shared, handle) = (Arc::clone(shared), Handle::current());
+    let (of_thread, handle) = (Arc::clone(shared), Handle::current());
     let received = Arc::clone(&tally.received);
-    let activity = Arc::clone(&tally.activity);
     spawn_blocking(move || {
-        let request = request.map(|body| Received::new(body, received, &shared, handle.clone()));
-        if serve(&shared, request, head, &handle) == Client::TooSlow {
-            // It would hold what it was given for as long as it likes.
-            activity.give_up();
-        }
+        let request = request.map(|body| Received::new(body, received, &of_thread, handle));
+        serve(&of_thread, client, request, head);
         drop(permit);
     });
     let gone = |_| io::Error::other("the thread that served the request is gone");
-    let (parts, body) = answered.await.map_err(gone)?.into_parts();
-    tally.record.status = Some(parts.status.as_u16());
-    Ok(Ok(Response::from_parts(parts, Tallied { body, tally })))
+    let (parts, content) = answered.await.map_err(gone)?.into_parts();
+    let length = content.as_ref().map_or(0, |bytes| bytes.len() as u64);
+    let needed = takes + if length > 2 * FIRST as u64 { length } else { 0 };
+    if !held.resize(needed) {
+        let response = short(admission::busy().into_response(&method), &method);
+        return Ok(Ok(tallied(response, tally, Some(held))));
+    }
+    let held = Some(Arc::new(held));
+    let body = match content {
+        Ok(bytes) => Outgoing::bytes(bytes, held),
+        Err(part) => Outgoing::blob(*part, client, Arc::clone(shared), held),
+    };
+    Ok(Ok(taken(Response::from_parts(parts, body), tally)))
+}
+
+/// Returns how much memory a request takes.
+fn weight(request: &Request<Incoming>, shared: &Shared) -> u64 {
+    let is_http_2 = request.version() == Version::HTTP_2;
+    // What comes of a body before anybody reads it.
+    let body = if is_http_2 && !request.body().is_end_stream() { STREAM_WINDOW.into() } else { 0 };
+    let tls = if shared.certificate.is_some() && !is_http_2 { TLS_BUFFER } else { 0 };
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    REQUEST + body + tls + (header_bytes(request.headers()) + target) as u64
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// How a client took its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Client {
-    Bearable,
-    TooSlow,
+/// Tells whether what is asked for is written in memory and may be long.
+fn is_list(path: &str) -> bool {
+    let endpoint = Endpoint::of(path);
+    matches!(endpoint, Endpoint::Catalog | Endpoint::Page | Endpoint::Referrers | Endpoint::Tags)
 }
 
-/// Serves a request on this thread, to the last byte of its answer.
+/// The body of an answer: in memory, or a part of a blob that nobody has read yet.
+type Content = Result<Bytes, Box<Part>>;
+
+/// Serves a request on this thread, but for what is read of a blob while the client takes it.
 fn serve(
     shared: &Shared,
-    request: Request<Received>,
-    head: oneshot::Sender<Response<Outgoing>>,
-    handle: &Handle,
-) -> Client {
+    client: Client,
+    mut request: Request<Received>,
+    head: oneshot::Sender<Response<Content>>,
+) {
+    request.extensions_mut().insert(Origin(client.site));
     let (parts, mut received) = request.into_parts();
     let response = shared.registry.handle(Request::from_parts(parts, &mut received));
-    let (parts, body) = response.into_parts();
-    let body = match body.try_into_bytes() {
-        Ok(bytes) => {
-            // Fails only if the client is gone.
-            let _ = head.send(Response::from_parts(parts, Outgoing::Bytes(Some(bytes))));
-            received.drain();
-            return Client::Bearable;
-        }
-        Err(body) => body,
-    };
-    let (pieces, outgoing) = mpsc::channel(PIECES);
-    let outgoing = Outgoing::Pieces { pieces: outgoing, left: body.length() };
-    if head.send(Response::from_parts(parts, outgoing)).is_err() {
-        return Client::Bearable;
-    }
-    send(body, &pieces, shared, handle)
+    // Fails only if the client is gone.
+    let _ = head.send(response.map(|body| body.try_into_bytes().or_else(read_small)));
+    received.drain();
 }
 
-/// Sends a body, and makes a fault look like one: the connection breaks off.
-fn send(
-    body: Body,
-    pieces: &mpsc::Sender<io::Result<Bytes>>,
-    shared: &Shared,
-    handle: &Handle,
-) -> Client {
-    let mut client = Client::Bearable;
-    let sent = body.send(|piece| {
-        let offered = offer(piece, pieces, shared, handle);
-        if offered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            client = Client::TooSlow;
-        }
-        offered
+/// Reads what takes no more memory than every request does: it needs no other thread then.
+fn read_small(part: Box<Part>) -> Content {
+    if part.length > FIRST as u64 {
+        return Err(part);
+    }
+    let mut content = Bytes::new();
+    let read = part.pieces(0, |_, read| {
+        content = read(FIRST)?;
+        Ok(true)
     });
-    if let Err(error) = sent
-        && client == Client::Bearable
-        && !pieces.is_closed()
-    {
-        tracing::warn!(%error, "a blob could not be sent whole");
-        // If there is no room for it, the end of the channel says the same.
-        let _ = pieces.try_send(Err(error));
-    }
-    client
-}
-
-/// Gives a piece to the connection, which takes it when the client has taken those before. Fails if
-/// the client is slower than a client may be.
-fn offer(
-    piece: Bytes,
-    pieces: &mpsc::Sender<io::Result<Bytes>>,
-    shared: &Shared,
-    handle: &Handle,
-) -> io::Result<()> {
-    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-    let piece = match pieces.try_send(Ok(piece)) {
-        Ok(()) => return Ok(()),
-        Err(mpsc::error::TrySendError::Full(piece)) => piece,
-        Err(mpsc::error::TrySendError::Closed(_)) => return Err(gone()),
-    };
-    let (length, begun) = (piece.as_ref().map_or(0, Bytes::len) as u64, Instant::now());
-    let admission = &shared.admission;
-    loop {
-        // Made within the runtime, whose clock it needs.
-        let room = async { timeout(admission.interval(), pieces.reserve()).await };
-        match handle.block_on(room) {
-            Ok(Ok(room)) => {
-                room.send(piece);
-                return Ok(());
-            }
-            Ok(Err(_)) => return Err(gone()),
-            // A piece is as much as may have moved by now.
-            Err(_) if admission.judge(length, begun.elapsed()) == Some(Verdict::TooSlow) => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-/// Reads what is left of a request that nobody serves, so that the client gets to read its answer.
-async fn drain(mut body: Incoming, time: Duration) {
-    let all = async {
-        let mut left = MAX_DRAINED;
-        while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
-        {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
-            if left == 0 {
-                return;
-            }
-        }
-    };
-    let _ = timeout(time, all).await;
+    // Whoever reads it later finds the fault again, and makes it look like one.
+    read.map(|()| content).map_err(|_| part)
 }
 
 /// Returns an answer in plain text.
-fn plain(text: String, method: &Method) -> Response<Outgoing> {
+fn plain(text: String, method: &Method) -> Response<Bytes> {
     let text_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let mut response = reply::with_body(Body::from(text.into_bytes()), text_type);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -245,181 +208,24 @@ fn plain(text: String, method: &Method) -> Response<Outgoing> {
 }
 
 /// Returns an answer that is in memory, with what every answer says.
-fn short(response: Response<Body>, method: &Method) -> Response<Outgoing> {
+fn short(response: Response<Body>, method: &Method) -> Response<Bytes> {
     let response = registry::finished(response, method);
-    response.map(|body| Outgoing::Bytes(body.try_into_bytes().ok()))
+    response.map(|body| body.try_into_bytes().unwrap_or_default())
 }
 
-fn tallied(response: Response<Outgoing>, mut tally: Tally) -> Response<Tallied> {
+/// Returns an answer with what is counted of it. By HTTP/2, one for which there is no memory has no
+/// body: it would wait for a client that may never take it.
+fn tallied(response: Response<Bytes>, tally: Tally, held: Option<Share>) -> Response<Tallied> {
+    let (mut parts, mut bytes) = response.into_parts();
+    if held.is_none() && tally.activity.is_http_2() && !bytes.is_empty() {
+        bytes = Bytes::new();
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    }
+    taken(Response::from_parts(parts, Outgoing::bytes(bytes, held.map(Arc::new))), tally)
+}
+
+fn taken(response: Response<Outgoing>, mut tally: Tally) -> Response<Tallied> {
     tally.record.status = Some(response.status().as_u16());
+    response.body().watched_by(&tally.activity);
     response.map(|body| Tallied { body, tally })
-}
-
-/// The body of a request.
-struct Received {
-    body: Incoming,
-    piece: Bytes,
-    /// Whether waiting for more of it has failed.
-    is_broken: bool,
-    /// So many bytes came, for the record.
-    count: Arc<AtomicU64>,
-    pace: Pace,
-    handle: Handle,
-}
-
-/// How fast a body comes.
-struct Pace {
-    shared: Arc<Shared>,
-    /// Since when bytes are counted, and how many there are.
-    since: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    /// Counts bytes, and fails if the client is too slow.
-    fn count(&mut self, bytes: usize) -> io::Result<()> {
-        self.bytes += bytes as u64;
-        match self.shared.admission.judge(self.bytes, self.since.elapsed()) {
-            Some(Verdict::TooSlow) => return Err(io::ErrorKind::TimedOut.into()),
-            Some(Verdict::Bearable) => (self.since, self.bytes) = (Instant::now(), 0),
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-impl Received {
-    fn new(body: Incoming, count: Arc<AtomicU64>, shared: &Arc<Shared>, handle: Handle) -> Self {
-        let pace = Pace { shared: Arc::clone(shared), since: Instant::now(), bytes: 0 };
-        Self { body, piece: Bytes::new(), is_broken: false, count, pace, handle }
-    }
-
-    /// Reads what is left, so that the client gets to read its answer.
-    fn drain(&mut self) {
-        if self.is_broken {
-            return;
-        }
-        let _ = io::copy(&mut self.take(MAX_DRAINED), &mut io::sink());
-    }
-
-    /// Waits for the next piece; `None` at the end.
-    fn next(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            let (body, interval) = (&mut self.body, self.pace.shared.admission.interval());
-            let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-            // Made within the runtime, whose clock it needs.
-            let Ok(frame) = self.handle.block_on(async { timeout(interval, frame).await }) else {
-                self.pace.count(0)?;
-                continue;
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            // Anything else is a trailer, and nobody asked for one.
-            if let Ok(piece) = frame.map_err(io::Error::other)?.into_data() {
-                self.count.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                self.pace.count(piece.len())?;
-                return Ok(Some(piece));
-            }
-        }
-    }
-}
-
-impl Read for Received {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            let next = self.next();
-            self.is_broken = next.is_err();
-            match next? {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let count = self.piece.len().min(buffer.len());
-        self.piece.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
-}
-
-/// The body of a response, as `hyper` asks for it, with what is counted of it. When it is dropped, the
-/// request is over.
-pub(super) struct Tallied {
-    body: Outgoing,
-    tally: Tally,
-}
-
-impl hyper::body::Body for Tallied {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Self { body, tally } = self.get_mut();
-        let polled = Pin::new(body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            tally.record.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Tallied {
-    fn drop(&mut self) {
-        self.tally.record.is_whole = self.body.is_end_stream();
-    }
-}
-
-/// What is left of the body of a response.
-enum Outgoing {
-    Bytes(Option<Bytes>),
-    Pieces { pieces: mpsc::Receiver<io::Result<Bytes>>, left: u64 },
-}
-
-impl hyper::body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let (pieces, left) = match self.get_mut() {
-            Self::Bytes(bytes) => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
-            }
-            Self::Pieces { pieces, left } => (pieces, left),
-        };
-        pieces.poll_recv(context).map(|piece| match piece {
-            Some(Ok(piece)) => {
-                *left = left.saturating_sub(piece.len() as u64);
-                Some(Ok(Frame::data(piece)))
-            }
-            Some(Err(error)) => Some(Err(error)),
-            None if *left == 0 => None,
-            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Bytes(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Pieces { left, .. } => *left == 0,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
-            Self::Pieces { left, .. } => *left,
-        })
-    }
 }

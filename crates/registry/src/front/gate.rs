@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::Passwords;
+use super::client::site_of;
 use crate::fault::{Code, Fault};
 use crate::route::Route;
 
@@ -271,14 +272,6 @@ fn parse(shown: &HeaderValue) -> Option<(String, Vec<u8>)> {
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let name = String::from_utf8(decoded[..colon].to_vec()).ok()?;
     Some((name, decoded[colon + 1..].to_vec()))
-}
-
-/// Returns what stands for a client: an address, or the network that a host has all of in IPv6.
-fn site_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
 }
 
 fn unauthorized(message: &str) -> Fault {

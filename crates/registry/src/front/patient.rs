@@ -13,49 +13,65 @@ use tokio::time::{Sleep, sleep};
 
 use super::Shared;
 use super::activity::Activity;
-use super::admission::Verdict;
+use super::client::Client;
+use super::connection::READ_BUFFER;
+use super::pace::Pace;
+use super::shares::Share;
 
 /// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
 const SIGN_OF_LIFE: usize = 1 << 10;
 
-/// A connection on which a write fails once the client has been too slow. How long a read may take is
-/// the business of whoever waits for it.
+/// So much of the head of a request may come on every connection, and wait for the rest. Few are
+/// longer.
+const HEAD: usize = 16 << 10;
+
+/// So much memory one may take that is longer: it is read into a buffer of this size.
+const LONG_HEAD: u64 = READ_BUFFER as u64;
+
+/// Of what the connection holds back, a client may be ahead by as much as its kernel and ours hold.
+const AHEAD: u64 = 1 << 20;
+
+/// A connection on which a write fails once the client has been too slow, and a read once heads have
+/// taken all the memory that there is for them. How long a read may take is the business of whoever
+/// waits for it.
 pub(super) struct Patient {
     stream: TcpStream,
+    client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    /// From when a write has to wait until all that was offered is taken.
-    stalled: Option<Stalled>,
-}
-
-/// How a client takes what has to wait for it.
-struct Stalled {
-    since: Instant,
-    /// So many bytes were taken since.
-    taken: u64,
-    /// When to look at it again.
-    timer: Pin<Box<Sleep>>,
+    pace: Pace,
+    /// From when a write has to wait, and when to look at it again.
+    stalled: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// So much has come since no request is served.
+    head: usize,
+    long_head: Option<Share>,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, activity: Arc<Activity>) -> Self {
-        Self { stream, shared, activity, stalled: None }
+    pub(super) fn new(
+        stream: TcpStream,
+        client: Client,
+        shared: Arc<Shared>,
+        activity: Arc<Activity>,
+    ) -> Self {
+        let (pace, stalled) = (Pace::default(), None);
+        Self { stream, client, shared, activity, pace, stalled, head: 0, long_head: None }
     }
 
     fn check(
         &mut self,
-        offered: usize,
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let admission = &self.shared.admission;
+        if let Some((since, _)) = &mut self.stalled {
+            self.pace.waited(since.elapsed());
+            *since = Instant::now();
+        }
         if let Poll::Ready(result) = &written {
             let count = *result.as_ref().unwrap_or(&0);
-            if count == offered {
-                self.stalled = None;
-            } else if let Some(stalled) = &mut self.stalled {
-                stalled.taken += count as u64;
-            }
+            self.pace.moved(count as u64, AHEAD, admission.terms());
+            self.stalled = None;
             self.activity.set_writing(false);
             if count >= SIGN_OF_LIFE {
                 self.activity.touch();
@@ -63,21 +79,29 @@ impl Patient {
             return written;
         }
         self.activity.set_writing(true);
-        let begin = || Stalled {
-            since: Instant::now(),
-            taken: 0,
-            timer: Box::pin(sleep(admission.interval())),
-        };
-        let stalled = self.stalled.get_or_insert_with(begin);
-        while stalled.timer.as_mut().poll(context).is_ready() {
-            match admission.judge(stalled.taken, stalled.since.elapsed()) {
-                Some(Verdict::TooSlow) => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                Some(Verdict::Bearable) => (stalled.since, stalled.taken) = (Instant::now(), 0),
-                None => {}
+        let begin = || (Instant::now(), Box::pin(sleep(admission.interval())));
+        let (_, timer) = self.stalled.get_or_insert_with(begin);
+        while timer.as_mut().poll(context).is_ready() {
+            if self.pace.is_too_slow(admission.terms()) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            stalled.timer.as_mut().reset(tokio::time::Instant::now() + admission.interval());
+            timer.as_mut().reset(tokio::time::Instant::now() + admission.interval());
         }
         Poll::Pending
+    }
+
+    /// Counts what came of the head of a request. Over HTTP/2, whoever reads it counts.
+    fn count(&mut self, bytes: usize) -> io::Result<()> {
+        if self.activity.is_http_2() || self.activity.requests() > 0 {
+            (self.head, self.long_head) = (0, None);
+            return Ok(());
+        }
+        self.head += bytes;
+        if self.head > HEAD && self.long_head.is_none() {
+            let share = self.shared.admission.more(self.client, LONG_HEAD);
+            self.long_head = Some(share.ok_or(io::ErrorKind::OutOfMemory)?);
+        }
+        Ok(())
     }
 }
 
@@ -87,7 +111,10 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.count(buffer.filled().len() - before)?;
+        read
     }
 }
 
@@ -98,7 +125,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.check(bytes.len(), written, context)
+        self.check(written, context)
     }
 
     fn poll_write_vectored(
@@ -107,7 +134,7 @@ impl AsyncWrite for Patient {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.check(bytes.iter().map(|part| part.len()).sum(), written, context)
+        self.check(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -14,6 +14,9 @@ use super::Shared;
 use super::activity::Activity;
 use super::metrics::Endpoint;
 
+/// What clients call themselves is cut here: it is kept while a request is served.
+const MAX_USER_AGENT: usize = 256;
+
 /// One request that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -103,5 +106,6 @@ impl Drop for Tally {
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {
-    headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned())
+    let agent = headers.get(USER_AGENT)?.as_bytes();
+    Some(String::from_utf8_lossy(&agent[..agent.len().min(MAX_USER_AGENT)]).into_owned())
 }

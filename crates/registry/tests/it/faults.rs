@@ -21,8 +21,8 @@ type Fault = fn() -> Error;
 struct Broken(Fault);
 
 impl Place for Broken {
-    fn repository(&self, _: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View(self.0)))
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View(self.0, name.clone())))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -31,7 +31,24 @@ impl Place for Broken {
 }
 
 #[derive(Debug)]
-struct View(Fault);
+struct View(Fault, RepositoryName);
+
+/// An upload that begins, and then cannot be written.
+struct Choking(Fault);
+
+impl Upload for Choking {
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Err(self.0())
+    }
+
+    fn len(&self) -> u64 {
+        0
+    }
+
+    fn finish(self: Box<Self>, _: &Digest) -> Result<Descriptor> {
+        Err(self.0())
+    }
+}
 
 impl Source for View {
     fn head(&self, _: &Selector) -> Result<Descriptor> {
@@ -86,7 +103,7 @@ impl Repository for View {
     }
 
     fn upload(&self, _: Hasher) -> Result<Box<dyn Upload>> {
-        Err(self.0())
+        if self.1.as_str() == "choking" { Ok(Box::new(Choking(self.0))) } else { Err(self.0()) }
     }
 }
 
@@ -154,4 +171,18 @@ fn content_that_is_too_short_never_looks_whole() {
     let mut body = Vec::new();
     let _ = stream.read_to_end(&mut body);
     assert!(body.len() < 10);
+}
+
+#[test]
+fn an_upload_that_found_the_disk_full_is_forgotten() {
+    let registry = registry(|| Error::io("write", "/x")(std::io::ErrorKind::StorageFull.into()));
+    for method in ["PATCH", "PUT"] {
+        let begun = expect(&registry, "POST /v2/choking/blobs/uploads/", &[], b"", 202);
+        let location = begun.header("location").to_owned();
+        let target = format!("{method} {location}?digest={}", Digest::sha256("abc"));
+        expect(&registry, &target, &[], b"abc", 507);
+        let status = expect(&registry, &format!("GET {location}"), &[], b"", 404);
+        assert_eq!(status.code(), "BLOB_UPLOAD_UNKNOWN");
+        assert_eq!(registry.open_uploads(), 0);
+    }
 }

@@ -12,11 +12,7 @@ use crate::support::{begin, push_blob, writable};
 
 #[test]
 fn idle_connections_lock_nobody_out() {
-    let options = Options {
-        max_connections: 64,
-        crowded_timeout: Duration::from_millis(250),
-        ..Options::default()
-    };
+    let options = Options { max_connections: 64, ..Options::default() };
     let server = started(&Arc::new(writable()), options);
     // Some have asked for something and are in the middle of asking again.
     let asking = (0..20).map(|_| {
@@ -36,8 +32,7 @@ fn idle_connections_lock_nobody_out() {
 #[test]
 fn a_connection_that_works_is_not_closed_in_a_crowd() {
     let registry = Arc::new(writable());
-    let crowded_timeout = Duration::from_millis(250);
-    let options = Options { max_connections: 8, crowded_timeout, ..Options::default() };
+    let options = Options { max_connections: 8, ..Options::default() };
     let server = started(&registry, options);
     let mut busy = Client::to(&server);
     let location = begin(&registry, "a");
@@ -230,4 +225,70 @@ fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
     assert_eq!(server.stop(PATIENCE), 0);
     let records = records.lock().unwrap();
     assert!(!records[0].is_whole && records[0].sent < 32 << 20, "{records:?}");
+}
+
+#[test]
+fn readers_that_stand_still_hold_no_thread() {
+    let registry = Arc::new(writable());
+    let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
+    let options = Options { max_requests: 1, ..Options::default() };
+    let server = started(&registry, options);
+    let get = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let still: Vec<_> = (0..8)
+        .map(|_| {
+            let mut still = Client::to(&server);
+            still.send(get.as_bytes());
+            still.0.read_exact(&mut [0; 1000]).unwrap();
+            still
+        })
+        .collect();
+    assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
+    // And they may go on when they like.
+    for mut still in still {
+        let mut rest = 32 << 20;
+        let mut piece = vec![0; 1 << 20];
+        while rest > 1 << 20 {
+            rest -= still.0.read(&mut piece).unwrap();
+        }
+    }
+}
+
+#[test]
+fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
+    let registry = Arc::new(writable());
+    let server = started(&registry, Options { max_requests: 4, ..Options::default() });
+    let still: Vec<_> = (0..8)
+        .map(|_| {
+            let location = begin(&registry, "a");
+            let mut still = Client::to(&server);
+            let length = "content-length: 9\r\n";
+            still.send(format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na").as_bytes());
+            still
+        })
+        .collect();
+    let mut other = Client::to(&server);
+    wait_for_requests(&mut other, 8);
+    assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
+    drop(still);
+}
+
+#[test]
+fn heads_that_do_not_end_share_a_bound() {
+    let options = Options { max_memory: 1 << 20, ..Options::default() };
+    let server = started(&Arc::new(writable()), options);
+    let head = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(50_000));
+    let halves: Vec<_> = (0..8)
+        .map(|_| {
+            let mut half = Client::to(&server);
+            // It may be closed by then.
+            let _ = half.0.get_mut().write_all(head.as_bytes());
+            half
+        })
+        .collect();
+    // Three of them are the share of one client; the others end.
+    let ended = halves.into_iter().rev().take(5);
+    for half in ended {
+        half.ends();
+    }
+    assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
 }

@@ -232,3 +232,51 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
     drop(lazy);
 }
+
+#[test]
+fn answers_that_no_window_is_open_for_make_room() {
+    let registry = Arc::new(writable());
+    let digest = push_blob(&registry, "a", &vec![7; 1 << 20]);
+    // Room for some twenty requests.
+    let options = Options { max_memory: 1 << 20, ..Options::default() };
+    let server = started(&registry, options);
+    let address = server.addresses()[0];
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let closed = runtime.block_on(async {
+        let mut closed = Vec::new();
+        for _ in 0..2 {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.initial_stream_window_size(0);
+            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            for _ in 0..32 {
+                let uri = format!("http://localhost/v2/a/blobs/{digest}");
+                let request = Request::builder().uri(uri).body(Whole(None)).unwrap();
+                let mut sender = sender.clone();
+                closed.push(tokio::spawn(async move { sender.send_request(request).await }));
+            }
+        }
+        closed
+    });
+    for _ in 0..3 {
+        assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
+    }
+    drop(closed);
+}
+
+#[test]
+fn a_long_manifest_is_pulled_whole() {
+    let registry = Arc::new(writable());
+    let raw = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[],"annotations":{{"a":"{}"}}}}"#,
+        longshore_spec::MediaType::IMAGE_INDEX,
+        "b".repeat(3 << 20)
+    );
+    let put = "PUT /v2/a/manifests/long";
+    crate::support::expect(&registry, put, &[], raw.as_bytes(), 201);
+    let server = started(&registry, Options::default());
+    let reply = Client::to(&server).ask("GET /v2/a/manifests/long", "", b"");
+    assert_eq!((reply.status, reply.body.len()), (200, raw.len()));
+    assert!(reply.body == raw.as_bytes());
+}

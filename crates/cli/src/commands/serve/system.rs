@@ -60,10 +60,22 @@ pub(super) fn events() -> Result<Receiver<Event>> {
     Ok(std::sync::mpsc::channel().1)
 }
 
-/// Returns how many connections may be open: as many as were asked for, if the system allows as many
-/// files. As many as it can allow are asked for first.
+/// How many of the files that a server may have open are for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) connections: usize,
+    /// Each has its part open.
+    pub(super) uploads: usize,
+}
+
+/// Of the files that are left, at most one in so many is that of an upload.
 #[cfg(unix)]
-pub(super) fn connections(args: &Serve, output: &Output) -> usize {
+const UPLOADS: usize = 4;
+
+/// Returns how many connections and uploads may be open: as many as were asked for, if the system
+/// allows as many files. As many as it can allow are asked for first.
+#[cfg(unix)]
+pub(super) fn files(args: &Serve, max_uploads: usize, output: &Output) -> Files {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let wanted = args.max_connections.get();
@@ -73,19 +85,23 @@ pub(super) fn connections(args: &Serve, output: &Output) -> usize {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     };
-    let Some(allowed) = allowed else { return wanted };
-    // Each request may have a blob open, and an upload with its part.
+    let Some(allowed) = allowed else {
+        return Files { connections: wanted, uploads: max_uploads };
+    };
+    // Each request may have a blob open, and what it goes on with.
     let others = OTHER_FILES + 2 * args.max_requests.get() as u64;
     let left = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).max(1);
+    let uploads = if args.writable { max_uploads.min(left / UPLOADS).max(1) } else { 0 };
+    let left = left.saturating_sub(uploads).max(1);
     if left < wanted {
         output.warning(&format!(
             "the system allows {allowed} open files, so at most {left} connections; `ulimit -n` says more"
         ));
     }
-    wanted.min(left)
+    Files { connections: wanted.min(left), uploads }
 }
 
 #[cfg(not(unix))]
-pub(super) fn connections(args: &Serve, _: &Output) -> usize {
-    args.max_connections.get()
+pub(super) fn files(args: &Serve, max_uploads: usize, _: &Output) -> Files {
+    Files { connections: args.max_connections.get(), uploads: max_uploads }
 }

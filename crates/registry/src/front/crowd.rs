@@ -1,0 +1,107 @@
+//! All connections, and which of them make room for others.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::activity::Activity;
+use super::shares::{Scarce, Shares};
+
+/// An answer that has not moved for so long may be broken off if somebody else needs its place. Lines
+/// that are no more than slow move something more often.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    members: Mutex<HashMap<u64, Member>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Member {
+    site: IpAddr,
+    activity: Arc<Activity>,
+    /// It was asked to make room.
+    is_leaving: bool,
+}
+
+/// A connection that is counted, until this is dropped.
+pub(super) struct Counted {
+    crowd: Arc<Crowd>,
+    pub(super) number: u64,
+}
+
+impl Crowd {
+    pub(super) fn enter(self: &Arc<Self>, site: IpAddr, activity: Arc<Activity>) -> Counted {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.members().insert(number, Member { site, activity, is_leaving: false });
+        Counted { crowd: Arc::clone(self), number }
+    }
+
+    /// Closes a connection, so that there is room for one of `newcomer`: one on which nothing happens,
+    /// of whoever has most, and of those the one on which nothing has happened for the longest time.
+    /// If something happens on all, one of whoever has more than the newcomer.
+    pub(super) fn make_room(&self, newcomer: IpAddr) {
+        let mut members = self.members();
+        let mut counts = HashMap::new();
+        for member in members.values() {
+            *counts.entry(member.site).or_insert(0_usize) += 1;
+        }
+        let count_of = |member: &Member| counts.get(&member.site).copied().unwrap_or_default();
+        let staying = || members.iter().filter(|(_, member)| !member.is_leaving);
+        let idle = staying().filter(|(_, member)| !member.activity.is_busy());
+        let idlest = idle.max_by_key(|(_, member)| (count_of(member), member.activity.idle()));
+        let theirs = counts.get(&newcomer).copied().unwrap_or_default();
+        let now = Instant::now();
+        let busy = || {
+            let more = staying().filter(|(_, member)| count_of(member) > theirs + 1);
+            more.max_by_key(|(_, member)| (count_of(member), member.activity.stalled(now)))
+        };
+        let number = idlest.or_else(busy).map(|(number, _)| *number);
+        if let Some(member) = number.and_then(|number| members.get_mut(&number)) {
+            member.leave();
+        }
+    }
+
+    /// Makes clients give memory back that do not move what is held for them, while others wait for
+    /// memory: for each site that waits, the connection that has stood still for the longest time, of
+    /// the site itself if it holds what it may, else of the one that holds most.
+    pub(super) fn relieve(&self, memory: &Shares, now: Instant) {
+        for (site, scarce) in memory.waiting_sites() {
+            let of = match scarce {
+                Scarce::Own => Some(site),
+                Scarce::All => memory.largest(),
+            };
+            let mut members = self.members();
+            let staying = members
+                .values_mut()
+                .filter(|member| Some(member.site) == of && !member.is_leaving)
+                .map(|member| (member.activity.stalled(now), member));
+            let stalled = staying.filter(|(time, _)| *time >= STALLED);
+            if let Some((_, member)) = stalled.max_by_key(|(time, _)| *time) {
+                member.leave();
+            }
+        }
+    }
+
+    /// A panic of another thread cannot have left the table half changed.
+    fn members(&self) -> MutexGuard<'_, HashMap<u64, Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    fn leave(&mut self) {
+        self.is_leaving = true;
+        self.activity.give_up();
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.crowd.members().remove(&self.number);
+    }
+}

@@ -1,0 +1,275 @@
+//! The body of a response.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Method;
+use hyper::body::{Frame, SizeHint};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::activity::Activity;
+use super::admission::Permit;
+use super::client::Client;
+use super::flow::Flow;
+use super::record::Tally;
+use super::shares::Share;
+use crate::body::{PIECE, Part};
+
+/// The first piece of an answer has at most so many bytes, and so has each of a client that takes
+/// them slowly. Then they grow with what the client has taken, up to [`PIECE`], while there is memory.
+/// Two of these belong to every request.
+pub(super) const FIRST: usize = 16 << 10;
+
+/// Pieces are a multiple of this, as files are read best.
+const PAGE: usize = 4 << 10;
+
+/// A thread waits so long for a client to take a piece; then it does something else, and another
+/// goes on when the client does. What opening a blob costs is nothing against that.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// The like while others wait for a thread.
+const LINGER_WHILE_OTHERS_WAIT: Duration = Duration::from_millis(10);
+
+/// What is left of the body of a response, as `hyper` asks for it. Nothing is read before it is, and
+/// no more than the client has made room for but two pieces.
+pub(super) struct Outgoing {
+    kind: Kind,
+    flow: Arc<Flow>,
+    held: Option<Arc<Share>>,
+}
+
+enum Kind {
+    Bytes(Bytes),
+    Blob(Box<Blob>),
+}
+
+struct Blob {
+    source: Source,
+    left: u64,
+    stage: Stage,
+}
+
+/// A blob, and what it takes to read it.
+#[derive(Clone)]
+struct Source {
+    part: Arc<Part>,
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+type Pieces = mpsc::Receiver<io::Result<Bytes>>;
+
+enum Stage {
+    /// No thread reads.
+    Idle,
+    /// There is going to be one.
+    Entering(Pin<Box<dyn Future<Output = io::Result<Pieces>> + Send>>),
+    Reading {
+        pieces: Pieces,
+        /// Whether anything has come from this thread.
+        has_begun: bool,
+    },
+}
+
+impl Outgoing {
+    pub(super) fn bytes(bytes: Bytes, held: Option<Arc<Share>>) -> Self {
+        Self { kind: Kind::Bytes(bytes), flow: Flow::begin(Instant::now()), held }
+    }
+
+    pub(super) fn blob(
+        part: Part,
+        client: Client,
+        shared: Arc<Shared>,
+        held: Option<Arc<Share>>,
+    ) -> Self {
+        let left = part.length;
+        let source = Source { part: Arc::new(part), client, shared };
+        let kind = Kind::Blob(Box::new(Blob { source, left, stage: Stage::Idle }));
+        Self { kind, flow: Flow::begin(Instant::now()), held }
+    }
+
+    /// Says on a connection that this is on its way.
+    pub(super) fn watched_by(&self, activity: &Activity) {
+        if !self.is_end_stream() {
+            activity.watch(&self.flow);
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left() == 0
+    }
+
+    fn left(&self) -> u64 {
+        match &self.kind {
+            Kind::Bytes(bytes) => bytes.len() as u64,
+            Kind::Blob(blob) => blob.left,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Self { kind, flow, held } = self;
+        match kind {
+            Kind::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Bytes(bytes) => {
+                let piece = bytes.split_to(bytes.len().min(FIRST));
+                Poll::Ready(Some(Ok(flow.give(piece, held.clone(), Instant::now()))))
+            }
+            Kind::Blob(blob) => blob.poll(flow, held, context),
+        }
+    }
+}
+
+impl Blob {
+    fn poll(
+        &mut self,
+        flow: &Arc<Flow>,
+        held: &Option<Arc<Share>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let Self { source, left, stage } = self;
+        loop {
+            if *left == 0 {
+                return Poll::Ready(None);
+            }
+            match stage {
+                Stage::Idle => {
+                    let reading = source.clone().read(*left, Arc::clone(flow), held.clone());
+                    *stage = Stage::Entering(Box::pin(reading));
+                }
+                Stage::Entering(reading) => match reading.as_mut().poll(context) {
+                    Poll::Ready(Ok(pieces)) => {
+                        *stage = Stage::Reading { pieces, has_begun: false };
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    Poll::Pending => return Poll::Pending,
+                },
+                Stage::Reading { pieces, has_begun } => match pieces.poll_recv(context) {
+                    Poll::Ready(Some(Ok(piece))) => {
+                        *has_begun = true;
+                        *left = left.saturating_sub(piece.len() as u64);
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                    Poll::Ready(None) if *has_begun => *stage = Stage::Idle,
+                    // The thread has panicked.
+                    Poll::Ready(None) => {
+                        return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Waits until the client has taken what was read before, and then for a thread, which reads the
+    /// last `left` bytes as long as the client takes them.
+    async fn read(
+        self,
+        left: u64,
+        flow: Arc<Flow>,
+        held: Option<Arc<Share>>,
+    ) -> io::Result<Pieces> {
+        flow.below(FIRST).await;
+        let permit = self.shared.admission.enter(self.client, &Method::GET).await;
+        let permit = permit.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+        let (sender, pieces) = mpsc::channel(1);
+        let handle = Handle::current();
+        spawn_blocking(move || self.pump(left, &flow, &held, &sender, &handle, permit));
+        Ok(pieces)
+    }
+
+    /// Reads on this thread until all is read, or the client has stopped taking what is.
+    fn pump(
+        &self,
+        left: u64,
+        flow: &Arc<Flow>,
+        held: &Option<Arc<Share>>,
+        pieces: &mpsc::Sender<io::Result<Bytes>>,
+        handle: &Handle,
+        permit: Permit,
+    ) {
+        let begun_at = flow.total();
+        let admission = &self.shared.admission;
+        let sent = self.part.pieces(self.part.length - left, |left, read| {
+            let taken = usize::try_from(flow.total() - begun_at).unwrap_or(PIECE);
+            let grown = taken.clamp(FIRST, PIECE) / PAGE * PAGE;
+            let wanted = usize::try_from(left).unwrap_or(PIECE).min(grown);
+            let more =
+                if wanted > FIRST { admission.plenty(self.client, wanted as u64) } else { None };
+            let (wanted, share) = match more {
+                Some(share) => (wanted, Some(Arc::new(share))),
+                None => (wanted.min(FIRST), held.clone()),
+            };
+            let linger = if admission.waiting() > 0 { LINGER_WHILE_OTHERS_WAIT } else { LINGER };
+            let taken = async {
+                flow.below(wanted).await;
+                pieces.reserve().await
+            };
+            // Made within the runtime, whose clock it needs.
+            let room = handle.block_on(async { timeout(linger, taken).await });
+            let Ok(Ok(room)) = room else { return Ok(false) };
+            match read(wanted) {
+                Ok(piece) => room.send(Ok(flow.give(piece, share, Instant::now()))),
+                Err(error) => {
+                    tracing::warn!(%error, "a blob could not be sent whole");
+                    room.send(Err(error));
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a blob could not be opened");
+            let _ = pieces.try_send(Err(error));
+        }
+        drop(permit);
+    }
+}
+
+/// The body of a response, with what is counted of it. When it is dropped, the request is over.
+pub(super) struct Tallied {
+    pub(super) body: Outgoing,
+    pub(super) tally: Tally,
+}
+
+impl hyper::body::Body for Tallied {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self { body, tally } = self.get_mut();
+        let polled = body.poll(context);
+        if let Poll::Ready(Some(Ok(piece))) = &polled {
+            tally.record.sent += piece.len() as u64;
+        }
+        polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.left())
+    }
+}
+
+impl Drop for Tallied {
+    fn drop(&mut self) {
+        self.tally.record.is_whole = self.body.is_end_stream();
+    }
+}

@@ -1,0 +1,100 @@
+//! How slow a client may be.
+
+use std::time::Duration;
+
+/// How fast a body must move.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// In bytes a second.
+    pub(super) rate: u64,
+    /// A client may be behind by what it would take in this time.
+    pub(super) window: Duration,
+}
+
+/// How far a client is behind the slowest that it may be. What it moves at first it need not move
+/// later, up to a bound: kernels take bytes long before a program reads them, and then nothing seems
+/// to move for a while.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// In microseconds at the rate that is asked for; less than nothing if it is ahead.
+    behind: i64,
+}
+
+impl Pace {
+    /// Counts time in which the client could have moved something.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.behind = self.behind.saturating_add(micros(time));
+    }
+
+    /// Counts bytes that moved; the client may get ahead by as many as `ahead`.
+    pub(super) fn moved(&mut self, bytes: u64, ahead: u64, terms: Terms) {
+        let floor = -time_of(ahead, terms.rate);
+        self.behind = self.behind.saturating_sub(time_of(bytes, terms.rate)).max(floor);
+    }
+
+    pub(super) fn is_too_slow(&self, terms: Terms) -> bool {
+        self.behind >= micros(terms.window)
+    }
+}
+
+/// Returns how long so many bytes may take.
+fn time_of(bytes: u64, rate: u64) -> i64 {
+    let micros = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
+    i64::try_from(micros).unwrap_or(i64::MAX)
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms = Terms { rate: 240, window: Duration::from_mins(1) };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Moves so many bytes each `every` seconds, and returns after how many seconds that was too slow.
+    fn lasts(bytes: u64, every: u64, ahead: u64) -> Option<u64> {
+        let mut pace = Pace::default();
+        for second in 1..=10_000 {
+            pace.waited(SECOND);
+            if second % every == 0 {
+                pace.moved(bytes, ahead, TERMS);
+            }
+            if pace.is_too_slow(TERMS) {
+                return Some(second);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn the_rate_is_what_it_is_said_to_be() {
+        assert_eq!(lasts(0, 1, 0), Some(60));
+        assert_eq!(lasts(120, 1, 0), Some(120));
+        assert_eq!(lasts(240, 1, 0), None);
+        assert_eq!(lasts(240 * 50, 50, 0), None);
+    }
+
+    #[test]
+    fn what_kernels_have_taken_counts_later() {
+        // 64 KiB at a time, for a program that reads 250 bytes a second.
+        assert_eq!(lasts(64 << 10, 262, 0), Some(60));
+        let mut pace = Pace::default();
+        pace.moved(128 << 10, 128 << 10, TERMS);
+        for _ in 0..500 {
+            pace.waited(SECOND);
+        }
+        assert!(!pace.is_too_slow(TERMS));
+        // Others wait: what it was ahead is worth less.
+        let others = Terms { rate: 4096, window: Duration::from_secs(10) };
+        let mut pace = Pace::default();
+        pace.moved(128 << 10, 128 << 10, TERMS);
+        pace.moved(0, 128 << 10, others);
+        pace.waited(SECOND * 41);
+        assert!(!pace.is_too_slow(others));
+        pace.waited(SECOND);
+        assert!(pace.is_too_slow(others));
+    }
+}

@@ -1,0 +1,347 @@
+//! Something of which there is so much, handed out fairly.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::client::Client;
+
+/// How much of all one client may hold: three quarters. Whoever has the machine to itself hardly
+/// notices, and nobody can take everything.
+const SHARE: (u64, u64) = (3, 4);
+
+/// A supply that clients take from and give back to: threads, or bytes of memory. When there is not
+/// enough, whoever holds least is served first, by site and then by connection; among equals, whoever
+/// came first. So a client that asks for much waits behind its own requests, not in front of others'.
+#[derive(Debug)]
+pub(super) struct Shares {
+    state: Mutex<State>,
+    total: u64,
+    /// So much of it one client may hold.
+    of_one: u64,
+    /// So much of it may be waited for; what is more is refused.
+    max_waiting: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    free: u64,
+    by_site: HashMap<IpAddr, u64>,
+    by_connection: HashMap<u64, u64>,
+    queue: VecDeque<Waiter>,
+    /// How much the queue waits for.
+    waiting: u64,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    client: Client,
+    amount: u64,
+    granted: oneshot::Sender<Share>,
+}
+
+/// What a client holds; it goes back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    shares: Arc<Shares>,
+    client: Client,
+    amount: u64,
+}
+
+/// A place in the queue.
+struct Place<'a> {
+    shares: &'a Arc<Shares>,
+    number: u64,
+}
+
+impl Shares {
+    pub(super) fn new(total: u64, max_waiting: u64) -> Arc<Self> {
+        let total = total.max(1);
+        let of_one = (total / SHARE.1 * SHARE.0 + total % SHARE.1 * SHARE.0 / SHARE.1).max(1);
+        let state = State {
+            free: total,
+            by_site: HashMap::new(),
+            by_connection: HashMap::new(),
+            queue: VecDeque::new(),
+            waiting: 0,
+            next: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), total, of_one, max_waiting })
+    }
+
+    /// Returns a share if there is enough for it beside `spared`, and nobody waits.
+    pub(super) fn try_take(
+        self: &Arc<Self>,
+        client: Client,
+        amount: u64,
+        spared: u64,
+    ) -> Option<Share> {
+        let mut state = self.state();
+        let fits = state.queue.is_empty()
+            && state.free >= amount.saturating_add(spared)
+            && state.may_hold(client, amount, self.of_one);
+        fits.then(|| self.hand_out(&mut state, client, amount))
+    }
+
+    /// Waits for a share, but not for longer than `patience`. Returns nothing then, if too much is
+    /// waited for, and if there is never so much for one client.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        client: Client,
+        amount: u64,
+        patience: Duration,
+    ) -> Option<Share> {
+        let (place, granted) = {
+            let mut state = self.state();
+            let fits = state.free >= amount && state.may_hold(client, amount, self.of_one);
+            if fits && state.queue.is_empty() {
+                return Some(self.hand_out(&mut state, client, amount));
+            }
+            if amount > self.of_one || state.waiting.saturating_add(amount) > self.max_waiting {
+                return None;
+            }
+            let number = state.next;
+            state.next += 1;
+            state.waiting += amount;
+            let (granted, told) = oneshot::channel();
+            state.queue.push_back(Waiter { number, client, amount, granted });
+            (Place { shares: self, number }, told)
+        };
+        // There may be enough for this one although there is not for those before.
+        self.grant();
+        let share = timeout(patience, granted).await;
+        drop(place);
+        share.ok()?.ok()
+    }
+
+    /// Returns how many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// Returns the sites that wait, each once, and whether it is the rest of them that they wait for
+    /// and not their own.
+    pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, Scarce)> {
+        let state = self.state();
+        let mut found: Vec<(IpAddr, Scarce)> = Vec::new();
+        for Waiter { client, amount, .. } in &state.queue {
+            if found.iter().all(|(site, _)| *site != client.site) {
+                let own = !state.may_hold(*client, *amount, self.of_one);
+                found.push((client.site, if own { Scarce::Own } else { Scarce::All }));
+            }
+        }
+        found
+    }
+
+    /// Returns the site that holds most.
+    pub(super) fn largest(&self) -> Option<IpAddr> {
+        let state = self.state();
+        state.by_site.iter().max_by_key(|(_, held)| **held).map(|(site, _)| *site)
+    }
+
+    fn hand_out(self: &Arc<Self>, state: &mut State, client: Client, amount: u64) -> Share {
+        state.hold(client, amount);
+        Share { shares: Arc::clone(self), client, amount }
+    }
+
+    /// Serves those that wait, as far as there is enough.
+    fn grant(self: &Arc<Self>) {
+        let mut given_up = Vec::new();
+        let mut state = self.state();
+        while let Some(at) = state.next_in_turn(self.of_one) {
+            if state.queue[at].amount > state.free {
+                // What is given back is kept for this one, or it would wait forever.
+                break;
+            }
+            let Some(waiter) = state.queue.remove(at) else { break };
+            state.waiting -= waiter.amount;
+            let share = self.hand_out(&mut state, waiter.client, waiter.amount);
+            if let Err(share) = waiter.granted.send(share) {
+                given_up.push(share);
+            }
+        }
+        // Giving back takes the lock again.
+        drop(state);
+        drop(given_up);
+    }
+
+    fn give_back(self: &Arc<Self>, client: Client, amount: u64) {
+        let somebody_waits = {
+            let mut state = self.state();
+            state.give_back(client, amount);
+            debug_assert!(state.free <= self.total);
+            !state.queue.is_empty()
+        };
+        if somebody_waits {
+            self.grant();
+        }
+    }
+
+    /// A panic of another thread cannot have left the figures half changed.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What there is not enough of for a site that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scarce {
+    /// Of all that there is.
+    All,
+    /// Of what one client may hold.
+    Own,
+}
+
+impl State {
+    fn may_hold(&self, client: Client, amount: u64, of_one: u64) -> bool {
+        let held = self.by_site.get(&client.site).copied().unwrap_or_default();
+        held.saturating_add(amount) <= of_one
+    }
+
+    /// Returns who of the queue is served next, once there is enough.
+    fn next_in_turn(&self, of_one: u64) -> Option<usize> {
+        let held = |client: &Client| {
+            let site = self.by_site.get(&client.site).copied().unwrap_or_default();
+            let connection = self.by_connection.get(&client.connection).copied();
+            (site, connection.unwrap_or_default())
+        };
+        let waiting = self.queue.iter().enumerate();
+        let may = waiting
+            .filter(|(_, Waiter { client, amount, .. })| self.may_hold(*client, *amount, of_one));
+        // The first of several that are equal.
+        may.min_by_key(|(_, waiter)| held(&waiter.client)).map(|(at, _)| at)
+    }
+
+    fn hold(&mut self, client: Client, amount: u64) {
+        self.free -= amount;
+        *self.by_site.entry(client.site).or_default() += amount;
+        *self.by_connection.entry(client.connection).or_default() += amount;
+    }
+
+    fn give_back(&mut self, client: Client, amount: u64) {
+        self.free += amount;
+        less(&mut self.by_site, client.site, amount);
+        less(&mut self.by_connection, client.connection, amount);
+    }
+}
+
+fn less<K: Eq + Hash>(held: &mut HashMap<K, u64>, key: K, amount: u64) {
+    if let Some(count) = held.get_mut(&key) {
+        *count -= amount;
+        if *count == 0 {
+            held.remove(&key);
+        }
+    }
+}
+
+impl Share {
+    /// Makes this as much as `amount`. Returns whether there was enough; if not, nothing changes.
+    pub(super) fn resize(&mut self, amount: u64) -> bool {
+        if amount <= self.amount {
+            let more = self.amount - amount;
+            self.amount = amount;
+            self.shares.give_back(self.client, more);
+            return true;
+        }
+        let Some(mut more) = self.shares.try_take(self.client, amount - self.amount, 0) else {
+            return false;
+        };
+        self.amount += std::mem::take(&mut more.amount);
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shares.give_back(self.client, self.amount);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shares.state();
+        let at = state.queue.iter().position(|waiter| waiter.number == self.number);
+        let gone = at.and_then(|at| state.queue.remove(at));
+        state.waiting -= gone.map_or(0, |waiter| waiter.amount);
+        drop(state);
+        // There may be enough for those behind it.
+        self.shares.grant();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn client(host: u8, connection: u64) -> Client {
+        Client::new(([10, 0, 0, host], 1).into(), connection)
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn nobody_takes_all_and_who_holds_least_comes_first() {
+        let runtime = runtime();
+        let _context = runtime.enter();
+        let shares = Shares::new(8, 100);
+        let mut held: Vec<_> =
+            (0..6).map(|_| shares.try_take(client(1, 1), 1, 0).unwrap()).collect();
+        assert!(shares.try_take(client(1, 1), 1, 0).is_none(), "six of eight are its share");
+        let other = [2, 3].map(|host| shares.try_take(client(host, 2), 1, 0).unwrap());
+        let mut greedy = pin!(shares.take(client(1, 1), 1, PATIENCE));
+        let mut modest = pin!(shares.take(client(1, 3), 1, PATIENCE));
+        let mut new = pin!(shares.take(client(4, 4), 1, PATIENCE));
+        for waiting in [greedy.as_mut(), modest.as_mut(), new.as_mut()] {
+            assert!(poll(waiting).is_pending());
+        }
+        assert_eq!(shares.waiting(), 3);
+        held.pop();
+        let of_new = poll(new).map(Option::unwrap);
+        assert!(of_new.is_ready(), "it holds nothing, and came last");
+        held.pop();
+        assert!(poll(modest).is_ready(), "a connection that holds nothing, of the same site");
+        assert!(poll(greedy.as_mut()).is_pending());
+        drop(other);
+        assert!(poll(greedy).is_ready());
+        assert_eq!(shares.waiting(), 0);
+    }
+
+    #[test]
+    fn who_gives_up_holds_nothing() {
+        let runtime = runtime();
+        let _context = runtime.enter();
+        let shares = Shares::new(4, 2);
+        let held = shares.try_take(client(1, 1), 3, 0).unwrap();
+        {
+            let mut waiting = pin!(shares.take(client(2, 2), 2, PATIENCE));
+            assert!(poll(waiting.as_mut()).is_pending());
+            let mut refused = pin!(shares.take(client(3, 3), 1, PATIENCE));
+            assert!(poll(refused.as_mut()).map(|share| share.is_none()).is_ready(), "too many");
+            // Granted, and never fetched.
+            drop(held);
+        }
+        assert_eq!(shares.waiting(), 0);
+        let share = shares.try_take(client(1, 1), 3, 1).unwrap();
+        assert!(shares.try_take(client(2, 2), 1, 1).is_none(), "the rest is spared");
+        drop(share);
+    }
+}
