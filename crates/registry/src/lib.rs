@@ -11,6 +11,7 @@ mod delete;
 mod discover;
 mod fault;
 pub mod front;
+mod intake;
 mod manifest;
 mod page;
 mod pull;

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use crate::body::Body;
 use crate::fault::{Code, Fault};
+use crate::intake::{self, Taken};
 use crate::push::{content_length, read, verifiable};
-use crate::registry::{Call, Missing, Registry};
+use crate::registry::{Call, Missing, Origin, Registry};
 use crate::{reply, route};
 
 /// So many tags may be given with one manifest; the spec asks for 10.
@@ -37,7 +38,8 @@ impl Registry {
         if let Selector::Digest(digest) = &selector {
             verifiable(&digest.to_string())?;
         }
-        let raw = receive(call.body, content_length(call.headers)?)?;
+        let length = content_length(call.headers)?;
+        let (raw, _taken) = self.receive_manifest(call.body, length, call.origin)?;
         let digest = match &selector {
             Selector::Name(_) => Digest::sha256(&raw),
             Selector::Digest(digest) => proven(digest, &raw)?,
@@ -77,6 +79,45 @@ impl Registry {
         }
         Ok(response)
     }
+
+    /// Reads a manifest, of which the length need not be known (row F-23), and takes the room that it
+    /// needs: as long as is said, or as long as may be.
+    fn receive_manifest(
+        &self,
+        body: &mut dyn Read,
+        length: Option<u64>,
+        origin: Option<Origin>,
+    ) -> Result<(Bytes, Taken<'_>), Fault> {
+        let too_large = || {
+            let message = format!("a manifest may have at most {} bytes", Manifest::MAX_SIZE);
+            Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+        };
+        if length.is_some_and(|length| length > Manifest::MAX_SIZE) {
+            return Err(too_large());
+        }
+        let mut taken = self.intake.take(origin, length.unwrap_or_default())?;
+        let (mut raw, mut piece) = (Vec::new(), vec![0; STEP]);
+        loop {
+            let count = read(body, &mut piece)?;
+            if count == 0 {
+                break;
+            }
+            let is_long = (raw.len() + count) as u64 > intake::SHORT;
+            if is_long && !taken.is_counted() {
+                taken = self.intake.take(origin, Manifest::MAX_SIZE)?;
+            }
+            raw.extend_from_slice(&piece[..count]);
+            if raw.len() as u64 > Manifest::MAX_SIZE {
+                return Err(too_large());
+            }
+        }
+        if length.is_some_and(|length| length != raw.len() as u64) {
+            let message =
+                format!("the body has {} bytes, not those that were announced", raw.len());
+            return Err(Fault::new(Code::SizeInvalid, message));
+        }
+        Ok((raw.into(), taken))
+    }
 }
 
 /// Returns those of some tags that stand for something else than `digest`, and what that is.
@@ -101,33 +142,6 @@ fn extra_tags(selector: &Selector, call: &Call<'_>) -> Result<Vec<Name>, Fault> 
         return Err(Fault::new(Code::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG));
     }
     call.query.all("tag").map(route::tag).collect()
-}
-
-/// Reads a manifest, of which the length need not be known (row F-23).
-fn receive(body: &mut dyn Read, length: Option<u64>) -> Result<Bytes, Fault> {
-    let too_large = || {
-        let message = format!("a manifest may have at most {} bytes", Manifest::MAX_SIZE);
-        Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
-    };
-    if length.is_some_and(|length| length > Manifest::MAX_SIZE) {
-        return Err(too_large());
-    }
-    let (mut raw, mut piece) = (Vec::new(), vec![0; STEP]);
-    loop {
-        let count = read(body, &mut piece)?;
-        if count == 0 {
-            break;
-        }
-        raw.extend_from_slice(&piece[..count]);
-        if raw.len() as u64 > Manifest::MAX_SIZE {
-            return Err(too_large());
-        }
-    }
-    if length.is_some_and(|length| length != raw.len() as u64) {
-        let message = format!("the body has {} bytes, not those that were announced", raw.len());
-        return Err(Fault::new(Code::SizeInvalid, message));
-    }
-    Ok(raw.into())
 }
 
 fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, Fault> {

@@ -14,6 +14,7 @@ use longshore_store::{Place, Repository};
 
 use crate::body::Body;
 use crate::fault::{Code, Fault};
+use crate::intake::Intake;
 use crate::page::Scheme;
 use crate::query::Query;
 use crate::reply;
@@ -36,6 +37,7 @@ pub struct Registry {
     pub(crate) place: Arc<dyn Place>,
     pub(crate) options: Options,
     pub(crate) uploads: Uploads,
+    pub(crate) intake: Intake,
     /// Held while a list of referrers is rewritten that a client keeps under a tag.
     pub(crate) lists: Mutex<()>,
 }
@@ -109,7 +111,7 @@ impl Registry {
     /// Returns a registry that serves `place`.
     pub fn new(place: Arc<dyn Place>, options: Options) -> Self {
         let uploads = Uploads::new(options.max_uploads);
-        Self { place, options, uploads, lists: Mutex::default() }
+        Self { place, options, uploads, intake: Intake::default(), lists: Mutex::default() }
     }
 
     /// Answers a request. Reads no more of its body than it needs.

@@ -96,7 +96,8 @@ impl Uploads {
             *counts.entry(slot.origin).or_insert(0_usize) += 1;
         }
         let count = |origin| counts.get(&origin).copied().unwrap_or_default();
-        let id = if count(origin) >= self.of_one {
+        let of_one = if origin.is_some() { self.of_one } else { self.max };
+        let id = if count(origin) >= of_one {
             idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == origin)
         } else if slots.len() >= self.max {
             let most = counts.iter().max_by_key(|(_, count)| **count).map(|(origin, _)| *origin);

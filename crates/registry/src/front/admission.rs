@@ -77,6 +77,11 @@ impl Admission {
         self.memory.try_take(client, bytes, self.total / SPARED)
     }
 
+    /// Returns memory if half of it is left then: for what comes before it is known what for.
+    pub(super) fn half(&self, client: Client, bytes: u64) -> Option<Share> {
+        self.memory.try_take(client, bytes, self.total / 2)
+    }
+
     /// Returns more memory if there is any.
     pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
         self.memory.try_take(client, bytes, 0)
@@ -89,10 +94,10 @@ impl Admission {
 
     /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
     pub(super) async fn enter(&self, client: Client, method: &Method) -> Result<Permit, Fault> {
-        let reads = matches!(*method, Method::GET | Method::HEAD);
-        let writer = match reads {
-            true => None,
-            false => Some(self.writers.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?),
+        let writer = if matches!(*method, Method::GET | Method::HEAD) {
+            None
+        } else {
+            Some(self.writers.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?)
         };
         let thread = self.threads.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?;
         Ok(Permit { _thread: thread, _writer: writer })

@@ -123,12 +123,12 @@ async fn answer(
         Err(fault) => return refuse(fault, tally, request, Some(held)),
     };
     let method = request.method().clone();
-    let (head, answered) = oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     let (of_thread, handle) = (Arc::clone(shared), Handle::current());
     let received = Arc::clone(&tally.received);
     spawn_blocking(move || {
         let request = request.map(|body| Received::new(body, received, &of_thread, handle));
-        serve(&of_thread, client, request, head);
+        serve(&of_thread, client, request, answer);
         drop(permit);
     });
     let gone = |_| io::Error::other("the thread that served the request is gone");

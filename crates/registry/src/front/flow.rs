@@ -166,7 +166,7 @@ mod tests {
         let piece = flow.give(Bytes::from_static(&[7; 100]), share(), later);
         assert!(!flow.is_too_slow(later + Duration::from_secs(59), TERMS));
         assert_eq!(flow.stalled(later + Duration::from_secs(59)), Duration::from_secs(59));
-        assert!(flow.is_too_slow(later + Duration::from_secs(60), TERMS));
+        assert!(flow.is_too_slow(later + Duration::from_mins(1), TERMS));
         assert!(shares.try_take(client, 3, 0).is_none(), "the piece holds its memory");
         drop(piece);
         assert!(shares.try_take(client, 3, 0).is_some());

@@ -123,7 +123,7 @@ impl Outgoing {
                 let piece = bytes.split_to(bytes.len().min(FIRST));
                 Poll::Ready(Some(Ok(flow.give(piece, held.clone(), Instant::now()))))
             }
-            Kind::Blob(blob) => blob.poll(flow, held, context),
+            Kind::Blob(blob) => blob.poll(flow, held.as_ref(), context),
         }
     }
 }
@@ -132,7 +132,7 @@ impl Blob {
     fn poll(
         &mut self,
         flow: &Arc<Flow>,
-        held: &Option<Arc<Share>>,
+        held: Option<&Arc<Share>>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         let Self { source, left, stage } = self;
@@ -142,7 +142,7 @@ impl Blob {
             }
             match stage {
                 Stage::Idle => {
-                    let reading = source.clone().read(*left, Arc::clone(flow), held.clone());
+                    let reading = source.clone().read(*left, Arc::clone(flow), held.cloned());
                     *stage = Stage::Entering(Box::pin(reading));
                 }
                 Stage::Entering(reading) => match reading.as_mut().poll(context) {
@@ -185,7 +185,7 @@ impl Source {
         let permit = permit.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
         let (sender, pieces) = mpsc::channel(1);
         let handle = Handle::current();
-        spawn_blocking(move || self.pump(left, &flow, &held, &sender, &handle, permit));
+        spawn_blocking(move || self.pump(left, &flow, held.as_ref(), &sender, &handle, permit));
         Ok(pieces)
     }
 
@@ -194,7 +194,7 @@ impl Source {
         &self,
         left: u64,
         flow: &Arc<Flow>,
-        held: &Option<Arc<Share>>,
+        held: Option<&Arc<Share>>,
         pieces: &mpsc::Sender<io::Result<Bytes>>,
         handle: &Handle,
         permit: Permit,
@@ -209,7 +209,7 @@ impl Source {
                 if wanted > FIRST { admission.plenty(self.client, wanted as u64) } else { None };
             let (wanted, share) = match more {
                 Some(share) => (wanted, Some(Arc::new(share))),
-                None => (wanted.min(FIRST), held.clone()),
+                None => (wanted.min(FIRST), held.cloned()),
             };
             let linger = if admission.waiting() > 0 { LINGER_WHILE_OTHERS_WAIT } else { LINGER };
             let taken = async {

@@ -23,7 +23,7 @@ const SIGN_OF_LIFE: usize = 1 << 10;
 
 /// So much of the head of a request may come on every connection, and wait for the rest. Few are
 /// longer.
-const HEAD: usize = 16 << 10;
+const HEAD: usize = 6 << 10;
 
 /// So much memory one may take that is longer: it is read into a buffer of this size.
 const LONG_HEAD: u64 = READ_BUFFER as u64;
@@ -98,7 +98,7 @@ impl Patient {
         }
         self.head += bytes;
         if self.head > HEAD && self.long_head.is_none() {
-            let share = self.shared.admission.more(self.client, LONG_HEAD);
+            let share = self.shared.admission.half(self.client, LONG_HEAD);
             self.long_head = Some(share.ok_or(io::ErrorKind::OutOfMemory)?);
         }
         Ok(())

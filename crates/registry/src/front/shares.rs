@@ -76,7 +76,7 @@ impl Shares {
         Arc::new(Self { state: Mutex::new(state), total, of_one, max_waiting })
     }
 
-    /// Returns a share if there is enough for it beside `spared`, and nobody waits.
+    /// Returns a share if there is enough for it beside `spared`, and nobody waits who may have it.
     pub(super) fn try_take(
         self: &Arc<Self>,
         client: Client,
@@ -84,9 +84,9 @@ impl Shares {
         spared: u64,
     ) -> Option<Share> {
         let mut state = self.state();
-        let fits = state.queue.is_empty()
-            && state.free >= amount.saturating_add(spared)
-            && state.may_hold(client, amount, self.of_one);
+        let fits = state.free >= amount.saturating_add(spared)
+            && state.may_hold(client, amount, self.of_one)
+            && state.next_in_turn(self.of_one).is_none();
         fits.then(|| self.hand_out(&mut state, client, amount))
     }
 
@@ -101,10 +101,11 @@ impl Shares {
         let (place, granted) = {
             let mut state = self.state();
             let fits = state.free >= amount && state.may_hold(client, amount, self.of_one);
-            if fits && state.queue.is_empty() {
+            if fits && state.next_in_turn(self.of_one).is_none() {
                 return Some(self.hand_out(&mut state, client, amount));
             }
-            if amount > self.of_one || state.waiting.saturating_add(amount) > self.max_waiting {
+            let fits = state.waiting.saturating_add(amount) <= self.max_waiting;
+            if amount > self.of_one || !(fits || state.displace(client, amount)) {
                 return None;
             }
             let number = state.next;
@@ -219,6 +220,32 @@ impl State {
         may.min_by_key(|(_, waiter)| held(&waiter.client)).map(|(at, _)| at)
     }
 
+    /// Makes room in the queue for a client, if one that waits for more than that client would makes
+    /// it: its last request is refused. Returns whether there is room.
+    fn displace(&mut self, client: Client, amount: u64) -> bool {
+        let mut by_site = HashMap::new();
+        let mut by_connection = HashMap::new();
+        for Waiter { client, amount, .. } in &self.queue {
+            *by_site.entry(client.site).or_insert(0) += amount;
+            *by_connection.entry(client.connection).or_insert(0) += amount;
+        }
+        let waits_for = |of: &Client| {
+            let (site, connection) = (by_site.get(&of.site), by_connection.get(&of.connection));
+            (site.copied().unwrap_or_default(), connection.copied().unwrap_or_default())
+        };
+        let theirs = waits_for(&client);
+        let (at, most) =
+            self.queue.iter().enumerate().fold((None, (0, 0)), |found, (at, waiter)| {
+                let waits = waits_for(&waiter.client);
+                if waits >= found.1 && waiter.amount >= amount { (Some(at), waits) } else { found }
+            });
+        let is_more = most.0 > theirs.0 + amount || most.1 > theirs.1 + amount;
+        let last = at.filter(|_| is_more);
+        let Some(last) = last.and_then(|last| self.queue.remove(last)) else { return false };
+        self.waiting -= last.amount;
+        true
+    }
+
     fn hold(&mut self, client: Client, amount: u64) {
         self.free -= amount;
         *self.by_site.entry(client.site).or_default() += amount;
@@ -318,11 +345,34 @@ mod tests {
         let of_new = poll(new).map(Option::unwrap);
         assert!(of_new.is_ready(), "it holds nothing, and came last");
         held.pop();
-        assert!(poll(modest).is_ready(), "a connection that holds nothing, of the same site");
+        let of_modest = poll(modest).map(Option::unwrap);
+        assert!(of_modest.is_ready(), "a connection that holds nothing, of the same site");
         assert!(poll(greedy.as_mut()).is_pending());
         drop(other);
         assert!(poll(greedy).is_ready());
         assert_eq!(shares.waiting(), 0);
+    }
+
+    #[test]
+    fn a_full_queue_has_room_for_who_waits_for_less() {
+        let runtime = runtime();
+        let _context = runtime.enter();
+        let shares = Shares::new(1, 3);
+        let held = shares.try_take(client(1, 1), 1, 0);
+        let mut waiting: Vec<_> =
+            (0..3).map(|_| Box::pin(shares.take(client(1, 1), 1, PATIENCE))).collect();
+        for waiting in &mut waiting {
+            assert!(poll(waiting.as_mut()).is_pending());
+        }
+        let mut other = pin!(shares.take(client(1, 2), 1, PATIENCE));
+        assert!(poll(other.as_mut()).is_pending());
+        let last = poll(waiting[2].as_mut()).map(|share| share.is_none());
+        assert_eq!(last, Poll::Ready(true), "it made room");
+        // What came first is served first.
+        drop(held);
+        assert!(poll(other.as_mut()).is_pending());
+        drop(waiting);
+        assert!(poll(other).is_ready());
     }
 
     #[test]
