@@ -424,7 +424,7 @@ pub(crate) struct Serve {
     /// How many connections may be open; beyond, idle ones are closed
     #[arg(long, value_name = "N", default_value = "4096", value_parser = human::bound)]
     pub(crate) max_connections: NonZeroUsize,
-    /// How many requests are served at once; others wait
+    /// How many requests are served at once, half of them with a body; others wait
     #[arg(long, value_name = "N", default_value = "256", value_parser = human::bound)]
     pub(crate) max_requests: NonZeroUsize,
     /// Where a compressed archive is unpacked if its own directory cannot be written to
