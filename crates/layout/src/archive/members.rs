@@ -342,7 +342,7 @@ mod tests {
         assert!(check("it", MAX_MEMBERS, MAX_NAMES).is_ok());
         for (members, names) in [(MAX_MEMBERS + 1, 0), (1, MAX_NAMES + 1)] {
             let error = check("it", members, names).unwrap_err().to_string();
-            assert!(error.contains("limit of 4000000 members"), "{error}");
+            assert!(error.contains("limit of 1000000 members"), "{error}");
         }
     }
 }
