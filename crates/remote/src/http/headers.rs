@@ -65,10 +65,14 @@ pub(crate) fn unquote(text: &str) -> Option<String> {
     loop {
         match chars.next()? {
             '"' => return Some(unquoted),
-            '\\' => unquoted.push(chars.next()?),
-            c => unquoted.push(if c.is_control() { ' ' } else { c }),
+            '\\' => unquoted.push(printable(chars.next()?)),
+            c => unquoted.push(printable(c)),
         }
     }
+}
+
+fn printable(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
 }
 
 /// Returns where the first `separator` stands that is in no quoted string.
@@ -134,6 +138,8 @@ mod tests {
     fn e11_warnings_of_other_codes_are_ignored() {
         let values = ["299 - \"one, \\\"quoted\\\"\", 299 - \"two\"", "199 - \"no\"", "299 -", "x"];
         assert_eq!(warnings(&headers(WARNING, &values)), ["one, \"quoted\"", "two"]);
+        let values = ["299 - \"a\tb\\\tc\""];
+        assert_eq!(warnings(&headers(WARNING, &values)), ["a b c"]);
     }
 
     #[test]
