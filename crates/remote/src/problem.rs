@@ -251,6 +251,30 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_tls_says_so_in_words() {
+        let go = b"Client sent an HTTP request to an HTTPS server.\n";
+        let nginx = b"<html><center>The plain HTTP request was sent to HTTPS port</center></html>";
+        assert!(
+            wants_tls(StatusCode::BAD_REQUEST, go) && wants_tls(StatusCode::BAD_REQUEST, nginx)
+        );
+        assert!(!wants_tls(StatusCode::BAD_REQUEST, b"{}"));
+        assert!(!wants_tls(StatusCode::OK, go));
+    }
+
+    #[test]
+    fn what_a_registry_says_is_in_every_message() {
+        let body = br#"{"errors":[{"code":"QUOTA","message":"ask Ada"}]}"#;
+        for status in [400, 401, 403, 404, 405, 409, 413, 429, 500, 503] {
+            let said = refusal(StatusCode::from_u16(status).unwrap(), body);
+            let text = refused(said, "h", "read", &"x".into()).to_string();
+            assert!(text.ends_with(&format!("{status}: QUOTA: ask Ada")), "{text}");
+            // As an answer to HEAD is, which has no body.
+            let text = refused(Refusal::of_status(status), "h", "read", &"x".into()).to_string();
+            assert!(text.contains(&status.to_string()), "{text}");
+        }
+    }
+
+    #[test]
     fn statuses_mean_the_same_everywhere() {
         let of = |status| refused(Refusal::of_status(status), "h", "read", &"x".into());
         assert!(of(404).is_not_found());
