@@ -416,9 +416,14 @@ fn connection(why: &ConnectionFailure) -> Hint {
         | ConnectionFailure::Other(_) => Hint::new(
             "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
-        ConnectionFailure::Silent(_) | ConnectionFailure::Cut(_) => Hint::new(
-            "check the network and the proxy, and run the same command again: it goes on where it stopped",
+        ConnectionFailure::NotPublic => Hint::new(
+            "whoever made the artifact, or runs the registry, names a host of another network; ask them",
         ),
+        ConnectionFailure::Silent(_) | ConnectionFailure::Slow | ConnectionFailure::Cut(_) => {
+            Hint::new(
+                "check the network and the proxy, and run the same command again: it goes on where it stopped",
+            )
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Secret;
 use crate::credentials::{Anonymous, Credentials};
+use crate::http::Url;
 
 /// How a [`crate::Client`] reaches registries.
 #[derive(Clone)]
@@ -40,6 +41,10 @@ pub struct Config {
     pub certificates: Certificates,
     /// Which registries are reached without TLS.
     pub plain_http: PlainHttp,
+    /// Which addresses are gone to because a descriptor names them.
+    pub foreign_urls: ForeignUrls,
+    /// What is taken of a registry, and how slowly it may come.
+    pub limits: Limits,
     /// Who the client is to which registry.
     pub credentials: Arc<dyn Credentials>,
     /// Is told of each warning of a registry once (row E-11); without it they are traced.
@@ -90,6 +95,46 @@ pub enum PlainHttp {
     Always,
 }
 
+/// Which addresses are gone to because a descriptor names them (row B-06). Whoever makes an artifact
+/// writes them, so they are gone to by HTTPS only, without saying who asks, and only for what the
+/// registry says that it does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignUrls {
+    /// None.
+    Refused,
+    /// Those on the public internet. A name is looked up first, and what it stands for counts. Where
+    /// requests pass through a proxy, the proxy looks names up, and has to decide itself.
+    Public,
+    /// All, also on this machine and in its networks.
+    Anywhere,
+}
+
+/// What is taken of a registry, and how slowly it may come. Nothing that is in use comes near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long is waited for bytes until it is looked at how many came.
+    pub window: Duration,
+    /// How many bytes a second have to come of content, and have to be taken of it, in a window in which
+    /// some are. Many requests share a slow line.
+    pub least_speed: u64,
+    /// The same, for what is held in memory: manifests, lists, tokens.
+    pub least_speed_of_documents: u64,
+    /// How long what a refusal says is waited for; what has come by then is shown.
+    pub explanation: Duration,
+    /// How many entries a list may have in all its pages.
+    pub list_entries: usize,
+    /// How many bytes the entries of a list may have together.
+    pub list_bytes: usize,
+    /// How many bytes a page of a list may have.
+    pub list_page_bytes: u64,
+    /// How many pages a list may have.
+    pub list_pages: usize,
+    /// How many entries a list of referrers may have in all its pages.
+    pub referrers: usize,
+    /// How many bytes the pages of a list of referrers may have together.
+    pub referrers_bytes: usize,
+}
+
 /// What requests pass through, in the form of the well-known variables. An address may hold a
 /// password, hence the type.
 #[derive(Debug, Clone, Default)]
@@ -120,8 +165,47 @@ impl Default for Config {
             identity: None,
             certificates: Certificates::Verified,
             plain_http: PlainHttp::Loopback,
+            foreign_urls: ForeignUrls::Public,
+            limits: Limits::default(),
             credentials: Arc::new(Anonymous),
             on_warning: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Long enough for a line that is lost for a moment, and for what comes in bursts.
+            window: Duration::from_secs(30),
+            // A line of 2 KiB/s that eight requests share.
+            least_speed: 240,
+            // The largest manifest, 8 MiB, within some two hours.
+            least_speed_of_documents: 1024,
+            // It comes with the status, or not at all.
+            explanation: Duration::from_secs(5),
+            // The largest repositories have some hundred thousand tags.
+            list_entries: 2_000_000,
+            // A million tags of the greatest length.
+            list_bytes: 128 << 20,
+            // All of them on one page, in quotes.
+            list_page_bytes: 160 << 20,
+            // A million tags, 50 a page.
+            list_pages: 20_000,
+            // What is signed with each build for years has some thousand.
+            referrers: 100_000,
+            referrers_bytes: 64 << 20,
+        }
+    }
+}
+
+impl PlainHttp {
+    /// Tells whether what is meant for the host of `url` may go there without TLS.
+    pub(crate) fn allows(self, url: &Url) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Loopback => url.is_loopback(),
+            Self::Always => true,
         }
     }
 }
@@ -134,6 +218,8 @@ impl fmt::Debug for Config {
             .field("mirrors", &self.mirrors)
             .field("certificates", &self.certificates)
             .field("plain_http", &self.plain_http)
+            .field("foreign_urls", &self.foreign_urls)
+            .field("limits", &self.limits)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }

@@ -19,12 +19,15 @@ pub mod credentials;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod list;
 mod problem;
 mod registry;
 mod repository;
 mod secret;
 
-pub use config::{Certificates, Config, Mirror, PlainHttp, Proxies, PushMode, WarningHandler};
+pub use config::{
+    Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, WarningHandler,
+};
 pub use registry::{Client, Registry};
 pub use repository::Remote;
 pub use secret::Secret;

@@ -2,28 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use http::header::ACCEPT;
 use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
 use crate::auth::{Auth, Scope, Wish};
-use crate::http::{
-    Answer, Call, Http, Trouble, Url, is_page, next_page, resolve, shown, with_query,
-};
+use crate::http::{Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
-
-/// How many entries of a list are asked for at once: some registries refuse more.
-const PAGE: usize = 1000;
-
-/// No list has more pages.
-const MOST_PAGES: usize = 10_000;
-
-/// No page of a list is longer.
-const MOST_BYTES_A_PAGE: u64 = 32 << 20;
 
 /// What all registries share: connections, tokens, and the pace of each host.
 ///
@@ -75,7 +62,7 @@ impl Client {
     pub fn new(config: &Config) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             http: Http::new(config)?,
-            auth: Auth::new(Arc::clone(&config.credentials)),
+            auth: Auth::new(Arc::clone(&config.credentials), config.plain_http),
             plain_http: config.plain_http,
             mirrors: config.mirrors.clone(),
             push: config.push,
@@ -95,14 +82,9 @@ impl Client {
             return Err(malformed("it is no registry".to_owned()));
         }
         let address = |scheme| Url::parse(&format!("{scheme}://{served_by}/v2/"));
-        let base = address("https").map_err(|error| malformed(error.to_string()))?;
-        let plain = match self.0.plain_http {
-            PlainHttp::Never => false,
-            PlainHttp::Loopback => is_loopback(&base),
-            PlainHttp::Always => true,
-        };
-        let base = if plain { address("http") } else { Ok(base) };
-        let base = base.map_err(|error| malformed(error.to_string()))?;
+        let base = address("https").map_err(malformed)?;
+        let is_plain = self.0.plain_http.allows(&base);
+        let base = if is_plain { address("http").map_err(malformed)? } else { base };
         let mirror = self.0.mirrors.iter().find(|mirror| mirror.host == host);
         let mirrors = mirror.map(|mirror| mirror.of.as_str().into());
         Ok(Registry { client: self.clone(), host: host.into(), base, mirrors })
@@ -171,9 +153,7 @@ impl Registry {
 
     /// Returns the address of something below `/v2/`.
     pub(crate) fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("/v2/{path}"));
-        url
+        self.base.with_path(&format!("/v2/{path}"))
     }
 
     /// Makes a call that changes nothing. A mirror is told whose content is meant (row E-14).
@@ -183,9 +163,9 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Answer<'_>> {
-        let of = self.mirrors.as_ref().filter(|_| call.url.origin() == self.base.origin());
+        let of = self.mirrors.as_ref().filter(|_| self.is_own(call));
         // The next page of a list may say it already.
-        let of = of.filter(|_| call.url.query_pairs().all(|(key, _)| key != "ns"));
+        let of = of.filter(|_| !call.url.has_param("ns"));
         let Some(of) = of else { return self.send(call, repository, [scope]) };
         let url = with_query(call.url.clone(), "ns", of);
         self.send(&Call { url, ..call.clone() }, repository, [scope])
@@ -209,50 +189,16 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scopes: &BTreeSet<Scope>,
     ) -> Result<Answer<'_>, Trouble> {
-        if call.url.origin() != self.base.origin() {
+        if !self.is_own(call) {
             return self.http().attempt(call, None);
         }
         let wish = Wish { registry: &self.host, repository, scopes: scopes.clone() };
         self.client.0.auth.attempt(self.http(), call, &wish)
     }
 
-    /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102). Fails with [`Error::NotFound`] if there is no such list.
-    pub(crate) fn list(
-        &self,
-        path: &str,
-        member: &str,
-        repository: Option<&RepositoryName>,
-        scope: &Scope,
-    ) -> Result<BTreeSet<String>> {
-        let mut found = BTreeSet::new();
-        let mut url = with_query(self.url(path), "n", &PAGE.to_string());
-        for _ in 0..MOST_PAGES {
-            let call = Call::new(Method::GET, url.clone(), "list", path)
-                .header(ACCEPT, "application/json")
-                .whole(MOST_BYTES_A_PAGE);
-            let answer = self.read(&call, repository, scope.clone())?;
-            match answer.status().as_u16() {
-                200..=299 => {}
-                _ => return Err(answer.into_error(call.action, &call.what)),
-            }
-            let link = next_page(answer.headers());
-            let next = link.map(|link| resolve(answer.url(), &link)).transpose()?;
-            let page = entries(&answer.into_bytes(path, MOST_BYTES_A_PAGE)?, path, member)?;
-            let (before, length, last) = (found.len(), page.len(), page.last().cloned());
-            found.extend(page);
-            let more = found.len() > before;
-            url = match (next, last) {
-                // How many there are says nothing as long as there is a link.
-                (Some(next), _) if next != url => next,
-                // A registry without links may still have more; one that repeats itself has none.
-                (None, Some(last)) if length >= PAGE && more => {
-                    with_query(with_query(self.url(path), "n", &PAGE.to_string()), "last", &last)
-                }
-                _ => return Ok(found),
-            };
-        }
-        Err(Error::Limit { what: format!("the list {path}"), limit: format!("{MOST_PAGES} pages") })
+    /// Tells whether a call goes to the registry itself, and not to where a descriptor leads.
+    fn is_own(&self, call: &Call<'_>) -> bool {
+        call.reach != Reach::Foreign && call.url.is_same_origin(&self.base)
     }
 
     /// Returns what is locked while the list of referrers of `subject` changes (row E-86).
@@ -291,40 +237,13 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// Returns the texts of a page. Go writes an empty list as `null`.
-fn entries(body: &[u8], path: &str, member: &str) -> Result<Vec<String>> {
-    let malformed = |flaw: Flaw| Error::malformed(format!("the list {path}"), flaw);
-    let unlike = |reason: String| malformed(Flaw::Answer(reason));
-    if is_page(body) {
-        return Err(malformed(Flaw::WebPage));
-    }
-    let document: serde_json::Value =
-        serde_json::from_slice(body).map_err(|error| unlike(error.to_string()))?;
-    match document.get(member) {
-        None | Some(serde_json::Value::Null) if document.is_object() => Ok(Vec::new()),
-        Some(serde_json::Value::Array(entries)) => {
-            let texts = entries.iter().map(|entry| entry.as_str().map(str::to_owned));
-            let texts: Option<_> = texts.collect();
-            texts.ok_or_else(|| unlike(format!("`{member}` holds something else than text")))
-        }
-        _ => Err(unlike(format!("it has no `{member}`"))),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn base(plain_http: PlainHttp, host: &str) -> String {
         let config = Config { plain_http, ..Config::default() };
-        Client::new(&config).unwrap().registry(host).unwrap().base.to_string()
+        Client::new(&config).unwrap().registry(host).unwrap().base.as_str().to_owned()
     }
 
     #[test]
@@ -348,21 +267,6 @@ mod tests {
         let client = Client::new(&Config::default()).unwrap();
         for host in ["", "a/b", "me:hunter2@a.example", "a b", "a:port"] {
             assert!(client.registry(host).is_err(), "{host}");
-        }
-    }
-
-    #[test]
-    fn e100_an_empty_list_may_be_null_or_absent() {
-        for (body, expected) in [
-            (r#"{"tags":null}"#, Some(0)),
-            (r#"{"name":"x"}"#, Some(0)),
-            (r#"{"tags":["a","b"]}"#, Some(2)),
-            (r#"{"tags":[1]}"#, None),
-            ("[]", None),
-            ("<html>", None),
-        ] {
-            let found = entries(body.as_bytes(), "x", "tags").ok();
-            assert_eq!(found.map(|tags| tags.len()), expected, "{body}");
         }
     }
 }

@@ -147,6 +147,8 @@ fn failures() -> Vec<ConnectionFailure> {
         ConnectionFailure::SpeaksTls,
         ConnectionFailure::NoHttp,
         ConnectionFailure::Other(text()),
+        ConnectionFailure::Slow,
+        ConnectionFailure::NotPublic,
     ]
 }
 
@@ -169,6 +171,8 @@ fn failure_number(why: &ConnectionFailure) -> usize {
         ConnectionFailure::SpeaksTls => 14,
         ConnectionFailure::NoHttp => 15,
         ConnectionFailure::Other(_) => 16,
+        ConnectionFailure::Slow => 17,
+        ConnectionFailure::NotPublic => 18,
     }
 }
 

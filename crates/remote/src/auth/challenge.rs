@@ -5,6 +5,12 @@ use http::header::WWW_AUTHENTICATE;
 
 use crate::http::{outside_quotes, unquote};
 
+/// How many challenges are looked at, and how many parameters of each.
+const MOST: usize = 32;
+
+/// No challenge that is looked at has more bytes.
+const MOST_BYTES: usize = 16 << 10;
+
 /// What a registry wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Challenge {
@@ -24,7 +30,8 @@ pub(crate) enum Challenge {
 /// Returns the challenge that suits best: a token before a password.
 pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    let all: Vec<_> = values.flat_map(parse).filter_map(Raw::understood).collect();
+    let values = values.filter(|value| value.len() <= MOST_BYTES).take(MOST);
+    let all: Vec<_> = values.flat_map(parse).take(MOST).filter_map(Raw::understood).collect();
     let bearer = all.iter().find(|each| matches!(each, Challenge::Bearer { .. }));
     bearer.or(all.first()).cloned()
 }
@@ -69,6 +76,7 @@ fn parse(value: &str) -> Vec<Raw> {
             part = after;
         }
         if let (Some(challenge), Some((key, value))) = (challenges.last_mut(), part.split_once('='))
+            && challenge.params.len() < MOST
         {
             let value = value.trim();
             let value = unquote(value).unwrap_or_else(|| value.to_owned());

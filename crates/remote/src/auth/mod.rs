@@ -14,9 +14,9 @@ use longshore_store::{Error, Flaw, Result};
 use self::challenge::Challenge;
 pub(crate) use self::challenge::challenge;
 use self::token::Token;
-use crate::Secret;
 use crate::credentials::{Credential, Credentials};
-use crate::http::{Answer, Call, Http, Trouble};
+use crate::http::{Answer, Call, Http, Reach, Trouble};
+use crate::{PlainHttp, Secret};
 
 /// What a request wants to do, as authorization services see it: `repository:library/app:pull`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,13 +35,15 @@ pub(crate) struct Wish<'a> {
 #[derive(Debug)]
 pub(crate) struct Auth {
     credentials: Arc<dyn Credentials>,
+    /// To whom a secret may go in the clear.
+    plain_http: PlainHttp,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What each registry wanted to see last.
-    challenges: HashMap<String, Challenge>,
+    /// What each registry wanted to see last, and whom it may name.
+    challenges: HashMap<String, (Challenge, Reach)>,
     /// What was found: asking a helper program again takes time.
     credentials: HashMap<(String, Option<RepositoryName>), Option<Credential>>,
     tokens: HashMap<TokenKey, Slot>,
@@ -72,8 +74,8 @@ impl Scope {
 }
 
 impl Auth {
-    pub(crate) fn new(credentials: Arc<dyn Credentials>) -> Self {
-        Self { credentials, known: Mutex::default() }
+    pub(crate) fn new(credentials: Arc<dyn Credentials>, plain_http: PlainHttp) -> Self {
+        Self { credentials, plain_http, known: Mutex::default() }
     }
 
     /// Makes the call with what the registry wanted to see last, and once more if it wants to see
@@ -90,12 +92,13 @@ impl Auth {
             None => None,
         };
         let answer = http.attempt(call, authorization.as_ref())?;
-        let same_origin = answer.url().origin() == call.url.origin();
+        let same_origin = answer.url().is_same_origin(&call.url);
         let Some(wanted) = challenge(answer.headers())
             .filter(|_| answer.status() == http::StatusCode::UNAUTHORIZED && same_origin)
         else {
             return Ok(answer);
         };
+        let wanted = (wanted, answer.may_name());
         self.known().challenges.insert(wish.registry.to_owned(), wanted.clone());
         let stale = authorization.as_ref();
         let Some(fresh) = self.authorization(http, call, &wanted, wish, stale)? else {
@@ -113,7 +116,7 @@ impl Auth {
         &self,
         http: &Http,
         call: &Call<'_>,
-        challenge: &Challenge,
+        (challenge, may_name): &(Challenge, Reach),
         wish: &Wish<'_>,
         stale: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Trouble> {
@@ -145,6 +148,8 @@ impl Auth {
                     credential: credential.as_ref(),
                     registry: wish.registry,
                     asked_at: &call.url,
+                    may_name: *may_name,
+                    plain_http: self.plain_http,
                 };
                 let token = slot.insert(request.fetch(http)?);
                 Ok(Some(header("Bearer", token.value())?))
@@ -193,10 +198,13 @@ fn identity(credential: &Credential) -> Secret {
     }
 }
 
+/// How many scopes are taken of what a registry asks for: each has to be compared with all.
+const MOST_SCOPES: usize = 64;
+
 /// Returns the wanted scopes, and what the registry asked for beyond them.
 fn merged(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
     let mut scopes: Vec<String> = wanted.iter().map(|scope| scope.0.clone()).collect();
-    for scope in asked.unwrap_or_default().split_ascii_whitespace() {
+    for scope in asked.unwrap_or_default().split_ascii_whitespace().take(MOST_SCOPES) {
         let covered = scopes.iter().any(|have| covers(have, scope));
         if !covered {
             scopes.push(scope.to_owned());

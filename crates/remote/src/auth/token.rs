@@ -8,9 +8,9 @@ use longshore_store::{Error, Flaw, Refusal};
 use serde::Deserialize;
 
 use super::{basic, header};
-use crate::Secret;
 use crate::credentials::Credential;
-use crate::http::{Body, Call, Http, Trouble, Url, field, resolve, shown, with_query};
+use crate::http::{Body, Call, Http, Reach, Trouble, Url, field, with_query};
+use crate::{PlainHttp, Secret};
 
 /// How long a token lasts that does not say so (token specification, `expires_in`).
 const DEFAULT_LIFE: u64 = 60;
@@ -22,7 +22,7 @@ const LONGEST_LIFE: u64 = 3600;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// No answer of an authorization service is longer.
-const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: u64 = 256 << 10;
 
 /// How the client calls itself to authorization services.
 const CLIENT_ID: &str = "longshore";
@@ -53,6 +53,10 @@ pub(super) struct Request<'a> {
     pub(super) registry: &'a str,
     /// What the registry was asked for when it named the service.
     pub(super) asked_at: &'a Url,
+    /// Whom the registry may name.
+    pub(super) may_name: Reach,
+    /// To whom a secret may go in the clear.
+    pub(super) plain_http: PlainHttp,
 }
 
 impl Request<'_> {
@@ -99,11 +103,12 @@ impl Request<'_> {
         let malformed = |flaw: Flaw| {
             Error::malformed(format!("the address for tokens that {} gave", self.registry), flaw)
         };
-        let realm =
-            Url::parse(self.realm).map_err(|error| malformed(Flaw::Answer(error.to_string())))?;
-        let mut url = resolve(&realm, "")?;
-        if self.asked_at.scheme() == "https" && url.scheme() != "https" {
-            return Err(malformed(Flaw::Unencrypted { to: shown(&url) }));
+        Url::parse(self.realm).map_err(|reason| malformed(Flaw::Answer(reason)))?;
+        let mut url = self.asked_at.follow(self.realm)?;
+        let is_open = !url.is_encrypted() && !self.plain_http.allows(&url);
+        if is_open && self.credential.is_some() {
+            let reason = "nothing is encrypted there, and it would be shown a secret";
+            return Err(malformed(Flaw::Answer(reason.to_owned())));
         }
         if let Some(Credential::Identity(token)) = self.credential {
             let scopes = self.scopes.join(" ");
@@ -119,7 +124,8 @@ impl Request<'_> {
             let call = Call::new(Method::POST, url, "get", what)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header(ACCEPT, "application/json")
-                .body(Body::Bytes(body.into()));
+                .body(Body::Secret(body.into()))
+                .reach(self.may_name);
             return Ok((call, None));
         }
         if let Some(service) = self.service {
@@ -135,7 +141,9 @@ impl Request<'_> {
             }
             _ => None,
         };
-        let call = Call::new(Method::GET, url, "get", what).header(ACCEPT, "application/json");
+        let call = Call::new(Method::GET, url, "get", what)
+            .header(ACCEPT, "application/json")
+            .reach(self.may_name);
         Ok((call, authorization))
     }
 }

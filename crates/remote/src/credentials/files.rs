@@ -1,7 +1,8 @@
 //! Credentials from files.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -184,15 +185,20 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let what = path.display();
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(found) if found.len() > MOST_BYTES => {
-            return Err(Error::Limit {
-                what: what.to_string(),
-                limit: format!("{MOST_BYTES} bytes"),
-            });
+        // It is read for each registry anew, and a pipe gives what it has once.
+        Ok(found) if found.file_type().is_fifo() => {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe, and no file");
+            return Err(Error::io("read", what)(error));
         }
         _ => {}
     }
-    let text = fs::read(path).map_err(Error::io("read", what))?;
+    let file = fs::File::open(path).map_err(Error::io("read", what))?;
+    let mut text = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(Error::io("read", path.display()))?;
+    if text.len() as u64 > MOST_BYTES {
+        let what = path.display().to_string();
+        return Err(Error::Limit { what, limit: format!("{MOST_BYTES} bytes") });
+    }
     Ok(Some(if text.trim_ascii().is_empty() { b"{}".to_vec() } else { text }))
 }
 

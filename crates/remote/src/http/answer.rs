@@ -1,6 +1,8 @@
 //! Answers: a status, headers, and a body that is pulled by whoever wants it.
 
+use std::fmt;
 use std::io;
+use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -9,7 +11,8 @@ use longshore_store::{ConnectionFailure, Error, Refusal, Result, Subject};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::{Http, Trouble};
+use super::meter::{Meter, Pace};
+use super::{Again, Http, Reach, Trouble, Url, public};
 use crate::problem;
 
 /// How much of a body is handed out at once: waking the runtime costs more than copying.
@@ -22,6 +25,10 @@ const BEGINNING: u64 = 64 << 10;
 pub(crate) struct Answer<'a> {
     http: &'a Http,
     response: reqwest::Response,
+    /// Who answered, after all redirects.
+    url: Url,
+    /// How fast the body has to come.
+    meter: Meter,
     /// What came last and was not handed out whole.
     rest: Bytes,
     /// What went wrong behind what was handed out. The connection says so only once.
@@ -37,9 +44,11 @@ impl<'a> Answer<'a> {
     pub(super) fn new(
         http: &'a Http,
         response: reqwest::Response,
+        url: Url,
         upload: Option<Sender<Bytes>>,
     ) -> Self {
-        Self { http, response, rest: Bytes::new(), failed: None, over: false, _upload: upload }
+        let (rest, meter) = (Bytes::new(), http.meter());
+        Self { http, response, url, meter, rest, failed: None, over: false, _upload: upload }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -56,13 +65,22 @@ impl<'a> Answer<'a> {
     }
 
     /// Returns the address that answered, after all redirects.
-    pub(crate) fn url(&self) -> &reqwest::Url {
-        self.response.url()
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Returns the host that answered.
     pub(crate) fn host(&self) -> String {
-        host_of(self.url())
+        self.url.host()
+    }
+
+    /// Returns what whoever answered may send the client to, with a secret in hand: a host on the
+    /// public internet may name only others there. Of one behind a proxy, nobody here knows.
+    pub(crate) fn may_name(&self) -> Reach {
+        match self.response.remote_addr() {
+            Some(address) if public::is_public(address.ip()) => Reach::Public,
+            _ => Reach::Anywhere,
+        }
     }
 
     /// Tells whether the answer said how long it is, so that one that was cut is told from one
@@ -75,7 +93,7 @@ impl<'a> Answer<'a> {
     /// Reads into `buffer` what is there, waiting for at least one byte unless the body is over.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(PIECE);
-        let Self { http, response, rest, failed, over, .. } = self;
+        let Self { http, response, meter, rest, failed, over, .. } = self;
         let mut filled = take(rest, &mut buffer[..wanted]);
         if filled > 0 && failed.is_some() || *over {
             return Ok(filled);
@@ -85,13 +103,21 @@ impl<'a> Answer<'a> {
         }
         let error = http.runtime().block_on(async {
             while filled < wanted {
-                match timeout(http.idle(), response.chunk()).await {
-                    Ok(Ok(Some(chunk))) => *rest = chunk,
+                let begun = Instant::now();
+                let come = match timeout(meter.patience(), response.chunk()).await {
+                    Ok(Ok(Some(chunk))) => chunk,
                     Ok(Ok(None)) => break,
                     Ok(Err(error)) => return Some(problem::failure(error).into()),
-                    Err(_) => return Some(ConnectionFailure::Silent(http.idle()).into()),
-                }
+                    Err(_) => Bytes::new(),
+                };
+                let pace = meter.note(begun.elapsed(), come.len() as u64);
+                *rest = come;
                 filled += take(rest, &mut buffer[filled..wanted]);
+                match pace {
+                    Pace::Fair => {}
+                    Pace::Slow => return Some(ConnectionFailure::Slow.into()),
+                    Pace::Silent => return Some(ConnectionFailure::Silent(http.idle()).into()),
+                }
             }
             None
         });
@@ -108,6 +134,10 @@ impl<'a> Answer<'a> {
     /// still be made again.
     pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), Trouble> {
         let all = self.all(what, limit).map_err(|error| match error {
+            Error::Connection { why: ConnectionFailure::Slow, .. } => Trouble::lasting(error),
+            Error::Connection { why: ConnectionFailure::Silent(_), .. } => {
+                Trouble { error, again: Again::Once }
+            }
             Error::Connection { .. } => Trouble::passing(error),
             error => Trouble::lasting(error),
         })?;
@@ -123,11 +153,14 @@ impl<'a> Answer<'a> {
     fn all(&mut self, what: impl ToString, limit: u64) -> Result<Bytes> {
         let what = what.to_string();
         let over = || Error::Limit { what: what.clone(), limit: format!("{limit} bytes") };
+        self.meter = self.http.meter_of_documents();
         let announced = self.response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(over());
         }
-        let mut all = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        // Whoever announces much gets no room before it comes.
+        let room = usize::try_from(announced).unwrap_or(PIECE).min(PIECE);
+        let mut all = BytesMut::with_capacity(room);
         let mut buffer = vec![0; PIECE];
         loop {
             let count = self.read(&mut buffer).map_err(Error::io("read", &what))?;
@@ -141,8 +174,9 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Reads the beginning of the body, as far as it comes.
+    /// Reads the beginning of the body, as far as it comes soon.
     pub(crate) fn beginning(&mut self) -> Vec<u8> {
+        self.meter = self.http.meter_of_explanations();
         let mut all = Vec::new();
         let mut buffer = vec![0; PIECE];
         while (all.len() as u64) < BEGINNING {
@@ -164,15 +198,15 @@ impl<'a> Answer<'a> {
     pub(crate) fn into_error(mut self, action: &'static str, what: &Subject) -> Error {
         let body = self.beginning();
         let host = self.host();
-        if self.url().scheme() == "http" && problem::wants_tls(self.status(), &body) {
+        if !self.url().is_encrypted() && problem::wants_tls(self.status(), &body) {
             return Error::unreachable(host, ConnectionFailure::SpeaksTls);
         }
         problem::refused(problem::refusal(self.status(), &body), &host, action, what)
     }
 }
 
-impl std::fmt::Debug for Answer<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({} of {})", self.status(), self.host())
     }
 }
@@ -182,10 +216,13 @@ pub(crate) fn is_page(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// Returns host and port as people write them.
-pub(super) fn host_of(url: &reqwest::Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+/// Returns why a connection failed, if that is what went wrong.
+pub(crate) fn failure_of(error: &io::Error) -> Option<&ConnectionFailure> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref().or_else(|| match inner.downcast_ref()? {
+        Error::Connection { why, .. } => Some(why),
+        _ => None,
+    })
 }
 
 fn take(rest: &mut Bytes, buffer: &mut [u8]) -> usize {

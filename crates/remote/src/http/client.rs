@@ -1,31 +1,51 @@
 //! Connections, and the runtime behind them.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
 use longshore_store::{ConnectionFailure, Error, Flaw, Result};
-use reqwest::dns::{Addrs, Name as DnsName, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::answer::{Answer, host_of};
+use super::answer::Answer;
+use super::meter::Meter;
 use super::pace::{Pace, backoff};
-use super::{Again, Body, Hop, Lane, Trouble, shown, tls};
-use crate::{Config, Secret, WarningHandler, problem};
+use super::part::Streamed;
+use super::{Again, Body, Hop, Lane, Reach, Trouble, Url, public, shown, tls};
+use crate::{Config, ForeignUrls, Limits, Secret, WarningHandler, problem};
 
 /// How many different warnings are remembered; what comes after is not shown.
 const MOST_WARNINGS: usize = 1000;
+
+/// How much of a warning is shown and remembered, in characters.
+const LONGEST_WARNING: usize = 1000;
+
+/// No answer has more headers: the busiest registries send some 40.
+const MOST_HEADERS: usize = 100;
+
+/// No answer by HTTP/2 has more bytes of headers. That of HTTP/1.1 is bounded by the library, at some
+/// 400 KiB.
+const MOST_HEADER_BYTES: u32 = 64 << 10;
+
+/// What is no longer is sent at once, without looking at how fast it is taken. In bytes.
+const SENT_AT_ONCE: usize = 16 << 10;
 
 /// Connections to any number of hosts.
 pub(crate) struct Http {
     runtime: Runtime,
     brief: Client,
     bulk: Client,
+    /// Reaches only hosts on the public internet.
+    public: Client,
+    /// Reaches what descriptors name; shows no certificate of its own.
+    foreign: Client,
+    foreign_urls: ForeignUrls,
+    limits: Limits,
     pub(super) pace: Pace,
     idle: Duration,
     retries: u32,
@@ -36,7 +56,8 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        let tls = tls::client(config)?;
+        let tls = tls::client(config, config.identity.as_ref())?;
+        let nameless = tls::client(config, None)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1) // it only moves bytes between sockets and the threads of jobs
             .thread_name("longshore-http")
@@ -45,8 +66,20 @@ impl Http {
             .map_err(Error::io("start", "a thread for connections"))?;
         Ok(Self {
             runtime,
-            brief: client(config, &tls, Lane::Brief)?,
-            bulk: client(config, &tls, Lane::Bulk)?,
+            brief: client(config, &tls, Lane::Brief, Reach::Anywhere)?,
+            bulk: client(config, &tls, Lane::Bulk, Reach::Anywhere)?,
+            public: client(config, &tls, Lane::Brief, Reach::Public)?,
+            foreign: client(
+                config,
+                &nameless,
+                Lane::Bulk,
+                match config.foreign_urls {
+                    ForeignUrls::Anywhere => Reach::Anywhere,
+                    ForeignUrls::Refused | ForeignUrls::Public => Reach::Public,
+                },
+            )?,
+            foreign_urls: config.foreign_urls,
+            limits: config.limits.clone(),
             pace: Pace::new(config.jobs_per_host),
             idle: config.idle_timeout,
             retries: config.retries,
@@ -64,6 +97,30 @@ impl Http {
         self.idle
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns which addresses are gone to because a descriptor names them.
+    pub(crate) fn foreign_urls(&self) -> ForeignUrls {
+        self.foreign_urls
+    }
+
+    /// Returns what watches over content of any length.
+    pub(super) fn meter(&self) -> Meter {
+        Meter::new(self.limits.window, self.idle, self.limits.least_speed)
+    }
+
+    /// Returns what watches over what is held in memory.
+    pub(super) fn meter_of_documents(&self) -> Meter {
+        Meter::new(self.limits.window, self.idle, self.limits.least_speed_of_documents)
+    }
+
+    /// Returns what watches over what a refusal says.
+    pub(super) fn meter_of_explanations(&self) -> Meter {
+        Meter::once(self.limits.explanation.min(self.idle))
+    }
+
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
@@ -79,6 +136,8 @@ impl Http {
 
     /// Passes a warning on, once (row E-11).
     pub(super) fn warn(&self, host: &str, text: &str) {
+        let text: String = text.chars().take(LONGEST_WARNING).collect();
+        let text = text.as_str();
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.len() >= MOST_WARNINGS || !warned.insert((host.to_owned(), text.to_owned())) {
             return;
@@ -97,41 +156,61 @@ impl Http {
         hop: &Hop<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, Trouble> {
-        let host = host_of(&hop.url);
+        let host = hop.url.host();
         if let Some(error) = self.pace.given_up(&host) {
             return Err(Trouble::lasting(error));
         }
+        let is_guarded = match hop.reach {
+            Reach::Anywhere => false,
+            Reach::Public => true,
+            Reach::Foreign => self.foreign_urls != ForeignUrls::Anywhere,
+        };
+        if is_guarded {
+            public::check(&hop.url)?;
+        }
         let _permit = self.pace.acquire(&host);
-        let client = match hop.lane {
-            Lane::Brief => &self.brief,
-            Lane::Bulk => &self.bulk,
+        let client = match (hop.reach, hop.lane) {
+            (Reach::Foreign, _) => &self.foreign,
+            (Reach::Public, _) => &self.public,
+            (Reach::Anywhere, Lane::Brief) => &self.brief,
+            (Reach::Anywhere, Lane::Bulk) => &self.bulk,
         };
         tracing::trace!(method = %hop.method, url = shown(&hop.url), "request");
         let request = client
-            .request(hop.method.clone(), hop.url.clone())
+            .request(hop.method.clone(), hop.url.to_request())
             .headers(hop.all_headers(authorization));
+        let streamed: Option<&dyn Streamed> = match &hop.body {
+            Body::Streamed(content) => Some(*content).filter(|content| content.len() > 0),
+            // On a slow line it may take longer than anybody may be silent.
+            Body::Bytes(bytes) | Body::Secret(bytes) if bytes.len() > SENT_AT_ONCE => Some(bytes),
+            _ => None,
+        };
+        if let Some(content) = streamed {
+            let (response, upload) = self.upload(request, content, &host)?;
+            tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
+            return Ok(Answer::new(self, response, hop.url.clone(), upload));
+        }
         let bytes = match &hop.body {
-            Body::Streamed(content) if content.len() > 0 => {
-                let (response, upload) = self.upload(request, *content, &host)?;
-                tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-                return Ok(Answer::new(self, response, upload));
-            }
-            Body::Bytes(bytes) => bytes.clone(),
-            _ => bytes::Bytes::new(),
+            Body::Bytes(bytes) | Body::Secret(bytes) => bytes.clone(),
+            Body::Nothing | Body::Streamed(_) => bytes::Bytes::new(),
         };
         let request = if bytes.is_empty() { request } else { request.body(bytes) };
         let response = self
             .runtime
             .block_on(async { timeout(self.idle, request.send()).await })
-            .map_err(|_| Trouble::passing(silent(&host, self.idle)))?
+            .map_err(|_| Trouble { error: silent(&host, self.idle), again: Again::Once })?
             .map_err(|error| self.no_answer(&host, error))?;
         tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-        Ok(Answer::new(self, response, None))
+        Ok(Answer::new(self, response, hop.url.clone(), None))
     }
 
     /// Returns what it means that no answer came. A host that has answered before is waited for.
     fn no_answer(&self, host: &str, error: reqwest::Error) -> Trouble {
         let trouble = problem::no_answer(host, error);
+        // Where it is depends on nothing that passes. Nor is the host given up: others may ask it.
+        if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
+            return Trouble::lasting(trouble.error);
+        }
         let is_known = trouble.again == Again::Briefly && self.pace.has_answered(host);
         if is_known { Trouble::passing(trouble.error) } else { trouble }
     }
@@ -147,24 +226,34 @@ impl std::fmt::Debug for Http {
     }
 }
 
-fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
+fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Result<Client> {
     let mut tls = tls.clone();
     tls.alpn_protocols = match lane {
         Lane::Brief => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         Lane::Bulk => vec![b"http/1.1".to_vec()],
+    };
+    let proxies = &config.proxies;
+    let resolver = match reach {
+        Reach::Anywhere => public::Resolver::Any,
+        Reach::Public | Reach::Foreign => {
+            let named = [&proxies.http, &proxies.https].into_iter().flatten();
+            let hosts = named.filter_map(|address| Url::host_of_proxy(address.expose()));
+            public::Resolver::Public { proxies: hosts.collect() }
+        }
     };
     let mut builder = Client::builder()
         .user_agent(&config.user_agent)
         .connect_timeout(config.connect_timeout)
         .pool_max_idle_per_host(config.jobs_per_host)
         .redirect(Policy::none())
-        .dns_resolver(Arc::new(Resolver))
+        .dns_resolver(resolver)
         .tls_backend_preconfigured(tls)
+        .http1_max_headers(MOST_HEADERS)
+        .http2_max_header_list_size(MOST_HEADER_BYTES)
         .no_proxy();
     if lane == Lane::Bulk {
         builder = builder.http1_only();
     }
-    let proxies = &config.proxies;
     let none = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
     let proxy = |make: fn(&str) -> reqwest::Result<Proxy>, address: &Secret| {
         make(address.expose())
@@ -178,20 +267,4 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane) -> Result<Client> {
         builder = builder.proxy(proxy(|address| Proxy::https(address), address)?);
     }
     builder.build().map_err(|error| Error::malformed("connections", problem::plainly(error)))
-}
-
-/// Looks up names as the system does, and says by a value that there is no address.
-struct Resolver;
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: DnsName) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map(Vec::from_iter);
-            let found = found.map_err(|error| {
-                ConnectionFailure::NoAddress(problem::clean(&error.to_string()))
-            })?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
 }

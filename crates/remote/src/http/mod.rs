@@ -6,8 +6,10 @@
 mod answer;
 mod client;
 pub(crate) mod headers;
+mod meter;
 mod pace;
 mod part;
+mod public;
 mod tls;
 mod upload;
 mod url;
@@ -20,13 +22,12 @@ use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
-pub(crate) use self::answer::{Answer, is_page};
+pub(crate) use self::answer::{Answer, failure_of, is_page};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::part::{Part, Streamed};
 pub(crate) use self::tls::failure as tls_failure;
-pub(crate) use self::url::{field, resolve, shown, with_query};
-pub(crate) use reqwest::Url;
+pub(crate) use self::url::{Url, field, shown, with_query};
 
 /// How many redirects in a row are followed (row E-05).
 const MOST_REDIRECTS: usize = 10;
@@ -44,6 +45,7 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body<'a>,
     pub(crate) lane: Lane,
+    pub(crate) reach: Reach,
     /// How long the answer may be, if it is to come as a whole.
     pub(crate) whole: Option<u64>,
     /// What is done: a verb.
@@ -57,6 +59,8 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Body<'a> {
     Nothing,
     Bytes(Bytes),
+    /// What only the server may see that is asked: it goes nowhere else, wherever that one leads.
+    Secret(Bytes),
     Streamed(&'a dyn Streamed),
 }
 
@@ -67,6 +71,17 @@ pub(crate) enum Lane {
     Brief,
     /// Those that speak HTTP/1.1 only: it moves long bodies at almost half the cost.
     Bulk,
+}
+
+/// Whose hosts a request may reach, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All: the user named the host, or the host that named this one.
+    Anywhere,
+    /// Those on the public internet: another host there named this one.
+    Public,
+    /// Those that a descriptor may name: whoever made the artifact did. Nothing says who asks.
+    Foreign,
 }
 
 /// What went wrong with one attempt, and whether another may help.
@@ -82,6 +97,8 @@ pub(crate) enum Again {
     Never,
     /// After a while of our choice.
     Perhaps,
+    /// After a while, but only once more: what it came to took long.
+    Once,
     /// After a moment, but not for long: nobody took the connection.
     Briefly,
     /// After the host has had the rest that it asked for.
@@ -96,8 +113,9 @@ impl<'a> Call<'a> {
         what: impl Into<Subject>,
     ) -> Self {
         let what = what.into();
-        let (body, lane, headers) = (Body::Nothing, Lane::Brief, HeaderMap::new());
-        Self { method, url, headers, body, lane, whole: None, action, what }
+        let (body, lane, reach) = (Body::Nothing, Lane::Brief, Reach::Anywhere);
+        let headers = HeaderMap::new();
+        Self { method, url, headers, body, lane, reach, whole: None, action, what }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
@@ -123,13 +141,18 @@ impl<'a> Call<'a> {
         self.lane = Lane::Bulk;
         self
     }
+
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
 }
 
 impl Body<'_> {
     fn len(&self) -> u64 {
         match self {
             Self::Nothing => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) | Self::Secret(bytes) => bytes.len() as u64,
             Self::Streamed(content) => content.len(),
         }
     }
@@ -197,6 +220,7 @@ impl Http {
             };
             let (most, wait) = match again {
                 Again::Never => return Err(error),
+                Again::Once => (self.retries().min(1), self.backoff(attempt)),
                 Again::Perhaps => (self.retries(), self.backoff(attempt)),
                 Again::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
                 // The rest that a host asked for is kept by whoever asks it next.
@@ -219,30 +243,30 @@ impl Http {
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, Trouble> {
-        let origin = call.url.origin();
         let mut hop = Hop {
             method: call.method.clone(),
             url: call.url.clone(),
             headers: call.headers.clone(),
             body: call.body.clone(),
             lane: call.lane,
+            reach: call.reach,
         };
         for _ in 0..=MOST_REDIRECTS {
-            let authorization = authorization.filter(|_| hop.url.origin() == origin);
+            let authorization = authorization.filter(|_| hop.url.is_same_origin(&call.url));
             let answer = self.once(&hop, authorization)?;
             let location = answer.headers().get(LOCATION).filter(|_| is_redirect(answer.status()));
             let Some(location) = location.and_then(|value| value.to_str().ok()) else {
                 return Ok(answer);
             };
-            let next = resolve(&hop.url, location)?;
-            if hop.url.scheme() == "https" && next.scheme() != "https" {
-                let what = format!("a redirect from {}", shown(&hop.url));
-                let to = shown(&next);
-                return Err(Error::malformed(what, Flaw::Unencrypted { to }).into());
-            }
+            let next = hop.url.follow(location)?;
             if answer.status() == StatusCode::SEE_OTHER && hop.method != Method::HEAD {
                 hop.method = Method::GET;
                 hop.body = Body::Nothing;
+            }
+            if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&call.url) {
+                let what = format!("a redirect from {}", shown(&hop.url));
+                let reason = format!("it would take a secret to {}", shown(&next));
+                return Err(Error::malformed(what, Flaw::Answer(reason)).into());
             }
             hop.url = next;
         }
@@ -258,6 +282,7 @@ struct Hop<'a> {
     headers: HeaderMap,
     body: Body<'a>,
     lane: Lane,
+    reach: Reach,
 }
 
 impl Hop<'_> {

@@ -21,6 +21,22 @@ pub(crate) trait Streamed {
     fn pass(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()>;
 }
 
+impl Streamed for Bytes {
+    fn len(&self) -> u64 {
+        self.as_ref().len() as u64
+    }
+
+    fn pass(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()> {
+        let mut rest = self.clone();
+        while !rest.is_empty() {
+            if take(rest.split_to(rest.as_ref().len().min(PIECE))).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A part of a blob, all of it or less. It is read when it is sent, so that a request can be made
 /// again without a byte being held for it.
 pub(crate) struct Part<'a> {

@@ -13,8 +13,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 
 use crate::{Certificates, Config, Secret};
 
-/// Returns how TLS is spoken.
-pub(super) fn client(config: &Config) -> Result<ClientConfig> {
+/// Returns how TLS is spoken, with who the client is, if servers may know that.
+pub(super) fn client(config: &Config, identity: Option<&Secret>) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Verifier::new(config, &provider)?);
     let builder = ClientConfig::builder_with_provider(provider)
@@ -22,7 +22,7 @@ pub(super) fn client(config: &Config) -> Result<ClientConfig> {
         .map_err(|error| Error::malformed("TLS", error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let Some(identity) = &config.identity else { return Ok(builder.with_no_client_auth()) };
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
     let (certificates, key) = read_identity(identity)?;
     builder.with_client_auth_cert(certificates, key).map_err(no_identity)
 }

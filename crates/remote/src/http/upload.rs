@@ -4,8 +4,10 @@ use std::future::Future as _;
 use std::io;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -16,12 +18,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::silent;
+use super::meter::{Meter, Pace};
 use super::part::Streamed;
-use super::{Http, Trouble, patience_after_upload};
+use super::{Again, Http, Trouble, patience_after_upload};
 use crate::problem;
 
 /// How many pieces wait between reading and sending.
 const WAITING: usize = 2;
+
+/// How much of a piece is given to the connection at once. It takes some of these ahead of the other
+/// side, so that a slow line shows how far it is every few seconds.
+const FRAME: usize = 16 << 10;
 
 /// The answer to an upload, and what keeps the upload open if it was not through by then.
 type Answered = (Response, Option<Sender<Bytes>>);
@@ -39,66 +46,119 @@ impl Http {
         host: &str,
     ) -> Result<Answered, Trouble> {
         let (sender, receiver) = channel(WAITING);
-        let body = Pieces { receiver, left: content.len() };
+        let sent = Arc::new(AtomicU64::new(0));
+        let length = content.len();
+        let body = Pieces { receiver, rest: Bytes::new(), left: length, sent: Arc::clone(&sent) };
         let request = request.body(reqwest::Body::wrap(body));
-        let mut sending = Abort(self.runtime().spawn(request.send()));
+        let sending = Abort(self.runtime().spawn(request.send()));
+        let mut progress = Progress { sending, sent, seen: 0, meter: self.meter() };
         let mut step = Step::Taken;
         content.pass(&mut |piece| {
-            let next = hand_over(&sender, piece, &mut sending.0, self.idle());
-            step = self.runtime().block_on(next);
+            step = self.runtime().block_on(progress.hand_over(&sender, piece));
             if matches!(step, Step::Taken) {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
             }
         })?;
+        let stalled = || {
+            let (what, why) = (host.to_owned(), ConnectionFailure::Slow);
+            let error = Error::Connection { action: "send to", what, why };
+            Trouble { error, again: Again::Once }
+        };
         match step {
             Step::Taken => {}
             Step::Answered(answer) => return answered(answer, Some(sender), host),
-            Step::Stalled => return Err(Trouble::passing(silent(host, self.idle()))),
+            Step::Stalled => return Err(stalled()),
         }
         drop(sender);
+        match self.runtime().block_on(progress.all_sent(length)) {
+            Step::Taken => {}
+            Step::Answered(answer) => return answered(answer, None, host),
+            Step::Stalled => return Err(stalled()),
+        }
         let patience = patience_after_upload(self.idle());
-        match self.runtime().block_on(async { timeout(patience, &mut sending.0).await }) {
+        let sending = &mut progress.sending.0;
+        match self.runtime().block_on(async { timeout(patience, sending).await }) {
             Ok(answer) => answered(flatten(answer), None, host),
-            Err(_) => Err(Trouble::passing(silent(host, patience))),
+            Err(_) => Err(Trouble { error: silent(host, patience), again: Again::Once }),
         }
     }
 }
 
-/// What became of a piece.
+/// What became of a piece, or of all.
 enum Step {
     Taken,
     Answered(Result<Response, ConnectionFailure>),
     Stalled,
 }
 
-async fn hand_over(
-    sender: &Sender<Bytes>,
-    piece: Bytes,
-    sending: &mut Sending,
-    idle: Duration,
-) -> Step {
-    let mut send = pin!(sender.send(piece));
-    let mut gone = false;
-    let step = std::future::poll_fn(|context| {
-        if let Poll::Ready(answer) = Pin::new(&mut *sending).poll(context) {
-            return Poll::Ready(Step::Answered(flatten(answer)));
-        }
-        if gone {
-            return Poll::Pending;
-        }
-        match send.as_mut().poll(context) {
-            Poll::Ready(Ok(())) => Poll::Ready(Step::Taken),
-            // Nobody takes pieces any more, so an answer or an error is on its way.
-            Poll::Ready(Err(_)) => {
-                gone = true;
-                Poll::Pending
+/// How far an upload is.
+struct Progress {
+    sending: Abort,
+    /// How many bytes the connection has taken.
+    sent: Arc<AtomicU64>,
+    /// How many of them the meter knows of.
+    seen: u64,
+    meter: Meter,
+}
+
+impl Progress {
+    async fn hand_over(&mut self, sender: &Sender<Bytes>, piece: Bytes) -> Step {
+        let mut send = pin!(sender.send(piece));
+        let mut gone = false;
+        loop {
+            let sending = &mut self.sending.0;
+            let step = std::future::poll_fn(|context| {
+                if let Poll::Ready(answer) = Pin::new(&mut *sending).poll(context) {
+                    return Poll::Ready(Step::Answered(flatten(answer)));
+                }
+                if gone {
+                    return Poll::Pending;
+                }
+                match send.as_mut().poll(context) {
+                    Poll::Ready(Ok(())) => Poll::Ready(Step::Taken),
+                    // Nobody takes pieces any more, so an answer or an error is on its way.
+                    Poll::Ready(Err(_)) => {
+                        gone = true;
+                        Poll::Pending
+                    }
+                    Poll::Pending => Poll::Pending,
+                }
+            });
+            let begun = Instant::now();
+            let step = timeout(self.meter.patience(), step).await;
+            let pace = self.note(begun);
+            match step {
+                Ok(step) => return step,
+                Err(_) if pace == Pace::Fair => {}
+                Err(_) => return Step::Stalled,
             }
-            Poll::Pending => Poll::Pending,
         }
-    });
-    timeout(idle, step).await.unwrap_or(Step::Stalled)
+    }
+
+    /// Waits until the connection has taken all `length` bytes.
+    async fn all_sent(&mut self, length: u64) -> Step {
+        while self.sent.load(Ordering::Relaxed) < length {
+            let begun = Instant::now();
+            let patience = self.meter.patience();
+            let answer = timeout(patience, &mut self.sending.0).await;
+            let pace = self.note(begun);
+            match answer {
+                Ok(answer) => return Step::Answered(flatten(answer)),
+                Err(_) if pace == Pace::Fair => {}
+                Err(_) => return Step::Stalled,
+            }
+        }
+        Step::Taken
+    }
+
+    /// Tells the meter of the time since `begun`.
+    fn note(&mut self, begun: Instant) -> Pace {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.seen, sent);
+        self.meter.note(begun.elapsed(), sent - before)
+    }
 }
 
 fn flatten(
@@ -134,7 +194,10 @@ impl Drop for Abort {
 /// The body of a request, as it comes from a thread.
 struct Pieces {
     receiver: Receiver<Bytes>,
+    /// What is left of the piece that came last.
+    rest: Bytes,
     left: u64,
+    sent: Arc<AtomicU64>,
 }
 
 impl http_body::Body for Pieces {
@@ -145,14 +208,21 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.receiver.poll_recv(context).map(|piece| match piece {
-            Some(piece) => {
-                self.left = self.left.saturating_sub(piece.len() as u64);
-                Some(Ok(Frame::data(piece)))
+        if self.rest.is_empty() {
+            match self.receiver.poll_recv(context) {
+                Poll::Ready(Some(piece)) => self.rest = piece,
+                Poll::Ready(None) if self.left > 0 => {
+                    return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
             }
-            None if self.left > 0 => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-            None => None,
-        })
+        }
+        let length = self.rest.len().min(FRAME);
+        let frame = self.rest.split_to(length);
+        self.left = self.left.saturating_sub(length as u64);
+        self.sent.fetch_add(length as u64, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

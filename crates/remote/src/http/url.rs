@@ -1,29 +1,133 @@
-//! Addresses: how they are put together, and how they are shown.
+//! Addresses: how they are put together, what leads from one to another, and how they are shown.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use longshore_store::{Error, Flaw, Result};
-use reqwest::Url;
 
-/// Returns what `location` means to whoever was answered at `base` (row E-41). Its query stays as it
-/// is (row E-42); a name or password in it is not used.
-pub(crate) fn resolve(base: &Url, location: &str) -> Result<Url> {
-    let malformed = |reason: &str| {
-        let what = format!("the location that {} sent", base.host_str().unwrap_or_default());
-        Error::malformed(what, Flaw::Answer(reason.to_owned()))
-    };
-    let mut url = base.join(location).map_err(|error| malformed(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(malformed("it is no address of a web server"));
+/// No address that somebody else sent is longer, in bytes: the longest that are in use, signed ones of
+/// object stores, have some 4 KiB.
+const MOST_BYTES: usize = 16 << 10;
+
+/// The address of something on a web server: HTTP or HTTPS, a host, and neither name nor password.
+///
+/// Whoever answers says where to go on, in redirects, uploads, links and challenges. All of that
+/// passes through [`Url::follow`], and so none of it leads out of TLS.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Url(reqwest::Url);
+
+impl Url {
+    /// Reads a whole address. The error says what is wrong with it, and repeats nothing of it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+        if !is_of_web(&url) {
+            return Err("it is no address of a web server".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a name or password stands in it".to_owned());
+        }
+        Ok(Self(url))
     }
-    // Neither fails for an address with a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    Ok(url)
+
+    /// Returns what `location` means to whoever was answered here (row E-41). Its query stays as it
+    /// is (row E-42); a name or password in it is not used. It never leads from TLS to where nothing
+    /// is encrypted.
+    pub(crate) fn follow(&self, location: &str) -> Result<Self> {
+        let what = || format!("the location that {} sent", self.host());
+        let malformed = |flaw: Flaw| Error::malformed(what(), flaw);
+        if location.len() > MOST_BYTES {
+            return Err(Error::Limit { what: what(), limit: format!("{MOST_BYTES} bytes") });
+        }
+        let mut url =
+            self.0.join(location).map_err(|error| malformed(Flaw::Answer(error.to_string())))?;
+        if !is_of_web(&url) {
+            return Err(malformed(Flaw::Answer("it is no address of a web server".to_owned())));
+        }
+        // Neither fails for an address with a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        let url = Self(url);
+        if self.is_encrypted() && !url.is_encrypted() {
+            return Err(malformed(Flaw::Unencrypted { to: shown(&url) }));
+        }
+        Ok(url)
+    }
+
+    /// Returns the host of a proxy, whose address may hold a password and lack a scheme.
+    pub(super) fn host_of_proxy(address: &str) -> Option<String> {
+        let parsed = reqwest::Url::parse(address).ok().filter(reqwest::Url::has_host);
+        let parsed = parsed.or_else(|| reqwest::Url::parse(&format!("http://{address}")).ok());
+        parsed?.host_str().map(str::to_owned)
+    }
+
+    /// Returns the address of something else on the same server.
+    pub(crate) fn with_path(&self, path: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        Self(url)
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Tells whether this is scheme, host and port of the other, too.
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        self.0.origin() == other.0.origin()
+    }
+
+    /// Returns host and port as people write them.
+    pub(crate) fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Returns the host without its port and brackets.
+    pub(crate) fn host_name(&self) -> &str {
+        self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
+    }
+
+    /// Returns the address of the host, if it is written as one.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.host_name().parse().ok()
+    }
+
+    /// Tells whether the host is this machine, by its name or address.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.host_name();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || self.ip().is_some_and(|address| address.is_loopback())
+    }
+
+    pub(crate) fn has_param(&self, name: &str) -> bool {
+        self.0.query_pairs().any(|(key, _)| key == name)
+    }
+
+    /// Returns the address with its query, which may hold secrets.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Returns the address as the library for requests takes it.
+    pub(super) fn to_request(&self) -> reqwest::Url {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(self))
+    }
+}
+
+fn is_of_web(url: &reqwest::Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host_str().is_some()
 }
 
 /// Returns `url` with one more parameter, all others byte for byte as they were (row E-42).
-pub(crate) fn with_query(mut url: Url, key: &str, value: &str) -> Url {
+pub(crate) fn with_query(url: Url, key: &str, value: &str) -> Url {
+    let Url(mut url) = url;
     let mut query =
         url.query().filter(|query| !query.is_empty()).map_or_else(String::new, |query| {
             let mut before = query.to_owned();
@@ -34,7 +138,7 @@ pub(crate) fn with_query(mut url: Url, key: &str, value: &str) -> Url {
         });
     query.push_str(&field(key, value));
     url.set_query(Some(&query));
-    url
+    Url(url)
 }
 
 /// Returns a field of a query or form. Digests, scopes and names of repositories stay readable.
@@ -53,8 +157,7 @@ pub(crate) fn field(key: &str, value: &str) -> String {
 
 /// Returns `url` as it may be printed: names, passwords and queries may hold secrets.
 pub(crate) fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    format!("{}://{}{}", url.0.scheme(), url.host(), url.0.path())
 }
 
 #[cfg(test)]
@@ -72,24 +175,45 @@ mod tests {
             ("/p/q", "https://a.example:5000/p/q"),
             ("p", "https://a.example:5000/v2/x/blobs/uploads/p"),
             ("//host/p", "https://host/p"),
-            ("http://other/p", "http://other/p"),
+            ("https://other/p", "https://other/p"),
             ("https://u:secret@other/p", "https://other/p"),
         ] {
-            assert_eq!(resolve(&base, location).unwrap().as_str(), expected);
+            assert_eq!(base.follow(location).unwrap().as_str(), expected);
         }
         for bad in ["file:///etc/passwd", "https://[", "data:x"] {
-            assert!(resolve(&base, bad).is_err(), "{bad}");
+            assert!(base.follow(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_leads_out_of_tls() {
+        let encrypted = url("https://a.example/v2/");
+        for location in ["http://a.example/p", "HTTP://b.example", "http:/p", "http:p"] {
+            let error = encrypted.follow(location).unwrap_err().to_string();
+            assert!(error.ends_with("where nothing is encrypted"), "{location}: {error}");
+        }
+        let plain = url("http://localhost:5000/v2/");
+        for location in ["http://b.example/p", "https://b.example/p", "/p"] {
+            assert!(plain.follow(location).is_ok(), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_location_of_any_length_is_not_followed() {
+        let base = url("https://a.example/");
+        let long = "x".repeat(MOST_BYTES);
+        assert!(base.follow(&long).is_ok());
+        assert!(matches!(base.follow(&format!("{long}x")), Err(Error::Limit { .. })));
     }
 
     #[test]
     fn e42_a_location_keeps_its_query() {
         let base = url("https://a.example/");
-        let location = resolve(&base, "/u?_state=a%2Bb%3D&x&y=%2f+~'").unwrap();
+        let location = base.follow("/u?_state=a%2Bb%3D&x&y=%2f+~'").unwrap();
         let put = with_query(location, "digest", "sha256:00");
         assert!(
             put.as_str().ends_with("/u?_state=a%2Bb%3D&x&y=%2f+~%27&digest=sha256:00"),
-            "{put}"
+            "{put:?}"
         );
         let plain = with_query(url("https://a.example/u"), "digest", "a+b:Z=");
         assert_eq!(plain.as_str(), "https://a.example/u?digest=a%2Bb:Z%3D");
@@ -97,7 +221,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secret() {
-        let text = shown(&url("https://user:hunter2@a.example:1/p?token=hunter2#hunter2"));
+        let text = shown(&url("https://a.example:1/p?token=hunter2#hunter2"));
         assert_eq!(text, "https://a.example:1/p");
+        let error = Url::parse("https://user:hunter2@a.example/").unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -5,46 +5,90 @@ use std::io::{self, Read};
 use http::header::{CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
 use longshore_spec::Descriptor;
-use longshore_store::{Error, Reader, Result};
+use longshore_store::{ConnectionFailure, Error, Flaw, Reader, Result};
 
 use super::Remote;
-use crate::http::{Answer, Call, Url};
+use crate::ForeignUrls;
+use crate::http::{Answer, Call, Reach, Url, failure_of};
 
-/// How often in a row a blob is asked for again without one byte more having come.
+/// How often in a row a blob is asked for again without much more having come.
 const MOST_STALLS: u32 = 5;
+
+/// The same, where nothing came for as long as anybody may be silent.
+const MOST_SILENCES: u32 = 1;
+
+/// So many more bytes are progress. With less, whoever sends some and hangs up would be asked for ever.
+const PROGRESS: u64 = 16 << 10;
+
+/// How often the bytes of a blob may come in vain: a server without ranges sends all of it again behind
+/// each cut.
+const MOST_IN_VAIN: u64 = 16;
+
+/// How many of the addresses in a descriptor are tried: it may hold any number.
+const MOST_FOREIGN: usize = 8;
 
 /// How much is read at once to get past bytes that were not asked for.
 const SKIPPED_AT_ONCE: usize = 64 << 10;
 
 impl Remote {
-    /// Opens a blob. What its descriptor says about other places is tried where the registry does
-    /// not have it (row B-06).
+    /// Opens a blob. What its descriptor says about other places is tried where the registry says
+    /// that it does not have it (row B-06), and no failure there hides that.
     pub(super) fn open_blob(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
         if offset > 0 && offset >= blob.size {
             return Ok(Box::new(io::empty()));
         }
         let registry = self.registry.url(&format!("{}/blobs/{}", self.name, blob.digest));
-        let elsewhere = blob.urls.iter().filter_map(|url| Url::parse(url).ok());
-        let elsewhere = elsewhere.filter(|url| matches!(url.scheme(), "http" | "https"));
-        let mut refusal = None;
-        for url in std::iter::once(registry).chain(elsewhere) {
-            let mut reader = BlobReader {
-                remote: self,
-                url,
-                blob: blob.clone(),
-                position: offset,
-                answer: None,
-                stalls: 0,
-            };
-            match reader.ask() {
-                Ok(()) => return Ok(Box::new(reader)),
-                Err(error) if error.is_not_found() || refusal.is_some() => {
-                    refusal.get_or_insert(error);
+        let lacking = match self.open_at(registry, Reach::Anywhere, blob, offset) {
+            Err(error) if error.is_not_found() => error,
+            result => return result,
+        };
+        for text in blob.urls.iter().take(MOST_FOREIGN) {
+            let opened =
+                self.foreign(text).and_then(|url| self.open_at(url, Reach::Foreign, blob, offset));
+            match opened {
+                Ok(reader) => return Ok(reader),
+                Err(error) => {
+                    tracing::warn!("{} is not in {self}, nor elsewhere: {error}", blob.digest);
                 }
-                Err(error) => return Err(error),
             }
         }
-        Err(refusal.unwrap_or_else(|| Error::not_found(&blob.digest, self)))
+        Err(lacking)
+    }
+
+    /// Returns an address that a descriptor names, if it may be gone to.
+    fn foreign(&self, text: &str) -> Result<Url> {
+        let malformed =
+            |reason: String| Error::malformed("an address in its descriptor", Flaw::Answer(reason));
+        if self.registry.http().foreign_urls() == ForeignUrls::Refused {
+            return Err(malformed("such addresses are not to be gone to".to_owned()));
+        }
+        let url = Url::parse(text).map_err(malformed)?;
+        if url.is_encrypted() {
+            return Ok(url);
+        }
+        Err(malformed(format!("nothing is encrypted at {}", url.host())))
+    }
+
+    fn open_at(
+        &self,
+        url: Url,
+        reach: Reach,
+        blob: &Descriptor,
+        offset: u64,
+    ) -> Result<Reader<'_>> {
+        let mut reader = BlobReader {
+            remote: self,
+            url,
+            reach,
+            blob: blob.clone(),
+            position: offset,
+            answer: None,
+            stalls: 0,
+            stalled_at: offset,
+            in_vain: 0,
+        };
+        reader.ask()?;
+        Ok(Box::new(reader))
     }
 }
 
@@ -52,21 +96,27 @@ impl Remote {
 struct BlobReader<'a> {
     remote: &'a Remote,
     url: Url,
+    reach: Reach,
     blob: Descriptor,
     /// How many bytes of the blob have been handed out, or were not asked for.
     position: u64,
     answer: Option<Answer<'a>>,
+    /// How often in a row it was cut off, and where the first time was.
     stalls: u32,
+    stalled_at: u64,
+    /// How many bytes came that had been there before.
+    in_vain: u64,
 }
 
 impl BlobReader<'_> {
     /// Asks for what follows the position.
     fn ask(&mut self) -> Result<()> {
         let digest = &self.blob.digest;
-        let call = Call::new(Method::GET, self.url.clone(), "read", digest).bulk();
+        let call =
+            || Call::new(Method::GET, self.url.clone(), "read", digest).bulk().reach(self.reach);
         let ranged = match self.position {
-            0 => call,
-            position => call.header(RANGE, &format!("bytes={position}-")),
+            0 => call(),
+            position => call().header(RANGE, &format!("bytes={position}-")),
         };
         let answer = self.remote.read(&ranged)?;
         let (mut answer, start) = match answer.status() {
@@ -78,7 +128,7 @@ impl BlobReader<'_> {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
                 if self.position > 0 =>
             {
-                let whole = Call::new(Method::GET, self.url.clone(), "read", digest).bulk();
+                let whole = call();
                 let answer = self.remote.read(&whole)?;
                 if answer.status() != StatusCode::OK {
                     return Err(self.remote.refused(&whole, answer));
@@ -87,6 +137,11 @@ impl BlobReader<'_> {
             }
             _ => return Err(self.remote.refused(&ranged, answer)),
         };
+        self.in_vain += self.position - start;
+        if self.in_vain > self.blob.size.saturating_mul(MOST_IN_VAIN) {
+            let what = format!("{digest}, which comes from its first byte after each cut,");
+            return Err(Error::Limit { what, limit: format!("{MOST_IN_VAIN} times its size") });
+        }
         skip(&mut answer, self.position - start).map_err(Error::io("read", digest))?;
         self.answer = Some(answer);
         Ok(())
@@ -97,7 +152,19 @@ impl BlobReader<'_> {
     /// Lets go of a connection that failed. Fails too if that has happened too often.
     fn stalled(&mut self, error: io::Error) -> io::Result<()> {
         self.answer = None;
-        if self.stalls >= MOST_STALLS {
+        if self.position >= self.stalled_at.saturating_add(PROGRESS) {
+            self.stalls = 0;
+        }
+        if self.stalls == 0 {
+            self.stalled_at = self.position;
+        }
+        let most = match failure_of(&error) {
+            // A new connection would be as slow.
+            Some(ConnectionFailure::Slow) => 0,
+            Some(ConnectionFailure::Silent(_)) => MOST_SILENCES,
+            _ => MOST_STALLS,
+        };
+        if self.stalls >= most {
             return Err(error);
         }
         tracing::debug!(digest = %self.blob.digest, position = self.position, %error, "cut off");
@@ -128,7 +195,6 @@ impl Read for BlobReader<'_> {
                 Ok(0) => self.stalled(io::ErrorKind::UnexpectedEof.into())?,
                 Ok(count) => {
                     self.position += count as u64;
-                    self.stalls = 0;
                     return Ok(count);
                 }
                 Err(error) => self.stalled(error)?,

@@ -12,7 +12,7 @@ use longshore_store::{Blob, Error, Flaw, Pushed, Refusal, Result};
 use super::{Presence, Remote};
 use crate::PushMode;
 use crate::auth::Scope;
-use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, resolve, with_query};
+use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, with_query};
 use crate::registry::Feature;
 
 /// The header by which a registry asks for longer chunks (row E-49).
@@ -25,8 +25,12 @@ const LONGEST_CHUNK: u64 = 1 << 30;
 /// little was sent for nothing. In bytes.
 const SMALL: u64 = 64 << 10;
 
-/// How often in a row a chunk is sent again without the registry having taken one byte more.
+/// How often in a row a chunk is sent again without the registry having taken much more.
 const MOST_STALLS: u32 = 5;
+
+/// So many more bytes are progress: with less, whoever takes a byte of each chunk would be sent all of it
+/// again and again.
+const PROGRESS: u64 = 64 << 10;
 
 /// How often a long upload is cut off until it goes in chunks, which are not begun anew.
 const CUTS_UNTIL_CHUNKS: u32 = 2;
@@ -77,7 +81,10 @@ impl Remote {
             let result = self.fill(blob, session, &mut chunks);
             if matches!(
                 &result,
-                Err(Trouble { error: Error::Connection { .. }, again: Again::Perhaps })
+                Err(Trouble {
+                    error: Error::Connection { .. },
+                    again: Again::Perhaps | Again::Once
+                })
             ) {
                 cuts += 1;
                 // What is long and is cut off again and again gets further in pieces.
@@ -309,6 +316,8 @@ impl Chunked<'_> {
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
             Ok(answer) => return Err(self.remote.refused(&call, answer).into()),
             Err(Trouble { error, again: Again::Never }) => return Err(error.into()),
+            // Who takes nothing for so long is asked once.
+            Err(trouble) if trouble.again == Again::Once && self.stalls > 0 => return Err(trouble),
             Err(Trouble { error, .. }) if self.stalls < MOST_STALLS => {
                 tracing::debug!(%digest, %error, "asking how much has come");
                 self.remote.registry.http().wait(self.stalls);
@@ -320,7 +329,7 @@ impl Chunked<'_> {
         if taken > end {
             return Err(self.out_of_step(taken).into());
         }
-        if taken > position {
+        if taken == end || taken >= position.saturating_add(PROGRESS) {
             self.stalls = 0;
         } else if self.stalls < MOST_STALLS {
             self.stalls += 1;
@@ -350,7 +359,7 @@ impl Chunked<'_> {
     /// Takes note of where the upload goes on (row E-50).
     fn moved_to(&mut self, answer: &Answer<'_>) -> Result<()> {
         if let Some(location) = answer.header(LOCATION) {
-            self.session.url = resolve(answer.url(), location)?;
+            self.session.url = answer.url().follow(location)?;
         }
         Ok(())
     }
@@ -400,7 +409,7 @@ fn opened(answer: &Answer<'_>) -> Result<Session> {
     })?;
     let least = answer.header(CHUNK_MIN_LENGTH).and_then(|length| length.parse().ok());
     let least_chunk = least.unwrap_or(0).min(LONGEST_CHUNK);
-    Ok(Session { url: resolve(answer.url(), location)?, least_chunk })
+    Ok(Session { url: answer.url().follow(location)?, least_chunk })
 }
 
 /// How many bytes have come.

@@ -1,6 +1,6 @@
 //! What says something about a manifest (rows E-80 to E-97).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
 
 use bytes::Bytes;
@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use super::Remote;
 use crate::auth::challenge;
-use crate::http::{Answer, Call, Url, next_page, resolve};
+use crate::http::{Answer, Call, Url, next_page};
+use crate::list::Pages;
 
-/// No list of referrers has more pages.
-const MOST_PAGES: usize = 1000;
+/// No list of referrers has more pages: some give ten entries on each.
+const MOST_PAGES: usize = 10_000;
 
 /// How often a list is written anew that somebody else wrote over (row E-86).
 const REWRITES: usize = 3;
@@ -40,30 +41,41 @@ impl Remote {
     /// Returns what the registry lists, or `None` if it keeps no account of referrers.
     fn listed_by_api(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
         let what = format!("the referrers of {subject}");
-        let mut found = Vec::new();
+        let limits = self.registry.http().limits();
+        let over = |limit: String| Error::Limit { what: what.clone(), limit };
+        let (mut found, mut known, mut bytes) = (Vec::new(), HashSet::new(), 0);
+        let mut pages = Pages::new(what.clone(), MOST_PAGES);
         let mut call = self.referrers_call(subject);
-        for page in 0..MOST_PAGES {
+        loop {
+            let is_first = pages.is_empty();
+            pages.begin(&call.url)?;
             let answer = self.read(&call)?;
-            if page == 0 && knows_no_referrers(&answer) {
+            if is_first && knows_no_referrers(&answer) {
                 return Ok(None);
             }
             if !answer.status().is_success() {
                 return Err(self.refused(&call, answer));
             }
             let next = next_page(answer.headers());
-            let next = next.map(|link| resolve(answer.url(), &link)).transpose()?;
+            let next = next.map(|link| answer.url().follow(&link)).transpose()?;
             let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
+            bytes += raw.len();
+            if bytes > limits.referrers_bytes {
+                return Err(over(format!("{} bytes", limits.referrers_bytes)));
+            }
             let Some(entries) = entries(raw) else {
                 let reason = Flaw::Answer("it is no image index".to_owned());
                 return Err(Error::malformed(what, reason));
             };
-            found.extend(entries);
-            match next {
-                Some(next) if next != call.url => call = page_call(next, subject),
-                _ => return Ok(Some(found)),
+            let (before, length) = (found.len(), entries.len());
+            found.extend(entries.into_iter().filter(|entry| known.insert(entry.digest.clone())));
+            if found.len() > limits.referrers {
+                return Err(over(format!("{} entries", limits.referrers)));
             }
+            let Some(next) = next else { return Ok(Some(found)) };
+            pages.end(length, found.len() - before)?;
+            call = page_call(next, subject);
         }
-        Err(Error::Limit { what, limit: format!("{MOST_PAGES} pages") })
     }
 
     fn referrers_call(&self, subject: &Digest) -> Call<'static> {

@@ -270,16 +270,3 @@ fn b05_a_blob_that_is_shorter_or_longer_is_not_taken_for_a_cut_one() {
         assert_eq!(stub.log().len(), 1);
     }
 }
-
-#[test]
-fn b06_what_lies_elsewhere_is_read_there() {
-    let other = Stub::new(|_| Response::ok("foreign"));
-    let stub = Stub::new(|_| Response::new(404));
-    let mut descriptor = Descriptor::of("a/b", b"foreign");
-    descriptor.urls = vec!["file:///etc/passwd".to_owned(), format!("http://{}/x", other.host)];
-    let remote = remote(&stub.host);
-    let mut content = String::new();
-    remote.open(&descriptor, 0).unwrap().read_to_string(&mut content).unwrap();
-    assert_eq!(content, "foreign");
-    assert_eq!(other.log(), ["GET /x"]);
-}

@@ -1,11 +1,12 @@
 //! Lists and what is taken away (rows E-100 to E-112).
 
+use longshore_remote::{Client, Config, Limits};
 use longshore_store::{Entry, Error, Name, Place as _, Repository as _, Source as _, Target as _};
 use serde_json::json;
 
 use crate::fake::{self, Profile};
 use crate::stub::{Response, Stub};
-use crate::support::{image, registry, remote};
+use crate::support::{config, image, registry, remote};
 
 fn names(tags: &[&str]) -> Vec<Name> {
     tags.iter().map(|tag| Name::from(*tag)).collect()
@@ -35,13 +36,82 @@ fn e102_a_registry_without_links_that_repeats_itself_ends() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_new_ends() {
+fn pages_that_lead_round_in_a_circle_are_an_error() {
+    for circle in [1, 2, 3] {
+        let stub = Stub::new(move |request| {
+            let page: usize = request.param("page").map_or(0, |page| page.parse().unwrap());
+            let next = format!("</v2/library/app/tags/list?page={}>; rel=next", page % circle + 1);
+            Response::ok(json!({"tags": [format!("t{page}")]}).to_string()).header("link", next)
+        });
+        let error = remote(&stub.host).names().unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        let expected = format!(
+            "its page {}, http://{}/v2/library/app/tags/list, leads back",
+            circle + 1,
+            stub.host
+        );
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert_eq!(stub.log().len(), circle + 1);
+    }
+}
+
+#[test]
+fn pages_that_bring_nothing_new_are_an_error() {
+    for tags in [json!(["a"]), json!([])] {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let stub = Stub::new(move |_| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let link = format!("<list?page={number}>; rel=next");
+            Response::ok(json!({"tags": tags}).to_string()).header("link", link)
+        });
+        let error = remote(&stub.host).names().unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(stub.log().len() < 20);
+    }
+}
+
+#[test]
+fn a_list_without_end_is_refused() {
+    let limits = |limits: Limits| Config { limits, ..config() };
+    for (config, bound) in [
+        (limits(Limits { list_entries: 5000, ..Limits::default() }), "5000 entries"),
+        (limits(Limits { list_bytes: 50_000, ..Limits::default() }), "50000 bytes"),
+        (limits(Limits { list_pages: 7, ..Limits::default() }), "7 pages"),
+        (limits(Limits { list_page_bytes: 1000, ..Limits::default() }), "1000 bytes"),
+    ] {
+        for path in ["tags/list", "_catalog"] {
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            let stub = Stub::new(move |request| {
+                let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let names: Vec<_> = (0..500).map(|each| format!("t{number}-{each}")).collect();
+                Response::ok(json!({"tags": names, "repositories": names}).to_string())
+                    .header("link", format!("<{}?p={number}>; rel=next", request.path()))
+            });
+            let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
+            let error = if path == "_catalog" {
+                registry.repositories().unwrap_err()
+            } else {
+                registry.remote(&"library/app".parse().unwrap()).names().unwrap_err()
+            };
+            assert!(matches!(error, Error::Limit { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(path) && text.ends_with(bound), "{text}");
+        }
+    }
+}
+
+#[test]
+fn many_tags_are_listed() {
+    const TAGS: usize = 20_000;
     let stub = Stub::new(move |request| {
-        let link = format!("<{}>; rel=next", request.target);
-        Response::ok(r#"{"tags": ["a"]}"#).header("link", link)
+        let from: usize = request.param("from").map_or(0, |from| from.parse().unwrap());
+        let to = (from + 1000).min(TAGS);
+        let tags: Vec<_> = (from..to).map(|each| format!("v1.{each}")).collect();
+        let page = Response::ok(json!({"tags": tags}).to_string());
+        let link = format!("</v2/library/app/tags/list?from={to}>; rel=next");
+        if to < TAGS { page.header("link", link) } else { page }
     });
-    assert_eq!(remote(&stub.host).names().unwrap(), names(&["a"]));
-    assert_eq!(stub.log().len(), 1);
+    assert_eq!(remote(&stub.host).names().unwrap().len(), TAGS);
 }
 
 #[test]

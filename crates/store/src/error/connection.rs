@@ -18,6 +18,10 @@ pub enum ConnectionFailure {
     ConnectTimeout,
     /// Nothing came for so long.
     Silent(Duration),
+    /// Some bytes come, or are taken, and too few to be waited for.
+    Slow,
+    /// It has no public address, and whoever named it may name only hosts that have.
+    NotPublic,
     /// The connection ended in the middle; how.
     Cut(String),
     /// Its certificate is for other hosts.
@@ -57,6 +61,8 @@ impl fmt::Display for ConnectionFailure {
             Self::NoRoute => "no network leads there",
             Self::ConnectTimeout => "it did not take the connection in time",
             Self::Silent(time) => return write!(f, "it said nothing for {} s", time.as_secs()),
+            Self::Slow => "too little comes through to be waited for",
+            Self::NotPublic => "it has no public address, and only such may be named there",
             Self::Cut(how) => return write!(f, "the connection was cut: {how}"),
             Self::OtherName { names, wanted } => {
                 let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };

@@ -1,0 +1,320 @@
+//! Lists that come in pages (rows E-93, E-100 to E-103).
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+
+use http::Method;
+use http::header::ACCEPT;
+use longshore_spec::{Digest, RepositoryName};
+use longshore_store::{Error, Flaw, Result};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+use crate::auth::Scope;
+use crate::http::{Call, Url, is_page, next_page, shown, with_query};
+use crate::{Limits, Registry};
+
+/// How many entries of a list are asked for at once: some registries refuse more.
+const PAGE: usize = 1000;
+
+/// How many pages without an entry are gone through in a row: who filters a list may have some.
+const MOST_EMPTY: usize = 16;
+
+impl Registry {
+    /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
+    /// E-102). Fails with [`Error::NotFound`] if there is no such list.
+    pub(crate) fn list(
+        &self,
+        path: &str,
+        member: &str,
+        repository: Option<&RepositoryName>,
+        scope: &Scope,
+    ) -> Result<BTreeSet<String>> {
+        let limits = self.http().limits();
+        let mut found = Entries::new(limits);
+        let mut pages = Pages::new(format!("the list {path}"), limits.list_pages);
+        let mut url = with_query(self.url(path), "n", &PAGE.to_string());
+        let mut has_links = false;
+        loop {
+            pages.begin(&url)?;
+            let call = Call::new(Method::GET, url.clone(), "list", path)
+                .header(ACCEPT, "application/json")
+                .whole(limits.list_page_bytes);
+            let answer = self.read(&call, repository, scope.clone())?;
+            match answer.status().as_u16() {
+                200..=299 => {}
+                _ => return Err(answer.into_error(call.action, &call.what)),
+            }
+            let link = next_page(answer.headers());
+            let next = link.map(|link| answer.url().follow(&link)).transpose()?;
+            let body = answer.into_bytes(path, limits.list_page_bytes)?;
+            let page = found.read_page(&body, path, member)?;
+            url = match (next, page.last) {
+                // How many there are says nothing as long as there is a link.
+                (Some(next), _) => {
+                    pages.end(page.length, page.fresh)?;
+                    has_links = true;
+                    next
+                }
+                // A registry without links may still have more; one that repeats itself has none.
+                (None, Some(last)) if !has_links && page.length >= PAGE && page.fresh > 0 => {
+                    with_query(with_query(self.url(path), "n", &PAGE.to_string()), "last", &last)
+                }
+                _ => return Ok(found.all),
+            };
+        }
+    }
+}
+
+/// Sees to it that pages come to an end.
+pub(crate) struct Pages {
+    /// What errors call the list.
+    what: String,
+    most: usize,
+    /// The addresses of the pages so far, as digests: they may be long.
+    seen: HashSet<Digest>,
+    /// How many in a row have had no entry.
+    empty: usize,
+    /// The last one, as it may be shown.
+    shown: String,
+}
+
+impl Pages {
+    pub(crate) fn new(what: String, most: usize) -> Self {
+        Self { what, most, seen: HashSet::new(), empty: 0, shown: String::new() }
+    }
+
+    /// Tells whether no page has been asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// Takes note that a page is asked for. Fails for one that was there before: behind it comes what
+    /// came before, for ever.
+    pub(crate) fn begin(&mut self, url: &Url) -> Result<()> {
+        if self.seen.len() >= self.most {
+            let limit = format!("{} pages", self.most);
+            return Err(Error::Limit { what: self.what.clone(), limit });
+        }
+        self.shown = shown(url);
+        if !self.seen.insert(Digest::sha256(url.as_str())) {
+            return Err(self.endless("leads back to one that was there before"));
+        }
+        Ok(())
+    }
+
+    /// Takes note of what the page brought, of which others follow. Fails for one that repeats what
+    /// others have.
+    pub(crate) fn end(&mut self, length: usize, fresh: usize) -> Result<()> {
+        if fresh > 0 {
+            self.empty = 0;
+            return Ok(());
+        }
+        if length > 0 {
+            return Err(self.endless("brings nothing that is new, and leads to another"));
+        }
+        self.empty += 1;
+        if self.empty > MOST_EMPTY {
+            return Err(self.endless("is empty like those before it, and leads to another"));
+        }
+        Ok(())
+    }
+
+    fn endless(&self, what_it_does: &str) -> Error {
+        let reason = format!("its page {}, {}, {what_it_does}", self.seen.len(), self.shown);
+        Error::malformed(&self.what, Flaw::Answer(reason))
+    }
+}
+
+/// The entries of all pages.
+struct Entries<'l> {
+    limits: &'l Limits,
+    all: BTreeSet<String>,
+    /// How many bytes they have together.
+    bytes: usize,
+    /// The bound that was passed.
+    over: Option<String>,
+}
+
+/// What one page brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Page {
+    length: usize,
+    /// How many entries no page before it had.
+    fresh: usize,
+    last: Option<String>,
+}
+
+impl<'l> Entries<'l> {
+    fn new(limits: &'l Limits) -> Self {
+        Self { limits, all: BTreeSet::new(), bytes: 0, over: None }
+    }
+
+    /// Adds the entries of a page. Go writes an empty list as `null`.
+    fn read_page(&mut self, body: &[u8], path: &str, member: &str) -> Result<Page> {
+        let what = format!("the list {path}");
+        if is_page(body) {
+            return Err(Error::malformed(what, Flaw::WebPage));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let read = Document { member, entries: self }.deserialize(&mut reader);
+        match read.and_then(|page| reader.end().map(|()| page)) {
+            Ok(page) => Ok(page),
+            Err(error) => Err(match self.over.take() {
+                Some(limit) => Error::Limit { what, limit },
+                None => Error::malformed(what, Flaw::Answer(error.to_string())),
+            }),
+        }
+    }
+
+    /// Adds an entry and returns whether it is new. Fails with the bound that it passes.
+    fn add(&mut self, entry: String) -> Result<bool, String> {
+        if self.all.contains(&entry) {
+            return Ok(false);
+        }
+        self.bytes += entry.len();
+        if self.bytes > self.limits.list_bytes {
+            return Err(format!("{} bytes", self.limits.list_bytes));
+        }
+        if self.all.len() >= self.limits.list_entries {
+            return Err(format!("{} entries", self.limits.list_entries));
+        }
+        Ok(self.all.insert(entry))
+    }
+}
+
+/// Reads a page, entry by entry: what is not kept takes no room.
+struct Document<'a, 'l> {
+    member: &'a str,
+    entries: &'a mut Entries<'l>,
+}
+
+impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
+    type Value = Page;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Page, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = Page;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with `{}`", self.member)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page, A::Error> {
+        let mut page = Page::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.member {
+                map.next_value_seed(List { entries: self.entries, page: &mut page })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// Reads the list of a page.
+struct List<'a, 'l> {
+    entries: &'a mut Entries<'l>,
+    page: &'a mut Page,
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of texts")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(entry) = list.next_element::<String>()? {
+            self.page.length += 1;
+            self.page.last = Some(entry.clone());
+            match self.entries.add(entry) {
+                Ok(is_new) => self.page.fresh += usize::from(is_new),
+                Err(limit) => {
+                    self.entries.over = Some(limit);
+                    return Err(A::Error::custom("there are too many"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e100_an_empty_list_may_be_null_or_absent() {
+        for (body, expected) in [
+            (r#"{"tags":null}"#, Some(0)),
+            (r#"{"name":"x"}"#, Some(0)),
+            (r#"{"tags":["a","b"],"x":[{"tags":["c"]}]}"#, Some(2)),
+            (r#"{"tags":[1]}"#, None),
+            (r#"{"tags":"a"}"#, None),
+            (r#"{"tags":["a"]} x"#, None),
+            ("[]", None),
+            ("<html>", None),
+        ] {
+            let limits = Limits::default();
+            let found = Entries::new(&limits).read_page(body.as_bytes(), "x", "tags").ok();
+            assert_eq!(found.map(|page| page.length), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_pages_repeat_is_counted_once() {
+        let limits = Limits { list_entries: 3, list_bytes: 5, ..Limits::default() };
+        let mut entries = Entries::new(&limits);
+        let page = entries.read_page(br#"{"tags":["a","b","b"]}"#, "x", "tags").unwrap();
+        assert_eq!(page, Page { length: 3, fresh: 2, last: Some("b".to_owned()) });
+        let page = entries.read_page(br#"{"tags":["b","ccc"]}"#, "x", "tags").unwrap();
+        assert_eq!(page, Page { length: 2, fresh: 1, last: Some("ccc".to_owned()) });
+        let error = entries.read_page(br#"{"tags":[""]}"#, "x", "tags").unwrap_err();
+        assert_eq!(error.to_string(), "the list x is over the limit of 3 entries");
+        let limits = Limits { list_bytes: 5, ..Limits::default() };
+        let mut entries = Entries::new(&limits);
+        let error = entries.read_page(br#"{"tags":["aaa","bbb"]}"#, "x", "tags").unwrap_err();
+        assert_eq!(error.to_string(), "the list x is over the limit of 5 bytes");
+    }
+
+    #[test]
+    fn pages_come_to_an_end() {
+        let url = |last: usize| Url::parse(&format!("https://r.example/list?last={last}")).unwrap();
+        let mut pages = Pages::new("the list x".to_owned(), 100);
+        pages.begin(&url(1)).unwrap();
+        pages.begin(&url(2)).unwrap();
+        let error = pages.begin(&url(1)).unwrap_err().to_string();
+        assert!(error.contains("https://r.example/list, leads back to one"), "{error}");
+        pages.end(0, 0).unwrap();
+        pages.end(3, 1).unwrap();
+        assert!(pages.end(3, 0).is_err());
+        for _ in 0..MOST_EMPTY {
+            pages.end(0, 0).unwrap();
+        }
+        assert!(pages.end(0, 0).is_err());
+        for number in 3..=100 {
+            pages.begin(&url(number)).unwrap();
+        }
+        assert!(matches!(pages.begin(&url(101)), Err(Error::Limit { .. })));
+    }
+}
