@@ -218,6 +218,9 @@ pub(crate) struct Reading {
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
+    /// Take nothing from the addresses that an artifact names for what its registry does not have
+    #[arg(long, help_heading = "Registries")]
+    pub(crate) no_foreign_urls: bool,
     #[command(flatten)]
     pub(crate) reach: Reach,
 }

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod hint;
 mod human;
+mod input;
 mod interrupt;
 mod location;
 mod opened;

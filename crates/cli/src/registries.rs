@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use longshore_remote::credentials::{Credential, Credentials, Files};
 use longshore_remote::{
-    Certificates, Client, Config, PlainHttp, Proxies, Registry, Remote, Secret,
+    Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, Remote, Secret,
 };
 use longshore_store::Error;
 
-use crate::args::Reach;
+use crate::args::{Reach, Reading};
+use crate::input;
 use crate::location::InRegistry;
 use crate::problem::{Exit, Mistake, Problem};
 
@@ -20,12 +21,22 @@ use crate::problem::{Exit, Mistake, Problem};
 pub(crate) struct Registries<'a> {
     reach: &'a Reach,
     credential: Option<Credential>,
+    foreign_urls: ForeignUrls,
     client: OnceCell<Client>,
 }
 
 impl<'a> Registries<'a> {
+    /// Registries of which no content is read.
     pub(crate) fn new(reach: &'a Reach) -> Self {
-        Self { reach, credential: None, client: OnceCell::new() }
+        let foreign_urls = ForeignUrls::Refused;
+        Self { reach, credential: None, foreign_urls, client: OnceCell::new() }
+    }
+
+    /// Registries whose content is read.
+    pub(crate) fn reading(reading: &'a Reading) -> Self {
+        let foreign_urls =
+            if reading.no_foreign_urls { ForeignUrls::Refused } else { ForeignUrls::Public };
+        Self { foreign_urls, ..Self::new(&reading.reach) }
     }
 
     /// Shows registries this, instead of what files know.
@@ -52,10 +63,7 @@ impl<'a> Registries<'a> {
     }
 
     fn config(&self) -> Result<Config, Problem> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path)
-                .map_err(|error| Problem::of(Error::io("read", path.display())(error)))
-        };
+        let read = |path: &PathBuf| input::bytes(path, input::MAX_TRUST).map_err(Problem::of);
         let typed =
             self.credential.clone().or_else(|| self.reach.creds.clone().map(|Typed(of)| of));
         let credentials: Arc<dyn Credentials> = match typed {
@@ -64,6 +72,7 @@ impl<'a> Registries<'a> {
         };
         Ok(Config {
             credentials,
+            foreign_urls: self.foreign_urls,
             proxies: proxies(),
             extra_authorities: self.reach.tls_ca.iter().map(read).collect::<Result<_, _>>()?,
             certificates: if self.reach.insecure {

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let (sources, target) = wanted::places(args)?;
     let filter = filter(args, &sources)?;
     let registries = |creds: &Option<Typed>| {
-        Registries::new(&args.reading.reach).with(creds.clone().map(|Typed(credential)| credential))
+        Registries::reading(&args.reading).with(creds.clone().map(|Typed(credential)| credential))
     };
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
     let opened = wanted::open(&sources, &target, args, &from)?;

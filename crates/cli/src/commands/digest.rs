@@ -15,7 +15,7 @@ struct Found {
 }
 
 pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     let find = |place| {
         let root = Opened::open(place, &args.reading, &registries)?.select(place)?;
         Ok(Found { place: place.to_string(), digest: root.descriptor.digest.to_string() })

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let jobs = global.jobs();
     let selection = wanted::selection(&args.wanted, args.file.as_deref(), &args.taken, output)?;
     let locked = lock::of_export(args, &selection)?;
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
     let sources = Sources::open(&selection, &registries, &layouts)?;
     let goal = Goal::open(args, &sources, global, &registries)?;

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         check_writable(path).map_err(Problem::of)?;
     }
     let begun = Instant::now();
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundle.is_pipe();
     let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
@@ -147,7 +147,7 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
 fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<Opened, Problem> {
     if !args.bundle.is_pipe() {
-        let registries = Registries::new(&args.reading.reach);
+        let registries = Registries::reading(&args.reading);
         return Opened::open(&args.bundle, &args.reading, &registries);
     }
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {

@@ -71,7 +71,7 @@ impl From<&Descriptor> for Part {
 }
 
 pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
-    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
+    let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
     let root = layout.select(&args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);

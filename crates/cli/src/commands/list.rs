@@ -41,7 +41,7 @@ struct Line {
 }
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     match &args.place {
         Listable::Place(place) => artifacts(place, args, &registries, global, output),
         Listable::Registry(host) => repositories(host, &registries, output),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use longshore_bundle::{Change, LeftBehind, Lock, LockError, Selection};
 use longshore_layout::write_file;
-use longshore_store::Error;
 use longshore_sync::{Filter, Plan, Report, Wanted};
 use serde::Serialize;
 
@@ -12,6 +11,7 @@ use super::platforms;
 use super::wanted::{self, Layouts, Sources};
 use crate::args::{self, Export, Global};
 use crate::human;
+use crate::input;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -86,7 +86,7 @@ fn resolve(
     global: &Global,
     output: &Output,
 ) -> Result<Lock, Problem> {
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(selection, &args.reading, &registries)?;
     let sources = Sources::open(selection, &registries, &layouts)?;
     let (picked, failures) = selection.pick(global.jobs(), &sources.offered(None));
@@ -117,9 +117,8 @@ fn beside(file: &Path) -> Result<PathBuf, Problem> {
 }
 
 fn read(path: &Path) -> Result<Lock, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Problem::of(Error::io("read", path.display())(error)).hint("`longshore lock` writes it")
-    })?;
+    let bytes = input::bytes(path, input::MAX_LOCK)
+        .map_err(|error| Problem::of(error).hint("`longshore lock` writes it"))?;
     Lock::parse(&bytes).map_err(|error| {
         let problem = Problem::new(Exit::Usage, format!("{}: {error}", path.display()));
         match error {

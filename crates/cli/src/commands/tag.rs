@@ -136,7 +136,7 @@ pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Proble
         }
         Where::Registry(registry) => {
             refuse_short(registry, place)?;
-            Opened::open(place, reading, &Registries::new(&reading.reach))
+            Opened::open(place, reading, &Registries::reading(reading))
         }
     }
 }

@@ -36,7 +36,7 @@ struct Node {
 }
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = Opened::open(&args.place, &args.reading, &Registries::new(&args.reading.reach))?;
+    let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
     let roots = match &args.place.selector {
         Some(_) => vec![layout.select(&args.place)?],

@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 
 /// Opens the layout; one that is damaged itself is a difference.
 fn open(args: &Verify) -> Result<Opened, Problem> {
-    let registries = Registries::new(&args.reading.reach);
+    let registries = Registries::reading(&args.reading);
     Opened::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })

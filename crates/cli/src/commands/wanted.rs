@@ -1,7 +1,6 @@
 //! What a bundle is made of, and where it comes from.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
 use std::path::Path;
 
 use longshore_bundle::{
@@ -14,6 +13,7 @@ use longshore_sync::{Referring, Wanted, Wish};
 
 use super::look;
 use crate::args::{self, Reading, Taken};
+use crate::input;
 use crate::location::Location;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -63,21 +63,9 @@ pub(crate) fn selection(
     Ok(Selection { items })
 }
 
-/// Reads a file, or stdin; returns what errors call it, and its text.
-pub(crate) fn text(path: &Path) -> Result<(String, String), Problem> {
-    let name = path.display().to_string();
-    let text = if name == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(|error| Problem::of(Error::io("read", &name)(error)))?;
-    Ok((if name == "-" { "stdin".to_owned() } else { name }, text))
-}
-
 fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
-    let (name, text) = text(path)?;
+    let (name, text) =
+        (input::name(path), input::text(path, input::MAX_LIST).map_err(Problem::of)?);
     let Parsed { selection, ignored } = Selection::parse(&name, &text)
         .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
     if !ignored.is_empty() {

@@ -116,6 +116,43 @@ fn a_pipe_in_place_of_a_file_is_refused() {
 }
 
 #[test]
+fn what_has_no_end_is_not_read_to_its_end() {
+    let site = Site::new();
+    site.file("bundle.yaml", "artifacts: [{ ref: 127.0.0.1:1/app:1 }]\n");
+    for lock in ["bundle.lock", "zero.yaml"] {
+        std::os::unix::fs::symlink("/dev/zero", site.path(lock)).unwrap();
+    }
+    for (line, named) in [
+        ("lock -f /dev/zero", "/dev/zero"),
+        ("export -q -f /dev/zero -o x.tar", "/dev/zero"),
+        ("export -q --locked -f bundle.yaml -o x.tar", "bundle.lock"),
+        ("find-images /dev/zero", "/dev/zero"),
+        ("find-images zero.yaml", "zero.yaml"),
+        ("copy -q -f /dev/zero oci:y", "/dev/zero"),
+        ("logout --authfile /dev/zero 127.0.0.1:1", "/dev/zero"),
+        ("digest --tls-ca /dev/zero 127.0.0.1:1/app:1", "/dev/zero"),
+        ("serve oci:y --writable --htpasswd /dev/zero --listen 127.0.0.1:0", "/dev/zero"),
+    ] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(named), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_directory_of_manifests_is_looked_into_only_so_deep() {
+    let site = Site::new();
+    let deep = (0..70).map(|_| "d").collect::<Vec<_>>().join("/");
+    std::fs::create_dir_all(site.path(&deep)).unwrap();
+    // A link that leads round, and one that leads nowhere, are no files.
+    std::os::unix::fs::symlink(site.path("d"), site.path("d/round")).unwrap();
+    std::os::unix::fs::symlink("nowhere", site.path("d/gone.yaml")).unwrap();
+    let ran = site.run("find-images d");
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("is over the limit of 64 levels"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_is_gone_since_it_was_locked_is_a_change() {
     let site = Site::image();
     let near = Served::start(&site, "oci:near --writable");

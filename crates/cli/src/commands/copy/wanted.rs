@@ -1,6 +1,5 @@
 //! What a copy takes, and what it is called where it goes.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use longshore_spec::Digest;
@@ -9,6 +8,7 @@ use longshore_sync::Wish;
 
 use crate::args::Copy;
 use crate::human;
+use crate::input;
 use crate::location::{InRegistry, Location, Where};
 use crate::opened::Opened;
 use crate::output::Output;
@@ -38,14 +38,12 @@ pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> 
 
 /// Reads a list of sources, one a line; `#` begins a comment.
 fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
-    let unreadable = |error| Problem::of(Error::io("read the list", path.display())(error));
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(unreadable)?;
+    let text = input::text(path, input::MAX_LIST).map_err(|error| {
+        Problem::of(match error {
+            Error::Io { what, source, .. } => Error::Io { action: "read the list", what, source },
+            error => error,
+        })
+    })?;
     let mut locations = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();

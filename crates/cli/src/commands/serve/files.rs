@@ -1,11 +1,11 @@
 //! The files that a server reads again when they change.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use longshore_registry::front::{Certificate, CertificateError, Passwords, Server};
-use longshore_store::Error;
 
 use crate::args::Serve;
+use crate::input;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -160,12 +160,8 @@ impl Watched {
 }
 
 fn contents(paths: &[PathBuf]) -> Contents {
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| refused(path, error));
-    paths.iter().map(read).collect()
-}
-
-fn refused(path: &Path, error: std::io::Error) -> String {
-    Error::io("read", path.display())(error).to_string()
+    let read = |path: &PathBuf| input::bytes(path, input::MAX_TRUST);
+    paths.iter().map(|path| read(path).map_err(|error| error.to_string())).collect()
 }
 
 impl std::fmt::Debug for Watched {
