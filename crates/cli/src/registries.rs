@@ -9,7 +9,6 @@ use longshore_remote::credentials::{Credential, Credentials, Files};
 use longshore_remote::{
     Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, Remote, Secret,
 };
-use longshore_store::Error;
 
 use crate::args::{Reach, Reading};
 use crate::input;
