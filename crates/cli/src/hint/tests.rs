@@ -289,7 +289,7 @@ fn the_walk_below_meets_every_kind() {
     all_are_there(errors().iter().map(error_number), 19);
     all_are_there(flaws().iter().map(flaw_number), 24);
     all_are_there(inabilities().iter().map(inability_number), 19);
-    all_are_there(failures().iter().map(failure_number), 17);
+    all_are_there(failures().iter().map(failure_number), 19);
     all_are_there(subjects().iter().map(subject_number), 7);
 }
 
