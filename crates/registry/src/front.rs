@@ -109,7 +109,7 @@ impl Default for Options {
             max_connections: 4096,
             max_requests: 256,
             max_waiting: 1 << 10,
-            max_memory: 48 << 20,
+            max_memory: 40 << 20,
             header_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_mins(1),

@@ -31,7 +31,24 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Permit {
     _thread: Share,
-    _writer: Option<Share>,
+    _long: Option<Share>,
+}
+
+/// What a thread is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// To find an answer: it does not take long.
+    Answer,
+    /// To take a body in.
+    Receive,
+    /// To read a blob while its client takes it.
+    Send,
+}
+
+impl Work {
+    pub(super) fn of(method: &Method) -> Self {
+        if matches!(*method, Method::GET | Method::HEAD) { Self::Answer } else { Self::Receive }
+    }
 }
 
 /// Hands out what requests are served with. Clients share all of it.
@@ -41,6 +58,9 @@ pub(super) struct Admission {
     /// Those of the threads that may take bodies in: a client that sends slowly holds one for as long
     /// as it likes, and whoever pulls needs one only for moments.
     writers: Arc<Shares>,
+    /// Those that may read blobs. With those that take bodies in, they leave some for answers that are
+    /// found in moments.
+    readers: Arc<Shares>,
     /// In bytes.
     memory: Arc<Shares>,
     total: u64,
@@ -56,6 +76,8 @@ impl Admission {
         Self {
             threads: Shares::new(threads, max_waiting),
             writers: Shares::new(threads / 2, max_waiting),
+            // Answers that have begun wait as long as they may: their number is bounded by the memory.
+            readers: Shares::new(threads * 3 / 8, u64::MAX),
             // What waits is in memory too, with its headers.
             memory: Shares::new(total, total / 2),
             total,
@@ -77,11 +99,6 @@ impl Admission {
         self.memory.try_take(client, bytes, self.total / SPARED)
     }
 
-    /// Returns memory if half of it is left then: for what comes before it is known what for.
-    pub(super) fn half(&self, client: Client, bytes: u64) -> Option<Share> {
-        self.memory.try_take(client, bytes, self.total / 2)
-    }
-
     /// Returns more memory if there is any.
     pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
         self.memory.try_take(client, bytes, 0)
@@ -93,19 +110,24 @@ impl Admission {
     }
 
     /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
-    pub(super) async fn enter(&self, client: Client, method: &Method) -> Result<Permit, Fault> {
-        let writer = if matches!(*method, Method::GET | Method::HEAD) {
-            None
-        } else {
-            Some(self.writers.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?)
+    pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, Fault> {
+        let long = match work {
+            Work::Answer => None,
+            Work::Receive => Some(&self.writers),
+            Work::Send => Some(&self.readers),
+        };
+        let long = match long {
+            None => None,
+            Some(long) => Some(long.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?),
         };
         let thread = self.threads.take(client, 1, MAX_WAIT).await.ok_or_else(busy)?;
-        Ok(Permit { _thread: thread, _writer: writer })
+        Ok(Permit { _thread: thread, _long: long })
     }
 
     /// Returns how many requests wait.
     pub(super) fn waiting(&self) -> usize {
-        self.threads.waiting() + self.writers.waiting() + self.memory.waiting()
+        let threads = [&self.threads, &self.writers, &self.readers];
+        threads.map(|threads| threads.waiting()).iter().sum::<usize>() + self.memory.waiting()
     }
 
     pub(super) fn memory(&self) -> &Shares {

@@ -36,9 +36,9 @@ const MAX_STREAMS: u32 = 64;
 /// So much of an answer may wait for its client beside what waits for a thread, for each of these.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// So much of an upload may be on its way over HTTP/2: 20 ms at 200 Mbit/s. It is in memory until it
+/// So much of an upload may be on its way over HTTP/2: 20 ms at 150 Mbit/s. It is in memory until it
 /// is read, and 64 at once are to fit into the share of one client.
-pub(super) const STREAM_WINDOW: u32 = 512 << 10;
+pub(super) const STREAM_WINDOW: u32 = 384 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// So much may stand in the kernel that it has not sent yet. With more, it seems for minutes as if a

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
 use hyper::body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::activity::Activity;
-use super::admission::Permit;
+use super::admission::{Permit, Work};
 use super::client::Client;
 use super::flow::Flow;
 use super::record::Tally;
@@ -181,7 +180,7 @@ impl Source {
         held: Option<Arc<Share>>,
     ) -> io::Result<Pieces> {
         flow.below(FIRST).await;
-        let permit = self.shared.admission.enter(self.client, &Method::GET).await;
+        let permit = self.shared.admission.enter(self.client, Work::Send).await;
         let permit = permit.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
         let (sender, pieces) = mpsc::channel(1);
         let handle = Handle::current();

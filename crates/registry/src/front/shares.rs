@@ -76,7 +76,8 @@ impl Shares {
         Arc::new(Self { state: Mutex::new(state), total, of_one, max_waiting })
     }
 
-    /// Returns a share if there is enough for it beside `spared`, and nobody waits who may have it.
+    /// Returns a share if nobody waits who may have it, and if `spared` is left then, of all and of what
+    /// one client may hold.
     pub(super) fn try_take(
         self: &Arc<Self>,
         client: Client,
@@ -85,7 +86,7 @@ impl Shares {
     ) -> Option<Share> {
         let mut state = self.state();
         let fits = state.free >= amount.saturating_add(spared)
-            && state.may_hold(client, amount, self.of_one)
+            && state.may_hold(client, amount.saturating_add(spared), self.of_one)
             && state.next_in_turn(self.of_one).is_none();
         fits.then(|| self.hand_out(&mut state, client, amount))
     }
@@ -390,8 +391,9 @@ mod tests {
             drop(held);
         }
         assert_eq!(shares.waiting(), 0);
-        let share = shares.try_take(client(1, 1), 3, 1).unwrap();
-        assert!(shares.try_take(client(2, 2), 1, 1).is_none(), "the rest is spared");
-        drop(share);
+        assert!(shares.try_take(client(1, 1), 3, 1).is_none(), "some of its own share is spared");
+        let _share = shares.try_take(client(1, 1), 2, 1).unwrap();
+        let _other = shares.try_take(client(2, 2), 1, 1).unwrap();
+        assert!(shares.try_take(client(3, 3), 1, 1).is_none(), "and the rest of all");
     }
 }
