@@ -3,6 +3,7 @@
 mod bundle;
 mod crowd;
 mod holes;
+mod hostile;
 mod registries;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -40,7 +41,7 @@ enum Part {
     Verify,
     /// A blob of more than 8 GiB
     Sparse,
-    /// A registry among clients that stall
+    /// A registry among clients that stall, and ask for more than they take
     Crowd,
 }
 
@@ -77,7 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Many => many(&program, work.path())?,
             Part::Verify => verify_speed(&program, work.path())?,
             Part::Sparse => sparse(&program, work.path(), beyond)?,
-            Part::Crowd => crowd::run(&program, work.path())?,
+            Part::Crowd => {
+                crowd::run(&program, work.path())?;
+                hostile::run(&program, work.path())?;
+            }
         }
     }
     println!("scale: all bounds hold");

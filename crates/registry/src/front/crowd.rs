@@ -67,10 +67,10 @@ impl Crowd {
     }
 
     /// Makes clients give memory back that do not move what is held for them, while others wait for
-    /// memory: for each site that waits, the connection that has stood still for the longest time, of
-    /// the site itself if it holds what it may, else of the one that holds most.
+    /// memory: for each request that waits, the connection that has stood still for the longest time,
+    /// of the same site if it holds what it may, else of the one that holds most.
     pub(super) fn relieve(&self, memory: &Shares, now: Instant) {
-        for (site, scarce) in memory.waiting_sites() {
+        for (site, count, scarce) in memory.waiting_sites() {
             let of = match scarce {
                 Scarce::Own => Some(site),
                 Scarce::All => memory.largest(),
@@ -80,8 +80,9 @@ impl Crowd {
                 .values_mut()
                 .filter(|member| Some(member.site) == of && !member.is_leaving)
                 .map(|member| (member.activity.stalled(now), member));
-            let stalled = staying.filter(|(time, _)| *time >= STALLED);
-            if let Some((_, member)) = stalled.max_by_key(|(time, _)| *time) {
+            let mut stalled: Vec<_> = staying.filter(|(time, _)| *time >= STALLED).collect();
+            stalled.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+            for (_, member) in stalled.into_iter().take(count) {
                 member.leave();
             }
         }

@@ -128,16 +128,17 @@ impl Shares {
         self.state().queue.len()
     }
 
-    /// Returns the sites that wait, each once, and whether it is the rest of them that they wait for
-    /// and not their own.
-    pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, Scarce)> {
+    /// Returns the sites that wait, with how many requests of each, and what there is not enough of.
+    pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, usize, Scarce)> {
         let state = self.state();
-        let mut found: Vec<(IpAddr, Scarce)> = Vec::new();
+        let mut found: Vec<(IpAddr, usize, Scarce)> = Vec::new();
         for Waiter { client, amount, .. } in &state.queue {
-            if found.iter().all(|(site, _)| *site != client.site) {
-                let own = !state.may_hold(*client, *amount, self.of_one);
-                found.push((client.site, if own { Scarce::Own } else { Scarce::All }));
+            if let Some((_, count, _)) = found.iter_mut().find(|(site, ..)| *site == client.site) {
+                *count += 1;
+                continue;
             }
+            let own = !state.may_hold(*client, *amount, self.of_one);
+            found.push((client.site, 1, if own { Scarce::Own } else { Scarce::All }));
         }
         found
     }
