@@ -37,20 +37,25 @@ const ATTACKS: [(&str, Attack); 5] = [
 pub(super) fn run(program: &Path, work: &Path) -> Result<()> {
     let layout = work.join("hostile");
     longshore_fixture::large(&layout, 1, BLOB)?;
-    let blob = largest(&layout.join("blobs/sha256"))?;
+    let blobs = by_size(&layout.join("blobs/sha256"))?;
+    let at = |blob: Option<&String>| {
+        let blob = blob.context("there is no blob")?;
+        anyhow::Ok(format!("/v2/hostile/blobs/sha256:{blob}"))
+    };
+    let (small, large) = (at(blobs.first())?, at(blobs.last())?);
     for (what, attack) in ATTACKS {
         println!("\n== {what}");
         let mut command = Command::new(program);
         command.args(["serve", "--writable", "--json", "--listen", ANY_PORT]).arg(dir(&layout));
         let server = Server::ours(&mut command, &work.join("hostile.log"))?;
-        let path = format!("/v2/hostile/blobs/sha256:{blob}");
-        let open = attack(&server, &path)?;
+        let open = attack(&server, &large)?;
         let mut longest = Duration::ZERO;
-        for _ in 0..QUESTIONS {
+        // What takes no content, and what does.
+        for path in ["/v2/", &small].into_iter().cycle().take(QUESTIONS) {
             let begun = Instant::now();
-            let status = ask(&mut connect(&server)?, "GET /v2/", "")?;
+            let status = ask(&mut connect(&server)?, &format!("GET {path}"), "")?;
             longest = longest.max(begun.elapsed());
-            ensure!(status == "200", "another client is answered {status}");
+            ensure!(status == "200", "another client is answered {status} to {path}");
         }
         let most = server.peak_memory()?;
         println!("  {:.1} MiB; others waited {:.2} s at most", mib(most), longest.as_secs_f64());
@@ -61,14 +66,15 @@ pub(super) fn run(program: &Path, work: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(&layout)?)
 }
 
-fn largest(directory: &Path) -> Result<String> {
+/// Returns the names of the files in a directory, the smallest first.
+fn by_size(directory: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        found.push((entry.metadata()?.len(), entry.file_name()));
+        found.push((entry.metadata()?.len(), entry.file_name().to_string_lossy().into_owned()));
     }
-    let (_, name) = found.into_iter().max().context("there is no blob")?;
-    Ok(name.to_string_lossy().into_owned())
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, name)| name).collect())
 }
 
 fn connect(server: &Server) -> Result<TcpStream> {
