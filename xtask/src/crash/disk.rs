@@ -147,13 +147,16 @@ fn read_only(content: &Content<'_>, disk: &Tmpfs) -> Result<()> {
     Ok(std::fs::remove_dir_all(&target)?)
 }
 
-/// A disk that fails: each call by which a file is written and named ends with EIO once.
+/// A disk that fails: each call by which a file is written and named ends with EIO once. A file is
+/// renamed by one of several calls.
 fn failing(content: &Content<'_>, work: &Path) -> Result<()> {
     println!("\n== a disk that fails");
     let Some(strace) = peers::required("strace")? else { return Ok(()) };
     let target = work.join("failing");
     let archive = work.join("failing.tar");
-    for (call, when) in [("fsync", 1), ("fsync", 4), ("rename", 2), ("rename", 5), ("write", 30)] {
+    for (call, when) in
+        [("fsync", 1), ("fsync", 4), ("/^rename", 2), ("/^rename", 5), ("write", 30)]
+    {
         let before = content.settle(&target)?;
         let copy = content.copy_in_order(&tar(&content.archive), &dir(&target));
         refuse(inject(&strace, call, when, &copy), 1, "input/output error")?;
@@ -163,7 +166,7 @@ fn failing(content: &Content<'_>, work: &Path) -> Result<()> {
         content.verify(&dir(&target))?;
         std::fs::remove_dir_all(&target)?;
     }
-    for (call, when) in [("pwrite64", 9), ("fdatasync", 1), ("fsync", 1), ("rename", 1)] {
+    for (call, when) in [("pwrite64", 9), ("fdatasync", 1), ("fsync", 1), ("/^rename", 1)] {
         let copy = content.copy_in_order(&dir(&content.layout), &tar(&archive));
         refuse(inject(&strace, call, when, &copy), 1, "input/output error")?;
         ensure!(!archive.exists(), "an archive that is not complete must not have its name");
