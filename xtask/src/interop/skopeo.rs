@@ -75,9 +75,9 @@ pub(super) fn docker_archive(ground: &Ground<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed(format!("refused, then {} blobs as skopeo turns it", carried.blobs)))
 }
 
-/// Names that skopeo can be asked for, and names that only we take (row A-23). None has the digest of
-/// other content behind it: whoever asks for a digest is given that and nothing else.
-const NAMES: [&str; 13] = [
+/// Names that skopeo can be asked for, too (row A-23). None has the digest of other content behind it:
+/// whoever asks for a digest is given that and nothing else.
+const NAMES: [&str; 7] = [
     "A:b",
     "a+b",
     "a--b",
@@ -85,13 +85,10 @@ const NAMES: [&str; 13] = [
     "x@y",
     "docker.io/library/app:1",
     "localhost:5000/team/app:2",
-    "_x",
-    "a..b",
-    "a._b",
-    "a__b",
-    "v1-",
-    "v1_",
 ];
+
+/// Tags that are no names by the grammar of the image specification, which only we take.
+const OTHERS: [&str; 6] = ["_x", "a..b", "a._b", "a__b", "v1-", "v1_"];
 
 /// What skopeo 1.9.3 is not able to copy, by name, with what it says. A later skopeo may be.
 const NOT_COPIED: [(&str, &str); 2] = [
@@ -102,7 +99,7 @@ const NOT_COPIED: [(&str, &str); 2] = [
 /// Lets skopeo read a directory and an archive of ours, by every name.
 pub(super) fn reads(ground: &Ground<'_>) -> Result<Outcome> {
     let mut content = typed();
-    for (seed, name) in (100..).zip(NAMES) {
+    for (seed, name) in (100..).zip(NAMES.into_iter().chain(OTHERS)) {
         let root = artifacts::image(&mut content, seed);
         content.tag(&root, name);
     }
@@ -212,8 +209,7 @@ mod tests {
 
     #[test]
     fn a23_names_are_told_from_other_tags() {
-        let (names, others) = NAMES.split_at(8);
-        assert!(names.iter().all(|name| is_name(name)), "{names:?}");
-        assert!(!others.iter().any(|name| is_name(name)), "{others:?}");
+        assert!(NAMES.into_iter().all(is_name), "{NAMES:?}");
+        assert!(!OTHERS.into_iter().any(is_name), "{OTHERS:?}");
     }
 }
