@@ -25,7 +25,8 @@ pub use self::collect::Collected;
 use crate::dir::{Dir, Found, Links, missing};
 use crate::files;
 use crate::holdings;
-use crate::index::{Change, Index, Listing};
+use crate::index::{Change, Index};
+use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::persist::{Durable, Named, persist};
 use crate::view::{Contents, View};
@@ -324,6 +325,14 @@ impl Place for Directory {
         Ok(found)
     }
 
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        Ok(self.holdings.has_name(self, name)? || self.was_pushed_to(name)?)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.size_of_blob(digest)
+    }
+
     /// Refuses what there is no room for, before anything is created.
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.writing()?;
@@ -374,7 +383,7 @@ impl Contents for Directory {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.blob_size(digest)
+        self.size_of_blob(digest)
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {

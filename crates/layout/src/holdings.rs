@@ -1,34 +1,29 @@
 //! What belongs to a repository of a layout, and what refers to what in it.
 //!
-//! Manifests are read once, since their content never changes; what a repository holds is put
-//! together from what they say whenever `index.json` has changed.
+//! Manifests are read once, since their content never changes, and so what refers to what only grows.
+//! A repository holds what one comes to from its entries. Whether it holds something is found out from
+//! there, upwards to an entry; so an entry that comes or goes costs nothing but that.
 //!
 //! How referrers are stored in a layout is not specified (row A-29): they are found by the
 //! `subject` of every manifest that can be reached. That covers untagged entries (oras), fallback
 //! tags (regctl) and attestations inside an index (`BuildKit`) alike.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+mod graph;
 
-use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryName, Role};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use longshore_spec::{Descriptor, Digest, Kind, MediaType, RepositoryName, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 
-use crate::index::Listing;
-use crate::names::{self, Scope};
+use self::graph::{Graph, Says};
+use crate::listing::{Entry, Listing};
+use crate::names::Scope;
 use crate::view::Contents;
 
 /// What manifests of so many bytes say is remembered, which takes no more than they do; with more,
 /// all is forgotten and read again.
 const MAX_MANIFESTS: u64 = 256 << 20;
-
-/// What remembering anything takes, in bytes.
-const ENTRY: u64 = 128;
-
-/// So many repositories are remembered; with more, all are forgotten and put together again.
-const MAX_REPOSITORIES: usize = 1000;
-
-/// So many subjects are remembered to be stored; with more, all are looked for again.
-const MAX_SUBJECTS: usize = 1_000_000;
 
 /// How many manifests are read at once: they are small, and a cold disk likes company.
 const JOBS: usize = 4;
@@ -36,47 +31,71 @@ const JOBS: usize = 4;
 /// What was found out so far.
 #[derive(Default)]
 pub(crate) struct Cache {
-    manifests: Mutex<Known>,
-    /// Subjects that were seen to be stored.
-    subjects: Mutex<HashSet<Digest>>,
-    repositories: Mutex<ByRepository>,
+    graph: Mutex<Graph>,
+    looked: Mutex<Looked>,
     /// Held while looking: others who ask meanwhile want the same answer.
     looking: Mutex<()>,
 }
 
-/// What manifests refer to; nothing for content that is no manifest.
+/// Into which parts of a layout was looked.
 #[derive(Default)]
-struct Known {
-    manifests: HashMap<Digest, Option<Arc<Links>>>,
-    /// How many bytes the manifests have.
-    size: u64,
+struct Looked {
+    /// Of which listing, and those that were made of it.
+    lineage: u64,
+    /// The last of them that is followed.
+    generation: u64,
+    parts: HashMap<Which, Part>,
 }
 
-/// What repositories hold, each for one state of what is listed; without a name, all of a layout. A
-/// state that is over is not kept for it: there may be as many as repositories.
-type ByRepository = HashMap<Option<RepositoryName>, (Weak<Listing>, Arc<Holdings>)>;
-
-/// What a manifest refers to.
-struct Links {
-    children: Box<[(Digest, Member)]>,
-    /// Its subject, and how it is described in a list of the subject's referrers.
-    subject: Option<(Digest, Descriptor)>,
+/// Which entries are looked into.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Which {
+    All,
+    /// Those in a repository.
+    Repository(Box<str>),
+    /// Those that do not say where they are.
+    SayNone,
+    /// Those of them that have no name either: they may be anywhere.
+    Loose,
 }
 
-/// What a repository holds.
+/// A part of a layout that was looked into.
 #[derive(Default)]
-struct Holdings {
-    all: HashMap<Digest, Member>,
-    by_subject: HashMap<Digest, Vec<Descriptor>>,
+struct Part {
+    /// Whether nobody is looking into it just now.
+    is_complete: bool,
+    /// Entries that have come since.
+    came: Vec<Descriptor>,
+    /// What could not be read, which may be whole when it is looked at again.
+    damaged: Vec<Descriptor>,
+    /// What is referred to and was not there.
+    absent: Vec<Descriptor>,
 }
 
-/// Something that a repository holds, as the first that refers to it describes it.
+/// Something that a repository holds, as what refers to it describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) media_type: MediaType,
     pub(crate) size: u64,
     /// What it is to the manifest that refers to it; nothing refers to an entry.
     pub(crate) role: Option<Role>,
+}
+
+/// When what was absent is looked for again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
+}
+
+impl Looked {
+    /// Forgets what was of a listing that was read before.
+    fn keep_for(&mut self, listing: &Listing) {
+        if self.lineage < listing.lineage() {
+            let (lineage, generation) = (listing.lineage(), listing.generation());
+            *self = Self { lineage, generation, parts: HashMap::new() };
+        }
+    }
 }
 
 impl Cache {
@@ -88,9 +107,16 @@ impl Cache {
         scope: &Scope,
         digest: &Digest,
     ) -> Result<Option<Member>> {
-        let (holdings, failure) = self.holdings(contents, scope)?;
-        match (holdings.all.get(digest), failure) {
-            (Some(found), _) => Ok(Some(found.clone())),
+        let listing = contents.listing()?;
+        let mut failure = self.look_into(contents, scope, &listing, Again::No);
+        let mut found = self.graph().member(&listing, scope, digest);
+        if found.is_none() {
+            // It may be what a manifest refers to that has come since.
+            failure = self.look_into(contents, scope, &listing, Again::Yes).or(failure);
+            found = self.graph().member(&listing, scope, digest);
+        }
+        match (found, failure) {
+            (Some(found), _) => Ok(Some(found)),
             (None, None) => Ok(None),
             // It may be what the damaged manifest refers to.
             (None, Some(error)) => Err(error),
@@ -105,44 +131,13 @@ impl Cache {
         scope: &Scope,
         subject: &Digest,
     ) -> Result<Referrers> {
-        let (holdings, failure) = self.holdings(contents, scope)?;
-        if let Some(error) = failure {
+        let listing = contents.listing()?;
+        if let Some(error) = self.look_into(contents, scope, &listing, Again::No) {
             return Err(error);
         }
-        let entries = holdings.by_subject.get(subject).cloned().unwrap_or_default();
+        let mut entries = self.graph().referrers(&listing, scope, subject);
+        entries.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
         Ok(Referrers { entries, answered_by: AnsweredBy::Scan })
-    }
-
-    /// Returns what a repository holds as far as that is known, and why no more is.
-    fn holdings(
-        &self,
-        contents: &dyn Contents,
-        scope: &Scope,
-    ) -> Result<(Arc<Holdings>, Option<Error>)> {
-        let listing = contents.listing()?;
-        let (key, state) = (scope.repository().cloned(), Arc::downgrade(&listing));
-        let known = || {
-            let repositories = self.repositories();
-            let (of, holdings) = repositories.get(&key)?;
-            Weak::ptr_eq(of, &state).then(|| Arc::clone(holdings))
-        };
-        if let Some(holdings) = known() {
-            return Ok((holdings, None));
-        }
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(holdings) = known() {
-            return Ok((holdings, None));
-        }
-        let (holdings, failure) = self.gather(contents, scope, &listing);
-        let holdings = Arc::new(holdings);
-        if failure.is_none() {
-            let mut kept = self.repositories();
-            if kept.len() >= MAX_REPOSITORIES {
-                kept.clear();
-            }
-            kept.insert(key, (state, Arc::clone(&holdings)));
-        }
-        Ok((holdings, failure))
     }
 
     /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
@@ -151,120 +146,214 @@ impl Cache {
     pub(crate) fn names(&self, contents: &dyn Contents) -> Result<Vec<RepositoryName>> {
         let listing = contents.listing()?;
         let bare = contents.bare_names_in().filter(|_| {
-            let mut entries = listing.index().manifests.iter();
+            let says_none = |entry: &&Entry| entry.says().is_none();
             listing.says_none()
-                && entries.any(|entry| names::says_none(entry) && !self.is_tied(contents, entry))
+                && listing.entries().filter(says_none).any(|entry| !self.is_tied(contents, entry))
         });
         Ok(listing.repositories(bare))
     }
 
+    /// Tells whether a repository is among [`Cache::names`].
+    pub(crate) fn has_name(&self, contents: &dyn Contents, name: &RepositoryName) -> Result<bool> {
+        let listing = contents.listing()?;
+        let mut entries = listing.within_repository(name.as_str());
+        if entries.any(|entry| entry.says() == Some(name.as_str())) {
+            return Ok(true);
+        }
+        let is_bare = contents.bare_names_in() == Some(name);
+        Ok(is_bare && self.names(contents)?.contains(name))
+    }
+
     /// Tells whether an entry says no repository, and refers to something that is here: it is where that
     /// is.
-    pub(crate) fn is_tied(&self, contents: &dyn Contents, entry: &Descriptor) -> bool {
-        if !names::is_loose(entry) {
+    pub(crate) fn is_tied(&self, contents: &dyn Contents, entry: &Entry) -> bool {
+        if !entry.is_loose() {
             return false;
         }
+        let descriptor = entry.descriptor();
         // A damaged one refers to nothing until it can be read.
-        let Ok(Some(links)) = self.links(contents, entry) else { return false };
-        let Some((subject, _)) = &links.subject else { return false };
-        if self.subjects().contains(subject) {
+        if self.look(contents, descriptor).is_err() {
+            return false;
+        }
+        self.tie(contents, &descriptor.digest)
+    }
+
+    /// Tells whether a manifest that was read refers to something that is stored.
+    fn tie(&self, contents: &dyn Contents, digest: &Digest) -> bool {
+        let Some((subject, is_stored)) = self.graph().subject(digest) else { return false };
+        if is_stored {
             return true;
         }
-        let is_here = contents.size(subject).is_ok_and(|size| size.is_some());
+        let is_here = contents.size(&subject).is_ok_and(|size| size.is_some());
         if is_here {
-            let mut subjects = self.subjects();
-            if subjects.len() >= MAX_SUBJECTS {
-                subjects.clear();
-            }
-            subjects.insert(subject.clone());
+            self.graph().note_stored(&subject);
         }
         is_here
     }
 
-    fn subjects(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes note of what a listing has that the one before lacks: only that is looked into.
+    pub(crate) fn follow(&self, after: &Listing) {
+        let mut looked = self.looked();
+        looked.keep_for(after);
+        if looked.lineage != after.lineage() {
+            return;
+        }
+        looked.generation = looked.generation.max(after.generation());
+        for entry in after.new_entries() {
+            let by_name = entry.repositories().map(|name| match name {
+                "" => Which::SayNone,
+                name => Which::Repository(name.into()),
+            });
+            let loose = entry.is_loose().then_some(Which::Loose);
+            for which in by_name.chain(loose).chain([Which::All]) {
+                if let Some(part) = looked.parts.get_mut(&which) {
+                    part.came.push(entry.descriptor().clone());
+                }
+            }
+        }
     }
 
-    fn gather(
+    /// Reads what a repository leads to, as far as that was not done before; returns why not all is
+    /// known.
+    fn look_into(
         &self,
         contents: &dyn Contents,
         scope: &Scope,
         listing: &Listing,
-    ) -> (Holdings, Option<Error>) {
-        let entries = listing.index().manifests.iter();
-        // Of all of a layout nothing is left.
-        let is_elsewhere =
-            |entry: &Descriptor| scope.repository().is_some() && self.is_tied(contents, entry);
-        let (held, others): (Vec<_>, Vec<_>) =
-            entries.partition(|entry| scope.holds(entry) && !is_elsewhere(entry));
-        let mut loose: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
-        for entry in others.into_iter().filter(|entry| names::is_loose(entry)) {
-            // A damaged one is nobody's until it can be read.
-            if let Ok(Some(links)) = self.links(contents, entry)
-                && let Some((subject, _)) = &links.subject
-            {
-                loose.entry(subject.clone()).or_default().push(entry.clone());
+        again: Again,
+    ) -> Option<Error> {
+        let parts = match scope {
+            Scope::Layout => vec![Which::All],
+            Scope::Repository { name, bare } => {
+                let others = if *bare { Which::SayNone } else { Which::Loose };
+                vec![Which::Repository(name.as_str().into()), others]
             }
+        };
+        let is_done = |looked: &Looked| {
+            let is_done = |which: &Which| {
+                looked.parts.get(which).is_some_and(|part| {
+                    part.is_complete
+                        && part.came.is_empty()
+                        && part.damaged.is_empty()
+                        && (again == Again::No || part.absent.is_empty())
+                })
+            };
+            looked.lineage == listing.lineage() && parts.iter().all(is_done)
+        };
+        if is_done(&self.looked()) {
+            return None;
         }
-        let (mut holdings, mut failure, mut seen) = (Holdings::default(), None, HashSet::new());
-        let roots: Vec<_> =
-            held.into_iter().filter(|entry| seen.insert(entry.digest.clone())).cloned().collect();
-        let look = |descriptor: &Descriptor| self.links(contents, descriptor);
-        let walked = walk(roots, JOBS, look, |descriptor, links| {
-            let links = links.unwrap_or_else(|error| {
-                failure.get_or_insert(error);
-                None
-            });
-            let mut next = loose.remove(&descriptor.digest).unwrap_or_default();
-            for (digest, child) in links.iter().flat_map(|links| &links.children) {
-                if child.role == Some(Role::Manifest) {
-                    let Member { media_type, size, .. } = child;
-                    next.push(Descriptor::new(media_type.clone(), digest.clone(), *size));
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = None;
+        for which in parts {
+            let failed = self.look_into_part(contents, which, listing, again);
+            failure = failure.or(failed);
+        }
+        failure
+    }
+
+    fn look_into_part(
+        &self,
+        contents: &dyn Contents,
+        which: Which,
+        listing: &Listing,
+        again: Again,
+    ) -> Option<Error> {
+        let mut roots = self.unseen(&which, listing, again);
+        let mut seen = HashSet::new();
+        roots.retain(|entry| seen.insert(entry.digest.clone()));
+        let may_be_loose = matches!(which, Which::SayNone | Which::Loose);
+        let loose: Vec<Digest> =
+            roots.iter().filter(|_| may_be_loose).map(|it| it.digest.clone()).collect();
+        let (mut damaged, mut absent, mut failure) = (Vec::new(), Vec::new(), None);
+        let look = |descriptor: &Descriptor| self.look(contents, descriptor);
+        let walked = walk(roots, JOBS, look, |descriptor, says| {
+            let mut next = match says {
+                Ok(Says::Nothing) => Vec::new(),
+                Ok(Says::Absent) => {
+                    absent.push(descriptor);
+                    return Vec::new();
                 }
-                holdings.add(digest, child);
-            }
-            if let Some(Links { subject: Some((subject, as_referrer)), .. }) = links.as_deref() {
-                let known = holdings.by_subject.entry(subject.clone()).or_default();
-                known.push(as_referrer.clone());
-            }
-            let Descriptor { media_type, digest, size, .. } = descriptor;
-            holdings.add(&digest, &Member { media_type, size, role: None });
-            next.retain(|descriptor| seen.insert(descriptor.digest.clone()));
+                Ok(Says::Links) => self.graph().manifests_of(&descriptor.digest),
+                Err(error) => {
+                    damaged.push(descriptor);
+                    failure.get_or_insert(error);
+                    return Vec::new();
+                }
+            };
+            next.retain(|child| seen.insert(child.digest.clone()));
             next
         });
+        // Those that refer to something here are where that is.
+        for digest in loose {
+            self.tie(contents, &digest);
+        }
         if let Err(error) = walked {
             let (what, limit) = (contents.label(), error.to_string());
             failure.get_or_insert(Error::Limit { what, limit });
         }
-        for list in holdings.by_subject.values_mut() {
-            list.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
+        let mut looked = self.looked();
+        let is_it = looked.lineage == listing.lineage();
+        if let Some(part) = looked.parts.get_mut(&which).filter(|_| is_it) {
+            part.is_complete = true;
+            part.damaged.append(&mut damaged);
+            part.absent.append(&mut absent);
         }
-        (holdings, failure)
+        failure
     }
 
-    /// Returns what a manifest refers to. One that is absent says nothing (row A-13), nor does what
-    /// is no manifest though it is listed as one; one that is damaged is an error.
-    fn links(
-        &self,
-        contents: &dyn Contents,
-        descriptor: &Descriptor,
-    ) -> Result<Option<Arc<Links>>> {
-        if let Some(known) = self.known().manifests.get(&descriptor.digest) {
-            return Ok(known.clone());
+    /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
+    fn unseen(&self, which: &Which, listing: &Listing, again: Again) -> Vec<Descriptor> {
+        let mut looked = self.looked();
+        let mut graph = self.graph();
+        if graph.size() > MAX_MANIFESTS {
+            *graph = Graph::default();
+            looked.parts.clear();
+        }
+        looked.keep_for(listing);
+        let is_it = looked.lineage == listing.lineage();
+        if let Some(known) = looked.parts.get_mut(which).filter(|_| is_it) {
+            known.is_complete = false;
+            let absent =
+                if again == Again::Yes { std::mem::take(&mut known.absent) } else { Vec::new() };
+            let seen = [&mut known.came, &mut known.damaged].map(std::mem::take);
+            return seen.into_iter().flatten().chain(absent).collect();
+        }
+        // Of what is newer than this listing nothing would be known.
+        if is_it && listing.generation() >= looked.generation {
+            looked.parts.insert(which.clone(), Part::default());
+        }
+        let descriptor = |entry: &Entry| entry.descriptor().clone();
+        match which {
+            Which::All => listing.entries().map(descriptor).collect(),
+            Which::Repository(name) => listing.within_repository(name).map(descriptor).collect(),
+            Which::SayNone => listing.within_repository("").map(descriptor).collect(),
+            Which::Loose => {
+                let entries = listing.within_repository("");
+                entries.filter(|entry| entry.is_loose()).map(descriptor).collect()
+            }
+        }
+    }
+
+    /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
+    /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
+    fn look(&self, contents: &dyn Contents, descriptor: &Descriptor) -> Result<Says> {
+        if let Some(known) = self.graph().says(&descriptor.digest) {
+            return Ok(known);
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
         // Whoever lists it may be wrong about its size. That is its own business: what the manifest
         // says is the same.
-        let Some(size) = contents.size(&descriptor.digest)? else { return Ok(None) };
+        let Some(size) = contents.size(&descriptor.digest)? else { return Ok(Says::Absent) };
         let descriptor = &Descriptor { size, ..descriptor.clone() };
         let found = match contents.manifest(descriptor) {
-            Ok(manifest) => Some(Arc::new(Links::of(&manifest))),
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Ok(manifest) => Some(manifest),
+            Err(Error::NotFound { .. }) => return Ok(Says::Absent),
             // It is what its digest says, and not what its descriptor does: then its own bytes tell.
             Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
                 let Descriptor { digest, size, .. } = descriptor;
                 let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);
-                return self.links(contents, &untyped);
+                return self.look(contents, &untyped);
             }
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
@@ -274,57 +363,22 @@ impl Cache {
             }
             Err(error) => return Err(error),
         };
-        let mut known = self.known();
-        let size = ENTRY + if found.is_some() { descriptor.size } else { 0 };
-        if known.size + size > MAX_MANIFESTS {
-            *known = Known::default();
-        }
-        if known.manifests.insert(descriptor.digest.clone(), found.clone()).is_none() {
-            known.size += size;
-        }
-        Ok(found)
+        Ok(self.graph().add(&descriptor.digest, found.as_ref()))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn graph(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn repositories(&self) -> MutexGuard<'_, ByRepository> {
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Links {
-    fn of(manifest: &Manifest) -> Self {
-        let child = |(role, child): (Role, &Descriptor)| {
-            let (media_type, size) = (child.media_type.clone(), child.size);
-            (child.digest.clone(), Member { media_type, size, role: Some(role) })
-        };
-        Self {
-            children: manifest.children().map(child).collect(),
-            subject: manifest
-                .subject()
-                .map(|subject| (subject.digest.clone(), manifest.as_referrer())),
-        }
-    }
-}
-
-impl Holdings {
-    /// Adds something. What an index lists as a manifest is one, whatever else it is; of which type,
-    /// its own bytes tell where those that list it disagree.
-    fn add(&mut self, digest: &Digest, member: &Member) {
-        let known = self.all.entry(digest.clone()).or_insert_with(|| member.clone());
-        let both = known.role == Some(Role::Manifest) && member.role == Some(Role::Manifest);
-        if both && known.media_type != member.media_type {
-            known.media_type = MediaType::new("");
-        } else if known.role.is_none() || member.role == Some(Role::Manifest) {
-            member.clone_into(known);
-        }
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use longshore_store::Place as _;
 
     use super::*;

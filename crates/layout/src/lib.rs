@@ -23,6 +23,7 @@ mod directory;
 mod files;
 mod holdings;
 mod index;
+mod listing;
 mod lock;
 mod names;
 mod persist;

@@ -1,12 +1,11 @@
 //! Names in a layout: what an entry of `index.json` is called, and which entry a name means.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, keys};
 use longshore_store::{Error, Name, Result};
 
-use crate::Index;
-use crate::index::Listing;
+use crate::listing::{By, Entry, Listing};
 
 /// Which part of a layout is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,65 +19,26 @@ pub(crate) enum Scope {
 
 /// Returns what an entry is called: the image name that containerd writes if it is a full
 /// reference, else `ref.name` as it stands (rows ).
-pub(crate) fn of(entry: &Descriptor) -> Option<Name> {
-    let image_name = entry.annotations.get(keys::CONTAINERD_IMAGE_NAME);
+pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
+    let image_name = entry.annotations.get(keys::CONTAINERD_IMAGE_NAME).map(|text| &**text);
     let full = image_name.filter(|text| text.parse::<Reference>().is_ok());
-    full.or_else(|| entry.annotations.get(keys::REF_NAME)).map(|text| Name::new(text.as_str()))
+    full.or_else(|| ref_name(entry))
 }
 
-/// Tells whether an entry has a name.
-pub(crate) fn is_named(entry: &Descriptor) -> bool {
-    of(entry).is_some()
+/// Returns the `ref.name` of an entry.
+pub(crate) fn ref_name(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get(keys::REF_NAME).map(|text| &**text)
 }
 
 /// Returns the entry under `name`. What others wrote beside the name stays (row A-28).
-pub(crate) fn named(entry: Descriptor, name: &Name) -> Descriptor {
+pub(crate) fn named(entry: Descriptor, name: &str) -> Descriptor {
     let mut entry = unnamed(entry);
     entry.annotations.remove(keys::REPOSITORY);
-    entry.annotations.insert(keys::REF_NAME.to_owned(), name.to_string());
-    if name.as_str().parse::<Reference>().is_ok() {
-        entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), name.to_string());
+    entry.annotations.insert(keys::REF_NAME.to_owned(), name.to_owned());
+    if name.parse::<Reference>().is_ok() {
+        entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), name.to_owned());
     }
     entry
-}
-
-/// Takes `ref.name` from an entry that goes by its image name, if another entry is to have it. The
-/// entry keeps the name that it goes by: other tools write a tag into one and all of a reference
-/// into the other.
-pub(crate) fn give_up(entry: &mut Descriptor, taken: impl FnOnce(&Name) -> bool) {
-    let beside = entry.annotations.get(keys::REF_NAME).map(|text| Name::new(text.as_str()));
-    if let (Some(beside), Some(name)) = (beside, of(entry))
-        && beside != name
-        && taken(&beside)
-    {
-        entry.annotations.insert(keys::REF_NAME.to_owned(), name.to_string());
-    }
-}
-
-/// Tells whether `entry` is in the repository that `other` is marked with; anything is in none.
-pub(crate) fn is_where(entry: &Descriptor, other: &Descriptor) -> bool {
-    let Some(mark) = other.annotations.get(keys::REPOSITORY) else { return true };
-    let same = entry.annotations.get(keys::REPOSITORY) == Some(mark);
-    let holds = |name| Scope::Repository { name, bare: false }.holds(entry);
-    same || mark.parse().is_ok_and(holds)
-}
-
-/// Tells whether nothing gives the repository of an entry: neither its name nor a mark.
-pub(crate) fn says_none(entry: &Descriptor) -> bool {
-    of_name(entry).or_else(|| of_mark(entry)).is_none()
-}
-
-fn of_name(entry: &Descriptor) -> Option<RepositoryName> {
-    of(entry).and_then(|name| split(&name).repository?.parse().ok())
-}
-
-fn of_mark(entry: &Descriptor) -> Option<RepositoryName> {
-    entry.annotations.get(keys::REPOSITORY)?.parse().ok()
-}
-
-/// Tells whether an entry says neither a name nor a repository.
-pub(crate) fn is_loose(entry: &Descriptor) -> bool {
-    of(entry).is_none() && !entry.annotations.contains_key(keys::REPOSITORY)
 }
 
 /// Returns the entry without its name, marked as one of a repository.
@@ -95,61 +55,6 @@ pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
     entry
 }
 
-/// Finds entries by name without looking at all of them.
-#[derive(Debug, Default)]
-pub(crate) struct Lookup {
-    ref_names: HashMap<Box<str>, Vec<u32>>,
-    image_names: HashMap<Box<str>, Vec<u32>>,
-    /// Names with a digest behind them, without it.
-    pinned: HashMap<Box<str>, Vec<u32>>,
-    tags: HashMap<Box<str>, Vec<u32>>,
-    digests: HashMap<Digest, Vec<u32>>,
-}
-
-impl Listing {
-    /// Returns the entries of a digest.
-    pub(crate) fn by_digest(&self, digest: &Digest) -> impl Iterator<Item = &Descriptor> {
-        let numbers = self.lookup().digests.get(digest).into_iter().flatten();
-        numbers.filter_map(|number| self.index().manifests.get(*number as usize))
-    }
-
-    /// Returns the entries whose tag is `tag`, whatever their repository.
-    pub(crate) fn tagged(&self, tag: &Name) -> impl Iterator<Item = &Descriptor> {
-        entries(self.index(), &self.lookup().tags, tag)
-    }
-}
-
-impl Lookup {
-    pub(crate) fn new(index: &Index) -> Self {
-        let mut lookup = Self::default();
-        for (number, entry) in (0..).zip(&index.manifests) {
-            let annotated = |key| entry.annotations.get(key).map(|text| text.as_str().into());
-            let name = of(entry);
-            let tag = name.as_ref().and_then(|name| Some(split(name).tag?.into()));
-            // `NAME:TAG@DIGEST` is found by `NAME:TAG` too.
-            let pinned = name
-                .as_ref()
-                .map(Name::apart)
-                .and_then(|(name, digest)| digest.map(|_| name.as_str().into()));
-            let maps = [
-                &mut lookup.ref_names,
-                &mut lookup.image_names,
-                &mut lookup.pinned,
-                &mut lookup.tags,
-            ];
-            let names =
-                [annotated(keys::REF_NAME), annotated(keys::CONTAINERD_IMAGE_NAME), pinned, tag];
-            for (map, name) in maps.into_iter().zip(names) {
-                if let Some(name) = name {
-                    map.entry(name).or_default().push(number);
-                }
-            }
-            lookup.digests.entry(entry.digest.clone()).or_default().push(number);
-        }
-        lookup
-    }
-}
-
 /// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
 /// image name, else of this name with a digest behind it, else the one whose tag it is. Several of
 /// different content are an error that lists them (row A-26). Where a digest stands behind the name,
@@ -158,22 +63,23 @@ pub(crate) fn find<'a>(
     listing: &'a Listing,
     name: &Name,
     place: &str,
-) -> Result<Option<&'a Descriptor>> {
-    let Lookup { ref_names, image_names, pinned, tags, .. } = listing.lookup();
+) -> Result<Option<&'a Entry>> {
     if let (bare, Some(digest)) = name.apart() {
-        let mut entries: Vec<_> = listing.by_digest(&digest).collect();
+        let entries = listing.of_digest(&digest, &Scope::Layout);
         // One that is called so first, then one that has a name at all.
-        entries.sort_by_key(|entry| {
-            let own = of(entry);
-            let is_it = own.as_ref().is_some_and(|own| own == name || own.apart().0 == bare);
-            (!is_it, own.is_none())
-        });
-        return Ok(entries.first().copied());
+        let rank = |entry: &&Entry| {
+            let is_it = |own| {
+                own == name.as_str() || apart(own).map_or(own, |(own, _)| own) == bare.as_str()
+            };
+            (!entry.name().is_some_and(is_it), entry.name().is_none())
+        };
+        return Ok(entries.into_iter().min_by_key(rank));
     }
-    for map in [ref_names, image_names, pinned, tags] {
-        let mut found = entries(listing.index(), map, name);
+    for by in [By::RefName, By::ImageName, By::Pinned, By::Tag] {
+        let mut found = listing.called(by, name.as_str());
         let Some(first) = found.next() else { continue };
-        let others: Vec<_> = found.filter(|entry| entry.digest != first.digest).collect();
+        let is_other = |entry: &&Entry| entry.descriptor().digest != first.descriptor().digest;
+        let others: Vec<_> = found.filter(is_other).collect();
         if others.is_empty() {
             return Ok(Some(first));
         }
@@ -183,19 +89,17 @@ pub(crate) fn find<'a>(
 }
 
 /// Returns an entry that loses `name` when something else gets it.
-pub(crate) fn find_exact<'a>(listing: &'a Listing, name: &Name) -> Option<&'a Descriptor> {
-    let Lookup { ref_names, image_names, .. } = listing.lookup();
-    let mut found = [ref_names, image_names].into_iter();
-    found.find_map(|map| {
-        entries(listing.index(), map, name).find(|entry| of(entry).as_ref() == Some(name))
+pub(crate) fn find_exact<'a>(listing: &'a Listing, name: &Name) -> Option<&'a Entry> {
+    [By::RefName, By::ImageName].into_iter().find_map(|by| {
+        listing.called(by, name.as_str()).find(|entry| entry.name() == Some(name.as_str()))
     })
 }
 
 /// Returns the error of a name that several entries of different content answer to.
-fn ambiguous<'a>(name: &Name, place: &str, entries: impl Iterator<Item = &'a Descriptor>) -> Error {
-    let label = |entry: &Descriptor| match of(entry) {
-        Some(full) if full != *name => format!("`{full}`"),
-        _ => entry.digest.to_string(),
+fn ambiguous<'a>(name: &Name, place: &str, entries: impl Iterator<Item = &'a Entry>) -> Error {
+    let label = |entry: &Entry| match entry.name() {
+        Some(full) if full != name.as_str() => format!("`{full}`"),
+        _ => entry.descriptor().digest.to_string(),
     };
     let (name, place) = (name.to_string(), place.to_owned());
     Error::Ambiguous { name, place, candidates: entries.map(label).collect() }
@@ -209,39 +113,33 @@ pub(crate) fn find_tag<'a>(
     tag: &Name,
     scope: &Scope,
     place: &str,
-) -> Result<Option<&'a Descriptor>> {
-    let Scope::Repository { name: repository, bare } = scope else {
+) -> Result<Option<&'a Entry>> {
+    let Scope::Repository { name: repository, .. } = scope else {
         return find(listing, tag, place);
     };
-    let nearness = |entry: &Descriptor| {
-        let name = of(entry)?;
-        let parts = split(&name);
-        match &parts.repository {
-            Some(found) if found == repository.as_str() => Some(0),
-            None => bare.then_some(1),
-            Some(_) => parts.is_in(repository, *bare).then_some(2),
-        }
+    let nearness = |entry: &Entry| match entry.named_in() {
+        Some(found) if found == repository.as_str() => 0,
+        None => 1,
+        Some(_) => 2,
     };
-    let found: Vec<_> =
-        listing.tagged(tag).filter_map(|entry| Some((nearness(entry)?, entry))).collect();
+    let found = listing.tagged(tag.as_str(), scope).into_iter();
+    // One that is marked as being here need not be called so here.
+    let found = found.filter(|entry| scope.name_here(entry).is_some());
+    let found: Vec<_> = found.map(|entry| (nearness(entry), entry)).collect();
     let Some((nearest, first)) = found.iter().min_by_key(|(nearness, _)| *nearness).copied() else {
         return Ok(None);
     };
     let nearest = || found.iter().filter(move |(nearness, _)| *nearness == nearest);
-    if nearest().all(|(_, entry)| entry.digest == first.digest) {
+    if nearest().all(|(_, entry)| entry.descriptor().digest == first.descriptor().digest) {
         return Ok(Some(first));
     }
     Err(ambiguous(tag, place, nearest().map(|(_, entry)| *entry)))
 }
 
-/// Returns the entries that a map has under a name.
-fn entries<'a>(
-    index: &'a Index,
-    map: &'a HashMap<Box<str>, Vec<u32>>,
-    name: &Name,
-) -> impl Iterator<Item = &'a Descriptor> {
-    let numbers = map.get(name.as_str()).into_iter().flatten();
-    numbers.filter_map(|number| index.manifests.get(*number as usize))
+/// Takes a digest off the end of a name, if one is there.
+pub(crate) fn apart(name: &str) -> Option<(&str, Digest)> {
+    let (name, digest) = name.rsplit_once('@').filter(|(name, _)| !name.is_empty())?;
+    Some((name, digest.parse().ok()?))
 }
 
 impl Scope {
@@ -253,15 +151,29 @@ impl Scope {
         }
     }
 
+    /// Returns the names of repositories by which entries of this one are found; none stands for those
+    /// that do not say where they are.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let (name, bare) = match self {
+            Self::Layout => (None, false),
+            Self::Repository { name, bare } => (Some(name.as_str()), *bare),
+        };
+        name.into_iter().chain(bare.then_some(""))
+    }
+
     /// Returns the name that an entry has in this scope, if it has one here.
-    pub(crate) fn name_here(&self, entry: &Descriptor) -> Option<Name> {
-        let name = of(entry)?;
+    pub(crate) fn name_here(&self, entry: &Entry) -> Option<Name> {
         match self {
-            Self::Layout => Some(name),
+            Self::Layout => entry.name().map(Name::new),
             Self::Repository { name: repository, bare } => {
-                let parts = split(&name);
-                let tag = parts.tag.filter(|_| parts.is_in(repository, *bare))?;
-                Some(Name::new(tag))
+                let is_in = match entry.named_in() {
+                    None => *bare,
+                    Some(found) => {
+                        found == repository.as_str()
+                            || without_host(found).is_some_and(|path| path == repository.as_str())
+                    }
+                };
+                entry.tag().filter(|_| is_in).map(Name::new)
             }
         }
     }
@@ -275,71 +187,48 @@ impl Scope {
     }
 
     /// Tells whether an entry belongs to this scope, with or without a name.
-    pub(crate) fn holds(&self, entry: &Descriptor) -> bool {
-        let Self::Repository { name: repository, bare } = self else { return true };
-        match (of(entry), entry.annotations.get(keys::REPOSITORY)) {
-            (Some(name), _) if split(&name).is_in(repository, *bare) => true,
-            (_, Some(mark)) => mark == repository.as_str(),
-            (None, None) => *bare,
-            (Some(_), None) => false,
-        }
+    pub(crate) fn holds(&self, entry: &Entry) -> bool {
+        matches!(self, Self::Layout)
+            || entry.repositories().any(|found| self.keys().any(|key| key == found))
     }
-}
-
-/// Returns the repositories that names or marks of entries give, sorted, and whether there is an
-/// entry that says none.
-pub(crate) fn repositories(index: &Index) -> (Vec<RepositoryName>, bool) {
-    let (mut found, mut says_none) = (Vec::<RepositoryName>::new(), false);
-    for entry in &index.manifests {
-        match of_name(entry).or_else(|| of_mark(entry)) {
-            Some(repository) => found.push(repository),
-            None => says_none = true,
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    (found, says_none)
 }
 
 /// A name taken apart.
-struct Parts<'a> {
+#[derive(Default)]
+pub(crate) struct Parts {
     /// `HOST/PATH` or `PATH`, the host's port after `_` so that it is a repository name.
-    repository: Option<String>,
-    tag: Option<&'a str>,
+    pub(crate) repository: Option<String>,
+    /// Where the tag is in the name.
+    pub(crate) tag: Option<Range<usize>>,
 }
 
 /// Takes a name apart: a tag, `PATH:TAG`, `HOST/PATH:TAG`, any of them with a digest behind it.
-fn split(name: &Name) -> Parts<'_> {
-    let text = name.as_str();
+pub(crate) fn split(name: &str) -> Parts {
     let without_digest =
-        text.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
-    let text = without_digest.map_or(text, |(text, _)| text);
+        name.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
+    let text = without_digest.map_or(name, |(text, _)| text);
     if text.parse::<Tag>().is_ok() && without_digest.is_none() {
-        return Parts { repository: None, tag: Some(text) };
+        return Parts { repository: None, tag: Some(0..text.len()) };
     }
     let (repository, tag) = match text.rsplit_once(':') {
-        Some((repository, tag)) if tag.parse::<Tag>().is_ok() => (repository, Some(tag)),
+        Some((repository, tag)) if tag.parse::<Tag>().is_ok() => {
+            (repository, Some(repository.len() + 1..text.len()))
+        }
         _ => (text, None),
     };
     Parts { repository: Some(repository.replace(':', "_")), tag }
 }
 
-impl Parts<'_> {
-    /// Tells whether the name is one of `repository`, with its host or without.
-    fn is_in(&self, repository: &RepositoryName, bare: bool) -> bool {
-        let Some(found) = &self.repository else { return bare };
-        let without_host = || {
-            let (host, path) = found.split_once('/')?;
-            (host.contains(['.', '_']) || host == "localhost").then_some(path)
-        };
-        found == repository.as_str()
-            || without_host().is_some_and(|path| path == repository.as_str())
-    }
+/// Returns the path behind a host, if a repository begins with one.
+pub(crate) fn without_host(repository: &str) -> Option<&str> {
+    let (host, path) = repository.split_once('/')?;
+    (host.contains(['.', '_']) || host == "localhost").then_some(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Index;
 
     fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
         let mut entry = Descriptor::of("a/b", content.as_bytes());
@@ -352,7 +241,7 @@ mod tests {
 
     fn meant(index: &Index, name: &str) -> Result<Option<Digest>> {
         find(&Listing::new(index.clone()), &name.into(), "here")
-            .map(|found| found.map(|entry| entry.digest.clone()))
+            .map(|found| found.map(|entry| entry.descriptor().digest.clone()))
     }
 
     #[test]
@@ -364,10 +253,10 @@ mod tests {
                 (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20"),
             ],
         );
-        assert_eq!(of(&full), Some("docker.io/library/alpine:3.20".into()));
+        assert_eq!(of(&full), Some("docker.io/library/alpine:3.20"));
         let short =
             entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
-        assert_eq!(of(&short), Some("3.20".into()));
+        assert_eq!(of(&short), Some("3.20"));
     }
 
     #[test]
@@ -426,6 +315,7 @@ mod tests {
     #[test]
     fn repositories_are_seen_with_and_without_their_host() {
         let listed = entry("x", &[(keys::REF_NAME, "localhost:5000/team/app:v1")]);
+        let found = Entry::new(listed.clone());
         for (name, here) in [
             ("localhost_5000/team/app", true),
             ("team/app", true),
@@ -433,10 +323,11 @@ mod tests {
             ("other/app", false),
         ] {
             let scope = Scope::Repository { name: name.parse().unwrap(), bare: false };
-            assert_eq!(scope.holds(&listed), here, "{name}");
-            assert_eq!(scope.name_here(&listed), here.then(|| "v1".into()), "{name}");
+            assert_eq!(scope.holds(&found), here, "{name}");
+            assert_eq!(scope.name_here(&found), here.then(|| "v1".into()), "{name}");
         }
-        let index = Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]);
-        assert_eq!(repositories(&index), (vec!["localhost_5000/team/app".parse().unwrap()], true));
+        let listing = Listing::new(Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]));
+        assert_eq!(listing.repositories(None), ["localhost_5000/team/app".parse().unwrap()]);
+        assert!(listing.says_none());
     }
 }

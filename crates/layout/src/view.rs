@@ -14,7 +14,8 @@ use longshore_store::{
 };
 
 use crate::holdings::{self, Member};
-use crate::index::{Change, Listing};
+use crate::index::Change;
+use crate::listing::{Entry as Listed, Listing};
 use crate::names::{self, Scope};
 
 /// What directories and archives have in common. What one cannot do fails with
@@ -146,10 +147,16 @@ impl<'a> View<'a> {
 
     /// Tells whether an entry belongs here on its own account. One that says no repository and refers to
     /// something is where that is.
-    fn holds(&self, entry: &Descriptor) -> bool {
+    fn holds(&self, entry: &Listed) -> bool {
         let is_whole = self.scope.repository().is_none();
-        self.scope.holds(entry)
-            && (is_whole || !self.contents.holdings().is_tied(self.contents, entry))
+        is_whole || !self.contents.holdings().is_tied(self.contents, entry)
+    }
+
+    /// Returns the entries that a digest has here.
+    fn entries_of<'l>(&self, listing: &'l Listing, digest: &Digest) -> Vec<&'l Listed> {
+        let mut entries = listing.of_digest(digest, &self.scope);
+        entries.retain(|entry| self.holds(entry));
+        entries
     }
 
     /// Returns what this repository holds under a digest, if it is stored.
@@ -157,17 +164,20 @@ impl<'a> View<'a> {
         if self.scope.repository().is_none() {
             return Err(self.not_found(digest));
         }
+        // First what costs least: most of what is asked for and not held here is nowhere.
+        if self.contents.size(digest)?.is_none() {
+            return Err(self.not_found(digest));
+        }
         let found = self.contents.holdings().find(self.contents, &self.scope, digest)?;
-        let is_stored = self.contents.size(digest)?.is_some();
-        found.filter(|_| is_stored).ok_or_else(|| self.not_found(digest))
+        found.ok_or_else(|| self.not_found(digest))
     }
 
     /// Returns the entry that a digest has, or describes what is stored under it.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let listing = self.contents.listing()?;
-        let entries: Vec<_> = listing.by_digest(digest).filter(|entry| self.holds(entry)).collect();
+        let entries = self.entries_of(&listing, digest);
         if let Some(first) = entries.first() {
-            return self.listed_as(&entries, names::unnamed((*first).clone()));
+            return self.listed_as(&entries, names::unnamed(first.descriptor().clone()));
         }
         let mut given = None;
         if let Some(repository) = self.scope.repository() {
@@ -195,9 +205,9 @@ impl<'a> View<'a> {
 
     /// Returns the first of the entries of a digest, with the size that its content has. Where they
     /// disagree on what it is, its own bytes tell.
-    fn listed_as(&self, entries: &[&Descriptor], first: Descriptor) -> Result<Descriptor> {
+    fn listed_as(&self, entries: &[&Listed], first: Descriptor) -> Result<Descriptor> {
         let size = self.contents.size(&first.digest)?.unwrap_or(first.size);
-        let agree = entries.iter().all(|entry| entry.media_type == first.media_type);
+        let agree = entries.iter().all(|entry| entry.descriptor().media_type == first.media_type);
         let mut found = Descriptor { size, ..first };
         if agree || size > Manifest::MAX_SIZE {
             return Ok(found);
@@ -226,12 +236,9 @@ impl<'a> View<'a> {
         }
         let listing = self.contents.listing()?;
         for child in &children {
-            let mut entries = listing.by_digest(child);
-            let marked = |entry: &&Descriptor| {
-                entry.annotations.get(keys::REPOSITORY).is_some_and(|of| of == repository.as_str())
-            };
-            if let Some(entry) = entries.find(marked) {
-                self.contents.note_manifest(repository, entry)?;
+            let mut entries = listing.of_digest_in(child, repository.as_str());
+            if let Some(entry) = entries.find(|entry| entry.mark() == Some(repository.as_str())) {
+                self.contents.note_manifest(repository, entry.descriptor())?;
             }
         }
         Ok(Some(Change::Reached(children, repository.clone())))
@@ -258,7 +265,7 @@ impl Source for View<'_> {
         };
         let listing = self.contents.listing()?;
         let found = names::find_tag(&listing, name, &self.scope, &self.label())?;
-        found.cloned().ok_or_else(|| self.not_found(name))
+        found.map(|entry| entry.descriptor().clone()).ok_or_else(|| self.not_found(name))
     }
 
     fn manifest(&self, selector: &Selector) -> Result<Manifest> {
@@ -279,12 +286,8 @@ impl Source for View<'_> {
 
     fn names(&self) -> Result<Vec<Name>> {
         let listing = self.contents.listing()?;
-        let mut names: Vec<_> = listing
-            .index()
-            .manifests
-            .iter()
-            .filter_map(|entry| self.scope.name_here(entry))
-            .collect();
+        let entries = listing.within(&self.scope).into_iter();
+        let mut names: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
         names.sort_unstable();
         names.dedup();
         Ok(names)
@@ -302,11 +305,11 @@ impl Target for View<'_> {
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
         let listing = self.contents.listing()?;
-        let mut entries = listing.by_digest(&manifest.digest).filter(|entry| self.holds(entry));
+        let entries = self.entries_of(&listing, &manifest.digest).into_iter();
         if names.is_empty() {
-            return Ok(entries.next().is_some());
+            return Ok(entries.len() > 0);
         }
-        let here: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
+        let here: HashSet<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
         Ok(names.iter().all(|name| here.contains(name)))
     }
 
@@ -324,7 +327,7 @@ impl Target for View<'_> {
                 names::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
             }
         };
-        Ok(found.map(|entry| entry.digest.clone()))
+        Ok(found.map(|entry| entry.descriptor().digest.clone()))
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
@@ -357,16 +360,19 @@ impl Target for View<'_> {
 impl Repository for View<'_> {
     fn roots(&self) -> Result<Vec<Root>> {
         let listing = self.contents.listing()?;
-        let listed = listing.index().manifests.iter().filter(|entry| self.holds(entry));
-        let names = |entry| self.scope.name_here(entry).into_iter().collect();
-        Ok(listed.map(|entry| Root { descriptor: entry.clone(), names: names(entry) }).collect())
+        let listed = listing.within(&self.scope).into_iter().filter(|entry| self.holds(entry));
+        let root = |entry: &Listed| Root {
+            descriptor: entry.descriptor().clone(),
+            names: self.scope.name_here(entry).into_iter().collect(),
+        };
+        Ok(listed.map(root).collect())
     }
 
     fn untag(&self, name: &Name) -> Result<()> {
         self.contents.flush()?;
         let entry = self.head(&Selector::Name(name.clone()))?;
         let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
-        let mut changes = vec![Change::Unset(listed)];
+        let mut changes = vec![Change::Unset(Name::new(listed))];
         // A referrer stays one without its name, and a repository keeps what is in it.
         let is_referrer =
             || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
@@ -407,7 +413,7 @@ impl Repository for View<'_> {
     fn remove(&self, digest: &Digest) -> Result<()> {
         self.contents.flush()?;
         let listing = self.contents.listing()?;
-        let mut is_here = listing.by_digest(digest).any(|entry| self.holds(entry));
+        let mut is_here = !self.entries_of(&listing, digest).is_empty();
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
                 // Its names may go: an index goes on to hold it. Where it has none, nothing would.

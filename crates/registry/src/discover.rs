@@ -23,7 +23,7 @@ impl Registry {
         call: &Call<'_>,
     ) -> Result<Response<Body>, Fault> {
         let names = self.repository(name)?.names()?;
-        if names.is_empty() && !self.place.repositories()?.contains(name) {
+        if names.is_empty() && !self.place.has_repository(name)? {
             return Err(Fault::new(Code::NameUnknown, format!("there is no repository {name}")));
         }
         // A layout may hold names that are no tags (row F-53).

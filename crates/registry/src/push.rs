@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE};
 use http::{HeaderMap, Response, StatusCode};
-use longshore_spec::{Digest, Hasher, RepositoryName};
+use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::Error;
 
 use crate::body::{Body, PIECE};
@@ -106,23 +106,24 @@ impl Registry {
         digest: &Digest,
         from: Option<&str>,
     ) -> Result<bool, Fault> {
-        let candidates = match from {
-            Some(from) => from.parse().into_iter().collect(),
-            None => self.place.repositories()?,
-        };
-        for from in candidates {
-            let blob = match self.repository(&from)?.blob(digest) {
-                Ok(blob) => blob,
-                Err(Error::NotFound { .. }) => continue,
+        let found = match from.map(str::parse) {
+            Some(Ok(from)) => match self.repository(&from)?.blob(digest) {
+                Ok(blob) => Some(blob),
+                Err(Error::NotFound { .. }) => None,
                 Err(error) => return Err(error.into()),
-            };
-            return match self.repository(name)?.adopt(&blob) {
-                Ok(()) => Ok(true),
-                Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(false),
-                Err(error) => Err(error.into()),
-            };
+            },
+            Some(Err(_)) => None,
+            None => self
+                .place
+                .blob_size(digest)?
+                .map(|size| Descriptor::new("application/octet-stream", digest.clone(), size)),
+        };
+        let Some(blob) = found else { return Ok(false) };
+        match self.repository(name)?.adopt(&blob) {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        Ok(false)
     }
 
     /// Appends a body to an upload. With a `length`, the body must have exactly that. What came

@@ -207,8 +207,7 @@ impl Registry {
         let scoped: Result<RepositoryName, _> =
             format!("{}/{name}", namespace.replace(':', "_")).parse();
         let Ok(scoped) = scoped else { return Ok((route, None)) };
-        let repositories = self.place.repositories()?;
-        if !repositories.contains(&scoped) && repositories.contains(name) {
+        if !self.place.has_repository(&scoped)? && self.place.has_repository(name)? {
             return Ok((route, None));
         }
         Ok((route.in_repository(scoped), Some(namespace.to_owned())))

@@ -16,6 +16,25 @@ pub trait Place: Debug + Send + Sync {
     /// Returns the repositories that hold something, sorted.
     fn repositories(&self) -> Result<Vec<RepositoryName>>;
 
+    /// Tells whether a repository holds something: whether it is among [`Place::repositories`].
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        Ok(self.repositories()?.contains(name))
+    }
+
+    /// Returns how many bytes a blob has that some repository of the place can adopt, whichever holds it
+    /// (see [`Repository::adopt`]); `None` if there is none. A place where no repository is asked for that
+    /// may tell of content that was removed and is not collected yet.
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        for name in self.repositories()? {
+            match self.repository(&name)?.blob(digest) {
+                Ok(blob) => return Ok(Some(blob.size)),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes note of all that will come, before the first byte does. A place may refuse here, for
     /// example because it has no room; nothing has changed then.
     fn prepare(&self, outline: &Outline) -> Result<()> {

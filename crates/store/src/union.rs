@@ -99,6 +99,24 @@ impl Place for Union {
         Ok(found)
     }
 
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        for place in self.places() {
+            if place.has_repository(name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        for place in self.places() {
+            if let Some(size) = place.blob_size(digest)? {
+                return Ok(Some(size));
+            }
+        }
+        Ok(None)
+    }
+
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.writable.as_ref().map_or(Ok(()), |place| place.prepare(outline))
     }

@@ -13,7 +13,7 @@ use longshore_store::{Error, Outline, OutlineNode, Result};
 
 use super::members;
 use crate::directory::MAX_INDEX;
-use crate::index::Index;
+use crate::index::{self, Index};
 use crate::names;
 
 /// The unit that a tar consists of.
@@ -65,7 +65,7 @@ impl Form {
     pub(super) fn new(outline: &Outline) -> Result<Self> {
         let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
         let index = index_of(outline);
-        let index = index.bytes_within(MAX_INDEX, "`index.json` of the archive")?;
+        let index = index::within(index.to_bytes(), MAX_INDEX, "`index.json` of the archive")?;
         let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
         let files = [layout, ("index.json", &index)].into_iter().chain(extra);
         Self::of(files, outline.nodes())
@@ -139,7 +139,10 @@ fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
 fn index_of(outline: &Outline) -> Index {
     let entries = outline.roots().iter().flat_map(|root| {
         let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
-        root.names.iter().map(|name| names::named(root.descriptor.clone(), name)).chain(unnamed)
+        root.names
+            .iter()
+            .map(|name| names::named(root.descriptor.clone(), name.as_str()))
+            .chain(unnamed)
     });
     Index::of(entries.collect())
 }

@@ -15,7 +15,8 @@ use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
 use crate::holdings;
-use crate::index::{Change, Index, Listing};
+use crate::index::{Change, Index};
+use crate::listing::Listing;
 use crate::view::{Contents, View};
 
 /// An OCI image layout as a tar archive, read in place.
@@ -140,6 +141,14 @@ impl Place for Archive {
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         self.known.names(self)
+    }
+
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        self.known.has_name(self, name)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.size(digest)
     }
 }
 

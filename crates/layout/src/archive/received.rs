@@ -17,7 +17,8 @@ use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::holdings;
-use crate::index::{Change, Index, Listing};
+use crate::index::{Change, Index};
+use crate::listing::Listing;
 use crate::view::{Contents, View};
 
 /// What the pipe is called in errors.

@@ -13,7 +13,8 @@ use super::format::{self, END, Form};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
 use crate::holdings;
-use crate::index::{Change, Listing};
+use crate::index::Change;
+use crate::listing::Listing;
 use crate::view::{Contents, View};
 
 /// An archive that is written into a pipe, byte for byte what [`super::ArchiveWriter`] writes.

@@ -16,7 +16,7 @@ use crate::persist::{Durable, Named, persist};
 
 impl Directory {
     /// Returns how many bytes lie under the final name of a blob.
-    pub(super) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+    pub(super) fn size_of_blob(&self, digest: &Digest) -> Result<Option<u64>> {
         let Some(root) = self.opened()? else { return Ok(None) };
         root.size(blobs_of(digest).join(digest.encoded()), self.links)
     }
@@ -100,7 +100,7 @@ impl Directory {
     /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
     /// what comes takes the place of the link.
     fn holds(&self, digest: &Digest, size: u64) -> Result<bool> {
-        match self.blob_size(digest) {
+        match self.size_of_blob(digest) {
             Err(Error::LeadsOut { .. }) => Ok(false),
             there => Ok(there? == Some(size)),
         }

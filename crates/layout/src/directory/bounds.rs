@@ -3,7 +3,8 @@
 use longshore_store::{Outline, Result};
 
 use super::{Directory, INDEX};
-use crate::index::{Change, Index};
+use crate::index::{self, Change};
+use crate::listing::Listing;
 
 impl Directory {
     /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
@@ -16,9 +17,8 @@ impl Directory {
         }
         // Near the bound it counts what they replace and take away.
         self.write_changes()?;
-        let mut index = self.listed()?.index().clone();
-        index.apply(changes);
-        self.index_bytes(&index).map(drop)
+        let listing = self.listed()?.changed(changes);
+        listing.map_or(Ok(()), |listing| self.index_bytes(&listing).map(drop))
     }
 
     /// Refuses what would list more than anybody reads.
@@ -39,8 +39,9 @@ impl Directory {
     }
 
     /// Returns the bytes of an `index.json` that may be written here.
-    pub(super) fn index_bytes(&self, index: &Index) -> Result<Vec<u8>> {
-        index.bytes_within(self.max_index, &self.index_path().display().to_string())
+    pub(super) fn index_bytes(&self, listing: &Listing) -> Result<Vec<u8>> {
+        let what = self.index_path().display().to_string();
+        index::within(listing.to_bytes(), self.max_index, &what)
     }
 }
 
@@ -72,6 +73,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::Index;
 
     /// Room for one long entry, and for some short ones.
     const MAX: u64 = 3000;
@@ -173,10 +175,9 @@ mod tests {
                 Change::Set(name.into(), manifest().descriptor().clone()),
                 Change::Add(described().descriptor().clone()),
             ] {
-                let mut index = Index::default();
                 let counted = change.length();
-                index.apply(&[change]);
-                assert!(index.to_bytes().len() as u64 <= before + counted);
+                let changed = Listing::new(Index::default()).changed(&[change]).unwrap();
+                assert!(changed.to_bytes().len() as u64 <= before + counted);
             }
         }
     }

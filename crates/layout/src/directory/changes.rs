@@ -1,7 +1,7 @@
 //! What a layout directory lists, as others change it, and the changes of this process.
 
 use std::collections::BTreeSet;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +12,8 @@ use super::blobs::blobs_of;
 use super::{Directory, INDEX};
 use crate::dir::Found;
 use crate::files;
-use crate::index::{Change, Index, Listing};
+use crate::index::{Change, Index};
+use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::persist::sync_directory;
 
@@ -56,6 +57,9 @@ struct Pending {
 /// What was read of `index.json`, and when it is to be read again.
 pub(super) struct Seen {
     stamp: Stamp,
+    /// Held open: as long as it is, no other file has its number.
+    #[expect(dead_code, reason = "it is only held")]
+    file: File,
     listing: Arc<Listing>,
     /// Whether an equal stamp proves that nothing has changed.
     is_settled: bool,
@@ -119,10 +123,15 @@ impl Directory {
         } else if !self.is_laid_out()? {
             return Ok(Arc::new(Listing::new(Index::default())));
         }
+        self.look_at_index()
+    }
+
+    /// Returns what is listed in the `index.json` that is there.
+    fn look_at_index(&self) -> Result<Arc<Listing>> {
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.find_index()?;
         let stamp = self.stamp(&found)?;
-        if let Some(Seen { stamp: before, listing, is_settled }) = &*seen
+        if let Some(Seen { stamp: before, listing, is_settled, .. }) = &*seen
             && *before == stamp
             && *is_settled
         {
@@ -135,16 +144,17 @@ impl Directory {
             (index, _) => index?,
         };
         let before = seen.take().map(|seen| seen.listing);
-        let listing = before.filter(|before| *before.index() == index);
+        let listing = before.filter(|before| before.is(&index));
         let listing = listing.unwrap_or_else(|| Arc::new(Listing::new(index)));
         let is_settled = !stamp.is_younger(TICK);
-        *seen = Some(Seen { stamp, listing: Arc::clone(&listing), is_settled });
+        let file = found.file;
+        *seen = Some(Seen { stamp, file, listing: Arc::clone(&listing), is_settled });
         Ok(listing)
     }
 
-    /// Reads `index.json` as it is now.
-    pub(super) fn read_index(&self) -> Result<Index> {
-        self.parse_index(&self.find_index()?)
+    /// Returns what `index.json` lists now, which nobody else changes: its lock is held.
+    pub(super) fn listed_alone(&self) -> Result<Arc<Listing>> {
+        self.look_at_index()
     }
 
     fn find_index(&self) -> Result<Found> {
@@ -247,22 +257,18 @@ impl Directory {
         self.apply(changes)
     }
 
-    /// Writes changes into `index.json`: what is there is read under a lock, so that nothing that
+    /// Writes changes into `index.json`: what is there is looked at under a lock, so that nothing that
     /// another process wrote meanwhile is lost (row A-19).
     fn apply(&self, changes: &[Change]) -> Result<()> {
         let _lock = self.lock_index()?;
-        let before = self.read_index()?;
-        let mut index = before.clone();
-        index.apply(changes);
-        if index == before {
-            return Ok(());
-        }
-        let file = self.write(INDEX, &self.index_bytes(&index)?)?;
+        let Some(listing) = self.listed_alone()?.changed(changes) else { return Ok(()) };
+        let file = self.write(INDEX, &self.index_bytes(&listing)?)?;
         // What was written need not be read again, unless another file lies there by now.
         let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
-        let (stamp, listing) = (Stamp::of(&found), Arc::new(Listing::new(index)));
+        let (stamp, listing) = (Stamp::of(&found), Arc::new(listing));
+        self.holdings.follow(&listing);
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some(Seen { stamp, listing, is_settled: true });
+        *seen = Some(Seen { stamp, file, listing, is_settled: true });
         Ok(())
     }
 }

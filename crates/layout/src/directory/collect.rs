@@ -13,7 +13,6 @@ use super::blobs::OF_ITS_OWN;
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, INDEX, PARTIAL};
 use crate::dir::Dir;
-use crate::names;
 use crate::view::Contents as _;
 
 /// What a collection removed, or would remove.
@@ -46,17 +45,17 @@ impl Directory {
         self.writing()?;
         let mut collected = Collected::default();
         let _lock = self.lock_index()?;
-        let before = self.read_index()?;
-        let mut index = before.clone();
-        index.manifests.retain(|entry| {
-            let kept = names::is_named(entry) || keep.contains(&entry.digest);
+        let before = self.listed_alone()?;
+        let index = before.filtered(|entry| {
+            let digest = &entry.descriptor().digest;
+            let kept = entry.name().is_some() || keep.contains(digest);
             if !kept {
-                collected.entries.push(entry.digest.clone());
+                collected.entries.push(digest.clone());
             }
             kept
         });
         // First nothing points to it any more, then it goes.
-        if index != before && !dry_run {
+        if !collected.entries.is_empty() && !dry_run {
             self.write(INDEX, &self.index_bytes(&index)?)?;
         }
         let root = self.there()?;

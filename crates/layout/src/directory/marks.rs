@@ -5,7 +5,7 @@
 //! nothing else needs is collected when its mark is old, and the mark with it.
 
 use std::collections::HashSet;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +37,7 @@ impl Directory {
     pub(super) fn adopt_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
         // First of all: this waits for whoever collects, who may take the blob away.
         self.begin()?;
-        if self.blob_size(digest)?.is_none() {
+        if self.size_of_blob(digest)?.is_none() {
             return Err(Error::not_found(digest, self.root.display()));
         }
         mark_blob(&*self.there()?, repository, digest)
@@ -127,6 +127,27 @@ impl Directory {
         Ok(found)
     }
 
+    /// Tells whether something was pushed to a repository, whether a name followed or not.
+    pub(super) fn was_pushed_to(&self, repository: &RepositoryName) -> Result<bool> {
+        let Some(root) = self.opened()? else { return Ok(false) };
+        let own = Path::new(OWN).join(REPOSITORIES).join(repository.as_str());
+        for kind in [BLOBS, MANIFESTS] {
+            let marks = match root.below(own.join(kind)) {
+                // Nothing can have been pushed to a name that no directory can have.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::InvalidFilename => {
+                    None
+                }
+                marks => marks?,
+            };
+            if let Some(marks) = marks
+                && !below_is_empty(&marks)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns what was pushed or adopted less than `age` ago: who did that is about to use it.
     pub(super) fn marked_lately(&self, age: Duration) -> Result<HashSet<Digest>> {
         let mut found = HashSet::new();
@@ -149,7 +170,7 @@ impl Directory {
             each_mark(marks, &mut |directory, digest| {
                 let is_young =
                     directory.stat(digest.encoded())?.is_some_and(|mark| is_younger(&mark, age));
-                if !is_young || self.blob_size(&digest)?.is_none() {
+                if !is_young || self.size_of_blob(&digest)?.is_none() {
                     directory.remove(digest.encoded())?;
                 }
                 Ok(())

@@ -1,0 +1,326 @@
+//! What manifests refer to, and what refers to them.
+
+use std::collections::{HashMap, HashSet};
+
+use longshore_spec::{Descriptor, Digest, Manifest, MediaType, Role};
+
+use super::Member;
+use crate::listing::{Entry, Listing};
+use crate::names::Scope;
+
+/// What remembering a digest takes, in bytes, with its place in the map.
+const NODE: u64 = 256;
+
+/// What remembering that one refers to another takes, on both sides.
+const EDGE: u64 = 48;
+
+/// Everything that was read: content by number.
+#[derive(Default)]
+pub(super) struct Graph {
+    numbers: HashMap<Digest, u32>,
+    nodes: Vec<Node>,
+    /// Some bytes more than all of it takes.
+    size: u64,
+}
+
+/// Some content.
+struct Node {
+    digest: Digest,
+    /// Nothing as long as it was not read.
+    says: Option<Says>,
+    children: Box<[Child]>,
+    /// What refers to it: once for each time it does.
+    parents: Vec<u32>,
+    subject: Option<u32>,
+    /// How it is described in a list of the subject's referrers.
+    as_referrer: Option<Box<Descriptor>>,
+    /// Those of which it is the subject.
+    referrers: Vec<u32>,
+    /// Whether it was seen to be stored.
+    is_stored: bool,
+}
+
+/// What a manifest says of something that it refers to.
+struct Child {
+    node: u32,
+    role: Role,
+    media_type: MediaType,
+    size: u64,
+}
+
+/// What came of reading something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    /// It refers to what is in the graph.
+    Links,
+    /// It is no manifest.
+    Nothing,
+    /// It is not there.
+    Absent,
+}
+
+impl Graph {
+    /// Returns how many bytes the graph takes, at most.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn says(&self, digest: &Digest) -> Option<Says> {
+        self.node(digest)?.says
+    }
+
+    /// Takes in what was read under a digest.
+    pub(super) fn add(&mut self, digest: &Digest, manifest: Option<&Manifest>) -> Says {
+        let says = if manifest.is_some() { Says::Links } else { Says::Nothing };
+        let number = self.number(digest);
+        if let Some(known) = self.nodes[number as usize].says {
+            // Somebody else read it meanwhile.
+            return known;
+        }
+        self.nodes[number as usize].says = Some(says);
+        let Some(manifest) = manifest else { return says };
+        let child = |(role, child): (Role, &Descriptor)| {
+            let node = self.number(&child.digest);
+            self.nodes[node as usize].parents.push(number);
+            self.size += EDGE;
+            Child { node, role, media_type: child.media_type.clone(), size: child.size }
+        };
+        let children: Box<[Child]> = manifest.children().map(child).collect();
+        self.nodes[number as usize].children = children;
+        if let Some(subject) = manifest.subject() {
+            let subject = self.number(&subject.digest);
+            self.nodes[subject as usize].referrers.push(number);
+            let node = &mut self.nodes[number as usize];
+            node.subject = Some(subject);
+            node.as_referrer = Some(Box::new(manifest.as_referrer()));
+            // Its annotations are part of how it is described.
+            self.size += EDGE + manifest.raw().len() as u64;
+        }
+        says
+    }
+
+    /// Returns what a manifest lists as manifests.
+    pub(super) fn manifests_of(&self, digest: &Digest) -> Vec<Descriptor> {
+        let children = self.node(digest).into_iter().flat_map(|node| &node.children);
+        let listed = children.filter(|child| child.role == Role::Manifest);
+        let descriptor = |child: &Child| {
+            let digest = self.nodes[child.node as usize].digest.clone();
+            Descriptor::new(child.media_type.clone(), digest, child.size)
+        };
+        listed.map(descriptor).collect()
+    }
+
+    /// Returns the subject of a manifest, and whether it was seen to be stored.
+    pub(super) fn subject(&self, digest: &Digest) -> Option<(Digest, bool)> {
+        let subject = &self.nodes[self.node(digest)?.subject? as usize];
+        Some((subject.digest.clone(), subject.is_stored))
+    }
+
+    pub(super) fn note_stored(&mut self, digest: &Digest) {
+        let number = self.number(digest);
+        self.nodes[number as usize].is_stored = true;
+    }
+
+    /// Returns what a repository holds under a digest. What an index lists as a manifest is one, whatever
+    /// else it is; of which type, its own bytes tell where those that list it disagree.
+    pub(super) fn member(
+        &self,
+        listing: &Listing,
+        scope: &Scope,
+        digest: &Digest,
+    ) -> Option<Member> {
+        let entry = || {
+            let entry = self.entry(listing, scope, digest)?.descriptor();
+            Some(Member { media_type: entry.media_type.clone(), size: entry.size, role: None })
+        };
+        let Some(number) = self.numbers.get(digest).copied() else { return entry() };
+        let parents = &self.nodes[number as usize].parents;
+        let mut held = Held::new(self, listing, scope, parents.len());
+        let said = |parent: &u32| {
+            let children = &self.nodes[*parent as usize].children;
+            children.iter().filter(move |child| child.node == number)
+        };
+        let mut as_manifest: Option<Member> = None;
+        let mut seen = HashSet::new();
+        for parent in parents.iter().filter(|parent| seen.insert(**parent)) {
+            for child in said(parent).filter(|child| child.role == Role::Manifest) {
+                if !held.holds(*parent) {
+                    break;
+                }
+                match &mut as_manifest {
+                    Some(known) if known.media_type != child.media_type => {
+                        known.media_type = MediaType::new("");
+                        return as_manifest;
+                    }
+                    Some(_) => {}
+                    None => as_manifest = Some(child.member()),
+                }
+            }
+        }
+        if as_manifest.is_some() {
+            return as_manifest;
+        }
+        let holding = parents.iter().find(|parent| held.holds(**parent));
+        let by_parent = holding.and_then(|parent| said(parent).next()).map(Child::member);
+        by_parent.or_else(entry).or_else(|| {
+            let node = &self.nodes[number as usize];
+            // What refers to something here is held with it.
+            let described = node.as_referrer.as_ref().filter(|_| held.holds(number))?;
+            let (media_type, size) = (described.media_type.clone(), described.size);
+            Some(Member { media_type, size, role: None })
+        })
+    }
+
+    /// Returns the referrers that a subject has in a repository.
+    pub(super) fn referrers(
+        &self,
+        listing: &Listing,
+        scope: &Scope,
+        subject: &Digest,
+    ) -> Vec<Descriptor> {
+        let Some(node) = self.node(subject) else { return Vec::new() };
+        let mut held = Held::new(self, listing, scope, node.referrers.len());
+        let referrers = node.referrers.iter().filter(|number| held.holds(**number));
+        let described = |number: &u32| self.nodes[*number as usize].as_referrer.as_deref().cloned();
+        referrers.filter_map(described).collect()
+    }
+
+    /// Returns an entry by which a digest is in a scope on its own account: one that says no repository
+    /// and refers to something that is stored is where that is.
+    fn entry<'l>(&self, listing: &'l Listing, scope: &Scope, digest: &Digest) -> Option<&'l Entry> {
+        if *scope == Scope::Layout {
+            return listing.of_digest(digest, scope).first().copied();
+        }
+        let is_tied = |entry: &Entry| {
+            entry.is_loose() && self.subject(digest).is_some_and(|(_, is_stored)| is_stored)
+        };
+        scope.keys().find_map(|key| listing.of_digest_in(digest, key).find(|entry| !is_tied(entry)))
+    }
+
+    /// Tells whether an entry that says no repository has a digest.
+    fn is_loose(listing: &Listing, digest: &Digest) -> bool {
+        listing.of_digest_in(digest, "").any(Entry::is_loose)
+    }
+
+    fn node(&self, digest: &Digest) -> Option<&Node> {
+        self.numbers.get(digest).map(|number| &self.nodes[*number as usize])
+    }
+
+    fn number(&mut self, digest: &Digest) -> u32 {
+        if let Some(number) = self.numbers.get(digest) {
+            return *number;
+        }
+        // Its bound on bytes keeps the graph far below so many nodes.
+        let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.push(Node {
+            digest: digest.clone(),
+            says: None,
+            children: Box::default(),
+            parents: Vec::new(),
+            subject: None,
+            as_referrer: None,
+            referrers: Vec::new(),
+            is_stored: false,
+        });
+        self.numbers.insert(digest.clone(), number);
+        self.size += NODE;
+        number
+    }
+}
+
+impl Child {
+    fn member(&self) -> Member {
+        let Self { role, media_type, size, .. } = self;
+        Member { media_type: media_type.clone(), size: *size, role: Some(*role) }
+    }
+}
+
+/// Finds out what a repository holds, for one question.
+enum Held<'a> {
+    /// From the content upwards, until an entry is met: for what little refers to.
+    Upwards { of: Of<'a>, known: HashMap<u32, bool> },
+    /// All that the entries of a small repository lead to.
+    Downwards(HashSet<u32>),
+}
+
+/// Whose content it is.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    graph: &'a Graph,
+    listing: &'a Listing,
+    scope: &'a Scope,
+}
+
+impl<'a> Held<'a> {
+    /// Chooses the shorter way: up from `many`, or down from the entries.
+    fn new(graph: &'a Graph, listing: &'a Listing, scope: &'a Scope, many: usize) -> Self {
+        let of = Of { graph, listing, scope };
+        let entries =
+            || scope.keys().map(|key| listing.within_repository(key).len()).sum::<usize>();
+        if *scope == Scope::Layout || many <= entries() {
+            Self::Upwards { of, known: HashMap::new() }
+        } else {
+            Self::Downwards(of.closure())
+        }
+    }
+
+    fn holds(&mut self, number: u32) -> bool {
+        match self {
+            Self::Downwards(held) => held.contains(&number),
+            Self::Upwards { of, known } => {
+                if let Some(known) = known.get(&number) {
+                    return *known;
+                }
+                let holds = of.leads_to(number);
+                known.insert(number, holds);
+                holds
+            }
+        }
+    }
+}
+
+impl Of<'_> {
+    fn node(&self, number: u32) -> &Node {
+        &self.graph.nodes[number as usize]
+    }
+
+    /// Tells whether an entry leads to some content.
+    fn leads_to(&self, number: u32) -> bool {
+        let (mut next, mut seen) = (vec![number], HashSet::from([number]));
+        while let Some(number) = next.pop() {
+            let node = self.node(number);
+            if self.graph.entry(self.listing, self.scope, &node.digest).is_some() {
+                return true;
+            }
+            let is_loose = Graph::is_loose(self.listing, &node.digest);
+            let above = node.parents.iter().chain(node.subject.iter().filter(|_| is_loose));
+            next.extend(above.copied().filter(|number| seen.insert(*number)));
+        }
+        false
+    }
+
+    /// Returns all that the entries of a repository lead to.
+    fn closure(&self) -> HashSet<u32> {
+        let mut held = HashSet::new();
+        let mut next = Vec::new();
+        for key in self.scope.keys() {
+            for entry in self.listing.within_repository(key) {
+                let digest = &entry.descriptor().digest;
+                if self.graph.entry(self.listing, self.scope, digest).is_some() {
+                    next.extend(self.graph.numbers.get(digest));
+                }
+            }
+        }
+        while let Some(number) = next.pop() {
+            if held.insert(number) {
+                let node = self.node(number);
+                let loose =
+                    node.referrers.iter().copied().filter(|referrer| {
+                        Graph::is_loose(self.listing, &self.node(*referrer).digest)
+                    });
+                next.extend(node.children.iter().map(|child| child.node).chain(loose));
+            }
+        }
+        held
+    }
+}

@@ -1,0 +1,373 @@
+//! What a layout lists, with what finds it.
+//!
+//! A server answers from it, and changes it with every push: so it is made anew out of what it was
+//! (`listing/changed.rs`), and what has not changed is neither read nor written anew, nor sorted.
+
+mod changed;
+mod entry;
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::atomic::{self, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use longshore_spec::{Digest, RepositoryName};
+
+pub(crate) use self::entry::Entry;
+use crate::index::Index;
+use crate::names::Scope;
+
+/// What a layout lists at one moment.
+///
+/// An entry takes some 60 bytes beside its descriptor; what finds it takes 4 bytes in each [`Order`]
+/// that it is in, of which there are four to nine.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// In the order of `index.json`.
+    entries: Vec<Arc<Entry>>,
+    /// Members of `index.json` beside the entries.
+    extra: Arc<serde_json::Map<String, serde_json::Value>>,
+    /// Whether the entries are in the order that is written. Others write in theirs.
+    is_sorted: bool,
+    orders: OnceLock<Orders>,
+    /// Repositories by names or marks of entries, and whether there are entries that say none.
+    repositories: OnceLock<(Vec<RepositoryName>, bool)>,
+    lineage: u64,
+    /// How many were made of one another before.
+    generation: u64,
+    /// Which entries the listing that it was made of lacks.
+    new: Vec<u32>,
+}
+
+/// By what entries are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// By `ref.name`.
+    RefName,
+    /// By the name that containerd gives.
+    ImageName,
+    /// By a name with a digest behind it, without that.
+    Pinned,
+    /// By the tag of the name.
+    Tag,
+    /// By digest, then by each repository that the entry is in; there without a name first.
+    Digest,
+    /// By each repository that the entry is in, then by tag.
+    Repository,
+}
+
+/// Numbers of entries, sorted by what they are found by.
+type Order = Vec<Slot>;
+
+#[derive(Debug, Default)]
+struct Orders([Order; By::ALL.len()]);
+
+/// The number of an entry, and which of its repositories it is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot(u32);
+
+/// What is behind those without a name.
+const NAMED: &str = "named";
+
+/// What an entry is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Key<'a> {
+    digest: Option<&'a Digest>,
+    first: &'a str,
+    second: &'a str,
+}
+
+impl Listing {
+    pub(crate) fn new(index: Index) -> Self {
+        let mut known = HashSet::new();
+        let Index { manifests, extra, .. } = index;
+        let entry = |descriptor| Arc::new(Entry::sharing(descriptor, &mut known));
+        Self::of(manifests.into_iter().map(entry).collect(), Arc::new(extra))
+    }
+
+    fn of(
+        entries: Vec<Arc<Entry>>,
+        extra: Arc<serde_json::Map<String, serde_json::Value>>,
+    ) -> Self {
+        static LINEAGE: AtomicU64 = AtomicU64::new(0);
+        Self {
+            is_sorted: entries.is_sorted_by(|a, b| a.in_order(b).is_le()),
+            entries,
+            extra,
+            orders: OnceLock::new(),
+            repositories: OnceLock::new(),
+            lineage: LINEAGE.fetch_add(1, atomic::Ordering::Relaxed),
+            generation: 0,
+            new: Vec::new(),
+        }
+    }
+
+    /// Returns what is listed, in the order of `index.json`.
+    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter().map(|entry| &**entry)
+    }
+
+    /// Returns what is listed and what the listing that this was made of lacks.
+    pub(crate) fn new_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.new.iter().map(|number| self.entry(*number))
+    }
+
+    /// Returns a number that all listings share of which one was made of the other; one that was read
+    /// later has a higher one.
+    pub(crate) fn lineage(&self) -> u64 {
+        self.lineage
+    }
+
+    /// Returns how many listings of the lineage were made before.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Tells whether an index lists just this.
+    pub(crate) fn is(&self, index: &Index) -> bool {
+        *self.extra == index.extra
+            && self.entries().map(Entry::descriptor).eq(index.manifests.iter())
+    }
+
+    /// Returns this listing with the entries that `is_kept` keeps.
+    pub(crate) fn filtered(&self, mut is_kept: impl FnMut(&Entry) -> bool) -> Self {
+        let kept = self.entries.iter().filter(|entry| is_kept(entry)).cloned();
+        Self::of(kept.collect(), Arc::clone(&self.extra))
+    }
+
+    /// Returns the bytes of `index.json`: as [`Index::to_bytes`] does, with what was written before as it
+    /// was written.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut without = Index::default();
+        self.extra.as_ref().clone_into(&mut without.extra);
+        let without = without.to_bytes();
+        let entries: Vec<&[u8]> = self.entries.iter().map(|entry| entry.json()).collect();
+        let length = entries.iter().map(|entry| entry.len() + 1).sum::<usize>();
+        let begin = before_entries(&without);
+        let mut bytes = Vec::with_capacity(without.len() + length);
+        bytes.extend_from_slice(&without[..begin]);
+        for (number, entry) in entries.into_iter().enumerate() {
+            if number > 0 {
+                bytes.push(b',');
+            }
+            bytes.extend_from_slice(entry);
+        }
+        bytes.extend_from_slice(&without[begin..]);
+        bytes
+    }
+
+    /// Returns the repositories of a layout, sorted: those that names or marks of entries give, and
+    /// `bare`.
+    pub(crate) fn repositories(&self, bare: Option<&RepositoryName>) -> Vec<RepositoryName> {
+        let mut repositories = self.found().0.clone();
+        repositories.extend(bare.cloned());
+        repositories.sort_unstable();
+        repositories.dedup();
+        repositories
+    }
+
+    /// Tells whether there is an entry that says no repository.
+    pub(crate) fn says_none(&self) -> bool {
+        self.found().1
+    }
+
+    fn found(&self) -> &(Vec<RepositoryName>, bool) {
+        self.repositories.get_or_init(|| {
+            let (mut found, mut says_none) = (HashSet::new(), false);
+            for entry in self.entries() {
+                // Most are in the one of an entry before.
+                if entry.named_in().is_none_or(|name| !found.contains(name)) {
+                    match entry.says() {
+                        Some(name) => _ = found.insert(name),
+                        None => says_none = true,
+                    }
+                }
+            }
+            let mut found: Vec<_> =
+                found.into_iter().filter_map(|name| name.parse().ok()).collect();
+            found.sort_unstable();
+            (found, says_none)
+        })
+    }
+
+    /// Returns the entries of a scope, in the order of `index.json`.
+    pub(crate) fn within(&self, scope: &Scope) -> Vec<&Entry> {
+        match scope {
+            Scope::Layout => self.entries().collect(),
+            Scope::Repository { .. } => {
+                self.each(scope.keys().flat_map(|of| self.slots_within(of)))
+            }
+        }
+    }
+
+    /// Returns the entries that are in a repository; without a name, those that say none.
+    pub(crate) fn within_repository(
+        &self,
+        repository: &str,
+    ) -> impl ExactSizeIterator<Item = &Entry> {
+        self.slots_within(repository).iter().map(|slot| self.entry(slot.number()))
+    }
+
+    /// Returns the entries of a digest in a scope, in the order of `index.json`.
+    pub(crate) fn of_digest(&self, digest: &Digest, scope: &Scope) -> Vec<&Entry> {
+        match scope {
+            Scope::Layout => self.each(self.slots_of(digest)),
+            Scope::Repository { .. } => {
+                self.each(scope.keys().flat_map(|of| self.slots_in(digest, of)))
+            }
+        }
+    }
+
+    /// Returns the entries of a digest that are in a repository; without a name, of those that say none.
+    pub(crate) fn of_digest_in(
+        &self,
+        digest: &Digest,
+        repository: &str,
+    ) -> impl Iterator<Item = &Entry> {
+        self.slots_in(digest, repository).iter().map(|slot| self.entry(slot.number()))
+    }
+
+    /// Returns the entries with a tag in a scope, in the order of `index.json`.
+    pub(crate) fn tagged(&self, tag: &str, scope: &Scope) -> Vec<&Entry> {
+        let tagged =
+            |of: &str| self.range(By::Repository, |key| (key.first, key.second).cmp(&(of, tag)));
+        match scope {
+            Scope::Layout => self.called(By::Tag, tag).collect(),
+            Scope::Repository { .. } => self.each(scope.keys().flat_map(tagged)),
+        }
+    }
+
+    /// Returns entries by what found them, each once, in the order of `index.json`.
+    fn each<'s>(&self, slots: impl IntoIterator<Item = &'s Slot>) -> Vec<&Entry> {
+        let mut numbers: Vec<_> = slots.into_iter().map(|slot| slot.number()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|number| self.entry(number)).collect()
+    }
+
+    fn slots_within(&self, repository: &str) -> &[Slot] {
+        self.range(By::Repository, |key| key.first.cmp(repository))
+    }
+
+    fn slots_of(&self, digest: &Digest) -> &[Slot] {
+        self.range(By::Digest, |key| key.digest.cmp(&Some(digest)))
+    }
+
+    fn slots_in(&self, digest: &Digest, repository: &str) -> &[Slot] {
+        self.range(By::Digest, |key| (key.digest, key.first).cmp(&(Some(digest), repository)))
+    }
+
+    /// Returns the entries that are found by one of their names, in the order of `index.json`.
+    pub(crate) fn called(&self, by: By, name: &str) -> impl Iterator<Item = &Entry> {
+        self.range(by, |key| key.first.cmp(name)).iter().map(|slot| self.entry(slot.number()))
+    }
+
+    fn range(&self, by: By, compare: impl Fn(&Key<'_>) -> Ordering) -> &[Slot] {
+        let order = self.orders().of(by);
+        let compare = |slot: &Slot| compare(&by.key(self.entry(slot.number()), slot.nth()));
+        let begin = order.partition_point(|slot| compare(slot).is_lt());
+        let length = order[begin..].partition_point(|slot| compare(slot).is_eq());
+        &order[begin..][..length]
+    }
+
+    fn entry(&self, number: u32) -> &Entry {
+        &self.entries[number as usize]
+    }
+
+    fn orders(&self) -> &Orders {
+        self.orders.get_or_init(|| {
+            let mut orders = Orders::default();
+            for (by, order) in By::ALL.into_iter().zip(&mut orders.0) {
+                *order = self.slots(by, numbers(&self.entries));
+                order.sort_unstable_by(|a, b| self.compare(by, *a, *b));
+            }
+            orders
+        })
+    }
+
+    /// Returns what finds the entries of these numbers, in no order.
+    fn slots(&self, by: By, numbers: impl Iterator<Item = u32>) -> Order {
+        let slots = numbers.flat_map(|number| {
+            (0..by.count(self.entry(number))).map(move |nth| Slot::new(number, nth))
+        });
+        slots.collect()
+    }
+
+    fn compare(&self, by: By, a: Slot, b: Slot) -> Ordering {
+        let key = |slot: Slot| by.key(self.entry(slot.number()), slot.nth());
+        key(a).cmp(&key(b)).then_with(|| a.number().cmp(&b.number()))
+    }
+}
+
+impl By {
+    const ALL: [Self; 6] =
+        [Self::RefName, Self::ImageName, Self::Pinned, Self::Tag, Self::Digest, Self::Repository];
+
+    /// Returns how often an entry is found so.
+    fn count(self, entry: &Entry) -> u32 {
+        let one = |found: Option<&str>| u32::from(found.is_some());
+        match self {
+            Self::RefName => one(entry.ref_name()),
+            Self::ImageName => one(entry.image_name()),
+            Self::Pinned => one(entry.pinned()),
+            Self::Tag => one(entry.tag()),
+            Self::Digest | Self::Repository => entry.repository_count(),
+        }
+    }
+
+    /// Returns what an entry is found by.
+    fn key(self, entry: &Entry, nth: u32) -> Key<'_> {
+        fn by(found: Option<&str>) -> &str {
+            found.unwrap_or_default()
+        }
+        match self {
+            Self::RefName => Key { first: by(entry.ref_name()), ..Key::default() },
+            Self::ImageName => Key { first: by(entry.image_name()), ..Key::default() },
+            Self::Pinned => Key { first: by(entry.pinned()), ..Key::default() },
+            Self::Tag => Key { first: by(entry.tag()), ..Key::default() },
+            Self::Digest => Key {
+                digest: Some(&entry.descriptor().digest),
+                first: entry.repository(nth),
+                second: if entry.name().is_some() { NAMED } else { "" },
+            },
+            Self::Repository => {
+                Key { digest: None, first: entry.repository(nth), second: by(entry.tag()) }
+            }
+        }
+    }
+}
+
+impl Orders {
+    fn of(&self, by: By) -> &Order {
+        &self.0[by as usize]
+    }
+}
+
+impl Slot {
+    /// An `index.json` of [`MAX_INDEX`](crate::directory::MAX_INDEX) bytes has far fewer entries.
+    const NUMBER: u32 = u32::MAX >> 2;
+
+    fn new(number: u32, nth: u32) -> Self {
+        Self(number & Self::NUMBER | nth << 30)
+    }
+
+    fn number(self) -> u32 {
+        self.0 & Self::NUMBER
+    }
+
+    fn nth(self) -> u32 {
+        self.0 >> 30
+    }
+}
+
+fn numbers<T>(of: &[T]) -> impl Iterator<Item = u32> {
+    (0..).take(of.len())
+}
+
+/// Returns where entries stand in an index that has none.
+fn before_entries(index: &[u8]) -> usize {
+    const BEGIN: &[u8] = b"\"manifests\":[";
+    // It is the first member after two of fixed content.
+    let found = index.windows(BEGIN.len()).position(|window| window == BEGIN);
+    found.map_or(index.len(), |at| at + BEGIN.len())
+}
