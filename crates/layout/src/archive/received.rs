@@ -187,10 +187,13 @@ impl Taking<'_> {
             let at_end = || stream.lock().is_at_end();
             let entry =
                 entry.map_err(|error| members::unreadable(LABEL, number, at_end(), error))?;
-            let Some(name) = judge.file(&entry)? else { continue };
             let path = entry.path_bytes();
             let (at, size) = (entry.raw_file_position(), entry.size());
             let content = Content { stream, at, left: size, size, name: members::shown(&path) };
+            let Some(name) = judge.file(&entry)? else {
+                content.pass()?;
+                continue;
+            };
             let observed = size;
             if let Some(digest) = members::blob(&name) {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
@@ -220,6 +223,8 @@ impl Taking<'_> {
                     return Err(members::refused(LABEL, &path, TWICE));
                 }
                 files.insert(name, bytes);
+            } else {
+                content.pass()?;
             }
             (self.observe)(observed);
         }
@@ -358,6 +363,12 @@ struct Content<'s, 'p> {
 }
 
 impl Content<'_, '_> {
+    /// Reads over what nobody needs: it must be there like all else, or the archive is cut off.
+    fn pass(mut self) -> Result<()> {
+        let read = io::copy(&mut self, &mut io::sink());
+        read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
+    }
+
     fn into_bytes(mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes).map_err(Error::io("read", LABEL))?;

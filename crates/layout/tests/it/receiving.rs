@@ -120,6 +120,27 @@ fn an_archive_that_is_cut_off_names_nothing_and_goes_on() {
 }
 
 #[test]
+fn a_member_that_nobody_needs_must_be_whole_too() {
+    const BLOCK: usize = 512;
+    let mut tar = content().tar(&TarOptions::default());
+    while tar.ends_with(&[0; BLOCK]) {
+        tar.truncate(tar.len() - BLOCK);
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_path("notes").unwrap();
+    header.set_size(1 << 60);
+    header.set_cksum();
+    tar.extend_from_slice(header.as_bytes());
+    tar.extend_from_slice(&[7; BLOCK]);
+    let directory = tempfile::tempdir().unwrap();
+    let error = receive(&tar[..], directory.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("its member `notes` is cut off"), "{error}");
+    let path = directory.path().join("a.tar");
+    std::fs::write(&path, &tar).unwrap();
+    assert!(Archive::open(&path, &ArchiveOptions::default()).is_err());
+}
+
+#[test]
 fn content_that_is_damaged_is_named_and_left_out() {
     let content = content();
     let mut tar = content.tar(&TarOptions::default());
