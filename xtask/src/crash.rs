@@ -2,7 +2,6 @@
 //! and the next run goes on. Layouts that are traps: nothing beside them is read or harmed.
 
 mod bundle;
-mod client;
 mod disk;
 pub(crate) mod hostile;
 mod kill;

@@ -15,6 +15,7 @@
 )]
 
 mod bench;
+mod client;
 mod conformance;
 mod crash;
 mod demo;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use longshore_spec::MediaType;
+use nix::time::ClockId;
+use nix::unistd::Pid;
 use serde_json::{Deserializer, Value};
 
 use crate::run::shown;
@@ -107,15 +109,11 @@ impl Server {
         &self.address
     }
 
-    /// Returns how many seconds of CPU it has used.
+    /// Returns how many seconds of CPU it has used, its threads that have ended among them.
     pub(crate) fn processor(&self) -> Result<f64> {
-        /// What the times in `stat` are counted in: 1/100 s for every Linux.
-        const TICKS: f64 = 100.0;
-        let stat = self.account("stat")?;
-        // Behind the name of the program, in which anything may stand.
-        let (_, rest) = stat.rsplit_once(')').context("an account without a name")?;
-        let times = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(times.sum::<Result<f64, _>>()? / TICKS)
+        // By its clock, since `/proc` tells no less than 1/100 s.
+        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(self.child.id())?))?;
+        Ok(Duration::from(clock.now()?).as_secs_f64())
     }
 
     /// Returns the most memory that it ever had, in bytes.

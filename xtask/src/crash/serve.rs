@@ -10,8 +10,8 @@ use anyhow::{Result, ensure};
 use longshore_fixture::Random;
 use longshore_spec::Digest;
 
-use super::client::{Client, IMAGE};
 use super::{dir, longshore, succeed, tree};
+use crate::client::{Client, IMAGE};
 use crate::server::{ANY_PORT, Server};
 
 /// How many clients push at once.

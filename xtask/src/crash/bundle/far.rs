@@ -13,7 +13,7 @@ use longshore_spec::Digest;
 use super::content::Bundle;
 use super::killed::{Moment, run_until};
 use super::{BESIDE, Line, MOST_KILLS, PART, Tally, import};
-use crate::crash::client::Client;
+use crate::client::Client;
 use crate::crash::kill::remove;
 use crate::crash::{longshore, succeed};
 use crate::measure::mib;

@@ -9,38 +9,38 @@ use longshore_spec::Digest;
 use serde::Deserialize;
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How much of a body is sent at once.
 const PIECE: usize = 64 << 10;
 
-pub(super) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A manifest is no longer than this.
 const MAX_MANIFEST: u64 = 4 << 20;
 
 /// A connection.
-pub(super) struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<TcpStream>);
 
 /// What was answered.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) location: String,
-    pub(super) digest: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) location: String,
+    pub(crate) digest: String,
     /// How long the body is, or would be.
     length: u64,
     body: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn connect(address: &str) -> Result<Self> {
+    pub(crate) fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         method: &str,
         path: &str,
@@ -86,7 +86,7 @@ impl Client {
 
     /// Fails unless a manifest is there with all that it refers to, as far as that can be said without
     /// reading blobs. Returns how much it saw.
-    pub(super) fn closure(&mut self, repository: &str, reference: &str) -> Result<usize> {
+    pub(crate) fn closure(&mut self, repository: &str, reference: &str) -> Result<usize> {
         /// What a manifest refers to.
         #[derive(Deserialize)]
         struct Manifest {
