@@ -9,7 +9,7 @@ use longshore_spec::Digest;
 use serde::Deserialize;
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How much of a body is sent at once.
 const PIECE: usize = 64 << 10;
 

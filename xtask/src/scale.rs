@@ -2,12 +2,13 @@
 
 mod bundle;
 mod crowd;
+mod growth;
 mod holes;
 mod hostile;
 mod registries;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ enum Part {
     Sparse,
     /// A registry among clients that stall, and ask for more than they take
     Crowd,
+    /// What ten times as many tags, repositories, names, blobs and entries cost
+    Growth,
 }
 
 #[derive(clap::Args)]
@@ -53,13 +56,19 @@ pub(crate) struct Args {
     /// Smaller content, for machines that have other things to do
     #[arg(long)]
     quick: bool,
+    /// Measure only what contains this in its name, of `growth`
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    row: String,
     /// Where to work; needs four times the content [default: the directory for temporary files]
     #[arg(long)]
-    directory: Option<std::path::PathBuf>,
+    directory: Option<PathBuf>,
+    /// Measure this build of the program, not a release build of the tree
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let program = program()?;
+    let program = args.program.clone().map_or_else(program, Ok)?.canonicalize()?;
     let work = match &args.directory {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,
@@ -82,6 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 crowd::run(&program, work.path())?;
                 hostile::run(&program, work.path())?;
             }
+            Part::Growth => growth::run(&program, work.path(), args.quick, &args.row)?,
         }
     }
     println!("scale: all bounds hold");
@@ -136,7 +146,7 @@ fn verify_speed(program: &Path, work: &Path) -> Result<()> {
     longshore_fixture::large(&layout, BLOBS, SIZE)?;
     let mut best = 0_f64;
     for _ in 0..TRIES {
-        let alone = sha256_alone()?;
+        let alone = sha256_alone(std::thread::available_parallelism()?.get());
         let usage = measured(Command::new(program).args(["verify", "--quiet"]).arg(dir(&layout)))?;
         let speed = mib(SIZE * BLOBS as u64) / usage.wall;
         println!(
@@ -153,11 +163,10 @@ fn verify_speed(program: &Path, work: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns how many MiB/s all cores hash together, with nothing else to do.
-fn sha256_alone() -> Result<f64> {
+/// Returns how many MiB/s so many cores hash together, with nothing else to do.
+fn sha256_alone(cores: usize) -> f64 {
     const PIECE: usize = 256 << 10;
     const ENOUGH: Duration = Duration::from_secs(1);
-    let cores = std::thread::available_parallelism()?.get();
     let begun = Instant::now();
     let hash = || {
         let (piece, mut hasher) = (vec![7; PIECE], Hasher::sha256());
@@ -172,7 +181,7 @@ fn sha256_alone() -> Result<f64> {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(hash)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap_or_default()).sum()
     });
-    Ok(mib(hashed) / begun.elapsed().as_secs_f64())
+    mib(hashed) / begun.elapsed().as_secs_f64()
 }
 
 /// A blob of more than 8 GiB, mostly holes, goes into an archive, is read by GNU tar and by us.

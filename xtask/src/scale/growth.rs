@@ -1,0 +1,95 @@
+//! What ten times as much costs: CPU and memory of commands and requests, at n and at 10 n.
+
+mod content;
+mod jobs;
+mod requests;
+mod side;
+mod table;
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use self::content::Layouts;
+use self::table::Table;
+
+/// The larger size is so many times the smaller.
+const GROWTH: usize = 10;
+/// Both sizes are divided by this where the machine has other things to do.
+const QUICK: usize = 10;
+
+/// What there are `n` of. A size is the larger of the two, of a full run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Tags of one repository, each with a manifest of its own.
+    Tags,
+    /// Repositories, each with one artifact.
+    Repositories,
+    /// Names of one manifest: an `index.json` of 50 MB, and next to no content.
+    Names,
+    /// Names that are pushed one after the other.
+    Pushes,
+    /// Blobs, a hundred to an image.
+    Blobs,
+    /// Entries of `bundle.yaml`.
+    Entries,
+}
+
+impl Kind {
+    fn most(self) -> usize {
+        match self {
+            Self::Tags => 20_000,
+            Self::Repositories => 4_000,
+            Self::Names => 159_000,
+            Self::Pushes => 10_000,
+            Self::Blobs => 100_000,
+            Self::Entries => 5_000,
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Repositories => "repositories",
+            Self::Names => "names",
+            Self::Pushes => "pushes",
+            Self::Blobs => "blobs",
+            Self::Entries => "entries",
+        }
+    }
+}
+
+/// What a run is given.
+struct Run<'a> {
+    program: &'a Path,
+    layouts: Layouts,
+    /// What sizes are divided by.
+    divisor: usize,
+    table: Table,
+}
+
+impl Run<'_> {
+    /// Returns n and 10 n.
+    fn sizes(&self, kind: Kind) -> [usize; 2] {
+        let most = kind.most() / self.divisor;
+        [most / GROWTH, most]
+    }
+}
+
+/// Measures every row whose name contains `only`, prints them all, and fails if one is over a bound.
+pub(super) fn run(program: &Path, work: &Path, quick: bool, only: &str) -> Result<()> {
+    println!("\n== growth: n and {GROWTH} n");
+    let work = tempfile::tempdir_in(work)?;
+    let mut run = Run {
+        program,
+        layouts: Layouts::new(work.path()),
+        divisor: if quick { QUICK } else { 1 },
+        table: Table::new(only),
+    };
+    requests::measure(&mut run)?;
+    jobs::measure(&mut run);
+    print!("\n{}", run.table);
+    let over = run.table.over();
+    ensure!(over.is_empty(), "over their bounds:\n  {}", over.join("\n  "));
+    Ok(())
+}
