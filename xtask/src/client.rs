@@ -84,6 +84,33 @@ impl Client {
         Ok(answer)
     }
 
+    /// Pushes a blob with one request.
+    pub(crate) fn push_blob(
+        &mut self,
+        repository: &str,
+        digest: &Digest,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+        self.created("POST", &path, "application/octet-stream", bytes)
+    }
+
+    /// Pushes an image manifest under a tag.
+    pub(crate) fn push_manifest(
+        &mut self,
+        repository: &str,
+        tag: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
+        self.created("PUT", &format!("/v2/{repository}/manifests/{tag}"), IMAGE, bytes)
+    }
+
+    fn created(&mut self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
+        let status = self.ask(method, path, media_type, body)?.status;
+        ensure!(status == 201, "{method} {path} was answered with {status}");
+        Ok(())
+    }
+
     /// Fails unless a manifest is there with all that it refers to, as far as that can be said without
     /// reading blobs. Returns how much it saw.
     pub(crate) fn closure(&mut self, repository: &str, reference: &str) -> Result<usize> {

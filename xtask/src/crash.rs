@@ -1,11 +1,12 @@
 //! Kills, full disks, disks that turn read-only, errors from the disk: nothing complete is harmed,
-//! and the next run goes on. Layouts that are traps: nothing beside them is read or harmed.
+//! and the next run goes on. Servers that share a directory: nothing is lost. Layouts that are traps: nothing beside them is read or harmed.
 
 mod bundle;
 mod disk;
 pub(crate) mod hostile;
 mod kill;
 mod serve;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ enum Part {
     Bundle,
     /// A server, killed
     Serve,
+    /// Two servers and `tag`, over one directory at once
+    Shared,
     /// Disks that are full, read-only or fail
     Disk,
     /// Layouts with links, pipes and devices where files should be
@@ -41,6 +44,9 @@ pub(crate) struct Args {
     /// How often a copy is killed; exports and imports three quarters as often each, a server half
     #[arg(long, default_value_t = 40)]
     kills: usize,
+    /// How many changes are made to a directory that is shared
+    #[arg(long, default_value_t = 500)]
+    changes: usize,
     /// The seed of the moments
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -60,6 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Copy => kill::run(&program, work.path(), args.kills, args.seed)?,
             Part::Bundle => bundle::run(&program, work.path(), args.kills * 3 / 4, args.seed)?,
             Part::Serve => serve::run(&program, work.path(), args.kills / 2, args.seed)?,
+            Part::Shared => shared::run(&program, work.path(), args.changes)?,
             Part::Disk => disk::run(&program, work.path())?,
             Part::Hostile => hostile::start(&program, work.path())?,
         }

@@ -11,7 +11,7 @@ use super::content::{Artifact, HOST, REPOSITORY, repository};
 use super::jobs::serve;
 use super::requests::Request;
 use super::table::Spent;
-use crate::client::{Client, IMAGE};
+use crate::client::Client;
 use crate::run::capture;
 use crate::scale::dir;
 use crate::server::Server;
@@ -187,7 +187,7 @@ impl Side {
     /// Lets a tag stand for what was pushed last.
     pub(super) fn move_tag(&mut self) -> Result<()> {
         let artifact = Artifact::pushed(self.pushed);
-        artifact.push_manifest(&mut self.client, &self.repository, "moving")
+        self.client.push_manifest(&self.repository, "moving", artifact.bytes())
     }
 
     /// Lets another program change the directory.
@@ -204,28 +204,12 @@ impl Artifact {
     /// Pushes all of it, under a tag.
     fn push(&self, client: &mut Client, repository: &str, tag: &str) -> Result<()> {
         self.push_blobs(client, repository)?;
-        self.push_manifest(client, repository, tag)
+        client.push_manifest(repository, tag, self.bytes())
     }
 
+    /// Pushes all that the manifest refers to.
     pub(super) fn push_blobs(&self, client: &mut Client, repository: &str) -> Result<()> {
-        for (digest, bytes) in self.blobs() {
-            let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-            let status = client.ask("POST", &path, "application/octet-stream", bytes)?.status;
-            ensure!(status == 201, "POST {path} was answered with {status}");
-        }
-        Ok(())
-    }
-
-    pub(super) fn push_manifest(
-        &self,
-        client: &mut Client,
-        repository: &str,
-        tag: &str,
-    ) -> Result<()> {
-        let path = format!("/v2/{repository}/manifests/{tag}");
-        let status = client.ask("PUT", &path, IMAGE, self.bytes())?.status;
-        ensure!(status == 201, "PUT {path} was answered with {status}");
-        Ok(())
+        self.blobs().try_for_each(|(digest, bytes)| client.push_blob(repository, digest, bytes))
     }
 }
 

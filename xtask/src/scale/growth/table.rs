@@ -165,11 +165,8 @@ impl Run<'_> {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:52} {:>22} {:>21} {:>6} {:>15} {:>8}",
-            "", "n … 10 n", "CPU", "factor", "memory, MiB", "wall"
-        )?;
+        let (sizes, cpu, memory) = ("n … 10 n", "CPU", "memory in MiB");
+        writeln!(f, "{:52}{sizes:>28}{cpu:>24}  growth{memory:>16}{:>12}", "", "wall")?;
         self.rows.iter().try_for_each(|row| row.fmt(f))
     }
 }
@@ -177,12 +174,12 @@ impl fmt::Display for Table {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [few, many] = self.sizes;
-        let sizes = format!("{few} … {many}");
-        write!(f, "{:52} {:>9} {:12}", self.name, sizes, self.kind.plural())?;
+        let sizes = format!("{few} … {many} {}", self.kind.plural());
+        write!(f, "{:52}{sizes:>28}", self.name)?;
         if let (Some([few, many]), Some(growth)) = (self.spent, self.growth()) {
             let cpu = format!("{} … {}", seconds(few.cpu), seconds(many.cpu));
             let memory = format!("{:.1} … {:.1}", mib(few.memory), mib(many.memory));
-            write!(f, " {cpu:>21} {growth:>6.1} {memory:>15} {:>8}", seconds(many.wall))?;
+            write!(f, "{cpu:>24}{growth:>8.1}{memory:>16}{:>12}", seconds(many.wall))?;
         }
         let verdict = if self.faults.is_empty() { "" } else { "  OVER" };
         writeln!(f, "{verdict}")
