@@ -23,8 +23,10 @@ const QUICK: usize = 10;
 enum Kind {
     /// Tags of one repository, each with a manifest of its own.
     Tags,
-    /// Repositories, each with one artifact.
+    /// Repositories, each with one artifact, as a server leaves what was pushed.
     Repositories,
+    /// Artifacts, each of a repository of its own, as in a bundle.
+    Artifacts,
     /// Names of one manifest: an `index.json` of 50 MB, and next to no content.
     Names,
     /// Names that are pushed one after the other.
@@ -39,7 +41,7 @@ impl Kind {
     fn most(self) -> usize {
         match self {
             Self::Tags => 20_000,
-            Self::Repositories => 4_000,
+            Self::Repositories | Self::Artifacts => 4_000,
             Self::Names => 159_000,
             Self::Pushes => 10_000,
             Self::Blobs => 100_000,
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::Tags => "tags",
             Self::Repositories => "repositories",
+            Self::Artifacts => "artifacts",
             Self::Names => "names",
             Self::Pushes => "pushes",
             Self::Blobs => "blobs",

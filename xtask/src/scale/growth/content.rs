@@ -72,7 +72,7 @@ pub(super) struct Artifact {
 impl Artifact {
     /// Returns the artifact of a number, as the layouts of a kind have it.
     pub(super) fn new(kind: Kind, number: usize) -> Self {
-        let own = matches!(kind, Kind::Repositories | Kind::Entries);
+        let own = matches!(kind, Kind::Repositories | Kind::Artifacts | Kind::Entries);
         Self::made(&number.to_string(), own.then(|| format!("layer {number}\n")))
     }
 
@@ -113,6 +113,16 @@ impl Artifact {
         }
         Ok(named(&self.manifest, name))
     }
+
+    /// Marks its blobs as pushed to a repository.
+    fn mark(&self, layout: &Path, repository: &str) -> Result<()> {
+        let marks = layout.join(".longshore/repositories").join(repository).join("_blobs/sha256");
+        fs::create_dir_all(&marks)?;
+        for (digest, _) in self.blobs() {
+            fs::write(marks.join(digest.encoded()), "")?;
+        }
+        Ok(())
+    }
 }
 
 fn write(kind: Kind, count: usize, path: &Path) -> Result<()> {
@@ -125,7 +135,12 @@ fn write(kind: Kind, count: usize, path: &Path) -> Result<()> {
     let first = Artifact::new(kind, 0).write(path, &tag(0))?;
     let entry = |number| match kind {
         Kind::Names => Ok(named(&first, &tag(number))),
-        Kind::Repositories | Kind::Entries => {
+        Kind::Repositories => {
+            let (repository, artifact) = (repository(number), Artifact::new(kind, number));
+            artifact.mark(path, &repository)?;
+            artifact.write(path, &format!("{repository}:v1"))
+        }
+        Kind::Artifacts | Kind::Entries => {
             let name = format!("{HOST}/{}:v1", repository(number));
             Artifact::new(kind, number).write(path, &name)
         }
@@ -134,9 +149,12 @@ fn write(kind: Kind, count: usize, path: &Path) -> Result<()> {
     write_index(path, &(0..count).map(entry).collect::<Result<Vec<_>>>()?)
 }
 
-/// Returns an entry of `index.json` as the program writes it for a full reference.
+/// Returns an entry of `index.json` as the program writes it; full references stand twice in it.
 fn named(entry: &Descriptor, name: &str) -> Descriptor {
     let named = with_annotation(entry.clone(), keys::REF_NAME, name);
+    if !name.starts_with(HOST) {
+        return named;
+    }
     with_annotation(named, keys::CONTAINERD_IMAGE_NAME, name)
 }
 

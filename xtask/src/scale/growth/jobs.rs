@@ -25,7 +25,7 @@ const MEBI: f64 = 1.048_576;
 
 pub(super) fn measure(run: &mut Run<'_>) {
     tags(run);
-    repositories(run);
+    artifacts(run);
     pushes(run);
     names(run);
     blobs(run);
@@ -72,12 +72,12 @@ fn copy_tags(run: &Run<'_>, count: usize, to: &str) -> Result<[Spent; 2]> {
 }
 
 /// A bundle of many repositories into a registry.
-fn repositories(run: &mut Run<'_>) {
+fn artifacts(run: &mut Run<'_>) {
     run.rows(
         ["import into `serve`", "import into `serve`: `serve`"],
-        Kind::Repositories,
+        Kind::Artifacts,
         |run, count| {
-            let source = run.layouts.of(Kind::Repositories, count)?;
+            let source = run.layouts.of(Kind::Artifacts, count)?;
             let server = serve(run.program, &run.layouts.fresh("imported")?, &["--writable"])?;
             let client = longshore(run, &["import", &dir(&source), server.address()])?;
             let last = content::repository(count - 1);

@@ -39,6 +39,8 @@ pub(super) struct Side {
     client: Client,
     /// A repository that has much beside it or in it, one artifact of it, and its tag.
     repository: String,
+    /// What the layout calls it.
+    named: String,
     artifact: Artifact,
     tag: String,
     /// How many artifacts were pushed.
@@ -51,9 +53,10 @@ impl Side {
     /// Starts a server of a layout with `count` of something.
     pub(super) fn new(program: &Path, kind: Kind, count: usize, layout: PathBuf) -> Result<Self> {
         let middle = count / 2;
-        let (repository, tag) = match kind {
-            Kind::Repositories => (repository(middle), "v1".to_owned()),
-            _ => (REPOSITORY.to_owned(), format!("v{middle}")),
+        let (repository, named, tag) = if kind == Kind::Repositories {
+            (repository(middle), repository(middle), "v1".to_owned())
+        } else {
+            (REPOSITORY.to_owned(), format!("{HOST}/{REPOSITORY}"), format!("v{middle}"))
         };
         let server = serve(program, &layout, &["--writable"])?;
         Ok(Self {
@@ -63,6 +66,7 @@ impl Side {
             server,
             layout,
             repository,
+            named,
             artifact: Artifact::new(kind, middle),
             tag,
             pushed: 0,
@@ -193,8 +197,8 @@ impl Side {
     /// Lets another program change the directory.
     pub(super) fn tag_beside(&mut self) -> Result<()> {
         self.pushed += 1;
-        let place = format!("{}:{HOST}/{}:{}", dir(&self.layout), self.repository, self.tag);
-        let name = format!("{HOST}/{}:beside-{}", self.repository, self.pushed);
+        let place = format!("{}:{}:{}", dir(&self.layout), self.named, self.tag);
+        let name = format!("{}:beside-{}", self.named, self.pushed);
         capture(Command::new(&self.program).args(["tag", "--quiet", &place, &name])).map(drop)
     }
 }

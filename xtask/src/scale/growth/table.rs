@@ -125,7 +125,7 @@ impl Run<'_> {
         self.rows_within(names, kind, None, job);
     }
 
-    /// The like for a job that may take so many seconds at 10 n.
+    /// The like for a job of which the first process may take so many seconds at 10 n.
     pub(super) fn rows_within<const N: usize>(
         &mut self,
         names: [&str; N],
@@ -148,6 +148,7 @@ impl Run<'_> {
                     let spent = measured.as_ref().ok().map(|both| both.map(|each| each[number]));
                     let failed = measured.as_ref().err().map(|error| format!("{error:#}"));
                     let (name, faults) = ((*name).to_owned(), failed.into_iter().collect());
+                    let most_wall = most_wall.filter(|_| number == 0);
                     Row { name, kind, sizes, spent, most_wall, faults }
                 })
                 .collect::<Vec<_>>();
