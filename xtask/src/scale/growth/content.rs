@@ -109,7 +109,11 @@ impl Artifact {
     /// Writes it into a layout, and returns its entry of `index.json`.
     fn write(&self, layout: &Path, name: &str) -> Result<Descriptor> {
         for (digest, bytes) in &self.content.blobs {
-            fs::write(layout.join(blob_path(digest)), bytes)?;
+            let path = layout.join(blob_path(digest));
+            // What all have in common is there from the second on.
+            if !path.exists() {
+                fs::write(path, bytes)?;
+            }
         }
         Ok(named(&self.manifest, name))
     }
