@@ -23,13 +23,14 @@ mod manifest;
 mod media_type;
 mod names;
 mod platform;
+mod read;
 mod reference;
 mod size;
 mod text;
 
 pub use annotations::{Annotations, keys};
 pub use artifact_type::{ArtifactType, Family, TypeFilter, TypeFilterError};
-pub use descriptor::{Descriptor, EmbeddedDataError};
+pub use descriptor::{Descriptor, EmbeddedDataError, More};
 pub use digest::{Digest, DigestError, Hasher};
 pub use manifest::{Artifact, Content, Image, Index, Kind, Manifest, ManifestError, Role};
 pub use media_type::MediaType;

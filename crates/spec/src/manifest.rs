@@ -191,7 +191,7 @@ impl Manifest {
         descriptor.digest =
             descriptor.digest.recompute(&raw).unwrap_or_else(|| Digest::sha256(&raw));
         descriptor.size = raw.len() as u64;
-        descriptor.data = None;
+        descriptor.change_more(|more| more.data = None);
         Self::parse(raw, descriptor)
     }
 

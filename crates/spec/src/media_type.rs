@@ -1,24 +1,38 @@
 //! Media types, compared as the specs ask and kept as they were written.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::read::from_text;
+
 /// A media type exactly as somebody wrote it.
 ///
 /// Any text is accepted: types outside RFC 6838 exist in the field and must survive a copy
 /// (row B-02); [`MediaType::is_well_formed`] tells them apart. Two media types are equal if they
-/// differ only in case or in parameters (row I-01). Cloning is cheap.
+/// differ only in case or in parameters (row I-01). Cloning is cheap, and those that have a constant
+/// are kept as its number: two words, and for any other its text once for all clones.
 #[derive(Clone)]
-pub struct MediaType(Arc<str>);
+pub struct MediaType(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    /// A number in [`KNOWN`].
+    Known(u8),
+    Other(Arc<str>),
+}
 
 macro_rules! media_types {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         impl MediaType {
             $($(#[$doc])* pub const $name: &'static str = $text;)*
         }
+
+        /// Every media type that has a constant.
+        const KNOWN: &[&str] = &[$(MediaType::$name),*];
     };
 }
 
@@ -57,18 +71,26 @@ media_types! {
 
 impl MediaType {
     /// Takes over `text` as it is.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        let known = KNOWN.iter().position(|known| *known == text);
+        Self(match known.and_then(|number| u8::try_from(number).ok()) {
+            Some(number) => Repr::Known(number),
+            None => Repr::Other(text.into()),
+        })
     }
 
     /// Returns the text as it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Repr::Known(number) => KNOWN[usize::from(*number)],
+            Repr::Other(text) => text,
+        }
     }
 
     /// Returns the type without parameters and white space around it.
     pub fn essence(&self) -> &str {
-        essence(&self.0)
+        essence(self.as_str())
     }
 
     /// Tells whether this is `text`, whatever the case and parameters of either.
@@ -78,7 +100,7 @@ impl MediaType {
 
     /// Tells whether the type begins with `prefix`, whatever the case.
     pub fn starts_with(&self, prefix: &str) -> bool {
-        self.0.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        self.as_str().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     }
 
     /// Tells whether the text is a name of RFC 6838 section 4.2 (row B-01), without parameters.
@@ -89,7 +111,7 @@ impl MediaType {
                 && text.as_bytes()[0].is_ascii_alphanumeric()
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
         };
-        self.0.split_once('/').is_some_and(|(kind, subtype)| name(kind) && name(subtype))
+        self.as_str().split_once('/').is_some_and(|(kind, subtype)| name(kind) && name(subtype))
     }
 
     /// Tells whether layers of this type are marked as not to be distributed (rows C-32, G-03).
@@ -108,7 +130,7 @@ fn essence(text: &str) -> &str {
 
 impl PartialEq for MediaType {
     fn eq(&self, other: &Self) -> bool {
-        self.is(&other.0)
+        self.is(other.as_str())
     }
 }
 
@@ -122,13 +144,13 @@ impl Hash for MediaType {
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
 impl fmt::Debug for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -140,12 +162,12 @@ impl From<&str> for MediaType {
 
 impl Serialize for MediaType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for MediaType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        from_text(deserializer, |text| Ok::<_, Infallible>(Self::new(text)))
     }
 }

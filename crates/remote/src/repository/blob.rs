@@ -42,7 +42,8 @@ impl Remote {
             Err(error) if error.is_not_found() => error,
             result => return result,
         };
-        for text in blob.urls.iter().take(MOST_FOREIGN) {
+        let urls = blob.more.iter().flat_map(|more| &more.urls);
+        for text in urls.take(MOST_FOREIGN) {
             let opened =
                 self.foreign(text).and_then(|url| self.open_at(url, Reach::Foreign, blob, offset));
             match opened {

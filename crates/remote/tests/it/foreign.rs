@@ -190,7 +190,7 @@ fn a_secret_in_a_body_goes_to_nobody_else() {
 /// A registry without a blob, and the blob's descriptor with `urls`.
 fn lacking(content: &[u8], urls: &[String]) -> (Stub, Descriptor) {
     let mut descriptor = Descriptor::of("a/b", content);
-    descriptor.urls = urls.to_vec();
+    descriptor.change_more(|more| more.urls = urls.to_vec());
     (Stub::new(|_| Response::new(404)), descriptor)
 }
 
@@ -233,7 +233,8 @@ fn b06_what_lies_elsewhere_is_read_there_by_nobody() {
 fn b06_only_what_a_registry_lacks_is_looked_for_elsewhere() {
     let other = Encrypted::new(|_| answer("200 OK", "x"));
     let mut descriptor = Descriptor::of("a/b", b"x");
-    descriptor.urls = vec![format!("https://{}/x", other.host("localhost"))];
+    let elsewhere = format!("https://{}/x", other.host("localhost"));
+    descriptor.change_more(|more| more.urls = vec![elsewhere]);
     for status in [400, 401, 403, 405, 500] {
         let stub = Stub::new(move |_| Response::new(status));
         let remote = remote_with(&trusting(ForeignUrls::Anywhere), &stub.host);

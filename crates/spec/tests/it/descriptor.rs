@@ -111,11 +111,12 @@ fn b07_embedded_data_is_checked() {
     assert_eq!(with(r#""size":2"#).unwrap().embedded(), Ok(None));
 
     let mut wrong_size = Descriptor::of("a/b", b"{}");
-    (wrong_size.data, wrong_size.size) = (Some("e30=".to_owned()), 3);
+    wrong_size.change_more(|more| more.data = Some("e30=".to_owned()));
+    wrong_size.size = 3;
     assert!(matches!(wrong_size.embedded(), Err(EmbeddedDataError::Content(_))));
 
     let mut unknown_algorithm = Descriptor::new("a/b", "foo:bar".parse().unwrap(), 2);
-    unknown_algorithm.data = Some("e30=".to_owned());
+    unknown_algorithm.change_more(|more| more.data = Some("e30=".to_owned()));
     assert_eq!(unknown_algorithm.embedded(), Ok(None));
 }
 
