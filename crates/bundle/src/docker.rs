@@ -223,7 +223,7 @@ struct Root<'p> {
 impl<'p> Root<'p> {
     /// Looks which platforms a root is for: as its index says, or else its config.
     fn of(plan: &'p Plan<'p>, number: usize, report: &'p RootReport) -> Result<Self, Error> {
-        let mut root = Self { plan, number, report, offered: report.platforms.clone() };
+        let mut root = Self { plan, number, report, offered: report.platforms.to_vec() };
         if let (true, Some(image)) = (root.offered.is_empty(), &report.descriptor)
             && image_of(&plan.parts(number, &image.digest)).is_some()
         {

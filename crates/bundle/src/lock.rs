@@ -103,7 +103,7 @@ impl Lock {
         let mut artifacts: BTreeMap<String, Locked> = BTreeMap::new();
         let wanted = plan.roots().into_iter().filter(|root| root.subject.is_none());
         for report in wanted.filter(|root| root.outcome == Outcome::Done) {
-            let Some(digest) = &report.origin else { continue };
+            let Some(digest) = report.origin() else { continue };
             for name in &report.names {
                 let root = roots.get(name.as_str());
                 let referrers = root.map(|root| root.referrers.iter().map(referrer).collect());

@@ -1,6 +1,6 @@
 //! Reports of the engine, as text and as JSON.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use longshore_spec::Descriptor;
 use longshore_store::Error;
@@ -81,11 +81,11 @@ impl From<&RootReport> for Root {
     fn from(root: &RootReport) -> Self {
         let descriptor = root.descriptor.as_ref();
         Self {
-            wanted: root.wanted.clone(),
+            wanted: root.wanted.as_ref().map(ToString::to_string),
             names: root.names.iter().map(ToString::to_string).collect(),
             digest: descriptor.map(|descriptor| descriptor.digest.to_string()),
             media_type: descriptor.map(|descriptor| descriptor.media_type.to_string()),
-            artifact_type: root.artifact_type.clone(),
+            artifact_type: root.artifact_type.as_deref().map(str::to_owned),
             outcome: match root.outcome {
                 Outcome::Done => "done",
                 Outcome::Failed => "failed",
@@ -138,35 +138,36 @@ fn kind(error: &Error) -> &'static str {
 
 /// Tells about everything that went wrong, and which roots it concerns.
 pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
-    let failures = || discovery.iter().chain(&report.failures);
-    let mut hints = BTreeSet::new();
-    for failure in failures() {
+    let failed = report.roots.iter().filter(|root| root.outcome == Outcome::Failed);
+    let called = failed.filter_map(|root| root.wanted.as_ref().map(ToString::to_string));
+    tell_all(discovery.iter().chain(&report.failures), called);
+}
+
+fn tell_all<'f>(
+    failures: impl Iterator<Item = &'f Failure>,
+    incomplete: impl Iterator<Item = String>,
+) {
+    let (mut hints, mut told) = (BTreeSet::new(), HashSet::new());
+    for failure in failures {
+        told.insert(failure.subject.as_str());
         let mut problem = problem_of(failure);
         // What is to be done about many is said once.
         problem.hint.take_if(|hint| !hints.insert(hint.shown()));
         Output::problem(&problem);
     }
-    for root in report.roots.iter().filter(|root| root.outcome == Outcome::Failed) {
-        if let Some(wanted) = &root.wanted
-            && failures().all(|failure| failure.subject != *wanted)
-        {
-            Output::problem(&problem::Problem::new(
-                problem::Exit::Failed,
-                format!("`{wanted}` is not complete"),
-            ));
-        }
+    for wanted in incomplete.filter(|wanted| !told.contains(wanted.as_str())) {
+        let text = format!("`{wanted}` is not complete");
+        Output::problem(&problem::Problem::new(problem::Exit::Failed, text));
     }
 }
 
 /// Does the like for what was carried out, with other names for roots: among artifacts of many
 /// repositories a tag alone does not say which one is meant.
 pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> Option<String>) {
-    let called = |(number, root): (usize, &RootReport)| RootReport {
-        wanted: root.wanted.as_ref().and_then(|_| name(number, root)),
-        ..root.clone()
-    };
-    let roots = report.roots.iter().enumerate().map(called).collect();
-    tell_failures(&report.failures, &Report { roots, ..Report::default() });
+    let roots = report.roots.iter().enumerate();
+    let failed = roots.filter(|(_, root)| root.outcome == Outcome::Failed && root.wanted.is_some());
+    let called = failed.filter_map(|(number, root)| name(number, root));
+    tell_all(report.failures.iter(), called);
 }
 
 /// Returns a failure as a problem: what, and what to do.

@@ -1,5 +1,7 @@
 //! Manifests: the exact bytes that were received, and what they say.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -13,7 +15,8 @@ use crate::{Descriptor, Digest, MediaType};
 pub struct Manifest {
     raw: Bytes,
     descriptor: Descriptor,
-    content: Content,
+    /// Clones share what the bytes say, as they share the bytes.
+    content: Arc<Content>,
 }
 
 /// What a manifest holds, by kind.
@@ -155,7 +158,7 @@ impl Manifest {
         }
         let document = Document::read(&raw)?;
         let content = document.interpret(&descriptor.media_type)?;
-        Ok(Self { raw, descriptor, content })
+        Ok(Self { raw, descriptor, content: Arc::new(content) })
     }
 
     /// Returns the media type that the document `raw` names for itself, or whose members it has.
@@ -178,7 +181,7 @@ impl Manifest {
     /// of the same algorithm as before. Every other member stays; anything else than an index
     /// comes back as it is.
     pub fn retain_entries(self, keep: impl Fn(&Descriptor) -> bool) -> Result<Self, ManifestError> {
-        let Content::Index(index) = &self.content else { return Ok(self) };
+        let Content::Index(index) = self.content() else { return Ok(self) };
         let error = |error: serde_json::Error| ManifestError::Json(error.to_string());
         let mut document: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&self.raw).map_err(error)?;
@@ -221,7 +224,7 @@ impl Manifest {
     /// Returns the children in the order they are listed, each with its role. The subject is no
     /// child (row C-13).
     pub fn children(&self) -> impl Iterator<Item = (Role, &Descriptor)> {
-        let (config, rest, role) = match &self.content {
+        let (config, rest, role) = match self.content() {
             Content::Image(image) => (Some(&image.config), &image.layers, Role::Layer),
             Content::Index(index) => (None, &index.manifests, Role::Manifest),
             Content::Artifact(artifact) => (None, &artifact.blobs, Role::Layer),
@@ -232,7 +235,7 @@ impl Manifest {
 
     /// Returns the manifest that this one says something about.
     pub fn subject(&self) -> Option<&Descriptor> {
-        match &self.content {
+        match self.content() {
             Content::Image(image) => image.subject.as_ref(),
             Content::Index(index) => index.subject.as_ref(),
             Content::Artifact(artifact) => artifact.subject.as_ref(),
@@ -241,7 +244,7 @@ impl Manifest {
 
     /// Returns the annotations of the document, not those of its descriptor.
     pub fn annotations(&self) -> &Annotations {
-        match &self.content {
+        match self.content() {
             Content::Image(image) => &image.annotations,
             Content::Index(index) => &index.annotations,
             Content::Artifact(artifact) => &artifact.annotations,
@@ -252,7 +255,7 @@ impl Manifest {
     /// of its config; of an index only `artifactType`, or the annotation that CNAB uses (rows D-01
     /// to D-05, D-11, D-12).
     pub fn artifact_type(&self) -> Option<&MediaType> {
-        match &self.content {
+        match self.content() {
             Content::Image(image) => {
                 Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type))
             }

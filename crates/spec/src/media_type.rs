@@ -138,7 +138,10 @@ impl Eq for MediaType {}
 
 impl Hash for MediaType {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.essence().to_ascii_lowercase().hash(state);
+        for byte in self.essence().bytes() {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+        state.write_u8(b';'); // the end, which no type has in it
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use longshore_spec::{Digest, Tag};
 
 /// The name of a manifest in a place: a tag, or in a layout any text, most often a full reference
-/// (rows ).
+/// (rows ). Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// Takes over `text` as it is: the layout spec puts no restriction on it (row A-21).
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 

@@ -1,6 +1,7 @@
 //! The traits that every place implements.
 
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
@@ -162,6 +163,13 @@ pub trait Target: Debug + Send + Sync {
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
         let _ = name;
         Ok(None)
+    }
+
+    /// Returns how many names of a manifest one request gives here, if each takes requests of its own:
+    /// several are worth being asked for at once then. `None` if all names of an entry are one change.
+    fn names_at_once(&self, manifest: &Manifest) -> Option<NonZeroUsize> {
+        let _ = manifest;
+        None
     }
 
     /// Returns where this repository lies, if other targets of the same place can take over from it

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role, keys};
 
@@ -316,6 +317,10 @@ impl Target for View<'_> {
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
         self.target()?.stands_for(name)
+    }
+
+    fn names_at_once(&self, manifest: &Manifest) -> Option<NonZeroUsize> {
+        self.target().ok()?.names_at_once(manifest)
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {

@@ -1,6 +1,8 @@
 //! The walk that makes a plan.
 
+mod alike;
 mod attached;
+mod known;
 mod look;
 mod signatures;
 mod sizes;
@@ -8,18 +10,26 @@ mod sizes;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use longshore_spec::artifact_type::ArtifactType;
 use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, Platform, Role};
-use longshore_store::{Error, MAX_DEPTH, Name, Result, Target, TooDeep, walk};
+use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
+use self::alike::alone;
 use self::attached::Referrer;
+use self::known::{Key, Known};
 use self::look::{Found, Seen, look, no_platform};
 use self::signatures::repository_of;
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
-use crate::{Action, Failure, Filter, Plan, Platforms, Referring, Side, Unchanged, Wanted, Wish};
+use crate::{
+    Action, Failure, Filter, FoundRoot, Plan, Platforms, Referring, Side, Unchanged, Wanted, Wish,
+};
 
 /// So many bytes of manifests are kept from discovery to copying; the rest is fetched again.
 const KEPT_MANIFESTS: u64 = 16 << 20;
+
+/// What one that is kept takes beside its bytes.
+const KEPT_BESIDE: u64 = 128;
 
 /// A plan of more nodes than this is refused: it bounds the memory that a plan takes.
 const MAX_NODES: usize = 5_000_000;
@@ -34,8 +44,8 @@ impl<'a> Plan<'a> {
     /// What cannot be found out fails its root and no other; see [`Plan::failures`].
     pub fn discover(wanted: Vec<Wanted<'a>>, filter: &Filter, jobs: usize) -> Self {
         let mut discovery = Discovery::new(filter);
-        let mut steps: Vec<Step> =
-            wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
+        let begun = wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
+        let mut steps = discovery.join_alike(begun, jobs);
         let tags = discovery.signature_tags(&steps, jobs);
         let (sources, targets) = (discovery.plan.sources.clone(), discovery.plan.targets.clone());
         let filters = discovery.filters.clone();
@@ -66,6 +76,8 @@ struct Step {
     wish: Wish,
     via: Via,
     trust: Trust,
+    /// Roots that are the same content under other names, and by which descriptors they are listed.
+    alike: Vec<(usize, Descriptor)>,
 }
 
 /// Whether a target is trusted to have what it would be asked for (see [`Unchanged`]).
@@ -106,9 +118,10 @@ struct Discovery<'a, 'f> {
     plan: Plan<'a>,
     /// That of the plan first.
     filters: Vec<&'f Filter>,
+    numbers_of_filters: HashMap<&'f Filter, u32>,
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
-    known: HashMap<Key, u32>,
+    known: Known,
     /// Referrers that were met, by target and filter.
     met: HashSet<(u32, u32, Digest)>,
     /// Names that were wanted, by target.
@@ -123,21 +136,9 @@ struct Discovery<'a, 'f> {
     absent: BTreeMap<u32, (Descriptor, Error)>,
     /// Media types are few and stand in every node.
     media_types: HashSet<MediaType>,
+    /// So are the names of artifact types, and repositories.
+    texts: HashSet<Arc<str>>,
     kept: u64,
-}
-
-/// What makes two pieces of content one node: a target, and a descriptor as far as it says which
-/// bytes they are and how they are read. A digest that is listed as a manifest and as a layer too
-/// is two: a registry has them in two places. A manifest that is wanted under two filters is two as
-/// well, since not the same is taken of what it refers to. So is one that the target is trusted to
-/// have for one root and asked for by another: a target may hold less of the first than was trusted.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    target: u32,
-    digest: Digest,
-    size: u64,
-    manifest: Option<(MediaType, u32)>,
-    is_trusted: bool,
 }
 
 impl<'a: 'f, 'f> Discovery<'a, 'f> {
@@ -157,9 +158,10 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         Self {
             plan,
             filters: vec![filter],
+            numbers_of_filters: HashMap::from([(filter, 0)]),
             sources: HashMap::new(),
             targets: HashMap::new(),
-            known: HashMap::new(),
+            known: Known::default(),
             met: HashSet::new(),
             given: HashSet::new(),
             beside: HashSet::new(),
@@ -167,6 +169,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             required: Vec::new(),
             absent: BTreeMap::new(),
             media_types: HashSet::new(),
+            texts: HashSet::new(),
             kept: 0,
         }
     }
@@ -174,27 +177,36 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     fn begin(&mut self, wanted: Wanted<'a>) -> Step {
         let Wanted { source, wish, target, names, filter } = wanted;
         let label = match &wish {
-            Wish::Listed(_) if !names.is_empty() => names[0].to_string(),
-            wish => wish.to_string(),
+            Wish::Listed(_) if !names.is_empty() => names[0].clone(),
+            Wish::Selector(Selector::Name(name)) => name.clone(),
+            wish => Name::new(wish.to_string()),
         };
         let source = number(&mut self.plan.sources, &mut self.sources, source, address(source));
         let address = target.map(address::<dyn Target>);
         let target = number(&mut self.plan.targets, &mut self.targets, target, address);
         self.given.extend(names.iter().map(|name| (target, name.clone())));
-        let repository = names.first().and_then(repository_of).map(Arc::from);
+        let repository =
+            names.first().and_then(repository_of).map(|repository| self.text(repository));
         let filter = filter.map_or(0, |filter| self.filter_number(filter));
         let way = Way { source, target, filter, repository };
         let trust = self.trust_if_listed(&way, &names);
-        Step { way, wish, via: Via::Root(self.add_root(Some(label), names, None)), trust }
+        let via = Via::Root(self.add_root(Some(label), names, None));
+        Step { way, wish, via, trust, alike: Vec::new() }
+    }
+
+    /// Returns the same text, shared with all that have it.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&new));
+        new
     }
 
     /// Returns the number of a filter; equal ones are one.
     fn filter_number(&mut self, filter: &'f Filter) -> u32 {
-        let known = self.filters.iter().position(|known| *known == filter);
-        count(known.unwrap_or_else(|| {
-            self.filters.push(filter);
-            self.filters.len() - 1
-        }))
+        number(&mut self.filters, &mut self.numbers_of_filters, filter, filter)
     }
 
     fn filter(&self, way: &Way) -> &'f Filter {
@@ -210,31 +222,31 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
 
     fn add_root(
         &mut self,
-        wanted: Option<String>,
-        names: Vec<Name>,
+        wanted: Option<Name>,
+        mut names: Vec<Name>,
         subject: Option<Digest>,
     ) -> usize {
-        self.plan.roots.push(PlannedRoot {
+        names.shrink_to_fit();
+        let found = Arc::new(FoundRoot {
             wanted,
             names,
-            node: None,
             descriptor: None,
             artifact_type: None,
-            subject,
-            platforms: Vec::new(),
+            subject: subject.map(Box::new),
+            platforms: Box::default(),
             origin: None,
-            skipped: false,
         });
+        push(&mut self.plan.roots, PlannedRoot { found, node: None, skipped: false });
         self.plan.roots.len() - 1
     }
 
     /// Takes in what a look found; returns what is looked into next.
-    fn take(&mut self, step: Step, seen: Seen) -> Vec<Step> {
+    fn take(&mut self, mut step: Step, seen: Seen) -> Vec<Step> {
         if self.plan.nodes.len() > MAX_NODES {
             return Vec::new();
         }
         if let (Via::Root(root) | Via::Referrer(root), Some(origin)) = (step.via, seen.origin) {
-            self.plan.roots[root].origin = Some(origin);
+            self.plan.roots[root].origin = Some(Box::new(origin));
         }
         self.plan.referrers_seen += seen.left_behind;
         let mut next = Vec::new();
@@ -259,17 +271,22 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             }
             Ok(Found::Unwanted(descriptor, artifact_type)) => {
                 if let Via::Root(root) | Via::Referrer(root) = step.via {
-                    let root = &mut self.plan.roots[root];
-                    root.skipped = true;
-                    root.descriptor = Some(descriptor);
-                    root.artifact_type = Some(artifact_type);
+                    let artifact_type = self.text(&artifact_type);
+                    self.plan.roots[root].skipped = true;
+                    self.tell_root(root, descriptor, artifact_type);
                 }
                 Ok(())
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = taken {
-            self.take_failure(&step, error);
+        let alike = std::mem::take(&mut step.alike);
+        match taken {
+            Ok(()) => self.take_alike(&step, alike),
+            Err(error) => {
+                self.take_failure(&step, error);
+                // Each is told on its own why it cannot be had.
+                next.extend(alone(&step, alike));
+            }
         }
         if self.plan.nodes.len() > MAX_NODES {
             self.give_up("the number of pieces of content", MAX_NODES.to_string());
@@ -279,7 +296,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
 
     fn take_failure(&mut self, step: &Step, error: Error) {
         let subject = match step.via {
-            Via::Root(root) => self.plan.roots[root].wanted.clone(),
+            Via::Root(root) => self.plan.roots[root].wanted.as_ref().map(ToString::to_string),
             Via::Referrer(_) => None,
             Via::Child(node) => {
                 let state = &mut self.plan.nodes[node as usize].state;
@@ -349,8 +366,9 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             .map(|(role, child)| self.take_child(&step.way, &trust, node, role, child, next))
             .collect();
         let first_child = count(self.plan.edges.len());
+        reserve(&mut self.plan.edges, children.len());
         self.plan.edges.extend(&children);
-        let size = manifest.raw().len() as u64;
+        let size = manifest.raw().len() as u64 + KEPT_BESIDE;
         let known = &mut self.plan.nodes[node as usize];
         known.state = if is_trusted { State::Trusted } else { State::Manifest };
         known.source = step.way.source;
@@ -358,7 +376,8 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         // Nobody else has what was written anew.
         if is_authored || self.kept + size <= KEPT_MANIFESTS {
             self.kept += size;
-            self.plan.manifests.insert(node, manifest.raw().clone());
+            // What it came in may be much larger.
+            self.plan.manifests.insert(node, Bytes::copy_from_slice(manifest.raw()));
         }
         Ok(digest)
     }
@@ -378,11 +397,12 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         }
         // One that says what it is for may be left out (row A-13).
         if child.platform.is_none() {
-            self.required.push((parent, node));
+            push(&mut self.required, (parent, node));
         }
         if is_new {
             let (way, wish) = (way.clone(), Wish::Listed(child.clone()));
-            next.push(Step { way, wish, via: Via::Child(node), trust: trust.clone() });
+            let (via, trust) = (Via::Child(node), trust.clone());
+            next.push(Step { way, wish, via, trust, alike: Vec::new() });
         }
         node
     }
@@ -401,10 +421,19 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             Via::Root(root) | Via::Referrer(root) => root,
         };
         let (node, _) = self.node(&step.way, descriptor, role, is_trusted);
-        let root = &mut self.plan.roots[root];
-        root.artifact_type = Some(artifact_type.name().to_owned());
-        (root.node, root.descriptor) = (Some(node), Some(descriptor.clone()));
+        let artifact_type = self.text(artifact_type.name());
+        self.plan.roots[root].node = Some(node);
+        self.tell_root(root, descriptor.clone(), artifact_type);
         node
+    }
+
+    /// Tells a root what it is.
+    fn tell_root(&mut self, root: usize, mut descriptor: Descriptor, artifact_type: Arc<str>) {
+        descriptor.media_type = self.media_type(&descriptor.media_type);
+        let root: &mut FoundRoot = &mut self.plan.roots[root];
+        root.origin.take_if(|origin| **origin == descriptor.digest);
+        root.artifact_type = Some(artifact_type);
+        root.descriptor = Some(descriptor);
     }
 
     /// Returns the node of some content, and whether it is new.
@@ -415,18 +444,19 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         role: Role,
         is_trusted: bool,
     ) -> (u32, bool) {
-        let media_type = self.media_type(&descriptor.media_type);
         let key = Key::new(way, descriptor, role, is_trusted);
-        if let Some(node) = self.known.get(&key) {
-            let known = &mut self.plan.nodes[*node as usize];
+        if let Some(node) = self.known.get(&key, &self.plan.nodes) {
+            let known = &mut self.plan.nodes[node as usize];
             if role != Role::Manifest {
                 // Whichever manifest came first, it stands at the same place of an outline.
                 known.role = known.role.min(role);
             }
-            return (*node, false);
+            return (node, false);
         }
+        let media_type = self.media_type(&descriptor.media_type);
         let number = count(self.plan.nodes.len());
-        self.plan.nodes.push(Node {
+        self.known.insert(&key, number);
+        let node = Node {
             digest: descriptor.digest.clone(),
             size: descriptor.size,
             media_type,
@@ -435,9 +465,11 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             target: way.target,
             first_child: 0,
             child_count: 0,
+            filter: (role == Role::Manifest).then_some(way.filter),
+            is_trusted,
             state: if role == Role::Manifest { State::Unseen } else { State::Blob },
-        });
-        self.known.insert(key, number);
+        };
+        push(&mut self.plan.nodes, node);
         (number, true)
     }
 
@@ -466,6 +498,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     /// Judges what is absent: an entry may be left out by an index that says what it is for, and
     /// breaks any other. Then judges sizes.
     fn finish(mut self, jobs: usize) -> Plan<'a> {
+        self.known = Known::default();
         let mut missing = HashSet::new();
         for (index, entry) in std::mem::take(&mut self.required) {
             if self.plan.nodes[entry as usize].state == State::Absent {
@@ -473,32 +506,30 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
                 missing.insert(entry);
             }
         }
+        let mut absent = HashSet::new();
         for (node, (descriptor, error)) in std::mem::take(&mut self.absent) {
             if missing.contains(&node) {
                 self.fail(Action::Resolve, descriptor.digest.to_string(), error);
             } else {
-                for root in &mut self.plan.roots {
-                    root.platforms.retain(|(digest, _)| *digest != descriptor.digest);
-                }
+                absent.insert(descriptor.digest.clone());
                 self.plan.left_out.push(LeftOut::Absent(descriptor));
+            }
+        }
+        for root in &mut self.plan.roots {
+            if root.platforms.iter().any(|(digest, _)| absent.contains(digest)) {
+                let platforms = std::mem::take(&mut root.platforms).into_iter();
+                root.platforms = platforms.filter(|(digest, _)| !absent.contains(digest)).collect();
             }
         }
         self.judge_sizes(jobs);
         self.plan.nodes.shrink_to_fit();
         self.plan.edges.shrink_to_fit();
+        self.plan.roots.shrink_to_fit();
         self.plan
     }
 
     fn fail(&mut self, action: Action, subject: String, error: Error) {
         self.plan.failures.push(Failure::new(Side::Source, action, subject, error));
-    }
-}
-
-impl Key {
-    fn new(way: &Way, descriptor: &Descriptor, role: Role, is_trusted: bool) -> Self {
-        let Descriptor { digest, size, media_type, .. } = descriptor;
-        let manifest = (role == Role::Manifest).then(|| (media_type.clone(), way.filter));
-        Self { target: way.target, digest: digest.clone(), size: *size, manifest, is_trusted }
     }
 }
 
@@ -524,7 +555,7 @@ fn choose(filter: &Filter, manifest: &Manifest, via: Via) -> Result<Option<HashS
 fn platforms(
     manifest: &Manifest,
     is_gone: impl Fn(&Descriptor) -> bool,
-) -> Vec<(Digest, Platform)> {
+) -> Box<[(Digest, Platform)]> {
     let of = |entry: &Descriptor| Some((entry.digest.clone(), platform_of(entry)?));
     match manifest.content() {
         Content::Index(index) => {
@@ -555,6 +586,20 @@ fn number<T, K: std::hash::Hash + Eq>(
 /// Tells one source or target from another.
 fn address<T: ?Sized>(of: &T) -> usize {
     std::ptr::from_ref(of).addr()
+}
+
+/// Adds an item, and makes room for a quarter more where there is none: twice as much room as is
+/// needed would be most of what a plan takes.
+fn push<T>(items: &mut Vec<T>, item: T) {
+    reserve(items, 1);
+    items.push(item);
+}
+
+/// Makes room for `more` items, and for a quarter more where it makes any.
+fn reserve<T>(items: &mut Vec<T>, more: usize) {
+    if items.capacity() - items.len() < more {
+        items.reserve_exact(more + items.len() / 4);
+    }
 }
 
 /// Nodes and edges are counted in half a word; [`MAX_NODES`] is far below what it holds.

@@ -1,16 +1,19 @@
 //! Carrying a plan out.
 
 mod bring;
+mod naming;
 mod shared;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use longshore_spec::Digest;
-use longshore_store::{ExtraFile, Order, Outline, Place, Target};
+use longshore_spec::{Digest, Role};
+use longshore_store::{ExtraFile, Order, Place, Target};
 
+use self::bring::Brought;
+use self::naming::{BeingNamed, Naming};
 use self::shared::Shared;
 use crate::plan::{Node, Parents, PlannedRoot, State};
 use crate::{Action, Failure, Observer, Plan, Report, Side};
@@ -38,8 +41,8 @@ impl Plan<'_> {
         }
         let outline = self.outline(files);
         place.prepare(&outline).map_err(refuse)?;
-        let run = Run::new(self, place.order(), &outline, observer);
         drop(outline);
+        let run = Run::new(self, place.order(), observer);
         match place.order() {
             Order::Sequence => run.work_in_sequence(),
             Order::LargestFirst | Order::Outline => run.work_in_parallel(jobs),
@@ -62,11 +65,13 @@ struct Run<'r, 'p> {
     plan: &'r Plan<'p>,
     observer: &'r dyn Observer,
     parents: Parents,
-    /// The roots of every node that has some.
-    roots: HashMap<u32, Vec<&'r PlannedRoot>>,
+    /// Nodes with their roots, by number, sorted.
+    roots: Vec<(u32, u32)>,
     order: Order,
     /// What roots need, in the order of the outline.
     in_order: Vec<u32>,
+    /// What is to come into which target; found out when a target refuses something.
+    coming: OnceLock<HashSet<(u32, &'r Digest)>>,
     queue: Mutex<Queue>,
     /// Told whenever something has become ready, and when all is over.
     changed: Condvar,
@@ -82,6 +87,12 @@ struct Queue {
     /// Content without children, in the order that the place wants it.
     blobs: VecDeque<u32>,
     shared: Shared,
+    /// Names that are given while others are: their content is there.
+    names: VecDeque<Naming>,
+    /// The manifests that they are given to, by node.
+    being_named: HashMap<u32, BeingNamed>,
+    /// Roots that did not get all of their names.
+    unnamed: HashSet<u32>,
     /// For each node, how many of its children are not there yet.
     waiting: Vec<u32>,
     progress: Vec<Progress>,
@@ -91,6 +102,12 @@ struct Queue {
     panicked: bool,
     failures: Vec<Failure>,
     unverified: Vec<Digest>,
+}
+
+/// What a worker does next.
+enum Work {
+    Bring(u32),
+    Name(Naming),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,19 +123,12 @@ enum Progress {
 }
 
 impl<'r, 'p> Run<'r, 'p> {
-    fn new(
-        plan: &'r Plan<'p>,
-        order: Order,
-        outline: &Outline,
-        observer: &'r dyn Observer,
-    ) -> Self {
+    fn new(plan: &'r Plan<'p>, order: Order, observer: &'r dyn Observer) -> Self {
         let needed = plan.needed();
-        let mut roots: HashMap<u32, Vec<&PlannedRoot>> = HashMap::new();
-        for root in &plan.roots {
-            if let Some(node) = root.node {
-                roots.entry(node).or_default().push(root);
-            }
-        }
+        let numbered = (0..).zip(&plan.roots);
+        let mut roots: Vec<(u32, u32)> =
+            numbered.filter_map(|(number, root)| Some((root.node?, number))).collect();
+        roots.sort_unstable();
         let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
         let waiting: Vec<u32> = (0..)
             .take(plan.nodes.len())
@@ -127,14 +137,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     .unwrap_or(u32::MAX)
             })
             .collect();
-        let mut in_order: Vec<u32> =
-            (0..).take(plan.nodes.len()).filter(|node: &u32| needed[*node as usize]).collect();
-        let ranks: HashMap<&Digest, usize> =
-            outline.nodes().iter().enumerate().map(|(rank, node)| (&node.digest, rank)).collect();
-        in_order.sort_by_cached_key(|node| {
-            let node = &plan.nodes[*node as usize];
-            (ranks.get(&node.digest).copied(), node.role)
-        });
+        let in_order = in_order(plan, &needed);
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
         for &node in &in_order {
             match plan.nodes[node as usize].state {
@@ -151,6 +154,9 @@ impl<'r, 'p> Run<'r, 'p> {
             ready: manifests.into(),
             blobs: blobs.into(),
             shared: Shared::new(plan, &in_order),
+            names: VecDeque::new(),
+            being_named: HashMap::new(),
+            unnamed: HashSet::new(),
             waiting,
             progress: needed.iter().map(progress).collect(),
             left: in_order.len(),
@@ -165,6 +171,7 @@ impl<'r, 'p> Run<'r, 'p> {
             roots,
             order,
             in_order,
+            coming: OnceLock::new(),
             queue: Mutex::new(queue),
             changed: Condvar::new(),
             moved: AtomicU64::new(0),
@@ -174,7 +181,8 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 
     fn work_in_parallel(&self, jobs: usize) {
-        let jobs = jobs.min(self.queue().left).max(1);
+        let names: usize = self.plan.roots.iter().map(|root| root.names.len()).sum();
+        let jobs = jobs.min(self.queue().left.max(names)).max(1);
         thread::scope(|scope| {
             let workers: Vec<_> =
                 (0..jobs).map(|number| scope.spawn(move || self.work(number))).collect();
@@ -192,12 +200,18 @@ impl<'r, 'p> Run<'r, 'p> {
         const SMALL_ONES: usize = 1;
         let _guard = OnPanic(self);
         let smallest = self.order == Order::LargestFirst && number == SMALL_ONES;
-        while let Some(node) = self.next(smallest) {
-            let result = self.bring(node);
-            if result.is_ok() {
-                self.announce(node);
+        while let Some(work) = self.next(smallest) {
+            match work {
+                Work::Bring(node) => match self.bring(node) {
+                    Ok(Brought::Whole) => {
+                        self.announce(node);
+                        self.settle(node, Ok(()));
+                    }
+                    Ok(Brought::BeingNamed) => {}
+                    Err(failure) => self.settle(node, Err(Some(failure))),
+                },
+                Work::Name(naming) => self.name(naming),
             }
-            self.settle(node, result);
         }
     }
 
@@ -210,10 +224,11 @@ impl<'r, 'p> Run<'r, 'p> {
             // The outline has everything once.
             let is_same =
                 |before: &Node| (&before.digest, before.size) == (&node.digest, node.size);
-            let result = if before.is_some_and(is_same) { Ok(()) } else { self.bring(number) };
+            let result =
+                if before.is_some_and(is_same) { Ok(()) } else { self.bring(number).map(drop) };
             before = Some(node);
             let failed = result.is_err();
-            self.settle(number, result);
+            self.settle(number, result.map_err(Some));
             if failed {
                 return;
             }
@@ -227,12 +242,15 @@ impl<'r, 'p> Run<'r, 'p> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a node that is ready, or waits for one; `None` when nothing is left.
-    fn next(&self, smallest: bool) -> Option<u32> {
+    /// Returns what is ready, or waits for it; `None` when nothing is left.
+    fn next(&self, smallest: bool) -> Option<Work> {
         let mut queue = self.queue();
         loop {
             if queue.left == 0 || queue.panicked {
                 return None;
+            }
+            if let Some(naming) = queue.names.pop_front() {
+                return Some(Work::Name(naming));
             }
             let blob = |queue: &mut Queue| {
                 if smallest { queue.blobs.pop_back() } else { queue.blobs.pop_front() }
@@ -240,7 +258,7 @@ impl<'r, 'p> Run<'r, 'p> {
             if let Some(node) = queue.ready.pop_front().or_else(|| blob(&mut queue)) {
                 let is_open = queue.progress[node as usize] == Progress::Open;
                 if is_open && queue.shared.claim(node, &self.plan.nodes[node as usize]) {
-                    return Some(node);
+                    return Some(Work::Bring(node));
                 }
                 continue;
             }
@@ -250,14 +268,25 @@ impl<'r, 'p> Run<'r, 'p> {
 
     /// Tells about the roots that are there with a node.
     fn announce(&self, number: u32) {
-        for root in self.roots.get(&number).into_iter().flatten() {
-            self.observer.named(&root.names, &self.plan.nodes[number as usize].digest);
+        for (_, root) in self.roots_of(number) {
+            if !self.queue().unnamed.contains(root) {
+                let names = &self.plan.roots[*root as usize].names;
+                self.observer.named(names, &self.plan.nodes[number as usize].digest);
+            }
         }
     }
 
+    /// Returns the roots of a node, each with it.
+    fn roots_of(&self, node: u32) -> &[(u32, u32)] {
+        let start = self.roots.partition_point(|(of, _)| *of < node);
+        let end = self.roots.partition_point(|(of, _)| *of <= node);
+        &self.roots[start..end]
+    }
+
     /// Takes note of what became of a node, and of what that means for those that refer to it.
-    fn settle(&self, node: u32, result: Result<(), Failure>) {
-        if let Err(failure) = &result {
+    /// `Err(None)` is a failure that was told already.
+    fn settle(&self, node: u32, result: Result<(), Option<Failure>>) {
+        if let Err(Some(failure)) = &result {
             self.observer.failed(failure);
         }
         let of = &self.plan.nodes[node as usize];
@@ -279,7 +308,7 @@ impl<'r, 'p> Run<'r, 'p> {
                 }
             }
             Err(failure) => {
-                queue.failures.push(failure);
+                queue.failures.extend(failure);
                 let mut failed = vec![node];
                 while let Some(node) = failed.pop() {
                     if queue.progress[node as usize] == Progress::Open {
@@ -295,7 +324,7 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 
     fn report(self) -> Report {
-        let Queue { progress, failures, unverified, .. } =
+        let Queue { progress, failures, unverified, unnamed, .. } =
             self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
         // In a sequence a manifest may be there while what it refers to is not.
         let is_missing = |(_, progress): &(u32, &Progress)| {
@@ -303,13 +332,14 @@ impl<'r, 'p> Run<'r, 'p> {
         };
         let missing = (0..).zip(&progress).filter(is_missing).map(|(node, _)| node).collect();
         let whole = self.plan.without(missing);
-        let done = |root: &PlannedRoot| {
+        let done = |number: &u32, root: &PlannedRoot| {
             root.node.is_some_and(|node| {
                 whole[node as usize] && progress[node as usize] == Progress::Done
-            })
+            }) && !unnamed.contains(number)
         };
+        let roots = (0..).zip(&self.plan.roots);
         let mut report = Report {
-            roots: self.plan.roots.iter().map(|root| root.report(done(root))).collect(),
+            roots: roots.map(|(number, root)| root.report(done(&number, root))).collect(),
             failures,
             moved: self.moved.into_inner(),
             existed: self.existed.into_inner(),
@@ -319,6 +349,25 @@ impl<'r, 'p> Run<'r, 'p> {
         report.sort();
         report
     }
+}
+
+/// Returns the nodes that are needed in the order of the outline: by the first role of their digest,
+/// then by digest.
+fn in_order(plan: &Plan<'_>, needed: &[bool]) -> Vec<u32> {
+    let of = |number: u32| &plan.nodes[number as usize];
+    let mut in_order = plan.numbers(|_| true);
+    in_order.retain(|number| needed[*number as usize]);
+    in_order.sort_unstable_by(|a, b| {
+        (&of(*a).digest, of(*a).role, a).cmp(&(&of(*b).digest, of(*b).role, b))
+    });
+    let mut first = vec![Role::Manifest; plan.nodes.len()];
+    for same in in_order.chunk_by(|a, b| of(*a).digest == of(*b).digest) {
+        for number in same {
+            first[*number as usize] = of(same[0]).role;
+        }
+    }
+    in_order.sort_by_key(|number| first[*number as usize]);
+    in_order
 }
 
 /// Ends the work of all when one worker panics: the others would wait for what it had in hand.

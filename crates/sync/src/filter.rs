@@ -7,7 +7,7 @@ use longshore_spec::{Descriptor, Digest, Index, Platform, keys};
 
 /// What is taken of all that can be reached. The default takes every platform, every type and no
 /// referrers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Which entries of indexes are taken.
     pub platforms: Platforms,
@@ -24,7 +24,7 @@ pub struct Filter {
 }
 
 /// What a target is asked for that lists a root, by the same digest, under the same names already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Unchanged {
     /// For everything that the root refers to: that a manifest is there proves nothing about the
     /// rest.
@@ -37,7 +37,7 @@ pub enum Unchanged {
 
 /// Which entries of indexes are taken. Entries without a platform always are, and so are
 /// attestations of entries that are (row B-17); a root that is no index is taken as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Platforms {
     /// All of them.
     #[default]
@@ -53,7 +53,7 @@ pub enum Platforms {
 }
 
 /// Whether manifests that refer to what is taken come along.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Referring {
     /// They stay behind, and nobody asks for them.
     #[default]

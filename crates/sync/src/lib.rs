@@ -30,5 +30,5 @@ pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
 pub use plan::{LeftOut, Moved, Plan, Totals, Wanted, Wish};
 pub use reachable::reachable;
-pub use report::{Action, Failure, Outcome, Report, RootReport, Side};
+pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
 pub use survey::Part;

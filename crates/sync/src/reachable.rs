@@ -18,9 +18,12 @@ pub fn reachable(
     jobs: usize,
 ) -> Result<Result<HashSet<Digest>, Vec<Failure>>> {
     let is_kept = |root: &Root| {
-        let manifest = repository.child(&root.descriptor);
         // What cannot be read is looked into again below, and fails there.
-        !root.names.is_empty() || manifest.map_or(true, |manifest| manifest.subject().is_none())
+        let is_referrer = || {
+            let manifest = repository.child(&root.descriptor);
+            manifest.is_ok_and(|manifest| manifest.subject().is_some())
+        };
+        !root.names.is_empty() || !is_referrer()
     };
     let roots = repository.roots()?.into_iter().filter(is_kept);
     let wanted = roots.map(|Root { descriptor, names }| Wanted {

@@ -1,6 +1,8 @@
 //! What came of a plan. Partial success is a value, not an error.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use longshore_spec::{Descriptor, Digest, Kind, Platform};
 use longshore_store::{Error, Name};
@@ -28,26 +30,34 @@ pub struct Report {
     pub unverified: Vec<Digest>,
 }
 
-/// What became of one root.
+/// What became of one root. What is known of it is shared with its plan.
 #[derive(Debug, Clone)]
 pub struct RootReport {
+    /// What is known of it.
+    pub found: Arc<FoundRoot>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What is known of a root. There may be as many as a place has names, so it is kept once, for a plan
+/// and all that is told of it: 192 bytes beside its names and what its descriptor shares with
+/// its source.
+#[derive(Debug, Clone)]
+pub struct FoundRoot {
     /// What was asked for, or `None` for a referrer that came along.
-    pub wanted: Option<String>,
+    pub wanted: Option<Name>,
     /// What it is called in the target.
     pub names: Vec<Name>,
     /// What it is; `None` if that could not be found out.
     pub descriptor: Option<Descriptor>,
     /// Its artifact type as a word.
-    pub artifact_type: Option<String>,
+    pub artifact_type: Option<Arc<str>>,
     /// What it refers to, if it came along for that.
-    pub subject: Option<Digest>,
+    pub subject: Option<Box<Digest>>,
     /// What is taken for which platform, as far as its index or its entry there says.
-    pub platforms: Vec<(Digest, Platform)>,
-    /// What was found under its name: something else than it is where one platform took the place of
-    /// an index, or an index was written anew.
-    pub origin: Option<Digest>,
-    /// What became of it.
-    pub outcome: Outcome,
+    pub platforms: Box<[(Digest, Platform)]>,
+    /// What was found under its name, if that is something else than it is.
+    pub(crate) origin: Option<Box<Digest>>,
 }
 
 /// What became of a root.
@@ -101,6 +111,23 @@ pub enum Action {
     Copy,
     /// Making everything visible at the end.
     Publish,
+}
+
+impl Deref for RootReport {
+    type Target = FoundRoot;
+
+    fn deref(&self) -> &FoundRoot {
+        &self.found
+    }
+}
+
+impl FoundRoot {
+    /// Returns what was found under its name: something else than it is where one platform took the
+    /// place of an index, or an index was written anew.
+    pub fn origin(&self) -> Option<&Digest> {
+        let own = || self.descriptor.as_ref().map(|descriptor| &descriptor.digest);
+        self.origin.as_deref().or_else(own)
+    }
 }
 
 impl RootReport {

@@ -67,7 +67,7 @@ fn roots(plan: &Plan<'_>, reports: &[RootReport]) -> Vec<RecordedRoot> {
     let done = |report: &RootReport| report.outcome == Outcome::Done;
     let mut by_subject: HashMap<&Digest, Vec<usize>> = HashMap::new();
     for (number, report) in reports.iter().enumerate().filter(|(_, report)| done(report)) {
-        if let Some(subject) = &report.subject {
+        if let Some(subject) = report.subject.as_deref() {
             by_subject.entry(subject).or_default().push(number);
         }
     }
@@ -79,14 +79,15 @@ fn roots(plan: &Plan<'_>, reports: &[RootReport]) -> Vec<RecordedRoot> {
         }
         let platforms: BTreeSet<_> =
             report.platforms.iter().map(|(_, platform)| platform.to_string()).collect();
+        let referrers = attached(plan, reports, &by_subject, number);
         for name in &report.names {
             let root = RecordedRoot {
                 reference: name.to_string(),
                 digest: descriptor.digest.clone(),
                 media_type: descriptor.media_type.clone(),
-                artifact_type: report.artifact_type.clone().unwrap_or_default(),
+                artifact_type: report.artifact_type.as_deref().unwrap_or_default().to_owned(),
                 platforms: platforms.iter().cloned().collect(),
-                referrers: attached(plan, reports, &by_subject, number),
+                referrers: referrers.clone(),
             };
             // One that is wanted twice is there with what both take of it.
             let before: Option<RecordedRoot> = roots.remove(&root.reference);
@@ -114,6 +115,9 @@ fn attached(
     by_subject: &HashMap<&Digest, Vec<usize>>,
     root: usize,
 ) -> Vec<Digest> {
+    if by_subject.is_empty() {
+        return Vec::new();
+    }
     let (mut met, mut left) = (HashSet::from([root]), vec![root]);
     let mut found = BTreeSet::new();
     while let Some(number) = left.pop() {
@@ -134,8 +138,8 @@ fn referrers(reports: &[RootReport]) -> Vec<RecordedReferrer> {
     let referrer = |report: &RootReport| {
         Some(RecordedReferrer {
             digest: report.descriptor.as_ref()?.digest.clone(),
-            subject: report.subject.clone()?,
-            artifact_type: report.artifact_type.clone().unwrap_or_default(),
+            subject: report.subject.as_deref()?.clone(),
+            artifact_type: report.artifact_type.as_deref().unwrap_or_default().to_owned(),
             reference: report.names.first().map(ToString::to_string),
         })
     };

@@ -218,7 +218,8 @@ fn roots(report: &Report) -> String {
     let rows = report.roots.iter().map(|root| {
         let digest = root.descriptor.as_ref().map(|descriptor| descriptor.digest.to_string());
         // What was asked for by its digest has that in its own column.
-        let wanted = || root.wanted.clone().filter(|wanted| Some(wanted) != digest.as_ref());
+        let wanted = root.wanted.as_ref().map(ToString::to_string);
+        let wanted = || wanted.filter(|wanted| Some(wanted) != digest.as_ref());
         let name = root.names.first().map(ToString::to_string).or_else(wanted);
         let outcome = match root.outcome {
             Outcome::Done => "",
@@ -227,7 +228,7 @@ fn roots(report: &Report) -> String {
         };
         vec![
             name.unwrap_or_else(|| "-".to_owned()),
-            root.artifact_type.clone().unwrap_or_default(),
+            root.artifact_type.as_deref().unwrap_or_default().to_owned(),
             digest.unwrap_or_default(),
             outcome.to_owned(),
         ]

@@ -9,6 +9,7 @@ mod referrers;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Method};
@@ -188,6 +189,10 @@ impl Target for Remote {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn names_at_once(&self, manifest: &Manifest) -> Option<NonZeroUsize> {
+        Self::tags_at_once(manifest)
     }
 
     fn offers(&self) -> Option<Location> {

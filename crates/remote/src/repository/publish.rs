@@ -1,6 +1,7 @@
 //! Manifests, written.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderName, Method, StatusCode};
@@ -18,9 +19,17 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAGS: HeaderName = HeaderName::from_static("oci-tag");
 
 /// How many tags are sent along at once (row E-76).
-const TAGS_AT_ONCE: usize = 10;
+const TAGS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 impl Remote {
+    /// Returns how many names one request gives. Of a referrer all are given by one who keeps the list
+    /// of them.
+    pub(super) fn tags_at_once(manifest: &Manifest) -> Option<NonZeroUsize> {
+        let is_sha256 = manifest.descriptor().digest.algorithm() == "sha256";
+        let at_once = if is_sha256 { NonZeroUsize::MIN } else { TAGS_AT_ONCE };
+        manifest.subject().is_none().then_some(at_once)
+    }
+
     pub(super) fn publish(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let digest = &manifest.descriptor().digest;
         let names = match entry {
@@ -45,7 +54,7 @@ impl Remote {
             }
         } else {
             // Under a tag, a registry would choose a digest of its own (row E-77).
-            for tags in tags.chunks(TAGS_AT_ONCE) {
+            for tags in tags.chunks(TAGS_AT_ONCE.get()) {
                 knows_subject |= self.put_with_tags(manifest, tags)?;
             }
         }

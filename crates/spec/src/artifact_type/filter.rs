@@ -11,7 +11,7 @@ use crate::MediaType;
 /// A filter looks at one manifest. An index that declares no type is only admitted as `index` or
 /// by a filter that admits everything (row I-03); whoever wants an index for what is in it asks for
 /// its children.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TypeFilter {
     include: Vec<Item>,
     exclude: Vec<Item>,
@@ -25,7 +25,7 @@ pub struct TypeFilterError {
     close: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Item {
     Any,
     /// A name of [`TABLE`], or what [`ArtifactType::name`] says of a manifest without a type.

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use longshore_spec::{Digest, Role};
 use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
+use super::known::Key;
 use super::signatures::{SignatureTags, beside};
-use super::{Discovery, Key, Step, Via, Way};
+use super::{Discovery, Step, Via, Way};
 use crate::{Action, Referring, Wish};
 
 /// What is attached to one manifest.
@@ -63,7 +64,8 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         for Referrer { way, wish, names, subject } in std::mem::take(&mut self.referrers) {
             // An index may list what refers to another of its entries (row E-98).
             let is_known = |entry, is_trusted| {
-                self.known.contains_key(&Key::new(&way, entry, Role::Manifest, is_trusted))
+                let key = Key::new(&way, entry, Role::Manifest, is_trusted);
+                self.known.get(&key, &self.plan.nodes).is_some()
             };
             if let Wish::Listed(entry) = &wish
                 && (is_known(entry, false) || is_known(entry, true))
@@ -78,7 +80,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
                     self.plan.roots[root].descriptor = Some(entry.clone());
                 }
                 let via = Via::Referrer(root);
-                steps.push(Step { way, wish, via, trust });
+                steps.push(Step { way, wish, via, trust, alike: Vec::new() });
             } else {
                 self.plan.referrers_seen += 1;
             }

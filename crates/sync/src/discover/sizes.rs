@@ -4,7 +4,7 @@
 //! copied: a descriptor that does not fit it fails what it belongs to, and nothing else, whatever
 //! came first. So a place is told of each digest once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use longshore_spec::Digest;
 use longshore_store::{Blob as _, Error, Result, Source, in_parallel};
@@ -64,15 +64,19 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     /// Returns the blobs of digests to which the plan gives several sizes. Manifests were read: their
     /// sizes are right.
     fn disputed(&self) -> Vec<u32> {
-        let mut sizes: HashMap<&Digest, u64> = HashMap::new();
-        let mut several: HashSet<&Digest> = HashSet::new();
-        let is_there =
-            |node: &&Node| matches!(node.state, State::Blob | State::Manifest | State::Trusted);
-        for node in self.plan.nodes.iter().filter(is_there) {
-            if *sizes.entry(&node.digest).or_insert(node.size) != node.size {
-                several.insert(&node.digest);
-            }
-        }
+        let mut there = self
+            .plan
+            .numbers(|node| matches!(node.state, State::Blob | State::Manifest | State::Trusted));
+        let said = |number: &u32| {
+            let node = &self.plan.nodes[*number as usize];
+            (&node.digest, node.size)
+        };
+        there.sort_unstable_by(|a, b| said(a).cmp(&said(b)));
+        let pairs = there.windows(2).map(|pair| (said(&pair[0]), said(&pair[1])));
+        let several: HashSet<&Digest> = pairs
+            .filter(|(one, other)| one.0 == other.0 && one.1 != other.1)
+            .map(|(one, _)| one.0)
+            .collect();
         if several.is_empty() {
             return Vec::new();
         }

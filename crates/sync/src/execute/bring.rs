@@ -1,6 +1,5 @@
 //! Bringing one node into its target.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use longshore_spec::{Digest, Manifest};
@@ -11,21 +10,43 @@ use crate::plan::{Node, PlannedRoot, State};
 use crate::transfer::Transfer;
 use crate::{Action, Failure, Side};
 
+/// How far a node has come.
+pub(super) enum Brought {
+    /// It is there, with all its names.
+    Whole,
+    /// Its content is there; names are still to be given.
+    BeingNamed,
+}
+
 impl Run<'_, '_> {
     /// Brings one node into its target.
-    pub(super) fn bring(&self, number: u32) -> Result<(), Failure> {
+    pub(super) fn bring(&self, number: u32) -> Result<Brought, Failure> {
         let node = &self.plan.nodes[number as usize];
-        let Some(target) = self.plan.targets[node.target as usize] else { return Ok(()) };
-        let roots = self.roots.get(&number).map_or(&[][..], Vec::as_slice);
+        let Some(target) = self.plan.targets[node.target as usize] else {
+            return Ok(Brought::Whole);
+        };
+        let roots: Vec<&PlannedRoot> = self
+            .roots_of(number)
+            .iter()
+            .map(|(_, root)| &self.plan.roots[*root as usize])
+            .collect();
         let moved = match node.state {
-            State::Blob => self.bring_blob(node, target, roots),
+            State::Blob => self.bring_blob(node, target, &roots),
             State::Trusted => Ok(false),
-            _ => self.bring_manifest(number, target, roots),
+            _ => match self.bring_manifest(number, target, &roots)? {
+                Some(moved) => Ok(moved),
+                None => return Ok(Brought::BeingNamed),
+            },
         }?;
+        self.count(node, moved);
+        Ok(Brought::Whole)
+    }
+
+    /// Takes note of a node that is there.
+    pub(super) fn count(&self, node: &Node, moved: bool) {
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);
         self.observer.finished(&node.digest, node.size, moved);
-        Ok(())
     }
 
     /// Brings a blob; returns whether anything was read for it.
@@ -60,25 +81,22 @@ impl Run<'_, '_> {
         Ok(matches!(pushed, Pushed::Written(_)) || transfer.read() > 0)
     }
 
-    /// Brings a manifest; returns whether it was written.
+    /// Brings a manifest; returns whether it was written, or nothing if it is being named.
     fn bring_manifest(
         &self,
         number: u32,
         target: &dyn Target,
         roots: &[&PlannedRoot],
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<bool>, Failure> {
         let node = &self.plan.nodes[number as usize];
         if roots.is_empty() && held(node, target)? == Held::Whole {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let copy = |side| move |error| fail(node, side, Action::Copy, error);
         let manifest = self.manifest(number, roots).map_err(copy(Side::Source))?;
         let push = |manifest: &Manifest, entry| {
-            target.push_manifest(manifest, entry).map_err(|error| {
-                let is_refused = matches!(error, Error::Refused { .. } | Error::NotFound { .. });
-                let absent = if is_refused { self.absent(node, manifest) } else { Vec::new() };
-                Failure { absent, ..copy(Side::Target)(error) }
-            })
+            let pushed = target.push_manifest(manifest, entry);
+            pushed.map_err(|error| self.not_taken(node, manifest, error))
         };
         let mut pushed = Vec::new();
         if roots.is_empty() {
@@ -87,6 +105,8 @@ impl Run<'_, '_> {
             // A pipe takes everything once; what each entry said it knows from the outline.
             let names: Vec<_> = roots.iter().flat_map(|root| root.names.clone()).collect();
             pushed.push(push(&manifest, Entry::Root(&names))?);
+        } else if self.begin_to_name(number, target, &manifest)? {
+            return Ok(None);
         } else {
             // Several wishes may have met in one manifest, each with what its entry said.
             for root in roots {
@@ -102,19 +122,33 @@ impl Run<'_, '_> {
             Pushed::Written(read) => Some(*read),
             Pushed::Existed | Pushed::Mounted => None,
         };
-        let Some(read) = pushed.iter().find_map(written) else { return Ok(false) };
-        self.bytes.fetch_add(read, Ordering::Relaxed);
-        self.observer.advanced(read);
-        Ok(true)
+        let Some(read) = pushed.iter().find_map(written) else { return Ok(Some(false)) };
+        self.read(read);
+        Ok(Some(true))
+    }
+
+    /// Takes note of bytes of a manifest that have come.
+    pub(super) fn read(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.observer.advanced(bytes);
+    }
+
+    /// Returns the failure of a manifest that its target did not take.
+    pub(super) fn not_taken(&self, node: &Node, manifest: &Manifest, error: Error) -> Failure {
+        let is_refused = matches!(error, Error::Refused { .. } | Error::NotFound { .. });
+        let absent = if is_refused { self.absent(node, manifest) } else { Vec::new() };
+        Failure { absent, ..fail(node, Side::Target, Action::Copy, error) }
     }
 
     /// Returns what a manifest refers to that is not to come into its target.
     fn absent(&self, of: &Node, manifest: &Manifest) -> Vec<Digest> {
-        let is_coming = |node: &&Node| node.target == of.target && node.state != State::Absent;
-        let coming = self.plan.nodes.iter().filter(is_coming);
-        let coming: HashSet<&Digest> = coming.map(|node| &node.digest).collect();
+        let coming = self.coming.get_or_init(|| {
+            let is_coming = |node: &&Node| node.state != State::Absent;
+            let coming = self.plan.nodes.iter().filter(is_coming);
+            coming.map(|node| (node.target, &node.digest)).collect()
+        });
         let children = manifest.children().map(|(_, child)| &child.digest);
-        children.filter(|digest| !coming.contains(digest)).cloned().collect()
+        children.filter(|digest| !coming.contains(&(of.target, digest))).cloned().collect()
     }
 
     /// Returns a manifest that was discovered: kept, or fetched again.

@@ -39,7 +39,7 @@ fn a_name_that_is_not_there_fails_its_root_only() {
     let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
     assert_eq!(named(&report, Outcome::Done), ["app"]);
     assert_eq!(named(&report, Outcome::Failed), ["ap"]);
-    assert_eq!(report.roots[1].wanted.as_deref(), Some("ap"));
+    assert_eq!(report.roots[1].wanted, Some("ap".into()));
     assert_eq!(target.names(), [Name::from("app")].into());
     assert_eq!(target.committed(), [false]);
 }

@@ -78,8 +78,8 @@ fn each_takes_its_own_referrers() {
             .collect();
         let plan = Plan::discover(with(source.wanted(None), &filters), &none, 2);
         let roots = plan.roots().into_iter().filter(|root| root.outcome == Outcome::Done);
-        let referrers = roots.filter(|root| root.subject.as_ref() == Some(&index));
-        referrers.filter_map(|root| root.artifact_type).collect()
+        let referrers = roots.filter(|root| root.subject.as_deref() == Some(&index));
+        referrers.filter_map(|root| root.artifact_type.as_deref().map(str::to_owned)).collect()
     };
     assert_eq!(kinds(&["none", "none"]).len(), 0);
     assert_eq!(kinds(&["none", "sboms"]).len(), 1);
@@ -149,7 +149,7 @@ fn a_referrer_that_failed_is_told_unless_it_is_not_kept() {
     let (failures, dropped) = plan().drop_failed();
     assert_eq!((failures.len(), dropped.len()), (1, 1));
     assert_eq!(dropped[0].descriptor.as_ref().unwrap().digest, sbom.digest);
-    assert_eq!(dropped[0].subject.as_ref(), Some(&image.digest));
+    assert_eq!(dropped[0].subject.as_deref(), Some(&image.digest));
     let mut kept = plan();
     kept.retain_referrers(|digest| *digest == signature.digest);
     assert!(kept.failures().is_empty(), "nobody asked for it: {:?}", kept.failures());

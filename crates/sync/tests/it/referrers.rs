@@ -19,7 +19,9 @@ fn signed() -> (Shelf, [Descriptor; 3]) {
 
 fn digests(plan: &Plan<'_>) -> Vec<longshore_spec::Digest> {
     let roots = plan.roots().into_iter();
-    roots.filter_map(|root| root.descriptor.map(|descriptor| descriptor.digest)).collect()
+    roots
+        .filter_map(|root| root.descriptor.as_ref().map(|descriptor| descriptor.digest.clone()))
+        .collect()
 }
 
 #[test]
@@ -200,7 +202,8 @@ fn e97_signatures_of_an_entry_and_of_a_referrer_lie_beside_the_root() {
     }
     let source = Shelf::new(content);
     let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2);
-    let names: Vec<_> = plan.roots().into_iter().flat_map(|root| root.names).skip(1).collect();
+    let names: Vec<_> =
+        plan.roots().into_iter().flat_map(|root| root.names.clone()).skip(1).collect();
     let expected = [&image, &sbom]
         .map(|it| Name::new(format!("team/app:{}", artifacts::signature_tag(&it.digest))));
     assert_eq!(names, expected);
