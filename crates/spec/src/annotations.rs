@@ -116,6 +116,12 @@ impl Annotations {
         Iter(self.pairs().iter())
     }
 
+    /// Returns what is said beside names and the repository that they are in.
+    pub fn beside_names(&self) -> impl Iterator<Item = (&str, &String)> {
+        const NAMES: [&str; 3] = [keys::REF_NAME, keys::CONTAINERD_IMAGE_NAME, keys::REPOSITORY];
+        self.iter().filter(|(key, _)| !NAMES.contains(key))
+    }
+
     /// Returns every key, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(key, _)| key)

@@ -11,9 +11,9 @@ use crate::{Digest, MediaType, Platform};
 /// Members that the spec does not know are kept in [`More::extra`], so that writing a descriptor
 /// loses nothing that reading it found.
 ///
-/// A layout may list hundreds of thousands, so they are small: 112 bytes, and of the heap only texts
+/// A layout may list hundreds of thousands, so they are small: 120 bytes, and of the heap only texts
 /// that have no constant and [annotations](Annotations). An entry of an index with a name, the same for
-/// containerd, and the mark of a repository takes less than 400 bytes in all; its clones 112.
+/// containerd, and the mark of a repository takes less than 400 bytes in all; its clones 120.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// What the content is.

@@ -462,3 +462,45 @@ impl std::fmt::Display for Wish {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use longshore_store::{OutlineNode, Root};
+
+    use super::{FoundRoot, Node, PlannedRoot};
+    use crate::RootReport;
+
+    /// A hash table that has just grown has so many slots for so many items.
+    const SPARSE: (usize, usize) = (16, 7);
+
+    #[test]
+    fn a_node_takes_less_than_200_bytes() {
+        // While it is made, a quarter of the room is free, and there are numbers by hash.
+        let node = size_of::<Node>();
+        assert!(node <= 96, "{node}");
+        let numbered = (size_of::<(u64, u32)>() + 1) * SPARSE.0 / SPARSE.1;
+        assert!(node * 5 / 4 + numbered <= 200);
+        // While it is carried out, there is the outline, or eight lists of numbers.
+        let numbers = 8 * size_of::<u32>();
+        assert!(node + size_of::<OutlineNode>().max(numbers) <= 200);
+    }
+
+    #[test]
+    fn a_root_takes_less_than_400_bytes_with_its_name() {
+        /// Two counts of whoever shares something.
+        const COUNTS: usize = 16;
+        const NAME: usize = "registry.example.org/app:v1.2.3".len();
+        let found = COUNTS + size_of::<FoundRoot>();
+        let name = size_of::<longshore_store::Name>() + COUNTS + NAME;
+        let planned = size_of::<PlannedRoot>() + size_of::<(u32, u32)>();
+        // A report shares what was found.
+        let report = size_of::<RootReport>();
+        assert_eq!(report, 2 * size_of::<Arc<FoundRoot>>());
+        assert!(found + name + planned + report <= 400, "{found} {name} {planned} {report}");
+        // Before, there is the outline: it shares the name.
+        let outline = size_of::<Root>() + size_of::<longshore_store::Name>();
+        assert!(found + name + planned + outline <= 480, "{outline}");
+    }
+}

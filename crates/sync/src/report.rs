@@ -40,7 +40,7 @@ pub struct RootReport {
 }
 
 /// What is known of a root. There may be as many as a place has names, so it is kept once, for a plan
-/// and all that is told of it: 192 bytes beside its names and what its descriptor shares with
+/// and all that is told of it: 208 bytes beside its names and what its descriptor shares with
 /// its source.
 #[derive(Debug, Clone)]
 pub struct FoundRoot {

@@ -1,8 +1,10 @@
 //! `list`: what is there, by type.
 
+use std::collections::HashMap;
+
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
-use longshore_spec::{Manifest, Size};
-use longshore_store::{Place as _, Repository, Root, about};
+use longshore_spec::{Descriptor, Manifest, Size};
+use longshore_store::{Name, Place as _, Repository, Root, about};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
 
@@ -15,12 +17,20 @@ use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
-/// A line of `list`, and what `list --json` prints of it.
+/// A line of `list`, and what `list --json` prints of it. What is listed under many names is
+/// described once.
 #[derive(Debug, Clone, Serialize)]
+struct Line<'c> {
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    name: Option<Name>,
+    #[serde(flatten)]
+    content: &'c ContentOfLine,
+}
+
+/// What is under a name.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+struct ContentOfLine {
     digest: String,
     media_type: String,
     #[serde(rename = "type")]
@@ -38,6 +48,10 @@ struct Line {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+fn as_text<S: serde::Serializer>(name: &Option<Name>, serializer: S) -> Result<S::Ok, S::Error> {
+    name.as_ref().map(Name::as_str).serialize(serializer)
 }
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
@@ -92,36 +106,57 @@ fn artifacts(
         filter: None,
     });
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
-    let lines =
-        longshore_store::in_parallel(&(0..roots.len()).collect::<Vec<_>>(), global.jobs(), |at| {
-            line(&*view, &roots[*at], plan.closure_size(*at), &types)
-        });
+    let (contents, of_root) = contents(&roots);
+    let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
+        content(&*view, &roots[*at], plan.closure_size(*at), &types)
+    });
+    drop(plan);
     // A line for each name: a repository may have several for one manifest.
-    let named = |(line, root): (Option<Line>, &Root)| {
-        let others = root.names.iter().skip(1).map(ToString::to_string);
-        let others: Vec<_> = line
-            .iter()
-            .flat_map(|line| others.clone().map(|name| Line { name: Some(name), ..line.clone() }))
-            .collect();
-        line.into_iter().chain(others)
+    let named = |(root, content): (&Root, &usize)| {
+        let names: Vec<_> = root.names.iter().cloned().map(Some).collect();
+        let names = if names.is_empty() { vec![None] } else { names };
+        let content = found[*content].as_ref();
+        names.into_iter().filter_map(move |name| Some(Line { name, content: content? }))
     };
-    let mut lines: Vec<Line> = lines.into_iter().zip(&roots).flat_map(named).collect();
+    let mut lines: Vec<Line<'_>> = roots.iter().zip(&of_root).flat_map(named).collect();
     lines.sort_by(|a, b| {
-        (a.name.is_none(), &a.name, &a.digest).cmp(&(b.name.is_none(), &b.name, &b.digest))
+        let (of_a, of_b) = (&a.content.digest, &b.content.digest);
+        (a.name.is_none(), &a.name, of_a).cmp(&(b.name.is_none(), &b.name, of_b))
     });
     output.result(&lines, || text(&lines))?;
     if hidden > 0 {
         output.note(&format!("{} without a name; --all lists them", human::entries(hidden)));
     }
-    let broken = lines.iter().any(|line| line.problem.is_some());
+    let broken = lines.iter().any(|line| line.content.problem.is_some());
     Ok(if broken { Exit::Failed } else { Exit::Done })
 }
 
-/// Describes one root, unless its type is not wanted.
-fn line(view: &dyn Repository, root: &Root, size: u64, types: &TypeFilter) -> Option<Line> {
-    let Root { descriptor, names } = root;
-    let plain = |artifact_type: &ArtifactType, problem: Option<String>| Line {
-        name: names.first().map(ToString::to_string),
+/// Returns the first root of each content, by number, and for each root which of these it is: what has
+/// many names is looked at once.
+fn contents(roots: &[Root]) -> (Vec<usize>, Vec<usize>) {
+    let mut firsts = Vec::new();
+    let mut known = HashMap::new();
+    let of_root = roots.iter().enumerate().map(|(number, Root { descriptor, .. })| {
+        let Descriptor { digest, size, media_type, platform, annotations, .. } = descriptor;
+        let said: Vec<_> = annotations.beside_names().collect();
+        *known.entry((digest, size, media_type.as_str(), platform, said)).or_insert_with(|| {
+            firsts.push(number);
+            firsts.len() - 1
+        })
+    });
+    let of_root = of_root.collect();
+    (firsts, of_root)
+}
+
+/// Describes what a root is, unless its type is not wanted.
+fn content(
+    view: &dyn Repository,
+    root: &Root,
+    size: u64,
+    types: &TypeFilter,
+) -> Option<ContentOfLine> {
+    let descriptor = &root.descriptor;
+    let plain = |artifact_type: &ArtifactType, problem: Option<String>| ContentOfLine {
         digest: descriptor.digest.to_string(),
         media_type: descriptor.media_type.to_string(),
         artifact_type: artifact_type.name().to_owned(),
@@ -139,7 +174,7 @@ fn line(view: &dyn Repository, root: &Root, size: u64, types: &TypeFilter) -> Op
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
             let referrers =
                 view.referrers(&descriptor.digest).map_or(0, |referrers| referrers.entries.len());
-            wanted.then(|| Line {
+            wanted.then(|| ContentOfLine {
                 platforms: look::platforms(view, &manifest),
                 referrers,
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
@@ -164,12 +199,12 @@ fn nested(view: &dyn Repository, manifest: &Manifest, types: &TypeFilter) -> boo
         && index.manifests.iter().any(|entry| view.child(entry).is_ok_and(wanted))
 }
 
-fn text(lines: &[Line]) -> String {
+fn text(lines: &[Line<'_>]) -> String {
     const SHOWN: usize = 3;
     let mut rows = vec![
         ["NAME", "TYPE", "PLATFORM", "SIZE", "REFERRERS", "DIGEST"].map(ToOwned::to_owned).to_vec(),
     ];
-    for line in lines {
+    for Line { name, content: line } in lines {
         let more = line.platforms.len().saturating_sub(SHOWN);
         let mut platforms: Vec<_> = line.platforms.iter().take(SHOWN).cloned().collect();
         if more > 0 {
@@ -178,7 +213,7 @@ fn text(lines: &[Line]) -> String {
         let referrers =
             if line.referrers == 0 { String::new() } else { line.referrers.to_string() };
         let mut row = vec![
-            line.name.clone().unwrap_or_else(|| "-".to_owned()),
+            name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             line.artifact_type.clone(),
             platforms.join(","),
             Size(line.size).to_string(),

@@ -10,6 +10,7 @@ mod oracle;
 mod platform;
 mod properties;
 mod reference;
+mod size;
 mod type_filter;
 
 use bytes::Bytes;

@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use longshore_spec::{Descriptor, keys};
+use longshore_spec::Descriptor;
 use longshore_store::in_parallel;
 
 use super::{Discovery, Step, Trust, Via};
@@ -122,11 +122,5 @@ fn is_alike(one: &Step, other: &Step) -> bool {
         && (&a.digest, a.size, &a.artifact_type) == (&b.digest, b.size, &b.artifact_type)
         && a.media_type.as_str() == b.media_type.as_str()
         && (&a.platform, &a.more) == (&b.platform, &b.more)
-        && said(a).eq(said(b))
-}
-
-/// Returns what a place says of content, but for its names.
-fn said(of: &Descriptor) -> impl Iterator<Item = (&str, &String)> {
-    const NAMES: [&str; 3] = [keys::REF_NAME, keys::CONTAINERD_IMAGE_NAME, keys::REPOSITORY];
-    of.annotations.iter().filter(|(key, _)| !NAMES.contains(key))
+        && a.annotations.beside_names().eq(b.annotations.beside_names())
 }

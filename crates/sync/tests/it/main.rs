@@ -8,6 +8,7 @@
 mod disagreements;
 mod failures;
 mod filters;
+mod naming;
 mod places;
 mod platforms;
 mod properties;
