@@ -9,6 +9,7 @@ mod serve;
 mod shared;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -42,10 +43,10 @@ pub(crate) struct Args {
     #[arg(value_name = "PART")]
     parts: Vec<Part>,
     /// How often a copy is killed; exports and imports three quarters as often each, a server half
-    #[arg(long, default_value_t = 40)]
-    kills: usize,
+    #[arg(long, value_name = "N", default_value = "40")]
+    kills: NonZero<usize>,
     /// How many changes are made to a directory that is shared
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 500)]
     changes: usize,
     /// The seed of the moments
     #[arg(long, default_value_t = 1)]
@@ -58,14 +59,15 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let program = args.program.clone().map_or_else(program, Ok)?.canonicalize()?;
     let work = tempfile::tempdir()?;
+    let kills = args.kills.get();
     for part in Part::value_variants() {
         if !args.parts.is_empty() && !args.parts.contains(part) {
             continue;
         }
         match part {
-            Part::Copy => kill::run(&program, work.path(), args.kills, args.seed)?,
-            Part::Bundle => bundle::run(&program, work.path(), args.kills * 3 / 4, args.seed)?,
-            Part::Serve => serve::run(&program, work.path(), args.kills / 2, args.seed)?,
+            Part::Copy => kill::run(&program, work.path(), kills, args.seed)?,
+            Part::Bundle => bundle::run(&program, work.path(), of_bundles(kills), args.seed)?,
+            Part::Serve => serve::run(&program, work.path(), of_servers(kills), args.seed)?,
             Part::Shared => shared::run(&program, work.path(), args.changes)?,
             Part::Disk => disk::run(&program, work.path())?,
             Part::Hostile => hostile::start(&program, work.path())?,
@@ -73,6 +75,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     println!("crash: nothing complete was harmed");
     Ok(())
+}
+
+/// Returns how often exports are killed, and how often imports, where copies are `kills` times.
+fn of_bundles(kills: usize) -> usize {
+    (kills * 3).div_ceil(4)
+}
+
+/// Returns how often a server is killed, where copies are `kills` times.
+fn of_servers(kills: usize) -> usize {
+    kills.div_ceil(2)
 }
 
 /// Returns a command of the program.
@@ -147,4 +159,15 @@ fn dir(path: &Path) -> String {
 
 fn tar(path: &Path) -> String {
     format!("oci-archive:{}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_killed_never() {
+        assert_eq!((of_bundles(40), of_servers(40)), (30, 20));
+        assert_eq!((of_bundles(1), of_servers(1)), (1, 1));
+    }
 }
