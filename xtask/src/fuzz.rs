@@ -15,6 +15,8 @@ use crate::run::{capture, command, on_path, root, shown};
 const MEMORY: u32 = 1024;
 /// How long a target may take for one input.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A longer line of what a target says is cut, in characters: it holds an input.
+const LONGEST_LINE: usize = 500;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -81,7 +83,7 @@ fn fuzz(target: &str, seconds: u64, scratch: &Path) -> Result<bool> {
     let said = String::from_utf8_lossy(&output.stderr);
     let figures = Figures::of(&said);
     if !output.status.success() {
-        println!("{said}");
+        println!("{}", without_progress(&said));
         println!(
             "{target}: FAILED; the input belongs into {seeds}, and then `cargo test -p longshore-fuzzing` fails too"
         );
@@ -102,6 +104,16 @@ fn without_cargo(command: &mut Command) -> &mut Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Returns what was said of a failure: no line for each new input, and not every byte of this one.
+fn without_progress(said: &str) -> String {
+    let is_progress = |line: &&str| line.starts_with('#') || line.starts_with("\tNEW_FUNC");
+    let shortened = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}…\n", &line[..end]),
+        None => format!("{line}\n"),
+    };
+    said.lines().filter(|line| !is_progress(line)).map(shortened).collect()
 }
 
 /// What libFuzzer says of its work.
@@ -142,6 +154,16 @@ mod tests {
         let expected = Figures { executions: 4096, edges: 62, features: 71, inputs: 4 };
         assert_eq!(Figures::of(said), Some(expected));
         assert_eq!(Figures::of("error: no such target\n"), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_without_what_went_before() {
+        let bytes = "ab".repeat(LONGEST_LINE);
+        let said = format!(
+            "#2\tINITED cov: 5\n\tNEW_FUNC[1/1]: 0x5\nthread panicked\n    #0 0x5\n{bytes}"
+        );
+        let expected = format!("thread panicked\n    #0 0x5\n{}…\n", &bytes[..LONGEST_LINE]);
+        assert_eq!(without_progress(&said), expected);
     }
 
     #[test]
