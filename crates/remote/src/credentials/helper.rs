@@ -2,10 +2,10 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longshore_store::{Error, Flaw, Result};
 use serde::Deserialize;
@@ -16,6 +16,9 @@ use crate::Secret;
 
 /// No helper says more.
 const MOST_BYTES: u64 = 1 << 20;
+
+/// How often it is looked whether a helper that has said all has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The name that helpers give to a token that others are had for.
 const TOKEN_USER: &str = "<token>";
@@ -100,9 +103,11 @@ impl<'a> Helper<'a> {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
+        let end = Instant::now() + self.timeout;
         if let Some(mut stdin) = child.stdin.take() {
+            let input = input.to_vec();
             // A helper that needs no input may be gone by now; what it says is what counts.
-            let _ = stdin.write_all(input);
+            thread::spawn(move || stdin.write_all(&input));
         }
         let (sender, receiver) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
@@ -113,13 +118,16 @@ impl<'a> Helper<'a> {
                 let _ = sender.send(result.map(|_| said));
             });
         }
-        let Ok(said) = receiver.recv_timeout(self.timeout) else {
+        let ended = match receiver.recv_timeout(self.timeout) {
+            Ok(said) => ended_by(&mut child, end).map(|status| status.map(|of| (of, said))),
+            Err(_) => Ok(None),
+        };
+        let Some((status, said)) = ended.map_err(failed)? else {
             // It may have ended just now.
             let _ = child.kill();
             let _ = child.wait();
             return Err(failed(io::ErrorKind::TimedOut.into()));
         };
-        let status = child.wait().map_err(failed)?;
         Ok((status.success(), said.map_err(failed)?))
     }
 
@@ -132,6 +140,17 @@ impl<'a> Helper<'a> {
         let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
         let reason = if line.is_empty() { "it failed without a word".to_owned() } else { line };
         Error::malformed(format!("what {} said", self.program()), Flaw::Credentials(reason))
+    }
+}
+
+/// Waits for a program that may have closed its stdout and go on; `None` if it has not ended by then.
+fn ended_by(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || Instant::now() >= end {
+            return Ok(status);
+        }
+        thread::sleep(LOOK);
     }
 }
 

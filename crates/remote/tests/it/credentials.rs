@@ -18,9 +18,11 @@ const HELPER: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 case $1 in
 get) read -r key; [ "$key" = "silent.example" ] && exec sleep 60
+     [ "$key" = "done.example" ] && exec sleep 60 >&-
      [ -f "$dir/kept" ] || { echo "credentials not found in native keychain"; exit 1; }
      cat "$dir/kept" ;;
-store) cat > "$dir/kept" ;;
+store) [ -f "$dir/deaf" ] && exec sleep 60
+       cat > "$dir/kept" ;;
 erase) rm "$dir/kept" ;;
 esac
 "#;
@@ -142,7 +144,22 @@ fn a_helper_for_all_that_is_not_here_is_passed_over() {
 fn a_helper_that_hangs_is_ended() {
     let home = Home::new(r#"{"credsStore": "fake"}"#);
     let files = home.files().with_helper_timeout(Duration::from_millis(50));
-    let error = files.find("silent.example", None).unwrap_err();
+    // The second has closed its stdout, as one does that has said all.
+    for host in ["silent.example", "done.example"] {
+        let error = files.find(host, None).unwrap_err();
+        let is_over = |error: &std::io::Error| error.kind() == std::io::ErrorKind::TimedOut;
+        assert!(matches!(&error, Error::Io { source, .. } if is_over(source)), "{error}");
+        assert!(error.to_string().contains("docker-credential-fake"), "{error}");
+    }
+}
+
+#[test]
+fn a_helper_that_takes_no_input_is_ended() {
+    let home = Home::new(r#"{"credsStore": "fake"}"#);
+    let files = home.files().with_helper_timeout(Duration::from_millis(50));
+    fs::write(home.0.path().join("deaf"), "").unwrap();
+    // More than a pipe holds.
+    let error = files.store("r.example", &password("me", &"x".repeat(1 << 20))).unwrap_err();
     assert!(error.to_string().contains("docker-credential-fake"), "{error}");
 }
 
