@@ -296,6 +296,9 @@ fn flaw(reason: &Flaw) -> Hint {
             Hint::new("remove the link: what is written or removed lies behind none")
         }
         Flaw::NotOurs(_) => Hint::new("remove it, or choose another name"),
+        Flaw::NotText => Hint::new(
+            "give a text file; this looks like an archive, a device or the data of another program",
+        ),
         Flaw::NotATar => Hint::new(
             "an archive is a tar file, plain or compressed with gzip or zstd; check the path",
         ),

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 
 /// No list of what is wanted is longer, in bytes: some hundred thousand references.
 pub(crate) const MAX_LIST: u64 = 32 << 20;
@@ -33,13 +33,15 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Reads a file, or stdin if `path` is `-`.
 pub(crate) fn text(path: &Path, limit: u64) -> Result<String> {
     let name = name(path);
+    let no_text = || Error::malformed(&name, Flaw::NotText);
+    // Text has no zero bytes; devices and most other files have some at the beginning.
+    let look = |piece: &[u8]| if piece.contains(&0) { Err(no_text().into()) } else { Ok(()) };
     let read = if path == Path::new("-") {
-        gather(&mut io::stdin().lock(), limit, refuse_binary)
+        gather(&mut io::stdin().lock(), limit, look)
     } else {
-        open(path, PATIENCE).and_then(|mut file| gather(&mut file, limit, refuse_binary))
+        open(path, PATIENCE).and_then(|mut file| gather(&mut file, limit, look))
     };
-    let bytes = taken(read, &name, limit)?;
-    String::from_utf8(bytes).map_err(|_| Error::io("read", &name)(no_text()))
+    String::from_utf8(taken(read, &name, limit)?).map_err(|_| no_text())
 }
 
 /// Reads a file of any content.
@@ -79,15 +81,6 @@ fn gather(
         }
         all.extend_from_slice(&piece[..count]);
     }
-}
-
-/// Text has no zero bytes; devices and most other files have some at the beginning.
-fn refuse_binary(piece: &[u8]) -> io::Result<()> {
-    if piece.contains(&0) { Err(no_text()) } else { Ok(()) }
-}
-
-fn no_text() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8")
 }
 
 /// Opens a file for reading. A pipe that nobody writes to is refused after `patience`, where opening it
@@ -143,7 +136,7 @@ mod tests {
     fn nothing_is_read_without_end() {
         for endless in ["/dev/zero", "/dev/urandom"] {
             let error = text(Path::new(endless), MAX_LIST).unwrap_err();
-            assert_eq!(error.to_string(), format!("cannot read {endless}: it is no text in UTF-8"));
+            assert!(matches!(error, Error::Malformed { reason: Flaw::NotText, .. }), "{error}");
         }
         let error = bytes(Path::new("/dev/zero"), 1000).unwrap_err();
         assert_eq!(error.to_string(), "/dev/zero is over the limit of 1000 bytes");

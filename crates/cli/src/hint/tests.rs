@@ -45,6 +45,7 @@ fn flaws() -> Vec<Flaw> {
         Flaw::Damaged(text()),
         Flaw::Link { to: text() },
         Flaw::NotOurs(text()),
+        Flaw::NotText,
     ]
 }
 
@@ -75,6 +76,7 @@ fn flaw_number(flaw: &Flaw) -> usize {
         Flaw::Damaged(_) => 21,
         Flaw::Link { .. } => 22,
         Flaw::NotOurs(_) => 23,
+        Flaw::NotText => 24,
     }
 }
 
@@ -287,7 +289,7 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 #[test]
 fn the_walk_below_meets_every_kind() {
     all_are_there(errors().iter().map(error_number), 19);
-    all_are_there(flaws().iter().map(flaw_number), 24);
+    all_are_there(flaws().iter().map(flaw_number), 25);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
     all_are_there(subjects().iter().map(subject_number), 7);

@@ -33,6 +33,8 @@ pub enum Flaw {
     NotOurs(String),
     /// There is nothing in it.
     Empty,
+    /// It is no text.
+    NotText,
     /// It is no tar archive.
     NotATar,
     /// It ends too early; where, as a sentence.
@@ -79,7 +81,8 @@ impl Flaw {
             | Self::Authority(_)
             | Self::Identity(_)
             | Self::Credentials(_)
-            | Self::Proxy(_) => false,
+            | Self::Proxy(_)
+            | Self::NotText => false,
             Self::NotALayout
             | Self::NotEmpty
             | Self::NoLayoutInside
@@ -117,6 +120,7 @@ impl fmt::Display for Flaw {
             Self::Pipe => "it is a pipe, and content is read from any offset",
             Self::NotAFile => "it is not a file",
             Self::Empty => "it is empty",
+            Self::NotText => "it is no text in UTF-8",
             Self::NotATar => "it is not a tar archive",
             Self::Version { found, known } => {
                 return write!(f, "its version is {found}, and only {known} is supported");
