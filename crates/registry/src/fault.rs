@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
 use longshore_store::Error;
+pub(crate) use longshore_store::ErrorCode as Code;
 
 use crate::body::Body;
 use crate::reply;
@@ -24,66 +25,32 @@ pub(crate) struct Fault {
     headers: Box<HeaderMap>,
 }
 
-/// The codes of the spec, but for `DENIED`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    BlobUnknown,
-    BlobUploadInvalid,
-    BlobUploadUnknown,
-    DigestInvalid,
-    ManifestBlobUnknown,
-    ManifestInvalid,
-    ManifestUnknown,
-    NameInvalid,
-    NameUnknown,
-    SizeInvalid,
-    TooManyRequests,
-    Unauthorized,
-    /// The fault is the server's: none of the spec's.
-    Unknown,
-    Unsupported,
-}
-
-impl Code {
-    fn text(self) -> &'static str {
-        match self {
-            Self::BlobUnknown => "BLOB_UNKNOWN",
-            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
-            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
-            Self::DigestInvalid => "DIGEST_INVALID",
-            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
-            Self::ManifestInvalid => "MANIFEST_INVALID",
-            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
-            Self::NameInvalid => "NAME_INVALID",
-            Self::NameUnknown => "NAME_UNKNOWN",
-            Self::SizeInvalid => "SIZE_INVALID",
-            Self::TooManyRequests => "TOOMANYREQUESTS",
-            Self::Unauthorized => "UNAUTHORIZED",
-            Self::Unknown => "UNKNOWN",
-            Self::Unsupported => "UNSUPPORTED",
+/// Returns the status that a code most often has.
+fn status_of(code: &Code) -> StatusCode {
+    match code {
+        Code::BlobUnknown | Code::BlobUploadUnknown | Code::ManifestUnknown | Code::NameUnknown => {
+            StatusCode::NOT_FOUND
         }
-    }
-
-    fn status(self) -> StatusCode {
-        match self {
-            Self::BlobUnknown
-            | Self::BlobUploadUnknown
-            | Self::ManifestUnknown
-            | Self::NameUnknown => StatusCode::NOT_FOUND,
-            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => StatusCode::BAD_REQUEST,
-        }
+        Code::Denied => StatusCode::FORBIDDEN,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Unknown | Code::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::BlobUploadInvalid
+        | Code::DigestInvalid
+        | Code::ManifestBlobUnknown
+        | Code::ManifestInvalid
+        | Code::NameInvalid
+        | Code::SizeInvalid
+        | Code::Unsupported => StatusCode::BAD_REQUEST,
     }
 }
 
 impl Fault {
     /// Returns a refusal with the status that its code most often has.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        let status = code.status();
+        let status = status_of(&code);
         let fault = Self { code, status, message: message.into(), headers: Box::default() };
-        match code {
+        match fault.code {
             // Row F-46.
             Code::TooManyRequests => {
                 fault.header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
@@ -95,7 +62,7 @@ impl Fault {
     /// Returns a function that says what an [`Error::NotFound`] means where it came up.
     pub(crate) fn unknown(code: Code) -> impl Fn(Error) -> Self {
         move |error| match error {
-            Error::NotFound { what, .. } => Self::new(code, format!("{what} is not here")),
+            Error::NotFound { what, .. } => Self::new(code.clone(), format!("{what} is not here")),
             error => error.into(),
         }
     }
@@ -117,7 +84,7 @@ impl Fault {
     pub(crate) fn into_response(mut self, method: &Method) -> Response<Body> {
         self.message.truncate(self.message.floor_char_boundary(MAX_MESSAGE));
         tracing::debug!(%method, status = self.status.as_u16(), message = self.message, "refused");
-        let error = serde_json::json!({ "code": self.code.text(), "message": self.message });
+        let error = serde_json::json!({ "code": self.code.as_str(), "message": self.message });
         let mut response = reply::json(&serde_json::json!({ "errors": [error] }));
         *response.status_mut() = self.status;
         response.headers_mut().extend(*self.headers);

@@ -75,6 +75,8 @@ pub enum ErrorCode {
     TooManyRequests,
     /// Who asks has to say who it is.
     Unauthorized,
+    /// The fault is the registry's. Registries say so, and the spec has no code for it.
+    Unknown,
     /// The registry does not do that.
     Unsupported,
     /// One that the spec does not have.
@@ -98,6 +100,7 @@ impl ErrorCode {
             "SIZE_INVALID" => Self::SizeInvalid,
             "TOOMANYREQUESTS" => Self::TooManyRequests,
             "UNAUTHORIZED" => Self::Unauthorized,
+            "UNKNOWN" => Self::Unknown,
             "UNSUPPORTED" => Self::Unsupported,
             other => Self::Other(other.to_owned()),
         }
@@ -119,6 +122,7 @@ impl ErrorCode {
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unauthorized => "UNAUTHORIZED",
+            Self::Unknown => "UNKNOWN",
             Self::Unsupported => "UNSUPPORTED",
             Self::Other(text) => text,
         }
