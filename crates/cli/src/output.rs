@@ -75,11 +75,12 @@ impl Output {
         written(text.print().and_then(|()| io::stdout().lock().flush()))
     }
 
-    /// Prints what went wrong and what to do.
+    /// Prints what went wrong and what to do. Each is one line, as all that is told here is: names that
+    /// others gave must not look like words of the program.
     pub(crate) fn problem(problem: &Problem) {
         Self::told_error(&problem.message);
         if let Some(hint) = problem.hint.as_ref().and_then(Hint::shown) {
-            say(format_args!("  {HINT}hint{HINT:#}: {}\n", printable(&hint)));
+            say(format_args!("  {HINT}hint{HINT:#}: {}\n", printable_line(&hint)));
         }
     }
 
@@ -93,7 +94,7 @@ impl Output {
 
     /// Asks for something on the terminal.
     pub(crate) fn prompt(text: &str) {
-        say(format_args!("{}", printable(text)));
+        say(format_args!("{}", printable_line(text)));
     }
 
     /// Prints something that the user should know though all went well.
@@ -105,17 +106,17 @@ impl Output {
 
     /// Prints an error that whoever asked is not told otherwise.
     pub(crate) fn told_error(text: &str) {
-        say(format_args!("{ERROR}error{ERROR:#}: {}\n", printable(text)));
+        say(format_args!("{ERROR}error{ERROR:#}: {}\n", printable_line(text)));
     }
 
     /// Prints a warning that a library gives.
     pub(crate) fn told_warning(text: &str) {
-        say(format_args!("{WARNING}warning{WARNING:#}: {}\n", printable(text)));
+        say(format_args!("{WARNING}warning{WARNING:#}: {}\n", printable_line(text)));
     }
 
     /// Prints what a library tells of its work.
     pub(crate) fn told(text: &str) {
-        say(format_args!("{}\n", printable(text)));
+        say(format_args!("{}\n", printable_line(text)));
     }
 
     /// Prints lines of a log, whoever reads them.
@@ -128,7 +129,12 @@ impl Output {
     pub(crate) fn parting(text: &str) {
         use std::io::IsTerminal as _;
         let below = if io::stderr().is_terminal() { "\n" } else { "" };
-        say(format_args!("{below}{}\n", printable(text)));
+        say(format_args!("{below}{}\n", printable_line(text)));
+    }
+
+    /// Prints a text of several lines, where results go elsewhere.
+    pub(crate) fn notes(&self, text: &str) {
+        text.lines().for_each(|line| self.note(line));
     }
 
     /// Prints what happens.

@@ -203,7 +203,7 @@ fn summary(
         )
     };
     if destination.is_stdout() {
-        output.note(text().trim_end());
+        output.notes(&text());
         return Ok(());
     }
     output.summary(document, text)

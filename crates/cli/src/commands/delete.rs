@@ -1,5 +1,6 @@
 //! `delete`: a manifest goes, with every name on it, or a name alone.
 
+use longshore_spec::printable_line;
 use longshore_store::Selector;
 use serde::Serialize;
 
@@ -40,6 +41,8 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
         })?;
         gone.push(Gone { place: place.to_string() });
     }
-    output.summary(&gone, || gone.iter().map(|gone| format!("{}\n", gone.place)).collect())?;
+    output.summary(&gone, || {
+        gone.iter().map(|gone| format!("{}\n", printable_line(&gone.place))).collect()
+    })?;
     Ok(Exit::Done)
 }

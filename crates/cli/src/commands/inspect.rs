@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
-use longshore_spec::{Content, Descriptor, Manifest, Size, keys};
+use longshore_spec::{Content, Descriptor, Manifest, Size, keys, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, about};
 use serde::Serialize;
 
@@ -179,7 +179,7 @@ fn text(document: &Document) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{label:<12}{value}");
+        let _ = writeln!(text, "{label:<12}{}", printable_line(value));
     };
     for name in &document.names {
         line("Name", name);

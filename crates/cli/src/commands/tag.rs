@@ -1,6 +1,7 @@
 //! `tag` and `untag`: names in a layout directory.
 
 use longshore_layout::Directory;
+use longshore_spec::printable_line;
 use longshore_store::{
     Entry, Name, Outline, Place as _, Repository, Result as Answer, Root, Selector,
 };
@@ -52,7 +53,8 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let document = Tagged { digest: digest.clone(), names, moved };
     output.summary(&document, || {
-        document.names.iter().map(|name| format!("{name}  {digest}\n")).collect()
+        let names = document.names.iter();
+        names.map(|name| format!("{}  {digest}\n", printable_line(name))).collect()
     })?;
     Ok(Exit::Done)
 }
@@ -96,7 +98,8 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
         gone.push(Named { digest, names: vec![name.to_string()] });
     }
     output.summary(&gone, || {
-        gone.iter().map(|gone| format!("{}  {}\n", gone.names[0], gone.digest)).collect()
+        let gone = gone.iter();
+        gone.map(|gone| format!("{}  {}\n", printable_line(&gone.names[0]), gone.digest)).collect()
     })?;
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use longshore_spec::{Content, Descriptor, Role, Size, keys};
+use longshore_spec::{Content, Descriptor, Role, Size, keys, printable_line};
 use longshore_store::{MAX_DEPTH, Repository, about};
 use serde::Serialize;
 
@@ -150,7 +150,7 @@ fn label(node: &Node) -> String {
     parts.push(short(&node.digest));
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
-    parts.join("  ")
+    printable_line(&parts.join("  ")).into_owned()
 }
 
 /// The beginning of a digest is enough for people.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore_bundle::{Difference, Record};
-use longshore_spec::{Digest, Size};
+use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, Root};
 use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
 use serde::Serialize;
@@ -155,10 +155,11 @@ fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<String> {
 fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     let mut lines = String::new();
     for (what, digests) in [("missing", &document.missing), ("damaged", &document.damaged)] {
-        lines.extend(digests.iter().map(|digest| format!("{what}   {digest}\n")));
+        lines.extend(digests.iter().map(|of| format!("{what}   {}\n", printable_line(of))));
     }
     lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
-    lines.extend(document.left_out.iter().map(|entry| format!("left out  {entry}\n")));
+    let left_out = document.left_out.iter();
+    lines.extend(left_out.map(|entry| format!("left out  {}\n", printable_line(entry))));
     let seconds = begun.elapsed().as_secs_f64();
     let whole = document.missing.is_empty() && document.damaged.is_empty();
     let verdict = if whole && document.differences.is_empty() {

@@ -36,6 +36,59 @@ fn site() -> Site {
     site
 }
 
+/// Begins lines of its own, which look like words of the program.
+const LINES: &str = "a\nerror: all is lost\n\thint: give up";
+
+/// Returns whether a line of what was printed is what somebody else wrote.
+fn is_fooled(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.any(|line| line.starts_with("error: all is lost") || line.starts_with("hint: give up"))
+}
+
+#[test]
+fn what_others_wrote_begins_no_line() {
+    let mut content = Content::new();
+    let layer = content.blob(format!("application/{LINES}").as_str(), &b"layer"[..]);
+    let title = longshore_fixture::with_annotation(layer, "org.opencontainers.image.title", LINES);
+    content.empty();
+    let draft = Draft::artifact(&format!("application/{LINES}"), &[title]);
+    let artifact = content.manifest(&draft.annotation(LINES, LINES));
+    content.tag(&artifact, LINES);
+    let lost = content.manifest(&Draft::index(&[Descriptor {
+        platform: Some(Box::new(longshore_spec::Platform {
+            os: LINES.to_owned(),
+            architecture: LINES.to_owned(),
+            ..longshore_spec::Platform::default()
+        })),
+        digest: longshore_spec::Digest::sha256("it is not here"),
+        ..artifact.clone()
+    }]));
+    content.tag(&lost, "lost");
+    let site = Site::new();
+    site.put("src", &content);
+    for line in [
+        "list oci:src",
+        "tree oci:src",
+        "verify oci:src",
+        "copy --all oci:src oci:dst",
+        "copy --all --dry-run -vv oci:src oci:other",
+        "copy --all oci:src oci-archive:-",
+        "inspect oci:src",
+        "inspect oci:src:los",
+        &format!("inspect 'oci:src:{LINES}'"),
+        &format!("inspect 'oci:src:x{LINES}'"),
+        &format!("copy 'oci:none{LINES}' oci:dst"),
+        &format!("tag oci:src:lost 'a{LINES}'"),
+        &format!("untag 'oci:src:{LINES}'"),
+        "import oci:src oci:dst",
+    ] {
+        let ran = site.run(line);
+        for text in [&ran.text(), &ran.stderr] {
+            assert!(!is_fooled(text), "{line}: {text}");
+        }
+    }
+}
+
 fn check(line: &str, ran: &Ran) {
     for text in [&ran.text(), &ran.stderr] {
         let hostile = text.chars().find(|c| !is_printable(*c) && !matches!(c, '\n' | '\t'));

@@ -206,7 +206,7 @@ impl Bundle<'_> {
             )
         };
         if destination.is_stdout() {
-            output.note(text().trim_end());
+            output.notes(&text());
             return Ok(());
         }
         output.summary(&self.document(report, size.archive), text)
