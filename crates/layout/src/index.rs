@@ -227,6 +227,14 @@ mod tests {
     }
 
     #[test]
+    fn a17_unknown_numbers_are_written_as_the_same_numbers() {
+        let text = br#"{"manifests":[],"x":[1111111111105550021E051,18446744073709551616,-0.1]}"#;
+        let index = Index::parse(text, "index.json").unwrap();
+        let again = Index::parse(&index.to_bytes(), "index.json").unwrap();
+        assert_eq!(again, index);
+    }
+
+    #[test]
     fn what_nobody_would_read_is_not_written() {
         let bytes = Index::of(vec![Descriptor::of(MediaType::IMAGE_MANIFEST, b"a")]).to_bytes();
         let length = bytes.len() as u64;
