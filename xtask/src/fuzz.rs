@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{capture, command, on_path, root, shown};
+use crate::run::{capture, command, on_path, root, shown, without_package};
 
 /// The most memory that a target may take for one input, in MiB.
 const MEMORY: u32 = 1024;
@@ -100,6 +100,7 @@ fn fuzz(target: &str, seconds: u64, scratch: &Path) -> Result<bool> {
 
 /// Takes away what cargo has set for this program.
 fn without_cargo(command: &mut Command) -> &mut Command {
+    without_package(command);
     for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC"] {
         command.env_remove(name);
     }

@@ -39,7 +39,20 @@ pub(crate) fn cargo<A>(args: A) -> Command
 where
     A: IntoIterator<Item: AsRef<OsStr>>,
 {
-    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)
+    let mut command = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args);
+    without_package(&mut command);
+    command
+}
+
+/// Takes away what cargo has set for this program as one of its package. Build scripts of dependencies
+/// look at the same variables, and much is compiled once more where those differ.
+pub(crate) fn without_package(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Prints the command, runs it, and fails if it does.
@@ -107,6 +120,14 @@ mod tests {
         let mut command = command("/usr/bin/env", ["-u", "two words", "it's", ""]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(shown(&command), r"RUSTDOCFLAGS='-D warnings' env -u 'two words' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn cargo_is_not_told_of_this_package() {
+        let env = cargo(["env"]);
+        let told: Vec<_> = env.get_envs().map(|(name, value)| (name.to_owned(), value)).collect();
+        assert!(told.contains(&("CARGO_PKG_NAME".into(), None)), "{told:?}");
+        assert!(told.iter().all(|(_, value)| value.is_none()), "{told:?}");
     }
 
     #[test]
