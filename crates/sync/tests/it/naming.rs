@@ -210,7 +210,7 @@ fn content_of_many_names_is_looked_into_once() {
     for (root, entry) in iter::zip(plan.roots(), &source.0.content.entries) {
         assert_eq!(root.outcome, Outcome::Done);
         assert_eq!(root.descriptor.as_ref(), Some(entry), "each has what its entry said");
-        assert_eq!(root.artifact_type.as_deref(), Some("image"));
+        assert_eq!(root.artifact_type.as_deref(), Some("oci-image"));
         assert_eq!(root.origin(), Some(&entry.digest));
     }
 }
