@@ -483,7 +483,7 @@ mod tests {
         let numbered = (size_of::<(u64, u32)>() + 1) * SPARSE.0 / SPARSE.1;
         assert!(node * 5 / 4 + numbered <= 200);
         // While it is carried out, there is the outline, or eight lists of numbers.
-        let numbers = 8 * size_of::<u32>();
+        let numbers = size_of::<[u32; 8]>();
         assert!(node + size_of::<OutlineNode>().max(numbers) <= 200);
     }
 

@@ -50,6 +50,7 @@ struct ContentOfLine {
     problem: Option<String>,
 }
 
+#[expect(clippy::ref_option, reason = "serde gives what the member is")]
 fn as_text<S: serde::Serializer>(name: &Option<Name>, serializer: S) -> Result<S::Ok, S::Error> {
     name.as_ref().map(Name::as_str).serialize(serializer)
 }

@@ -197,7 +197,7 @@ fn look(
                 ("created", keys::CREATED),
             ];
             let said =
-                says.iter().filter_map(|(what, key)| Some((*what, annotations.get(*key)?.clone())));
+                says.iter().filter_map(|(what, key)| Some((*what, annotations.get(key)?.clone())));
             artifact.says = said.collect();
         }
         Err(error) => artifact.problem = Some(error.to_string()),
