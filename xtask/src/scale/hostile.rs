@@ -21,16 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const QUESTIONS: usize = 20;
 /// How large the blob is that nobody takes.
 const BLOB: u64 = 64 << 20;
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Does something to a registry that has a blob, and returns what must stay open.
 type Attack = fn(&Server, &str) -> Result<Vec<TcpStream>>;
 
-const ATTACKS: [(&str, Attack); 5] = [
+const ATTACKS: [(&str, Attack); 11] = [
     ("640 streams of HTTP/2 whose windows are closed", closed_windows),
     ("600 answers that are not taken", still_readers),
     ("2000 heads of 60 KB that do not end", endless_heads),
     ("1400 uploads that are begun and left", left_uploads),
     ("256 manifests of 8 MiB that nearly come", long_manifests),
+    ("16 floods of streams that are reset at once", resets),
+    ("16 floods of pings whose answers are not taken", pings),
+    ("16 floods of settings whose answers are not taken", settings),
+    ("16 heads of HTTP/2 that go on and on", continuations),
+    ("16 uploads of extensions of a chunk", chunk_extensions),
+    ("16 uploads of trailers", trailers),
 ];
 
 /// Under each attack, memory is bounded and others are answered.
@@ -97,15 +105,11 @@ fn closed_windows(server: &Server, path: &str) -> Result<Vec<TcpStream>> {
     const STREAMS: u32 = 64;
     // RFC 9113, section 6.5.2: the windows of streams are closed from the first moment.
     const SETTINGS: [u8; 6] = [0, 4, 0, 0, 0, 0];
-    // RFC 7541, appendix A: GET, http, then a path and an authority that are spelled out.
-    let mut block = vec![0x82, 0x86, 0x04];
-    block.push(u8::try_from(path.len())?);
-    block.extend(path.as_bytes());
-    block.extend([0x01, 1, b'a']);
+    let block = head(path)?;
     let mut open = Vec::new();
     for _ in 0..10 {
         let mut stream = connect(server)?;
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
+        stream.write_all(PREFACE)?;
         stream.write_all(&frame(4, 0, 0, &SETTINGS)?)?;
         for number in 0..STREAMS {
             // END_STREAM and END_HEADERS.
@@ -114,6 +118,16 @@ fn closed_windows(server: &Server, path: &str) -> Result<Vec<TcpStream>> {
         open.push(stream);
     }
     Ok(open)
+}
+
+/// Returns a head that asks for something by HTTP/2.
+fn head(path: &str) -> Result<Vec<u8>> {
+    // RFC 7541, appendix A: GET, http, then a path and an authority that are spelled out.
+    let mut block = vec![0x82, 0x86, 0x04];
+    block.push(u8::try_from(path.len())?);
+    block.extend(path.as_bytes());
+    block.extend([0x01, 1, b'a']);
+    Ok(block)
 }
 
 /// Returns a frame of HTTP/2 (RFC 9113, section 4.1).
@@ -174,4 +188,86 @@ fn long_manifests(server: &Server, _: &str) -> Result<Vec<TcpStream>> {
         }
     }
     Ok(open)
+}
+
+/// Sends `first` on some connections, and then what `more` returns on each in turn, as far as it is taken.
+fn flood(
+    server: &Server,
+    first: &[u8],
+    more: impl Fn(u32) -> Result<Vec<u8>>,
+) -> Result<Vec<TcpStream>> {
+    const CONNECTIONS: usize = 16;
+    const ROUNDS: u32 = 400;
+    let begin = |_| {
+        let mut stream = connect(server)?;
+        stream.write_all(first)?;
+        stream.set_nonblocking(true)?;
+        anyhow::Ok(stream)
+    };
+    let mut open = (0..CONNECTIONS).map(begin).collect::<Result<Vec<_>>>()?;
+    for round in 0..ROUNDS {
+        let more = more(round)?;
+        for stream in &mut open {
+            let _ = stream.write(&more);
+        }
+    }
+    Ok(open)
+}
+
+/// Floods with frames of HTTP/2, of which so many are sent at once.
+fn flood_of_frames(
+    server: &Server,
+    count: u32,
+    frames: impl Fn(u32) -> Result<Vec<u8>>,
+) -> Result<Vec<TcpStream>> {
+    let first = [PREFACE, &frame(4, 0, 0, &[])?].concat();
+    let several = |round| {
+        let numbers = round * count..(round + 1) * count;
+        Ok(numbers.map(&frames).collect::<Result<Vec<_>>>()?.concat())
+    };
+    flood(server, &first, several)
+}
+
+fn resets(server: &Server, path: &str) -> Result<Vec<TcpStream>> {
+    let block = head(path)?;
+    // A number that was used before ends the connection, as a piece that is not taken does.
+    flood_of_frames(server, 100, |number| {
+        let stream = 2 * number + 1;
+        Ok([frame(1, 5, stream, &block)?, frame(3, 0, stream, &[0, 0, 0, 8])?].concat())
+    })
+}
+
+fn pings(server: &Server, _: &str) -> Result<Vec<TcpStream>> {
+    flood_of_frames(server, 1000, |_| frame(6, 0, 0, b"are you?"))
+}
+
+fn settings(server: &Server, _: &str) -> Result<Vec<TcpStream>> {
+    flood_of_frames(server, 1000, |_| frame(4, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))
+}
+
+fn continuations(server: &Server, path: &str) -> Result<Vec<TcpStream>> {
+    let block = head(path)?;
+    // END_STREAM, and never END_HEADERS.
+    flood_of_frames(server, 1, |number| match number {
+        0 => frame(1, 1, 1, &block),
+        _ => frame(9, 0, 1, &[0, 1, b'a', 1, b'b'].repeat(3000)),
+    })
+}
+
+fn chunk_extensions(server: &Server, _: &str) -> Result<Vec<TcpStream>> {
+    flood_of_chunks(server, "1;a=", "y")
+}
+
+fn trailers(server: &Server, _: &str) -> Result<Vec<TcpStream>> {
+    flood_of_chunks(server, "0\r\n", "X-Trailer: y\r\n")
+}
+
+/// Pushes a manifest in chunks, which go on with the same again and again.
+fn flood_of_chunks(server: &Server, begin: &str, more: &str) -> Result<Vec<TcpStream>> {
+    let first = format!(
+        "PUT /v2/bad/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{begin}"
+    );
+    let more = more.repeat(5000);
+    flood(server, first.as_bytes(), |_| Ok(more.clone().into_bytes()))
 }
