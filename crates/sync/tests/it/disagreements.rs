@@ -1,17 +1,15 @@
 //! Descriptors that disagree on one digest.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use bytes::Bytes;
 use longshore_fixture::{Content, Draft, graph};
-use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
+use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
-use longshore_store::{Name, Order, Place, Repository, Target};
+use longshore_store::{Name, Order, Repository, Target};
 use longshore_sync::{Filter, Outcome, Plan, Report, Silent, Wanted, Wish};
 use proptest::prelude::*;
 
-use crate::places::Pipe;
+use crate::places::{archive, pipe, write};
 use crate::support::{Shelf, Watched, closure, name, named, texts};
 
 const JOBS: [usize; 3] = [1, 2, 16];
@@ -89,27 +87,6 @@ fn check(source: &Shelf, plan: &Plan<'_>, report: &Report, digest: &Digest) {
     assert!(report.failures.is_empty(), "{:?}", texts(&report.failures));
 }
 
-/// Writes what is left of a plan without what failed.
-fn write_rest(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
-    let mut plan = discover(source, Some(target), jobs);
-    plan.drop_failed();
-    let report = plan.execute(place, Vec::new(), jobs, &Silent).unwrap();
-    assert!(report.is_complete(), "{:?}", texts(&report.failures));
-}
-
-fn archive(source: &Shelf, path: &Path, jobs: usize) -> Bytes {
-    let writer = ArchiveWriter::new(path, true).unwrap();
-    write_rest(source, &writer, &writer.whole(), jobs);
-    std::fs::read(path).unwrap().into()
-}
-
-fn pipe(source: &Shelf) -> Vec<u8> {
-    let pipe = Pipe::default();
-    let stream = ArchiveStream::new(Box::new(pipe.clone()));
-    write_rest(source, &stream, &stream.whole(), 1);
-    pipe.written()
-}
-
 /// Checks that all that a layout lists is there, and returns what it is called.
 fn verified(whole: &dyn Repository) -> BTreeSet<Name> {
     let wanted = whole.roots().unwrap().into_iter().map(|root| Wanted {
@@ -153,7 +130,7 @@ proptest! {
 
         let path = directory.path().join("a.tar");
         let written = archive(&source, &path, jobs);
-        prop_assert!(written == archive(&source, &path, 1) && written == pipe(&source));
+        prop_assert!(written == archive(&source, &path, 1) && written == pipe(&source, 1));
         let read = Archive::open(&path, &ArchiveOptions::default()).unwrap();
         prop_assert_eq!(verified(&read.whole()), expected);
     }
@@ -171,11 +148,11 @@ proptest! {
 
         let directory = tempfile::tempdir().unwrap();
         let layout = Directory::create(directory.path().join("layout")).unwrap();
-        write_rest(&source, &layout, &layout.whole(), jobs);
+        write(&source, &layout, &layout.whole(), jobs);
         prop_assert_eq!(verified(&layout.whole()), expected.clone());
         let path = directory.path().join("a.tar");
         let written = archive(&source, &path, jobs);
-        prop_assert!(written == archive(&source, &path, 1) && written == pipe(&source));
+        prop_assert!(written == archive(&source, &path, 1) && written == pipe(&source, 1));
         let read = Archive::open(&path, &ArchiveOptions::default()).unwrap();
         prop_assert_eq!(verified(&read.whole()), expected);
     }

@@ -11,27 +11,32 @@ use longshore_sync::{Filter, Outcome, Plan, Silent, Wanted, Wish};
 
 use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name, with_referrers};
 
-fn write(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
-    let plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
+/// Writes all that a source has but for roots that cannot be planned.
+pub(crate) fn write(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
+    let mut plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
+    plan.drop_failed();
     let report = plan.execute(place, Vec::new(), jobs, &Silent).unwrap();
     assert!(report.is_complete(), "{:?}", report.failures);
 }
 
-fn archive(source: &Shelf, path: &Path, jobs: usize) -> Vec<u8> {
-    let writer = ArchiveWriter::new(path, false).unwrap();
+/// Writes an archive, in place of one that is there, and returns its bytes.
+pub(crate) fn archive(source: &Shelf, path: &Path, jobs: usize) -> Vec<u8> {
+    let writer = ArchiveWriter::new(path, true).unwrap();
     write(source, &writer, &writer.whole(), jobs);
     std::fs::read(path).unwrap()
 }
 
+/// Writes an archive into a pipe, and returns what went through it.
+pub(crate) fn pipe(source: &Shelf, jobs: usize) -> Vec<u8> {
+    let pipe = Pipe::default();
+    let stream = ArchiveStream::new(Box::new(pipe.clone()));
+    write(source, &stream, &stream.whole(), jobs);
+    pipe.0.lock().unwrap().clone()
+}
+
 /// What is written stays in hand.
 #[derive(Clone, Default)]
-pub(crate) struct Pipe(Arc<Mutex<Vec<u8>>>);
-
-impl Pipe {
-    pub(crate) fn written(&self) -> Vec<u8> {
-        self.0.lock().unwrap().clone()
-    }
-}
+struct Pipe(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Pipe {
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
@@ -53,10 +58,7 @@ fn an_archive_has_the_same_bytes_whatever_the_jobs_and_in_a_pipe() {
         for jobs in [2, 16] {
             assert!(archive(&source, &path(jobs), jobs) == first, "{jobs} jobs");
         }
-        let pipe = Pipe::default();
-        let stream = ArchiveStream::new(Box::new(pipe.clone()));
-        write(&source, &stream, &stream.whole(), 4);
-        assert!(*pipe.0.lock().unwrap() == first, "a pipe");
+        assert!(pipe(&source, 4) == first, "a pipe");
     }
 }
 
