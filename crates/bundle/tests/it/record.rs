@@ -101,6 +101,16 @@ fn it_is_canonical_and_its_id_holds_it() {
 }
 
 #[test]
+fn what_others_write_in_another_order_is_read_and_kept() {
+    let text = r#"{"blobs":[],"formatVersion":1,"leftOut":[],"referrers":[],"roots":[],"selection":[{"ref":"a","from":"b"}]}"#;
+    let id = Digest::sha256(text);
+    let text = text.replacen(r#""leftOut""#, &format!(r#""id":"{id}","leftOut""#), 1);
+    let read = Record::parse(text.as_bytes()).unwrap();
+    assert_eq!(read.id(), id);
+    assert_eq!(String::from_utf8(read.to_bytes()).unwrap(), text);
+}
+
+#[test]
 fn what_is_no_record_of_this_version_is_refused() {
     let (record, ..) = Site::new().record(&item());
     let text = String::from_utf8(record.to_bytes()).unwrap();
