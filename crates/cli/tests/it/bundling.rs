@@ -497,3 +497,15 @@ fn an_index_is_written_anew_for_registries_that_want_it_whole_and_locked_so() {
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("--sparse-index strip"), "{}", refused.stderr);
 }
+
+#[test]
+fn what_was_asked_for_by_digest_has_it_in_the_bundle_and_not_where_it_arrives() {
+    let (site, near) = registry();
+    let name = format!("{}/acme/app:v1", near.host());
+    let pinned = format!("{name}@{}", site.digest(&name));
+    site.ok(&format!("export -q {pinned} -o b.tar"));
+    site.ok("import -q b.tar oci:far");
+    let listed = |place: &str| site.json(&format!("list {place}"))[0]["name"].clone();
+    assert_eq!(listed("oci-archive:b.tar"), pinned.as_str());
+    assert_eq!(listed("oci:far"), name.as_str());
+}
