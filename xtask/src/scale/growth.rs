@@ -72,6 +72,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn is_quick(&self) -> bool {
+        self.divisor > 1
+    }
+
     /// Returns n and 10 n.
     fn sizes(&self, kind: Kind) -> [usize; 2] {
         let most = kind.most() / self.divisor;

@@ -36,7 +36,7 @@ pub(super) fn measure(run: &mut Run<'_>) {
 fn tags(run: &mut Run<'_>) {
     let speed = sha256_alone(1) * MEBI;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let most = INTO_DIRECTORY * HASHED / speed / run.divisor as f64;
+    let most = INTO_DIRECTORY * HASHED / speed;
     println!("a core hashes {speed:.0} MB/s: {most:.2} s for tags into a directory");
     let names = ["copy of tags to a directory", "copy of tags to a directory: its source"];
     run.rows_within(names, Kind::Tags, Some(most), |run, count| {
