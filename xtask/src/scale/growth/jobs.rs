@@ -35,7 +35,6 @@ pub(super) fn measure(run: &mut Run<'_>) {
 /// Tags of one repository, from a registry to everywhere.
 fn tags(run: &mut Run<'_>) {
     let speed = sha256_alone(1) * MEBI;
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let most = INTO_DIRECTORY * HASHED / speed;
     println!("a core hashes {speed:.0} MB/s: {most:.2} s for tags into a directory");
     let names = ["copy of tags to a directory", "copy of tags to a directory: its source"];
