@@ -29,7 +29,8 @@ pub(crate) struct Listing {
     extra: Arc<serde_json::Map<String, serde_json::Value>>,
     /// Whether the entries are in the order that is written. Others write in theirs.
     is_sorted: bool,
-    orders: OnceLock<Orders>,
+    /// By [`By`], each made when something is looked up in it first.
+    orders: [OnceLock<Order>; By::ALL.len()],
     /// Repositories by names or marks of entries, and whether there are entries that say none.
     repositories: OnceLock<(Vec<RepositoryName>, bool)>,
     lineage: u64,
@@ -58,9 +59,6 @@ pub(crate) enum By {
 
 /// Numbers of entries, sorted by what they are found by.
 type Order = Vec<Slot>;
-
-#[derive(Debug, Default)]
-struct Orders([Order; By::ALL.len()]);
 
 /// The number of an entry, and which of its repositories it is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +92,7 @@ impl Listing {
             is_sorted: entries.is_sorted_by(|a, b| a.in_order(b).is_le()),
             entries,
             extra,
-            orders: OnceLock::new(),
+            orders: Default::default(),
             repositories: OnceLock::new(),
             lineage: LINEAGE.fetch_add(1, atomic::Ordering::Relaxed),
             generation: 0,
@@ -263,7 +261,7 @@ impl Listing {
     }
 
     fn range(&self, by: By, compare: impl Fn(&Key<'_>) -> Ordering) -> &[Slot] {
-        let order = self.orders().of(by);
+        let order = self.order(by);
         let compare = |slot: &Slot| compare(&by.key(self.entry(slot.number()), slot.nth()));
         let begin = order.partition_point(|slot| compare(slot).is_lt());
         let length = order[begin..].partition_point(|slot| compare(slot).is_eq());
@@ -274,14 +272,11 @@ impl Listing {
         &self.entries[number as usize]
     }
 
-    fn orders(&self) -> &Orders {
-        self.orders.get_or_init(|| {
-            let mut orders = Orders::default();
-            for (by, order) in By::ALL.into_iter().zip(&mut orders.0) {
-                *order = self.slots(by, numbers(&self.entries));
-                order.sort_unstable_by(|a, b| self.compare(by, *a, *b));
-            }
-            orders
+    fn order(&self, by: By) -> &Order {
+        self.orders[by as usize].get_or_init(|| {
+            let mut order = self.slots(by, numbers(&self.entries));
+            order.sort_unstable_by(|a, b| self.compare(by, *a, *b));
+            order
         })
     }
 
@@ -334,12 +329,6 @@ impl By {
                 Key { digest: None, first: entry.repository(nth), second: by(entry.tag()) }
             }
         }
-    }
-}
-
-impl Orders {
-    fn of(&self, by: By) -> &Order {
-        &self.0[by as usize]
     }
 }
 

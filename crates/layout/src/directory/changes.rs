@@ -17,9 +17,13 @@ use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::persist::sync_directory;
 
-/// Changes to `index.json` wait at most this long while more are coming: writing it for every one
+/// Changes to `index.json` wait at least this long while more are coming: writing it for every one
 /// of thousands of manifests would cost more than their content.
 const INDEX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// They wait so many times as long as it took to write it last, where that is longer: of a list that
+/// grows and grows, writing takes a tenth of the time at most.
+const INDEX_SHARE: u32 = 10;
 
 /// Some programs write `index.json` in place. What cannot be read may be half of it, for at most
 /// this long; what stood there before counts until then.
@@ -52,6 +56,8 @@ struct Pending {
     done: u64,
     /// When `index.json` was written last.
     written: Instant,
+    /// How long that took.
+    took: Duration,
 }
 
 /// What was read of `index.json`, and when it is to be read again.
@@ -95,6 +101,7 @@ impl Writing {
             noted: 0,
             done: 0,
             written: Instant::now(),
+            took: Duration::ZERO,
         };
         Self { lock: Mutex::new(lock), pending: Mutex::new(pending), turn: Mutex::default() }
     }
@@ -181,7 +188,7 @@ impl Directory {
             pending.length += changes.iter().map(Change::length).sum::<u64>();
             pending.changes.extend(changes);
             pending.noted += 1;
-            pending.written.elapsed() >= INDEX_INTERVAL
+            pending.written.elapsed() >= INDEX_INTERVAL.max(pending.took * INDEX_SHARE)
         };
         if is_due { self.write_changes() } else { Ok(()) }
     }
@@ -222,6 +229,7 @@ impl Directory {
             let length = std::mem::take(&mut pending.length);
             (changes, length, std::mem::take(&mut pending.appeared), pending.noted)
         };
+        let began = Instant::now();
         let written = self.sync_and_apply(&appeared, &changes);
         let mut pending = writing.pending();
         if let Err(error) = written {
@@ -235,6 +243,7 @@ impl Directory {
         }
         pending.done = noted;
         pending.written = Instant::now();
+        pending.took = began.elapsed();
         Ok(())
     }
 
