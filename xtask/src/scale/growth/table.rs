@@ -16,6 +16,9 @@ const MOST_GROWTH_QUICK: f64 = 20.0;
 const MEMORY: u64 = 64 << 20;
 /// The bound on memory where there are so many tags or blobs at once.
 const MEMORY_OF_MANY: u64 = 128 << 20;
+/// What a name of one manifest may take beside [`MEMORY`]: it stands in what is listed, in what is planned,
+/// and where it is copied in what changes.
+const MEMORY_OF_A_NAME: u64 = 4 << 10;
 const MANY_TAGS: usize = 20_000;
 const MANY_BLOBS: usize = 100_000;
 /// How often a row is measured that is over its bounds by less than [`CHANCE`].
@@ -90,7 +93,11 @@ impl Row {
 
 /// Returns how much memory may be taken where there are `count` of something.
 fn memory(kind: Kind, count: usize) -> u64 {
-    let many = if kind == Kind::Blobs { MANY_BLOBS } else { MANY_TAGS };
+    let many = match kind {
+        Kind::Names => return MEMORY + count as u64 * MEMORY_OF_A_NAME,
+        Kind::Blobs => MANY_BLOBS,
+        _ => MANY_TAGS,
+    };
     if count < many { MEMORY } else { MEMORY_OF_MANY }
 }
 
