@@ -10,7 +10,7 @@ mod uploads;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -277,14 +277,22 @@ impl Directory {
     /// Replaces a file at the top of the layout, and returns the new one. Whoever calls this holds the
     /// lock of `index.json`.
     fn write(&self, name: &str, content: &[u8]) -> Result<File> {
-        use std::io::Write as _;
+        self.write_with(name, |file| file.write_all(content))
+    }
+
+    /// The same for content that is written piece by piece.
+    fn write_with(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<File> {
         let there = self.there()?;
         let own = there.create_below(OWN)?;
         let partial = format!("{name}.new");
         let file = own.create_anew(&partial)?;
         let (partial, target) = (Named::new(&own, &partial), Named::new(&there, name));
         persist(&file, partial, target, Durable::Now, |mut file| {
-            file.write_all(content).map_err(Error::io("write", partial.path().display()))
+            content(&mut file).map_err(Error::io("write", partial.path().display()))
         })?;
         Ok(file)
     }

@@ -8,6 +8,7 @@ mod entry;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
@@ -63,6 +64,9 @@ type Order = Vec<Slot>;
 /// The number of an entry, and which of its repositories it is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot(u32);
+
+/// So many bytes of `index.json` are written at once.
+const PIECE: usize = 64 << 10;
 
 /// What is behind those without a name.
 const NAMED: &str = "named";
@@ -133,24 +137,44 @@ impl Listing {
         Self::of(kept.collect(), Arc::clone(&self.extra))
     }
 
-    /// Returns the bytes of `index.json`: as [`Index::to_bytes`] does, with what was written before as it
-    /// was written.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Writes `index.json`: as [`Index::to_bytes`] has it, with what was written before as it was written.
+    /// Piece by piece, since many threads that each need all of it in one buffer hold as many of them.
+    pub(crate) fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+        let (before, after) = self.around();
+        let mut to = BufWriter::with_capacity(PIECE, to);
+        to.write_all(&before)?;
+        for (number, entry) in self.entries.iter().enumerate() {
+            if number > 0 {
+                to.write_all(b",")?;
+            }
+            to.write_all(entry.json())?;
+        }
+        to.write_all(&after)?;
+        to.flush()
+    }
+
+    /// Returns how many bytes `index.json` has.
+    pub(crate) fn length(&self) -> u64 {
+        let (before, after) = self.around();
+        let entries = self.entries.iter().map(|entry| entry.json().len() as u64).sum::<u64>();
+        let commas = (self.entries.len() as u64).saturating_sub(1);
+        before.len() as u64 + entries + commas + after.len() as u64
+    }
+
+    /// Returns what stands before the entries, and what behind them.
+    fn around(&self) -> (Vec<u8>, Vec<u8>) {
         let mut without = Index::default();
         self.extra.as_ref().clone_into(&mut without.extra);
-        let without = without.to_bytes();
-        let entries: Vec<&[u8]> = self.entries.iter().map(|entry| entry.json()).collect();
-        let length = entries.iter().map(|entry| entry.len() + 1).sum::<usize>();
-        let begin = before_entries(&without);
-        let mut bytes = Vec::with_capacity(without.len() + length);
-        bytes.extend_from_slice(&without[..begin]);
-        for (number, entry) in entries.into_iter().enumerate() {
-            if number > 0 {
-                bytes.push(b',');
-            }
-            bytes.extend_from_slice(entry);
-        }
-        bytes.extend_from_slice(&without[begin..]);
+        let mut before = without.to_bytes();
+        let after = before.split_off(before_entries(&before));
+        (before, after)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, self.length());
         bytes
     }
 

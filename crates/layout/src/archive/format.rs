@@ -65,7 +65,8 @@ impl Form {
     pub(super) fn new(outline: &Outline) -> Result<Self> {
         let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
         let index = index_of(outline);
-        let index = index::within(index.to_bytes(), MAX_INDEX, "`index.json` of the archive")?;
+        let index = index.to_bytes();
+        index::check_length(index.len() as u64, MAX_INDEX, "`index.json` of the archive")?;
         let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
         let files = [layout, ("index.json", &index)].into_iter().chain(extra);
         Self::of(files, outline.nodes())

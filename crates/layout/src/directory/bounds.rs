@@ -18,7 +18,7 @@ impl Directory {
         // Near the bound it counts what they replace and take away.
         self.write_changes()?;
         let listing = self.listed()?.changed(changes);
-        listing.map_or(Ok(()), |listing| self.index_bytes(&listing).map(drop))
+        listing.map_or(Ok(()), |listing| self.check_listing(&listing))
     }
 
     /// Refuses what would list more than anybody reads.
@@ -38,10 +38,10 @@ impl Directory {
         Ok(there.size(INDEX, self.links)?.unwrap_or(0))
     }
 
-    /// Returns the bytes of an `index.json` that may be written here.
-    pub(super) fn index_bytes(&self, listing: &Listing) -> Result<Vec<u8>> {
+    /// Refuses an `index.json` that is too long for whoever reads it.
+    pub(super) fn check_listing(&self, listing: &Listing) -> Result<()> {
         let what = self.index_path().display().to_string();
-        index::within(listing.to_bytes(), self.max_index, &what)
+        index::check_length(listing.length(), self.max_index, &what)
     }
 }
 

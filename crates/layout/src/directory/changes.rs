@@ -180,6 +180,12 @@ impl Directory {
         Ok(Stamp::of(&metadata.map_err(Error::io("open", self.index_path().display()))?))
     }
 
+    /// Replaces `index.json`, whose lock is held.
+    pub(super) fn write_index(&self, listing: &Listing) -> Result<File> {
+        self.check_listing(listing)?;
+        self.write_with(INDEX, |file| listing.write_to(file))
+    }
+
     /// Takes note of changes to `index.json`; writes it now and then.
     pub(super) fn note_changes(&self, changes: Vec<Change>) -> Result<()> {
         self.check_changes(&changes)?;
@@ -271,7 +277,7 @@ impl Directory {
     fn apply(&self, changes: &[Change]) -> Result<()> {
         let _lock = self.lock_index()?;
         let Some(listing) = self.listed_alone()?.changed(changes) else { return Ok(()) };
-        let file = self.write(INDEX, &self.index_bytes(&listing)?)?;
+        let file = self.write_index(&listing)?;
         // What was written need not be read again, unless another file lies there by now.
         let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
         let (stamp, listing) = (Stamp::of(&found), Arc::new(listing));

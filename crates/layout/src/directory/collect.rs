@@ -11,7 +11,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::blobs::OF_ITS_OWN;
 use super::uploads::{UPLOADS, is_upload};
-use super::{Directory, INDEX, PARTIAL};
+use super::{Directory, PARTIAL};
 use crate::dir::Dir;
 use crate::view::Contents as _;
 
@@ -56,7 +56,7 @@ impl Directory {
         });
         // First nothing points to it any more, then it goes.
         if !collected.entries.is_empty() && !dry_run {
-            self.write(INDEX, &self.index_bytes(&index)?)?;
+            self.write_index(&index)?;
         }
         let root = self.there()?;
         let lately = self.marked_lately(age)?;
