@@ -31,8 +31,7 @@ use crate::lock::Lock;
 use crate::persist::{Durable, Named, persist};
 use crate::view::{Contents, View};
 
-/// The one version of the layout that there is (row A-04).
-/// The one version of layouts that there is.
+/// The one version of layouts that there is (row A-04).
 const VERSION: &str = "1.0.0";
 
 pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
