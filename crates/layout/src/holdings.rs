@@ -21,16 +21,16 @@ use crate::listing::{Entry, Listing};
 use crate::names::Scope;
 use crate::view::Contents;
 
-/// What manifests of so many bytes say is remembered, which takes no more than they do; with more,
-/// all is forgotten and read again.
-const MAX_MANIFESTS: u64 = 256 << 20;
+/// So many bytes are kept of what manifests say; with more, all is forgotten and read again.
+const MAX_GRAPH: u64 = 256 << 20;
 
 /// How many manifests are read at once: they are small, and a cold disk likes company.
 const JOBS: usize = 4;
 
 /// What was found out so far.
-#[derive(Default)]
 pub(crate) struct Cache {
+    /// More bytes than this are forgotten.
+    most: u64,
     graph: Mutex<Graph>,
     looked: Mutex<Looked>,
     /// Held while looking: others who ask meanwhile want the same answer.
@@ -88,6 +88,13 @@ enum Again {
     Yes,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        let (graph, looked, looking) = Default::default();
+        Self { most: MAX_GRAPH, graph, looked, looking }
+    }
+}
+
 impl Looked {
     /// Forgets what was of a listing that was read before.
     fn keep_for(&mut self, listing: &Listing) {
@@ -108,12 +115,12 @@ impl Cache {
         digest: &Digest,
     ) -> Result<Option<Member>> {
         let listing = contents.listing()?;
-        let mut failure = self.look_into(contents, scope, &listing, Again::No);
-        let mut found = self.graph().member(&listing, scope, digest);
+        let member = |graph: &Graph| graph.member(&listing, scope, digest);
+        let (mut found, mut failure) = self.ask(contents, scope, &listing, Again::No, member);
         if found.is_none() {
             // It may be what a manifest refers to that has come since.
-            failure = self.look_into(contents, scope, &listing, Again::Yes).or(failure);
-            found = self.graph().member(&listing, scope, digest);
+            let (late, failed) = self.ask(contents, scope, &listing, Again::Yes, member);
+            (found, failure) = (late, failed.or(failure));
         }
         match (found, failure) {
             (Some(found), _) => Ok(Some(found)),
@@ -132,10 +139,11 @@ impl Cache {
         subject: &Digest,
     ) -> Result<Referrers> {
         let listing = contents.listing()?;
-        if let Some(error) = self.look_into(contents, scope, &listing, Again::No) {
+        let referrers = |graph: &Graph| graph.referrers(&listing, scope, subject);
+        let (mut entries, failure) = self.ask(contents, scope, &listing, Again::No, referrers);
+        if let Some(error) = failure {
             return Err(error);
         }
-        let mut entries = self.graph().referrers(&listing, scope, subject);
         entries.sort_unstable_by(|a, b| a.digest.cmp(&b.digest));
         Ok(Referrers { entries, answered_by: AnsweredBy::Scan })
     }
@@ -213,15 +221,16 @@ impl Cache {
         }
     }
 
-    /// Reads what a repository leads to, as far as that was not done before; returns why not all is
+    /// Asks what is known of a repository, after reading what was not read before; says, too, why not all is
     /// known.
-    fn look_into(
+    fn ask<T>(
         &self,
         contents: &dyn Contents,
         scope: &Scope,
         listing: &Listing,
         again: Again,
-    ) -> Option<Error> {
+        question: impl Fn(&Graph) -> T,
+    ) -> (T, Option<Error>) {
         let parts = match scope {
             Scope::Layout => vec![Which::All],
             Scope::Repository { name, bare } => {
@@ -240,16 +249,31 @@ impl Cache {
             };
             looked.lineage == listing.lineage() && parts.iter().all(is_done)
         };
-        if is_done(&self.looked()) {
-            return None;
+        // As long as one of these locks is held, nothing is forgotten that the answer rests on.
+        let looked = self.looked();
+        if is_done(&looked) {
+            return (question(&self.graph()), None);
         }
+        drop(looked);
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget_if_large();
         let mut failure = None;
         for which in parts {
             let failed = self.look_into_part(contents, which, listing, again);
             failure = failure.or(failed);
         }
-        failure
+        (question(&self.graph()), failure)
+    }
+
+    /// Forgets everything if it is too much. What is looked into next is known until the one after it, however
+    /// much it is.
+    fn forget_if_large(&self) {
+        let mut looked = self.looked();
+        let mut graph = self.graph();
+        if graph.size() > self.most {
+            *graph = Graph::default();
+            looked.parts.clear();
+        }
     }
 
     fn look_into_part(
@@ -305,11 +329,6 @@ impl Cache {
     /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
     fn unseen(&self, which: &Which, listing: &Listing, again: Again) -> Vec<Descriptor> {
         let mut looked = self.looked();
-        let mut graph = self.graph();
-        if graph.size() > MAX_MANIFESTS {
-            *graph = Graph::default();
-            looked.parts.clear();
-        }
         looked.keep_for(listing);
         let is_it = looked.lineage == listing.lineage();
         if let Some(known) = looked.parts.get_mut(which).filter(|_| is_it) {
@@ -379,10 +398,82 @@ impl Cache {
 mod tests {
     use std::sync::Arc;
 
-    use longshore_store::Place as _;
+    use longshore_store::{Entry as Listed, Place, manifest_from};
 
     use super::*;
     use crate::Directory;
+
+    fn scope(name: &str) -> Scope {
+        Scope::Repository { name: name.parse().unwrap(), bare: false }
+    }
+
+    fn digest(content: &str) -> Digest {
+        Digest::sha256(content)
+    }
+
+    /// Pushes an image with a config of its own and a layer that all have; returns its digest.
+    fn push(layout: &Directory, repository: &str, tag: &str) -> Digest {
+        let part = |kind: &str, content: &str| {
+            let digest = digest(content);
+            serde_json::json!({ "mediaType": kind, "digest": digest, "size": content.len() })
+        };
+        let document = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::IMAGE_MANIFEST,
+            "config": part(MediaType::IMAGE_CONFIG, &format!("{repository}:{tag}")),
+            "layers": [part("a/layer", "shared")],
+        });
+        let raw = serde_json::to_vec(&document).unwrap();
+        let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &raw);
+        let manifest = manifest_from(raw.into(), descriptor).unwrap();
+        let repository = layout.repository(&repository.parse().unwrap()).unwrap();
+        repository.push_manifest(&manifest, Listed::Root(&[tag.into()])).unwrap();
+        layout.commit(true).unwrap();
+        manifest.descriptor().digest.clone()
+    }
+
+    #[test]
+    fn what_a_repository_holds_is_found_however_little_is_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Directory::create(directory.path()).unwrap();
+        let forgetful = Cache { most: 0, ..Cache::default() };
+        let role = |cache: &Cache, repository: &str, content: &str| {
+            let found = cache.find(&layout, &scope(repository), &digest(content)).unwrap();
+            found.map(|member| member.role.unwrap())
+        };
+        // Fewer entries than manifests with the layer, and more: it is looked for either way.
+        for (many, few) in [(1, 0), (9, 0), (20, 2)] {
+            let all = (0..many).map(|number| ("many", number));
+            for (repository, number) in all.chain((0..few).map(|number| ("few", number))) {
+                push(&layout, repository, &format!("v{number}"));
+                forgetful.follow(&layout.listing().unwrap());
+            }
+            for cache in [layout.holdings(), &forgetful] {
+                assert_eq!(role(cache, "many", "shared"), Some(Role::Layer));
+                assert_eq!(role(cache, "few", "shared"), (few > 0).then_some(Role::Layer));
+                assert_eq!(role(cache, "none", "shared"), None);
+                let last = format!("many:v{}", many - 1);
+                assert_eq!(role(cache, "many", &last), Some(Role::Config));
+                assert_eq!(role(cache, "few", &last), None);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_removed_takes_with_it_what_nothing_else_refers_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Directory::create(directory.path()).unwrap();
+        let [one, two] = ["v1", "v2"].map(|tag| push(&layout, "a", tag));
+        let holds = |content: &str| {
+            layout.holdings().find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
+        };
+        assert!(holds("a:v1") && holds("a:v2") && holds("shared"));
+        let repository = layout.repository(&"a".parse().unwrap()).unwrap();
+        repository.remove(&one).unwrap();
+        assert!(!holds("a:v1") && holds("a:v2") && holds("shared"));
+        repository.remove(&two).unwrap();
+        assert!(!holds("a:v2") && !holds("shared"));
+    }
 
     #[test]
     fn a_list_that_has_changed_is_kept_by_nobody() {
