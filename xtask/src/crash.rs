@@ -46,8 +46,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "40")]
     kills: NonZero<usize>,
     /// How many changes are made to a directory that is shared
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    changes: usize,
+    #[arg(long, value_name = "N", default_value = "500")]
+    changes: NonZero<usize>,
     /// The seed of the moments
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Copy => kill::run(&program, work.path(), kills, args.seed)?,
             Part::Bundle => bundle::run(&program, work.path(), of_bundles(kills), args.seed)?,
             Part::Serve => serve::run(&program, work.path(), of_servers(kills), args.seed)?,
-            Part::Shared => shared::run(&program, work.path(), args.changes)?,
+            Part::Shared => shared::run(&program, work.path(), args.changes.get())?,
             Part::Disk => disk::run(&program, work.path())?,
             Part::Hostile => hostile::start(&program, work.path())?,
         }

@@ -95,6 +95,7 @@ pub(super) fn run(program: &Path, work: &Path, quick: bool, only: &str) -> Resul
     };
     requests::measure(&mut run)?;
     jobs::measure(&mut run);
+    ensure!(!run.table.is_empty(), "no row has `{only}` in its name");
     print!("\n{}", run.table);
     let over = run.table.over();
     ensure!(over.is_empty(), "over their bounds:\n  {}", over.join("\n  "));

@@ -119,6 +119,10 @@ impl Table {
         name.contains(&self.only)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Returns each row that is over a bound, and why.
     pub(super) fn over(&self) -> Vec<String> {
         let over = self.rows.iter().filter(|row| !row.faults.is_empty());
