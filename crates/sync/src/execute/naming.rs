@@ -47,8 +47,7 @@ impl Run<'_, '_> {
         }
         let ([first, others @ ..], 2..) = (&all[..], all.len()) else { return Ok(false) };
         let result = self.push_names(target, manifest, *first);
-        if let Err(Error::Connection { .. } | Error::Throttled { .. }) = &result {
-            // It is not about the name.
+        if result.as_ref().is_err_and(is_about_the_host) {
             return result
                 .map(|_| true)
                 .map_err(|error| self.not_taken(&self.plan.nodes[node as usize], manifest, error));
@@ -93,16 +92,18 @@ impl Run<'_, '_> {
     }
 
     /// Takes note of what became of names. Of several that were refused together each is tried alone,
-    /// so that one name does not cost others theirs.
+    /// so that one name does not cost others theirs. Where the host is lost, no other is tried.
     fn take_named(&self, naming: Naming, manifest: &Manifest, result: Result<Pushed, Error>) {
         let Naming { node: number, root, first, count } = naming;
         let node = &self.plan.nodes[number as usize];
+        let host_is_lost = result.as_ref().is_err_and(is_about_the_host);
         let (pushed, failure) = match result {
             Ok(pushed) => (Some(pushed), None),
-            Err(_) if count > 1 => (None, None),
+            Err(_) if count > 1 && !host_is_lost => (None, None),
             Err(error) => (None, Some(self.not_named(naming, manifest, error))),
         };
-        let mut queue = self.queue();
+        let mut locked = self.queue();
+        let queue = &mut *locked;
         let Some(of) = queue.being_named.get_mut(&number) else { return };
         of.left -= 1;
         match pushed {
@@ -112,6 +113,18 @@ impl Run<'_, '_> {
                     of.written = true;
                     self.read(read);
                 }
+            }
+            None if host_is_lost => {
+                queue.names.retain(|other| {
+                    let goes = other.node == number;
+                    if goes {
+                        of.left -= 1;
+                        queue.unnamed.insert(other.root);
+                    }
+                    !goes
+                });
+                queue.unnamed.insert(root);
+                queue.failures.extend(failure);
             }
             None if count > 1 => {
                 of.left += count;
@@ -125,12 +138,12 @@ impl Run<'_, '_> {
         }
         let is_last = |of: &BeingNamed| of.left == 0;
         if !queue.being_named.get(&number).is_some_and(is_last) {
-            drop(queue);
+            drop(locked);
             self.changed.notify_all();
             return;
         }
         let done = queue.being_named.remove(&number);
-        drop(queue);
+        drop(locked);
         match done {
             Some(BeingNamed { is_there: true, written, .. }) => {
                 self.count(node, written);
@@ -151,4 +164,9 @@ impl Run<'_, '_> {
         self.observer.failed(&failure);
         failure
     }
+}
+
+/// Tells whether other names would fare no better.
+fn is_about_the_host(error: &Error) -> bool {
+    matches!(error, Error::Connection { .. } | Error::Throttled { .. })
 }

@@ -8,8 +8,8 @@ use std::{iter, num::NonZeroUsize};
 use longshore_fixture::{Content, artifacts};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
-    Blob, Entry, Error, Held, Memory, Name, Place, Pushed, Reader, Referrers, Refusal, Repository,
-    Result, Selector, Source, Target,
+    Blob, ConnectionFailure, Entry, Error, Held, Memory, Name, Place, Pushed, Reader, Referrers,
+    Refusal, Repository, Result, Selector, Source, Target,
 };
 use longshore_sync::{Filter, Outcome, Plan, Platforms, Report, Silent, Wanted};
 
@@ -27,6 +27,8 @@ struct Tags {
     at_once: usize,
     /// Names that it does not give.
     refused: Vec<Name>,
+    /// After so many pushes it is gone.
+    lost_after: usize,
     pushes: AtomicUsize,
     /// How many pushes are under way, and how many were at once.
     busy: Mutex<(usize, usize)>,
@@ -39,6 +41,7 @@ impl Tags {
             memory: Memory::default(),
             at_once,
             refused: refused.iter().map(|name| Name::from(*name)).collect(),
+            lost_after: usize::MAX,
             pushes: AtomicUsize::new(0),
             busy: Mutex::new((0, 0)),
             changed: Condvar::new(),
@@ -76,7 +79,8 @@ impl Target for Tags {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let Entry::Root(names) = entry else { panic!("there are roots only") };
         assert!(names.len() <= self.at_once);
-        let is_first = self.pushes.fetch_add(1, Ordering::Relaxed) == 0;
+        let before = self.pushes.fetch_add(1, Ordering::Relaxed);
+        let is_first = before == 0;
         let mut busy = self.busy.lock().unwrap();
         busy.0 += 1;
         busy.1 = busy.1.max(busy.0);
@@ -86,6 +90,9 @@ impl Target for Tags {
         }
         busy.0 -= 1;
         drop(busy);
+        if before >= self.lost_after {
+            return Err(Error::unreachable("here", ConnectionFailure::Refused));
+        }
         if names.iter().any(|name| self.refused.contains(name)) {
             let said = Box::new(Refusal::of_status(409));
             let (what, place) = ((&manifest.descriptor().digest).into(), "here".to_owned());
@@ -142,6 +149,21 @@ fn a_name_that_is_refused_costs_no_other() {
         let told: Vec<_> = report.failures.iter().map(|failure| &failure.subject).collect();
         assert_eq!(told, refused);
     }
+}
+
+#[test]
+fn where_the_host_is_lost_other_names_are_not_tried() {
+    const TAKEN: usize = 5;
+    const JOBS: usize = 4;
+    let target = Tags { lost_after: TAKEN, ..Tags::new(1, &[]) };
+    let report = copy(&many(), &target);
+    assert!(!report.is_complete());
+    assert_eq!(there(&target).len(), TAKEN);
+    assert_eq!(named(&report, Outcome::Done), there(&target));
+    assert_eq!(named(&report, Outcome::Failed).len(), NAMES - TAKEN);
+    assert!((1..=JOBS).contains(&report.failures.len()), "{:?}", report.failures);
+    let pushes = target.pushes.into_inner();
+    assert!((TAKEN + 1..=TAKEN + JOBS).contains(&pushes), "{pushes}");
 }
 
 #[test]
