@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use longshore_store::{Error, Flaw, Result};
@@ -38,8 +38,8 @@ pub(super) struct Writing {
     /// Taken when the first thing is written: until then nothing is created.
     pub(super) lock: Mutex<Option<Lock>>,
     pending: Mutex<Pending>,
-    /// Whoever holds it writes `index.json`, for all who wait for it.
-    turn: Mutex<()>,
+    /// Told when a thread has written what was pending, or failed to.
+    written: Condvar,
 }
 
 /// What is not durable yet.
@@ -54,6 +54,8 @@ struct Pending {
     noted: u64,
     /// How many of those are durable.
     done: u64,
+    /// Whether a thread writes just now, for all who wait.
+    is_writing: bool,
     /// When `index.json` was written last.
     written: Instant,
     /// How long that took.
@@ -100,14 +102,25 @@ impl Writing {
             appeared: BTreeSet::new(),
             noted: 0,
             done: 0,
+            is_writing: false,
             written: Instant::now(),
             took: Duration::ZERO,
         };
-        Self { lock: Mutex::new(lock), pending: Mutex::new(pending), turn: Mutex::default() }
+        Self { lock: Mutex::new(lock), pending: Mutex::new(pending), written: Condvar::new() }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends when a thread has written, or has panicked: others go on then.
+struct Turn<'a>(&'a Writing);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.pending().is_writing = false;
+        self.0.written.notify_all();
     }
 }
 
@@ -214,27 +227,26 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes durable what was noted before this was called. Threads that come while one writes have
-    /// their changes written by the next of them, in one file for all.
+    /// Makes durable what was noted before this was called. Threads that come while one writes wait
+    /// together, and the first of them to wake writes for all. (With a mutex around the writing, those
+    /// whose changes were written would queue for it behind newcomers, who write one change each.)
     pub(super) fn write_changes(&self) -> Result<()> {
         let Some(writing) = &self.writing else { return Ok(()) };
-        let goal = {
-            let pending = writing.pending();
-            if pending.done >= pending.noted {
-                return Ok(());
-            }
-            pending.noted
-        };
-        let _turn = writing.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (changes, length, appeared, noted) = {
-            let mut pending = writing.pending();
-            if pending.done >= goal {
-                return Ok(());
-            }
-            let changes = std::mem::take(&mut pending.changes);
-            let length = std::mem::take(&mut pending.length);
-            (changes, length, std::mem::take(&mut pending.appeared), pending.noted)
-        };
+        let mut pending = writing.pending();
+        let goal = pending.noted;
+        while pending.done < goal && pending.is_writing {
+            pending = writing.written.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        }
+        if pending.done >= goal {
+            return Ok(());
+        }
+        let noted = pending.noted;
+        let changes = std::mem::take(&mut pending.changes);
+        let length = std::mem::take(&mut pending.length);
+        let appeared = std::mem::take(&mut pending.appeared);
+        pending.is_writing = true;
+        drop(pending);
+        let turn = Turn(writing);
         let began = Instant::now();
         let written = self.sync_and_apply(&appeared, &changes);
         let mut pending = writing.pending();
@@ -245,11 +257,15 @@ impl Directory {
             pending.length += length;
             pending.appeared.extend(appeared);
             pending.appeared.insert(PathBuf::from("."));
+            drop(pending);
+            drop(turn);
             return Err(error);
         }
         pending.done = noted;
         pending.written = Instant::now();
         pending.took = began.elapsed();
+        drop(pending);
+        drop(turn);
         Ok(())
     }
 
