@@ -93,6 +93,7 @@ const CHECKS: &[Check] = &[
     Check { name: "tar-gzip", peers: &["tar", "gzip"], work: tar::gzip },
     Check { name: "tar-zstd", peers: &["tar", "zstd"], work: tar::zstd },
     Check { name: "registry-round-trip", peers: &["docker-registry"], work: registry::round_trip },
+    Check { name: "registry-3-round-trip", peers: &["registry"], work: registry::round_trip_3 },
     Check { name: "registry-refusals", peers: &["docker-registry"], work: refusals::check },
     Check {
         name: "registry-same-archive",

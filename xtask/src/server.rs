@@ -54,8 +54,15 @@ impl Server {
 
     /// Starts Debian's `docker-registry` at an address, with its content and log in `directory`.
     pub(crate) fn distribution(directory: &Path, listen: &str, deletes: bool) -> Result<Self> {
+        let program = Path::new("docker-registry");
         let deletes = format!("{{enabled: {deletes}}}");
-        Self::docker_registry(directory, &deletes, &format!("addr: {listen:?}"), "")
+        Self::docker_registry(program, directory, &deletes, &format!("addr: {listen:?}"), "")
+    }
+
+    /// Starts version 3 of it, which lies at `program`, at any port.
+    pub(crate) fn distribution_3(program: &Path, directory: &Path) -> Result<Self> {
+        let http = format!("addr: {ANY_PORT:?}");
+        Self::docker_registry(program, directory, "{enabled: true}", &http, "")
     }
 
     /// Starts Debian's `docker-registry`, which speaks TLS only and asks for passwords.
@@ -65,10 +72,16 @@ impl Server {
         let tls = format!("{{certificate: '{certificate}', key: '{key}'}}");
         let http = format!("addr: {ANY_PORT:?}, tls: {tls}");
         let auth = format!("auth: {{htpasswd: {{realm: harbour, path: '{passwords}'}}}}\n");
-        Self::docker_registry(directory, "{}", &http, &auth)
+        Self::docker_registry(Path::new("docker-registry"), directory, "{}", &http, &auth)
     }
 
-    fn docker_registry(directory: &Path, deletes: &str, http: &str, auth: &str) -> Result<Self> {
+    fn docker_registry(
+        program: &Path,
+        directory: &Path,
+        deletes: &str,
+        http: &str,
+        auth: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let config = format!(
             "version: 0.1\n\
@@ -79,7 +92,7 @@ impl Server {
         );
         fs::write(directory.join("config.yml"), config)?;
         let log = directory.join("log");
-        let mut command = Command::new("docker-registry");
+        let mut command = Command::new(program);
         command.args(["serve", "config.yml"]).current_dir(directory).stdout(Stdio::null());
         let mut server = Self::spawn(&mut command, &log)?;
         let start = Instant::now();

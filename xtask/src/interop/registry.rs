@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Outcome;
 use super::ground::{Ground, failed, text};
 use super::refusals::REFUSED;
+use crate::peers;
 use crate::server::{ANY_PORT, Server};
 
 impl Ground<'_> {
@@ -179,7 +180,16 @@ pub(super) fn is_fallback(tag: &str) -> bool {
 
 /// Carries all that Debian's registry takes from it to an archive and to a directory, and back.
 pub(super) fn round_trip(ground: &Ground<'_>) -> Result<Outcome> {
-    let server = ground.distribution()?;
+    rounds(ground, &ground.distribution()?)
+}
+
+/// Does the same with version 3 of that registry.
+pub(super) fn round_trip_3(ground: &Ground<'_>) -> Result<Outcome> {
+    let program = peers::find("registry")?.context("it was there before")?;
+    rounds(ground, &Server::distribution_3(&program, &ground.path("distribution"))?)
+}
+
+fn rounds(ground: &Ground<'_>, server: &Server) -> Result<Outcome> {
     let mut manifests = 0;
     let mut failures = Vec::new();
     let mut contents = vec![("typed", typed_by_sha256())];
@@ -190,7 +200,7 @@ pub(super) fn round_trip(ground: &Ground<'_>) -> Result<Outcome> {
     contents.retain(|(name, _)| !REFUSED.iter().any(|refused| refused.fixture == *name));
     for (name, content) in &contents {
         let cargo = Cargo::new(ground, name, content)?;
-        match cargo.round(ground, &server, &server) {
+        match cargo.round(ground, server, server) {
             Ok(()) => manifests += cargo.manifests.len(),
             Err(error) => failures.push(format!("{name}: {error:#}")),
         }
