@@ -19,6 +19,7 @@ mod locked;
 mod oras;
 mod packages;
 mod page;
+mod quirks;
 mod readers;
 mod real;
 mod refusals;
@@ -125,6 +126,7 @@ const CHECKS: &[Check] = &[
     Check { name: "podman", peers: &["podman"], work: engines::podman },
     Check { name: "docker", peers: &["skopeo", "podman"], work: docker::check },
     Check { name: "containerd", peers: &["containerd", "ctr"], work: engines::containerd },
+    Check { name: "quirks", peers: &["docker-registry", "skopeo", "oras"], work: quirks::check },
     Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
     Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "samples", peers: &[], work: samples::check },
