@@ -21,6 +21,7 @@ mod packages;
 mod page;
 mod quirks;
 mod readers;
+mod readme;
 mod real;
 mod refusals;
 mod regctl;
@@ -130,6 +131,11 @@ const CHECKS: &[Check] = &[
     Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
     Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "samples", peers: &[], work: samples::check },
+    Check {
+        name: "readme",
+        peers: &["docker-registry", "openssl", "htpasswd"],
+        work: readme::check,
+    },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
 ];
 
