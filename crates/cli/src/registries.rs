@@ -119,41 +119,54 @@ pub(crate) fn files(paths: impl IntoIterator<Item = PathBuf>) -> Files {
 /// Returns the files that may know who the user is, in the order of the tools that write them:
 /// the one that is named, else those of Podman and its family, then that of Docker.
 fn known_files(reach: &Reach) -> Vec<PathBuf> {
-    if let Some(file) = &reach.authfile {
-        return vec![file.clone()];
+    if let Some(file) = named_file(reach) {
+        return vec![file];
     }
-    let directory =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = path_in;
     let home = directory("HOME");
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
-    let run = directory("XDG_RUNTIME_DIR").map(|path| path.join("containers/auth.json"));
+    // Where Podman keeps it for who has no session: root, and services.
+    let of_user = || {
+        let user = rustix::process::getuid().as_raw();
+        PathBuf::from(format!("/run/containers/{user}"))
+    };
+    let run = directory("XDG_RUNTIME_DIR").map(|path| path.join("containers"));
+    let run = run.unwrap_or_else(of_user).join("auth.json");
     let config = directory("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
     let config = config.map(|path| path.join("containers/auth.json"));
-    run.into_iter().chain(config).chain(docker_file()).collect()
+    std::iter::once(run).chain(config).chain(docker_file()).collect()
 }
 
 /// Returns the file that `login` writes: the one that is named, else Docker's, which most tools read
 /// and which outlives a restart.
 pub(crate) fn login_file(reach: &Reach) -> Result<PathBuf, Problem> {
-    reach.authfile.clone().or_else(docker_file).ok_or_else(|| {
+    named_file(reach).or_else(docker_file).ok_or_else(|| {
         let text = "there is no file to keep a password in: HOME is not set";
         Problem::new(Exit::Usage, text).hint("name one with --authfile")
     })
 }
 
+/// Returns the one file that is meant, by the flag or as Podman and skopeo are told.
+fn named_file(reach: &Reach) -> Option<PathBuf> {
+    reach.authfile.clone().or_else(|| path_in("REGISTRY_AUTH_FILE"))
+}
+
+fn path_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 fn docker_file() -> Option<PathBuf> {
-    let set =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directory = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))?;
+    let directory = path_in("DOCKER_CONFIG").or_else(|| Some(path_in("HOME")?.join(".docker")))?;
     Some(directory.join("config.json"))
 }
 
-/// Reads the well-known variables. The one for plain HTTP counts in lower case only: the other
-/// spelling may come from a request in a CGI program.
+/// Reads the well-known variables, in either case. Where a request in a CGI program may have set
+/// `HTTP_PROXY`, that is not believed.
 fn proxies() -> Proxies {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let in_capitals = || set("HTTP_PROXY").filter(|_| set("REQUEST_METHOD").is_none());
     Proxies {
-        http: set("http_proxy").map(Secret::new),
+        http: set("http_proxy").or_else(in_capitals).map(Secret::new),
         https: set("HTTPS_PROXY").or_else(|| set("https_proxy")).map(Secret::new),
         no_proxy: set("NO_PROXY").or_else(|| set("no_proxy")),
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use longshore_spec::RepositoryName;
 use serde::Deserialize;
 
@@ -13,6 +14,14 @@ use crate::Secret;
 const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 const DOCKER_HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+/// Reads base64 whether the bits behind the last byte are clear or not, without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// What of the document is looked at. It holds secrets, so it has no `Debug`.
 #[derive(Default, Deserialize)]
@@ -46,7 +55,7 @@ impl Document {
     /// Returns the helper program to ask about `registry`.
     pub(super) fn helper(&self, registry: &str) -> Option<Helper<'_>> {
         let own = self.cred_helpers.iter().flatten();
-        let mut own = own.filter(|(key, _)| same_host(host_of(key), registry));
+        let mut own = own.filter(|(key, _)| same_host(Key::of(key).host, registry));
         let some = |name: &&String| !name.is_empty();
         let own = own.next().map(|(_, name)| name).filter(some);
         let shared = self.creds_store.as_ref().filter(some);
@@ -62,24 +71,32 @@ impl Document {
     ) -> Result<Option<Credential>, String> {
         let mut path = repository.map(RepositoryName::as_str);
         loop {
-            for (key, entry) in self.auths.iter().flatten() {
-                let fits = match path {
-                    Some(path) => key
-                        .split_once('/')
-                        .is_some_and(|(host, rest)| same_host(host, registry) && rest == path),
-                    None => same_host(host_of(key), registry),
-                };
-                let Some(entry) = entry.as_ref().filter(|_| fits) else { continue };
-                // A helper's registries have empty entries.
-                if let Some(credential) = entry.credential().ok_or_else(|| key.clone())? {
-                    return Ok(Some(credential));
-                }
+            let fits = |key: &Key<'_>| match path {
+                Some(path) => same_host(key.host, registry) && key.path == path,
+                None => same_host(key.host, registry) && key.path.is_empty(),
+            };
+            if let Some(found) = self.first(fits)? {
+                return Ok(Some(found));
             }
             match path {
                 Some(longer) => path = longer.rsplit_once('/').map(|(parent, _)| parent),
-                None => return Ok(None),
+                None => break,
             }
         }
+        // Docker reads no more than the host of such a key.
+        self.first(|key| key.is_address && same_host(key.host, registry))
+    }
+
+    /// Returns the first entry under a key that fits.
+    fn first(&self, fits: impl Fn(&Key<'_>) -> bool) -> Result<Option<Credential>, String> {
+        for (key, entry) in self.auths.iter().flatten() {
+            let Some(entry) = entry.as_ref().filter(|_| fits(&Key::of(key))) else { continue };
+            // A helper's registries have empty entries.
+            if let Some(credential) = entry.credential().ok_or_else(|| key.clone())? {
+                return Ok(Some(credential));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -112,7 +129,8 @@ pub(super) fn key(registry: &str) -> &str {
 /// Returns whether `key` is one under which the credential of `registry` is kept: an entry of the
 /// registry, not of one of its repositories.
 pub(super) fn is_key_of(key: &str, registry: &str) -> bool {
-    key == registry || same_host(host_of(key), registry)
+    let of = Key::of(key);
+    key == registry || of.path.is_empty() && same_host(of.host, registry)
 }
 
 /// Returns the entry that keeps `username` and `password`.
@@ -122,19 +140,38 @@ pub(super) fn encode(username: &str, password: &Secret) -> String {
 }
 
 fn decode(auth: &str) -> Option<Credential> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+    // People and tools break it into lines, as mail does, and leave the padding out.
+    let auth: String = auth.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let text = String::from_utf8(LENIENT.decode(auth.trim_end_matches('=')).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     // Some programs pad the password.
     let password = Secret::new(password.trim_end_matches('\0'));
     Some(Credential::Password { username: username.to_owned(), password })
 }
 
-/// Returns the host in a key that is an address of a registry, else the key.
-fn host_of(key: &str) -> &str {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let end = ["/v1/", "/v2/", "/v1", "/v2", "/"].iter().find_map(|end| rest.strip_suffix(end));
-    end.unwrap_or(rest)
+/// What a key is for: a registry, or a part of it.
+struct Key<'a> {
+    host: &'a str,
+    /// Empty for all of the registry.
+    path: &'a str,
+    /// It is written as an address.
+    is_address: bool,
+}
+
+impl<'a> Key<'a> {
+    fn of(key: &'a str) -> Self {
+        let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+        let (host, path) =
+            address.unwrap_or(key).split_once('/').unwrap_or((address.unwrap_or(key), ""));
+        let path = path.trim_matches('/');
+        // Where the interface of a registry begins is no part of a name.
+        let inner = ["v1", "v2"].into_iter().find_map(|version| {
+            let rest = path.strip_prefix(version)?;
+            (rest.is_empty() || address.is_some() && rest.starts_with('/')).then_some(rest)
+        });
+        let path = inner.map_or(path, |rest| rest.trim_start_matches('/'));
+        Self { host, path, is_address: address.is_some() }
+    }
 }
 
 fn same_host(one: &str, other: &str) -> bool {

@@ -1,9 +1,11 @@
 //! Credentials from files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use longshore_spec::RepositoryName;
@@ -30,13 +32,18 @@ pub struct Files {
     paths: Vec<PathBuf>,
     helpers: Option<PathBuf>,
     timeout: Duration,
+    /// What helper programs have said.
+    answers: Arc<Mutex<Answers>>,
 }
+
+/// By helper program and key.
+type Answers = HashMap<(String, String), Option<Credential>>;
 
 impl Files {
     /// Looks into `paths`, in this order. Those that do not exist are passed over.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let paths = paths.into_iter().collect();
-        Self { paths, helpers: None, timeout: HELPER_TIMEOUT }
+        Self { paths, helpers: None, timeout: HELPER_TIMEOUT, answers: Arc::default() }
     }
 
     /// Runs the helper programs that lie in `directory`, instead of looking for them.
@@ -56,6 +63,7 @@ impl Files {
     ///
     /// The file is replaced whole and is its owner's alone; what else it holds stays.
     pub fn store(&self, registry: &str, credential: &Credential) -> Result<()> {
+        self.answers().clear();
         let path = self.first()?;
         if let Some(helper) = self.helper_of(path, registry)? {
             return helper.run(|helper| helper.store(document::key(registry), credential));
@@ -81,6 +89,7 @@ impl Files {
     /// Forgets the credential of `registry` in every file and with every helper program. Returns
     /// whether there was one.
     pub fn erase(&self, registry: &str) -> Result<bool> {
+        self.answers().clear();
         let mut erased = false;
         for path in &self.paths {
             if let Some(helper) = self.helper_of(path, registry)? {
@@ -113,6 +122,21 @@ impl Files {
         }))
     }
 
+    /// Asks a helper program, each once for the same: it may take a while, or warn.
+    fn ask(&self, name: &str, key: &str) -> Result<Option<Credential>> {
+        let at = (name.to_owned(), key.to_owned());
+        if let Some(known) = self.answers().get(&at) {
+            return Ok(known.clone());
+        }
+        let found = Helper::new(name, self.helpers.as_deref(), self.timeout)?.get(key)?;
+        self.answers().insert(at, found.clone());
+        Ok(found)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look_into(
         &self,
         path: &Path,
@@ -120,10 +144,7 @@ impl Files {
         repository: Option<&RepositoryName>,
     ) -> Result<Option<Credential>> {
         let Some(document) = load(path)? else { return Ok(None) };
-        let ask = |name: &str| {
-            let helper = Helper::new(name, self.helpers.as_deref(), self.timeout)?;
-            helper.get(document::key(registry))
-        };
+        let ask = |name: &str| self.ask(name, document::key(registry));
         let found = match document.helper(registry) {
             Some(document::Helper::Own(name)) => ask(name)?,
             Some(document::Helper::Shared(name)) => match ask(name) {

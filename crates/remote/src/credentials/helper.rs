@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,16 @@ use serde_json::json;
 
 use super::Credential;
 use crate::Secret;
+use crate::problem::clean;
 
 /// No helper says more.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// How often it is looked whether a helper that has said all has ended.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How long is waited for what a helper says on stderr when it has ended.
+const COMPLAINT: Duration = Duration::from_millis(200);
 
 /// The name that helpers give to a token that others are had for.
 const TOKEN_USER: &str = "<token>";
@@ -59,14 +63,22 @@ impl<'a> Helper<'a> {
         Ok(Self { name, directory, timeout })
     }
 
+    /// Returns what the helper knows. One that fails has nothing: there is no code for that, and many say
+    /// it in words of their own, which the user is told.
     pub(super) fn get(&self, key: &str) -> Result<Option<Credential>> {
-        let (success, said) = self.run("get", key.as_bytes())?;
-        if !success {
-            return if says(&said, NOT_FOUND) { Ok(None) } else { Err(self.failed(&said)) };
+        let ended = self.run("get", key.as_bytes())?;
+        if !ended.success {
+            if !says(&ended.stdout, NOT_FOUND) {
+                let (program, words) = (self.program(), ended.words());
+                tracing::warn!(
+                    "{program} has nothing for {key}, which is asked as nobody: {words}"
+                );
+            }
+            return Ok(None);
         }
         // What was said holds a secret, so the error does not quote it.
-        let reply: Reply =
-            serde_json::from_slice(&said).map_err(|_| self.failed(b"it did not answer in JSON"))?;
+        let reply: Reply = serde_json::from_slice(&ended.stdout)
+            .map_err(|_| self.failed("it did not answer in JSON".to_owned()))?;
         let password = Secret::new(reply.secret);
         Ok(match reply.username {
             _ if password.expose().is_empty() => None,
@@ -81,18 +93,22 @@ impl<'a> Helper<'a> {
             Credential::Identity(token) | Credential::Token(token) => (TOKEN_USER, token),
         };
         let text = json!({"ServerURL": key, "Username": username, "Secret": secret.expose()});
-        let (success, said) = self.run("store", text.to_string().as_bytes())?;
-        if success { Ok(()) } else { Err(self.failed(&said)) }
+        let ended = self.run("store", text.to_string().as_bytes())?;
+        if ended.success { Ok(()) } else { Err(self.failed(ended.words())) }
     }
 
     /// Makes the helper forget. Returns whether it knew.
     pub(super) fn erase(&self, key: &str) -> Result<bool> {
-        let (success, said) = self.run("erase", key.as_bytes())?;
-        if success || says(&said, NOT_FOUND) { Ok(success) } else { Err(self.failed(&said)) }
+        let ended = self.run("erase", key.as_bytes())?;
+        if ended.success || says(&ended.stdout, NOT_FOUND) {
+            Ok(ended.success)
+        } else {
+            Err(self.failed(ended.words()))
+        }
     }
 
-    /// Runs the helper and returns whether it succeeded, and what it said.
-    fn run(&self, verb: &str, input: &[u8]) -> Result<(bool, Vec<u8>)> {
+    /// Runs the helper to its end.
+    fn run(&self, verb: &str, input: &[u8]) -> Result<Ended> {
         let program = self.program();
         let path = self.directory.map_or_else(|| program.clone().into(), |dir| dir.join(&program));
         let failed = |error| Error::Io { action: "run", what: program.clone(), source: error };
@@ -100,7 +116,7 @@ impl<'a> Helper<'a> {
             .arg(verb)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
         let end = Instant::now() + self.timeout;
@@ -109,16 +125,8 @@ impl<'a> Helper<'a> {
             // A helper that needs no input may be gone by now; what it says is what counts.
             thread::spawn(move || stdin.write_all(&input));
         }
-        let (sender, receiver) = mpsc::channel();
-        if let Some(stdout) = child.stdout.take() {
-            thread::spawn(move || {
-                let mut said = Vec::new();
-                let result = stdout.take(MOST_BYTES).read_to_end(&mut said);
-                // Nobody listens any more after the time is over.
-                let _ = sender.send(result.map(|_| said));
-            });
-        }
-        let ended = match receiver.recv_timeout(self.timeout) {
+        let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
+        let ended = match stdout.recv_timeout(self.timeout) {
             Ok(said) => ended_by(&mut child, end).map(|status| status.map(|of| (of, said))),
             Err(_) => Ok(None),
         };
@@ -128,19 +136,49 @@ impl<'a> Helper<'a> {
             let _ = child.wait();
             return Err(failed(io::ErrorKind::TimedOut.into()));
         };
-        Ok((status.success(), said.map_err(failed)?))
+        // What it left running may hold this open, and is not waited for.
+        let complaint = stderr.recv_timeout(COMPLAINT).unwrap_or_else(|_| Ok(Vec::new()));
+        let stderr = complaint.unwrap_or_default();
+        Ok(Ended { success: status.success(), stdout: said.map_err(failed)?, stderr })
     }
 
     fn program(&self) -> String {
         format!("docker-credential-{}", self.name)
     }
 
-    fn failed(&self, said: &[u8]) -> Error {
-        let text = String::from_utf8_lossy(said);
-        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-        let reason = if line.is_empty() { "it failed without a word".to_owned() } else { line };
+    fn failed(&self, reason: String) -> Error {
         Error::malformed(format!("what {} said", self.program()), Flaw::Credentials(reason))
     }
+}
+
+/// A helper program that has ended.
+struct Ended {
+    success: bool,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Ended {
+    /// Returns what a helper that failed said, wherever it did.
+    fn words(&self) -> String {
+        let each = [&self.stdout, &self.stderr].map(|said| clean(&String::from_utf8_lossy(said)));
+        let said: Vec<_> = each.into_iter().filter(|words| !words.is_empty()).collect();
+        if said.is_empty() { "it failed without a word".to_owned() } else { said.join("; ") }
+    }
+}
+
+/// Reads what a program says, as far as it is looked at.
+fn listen(pipe: Option<impl io::Read + Send + 'static>) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(pipe) = pipe {
+        thread::spawn(move || {
+            let mut said = Vec::new();
+            let result = pipe.take(MOST_BYTES).read_to_end(&mut said);
+            // Nobody listens any more after the time is over.
+            let _ = sender.send(result.map(|_| said));
+        });
+    }
+    receiver
 }
 
 /// Waits for a program that may have closed its stdout and go on; `None` if it has not ended by then.

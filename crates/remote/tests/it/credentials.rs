@@ -16,6 +16,14 @@ use tempfile::TempDir;
 /// Keeps what it is given in a file beside itself, one for all registries.
 const HELPER: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
+if [ -f "$dir/words" ]; then
+    cat > /dev/null
+    case $(cat "$dir/words") in
+    '>&2 '*) cut -c5- "$dir/words" >&2 ;;
+    *) cat "$dir/words" ;;
+    esac
+    exit 1
+fi
 case $1 in
 get) read -r key; [ "$key" = "silent.example" ] && exec sleep 60
      [ "$key" = "done.example" ] && exec sleep 60 >&-
@@ -126,6 +134,107 @@ fn a_helper_keeps_what_the_file_does_not() {
     assert_eq!(found, Some(Credential::Identity(Secret::new("token"))));
     assert!(files.erase("r.example").unwrap());
     assert_eq!(files.find("r.example", None).unwrap(), None);
+}
+
+#[test]
+fn a_helper_that_has_nothing_says_so_in_any_words() {
+    let said = [
+        "credentials not found in native keychain",
+        "No stored credential for https://r.example",
+        "The specified item could not be found in the keychain.",
+        ">&2 ERROR: no account is selected",
+        "",
+    ];
+    for words in said {
+        for config in [
+            r#"{"credsStore": "fake"}"#,
+            r#"{"credHelpers": {"r.example": "fake"}}"#,
+            r#"{"credHelpers": {"https://r.example/v2/": "fake"}}"#,
+        ] {
+            let home = Home::new(config);
+            fs::write(home.0.path().join("words"), words).unwrap();
+            assert_eq!(home.files().find("r.example", None).unwrap(), None, "{words}");
+        }
+        // What the file itself has is taken then.
+        let home =
+            Home::new(r#"{"credsStore": "fake", "auths": {"r.example": {"auth": "bWU6cHc="}}}"#);
+        fs::write(home.0.path().join("words"), words).unwrap();
+        let found = home.files().find("r.example", None).unwrap();
+        assert_eq!(found, Some(password("me", "pw")), "{words}");
+    }
+    // What cannot be kept or forgotten is an error in the words of the helper.
+    let home = Home::new(r#"{"credsStore": "fake"}"#);
+    fs::write(home.0.path().join("words"), ">&2 the keychain is locked").unwrap();
+    for error in [
+        home.files().store("r.example", &password("me", "pw")).unwrap_err(),
+        home.files().erase("r.example").unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("the keychain is locked"), "{error}");
+    }
+}
+
+#[test]
+fn a_helper_is_asked_once_for_all_repositories() {
+    let home = Home::new(r#"{"credsStore": "fake"}"#);
+    let files = home.files();
+    files.store("r.example", &password("me", "pw")).unwrap();
+    for repository in ["a/b", "c/d"] {
+        let found = files.find("r.example", Some(&repository.parse().unwrap())).unwrap();
+        assert_eq!(found, Some(password("me", "pw")));
+        fs::remove_file(home.0.path().join("kept")).ok();
+    }
+}
+
+#[test]
+fn a_file_may_be_written_in_many_ways() {
+    let long = "p".repeat(70);
+    for (entry, repository, expected) in [
+        // Lines of mail, spaces, no padding, a password that is padded.
+        (r#""r.example": {"auth": "bWU6\npw==\n"}"#, "x", None),
+        (r#""r.example": {"auth": "bWU6cHc=\n"}"#, "x", Some(("me", "pw"))),
+        (r#""r.example": {"auth": " bWU6\r\n cHc= "}"#, "x", Some(("me", "pw"))),
+        (r#""r.example": {"auth": "bWU6cHc"}"#, "x", Some(("me", "pw"))),
+        (r#""r.example": {"auth": "bWU6cHcA"}"#, "x", Some(("me", "pw"))),
+        (
+            r#""r.example": {"auth": "cm9ib3Q6cHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw\ncHBwcHBwcHBwcHBwcHBwcHBwcA==\n"}"#,
+            "x",
+            Some(("robot", long.as_str())),
+        ),
+        (r#""r.example": {"username": "me", "password": "pw"}"#, "x", Some(("me", "pw"))),
+        (r#""R.Example": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        // Addresses, with paths that may mean anything.
+        (r#""https://r.example": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        (r#""http://r.example/": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        (r#""https://r.example/v1/": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        (r#""https://r.example/v2": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        (r#""https://r.example/api/v2": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
+        (r#""http://r.example/v2/team/": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#""https://r.example/team": {"auth": "bWU6cHc="}"#, "other/x", Some(("me", "pw"))),
+        (
+            r#""https://r.example/other": {"auth": "eDp5"}, "https://r.example/team": {"auth": "bWU6cHc="}"#,
+            "team/x",
+            Some(("me", "pw")),
+        ),
+        (
+            r#""https://r.example/team": {"auth": "eDp5"}, "r.example": {"auth": "bWU6cHc="}"#,
+            "other/x",
+            Some(("me", "pw")),
+        ),
+        // Without a scheme, a path is a part of the registry and no more.
+        (r#""r.example/team": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#""r.example/team/": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#""r.example/team": {"auth": "bWU6cHc="}"#, "other/x", None),
+        (r#""https://r.example:5000/team": {"auth": "bWU6cHc="}"#, "team/x", None),
+        (r#""https://not-r.example": {"auth": "bWU6cHc="}"#, "x", None),
+    ] {
+        let home = Home::new(&format!("{{\"auths\": {{{entry}}}}}"));
+        let found = home.files().find("r.example", Some(&repository.parse().unwrap()));
+        let expected = expected.map(|(name, secret)| password(name, secret));
+        match (&expected, found) {
+            (None, Err(_)) => {}
+            (_, found) => assert_eq!(found.unwrap(), expected, "{entry}"),
+        }
+    }
 }
 
 #[test]
