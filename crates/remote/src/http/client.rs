@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use longshore_store::{ConnectionFailure, Error, Flaw, Result};
+use longshore_store::{ConnectionFailure, Error, Result};
+use reqwest::Client;
 use reqwest::redirect::Policy;
-use reqwest::{Client, NoProxy, Proxy};
 use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -16,8 +16,8 @@ use super::answer::Answer;
 use super::meter::Meter;
 use super::pace::{Pace, backoff};
 use super::part::Streamed;
-use super::{Again, Body, Hop, Lane, Reach, Trouble, Url, public, shown, tls};
-use crate::{Config, ForeignUrls, Limits, Secret, WarningHandler, problem};
+use super::{Again, Body, Hop, Lane, Reach, Trouble, Url, proxy, public, shown, tls};
+use crate::{Config, ForeignUrls, Limits, WarningHandler, problem};
 
 /// How many different warnings are remembered; what comes after is not shown.
 const MOST_WARNINGS: usize = 1000;
@@ -254,17 +254,8 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Resu
     if lane == Lane::Bulk {
         builder = builder.http1_only();
     }
-    let none = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
-    let proxy = |make: fn(&str) -> reqwest::Result<Proxy>, address: &Secret| {
-        make(address.expose())
-            .map(|proxy| proxy.no_proxy(none.clone()))
-            .map_err(|error| Error::malformed("the proxy", Flaw::Proxy(problem::plainly(error))))
-    };
-    if let Some(address) = &proxies.http {
-        builder = builder.proxy(proxy(|address| Proxy::http(address), address)?);
-    }
-    if let Some(address) = &proxies.https {
-        builder = builder.proxy(proxy(|address| Proxy::https(address), address)?);
+    if let Some(proxy) = proxy::of(proxies)? {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Error::malformed("connections", problem::plainly(error)))
 }

@@ -9,6 +9,7 @@ pub(crate) mod headers;
 mod meter;
 mod pace;
 mod part;
+mod proxy;
 mod public;
 mod tls;
 mod upload;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, LOCATION};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
@@ -289,6 +290,8 @@ impl Hop<'_> {
     /// Returns the headers as they are sent.
     fn all_headers(&self, authorization: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = self.headers.clone();
+        // Without it a server may compress what is hashed here (RFC 9110 12.5.3).
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(value) = authorization {
             headers.insert(http::header::AUTHORIZATION, value.clone());
         }

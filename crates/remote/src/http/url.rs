@@ -53,11 +53,35 @@ impl Url {
         Ok(url)
     }
 
+    /// Returns where the next page of a list is that `link` leads to, for whoever was answered here.
+    /// Registries behind proxies know themselves by other hosts and schemes, so the page is looked for
+    /// where this one was, unless the link leads to the `registry` itself.
+    pub(crate) fn follow_page(&self, link: &str, registry: &Self) -> Result<Self> {
+        let what = || format!("the link to the next page that {} sent", self.host());
+        if link.len() > MOST_BYTES {
+            return Err(Error::Limit { what: what(), limit: format!("{MOST_BYTES} bytes") });
+        }
+        let malformed = |reason: String| Error::malformed(what(), Flaw::Answer(reason));
+        let url = self.0.join(link).map_err(|error| malformed(error.to_string()))?;
+        if !is_of_web(&url) {
+            return Err(malformed("it is no address of a web server".to_owned()));
+        }
+        let base = if Self(url.clone()).is_same_origin(registry) { registry } else { self };
+        let Self(mut next) = base.with_path(url.path());
+        next.set_query(url.query());
+        Ok(Self(next))
+    }
+
     /// Returns the host of a proxy, whose address may hold a password and lack a scheme.
     pub(super) fn host_of_proxy(address: &str) -> Option<String> {
         let parsed = reqwest::Url::parse(address).ok().filter(reqwest::Url::has_host);
         let parsed = parsed.or_else(|| reqwest::Url::parse(&format!("http://{address}")).ok());
         parsed?.host_str().map(str::to_owned)
+    }
+
+    /// Takes over the address of a request that is about to be made.
+    pub(super) fn of_request(url: &reqwest::Url) -> Self {
+        Self(url.clone())
     }
 
     /// Returns the address of something else on the same server.
@@ -80,6 +104,11 @@ impl Url {
     pub(crate) fn host(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Returns the port, also where it is the usual one and not written.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.0.port_or_known_default()
     }
 
     /// Returns the host without its port and brackets.
@@ -195,6 +224,26 @@ mod tests {
         let plain = url("http://localhost:5000/v2/");
         for location in ["http://b.example/p", "https://b.example/p", "/p"] {
             assert!(plain.follow(location).is_ok(), "{location}");
+        }
+    }
+
+    #[test]
+    fn e103_pages_follow_each_other_on_one_server() {
+        let (here, registry) = (url("https://m.example/v2/_catalog?n=2"), url("https://r.example"));
+        for (link, expected) in [
+            ("/v2/_catalog?last=a%2Fb&n=2", "https://m.example/v2/_catalog?last=a%2Fb&n=2"),
+            ("_catalog?last=a", "https://m.example/v2/_catalog?last=a"),
+            ("?last=a", "https://m.example/v2/_catalog?last=a"),
+            ("//internal:5000/v2/_catalog?x", "https://m.example/v2/_catalog?x"),
+            ("http://m.example/v2/_catalog?x", "https://m.example/v2/_catalog?x"),
+            ("http://me:pw@internal:5000/v2/p#y", "https://m.example/v2/p"),
+            ("https://r.example/v2/_catalog?x", "https://r.example/v2/_catalog?x"),
+            ("http://r.example/v2/_catalog?x", "https://m.example/v2/_catalog?x"),
+        ] {
+            assert_eq!(here.follow_page(link, &registry).unwrap().as_str(), expected, "{link}");
+        }
+        for bad in ["ftp://m.example/x", "https://[", "data:x"] {
+            assert!(here.follow_page(bad, &registry).is_err(), "{bad}");
         }
     }
 

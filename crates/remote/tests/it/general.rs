@@ -200,9 +200,51 @@ fn requests_pass_through_a_proxy_unless_they_shall_not() {
     };
     through(None).unwrap();
     assert_eq!(proxy.log(), ["GET http://r.invalid/v2/library/app/manifests/v1"]);
-    let error = through(Some("r.invalid")).unwrap_err();
-    assert!(!error.to_string().contains("hunter2"), "{error}");
+    for direct in ["r.invalid", "*", "r.invalid:80", ".invalid", "a.example, INVALID"] {
+        let error = through(Some(direct)).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
     assert_eq!(proxy.log().len(), 1);
+    through(Some("a.example,r.invalid:5000")).unwrap();
+    assert_eq!(proxy.log().len(), 2);
+}
+
+#[test]
+fn this_machine_is_never_asked_through_a_proxy() {
+    let proxy = Stub::new(|_| Response::new(503));
+    let stub = Stub::new(|_| Response::ok(image(None).raw().clone()));
+    let port = stub.host.rsplit(':').next().unwrap();
+    for host in [stub.host.clone(), format!("localhost:{port}")] {
+        let address = Some(Secret::new(format!("http://{}", proxy.host)));
+        let proxies = Proxies { http: address.clone(), https: address, no_proxy: None };
+        let config = Config { proxies, ..config() };
+        let registry = Client::new(&config).unwrap().registry(&host).unwrap();
+        let remote = registry.remote(&"library/app".parse().unwrap());
+        remote.manifest(&Selector::Name("v1".into())).unwrap();
+    }
+    assert!(proxy.log().is_empty());
+}
+
+#[test]
+fn a_proxy_gets_its_own_password_and_no_other() {
+    let proxy = Stub::new(|request| match request.header("authorization") {
+        Some(_) => Response::ok(image(None).raw().clone()),
+        None => Response::new(401).header("www-authenticate", "Basic realm=x"),
+    });
+    let address = Secret::new(format!("user:hunter2@{}", proxy.host));
+    let proxies = Proxies { http: Some(address), ..Proxies::default() };
+    let credential =
+        Credential::Password { username: "me".to_owned(), password: Secret::new("other") };
+    let plain_http = longshore_remote::PlainHttp::Always;
+    let credentials = Arc::new(credential);
+    let config = Config { proxies, plain_http, credentials, ..config() };
+    let registry = Client::new(&config).unwrap().registry("r.invalid").unwrap();
+    let remote = registry.remote(&"library/app".parse().unwrap());
+    remote.manifest(&Selector::Name("v1".into())).unwrap();
+    for request in proxy.requests() {
+        let shown = request.header("proxy-authorization");
+        assert_eq!(shown, Some("Basic dXNlcjpodW50ZXIy"), "{request:?}");
+    }
 }
 
 #[test]
