@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
-use http::Method;
 use http::header::ACCEPT;
+use http::{Method, StatusCode};
 use longshore_spec::{Digest, RepositoryName};
-use longshore_store::{Error, Flaw, Result};
+use longshore_store::{Error, Flaw, Result, Subject};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -15,39 +15,57 @@ use crate::auth::Scope;
 use crate::http::{Call, Url, is_page, next_page, shown, with_query};
 use crate::{Limits, Registry};
 
-/// How many entries of a list are asked for at once: some registries refuse more.
-const PAGE: usize = 1000;
+/// How many entries of a list are asked for at once, the next where a registry refuses so many. Last,
+/// it chooses itself.
+const PAGES: [Option<usize>; 3] = [Some(1000), Some(100), None];
 
 /// How many pages without an entry are gone through in a row: who filters a list may have some.
 const MOST_EMPTY: usize = 16;
 
 impl Registry {
     /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102). Fails with [`Error::NotFound`] if there is no such list.
+    /// E-102).
     pub(crate) fn list(
         &self,
         path: &str,
         member: &str,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<BTreeSet<String>> {
+    ) -> Result<BTreeSet<String>, Unlisted> {
         let limits = self.http().limits();
         let mut found = Entries::new(limits);
         let mut pages = Pages::new(format!("the list {path}"), limits.list_pages);
-        let mut url = with_query(self.url(path), "n", &PAGE.to_string());
+        let mut sizes = PAGES.into_iter();
+        let mut size = sizes.next().flatten();
+        let first = |size: Option<usize>| match size {
+            Some(size) => with_query(self.url(path), "n", &size.to_string()),
+            None => self.url(path),
+        };
+        let mut url = first(size);
         let mut has_links = false;
         loop {
+            let is_first = found.pages == 0;
             pages.begin(&url)?;
             let call = Call::new(Method::GET, url.clone(), "list", path)
                 .header(ACCEPT, "application/json")
                 .whole(limits.list_page_bytes);
             let answer = self.read(&call, repository, scope.clone())?;
-            match answer.status().as_u16() {
-                200..=299 => {}
-                _ => return Err(answer.into_error(call.action, &call.what)),
+            if !answer.status().is_success() {
+                let may_be_size = is_first && refuses_size(answer.status());
+                if let Some(smaller) = sizes.next().filter(|_| may_be_size) {
+                    tracing::debug!(path, ?size, status = %answer.status(), "asking for less");
+                    (size, url) = (smaller, first(smaller));
+                    continue;
+                }
+                let error = answer.into_error(call.action, &call.what);
+                return Err(if is_first {
+                    Unlisted::Refused(error)
+                } else {
+                    incomplete(error).into()
+                });
             }
             let link = next_page(answer.headers());
-            let next = link.map(|link| answer.url().follow(&link)).transpose()?;
+            let next = link.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
             let body = answer.into_bytes(path, limits.list_page_bytes)?;
             let page = found.read_page(&body, path, member)?;
             url = match (next, page.last) {
@@ -58,12 +76,59 @@ impl Registry {
                     next
                 }
                 // A registry without links may still have more; one that repeats itself has none.
-                (None, Some(last)) if !has_links && page.length >= PAGE && page.fresh > 0 => {
-                    with_query(with_query(self.url(path), "n", &PAGE.to_string()), "last", &last)
+                (None, Some(last))
+                    if !has_links
+                        && size.is_some_and(|size| page.length >= size)
+                        && page.fresh > 0 =>
+                {
+                    with_query(first(size), "last", &last)
                 }
                 _ => return Ok(found.all),
             };
         }
+    }
+}
+
+/// Tells whether an answer may mean that so many entries are not given at once, and not that there is no
+/// such list or that it is for others.
+fn refuses_size(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 404 | 429)
+}
+
+/// Why there is no list.
+#[derive(Debug)]
+pub(crate) enum Unlisted {
+    /// The registry does not give it.
+    Refused(Error),
+    /// Something failed before the list was whole: what has come of it says nothing.
+    Failed(Error),
+}
+
+impl From<Error> for Unlisted {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unlisted> for Error {
+    fn from(unlisted: Unlisted) -> Self {
+        let (Unlisted::Refused(error) | Unlisted::Failed(error)) = unlisted;
+        error
+    }
+}
+
+/// Returns what it means that a page behind the first is refused: the list is there, and not whole.
+pub(crate) fn incomplete(error: Error) -> Error {
+    let rest = |what| Subject::from(format!("the rest of {what}"));
+    match error {
+        Error::NotFound { what, place, said: Some(said) }
+        | Error::Refused { what, place, said, .. } => {
+            Error::Refused { action: "read", what: rest(what), place, said }
+        }
+        Error::Denied { action, what, place, said } => {
+            Error::Denied { action, what: rest(what), place, said }
+        }
+        error => error,
     }
 }
 
@@ -133,6 +198,8 @@ struct Entries<'l> {
     all: BTreeSet<String>,
     /// How many bytes they have together.
     bytes: usize,
+    /// How many pages have been read.
+    pages: usize,
     /// The bound that was passed.
     over: Option<String>,
 }
@@ -148,7 +215,7 @@ struct Page {
 
 impl<'l> Entries<'l> {
     fn new(limits: &'l Limits) -> Self {
-        Self { limits, all: BTreeSet::new(), bytes: 0, over: None }
+        Self { limits, all: BTreeSet::new(), bytes: 0, pages: 0, over: None }
     }
 
     /// Adds the entries of a page. Go writes an empty list as `null`.
@@ -158,6 +225,7 @@ impl<'l> Entries<'l> {
             return Err(Error::malformed(what, Flaw::WebPage));
         }
         let mut reader = serde_json::Deserializer::from_slice(body);
+        self.pages += 1;
         let read = Document { member, entries: self }.deserialize(&mut reader);
         match read.and_then(|page| reader.end().map(|()| page)) {
             Ok(page) => Ok(page),

@@ -10,6 +10,7 @@ use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result
 
 use crate::auth::{Auth, Scope, Wish};
 use crate::http::{Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
+use crate::list::Unlisted;
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
 /// What all registries share: connections, tokens, and the pace of each host.
@@ -216,11 +217,11 @@ impl Place for Registry {
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         let list = self.list("_catalog", "repositories", None, &Scope::catalog());
-        let found = list.map_err(|error| {
-            let said = match error {
-                Error::Refused { said, .. } => Some(said),
-                Error::NotFound { said, .. } => said,
-                error => return error,
+        let found = list.map_err(|unlisted| {
+            let said = match unlisted {
+                Unlisted::Refused(Error::Refused { said, .. }) => Some(said),
+                Unlisted::Refused(Error::NotFound { said, .. }) => said,
+                unlisted => return unlisted.into(),
             };
             Error::unsupported(&self.host, Inability::Catalog { said })
         })?;

@@ -11,23 +11,31 @@ pub(crate) fn next_page(headers: &HeaderMap) -> Option<String> {
 }
 
 fn next_link(value: &str) -> Option<String> {
+    let Some(_) = value.find('<') else {
+        // Some leave the brackets out.
+        let (target, params) = value.split_once(';')?;
+        return leads_to_next(params).then(|| target.trim().to_owned());
+    };
     let mut rest = value;
     while let Some(start) = rest.find('<') {
         let (target, after) = rest[start + 1..].split_once('>')?;
         let end = outside_quotes(after, ',').unwrap_or(after.len());
-        let mut params = split_outside_quotes(&after[..end], ';');
-        let is_next = params.any(|param| {
-            let Some((key, value)) = param.split_once('=') else { return false };
-            let rels = value.trim().trim_matches('"');
-            key.trim().eq_ignore_ascii_case("rel")
-                && rels.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
-        });
-        if is_next {
+        if leads_to_next(&after[..end]) {
             return Some(target.trim().to_owned());
         }
         rest = &after[end..];
     }
     None
+}
+
+/// Tells whether the parameters of a link say that it leads to the next page.
+fn leads_to_next(params: &str) -> bool {
+    split_outside_quotes(params, ';').any(|param| {
+        let Some((key, value)) = param.split_once('=') else { return false };
+        let rels = value.trim().trim_matches(['"', '\'']);
+        key.trim().eq_ignore_ascii_case("rel")
+            && rels.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+    })
 }
 
 /// Returns the texts of the warnings with code 299 (row E-11). A registry cannot make anything
@@ -122,6 +130,10 @@ mod tests {
             ("</v2/a/tags/list?last=b&n=2>; rel=\"next\"", Some("/v2/a/tags/list?last=b&n=2")),
             ("<p>; rel=next", Some("p")),
             ("<x>; rel=\"prev\", <y?a=1,2>; title=\"a, b\"; REL=\"last next\"", Some("y?a=1,2")),
+            ("<p>;title=\"a; rel=no\";rel='next'", Some("p")),
+            ("</v2/_catalog?last=a>; type=\"x\"; rel = next ; n=1", Some("/v2/_catalog?last=a")),
+            ("/v2/_catalog?last=a&n=1; rel=\"next\"", Some("/v2/_catalog?last=a&n=1")),
+            ("/v2/_catalog?last=a; rel=\"prev\"", None),
             ("<x>; rel=\"prev\"", None),
             ("<x>", None),
             ("<x", None),

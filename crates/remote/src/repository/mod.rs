@@ -23,6 +23,7 @@ use crate::Registry;
 use crate::auth::Scope;
 use crate::http::{Answer, Call};
 
+use crate::list::Unlisted;
 /// The header that names the digest of what is answered (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -151,7 +152,7 @@ impl Source for Remote {
         let scope = Scope::pull(&self.name);
         let tags = match self.registry.list(&path, "tags", Some(&self.name), &scope) {
             // A repository that does not exist is empty.
-            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(Unlisted::Refused(Error::NotFound { .. })) => return Ok(Vec::new()),
             tags => tags?,
         };
         Ok(tags.into_iter().map(Name::new).collect())

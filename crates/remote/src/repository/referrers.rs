@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Remote;
 use crate::auth::challenge;
 use crate::http::{Answer, Call, Url, next_page};
-use crate::list::Pages;
+use crate::list::{Pages, incomplete};
 
 /// No list of referrers has more pages: some give ten entries on each.
 const MOST_PAGES: usize = 10_000;
@@ -54,16 +54,18 @@ impl Remote {
                 return Ok(None);
             }
             if !answer.status().is_success() {
-                return Err(self.refused(&call, answer));
+                let error = self.refused(&call, answer);
+                return Err(if is_first { error } else { incomplete(error) });
             }
             let next = next_page(answer.headers());
-            let next = next.map(|link| answer.url().follow(&link)).transpose()?;
+            let next = next.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
+            let is_index = is_index(&answer);
             let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
             bytes += raw.len();
             if bytes > limits.referrers_bytes {
                 return Err(over(format!("{} bytes", limits.referrers_bytes)));
             }
-            let Some(entries) = entries(raw) else {
+            let Some(entries) = entries(raw, is_index) else {
                 let reason = Flaw::Answer("it is no image index".to_owned());
                 return Err(Error::malformed(what, reason));
             };
@@ -209,9 +211,13 @@ fn page_call(url: Url, subject: &Digest) -> Call<'static> {
 }
 
 /// Returns the entries of a page; `None` if it is no index, not even an empty one.
-fn entries(raw: Bytes) -> Option<Vec<Descriptor>> {
+fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
     // Read as what it should be, any document without entries would be an empty index.
-    let named = Manifest::media_type_of(&raw).ok()?;
+    let named = match Manifest::media_type_of(&raw) {
+        Ok(named) => named,
+        Err(_) if is_index => MediaType::from(MediaType::IMAGE_INDEX),
+        Err(_) => return None,
+    };
     match Manifest::parse(raw.clone(), Descriptor::of(named, &raw)).ok()?.content() {
         Content::Index(index) => Some(index.manifests.clone()),
         _ => None,
@@ -232,4 +238,8 @@ fn knows_no_referrers(answer: &Answer<'_>) -> bool {
         200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),
         _ => false,
     }
+}
+/// Tells whether an answer says that it is an image index.
+fn is_index(answer: &Answer<'_>) -> bool {
+    answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }

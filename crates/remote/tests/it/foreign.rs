@@ -9,7 +9,7 @@ use longshore_fixture::tls;
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, Remote, Secret};
 use longshore_spec::Descriptor;
-use longshore_store::{Error, Selector, Source as _, Target as _};
+use longshore_store::{Error, Place as _, Selector, Source as _, Target as _};
 
 use crate::fake::ranged;
 use crate::stub::{Response, Stub};
@@ -116,17 +116,34 @@ fn e05_no_redirect_leaves_tls_whatever_is_asked() {
 }
 
 #[test]
-fn e103_no_page_is_read_outside_of_tls() {
-    let plain = Arc::new(Stub::new(|_| Response::ok(r#"{"tags": ["b"]}"#)));
-    let next = format!("<http://{}/next>; rel=next", plain.host);
-    let server = Encrypted::new(move |head| {
-        let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
-        let body = if head.contains("/referrers/") { index } else { r#"{"tags": ["a"]}"# };
-        answer(&format!("200 OK\r\nLink: {next}"), body)
-    });
-    let remote = over_tls(&server, None);
-    leaves_tls(&remote.names().unwrap_err());
-    leaves_tls(&remote.referrers(&image(None).descriptor().digest).unwrap_err());
+fn e103_no_page_is_read_from_elsewhere() {
+    let plain = Arc::new(Stub::new(|_| Response::ok(r#"{"tags": ["x"], "repositories": ["x"]}"#)));
+    for there in [plain.host.clone(), "registry.internal:5000".to_owned()] {
+        let next = format!("http://{there}");
+        let server = Encrypted::new(move |head| {
+            let path = head.split_whitespace().nth(1).unwrap();
+            let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+            let lists = r#"{"tags": ["a"], "repositories": ["a"]}"#.to_owned();
+            let body = |page: &str| match page {
+                _ if path.contains("/referrers/") => index.to_owned(),
+                "last" => lists.replace("\"a\"", "\"b\""),
+                _ => lists.clone(),
+            };
+            match path.split_once("?page=2") {
+                Some(_) => answer("200 OK", body("last")),
+                None => {
+                    let path = path.split('?').next().unwrap();
+                    let link = format!("Link: <{next}{path}?page=2>; rel=next");
+                    answer(&format!("200 OK\r\n{link}"), body("first"))
+                }
+            }
+        });
+        let remote = over_tls(&server, Some(password()));
+        assert_eq!(remote.names().unwrap().len(), 2);
+        assert_eq!(remote.registry().repositories().unwrap().len(), 2);
+        remote.referrers(&image(None).descriptor().digest).unwrap();
+        assert_eq!(server.heads().iter().filter(|head| head.contains("page=2")).count(), 3);
+    }
     assert!(plain.log().is_empty());
 }
 

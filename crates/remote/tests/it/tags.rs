@@ -1,11 +1,12 @@
 //! Lists and what is taken away (rows E-100 to E-112).
 
 use longshore_remote::{Client, Config, Limits};
+use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Entry, Error, Name, Place as _, Repository as _, Source as _, Target as _};
 use serde_json::json;
 
 use crate::fake::{self, Profile};
-use crate::stub::{Response, Stub};
+use crate::stub::{Request, Response, Stub};
 use crate::support::{config, image, registry, remote};
 
 fn names(tags: &[&str]) -> Vec<Name> {
@@ -112,6 +113,129 @@ fn many_tags_are_listed() {
         if to < TAGS { page.header("link", link) } else { page }
     });
     assert_eq!(remote(&stub.host).names().unwrap().len(), TAGS);
+}
+
+/// Answers as a registry whose lists are `page`.
+fn listed(request: &Request, names: &[&str]) -> Response {
+    if request.path().contains("/referrers/") {
+        let entries: Vec<_> =
+            names.iter().map(|name| Descriptor::of("a/b", name.as_bytes())).collect();
+        let list =
+            json!({"schemaVersion": 2, "mediaType": MediaType::IMAGE_INDEX, "manifests": entries});
+        return Response::ok(list.to_string());
+    }
+    Response::ok(json!({"name": "x", "tags": names, "repositories": names}).to_string())
+}
+
+/// Returns how many entries each of the three lists has.
+fn lengths(host: &str) -> [Result<usize, Error>; 3] {
+    let registry = registry(host);
+    let remote = remote(host);
+    [
+        remote.names().map(|all| all.len()),
+        registry.repositories().map(|all| all.len()),
+        remote.referrers(&Digest::sha256("x")).map(|all| all.entries.len()),
+    ]
+}
+
+#[test]
+fn e101_a_list_that_is_not_whole_is_an_error() {
+    for status in [400, 401, 403, 404, 405, 410, 416, 500] {
+        let stub = Stub::new(move |request| match request.param("page") {
+            None => listed(request, &["a"])
+                .header("link", format!("<{}?page=2>; rel=next", request.path())),
+            Some(_) => Response::new(status),
+        });
+        for length in lengths(&stub.host) {
+            let error = length.unwrap_err();
+            let is_about_list =
+                !matches!(error, Error::NotFound { .. } | Error::Unsupported { .. });
+            assert!(is_about_list && error.to_string().contains(&status.to_string()), "{error}");
+        }
+    }
+}
+
+#[test]
+fn e103_links_of_every_form_are_followed() {
+    for link in [
+        "<PATH?page=2>; rel=\"next\"",
+        "<PATH?page=2>;rel=next",
+        "<PATH?page=2>; title=\"x, y; rel=prev\"; rel='next'",
+        "<PATH?page=9>; rel=\"prev\", <PATH?page=2>; rel=\"last next\"",
+        "<?page=2>; rel=next",
+        "<http://HOST/PATH?page=2>; rel=next",
+        "<https://HOST/PATH?page=2>; rel=next",
+        "<//registry.internal:5000/PATH?page=2>; rel=next",
+        "<https://registry.internal/PATH?page=2>; rel=next",
+        "PATH?page=2; rel=\"next\"",
+    ] {
+        let stub = Stub::new(move |request| match request.param("page").as_deref() {
+            None => {
+                let link = link.replace("HOST", request.header("host").unwrap());
+                let link = link.replace("/PATH", request.path()).replace("PATH", request.path());
+                listed(request, &["a"]).header("link", link)
+            }
+            Some("2") => listed(request, &["b"]),
+            Some(_) => Response::new(500),
+        });
+        for length in lengths(&stub.host) {
+            assert_eq!(length.unwrap(), 2, "{link}");
+        }
+    }
+}
+
+#[test]
+fn a_page_size_that_is_refused_is_made_smaller() {
+    for status in [400, 405, 413, 416, 422] {
+        for most in [None, Some(100), Some(999)] {
+            let stub = Stub::new(move |request| {
+                let size = request.param("n").map(|n| n.parse::<usize>().unwrap());
+                match size.is_some_and(|size| most.is_none_or(|most| size > most)) {
+                    true => Response::new(status).body(
+                        r#"{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"no"}]}"#,
+                    ),
+                    false => listed(request, &["a", "b"]),
+                }
+            });
+            for length in lengths(&stub.host) {
+                assert_eq!(length.unwrap(), 2, "{status} above {most:?}");
+            }
+        }
+    }
+    // Whoever refuses every list is asked three times, and heard.
+    let stub = Stub::new(|_| Response::new(400).body("no lists here"));
+    let error = remote(&stub.host).names().unwrap_err();
+    assert!(error.to_string().contains("no lists here"), "{error}");
+    assert_eq!(stub.log().len(), 3);
+    // Without links, what follows is asked for in the size that was taken.
+    let tags: Vec<String> = (0..250).map(|number| format!("t{number:03}")).collect();
+    let stub = Stub::new(move |request| {
+        let size: usize = request.param("n").unwrap().parse().unwrap();
+        if size > 100 {
+            return Response::new(400);
+        }
+        let last = request.param("last").unwrap_or_default();
+        let page: Vec<_> = tags.iter().filter(|tag| **tag > last).take(size).collect();
+        Response::ok(json!({"tags": page}).to_string())
+    });
+    assert_eq!(remote(&stub.host).names().unwrap().len(), 250);
+}
+
+#[test]
+fn an_empty_list_has_many_forms() {
+    for body in [
+        r#"{"name":"x","tags":null,"repositories":null,"schemaVersion":2,"manifests":null}"#,
+        r#"{"name":"x","tags":[],"repositories":[],"schemaVersion":2,"manifests":[]}"#,
+        r#"{"name":"x","schemaVersion":2}"#,
+    ] {
+        let stub = Stub::new(move |request| match request.path().contains("/referrers/") {
+            true => Response::ok(body).header("content-type", MediaType::IMAGE_INDEX),
+            false => Response::ok(body),
+        });
+        for length in lengths(&stub.host) {
+            assert_eq!(length.unwrap(), 0, "{body}");
+        }
+    }
 }
 
 #[test]
