@@ -9,7 +9,7 @@ use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
 use crate::auth::{Auth, Scope, Wish};
-use crate::http::{Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
+use crate::http::{Again, Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
 use crate::list::Unlisted;
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
@@ -37,6 +37,8 @@ struct Shared {
 pub(crate) enum Feature {
     /// Blobs that come with the first request (row E-45).
     SinglePost,
+    /// HEAD of blobs.
+    HeadBlob,
     /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
     Discovery,
 }
@@ -164,12 +166,36 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Answer<'_>> {
+        self.send(&self.meant(call), repository, [scope])
+    }
+
+    /// Makes a HEAD call. `None` if whoever answers fails with it, or hangs up: many never try it out, and
+    /// a GET has to tell.
+    pub(crate) fn probe(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scope: Scope,
+    ) -> Result<Option<Answer<'_>>> {
+        let (call, scopes) = (self.meant(call), BTreeSet::from([scope]));
+        self.http().persist(|| match self.attempt(&call, repository, &scopes) {
+            Err(Trouble { error: Error::Refused { .. }, .. }) => Ok(None),
+            Err(Trouble {
+                error: Error::Connection { .. },
+                again: Again::Perhaps | Again::Once,
+            }) => Ok(None),
+            result => result.map(Some),
+        })
+    }
+
+    /// Returns a call that changes nothing as it is made: a mirror is told whose content is meant.
+    fn meant<'c>(&self, call: &Call<'c>) -> Call<'c> {
         let of = self.mirrors.as_ref().filter(|_| self.is_own(call));
         // The next page of a list may say it already.
-        let of = of.filter(|_| !call.url.has_param("ns"));
-        let Some(of) = of else { return self.send(call, repository, [scope]) };
-        let url = with_query(call.url.clone(), "ns", of);
-        self.send(&Call { url, ..call.clone() }, repository, [scope])
+        match of.filter(|_| !call.url.has_param("ns")) {
+            Some(of) => Call { url: with_query(call.url.clone(), "ns", of), ..call.clone() },
+            None => call.clone(),
+        }
     }
 
     /// Makes the call, again if that may help.

@@ -1,11 +1,14 @@
 //! Manifests, read.
 
+use std::fmt;
+
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
 use longshore_store::{Error, Flaw, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
+use super::presence::may_be_sent;
 use super::{DIGEST, Remote};
 use crate::http::{Answer, Call, is_page};
 
@@ -20,21 +23,38 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
 
 impl Remote {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
-        let call = self.manifest_call(Method::HEAD, selector)?;
-        let answer = self.read(&call)?;
-        match answer.status().as_u16() {
-            200..=299 => {}
-            // Registries and proxies exist that do not know HEAD (row E-30), and none can say with it
-            // why it denies something.
-            400 | 401 | 403 | 405 | 501 => {
-                return Ok(self.get_manifest(selector)?.descriptor().clone());
+        match self.headed(selector)? {
+            Headed::There(descriptor) => Ok(descriptor),
+            // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
+            // none can say with it why it denies something.
+            Headed::Absent | Headed::Unsaid => {
+                Ok(self.get_manifest(selector)?.descriptor().clone())
             }
-            _ => return Err(self.refused(&call, answer)),
         }
-        match described(&answer, selector)? {
-            Some(descriptor) => Ok(descriptor),
-            None => Ok(self.get_manifest(selector)?.descriptor().clone()),
+    }
+
+    /// Returns what a registry shows that it has; `None` if it does not show that it has anything.
+    pub(super) fn look_for_manifest(&self, selector: &Selector) -> Result<Option<Descriptor>> {
+        match self.headed(selector)? {
+            Headed::There(descriptor) => Ok(Some(descriptor)),
+            Headed::Absent => Ok(None),
+            Headed::Unsaid => match self.get_manifest(selector) {
+                Ok(found) => Ok(Some(found.descriptor().clone())),
+                Err(error) if may_be_sent(&error) => Ok(None),
+                Err(error) => Err(error),
+            },
         }
+    }
+
+    /// Asks by HEAD.
+    fn headed(&self, selector: &Selector) -> Result<Headed> {
+        let call = self.manifest_call(Method::HEAD, selector)?;
+        let Some(answer) = self.probe(&call)? else { return Ok(Headed::Unsaid) };
+        Ok(match answer.status().as_u16() {
+            200..=299 => described(&answer, selector).map_or(Headed::Unsaid, Headed::There),
+            404 => Headed::Absent,
+            _ => Headed::Unsaid,
+        })
     }
 
     pub(super) fn get_manifest(&self, selector: &Selector) -> Result<Manifest> {
@@ -45,15 +65,18 @@ impl Remote {
     /// gives one that can be compared.
     pub(super) fn get_version(&self, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let found = self.fetch(selector)?;
-        if let Some((named, sent)) = found.clash() {
-            let what = format!("the manifest {selector}");
-            let reason = format!("it says that it is `{named}`, and {self} says `{sent}`");
-            return Err(Error::malformed(what, Flaw::Answer(reason)));
+        let clash = found.clash();
+        if let Some((named, sent)) = &clash {
+            tracing::warn!(
+                "{self} says that {selector} is `{sent}`; it is taken for `{named}`, as it says"
+            );
         }
         let digest = found.digest.clone();
         let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
-        let media_type = match found.media_type {
-            Some(sent) if is_known(&sent) => MediaType::new(sent.essence()), // row E-22
+        let media_type = match (clash, found.media_type) {
+            // The digest vouches for what the bytes say, and nothing for what was said of them.
+            (Some((named, _)), _) => named,
+            (None, Some(sent)) if is_known(&sent) => MediaType::new(sent.essence()), // row E-22
             // The type does not say what it is, so the bytes must.
             _ => Manifest::media_type_of(&found.raw).map_err(unreadable)?,
         };
@@ -76,10 +99,16 @@ impl Remote {
 
     /// Tells whether a manifest is here under all of these names; without any, whether it is here.
     pub(super) fn has(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        let is_here = |selector: &Selector| match self.head_manifest(selector) {
-            Ok(found) => Ok(found.digest == manifest.digest && found.size == manifest.size),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
+        let is_here = |selector: &Selector| match self.look_for_manifest(selector)? {
+            Some(found) if found.digest != manifest.digest => Ok(false),
+            Some(found) if found.size == manifest.size => Ok(true),
+            // One of both is wrong, and it is not the digest.
+            Some(_) => match self.get_manifest(&manifest.digest.clone().into()) {
+                Ok(found) => Ok(found.descriptor().size == manifest.size),
+                Err(error) if may_be_sent(&error) => Ok(false),
+                Err(error) => Err(error),
+            },
+            None => Ok(false),
         };
         if names.is_empty() {
             return is_here(&Selector::Digest(manifest.digest.clone()));
@@ -125,7 +154,7 @@ impl Remote {
             let what = format!("the manifest {selector}");
             return Err(Error::malformed(what, Flaw::WebPage));
         }
-        let digest = identify(&raw, asked, claimed)?;
+        let digest = identify(&raw, asked, claimed, &self)?;
         Ok(Fetched { raw, digest, media_type, etag })
     }
 }
@@ -140,51 +169,68 @@ struct Fetched {
 }
 
 impl Fetched {
-    /// Returns what the manifest says that it is and what the registry says, if both are types of
-    /// manifests and not the same (row E-23).
-    fn clash(&self) -> Option<(MediaType, &MediaType)> {
-        let sent = self.media_type.as_ref().filter(|sent| Kind::of(sent).is_some())?;
-        let named = named_media_type(&self.raw)?;
-        (named != *sent).then_some((named, sent))
+    /// Returns what the manifest says that it is, or by its members can only be, and what the registry
+    /// says, if both are types of manifests and not the same (row E-23).
+    fn clash(&self) -> Option<(MediaType, MediaType)> {
+        let sent = self.media_type.as_ref().filter(|sent| is_known(sent))?;
+        let sent = MediaType::new(sent.essence());
+        let named = named_media_type(&self.raw).filter(is_known);
+        let looks = || Manifest::media_type_of(&self.raw).ok();
+        let looks_other = || looks().filter(|looks| Kind::of(looks) != Kind::of(&sent));
+        let named = named.or_else(looks_other).filter(|named| *named != sent)?;
+        Some((named, sent))
     }
 }
 
-/// Returns the digest of `raw`, after checking it against what was asked for (row E-25) and what the
-/// registry claims (row E-24).
-fn identify(raw: &[u8], asked: Option<&Digest>, claimed: Option<Digest>) -> Result<Digest> {
-    for expected in asked.into_iter().chain(&claimed) {
-        match expected.recompute(raw) {
-            Some(actual) if actual != *expected => {
-                return Err(Error::Corrupt { expected: expected.clone(), actual });
-            }
-            None if Some(expected) == asked => {
-                return Err(Error::Unverifiable { digest: expected.clone() });
-            }
-            _ => {}
+/// Returns the digest of `raw`, after checking it against what was asked for (row E-25). What the
+/// registry `from` claims is taken where it is right (row E-24).
+fn identify(
+    raw: &[u8],
+    asked: Option<&Digest>,
+    claimed: Option<Digest>,
+    from: &dyn fmt::Display,
+) -> Result<Digest> {
+    if let Some(asked) = asked {
+        return match asked.recompute(raw) {
+            Some(actual) if actual == *asked => Ok(actual),
+            Some(actual) => Err(Error::Corrupt { expected: asked.clone(), actual }),
+            None => Err(Error::Unverifiable { digest: asked.clone() }),
+        };
+    }
+    let actual = claimed.as_ref().and_then(|claimed| claimed.recompute(raw));
+    match (claimed, actual) {
+        (Some(claimed), Some(actual)) if claimed == actual => Ok(actual),
+        (Some(claimed), Some(actual)) => {
+            tracing::warn!("{from} calls {claimed} what hashes to {actual}, which it is taken for");
+            Ok(actual)
         }
+        _ => Ok(Digest::sha256(raw)),
     }
-    let claimed = claimed.filter(|claimed| claimed.hasher().is_some());
-    Ok(asked.cloned().or(claimed).unwrap_or_else(|| Digest::sha256(raw)))
 }
 
-/// Returns what the headers of an answer say of a manifest, if that is all there is to know.
-fn described(answer: &Answer<'_>, selector: &Selector) -> Result<Option<Descriptor>> {
+/// Returns what the headers of an answer say of a manifest, if that is all there is to know, and nothing
+/// in it contradicts what was asked for.
+fn described(answer: &Answer<'_>, selector: &Selector) -> Option<Descriptor> {
     let claimed = claimed_digest(answer);
     let digest = match (selector, claimed) {
-        (Selector::Digest(asked), Some(claimed))
-            if claimed.algorithm() == asked.algorithm() && claimed != *asked =>
-        {
-            return Err(Error::Corrupt { expected: asked.clone(), actual: claimed });
+        (Selector::Digest(asked), Some(claimed)) => {
+            let is_other = claimed.algorithm() == asked.algorithm() && claimed != *asked;
+            (!is_other).then(|| asked.clone())
         }
-        (Selector::Digest(asked), _) => Some(asked.clone()),
+        (Selector::Digest(asked), None) => Some(asked.clone()),
         (Selector::Name(_), claimed) => claimed,
-    };
-    let media_type = answer.header(CONTENT_TYPE).map(MediaType::new).filter(is_known);
-    let size = answer.header(CONTENT_LENGTH).and_then(|size| size.parse().ok());
-    let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
-        return Ok(None);
-    };
-    Ok(Some(Descriptor::new(MediaType::new(media_type.essence()), digest, size)))
+    }?;
+    let media_type = answer.header(CONTENT_TYPE).map(MediaType::new).filter(is_known)?;
+    // No manifest is empty, and some say so of every answer to HEAD.
+    let size = answer.header(CONTENT_LENGTH)?.parse().ok().filter(|size| *size > 0)?;
+    Some(Descriptor::new(MediaType::new(media_type.essence()), digest, size))
+}
+
+/// What HEAD says of a manifest.
+enum Headed {
+    There(Descriptor),
+    Absent,
+    Unsaid,
 }
 
 /// Tells whether a type is one of a manifest that can be carried.

@@ -3,6 +3,7 @@
 mod blob;
 mod delete;
 mod manifest;
+mod presence;
 mod publish;
 mod push;
 mod referrers;
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Method};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
 use longshore_store::{
@@ -19,11 +19,12 @@ use longshore_store::{
     Repository, Result, Root, Selector, Source, Subject, Target, in_parallel,
 };
 
+use self::presence::Presence;
 use crate::Registry;
 use crate::auth::Scope;
 use crate::http::{Answer, Call};
-
 use crate::list::Unlisted;
+
 /// The header that names the digest of what is answered (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -70,6 +71,11 @@ impl Remote {
         self.registry.read(call, Some(&self.name), Scope::pull(&self.name))
     }
 
+    /// Makes a HEAD call. `None` if it says nothing.
+    fn probe(&self, call: &Call<'_>) -> Result<Option<Answer<'_>>> {
+        self.registry.probe(call, Some(&self.name), Scope::pull(&self.name))
+    }
+
     /// Makes a call that changes something.
     fn write(&self, call: &Call<'_>) -> Result<Answer<'_>> {
         self.registry.send(call, Some(&self.name), [Scope::push(&self.name)])
@@ -97,27 +103,6 @@ impl Remote {
     fn tag(&self, name: &Name) -> Result<Tag> {
         name.tag().ok_or_else(|| self.unsupported(Inability::NotATag(name.clone())))
     }
-
-    /// Asks whether a blob is there.
-    fn look_for(&self, digest: &Digest) -> Result<Presence> {
-        let call = self.call(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
-        let answer = self.read(&call)?;
-        match answer.status().as_u16() {
-            200..=299 => {
-                let size = answer.header(CONTENT_LENGTH).and_then(|size| size.parse().ok());
-                Ok(Presence::There(size))
-            }
-            404 => Ok(Presence::Absent),
-            _ => Err(self.refused(&call, answer)),
-        }
-    }
-}
-
-/// What a registry says of a blob.
-enum Presence {
-    Absent,
-    /// It is there, so many bytes long if the registry says so.
-    There(Option<u64>),
 }
 
 impl Source for Remote {
@@ -139,8 +124,15 @@ impl Source for Remote {
 
     /// Asks for it, and reads the content where the registry does not say, or has it elsewhere.
     fn size(&self, blob: &Descriptor) -> Result<u64> {
-        if let Presence::There(Some(size)) = self.look_for(&blob.digest)? {
-            return Ok(size);
+        match self.look_for(&blob.digest)? {
+            Presence::There(Some(size)) if size == blob.size => return Ok(size),
+            // Two do not agree, and HEAD is the one that nobody tries out.
+            Presence::There(Some(_)) => {
+                if let Presence::There(Some(size)) = self.touch_blob(&blob.digest)? {
+                    return Ok(size);
+                }
+            }
+            Presence::There(None) | Presence::Absent => {}
         }
         let mut content = self.open_blob(blob, 0)?;
         let read = std::io::copy(&mut content, &mut std::io::sink());
@@ -170,14 +162,11 @@ impl Source for Remote {
 
 impl Target for Remote {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
-        let Descriptor { digest, size, .. } = descriptor;
-        if role == Role::Manifest {
-            return Ok(if self.has(descriptor, &[])? { Held::Whole } else { Held::Nothing });
-        }
-        Ok(match self.look_for(digest)? {
-            Presence::There(found) if found.is_none_or(|found| found == *size) => Held::Whole,
-            _ => Held::Nothing,
-        })
+        let is_held = match role {
+            Role::Manifest => self.has(descriptor, &[])?,
+            _ => self.holds_blob(descriptor)?,
+        };
+        Ok(if is_held { Held::Whole } else { Held::Nothing })
     }
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
@@ -185,11 +174,8 @@ impl Target for Remote {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        match self.head_manifest(&Selector::Name(name.clone())) {
-            Ok(found) => Ok(Some(found.digest)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = self.look_for_manifest(&Selector::Name(name.clone()))?;
+        Ok(found.map(|found| found.digest))
     }
 
     fn names_at_once(&self, manifest: &Manifest) -> Option<NonZeroUsize> {

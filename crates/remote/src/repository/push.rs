@@ -9,7 +9,8 @@ use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Blob, Error, Flaw, Pushed, Refusal, Result};
 
-use super::{Presence, Remote};
+use super::Remote;
+use super::presence::Presence;
 use crate::PushMode;
 use crate::auth::Scope;
 use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, with_query};

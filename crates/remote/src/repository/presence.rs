@@ -1,0 +1,107 @@
+//! Whether a blob is there, found out without its content.
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{Method, StatusCode};
+use longshore_spec::{Descriptor, Digest, MediaType};
+use longshore_store::{Error, Result};
+
+use super::Remote;
+use crate::http::Answer;
+use crate::registry::Feature;
+
+/// What a registry says of a blob.
+pub(super) enum Presence {
+    Absent,
+    /// It is there, so many bytes long if the registry says so.
+    There(Option<u64>),
+}
+
+impl Remote {
+    /// Asks whether a blob is there. HEAD is believed only where it says how long the blob is: it is
+    /// refused, answered for what has no address of its own, and redirected to addresses that are signed
+    /// for GET.
+    pub(super) fn look_for(&self, digest: &Digest) -> Result<Presence> {
+        match self.head_blob(digest)? {
+            Some(there @ Presence::There(_)) => Ok(there),
+            _ => self.touch_blob(digest),
+        }
+    }
+
+    /// Tells whether the registry shows that it has a blob. One that does not say may be sent it once
+    /// more, and then says what it does not like.
+    pub(super) fn holds_blob(&self, blob: &Descriptor) -> Result<bool> {
+        match self.head_blob(&blob.digest)? {
+            Some(Presence::Absent) => return Ok(false),
+            Some(Presence::There(Some(size))) if size == blob.size => return Ok(true),
+            _ => {}
+        }
+        match self.touch_blob(&blob.digest) {
+            Ok(Presence::There(size)) => Ok(size.is_none_or(|size| size == blob.size)),
+            Ok(Presence::Absent) => Ok(false),
+            Err(error) if may_be_sent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks by HEAD; `None` if that says nothing.
+    fn head_blob(&self, digest: &Digest) -> Result<Option<Presence>> {
+        if !self.registry.may_have(Feature::HeadBlob) {
+            return Ok(None);
+        }
+        let call = self.call(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
+        let Some(answer) = self.probe(&call)? else { return Ok(None) };
+        Ok(match answer.status().as_u16() {
+            200..=299 if is_page(&answer) => None,
+            // Some say of every answer to HEAD that it has nothing.
+            200..=299 => {
+                length(&answer).filter(|size| *size > 0).map(|size| Presence::There(Some(size)))
+            }
+            404 => Some(Presence::Absent),
+            // Who answers differs from one to the other.
+            401 => None,
+            _ => {
+                self.registry.lacks(Feature::HeadBlob);
+                None
+            }
+        })
+    }
+
+    /// Asks for the first byte of a blob. What else comes is not read.
+    pub(super) fn touch_blob(&self, digest: &Digest) -> Result<Presence> {
+        let call = self
+            .call(Method::GET, &format!("blobs/{digest}"), "look for", digest)
+            .header(RANGE, "bytes=0-0");
+        let answer = self.read(&call)?;
+        match answer.status() {
+            StatusCode::PARTIAL_CONTENT => Ok(Presence::There(whole_length(&answer))),
+            StatusCode::NOT_FOUND => Ok(Presence::Absent),
+            // Where there is no first byte.
+            StatusCode::RANGE_NOT_SATISFIABLE => Ok(Presence::There(whole_length(&answer))),
+            status if status.is_success() => Ok(Presence::There(length(&answer))),
+            _ => Err(self.refused(&call, answer)),
+        }
+    }
+}
+
+/// Tells whether who answers so, when asked what is there, may still take it.
+pub(super) fn may_be_sent(error: &Error) -> bool {
+    match error {
+        Error::Denied { said, .. } => said.status == 403,
+        Error::NotFound { .. } | Error::Refused { .. } => true,
+        _ => false,
+    }
+}
+
+fn length(answer: &Answer<'_>) -> Option<u64> {
+    answer.header(CONTENT_LENGTH)?.parse().ok()
+}
+
+/// Returns how long the whole is of which a part came: what stands behind the `/`.
+fn whole_length(answer: &Answer<'_>) -> Option<u64> {
+    answer.header(CONTENT_RANGE)?.rsplit_once('/')?.1.trim().parse().ok()
+}
+
+/// Tells whether a web site answers, which may do so for every address.
+fn is_page(answer: &Answer<'_>) -> bool {
+    answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html"))
+}
