@@ -39,6 +39,8 @@ pub(crate) enum Feature {
     SinglePost,
     /// HEAD of blobs.
     HeadBlob,
+    /// Content with the request that ends an upload.
+    Put,
     /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
     Discovery,
 }

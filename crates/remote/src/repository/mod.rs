@@ -95,6 +95,17 @@ impl Remote {
         self.located(answer.into_error(call.action, &call.what))
     }
 
+    /// Returns what a refusal to take something means. That something is not there is what the registry
+    /// says of itself: of the repository, or of an upload.
+    fn not_pushed(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
+        match self.refused(call, answer) {
+            Error::NotFound { what, place, said: Some(said) } => {
+                Error::Refused { action: call.action, what, place, said }
+            }
+            error => error,
+        }
+    }
+
     fn unsupported(&self, what: Inability) -> Error {
         Error::unsupported(self, what)
     }

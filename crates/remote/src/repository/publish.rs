@@ -143,7 +143,7 @@ impl Remote {
                 let what = format!("the manifest {} with {} bytes", call.what, descriptor.size);
                 Err(answer.into_error(call.action, &what.into()))
             }
-            _ => Err(self.refused(call, answer)),
+            _ => Err(self.not_pushed(call, answer)),
         }
     }
 }

@@ -36,6 +36,9 @@ const PROGRESS: u64 = 64 << 10;
 /// How often a long upload is cut off until it goes in chunks, which are not begun anew.
 const CUTS_UNTIL_CHUNKS: u32 = 2;
 
+/// How often an upload makes a registry fail until it is sent in another way.
+const FAILURES_UNTIL_OTHER: u32 = 2;
+
 const OCTETS: &str = "application/octet-stream";
 
 /// An open upload.
@@ -44,11 +47,22 @@ struct Session {
     least_chunk: u64,
 }
 
-/// What became of an upload in one request.
+/// How a blob is sent. Each is for registries that do not take the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// With the request that ends the upload.
+    Put,
+    /// With one request before that, as Docker does.
+    Patch,
+    /// In chunks before that.
+    Chunks,
+}
+
+/// What became of an upload.
 enum Whole {
     Done,
-    /// The registry takes no blob in one request, or none of this size.
-    TooMuch,
+    /// The registry takes nothing in this way, or nothing of this size.
+    Refused(Box<Error>, Way),
 }
 
 impl Remote {
@@ -65,8 +79,12 @@ impl Remote {
                 Mount::Refused => {}
             }
         }
-        let mut chunks = self.registry.push_mode() == PushMode::Chunks;
-        let mut cuts = 0;
+        let mut way = match self.registry.push_mode() {
+            PushMode::Chunks => Way::Chunks,
+            PushMode::Whole if self.registry.may_have(Feature::Put) => Way::Put,
+            PushMode::Whole => Way::Patch,
+        };
+        let (mut cuts, mut failures) = (0, 0);
         self.registry.http().persist(|| {
             if session.is_none() && is_small && self.registry.may_have(Feature::SinglePost) {
                 match self.post_whole(blob)? {
@@ -79,40 +97,73 @@ impl Remote {
                 Some(session) => session,
                 None => self.begin(digest)?,
             };
-            let result = self.fill(blob, session, &mut chunks);
-            if matches!(
-                &result,
+            let result = self.fill(blob, session, &mut way);
+            match &result {
                 Err(Trouble {
                     error: Error::Connection { .. },
-                    again: Again::Perhaps | Again::Once
-                })
-            ) {
-                cuts += 1;
-                // What is long and is cut off again and again gets further in pieces.
-                chunks |= cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size();
+                    again: Again::Perhaps | Again::Once,
+                }) => {
+                    cuts += 1;
+                    // What is long and is cut off again and again gets further in pieces.
+                    if cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() {
+                        way = Way::Chunks;
+                    }
+                }
+                Err(Trouble { error: Error::Refused { .. }, again: Again::Perhaps }) => {
+                    failures += 1;
+                    if failures >= FAILURES_UNTIL_OTHER {
+                        way = way.max(Way::Patch);
+                    }
+                }
+                _ => {}
             }
             result
         })?;
         Ok(Pushed::Written(*size))
     }
 
-    fn fill(&self, blob: &dyn Blob, session: Session, chunks: &mut bool) -> Result<(), Trouble> {
-        let session = if *chunks {
-            session
-        } else {
-            match self.put_patiently(blob, &session) {
-                Ok(Whole::Done) => return Ok(()),
-                result => self.abandon(session.url, result)?,
-            };
-            tracing::debug!(digest = %blob.descriptor().digest, "falling back to chunks");
-            *chunks = true;
-            self.begin(&blob.descriptor().digest)?
+    /// Sends the content in `way`, or in the next that the registry takes.
+    fn fill(&self, blob: &dyn Blob, session: Session, way: &mut Way) -> Result<(), Trouble> {
+        let digest = &blob.descriptor().digest;
+        let (mut session, tried) = (Some(session), *way);
+        let mut first = None;
+        // Of several refusals, the first is about what most registries take.
+        let telling = |first: Option<Error>, trouble: Trouble| match (&trouble, first) {
+            (Trouble { error: Error::Refused { .. }, again: Again::Never }, Some(first)) => {
+                Trouble::lasting(first)
+            }
+            _ => trouble,
         };
-        let mut upload = Chunked { remote: self, blob, session, stalls: 0 };
-        let result = upload.run();
-        match result {
-            Ok(()) => Ok(()),
-            result => self.abandon(upload.session.url, result),
+        loop {
+            let open = match session.take() {
+                Some(open) => open,
+                None => self.begin(digest).map_err(|trouble| telling(first.take(), trouble))?,
+            };
+            let (url, result) = match way {
+                Way::Put => (open.url.clone(), self.put_patiently(blob, &open)),
+                Way::Patch | Way::Chunks => {
+                    let is_whole = *way == Way::Patch;
+                    let mut upload =
+                        Chunked { remote: self, blob, session: open, is_whole, stalls: 0 };
+                    let result = upload.run();
+                    (upload.session.url, result)
+                }
+            };
+            let (error, next) = match result {
+                Ok(Whole::Done) => {
+                    // What is too large in one request says nothing of others.
+                    if (tried, *way) == (Way::Put, Way::Patch) {
+                        self.registry.lacks(Feature::Put);
+                    }
+                    return Ok(());
+                }
+                Ok(Whole::Refused(error, next)) => (error, next),
+                Err(trouble) => return self.abandon(url, Err(telling(first, trouble))),
+            };
+            self.abandon(url, ());
+            tracing::debug!(%digest, %error, ?next, "sending it in another way");
+            first.get_or_insert(*error);
+            *way = next;
         }
     }
 
@@ -175,7 +226,7 @@ impl Remote {
         let status = answer.status();
         match status.as_u16() {
             201 | 204 => return Ok(Posted::Done),
-            401 | 403 => return Err(self.refused(&call, answer).into()),
+            401 | 403 => return Err(self.not_pushed(&call, answer).into()),
             _ => {}
         }
         tracing::debug!(%digest, %status, "not taken with the first request");
@@ -190,7 +241,7 @@ impl Remote {
         let call = Call::new(Method::POST, announced(url, digest), "push", digest);
         let answer = self.push_attempt(&call)?;
         if answer.status() != StatusCode::ACCEPTED {
-            return Err(self.refused(&call, answer).into());
+            return Err(self.not_pushed(&call, answer).into());
         }
         Ok(opened(&answer)?)
     }
@@ -205,7 +256,7 @@ impl Remote {
         self.registry.http().wait(0);
         match self.put_whole(blob, session) {
             // The upload may be gone by now; another may do better.
-            Err(Trouble { again: Again::Never, .. }) => Err(busy),
+            Err(Trouble { again: Again::Never, .. }) | Ok(Whole::Refused(..)) => Err(busy),
             result => result,
         }
     }
@@ -226,9 +277,12 @@ impl Remote {
         let answer = self.push_attempt(&call)?;
         match answer.status().as_u16() {
             201 | 204 => Ok(Whole::Done),
-            200 | 202 => Err(self.not_taken(digest, answer.status()).into()),
-            411 | 413 | 415 => Ok(Whole::TooMuch),
-            _ => Err(self.refused(&call, answer).into()),
+            200 | 202 => self.check_taken(digest, answer.status()).map(|()| Whole::Done),
+            413 => Ok(Whole::Refused(self.not_pushed(&call, answer).into(), Way::Chunks)),
+            status if is_about_way(status) => {
+                Ok(Whole::Refused(self.not_pushed(&call, answer).into(), Way::Patch))
+            }
+            _ => Err(self.not_pushed(&call, answer).into()),
         }
     }
 
@@ -247,10 +301,16 @@ impl Remote {
         result
     }
 
-    fn not_taken(&self, digest: &Digest, status: StatusCode) -> Error {
+    /// Looks whether a blob was taken where the status does not say so.
+    fn check_taken(&self, digest: &Digest, status: StatusCode) -> Result<(), Trouble> {
+        if let Presence::There(_) = self.look_for(digest)? {
+            return Ok(());
+        }
         let said = Refusal::of_status(status.as_u16());
-        let said = Box::new(said.saying("only 201 would say that it was taken"));
-        Error::Refused { action: "push", what: digest.into(), place: self.to_string(), said }
+        let said =
+            Box::new(said.saying("only 201 would say that it was taken, and it is not there"));
+        Err(Error::Refused { action: "push", what: digest.into(), place: self.to_string(), said }
+            .into())
     }
 }
 
@@ -270,39 +330,55 @@ enum Mount {
     Refused,
 }
 
+/// Tells whether a status may mean that the way is refused in which content was sent. Artifactory says
+/// 404, Pulp 400, others that they do not know the method.
+fn is_about_way(status: u16) -> bool {
+    matches!(status, 400 | 404 | 405 | 411 | 415 | 416 | 422 | 501)
+}
+
 /// An upload in chunks (rows E-46 to E-55).
 struct Chunked<'a> {
     remote: &'a Remote,
     blob: &'a dyn Blob,
     session: Session,
+    /// All of it is one chunk, without a number.
+    is_whole: bool,
     stalls: u32,
 }
 
 impl Chunked<'_> {
-    fn run(&mut self) -> Result<(), Trouble> {
+    fn run(&mut self) -> Result<Whole, Trouble> {
         let size = self.blob.descriptor().size;
         if size == 0 {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
         }
-        let length = self.remote.registry.chunk_size().max(self.session.least_chunk);
+        let length = match self.is_whole {
+            true => size,
+            false => self.remote.registry.chunk_size().max(self.session.least_chunk),
+        };
         let mut chunk = Part::whole(self.blob);
         let mut taken = 0;
         while taken < size {
             chunk.move_to(taken, length)?;
-            taken = self.send(&chunk)?;
+            taken = match self.send(&chunk)? {
+                Sent::Taken(taken) => taken,
+                Sent::Refused(error) => return Ok(Whole::Refused(error, Way::Chunks)),
+            };
         }
-        self.close()
+        self.close().map(|()| Whole::Done)
     }
 
-    /// Sends a chunk and returns how many bytes of the blob are there now.
-    fn send(&mut self, chunk: &Part<'_>) -> Result<u64, Trouble> {
+    /// Sends a chunk.
+    fn send(&mut self, chunk: &Part<'_>) -> Result<Sent, Trouble> {
         let digest = chunk.digest();
         let (position, end) = (chunk.start(), chunk.end());
-        let call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
+        let mut call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .header(CONTENT_RANGE, &format!("{position}-{}", end - 1))
             .body(Body::Streamed(chunk))
             .bulk();
+        if !(self.is_whole && position == 0) {
+            call = call.header(CONTENT_RANGE, &format!("{position}-{}", end - 1));
+        }
         let taken = match self.remote.push_attempt(&call) {
             Ok(answer) if answer.status().is_success() => {
                 self.moved_to(&answer)?;
@@ -314,8 +390,15 @@ impl Chunked<'_> {
                     Taken::NoneOrOne => return Err(Trouble::passing(self.out_of_step(0))),
                 }
             }
+            Ok(answer)
+                if self.is_whole
+                    && (answer.status() == StatusCode::PAYLOAD_TOO_LARGE
+                        || is_about_way(answer.status().as_u16())) =>
+            {
+                return Ok(Sent::Refused(self.remote.not_pushed(&call, answer).into()));
+            }
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
-            Ok(answer) => return Err(self.remote.refused(&call, answer).into()),
+            Ok(answer) => return Err(self.remote.not_pushed(&call, answer).into()),
             Err(Trouble { error, again: Again::Never }) => return Err(error.into()),
             // Who takes nothing for so long is asked once.
             Err(trouble) if trouble.again == Again::Once && self.stalls > 0 => return Err(trouble),
@@ -337,7 +420,7 @@ impl Chunked<'_> {
         } else {
             return Err(self.out_of_step(taken).into());
         }
-        Ok(taken)
+        Ok(Sent::Taken(taken))
     }
 
     /// Asks how many bytes have come (row E-53).
@@ -347,7 +430,7 @@ impl Chunked<'_> {
         let answer = self.remote.push_attempt(&call)?;
         if !answer.status().is_success() {
             // The upload is gone; another one may do better.
-            return Err(Trouble::passing(self.remote.refused(&call, answer)));
+            return Err(Trouble::passing(self.remote.not_pushed(&call, answer)));
         }
         self.moved_to(&answer)?;
         match taken(&answer) {
@@ -372,9 +455,9 @@ impl Chunked<'_> {
         let answer = self.remote.push_attempt(&call)?;
         match answer.status().as_u16() {
             201 | 204 => Ok(()),
-            200 | 202 => Err(self.remote.not_taken(digest, answer.status()).into()),
-            416 => Err(Trouble::passing(self.remote.refused(&call, answer))),
-            _ => Err(self.remote.refused(&call, answer).into()),
+            200 | 202 => self.remote.check_taken(digest, answer.status()),
+            416 => Err(Trouble::passing(self.remote.not_pushed(&call, answer))),
+            _ => Err(self.remote.not_pushed(&call, answer).into()),
         }
     }
 
@@ -392,6 +475,14 @@ fn is_overload(trouble: &Trouble) -> bool {
         Error::Refused { said, .. } => said.status == StatusCode::SERVICE_UNAVAILABLE,
         _ => false,
     }
+}
+
+/// What became of a chunk.
+enum Sent {
+    /// So many bytes of the blob are there now.
+    Taken(u64),
+    /// The registry takes none like this.
+    Refused(Box<Error>),
 }
 
 /// Returns where an upload is opened, told of an algorithm that is not the usual one (row E-47).
