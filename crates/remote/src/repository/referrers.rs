@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType};
+use longshore_spec::{Content, Descriptor, Digest, Index, Manifest, MediaType};
 use longshore_store::{
-    AnsweredBy, Error, Flaw, Inability, Name, Referrers, Result, Selector, manifest_from,
+    AnsweredBy, Error, Flaw, Inability, Name, Referrers, Result, Selector, Source as _,
+    manifest_from,
 };
 use serde_json::{Value, json};
 
@@ -88,6 +89,7 @@ impl Remote {
     fn listed_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         let tag = subject.referrers_tag();
         let list = match self.get_manifest(&Selector::Name(Name::new(tag.as_str()))) {
+            Ok(list) if is_subject(&list, subject) => return Ok(Vec::new()),
             Ok(list) => list,
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
             Err(error @ Error::Manifest { .. }) => {
@@ -100,22 +102,31 @@ impl Remote {
             tracing::warn!("{self}:{tag} is no list of referrers");
             return Ok(Vec::new());
         };
-        let entries = index.manifests.clone();
-        if subject.encoded().len() <= UNCUT {
-            return Ok(entries);
-        }
-        // The tag was cut, so it may list what refers to something else (row E-87).
         let mut kept = Vec::new();
-        for entry in entries {
-            match self.get_child(&entry) {
-                Ok(found) if found.subject().is_some_and(|found| found.digest == *subject) => {
-                    kept.push(entry);
-                }
-                Err(error) if !error.is_not_found() => return Err(error),
-                _ => {}
+        for entry in &index.manifests {
+            if self.refers(entry, subject)? {
+                kept.push(entry.clone());
             }
         }
+        if kept.is_empty() && !index.manifests.is_empty() {
+            tracing::warn!("{self}:{tag} lists nothing that refers to {subject}");
+        }
         Ok(kept)
+    }
+
+    /// Tells whether an entry of a list refers to a subject. Where that is not sure, the entry itself
+    /// decides: a tag that was cut may list what refers to something else (row E-87), and what is for a
+    /// platform is a part of an image.
+    fn refers(&self, entry: &Descriptor, subject: &Digest) -> Result<bool> {
+        let is_image = entry.platform.as_deref().is_some_and(|platform| !platform.is_unknown());
+        if subject.encoded().len() <= UNCUT && !is_image {
+            return Ok(true);
+        }
+        match self.get_child(entry) {
+            Ok(found) => Ok(found.subject().is_some_and(|found| found.digest == *subject)),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds a manifest to the list in the fallback tag of its subject (rows E-81 to E-86).
@@ -152,7 +163,7 @@ impl Remote {
         let _locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = subject.referrers_tag();
         for _ in 0..=REWRITES {
-            let List { mut document, mut entries, etag } = self.list_document(&tag)?;
+            let List { mut document, mut entries, etag } = self.list_document(&tag, subject)?;
             if !change(&mut entries) {
                 return Ok(());
             }
@@ -165,12 +176,34 @@ impl Remote {
         Err(Error::Busy { what })
     }
 
+    /// Tells whether an index lists referrers, or nothing.
+    fn is_list(&self, index: &Index, subject: &Digest) -> Result<bool> {
+        for entry in &index.manifests {
+            if self.refers(entry, subject)? {
+                return Ok(true);
+            }
+        }
+        Ok(index.manifests.is_empty())
+    }
+
     /// Returns the list in a fallback tag and its entries, both as they are: unknown members and the
     /// entries of others stay. What is no list is not touched (row E-82).
-    fn list_document(&self, tag: &str) -> Result<List> {
-        let (list, etag) = match self.get_version(&Selector::Name(Name::new(tag))) {
-            Ok(list) => list,
-            Err(Error::NotFound { .. }) => {
+    fn list_document(&self, tag: &str, subject: &Digest) -> Result<List> {
+        let found = match self.get_version(&Selector::Name(Name::new(tag))) {
+            Ok((list, _)) if is_subject(&list, subject) => {
+                // Where the tag is there all the same, it hides a list, or is somebody's.
+                if self.names()?.iter().any(|name| name.as_str() == tag) {
+                    return Err(self.unsupported(Inability::ReferrersTag(Name::new(tag))));
+                }
+                None
+            }
+            Ok(list) => Some(list),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let (list, etag) = match found {
+            Some(list) => list,
+            None => {
                 let list = [
                     ("schemaVersion".to_owned(), json!(2)),
                     ("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX)),
@@ -178,10 +211,11 @@ impl Remote {
                 let document = list.into_iter().collect();
                 return Ok(List { document, entries: Vec::new(), etag: None });
             }
-            Err(error) => return Err(error),
         };
         let document = match list.content() {
-            Content::Index(_) => serde_json::from_slice(list.raw()).ok(),
+            Content::Index(index) if self.is_list(index, subject)? => {
+                serde_json::from_slice(list.raw()).ok()
+            }
             _ => None,
         };
         let taken = || self.unsupported(Inability::ReferrersTag(Name::new(tag)));
@@ -192,6 +226,12 @@ impl Remote {
         };
         Ok(List { document, entries, etag })
     }
+}
+
+/// Tells whether a tag shows the subject itself. GitLab answers so for a tag that is not there: it takes
+/// `sha256-HEX` for the digest.
+fn is_subject(list: &Manifest, subject: &Digest) -> bool {
+    list.descriptor().digest == *subject
 }
 
 /// A list of referrers as it stands in a tag.
@@ -208,6 +248,11 @@ fn page_call(url: Url, subject: &Digest) -> Call<'static> {
     Call::new(Method::GET, url, "list", what)
         .header(ACCEPT, MediaType::IMAGE_INDEX)
         .whole(Manifest::MAX_SIZE)
+}
+
+/// Tells whether an answer says that it is an image index.
+fn is_index(answer: &Answer<'_>) -> bool {
+    answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }
 
 /// Returns the entries of a page; `None` if it is no index, not even an empty one.
@@ -238,8 +283,4 @@ fn knows_no_referrers(answer: &Answer<'_>) -> bool {
         200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),
         _ => false,
     }
-}
-/// Tells whether an answer says that it is an image index.
-fn is_index(answer: &Answer<'_>) -> bool {
-    answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }

@@ -10,7 +10,7 @@ use longshore_store::{
 use serde_json::json;
 
 use crate::fake::{self, Profile};
-use crate::stub::{Response, Stub};
+use crate::stub::{Request, Response, Stub};
 use crate::support::{image, manifest, remote};
 
 fn index_of(entries: &[Descriptor]) -> Response {
@@ -99,6 +99,93 @@ fn e82_a_tag_that_is_no_list_is_not_touched() {
     assert!(remote.head(&digest.into()).is_ok(), "the manifest itself stands");
     let subject = image(None).descriptor().digest.clone();
     assert!(remote.referrers(&subject).unwrap().entries.is_empty(), "row E-91");
+}
+
+/// A registry that takes the tag `sha256-HEX` for the digest `sha256:HEX`, as GitLab does, where there is
+/// no such tag, or always.
+fn gitlab(always: bool) -> Stub {
+    let inner = fake::registry(Profile::OLD);
+    let pass = move |request: &Request, target: &str| inner.answer(request, target);
+    Stub::new(move |request| {
+        let found = pass(request, &request.target);
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        match request.target.split_once("/manifests/sha256-") {
+            Some((before, hex)) if is_read && (always || found.status() == 404) => {
+                pass(request, &format!("{before}/manifests/sha256:{hex}"))
+            }
+            _ => found,
+        }
+    })
+}
+
+/// An index of two images.
+fn two_images() -> longshore_spec::Manifest {
+    let entry = |architecture: &str| {
+        let mut entry = json!(image(None).descriptor());
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        entry
+    };
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_INDEX,
+        "manifests": [entry("amd64"), entry("arm64")],
+    });
+    manifest(&document.to_string())
+}
+
+fn signature_of(subject: &Descriptor, number: usize) -> longshore_spec::Manifest {
+    let mut document: serde_json::Value = serde_json::from_slice(signature(number).raw()).unwrap();
+    document["subject"] = json!(subject);
+    manifest(&document.to_string())
+}
+
+#[test]
+fn the_subject_itself_is_no_list_of_its_referrers() {
+    for subject in [image(None), two_images()] {
+        let stub = gitlab(false);
+        let remote = remote(&stub.host);
+        remote.push_manifest(&image(None), Entry::Child).unwrap();
+        remote.push_manifest(&subject, Entry::Root(&["v1".into()])).unwrap();
+        let digest = subject.descriptor().digest.clone();
+        assert!(remote.referrers(&digest).unwrap().entries.is_empty());
+        // A list is made, and then it is what is there.
+        for number in 1..=2 {
+            let signature = signature_of(subject.descriptor(), number);
+            remote.push_manifest(&signature, Entry::Child).unwrap();
+        }
+        assert_eq!(remote.referrers(&digest).unwrap().entries.len(), 2);
+        assert_eq!(remote.manifest(&digest.into()).unwrap().raw(), subject.raw());
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_seen_is_not_written_over() {
+    let stub = gitlab(true);
+    let remote = remote(&stub.host);
+    let subject = two_images();
+    remote.push_manifest(&image(None), Entry::Child).unwrap();
+    remote.push_manifest(&subject, Entry::Root(&["v1".into()])).unwrap();
+    for number in 1..=2 {
+        let signature = signature_of(subject.descriptor(), number);
+        let error = remote.push_manifest(&signature, Entry::Child).unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+        assert!(remote.head(&signature.descriptor().digest.clone().into()).is_ok());
+    }
+    assert_eq!(stub.count("PUT /v2/library/app/manifests/sha256-"), 1);
+}
+
+#[test]
+fn an_index_of_images_under_the_tag_is_no_list_and_stays() {
+    let stub = fake::registry(Profile::OLD);
+    let remote = remote(&stub.host);
+    let Selector::Name(tag) = fallback_tag() else { unreachable!() };
+    remote.push_manifest(&image(None), Entry::Child).unwrap();
+    remote.push_manifest(&two_images(), Entry::Root(&[tag])).unwrap();
+    let subject = image(None).descriptor().digest.clone();
+    assert!(remote.referrers(&subject).unwrap().entries.is_empty());
+    let error = remote.push_manifest(&signature(1), Entry::Child).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert_eq!(remote.manifest(&fallback_tag()).unwrap().raw(), two_images().raw());
 }
 
 #[test]

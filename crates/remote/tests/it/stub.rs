@@ -31,6 +31,7 @@ pub(crate) struct Response {
 pub(crate) struct Stub {
     pub(crate) host: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    handler: Arc<Handler>,
 }
 
 type Handler = dyn Fn(&Request) -> Response + Send + Sync;
@@ -51,6 +52,7 @@ impl Stub {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, early, handler) =
             (Arc::clone(&requests), Arc::new(early) as Arc<Early>, Arc::new(handler));
+        let answers = Arc::clone(&handler) as Arc<Handler>;
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (seen, early) = (Arc::clone(&seen), Arc::clone(&early));
@@ -58,7 +60,12 @@ impl Stub {
                 thread::spawn(move || serve(stream, &seen, &*early, &*handler));
             }
         });
-        Self { host, requests }
+        Self { host, requests, handler: answers }
+    }
+
+    /// Answers to a request as if it had come for `target`.
+    pub(crate) fn answer(&self, request: &Request, target: &str) -> Response {
+        (self.handler)(&Request { target: target.to_owned(), ..request.clone() })
     }
 
     /// Returns every request so far.
@@ -106,6 +113,10 @@ impl Request {
 impl Response {
     pub(crate) fn new(status: u16) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
     }
 
     pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
