@@ -28,6 +28,6 @@ mod secret;
 pub use config::{
     Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, WarningHandler,
 };
-pub use registry::{Client, Registry};
+pub use registry::{Client, Registry, Tried};
 pub use repository::Remote;
 pub use secret::Secret;

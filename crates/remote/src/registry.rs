@@ -4,14 +4,26 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::Method;
+use http::{Method, StatusCode};
 use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
-use crate::auth::{Auth, Scope, Wish};
+use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
 use crate::http::{Again, Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
 use crate::list::Unlisted;
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
+
+/// A repository that nobody has: a registry that asks who wants to read asks for this one, too.
+const NOBODYS: &str = "longshore/nobodys";
+
+/// What became of a credential that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// The registry takes it.
+    Taken,
+    /// The registry lets everybody in, wherever it was asked.
+    NotAsked,
+}
 
 /// What all registries share: connections, tokens, and the pace of each host.
 ///
@@ -100,20 +112,97 @@ impl Registry {
     /// Asks whether this is a registry that lets the client in (row E-01). Fails with
     /// [`Error::Denied`] if it wants another credential.
     pub fn ping(&self) -> Result<()> {
-        let what = format!("{} as a registry", self.host);
-        let call = Call::new(Method::GET, self.base.clone(), "use", what);
+        let call = Call::new(Method::GET, self.base.clone(), "use", self.whole());
         let mut answer = self.send(&call, None, [])?;
         match answer.status().as_u16() {
             // A web server may have a page for every address.
             200..=299 if is_page(&answer.beginning()) => Err(self.is_no_registry(None)),
             200..=299 => Ok(()),
-            401 | 403 => {
-                let registry = Subject::Registry(self.host.to_string());
-                Err(answer.into_error("log in to", &registry))
+            401 | 403 => Err(self.lets_nobody_in(answer)),
+            _ if may_want_more(answer.status()) && challenge(answer.headers()).is_some() => {
+                Err(self.lets_nobody_in(answer))
             }
             404 => Err(self.is_no_registry(Some(answer.into_refusal().into()))),
             _ => Err(answer.into_error(call.action, &call.what)),
         }
+    }
+
+    fn lets_nobody_in(&self, answer: Answer<'_>) -> Error {
+        Error::Denied {
+            action: "log in to",
+            what: Subject::Registry(self.host.to_string()),
+            place: answer.host(),
+            said: answer.into_refusal().into(),
+        }
+    }
+
+    /// Finds out whether the registry takes the credential that the client has for it. Fails with
+    /// [`Error::Denied`] if it does not.
+    ///
+    /// Where its root is open to everybody, it is asked for what is not: what it lists, a repository that
+    /// nobody has, and at last its root again, with name and password although it did not ask for them.
+    pub fn try_credential(&self) -> Result<Tried> {
+        self.ping()?;
+        if self.asked().is_some() {
+            return Ok(Tried::Taken);
+        }
+        let catalog = (with_query(self.url("_catalog"), "n", "1"), Scope::catalog());
+        let nobodys: Option<RepositoryName> = NOBODYS.parse().ok();
+        let nobodys =
+            nobodys.map(|name| (self.url(&format!("{name}/tags/list")), Scope::pull(&name)));
+        let mut refusal = None;
+        for (url, scope) in std::iter::once(catalog).chain(nobodys) {
+            let call = Call::new(Method::GET, url, "use", self.whole());
+            match (self.send(&call, None, [scope]), self.asked()) {
+                (Err(error @ Error::Denied { .. }), _) => {
+                    // Whoever hands out tokens may know the name, and have none for this.
+                    if error.said().is_some_and(|said| said.status == 401) {
+                        return Err(error);
+                    }
+                }
+                // The token was had for the password. What it is good for is another question.
+                (Ok(_), Some(Challenge::Bearer { .. })) => return Ok(Tried::Taken),
+                (Ok(answer), Some(Challenge::Basic)) => {
+                    let asks_again =
+                        may_want_more(answer.status()) && challenge(answer.headers()).is_some();
+                    if answer.status() != StatusCode::UNAUTHORIZED && !asks_again {
+                        return Ok(Tried::Taken);
+                    }
+                    refusal = Some(self.lets_nobody_in(answer));
+                }
+                _ => {}
+            }
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let call = Call::new(Method::GET, self.base.clone(), "use", self.whole());
+        let wish = self.wish(None, BTreeSet::new());
+        let answer =
+            self.http().persist(|| self.client.0.auth.unasked(self.http(), &call, &wish))?;
+        match answer {
+            Some(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
+                Err(self.lets_nobody_in(answer))
+            }
+            _ => Ok(Tried::NotAsked),
+        }
+    }
+
+    /// Returns what the registry has asked for so far.
+    fn asked(&self) -> Option<Challenge> {
+        self.client.0.auth.asked_by(&self.host)
+    }
+
+    fn whole(&self) -> String {
+        format!("{} as a registry", self.host)
+    }
+
+    fn wish<'a>(
+        &'a self,
+        repository: Option<&'a RepositoryName>,
+        scopes: BTreeSet<Scope>,
+    ) -> Wish<'a> {
+        Wish { registry: &self.host, base: &self.base, repository, scopes }
     }
 
     fn is_no_registry(&self, said: Option<Box<Refusal>>) -> Error {
@@ -221,7 +310,7 @@ impl Registry {
         if !self.is_own(call) {
             return self.http().attempt(call, None);
         }
-        let wish = Wish { registry: &self.host, repository, scopes: scopes.clone() };
+        let wish = self.wish(repository, scopes.clone());
         self.client.0.auth.attempt(self.http(), call, &wish)
     }
 

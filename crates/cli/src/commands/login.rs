@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
-use longshore_remote::Secret;
 use longshore_remote::credentials::Credential;
+use longshore_remote::{Secret, Tried};
 use longshore_store::Error;
 use serde::Serialize;
 
@@ -26,14 +26,20 @@ pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
     let credential = Credential::Password { username, password };
     // Kept only if the registry takes it.
     let registries = Registries::new(&args.reach).with(credential.clone());
-    let taken = registries.registry(&args.registry)?.ping();
-    taken.map_err(|error| match error {
+    let tried = registries.registry(&args.registry)?.try_credential();
+    let tried = tried.map_err(|error| match error {
         Error::Denied { .. } => Problem::of(error)
             .because(Exit::Failed)
             .hint("check name and password; nothing was kept"),
         error => Problem::of(error).because(Exit::Failed),
     })?;
     let file = registries::login_file(&args.reach)?;
+    if tried == Tried::NotAsked {
+        let host = &args.registry;
+        output.warning(&format!(
+            "{host} lets everybody in and asked for no password, so this one was not tried"
+        ));
+    }
     registries::files([file.clone()]).store(&args.registry, &credential).map_err(Problem::of)?;
     let document = Document { registry: args.registry.clone(), file: file.display().to_string() };
     output.summary(&document, || {

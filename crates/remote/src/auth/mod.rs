@@ -3,19 +3,18 @@
 mod challenge;
 mod token;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
-use http::HeaderValue;
+use http::{HeaderValue, Method, StatusCode};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Flaw, Result};
 
-use self::challenge::Challenge;
-pub(crate) use self::challenge::challenge;
+pub(crate) use self::challenge::{Challenge, challenge};
 use self::token::Token;
 use crate::credentials::{Credential, Credentials};
-use crate::http::{Answer, Call, Http, Reach, Trouble};
+use crate::http::{Answer, Call, Http, Reach, Trouble, Url};
 use crate::{PlainHttp, Secret};
 
 /// What a request wants to do, as authorization services see it: `repository:library/app:pull`.
@@ -27,6 +26,8 @@ pub(crate) struct Scope(String);
 pub(crate) struct Wish<'a> {
     /// The registry as its user names it: credentials are kept under that name.
     pub(crate) registry: &'a str,
+    /// Where registries say what they want to see, if they say it nowhere else.
+    pub(crate) base: &'a Url,
     pub(crate) repository: Option<&'a RepositoryName>,
     pub(crate) scopes: BTreeSet<Scope>,
 }
@@ -44,6 +45,8 @@ pub(crate) struct Auth {
 struct Known {
     /// What each registry wanted to see last, and whom it may name.
     challenges: HashMap<String, (Challenge, Reach)>,
+    /// Those that were asked at their root what they want to see.
+    asked: HashSet<String>,
     /// What was found: asking a helper program again takes time.
     credentials: HashMap<(String, Option<RepositoryName>), Option<Credential>>,
     tokens: HashMap<TokenKey, Slot>,
@@ -78,6 +81,25 @@ impl Auth {
         Self { credentials, plain_http, known: Mutex::default() }
     }
 
+    /// Returns what a registry has asked for, if it has asked for anything.
+    pub(crate) fn asked_by(&self, registry: &str) -> Option<Challenge> {
+        self.known().challenges.get(registry).map(|(challenge, _)| challenge.clone())
+    }
+
+    /// Makes the call with the name and password that there are, although nobody asked for them; `None`
+    /// without any.
+    pub(crate) fn unasked<'h>(
+        &self,
+        http: &'h Http,
+        call: &Call<'_>,
+        wish: &Wish<'_>,
+    ) -> Result<Option<Answer<'h>>, Trouble> {
+        let Some(Credential::Password { username, password }) = self.credential(wish)? else {
+            return Ok(None);
+        };
+        http.attempt(call, Some(&header("Basic", &basic(&username, &password))?)).map(Some)
+    }
+
     /// Makes the call with what the registry wanted to see last, and once more if it wants to see
     /// something else now.
     pub(crate) fn attempt<'h>(
@@ -92,13 +114,9 @@ impl Auth {
             None => None,
         };
         let answer = http.attempt(call, authorization.as_ref())?;
-        let same_origin = answer.url().is_same_origin(&call.url);
-        let Some(wanted) = challenge(answer.headers())
-            .filter(|_| answer.status() == http::StatusCode::UNAUTHORIZED && same_origin)
-        else {
+        let Some(wanted) = self.wanted(http, call, &answer, authorization.is_some(), wish) else {
             return Ok(answer);
         };
-        let wanted = (wanted, answer.may_name());
         self.known().challenges.insert(wish.registry.to_owned(), wanted.clone());
         let stale = authorization.as_ref();
         let Some(fresh) = self.authorization(http, call, &wanted, wish, stale)? else {
@@ -109,6 +127,41 @@ impl Auth {
         }
         drop(answer);
         http.attempt(call, Some(&fresh))
+    }
+
+    /// Returns what a registry wants to see that gave this answer, and whom it may name; `None` if it
+    /// wants nothing more. Some say so with another status than 401, and some only at their root.
+    fn wanted(
+        &self,
+        http: &Http,
+        call: &Call<'_>,
+        answer: &Answer<'_>,
+        was_shown: bool,
+        wish: &Wish<'_>,
+    ) -> Option<(Challenge, Reach)> {
+        let is_unknown = answer.status() == StatusCode::UNAUTHORIZED;
+        if !answer.url().is_same_origin(&call.url)
+            || !(is_unknown || !was_shown && may_want_more(answer.status()))
+        {
+            return None;
+        }
+        if let Some(wanted) = challenge(answer.headers()) {
+            return Some((wanted, answer.may_name()));
+        }
+        // Nobody who has nothing to show is told more by another answer than 401.
+        let has_something = || matches!(self.credential(wish), Ok(Some(_)));
+        if was_shown || call.url == *wish.base || !(is_unknown || has_something()) {
+            return None;
+        }
+        if !self.known().asked.insert(wish.registry.to_owned()) {
+            return None;
+        }
+        let root = Call::new(Method::GET, wish.base.clone(), "use", wish.registry);
+        let answer = http.attempt(&root, None).ok()?;
+        let is_own = answer.url().is_same_origin(wish.base);
+        let wanted =
+            challenge(answer.headers()).filter(|_| is_own && may_want_more(answer.status()))?;
+        Some((wanted, answer.may_name()))
     }
 
     /// Returns what to send, another one than `stale`. `None` where nobody can show anything.
@@ -188,6 +241,12 @@ impl Auth {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells whether registries say with this status that they want to see something: some hide what they
+/// have, or know no other.
+pub(crate) fn may_want_more(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403 | 404)
 }
 
 /// Returns what tells one credential from another.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, Registry, Secret};
+use longshore_remote::{Client, Config, Registry, Secret, Tried};
 use longshore_spec::Descriptor;
-use longshore_store::{Entry, Error, Selector, Source as _, Target as _};
+use longshore_store::{Entry, Error, Place as _, Selector, Source as _, Target as _};
 
 use crate::stub::{Request, Response, Stub};
 use crate::support::{Piece, config, image, registry};
@@ -184,6 +184,137 @@ fn basic_is_answered_with_the_password() {
     let wrong = Credential::Password { username: "me".to_owned(), password: Secret::new("no") };
     let error = read(&registry_as(&stub.host, wrong), "a/b").unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
+}
+
+const BASIC: &str = "Basic bWU6aHVudGVyMg==";
+
+/// Where a registry says what it wants to see.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asks {
+    Everywhere,
+    OnlyAtRoot,
+    /// Everybody may see the root.
+    NotAtRoot,
+}
+
+/// A registry that is for one who knows the password, as `asks` and with `status`.
+fn private(asks: Asks, status: u16, tokens: Option<String>) -> Stub {
+    let raw = image(None).raw().clone();
+    let wanted = if tokens.is_some() { "Bearer right" } else { BASIC };
+    let challenge = match tokens {
+        Some(host) => format!("Bearer realm=\"http://{host}/token\""),
+        None => "Basic realm=\"x\"".to_owned(),
+    };
+    Stub::new(move |request| {
+        let is_root = request.path() == "/v2/";
+        let is_open = is_root && asks == Asks::NotAtRoot;
+        match request.header("authorization") {
+            Some(shown) if shown == wanted => {}
+            None if is_open => {}
+            _ if asks == Asks::OnlyAtRoot && !is_root => return Response::new(status),
+            _ => return Response::new(status).header("www-authenticate", &challenge),
+        }
+        match request.path() {
+            "/v2/" => Response::ok("{}"),
+            path if path.contains("/tags/list") || path.contains("_catalog") => {
+                Response::ok(r#"{"tags":["v1"],"repositories":["a/b"]}"#)
+            }
+            path if path.contains("/referrers/") => Response::new(404),
+            path if path.contains("/uploads/") => Response::new(201),
+            path if path.contains("/manifests/sha256-") => Response::new(404),
+            _ => Response::ok(raw.clone()),
+        }
+    })
+}
+
+/// A service for tokens that knows one name and password.
+fn service() -> Stub {
+    Stub::new(|request| match request.header("authorization") {
+        Some(BASIC) => Response::ok(r#"{"token": "right"}"#),
+        _ => Response::new(401).body(r#"{"details": "who is that?"}"#),
+    })
+}
+
+#[test]
+fn what_is_wanted_may_be_said_anywhere_and_with_many_statuses() {
+    for asks in [Asks::Everywhere, Asks::OnlyAtRoot, Asks::NotAtRoot] {
+        for status in [400, 401, 403, 404] {
+            for with_tokens in [false, true] {
+                let service = service();
+                let tokens = with_tokens.then(|| service.host.clone());
+                let stub = private(asks, status, tokens);
+                let each = || registry_as(&stub.host, password());
+                let context = format!("{asks:?} {status} {with_tokens}");
+                read(&each(), "a/b").expect(&context);
+                let remote = each().remote(&"a/b".parse().unwrap());
+                assert_eq!(remote.names().expect(&context).len(), 1, "{context}");
+                let digest = image(None).descriptor().digest.clone();
+                let remote = each().remote(&"a/b".parse().unwrap());
+                remote.referrers(&digest).expect(&context);
+                let all = each().repositories().expect(&context);
+                assert_eq!(all.len(), 1, "{context}");
+                let remote = each().remote(&"a/b".parse().unwrap());
+                remote.push_blob(&Piece::new("x")).expect(&context);
+                let remote = each().remote(&"a/b".parse().unwrap());
+                assert!(remote.open(&Descriptor::of("a/b", b"x"), 0).is_ok(), "{context}");
+                each().ping().expect(&context);
+                assert_eq!(each().try_credential().expect(&context), Tried::Taken, "{context}");
+                let wrong = || {
+                    let username = "me".to_owned();
+                    let wrong = Credential::Password { username, password: Secret::new("wrong") };
+                    registry_as(&stub.host, wrong)
+                };
+                let error = wrong().try_credential().expect_err(&context);
+                assert!(matches!(error, Error::Denied { .. }), "{context}: {error}");
+                read(&wrong(), "a/b").expect_err(&context);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_has_nothing_to_show_asks_no_more_than_once_more() {
+    for status in [400, 403, 404] {
+        let stub = private(Asks::OnlyAtRoot, status, None);
+        let registry = registry(&stub.host);
+        for _ in 0..3 {
+            read(&registry, "a/b").unwrap_err();
+        }
+        assert_eq!(stub.log().len(), 3, "{status}");
+    }
+    let stub = private(Asks::OnlyAtRoot, 401, None);
+    let registry = registry(&stub.host);
+    for _ in 0..3 {
+        read(&registry, "a/b").unwrap_err();
+    }
+    assert_eq!(stub.count("GET /v2/ "), 0);
+    assert_eq!(stub.log().iter().filter(|line| *line == "GET /v2/").count(), 1);
+}
+
+#[test]
+fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
+    let open = Stub::new(|_| Response::ok("{}"));
+    assert_eq!(registry_as(&open.host, password()).try_credential().unwrap(), Tried::NotAsked);
+    // It was shown at last, and only there.
+    let shown = open.requests().into_iter().filter(|each| each.header("authorization").is_some());
+    assert_eq!(shown.map(|each| each.target).collect::<Vec<_>>(), ["/v2/"]);
+    // One that looks at what is shown to it, and asks for nothing.
+    let looking = Stub::new(|request| match request.header("authorization") {
+        None | Some(BASIC) => Response::ok("{}"),
+        _ => Response::new(401),
+    });
+    registry_as(&looking.host, password()).try_credential().unwrap();
+    let wrong = Credential::Password { username: "me".to_owned(), password: Secret::new("no") };
+    let error = registry_as(&looking.host, wrong).try_credential().unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    // One that has a list for its owner only, who this is not.
+    let owned = Stub::new(|request| match (request.path(), request.header("authorization")) {
+        ("/v2/", _) => Response::ok("{}"),
+        ("/v2/_catalog", Some(BASIC)) => Response::new(403),
+        (_, Some(BASIC)) => Response::new(404),
+        _ => Response::new(401).header("www-authenticate", "Basic realm=\"x\""),
+    });
+    assert_eq!(registry_as(&owned.host, password()).try_credential().unwrap(), Tried::Taken);
 }
 
 #[test]
