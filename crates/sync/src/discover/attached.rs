@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
+use longshore_store::{Error, Name, Referrers, Result, Selector, in_parallel};
 
 use super::known::Key;
 use super::signatures::{SignatureTags, beside};
@@ -11,19 +11,30 @@ use super::{Discovery, Step, Via, Way};
 use crate::{Action, Referring, Wish};
 
 /// What is attached to one manifest.
-#[derive(Default)]
 pub(super) struct Attached {
     /// `None` if nobody asked, or nobody is to be told that there was no answer.
     pub(super) referrers: Option<Result<Referrers>>,
     /// The names in the source of what cosign attached.
-    pub(super) signatures: Vec<Name>,
+    pub(super) signatures: Result<Vec<Name>>,
+}
+
+impl Default for Attached {
+    fn default() -> Self {
+        Self { referrers: None, signatures: Ok(Vec::new()) }
+    }
 }
 
 impl Attached {
     pub(super) fn count(&self) -> u64 {
         let listed = self.referrers.iter().flatten().map(|referrers| referrers.entries.len());
-        (listed.sum::<usize>() + self.signatures.len()) as u64
+        (listed.sum::<usize>() + self.signatures.as_ref().map_or(0, Vec::len)) as u64
     }
+}
+
+/// Tells whether a place that answers so may still say of a name whether it is there.
+fn lists_nothing(error: &Error) -> bool {
+    use Error::{Denied, NotFound, Refused, Unsupported};
+    matches!(error, Denied { .. } | NotFound { .. } | Refused { .. } | Unsupported { .. })
 }
 
 /// A referrer that was met, and what it will be called.
@@ -48,12 +59,19 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         });
         let mut tags = Vec::new();
         for (at, names) in all.into_iter().enumerate() {
-            let names = names.unwrap_or_else(|error| {
-                let source = format!("{:?}", self.plan.sources[at]);
-                self.fail(Action::ListReferrers, source, error);
-                Vec::new()
+            tags.push(match names {
+                // A registry that does not list what it has may say that there is nothing.
+                Ok(names) if names.is_empty() && sources_asked[at].is_some() => {
+                    SignatureTags::Asked
+                }
+                Ok(names) => SignatureTags::new(names),
+                Err(error) if lists_nothing(&error) => SignatureTags::Asked,
+                Err(error) => {
+                    let source = format!("{:?}", self.plan.sources[at]);
+                    self.fail(Action::ListReferrers, source, error);
+                    SignatureTags::new(Vec::new())
+                }
             });
-            tags.push(SignatureTags::new(names));
         }
         tags
     }
@@ -90,7 +108,10 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
 
     /// Takes note of what is attached to a manifest.
     pub(super) fn take_attached(&mut self, way: &Way, subject: &Digest, attached: Attached) {
-        self.take_signatures(way, subject, attached.signatures);
+        match attached.signatures {
+            Ok(signatures) => self.take_signatures(way, subject, signatures),
+            Err(error) => self.fail(Action::ListReferrers, subject.to_string(), error),
+        }
         match attached.referrers {
             None => {}
             Some(Ok(referrers)) => self.take_referrers(way, subject, referrers),

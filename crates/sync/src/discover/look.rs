@@ -78,12 +78,13 @@ pub(super) fn look(
             Referring::Taken(_) => Some(source.referrers(digest)),
         };
         let repository = step.way.repository.as_deref();
-        seen.attached.signatures = tags.of(digest, repository);
+        seen.attached.signatures = tags.of(source, digest, repository);
         if let (Referring::Taken(_), Some(index)) =
             (&filter.referrers, seen.origin.as_ref().filter(|origin| *origin != digest))
         {
             let referrers = source.referrers(index).map_or(0, |it| it.entries.len());
-            seen.left_behind = (referrers + tags.of(index, repository).len()) as u64;
+            let signatures = tags.of(source, index, repository).map_or(0, |names| names.len());
+            seen.left_behind = (referrers + signatures) as u64;
         }
     }
     seen

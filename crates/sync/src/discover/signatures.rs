@@ -4,11 +4,16 @@ use std::collections::HashMap;
 
 use longshore_spec::Digest;
 use longshore_spec::artifact_type::{cosign_tag, cosign_tags};
-use longshore_store::Name;
+use longshore_store::{Name, Result, Selector, Source};
 
-/// The names of a source that are or end in such a tag, by tag.
-#[derive(Debug, Default)]
-pub(super) struct SignatureTags(HashMap<String, Vec<Name>>);
+/// What a source has under such tags.
+#[derive(Debug)]
+pub(super) enum SignatureTags {
+    /// The names that are or end in such a tag, by tag.
+    Listed(HashMap<String, Vec<Name>>),
+    /// It lists no names, and is asked for each.
+    Asked,
+}
 
 impl SignatureTags {
     pub(super) fn new(names: Vec<Name>) -> Self {
@@ -19,22 +24,42 @@ impl SignatureTags {
                 tags.entry(tag.to_owned()).or_default().push(name);
             }
         }
-        Self(tags)
+        Self::Listed(tags)
     }
 
-    /// Returns the names of what is attached to a digest, one for each kind. Where several
+    /// Returns the names in `source` of what is attached to a digest, one for each kind. Where several
     /// repositories share a source, that of `repository` is preferred.
-    pub(super) fn of(&self, digest: &Digest, repository: Option<&str>) -> Vec<Name> {
-        if self.0.is_empty() {
-            return Vec::new();
+    pub(super) fn of(
+        &self,
+        source: &dyn Source,
+        digest: &Digest,
+        repository: Option<&str>,
+    ) -> Result<Vec<Name>> {
+        let Self::Listed(tags) = self else { return ask(source, digest) };
+        if tags.is_empty() {
+            return Ok(Vec::new());
         }
         let best = |tag: &String| {
-            let names = self.0.get(tag)?;
+            let names = tags.get(tag)?;
             let is_beside = |name: &&Name| repository_of(name) == repository;
             names.iter().find(is_beside).or_else(|| names.first()).cloned()
         };
-        cosign_tags(digest).iter().filter_map(best).collect()
+        Ok(cosign_tags(digest).iter().filter_map(best).collect())
     }
+}
+
+/// Asks for each tag under which something may be attached.
+fn ask(source: &dyn Source, digest: &Digest) -> Result<Vec<Name>> {
+    let mut found = Vec::new();
+    for tag in cosign_tags(digest).iter().filter(|tag| cosign_tag(tag).is_some()) {
+        let name = Name::from(tag.as_str());
+        match source.head(&Selector::Name(name.clone())) {
+            Ok(_) => found.push(name),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// Returns what the tag in `name` is called in `repository`, or where there is none on its own.
