@@ -42,6 +42,8 @@ struct Shared {
     chunk_size: u64,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
+    /// Registries whose HEAD was tried out.
+    tried: Mutex<HashSet<Arc<str>>>,
 }
 
 /// What a registry need not have, and shows not to have when it is used.
@@ -51,6 +53,8 @@ pub(crate) enum Feature {
     SinglePost,
     /// HEAD of blobs.
     HeadBlob,
+    /// HEAD of tags that names what a GET brings.
+    HeadManifest,
     /// Content with the request that ends an upload.
     Put,
     /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
@@ -86,6 +90,7 @@ impl Client {
             chunk_size: config.chunk_size.max(1),
             lists: Mutex::default(),
             lacking: Mutex::default(),
+            tried: Mutex::default(),
         })))
     }
 
@@ -154,11 +159,11 @@ impl Registry {
         for (url, scope) in std::iter::once(catalog).chain(nobodys) {
             let call = Call::new(Method::GET, url, "use", self.whole());
             match (self.send(&call, None, [scope]), self.asked()) {
-                (Err(error @ Error::Denied { .. }), _) => {
-                    // Whoever hands out tokens may know the name, and have none for this.
-                    if error.said().is_some_and(|said| said.status == 401) {
-                        return Err(error);
-                    }
+                // With another status, who hands out tokens may know the name and have none for this.
+                (Err(error @ Error::Denied { .. }), _)
+                    if error.said().is_some_and(|said| said.status == 401) =>
+                {
+                    return Err(error);
                 }
                 // The token was had for the password. What it is good for is another question.
                 (Ok(_), Some(Challenge::Bearer { .. })) => return Ok(Tried::Taken),
@@ -229,6 +234,12 @@ impl Registry {
         self.lacking().insert((Arc::clone(&self.host), feature));
     }
 
+    /// Tells, the first time it is asked, that HEAD of the registry has not been tried out.
+    pub(crate) fn tries_head(&self) -> bool {
+        let mut tried = self.client.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.insert(Arc::clone(&self.host))
+    }
+
     fn lacking(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Feature)>> {
         self.client.0.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -270,13 +281,22 @@ impl Registry {
     ) -> Result<Option<Answer<'_>>> {
         let (call, scopes) = (self.meant(call), BTreeSet::from([scope]));
         self.http().persist(|| match self.attempt(&call, repository, &scopes) {
-            Err(Trouble { error: Error::Refused { .. }, .. }) => Ok(None),
-            Err(Trouble {
-                error: Error::Connection { .. },
-                again: Again::Perhaps | Again::Once,
-            }) => Ok(None),
+            Err(
+                Trouble { error: Error::Refused { .. }, .. }
+                | Trouble { error: Error::Connection { .. }, again: Again::Perhaps | Again::Once },
+            ) => Ok(None),
             result => result.map(Some),
         })
+    }
+
+    /// Makes a call that changes nothing, once. `None` if nothing comes of that.
+    pub(crate) fn read_once(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scope: Scope,
+    ) -> Option<Answer<'_>> {
+        self.attempt(&self.meant(call), repository, &BTreeSet::from([scope])).ok()
     }
 
     /// Returns a call that changes nothing as it is made: a mirror is told whose content is meant.

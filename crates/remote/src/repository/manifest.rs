@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::presence::may_be_sent;
 use super::{DIGEST, Remote};
+use crate::auth::Scope;
 use crate::http::{Answer, Call, is_page};
+use crate::registry::Feature;
 
 /// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
 /// what they have into something else (row E-21).
@@ -23,14 +25,46 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
 
 impl Remote {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
+        if !self.registry.may_have(Feature::HeadManifest) {
+            return Ok(self.get_manifest(selector)?.descriptor().clone());
+        }
         match self.headed(selector)? {
-            Headed::There(descriptor) => Ok(descriptor),
+            Headed::There(descriptor) => Ok(match selector {
+                Selector::Name(_) => self.proven(selector, descriptor),
+                Selector::Digest(_) => descriptor,
+            }),
             // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
             // none can say with it why it denies something.
             Headed::Absent | Headed::Unsaid => {
                 Ok(self.get_manifest(selector)?.descriptor().clone())
             }
         }
+    }
+
+    /// Returns what `said` of a tag, or what its content shows that it is. Of each registry HEAD is tried
+    /// out once: nothing else shows that it names another digest than that of what a GET brings.
+    fn proven(&self, selector: &Selector, said: Descriptor) -> Descriptor {
+        if !self.registry.tries_head() {
+            return said;
+        }
+        let Some(found) = self.fetched_once(selector) else { return said };
+        let found = found.digest;
+        if found == said.digest {
+            return said;
+        }
+        let before = &said.digest;
+        tracing::warn!(
+            "{self} says by HEAD that {selector} is {before}, but what it has is {found}"
+        );
+        self.registry.lacks(Feature::HeadManifest);
+        self.get_manifest(selector).map_or(said, |found| found.descriptor().clone())
+    }
+
+    /// Returns a manifest if it comes at once.
+    fn fetched_once(&self, selector: &Selector) -> Option<Fetched> {
+        let call = self.manifest_call(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
+        let answer = self.registry.read_once(&call, Some(&self.name), Scope::pull(&self.name))?;
+        self.take(&call, answer, selector).ok()
     }
 
     /// Returns what a registry shows that it has; `None` if it does not show that it has anything.
@@ -133,8 +167,13 @@ impl Remote {
     fn fetch(&self, selector: &Selector) -> Result<Fetched> {
         let call = self.manifest_call(Method::GET, selector)?.whole(Manifest::MAX_SIZE);
         let answer = self.read(&call)?;
+        self.take(&call, answer, selector)
+    }
+
+    /// Reads a manifest, and finds out which it is.
+    fn take(&self, call: &Call<'_>, answer: Answer<'_>, selector: &Selector) -> Result<Fetched> {
         if !answer.status().is_success() {
-            return Err(self.refused(&call, answer));
+            return Err(self.refused(call, answer));
         }
         let claimed = claimed_digest(&answer);
         let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);

@@ -73,10 +73,11 @@ impl Remote {
             .header(RANGE, "bytes=0-0");
         let answer = self.read(&call)?;
         match answer.status() {
-            StatusCode::PARTIAL_CONTENT => Ok(Presence::There(whole_length(&answer))),
+            // The latter where there is no first byte.
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                Ok(Presence::There(whole_length(&answer)))
+            }
             StatusCode::NOT_FOUND => Ok(Presence::Absent),
-            // Where there is no first byte.
-            StatusCode::RANGE_NOT_SATISFIABLE => Ok(Presence::There(whole_length(&answer))),
             status if status.is_success() => Ok(Presence::There(length(&answer))),
             _ => Err(self.refused(&call, answer)),
         }

@@ -154,9 +154,40 @@ fn g06_schema_1_is_refused_and_not_called_corrupt() {
 fn e29_a_head_is_enough_if_it_says_all() {
     let digest = image(None).descriptor().digest.clone();
     let stub = serving_image(MediaType::IMAGE_MANIFEST, Some(digest));
-    let found = remote(&stub.host).head(&by_name()).unwrap();
+    let remote = remote(&stub.host);
+    for _ in 0..3 {
+        assert_eq!(remote.head(&by_name()).unwrap(), *image(None).descriptor());
+    }
+    // It is tried out once.
+    assert_eq!((stub.count("HEAD"), stub.count("GET")), (3, 1));
+    let digest = image(None).descriptor().digest.clone();
+    assert_eq!(remote.head(&digest.into()).unwrap(), *image(None).descriptor());
+    assert_eq!((stub.count("HEAD"), stub.count("GET")), (4, 1));
+}
+
+#[test]
+fn e29_a_head_that_names_another_digest_is_found_out() {
+    let stub = headed(|_| {
+        Response::new(200)
+            .header("content-length", "270")
+            .header("content-type", MediaType::IMAGE_MANIFEST)
+            .header("docker-content-digest", Digest::sha256("another"))
+    });
+    let remote = remote(&stub.host);
+    assert_eq!(remote.head(&by_name()).unwrap(), *image(None).descriptor());
+    assert_eq!(remote.roots().unwrap()[0].descriptor, *image(None).descriptor());
+    assert_eq!(stub.count("HEAD"), 1, "it is not asked again");
+    // A GET that is refused proves nothing, and is not waited for.
+    let digest = image(None).descriptor().digest.clone();
+    let stub = serving(move |request| match request.method.as_str() {
+        "HEAD" => Response::ok(image(None).raw().clone())
+            .header("content-type", MediaType::IMAGE_MANIFEST)
+            .header("docker-content-digest", &digest),
+        _ => Response::new(429),
+    });
+    let found = crate::support::remote(&stub.host).head(&by_name()).unwrap();
     assert_eq!(found, *image(None).descriptor());
-    assert_eq!(stub.log(), ["HEAD /v2/library/app/manifests/v1"]);
+    assert_eq!(stub.count("GET"), 1);
 }
 
 #[test]
@@ -208,9 +239,11 @@ fn e30_a_head_that_is_refused_or_fails_says_nothing() {
     }
     reads(&headed(|_| Response::hang_up()));
     // To an address that is signed for GET.
-    reads(&headed(|request| match request.path().starts_with("/signed") {
-        true => Response::new(403),
-        false => Response::new(307).header("location", "/signed/manifests/?X-Amz-Signature=1"),
+    reads(&headed(|request| {
+        if request.path().starts_with("/signed") {
+            return Response::new(403);
+        }
+        Response::new(307).header("location", "/signed/manifests/?X-Amz-Signature=1")
     }));
     // By a web site that has a page for every address.
     reads(&headed(|_| Response::ok("<html>").header("content-type", "text/html")));
@@ -297,8 +330,8 @@ fn e26_what_is_not_there_is_not_found() {
     assert!(remote.head(&by_name()).unwrap_err().is_not_found());
     assert!(remote.manifest(&by_name()).unwrap_err().is_not_found());
     assert!(remote.open(&descriptor, 0).err().unwrap().is_not_found());
-    assert_eq!(remote.held(&descriptor, longshore_spec::Role::Layer).unwrap(), Held::Nothing);
-    assert_eq!(remote.held(&descriptor, longshore_spec::Role::Manifest).unwrap(), Held::Nothing);
+    assert_eq!(remote.held(&descriptor, Role::Layer).unwrap(), Held::Nothing);
+    assert_eq!(remote.held(&descriptor, Role::Manifest).unwrap(), Held::Nothing);
 }
 
 #[test]
