@@ -240,7 +240,7 @@ impl Remote {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
         let call = Call::new(Method::POST, announced(url, digest), "push", digest);
         let answer = self.push_attempt(&call)?;
-        if answer.status() != StatusCode::ACCEPTED {
+        if !answer.status().is_success() {
             return Err(self.not_pushed(&call, answer).into());
         }
         Ok(opened(&answer)?)
@@ -352,10 +352,8 @@ impl Chunked<'_> {
         if size == 0 {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
         }
-        let length = match self.is_whole {
-            true => size,
-            false => self.remote.registry.chunk_size().max(self.session.least_chunk),
-        };
+        let chunk = self.remote.registry.chunk_size().max(self.session.least_chunk);
+        let length = if self.is_whole { size } else { chunk };
         let mut chunk = Part::whole(self.blob);
         let mut taken = 0;
         while taken < size {

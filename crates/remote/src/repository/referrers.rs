@@ -201,16 +201,13 @@ impl Remote {
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        let (list, etag) = match found {
-            Some(list) => list,
-            None => {
-                let list = [
-                    ("schemaVersion".to_owned(), json!(2)),
-                    ("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX)),
-                ];
-                let document = list.into_iter().collect();
-                return Ok(List { document, entries: Vec::new(), etag: None });
-            }
+        let Some((list, etag)) = found else {
+            let list = [
+                ("schemaVersion".to_owned(), json!(2)),
+                ("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX)),
+            ];
+            let document = list.into_iter().collect();
+            return Ok(List { document, entries: Vec::new(), etag: None });
         };
         let document = match list.content() {
             Content::Index(index) if self.is_list(index, subject)? => {

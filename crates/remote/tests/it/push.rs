@@ -342,10 +342,13 @@ fn what_a_registry_says_of_a_repository_that_is_not_there_is_told() {
         }
     }
     // The list of referrers has a tag of its own.
-    let stub = Stub::new(|request| match request.path().contains("/manifests/sha256-") {
-        true if request.method == "PUT" => Response::new(404)
-            .body(json!({"errors": [{"code": "NAME_UNKNOWN", "message": WORDS}]}).to_string()),
-        _ => Response::new(if request.method == "PUT" { 201 } else { 404 }),
+    let stub = Stub::new(|request| match request.method.as_str() {
+        "PUT" if request.path().contains("/manifests/sha256-") => {
+            let said = json!({"errors": [{"code": "NAME_UNKNOWN", "message": WORDS}]});
+            Response::new(404).body(said.to_string())
+        }
+        "PUT" => Response::new(201),
+        _ => Response::new(404),
     });
     let signature = image(Some(image(None).descriptor()));
     let error = remote(&stub.host).push_manifest(&signature, Entry::Child).unwrap_err();
