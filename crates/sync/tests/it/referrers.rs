@@ -2,7 +2,7 @@
 
 use longshore_fixture::{Content, Draft, artifacts, good};
 use longshore_spec::Descriptor;
-use longshore_store::{Name, Order};
+use longshore_store::{ConnectionFailure, Error, Name, Order, Refusal};
 use longshore_sync::{Action, Filter, Outcome, Plan, Referring, Silent};
 
 use crate::support::{Shelf, Watched, copy, texts, types, with_referrers};
@@ -159,6 +159,43 @@ fn e97_a_signature_that_is_found_by_its_tag_lies_beside_what_it_signs() {
     content.tag(&app, &format!("team/app@{}", app.digest));
     content.entries.extend(source.content.entries[1..].iter().cloned());
     assert_eq!(names_of_signature(&Shelf::new(content), &app), ["team/app:#"]);
+}
+
+#[test]
+fn e97_a_source_that_lists_no_names_is_asked_for_each() {
+    fn refusal(status: u16) -> Box<Refusal> {
+        Box::new(Refusal::of_status(status))
+    }
+    let denied: fn() -> _ = || {
+        let (action, what, place) = ("list", "its tags".into(), "the shelf".to_owned());
+        Err(Error::Denied { action, what, place, said: refusal(401) })
+    };
+    let refused: fn() -> _ = || {
+        let (action, what, place) = ("list", "its tags".into(), "the shelf".to_owned());
+        Err(Error::Refused { action, what, place, said: refusal(405) })
+    };
+    let nothing: fn() -> _ = || Ok(Vec::new());
+    for unlisted in [denied, refused, nothing] {
+        let (source, app) = cosigned("v1", &["#"]);
+        let source = Shelf { unlisted: Some(unlisted), ..source };
+        assert_eq!(names_of_signature(&source, &app), ["#"]);
+        // What nobody asked for is not looked for, and what is not there is no failure.
+        let plan = Plan::discover(vec![source.wanted(None).remove(0)], &Filter::default(), 2);
+        assert_eq!((plan.roots().len(), plan.failures().len()), (1, 0));
+        let (source, app) = cosigned("v1", &[]);
+        let source = Shelf { unlisted: Some(unlisted), ..source };
+        assert_eq!(names_of_signature(&source, &app), [""; 0]);
+    }
+    // A list that is broken off is none to go by.
+    let (source, _) = cosigned("v1", &["#"]);
+    let silent: fn() -> _ = || {
+        let why = ConnectionFailure::Silent(std::time::Duration::from_secs(60));
+        Err(Error::unreachable("the shelf", why))
+    };
+    let source = Shelf { unlisted: Some(silent), ..source };
+    let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2);
+    let [failure] = plan.failures() else { panic!("{:?}", plan.failures()) };
+    assert_eq!(failure.action, Action::ListReferrers);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(crate) struct Shelf {
     pub(crate) apart: bool,
     /// Nobody can be asked what refers to what.
     pub(crate) mute: bool,
+    /// What it answers when it is asked for names, if it does not list what it has.
+    pub(crate) unlisted: Option<fn() -> Result<Vec<Name>>>,
     /// Sets what its lists of referrers say of the artifact type.
     pub(crate) lie: Option<&'static str>,
     /// Where it lies, if that is a registry.
@@ -55,7 +57,16 @@ impl Shelf {
             }
         }
         let faults = BTreeMap::new();
-        Self { content, faults, apart: false, mute: false, lie: None, location: None, referrers }
+        Self {
+            content,
+            faults,
+            apart: false,
+            mute: false,
+            unlisted: None,
+            lie: None,
+            location: None,
+            referrers,
+        }
     }
 
     pub(crate) fn of(make: impl FnOnce(&mut Content) -> Descriptor) -> Self {
@@ -129,6 +140,9 @@ impl Source for Shelf {
     }
 
     fn names(&self) -> Result<Vec<Name>> {
+        if let Some(answer) = self.unlisted {
+            return answer();
+        }
         let mut names: Vec<_> = self.content.entries.iter().filter_map(name).collect();
         names.sort();
         Ok(names)
