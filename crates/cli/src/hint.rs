@@ -186,6 +186,11 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::Denied { .. } | Error::Refused { .. } if action == Some(Action::ListReferrers) => {
             without_referrers().into()
         }
+        Error::Denied { action: "push", said, .. } if said.status == 403 => {
+            Hint::new("the repository may have to be made first, or be for others to push to")
+                .having("creds", "--creds and `longshore login` say who asks")
+                .into()
+        }
         Error::Denied { .. } => Hint::none()
             .having(
                 "creds",
@@ -268,6 +273,10 @@ fn refused(action: &str, said: &Refusal) -> Advice {
         }
         _ if is_push && (lacks(ErrorCode::BlobUnknown) || lacks(ErrorCode::ManifestBlobUnknown)) => {
             wants_all().into()
+        }
+        404 if is_push => {
+            "the repository may have to be made first, with what the registry has for that; it makes none by itself"
+                .into()
         }
         413 => "the registry, or a proxy before it, takes nothing this large; its settings say how much".into(),
         507 => "the registry has no room left; whoever runs it has to free some".into(),
