@@ -119,8 +119,8 @@ pub(crate) fn files(paths: impl IntoIterator<Item = PathBuf>) -> Files {
 /// Returns the files that may know who the user is, in the order of the tools that write them:
 /// the one that is named, else those of Podman and its family, then that of Docker.
 fn known_files(reach: &Reach) -> Vec<PathBuf> {
-    if let Some(file) = named_file(reach) {
-        return vec![file];
+    if let Some(file) = &reach.authfile {
+        return vec![file.clone()];
     }
     let directory = path_in;
     let home = directory("HOME");
@@ -140,15 +140,10 @@ fn known_files(reach: &Reach) -> Vec<PathBuf> {
 /// Returns the file that `login` writes: the one that is named, else Docker's, which most tools read
 /// and which outlives a restart.
 pub(crate) fn login_file(reach: &Reach) -> Result<PathBuf, Problem> {
-    named_file(reach).or_else(docker_file).ok_or_else(|| {
+    reach.authfile.clone().or_else(docker_file).ok_or_else(|| {
         let text = "there is no file to keep a password in: HOME is not set";
         Problem::new(Exit::Usage, text).hint("name one with --authfile")
     })
-}
-
-/// Returns the one file that is meant, by the flag or as Podman and skopeo are told.
-fn named_file(reach: &Reach) -> Option<PathBuf> {
-    reach.authfile.clone().or_else(|| path_in("REGISTRY_AUTH_FILE"))
 }
 
 fn path_in(variable: &str) -> Option<PathBuf> {
