@@ -163,16 +163,13 @@ fn e97_a_signature_that_is_found_by_its_tag_lies_beside_what_it_signs() {
 
 #[test]
 fn e97_a_source_that_lists_no_names_is_asked_for_each() {
-    fn refusal(status: u16) -> Box<Refusal> {
-        Box::new(Refusal::of_status(status))
-    }
     let denied: fn() -> _ = || {
         let (action, what, place) = ("list", "its tags".into(), "the shelf".to_owned());
-        Err(Error::Denied { action, what, place, said: refusal(401) })
+        Err(Error::Denied { action, what, place, said: Refusal::of_status(401).into() })
     };
     let refused: fn() -> _ = || {
         let (action, what, place) = ("list", "its tags".into(), "the shelf".to_owned());
-        Err(Error::Refused { action, what, place, said: refusal(405) })
+        Err(Error::Refused { action, what, place, said: Refusal::of_status(405).into() })
     };
     let nothing: fn() -> _ = || Ok(Vec::new());
     for unlisted in [denied, refused, nothing] {
@@ -189,7 +186,7 @@ fn e97_a_source_that_lists_no_names_is_asked_for_each() {
     // A list that is broken off is none to go by.
     let (source, _) = cosigned("v1", &["#"]);
     let silent: fn() -> _ = || {
-        let why = ConnectionFailure::Silent(std::time::Duration::from_secs(60));
+        let why = ConnectionFailure::Silent(std::time::Duration::from_mins(1));
         Err(Error::unreachable("the shelf", why))
     };
     let source = Shelf { unlisted: Some(silent), ..source };
