@@ -122,19 +122,20 @@ fn known_files(reach: &Reach) -> Vec<PathBuf> {
     if let Some(file) = &reach.authfile {
         return vec![file.clone()];
     }
-    let directory = path_in;
-    let home = directory("HOME");
+    let home = path_in("HOME");
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
     // Where Podman keeps it for who has no session: root, and services.
     let of_user = || {
         let user = rustix::process::getuid().as_raw();
         PathBuf::from(format!("/run/containers/{user}"))
     };
-    let run = directory("XDG_RUNTIME_DIR").map(|path| path.join("containers"));
+    let run = path_in("XDG_RUNTIME_DIR").map(|path| path.join("containers"));
     let run = run.unwrap_or_else(of_user).join("auth.json");
-    let config = directory("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+    let config = path_in("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
     let config = config.map(|path| path.join("containers/auth.json"));
-    std::iter::once(run).chain(config).chain(docker_file()).collect()
+    // Where Docker kept it before that.
+    let before = below_home(".dockercfg");
+    std::iter::once(run).chain(config).chain(docker_file()).chain(before).collect()
 }
 
 /// Returns the file that `login` writes: the one that is named, else Docker's, which most tools read

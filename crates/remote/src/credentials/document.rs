@@ -52,6 +52,21 @@ pub(super) enum Helper<'a> {
 }
 
 impl Document {
+    /// Reads a document; `None` if it is none. Before it had other members, Docker's was no more than its
+    /// entries, as that of `~/.dockercfg` is.
+    pub(super) fn read(text: &[u8]) -> Option<Self> {
+        // The error of the parser may quote a secret.
+        let document: Self = serde_json::from_slice(text).ok()?;
+        if document.auths.is_some()
+            || document.cred_helpers.is_some()
+            || document.creds_store.is_some()
+        {
+            return Some(document);
+        }
+        let auths = serde_json::from_slice(text).ok();
+        Some(Self { auths, ..document })
+    }
+
     /// Returns the helper program to ask about `registry`.
     pub(super) fn helper(&self, registry: &str) -> Option<Helper<'_>> {
         let own = self.cred_helpers.iter().flatten();
@@ -104,7 +119,7 @@ impl Entry {
     /// Returns what the entry holds; `None` if that cannot be read.
     #[expect(clippy::option_option, reason = "unreadable is not the same as empty")]
     fn credential(&self) -> Option<Option<Credential>> {
-        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let some = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         if let Some(token) = some(&self.registrytoken) {
             return Some(Some(Credential::Token(Secret::new(token))));
         }
@@ -112,7 +127,11 @@ impl Entry {
             return Some(Some(Credential::Identity(Secret::new(token))));
         }
         if let Some(auth) = some(&self.auth) {
-            return decode(&auth).map(Some);
+            // Neither name nor password is how some write nobody.
+            return decode(&auth).map(|(username, password)| {
+                let is_nobody = username.is_empty() && password.expose().is_empty();
+                (!is_nobody).then_some(Credential::Password { username, password })
+            });
         }
         let (Some(username), Some(password)) = (some(&self.username), some(&self.password)) else {
             return Some(None);
@@ -139,14 +158,14 @@ pub(super) fn encode(username: &str, password: &Secret) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-fn decode(auth: &str) -> Option<Credential> {
+fn decode(auth: &str) -> Option<(String, Secret)> {
     // People and tools break it into lines, as mail does, and leave the padding out.
     let auth: String = auth.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let text = String::from_utf8(LENIENT.decode(auth.trim_end_matches('=')).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     // Some programs pad the password.
     let password = Secret::new(password.trim_end_matches('\0'));
-    Some(Credential::Password { username: username.to_owned(), password })
+    Some((username.to_owned(), password))
 }
 
 /// What a key is for: a registry, or a part of it.

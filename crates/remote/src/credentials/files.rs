@@ -197,8 +197,7 @@ impl Named<'_> {
 
 fn load(path: &Path) -> Result<Option<Document>> {
     let Some(text) = read(path)? else { return Ok(None) };
-    // The error of the parser may quote a secret.
-    serde_json::from_slice(&text).map(Some).map_err(|_| malformed(path))
+    Document::read(&text).map(Some).ok_or_else(|| malformed(path))
 }
 
 /// Returns what is in a file; `None` if it does not exist. An empty one is an empty document.

@@ -238,6 +238,21 @@ fn a_file_may_be_written_in_many_ways() {
 }
 
 #[test]
+fn a_file_may_be_nothing_but_entries() {
+    let repository = "team/app".parse().unwrap();
+    let home = Home::new(r#"{"https://r.example/v1/": {"auth": "bWU6cHc=", "email": "me"}}"#);
+    let found = home.files().find("r.example", Some(&repository)).unwrap();
+    assert_eq!(found, Some(password("me", "pw")));
+    for nothing in ["", "{}", r#"{"psFormat": "table"}"#, r#"{"proxies": {"default": {}}}"#] {
+        assert_eq!(Home::new(nothing).files().find("r.example", None).unwrap(), None);
+    }
+    for nobody in ["Og==", " ", ""] {
+        let home = Home::new(&format!(r#"{{"auths": {{"r.example": {{"auth": "{nobody}"}}}}}}"#));
+        assert_eq!(home.files().find("r.example", None).unwrap(), None);
+    }
+}
+
+#[test]
 fn a_helper_for_all_that_is_not_here_is_passed_over() {
     let home =
         Home::new(r#"{"credsStore": "absent", "auths": {"r.example": {"auth": "bWU6cHc="}}}"#);
