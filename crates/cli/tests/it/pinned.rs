@@ -174,10 +174,17 @@ fn what_is_wanted_for_other_platforms_is_locked_anew_when_something_else_is() {
 #[test]
 fn a_registry_that_lists_no_tags_is_told_with_a_way_out() {
     let Pinned { site, proxy, near: _near } = Pinned::new();
-    proxy.faults().rules = Some(
-        Rules::default()
-            .answer(|request| request.path().ends_with("/tags/list").then(|| Answer::status(403))),
-    );
+    site.ok("export -q -f bundle.yaml -o listed.tar");
+    // It is asked for the tags of cosign's one by one.
+    let denies = |is_denied: fn(&str) -> bool| {
+        let answer = move |path: &str| is_denied(path).then(|| Answer::status(403));
+        Some(Rules::default().answer(move |request| answer(request.path())))
+    };
+    proxy.faults().rules = denies(|path| path.ends_with("/tags/list"));
+    site.ok("export -q -f bundle.yaml -o asked.tar");
+    let bytes = |name: &str| std::fs::read(site.path(name)).unwrap();
+    assert!(bytes("asked.tar") == bytes("listed.tar"));
+    proxy.faults().rules = denies(|path| path.ends_with("/tags/list") || path.ends_with(".sig"));
     let ran = site.run("export -f bundle.yaml -o denied.tar");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("`--referrers none` takes it without"), "{}", ran.stderr);

@@ -475,17 +475,17 @@ fn what_is_not_there_is_told() {
         "delete HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     ]), @r#"
     $ longshore copy HOST/none:v1 oci:dst
-    error: `v1` is not in HOST/none: it answered 404 Not Found
+    error: `v1` is not in HOST/none: it answered 404: MANIFEST_UNKNOWN: v1 is not here
       hint: the repository is not there, or has no tags; check its name
     [exit 1]
 
     $ longshore copy HOST/site:none oci:dst
-    error: `none` is not in HOST/site: it answered 404 Not Found
+    error: `none` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore copy HOST/site oci:dst
-    error: `latest` is not in HOST/site: it answered 404 Not Found
+    error: `latest` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: latest is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all; or take all with --all-tags or --all
     [exit 1]
 
@@ -505,17 +505,17 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore inspect HOST/site:appp
-    error: `appp` is not in HOST/site: it answered 404 Not Found
+    error: `appp` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: appp is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore digest HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-    error: `sha256:e3b0c442…` is not in HOST/site: it answered 404 Not Found
+    error: `sha256:e3b0c442…` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: sha256:e3b0c442… is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore tree HOST/none:v1
-    error: `v1` is not in HOST/none: it answered 404 Not Found
+    error: `v1` is not in HOST/none: it answered 404: MANIFEST_UNKNOWN: v1 is not here
       hint: the repository is not there, or has no tags; check its name
     [exit 1]
 
@@ -525,12 +525,12 @@ fn what_is_not_there_is_told() {
     [exit 1]
 
     $ longshore verify HOST/site:none
-    error: `none` is not in HOST/site: it answered 404 Not Found
+    error: `none` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
     $ longshore tag HOST/site:none v1
-    error: `none` is not in HOST/site: it answered 404 Not Found
+    error: `none` is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list HOST/site` shows all
     [exit 1]
 
@@ -715,8 +715,13 @@ fn a_registry_that_serves_something_else_is_told() {
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: HOST/app:v1: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
-      hint: the copy that was read is damaged; get it again from where it came
+    warning: HOST/app says that v1 is sha256:a368c1fe…; by its content it is sha256:393b6869…
+    warning: HOST/app says that sha256-393b6869… is sha256:a368c1fe…; by its content it is sha256:393b6869…
+    error: sha256:61a213d0… is not in HOST/app: it answered 404 Not Found
+      hint: check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again
+    error: sha256:8bb9332c… is not in HOST/app: it answered 404 Not Found
+    error: sha256:d5991443… is not in HOST/app: it answered 404 Not Found
+    error: `HOST/app:v1` is not complete
     [exit 1]
 
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst

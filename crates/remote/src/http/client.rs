@@ -134,15 +134,26 @@ impl Http {
         std::thread::sleep(self.backoff(attempt));
     }
 
+    /// Warns of something, once.
+    pub(crate) fn warn_once(&self, text: &str) {
+        if self.is_new("", text) {
+            tracing::warn!("{text}");
+        }
+    }
+
+    /// Tells whether nobody was warned of this yet.
+    fn is_new(&self, host: &str, text: &str) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.len() < MOST_WARNINGS && warned.insert((host.to_owned(), text.to_owned()))
+    }
+
     /// Passes a warning on, once (row E-11).
     pub(super) fn warn(&self, host: &str, text: &str) {
         let text: String = text.chars().take(LONGEST_WARNING).collect();
         let text = text.as_str();
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.len() >= MOST_WARNINGS || !warned.insert((host.to_owned(), text.to_owned())) {
+        if !self.is_new(host, text) {
             return;
         }
-        drop(warned);
         if let Some(handler) = &self.on_warning {
             handler(host, text);
         } else {

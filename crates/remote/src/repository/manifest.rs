@@ -1,7 +1,5 @@
 //! Manifests, read.
 
-use std::fmt;
-
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaType};
@@ -52,12 +50,13 @@ impl Remote {
         if found == said.digest {
             return said;
         }
-        let before = &said.digest;
-        tracing::warn!(
-            "{self} says by HEAD that {selector} is {before}, but what it has is {found}"
-        );
+        tracing::debug!(place = %self, %selector, said = %said.digest, %found, "HEAD is wrong");
         self.registry.lacks(Feature::HeadManifest);
         self.get_manifest(selector).map_or(said, |found| found.descriptor().clone())
+    }
+
+    fn warn_once(&self, text: &str) {
+        self.registry.http().warn_once(text);
     }
 
     /// Returns a manifest if it comes at once.
@@ -101,9 +100,9 @@ impl Remote {
         let found = self.fetch(selector)?;
         let clash = found.clash();
         if let Some((named, sent)) = &clash {
-            tracing::warn!(
-                "{self} says that {selector} is `{sent}`; it is taken for `{named}`, as it says"
-            );
+            self.warn_once(&format!(
+                "{self} says that {selector} is `{sent}`; by its content it is `{named}`"
+            ));
         }
         let digest = found.digest.clone();
         let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
@@ -126,7 +125,9 @@ impl Remote {
         let sent = found.media_type.as_ref().filter(|sent| **sent != descriptor.media_type);
         if let Some(sent) = sent {
             let (digest, expected) = (&descriptor.digest, &descriptor.media_type);
-            tracing::warn!("{self} says that {digest} is `{sent}`; it is taken for `{expected}`");
+            self.warn_once(&format!(
+                "{self} says that {digest} is `{sent}`; it is taken for `{expected}`"
+            ));
         }
         manifest_from(found.raw, descriptor.clone())
     }
@@ -193,7 +194,15 @@ impl Remote {
             let what = format!("the manifest {selector}");
             return Err(Error::malformed(what, Flaw::WebPage));
         }
-        let digest = identify(&raw, asked, claimed, &self)?;
+        let digest = identify(&raw, asked, claimed.as_ref())?;
+        let is_other =
+            |claimed: &Digest| claimed.algorithm() == digest.algorithm() && *claimed != digest;
+        // What was asked for by its digest is right, whatever is said of it.
+        if let (None, Some(claimed)) = (asked, claimed.filter(is_other)) {
+            self.warn_once(&format!(
+                "{self} says that {selector} is {claimed}; by its content it is {digest}"
+            ));
+        }
         Ok(Fetched { raw, digest, media_type, etag })
     }
 }
@@ -221,14 +230,9 @@ impl Fetched {
     }
 }
 
-/// Returns the digest of `raw`, after checking it against what was asked for (row E-25). What the
-/// registry `from` claims is taken where it is right (row E-24).
-fn identify(
-    raw: &[u8],
-    asked: Option<&Digest>,
-    claimed: Option<Digest>,
-    from: &dyn fmt::Display,
-) -> Result<Digest> {
+/// Returns the digest of `raw`, after checking it against what was asked for (row E-25). Where nothing was,
+/// it is that which is claimed, if that is right (row E-24).
+fn identify(raw: &[u8], asked: Option<&Digest>, claimed: Option<&Digest>) -> Result<Digest> {
     if let Some(asked) = asked {
         return match asked.recompute(raw) {
             Some(actual) if actual == *asked => Ok(actual),
@@ -236,15 +240,8 @@ fn identify(
             None => Err(Error::Unverifiable { digest: asked.clone() }),
         };
     }
-    let actual = claimed.as_ref().and_then(|claimed| claimed.recompute(raw));
-    match (claimed, actual) {
-        (Some(claimed), Some(actual)) if claimed == actual => Ok(actual),
-        (Some(claimed), Some(actual)) => {
-            tracing::warn!("{from} calls {claimed} what hashes to {actual}, which it is taken for");
-            Ok(actual)
-        }
-        _ => Ok(Digest::sha256(raw)),
-    }
+    let actual = claimed.and_then(|claimed| claimed.recompute(raw));
+    Ok(actual.unwrap_or_else(|| Digest::sha256(raw)))
 }
 
 /// Returns what the headers of an answer say of a manifest, if that is all there is to know, and nothing
