@@ -275,7 +275,7 @@ fn refused(action: &str, said: &Refusal) -> Advice {
             wants_all().into()
         }
         404 if is_push => {
-            "the repository may have to be made first, with what the registry has for that; it makes none by itself"
+            "the repository may have to be made first: not every registry makes one by itself"
                 .into()
         }
         413 => "the registry, or a proxy before it, takes nothing this large; its settings say how much".into(),

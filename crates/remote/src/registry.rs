@@ -144,20 +144,25 @@ impl Registry {
     /// Finds out whether the registry takes the credential that the client has for it. Fails with
     /// [`Error::Denied`] if it does not.
     ///
-    /// Where its root is open to everybody, it is asked for what is not: what it lists, a repository that
-    /// nobody has, and at last its root again, with name and password although it did not ask for them.
+    /// Where its root is open to everybody, it is asked for what may not be: what it lists, a repository
+    /// that nobody has, and to forget an upload that there is not. At last it is asked for its root again,
+    /// with name and password although it did not want to see them.
     pub fn try_credential(&self) -> Result<Tried> {
         self.ping()?;
         if self.asked().is_some() {
             return Ok(Tried::Taken);
         }
-        let catalog = (with_query(self.url("_catalog"), "n", "1"), Scope::catalog());
-        let nobodys: Option<RepositoryName> = NOBODYS.parse().ok();
-        let nobodys =
-            nobodys.map(|name| (self.url(&format!("{name}/tags/list")), Scope::pull(&name)));
+        let mut probes =
+            vec![(Method::GET, with_query(self.url("_catalog"), "n", "1"), Scope::catalog())];
+        if let Ok(nobodys) = NOBODYS.parse() {
+            let (tags, upload) = ("tags/list", "blobs/uploads/none");
+            let [tags, upload] = [tags, upload].map(|path| self.url(&format!("{NOBODYS}/{path}")));
+            probes.push((Method::GET, tags, Scope::pull(&nobodys)));
+            probes.push((Method::DELETE, upload, Scope::push(&nobodys)));
+        }
         let mut refusal = None;
-        for (url, scope) in std::iter::once(catalog).chain(nobodys) {
-            let call = Call::new(Method::GET, url, "use", self.whole());
+        for (method, url, scope) in probes {
+            let call = Call::new(method, url, "use", self.whole());
             match (self.send(&call, None, [scope]), self.asked()) {
                 // With another status, who hands out tokens may know the name and have none for this.
                 (Err(error @ Error::Denied { .. }), _)

@@ -139,7 +139,9 @@ impl Ran {
 pub(crate) fn prepare(command: &mut Command, directory: &Path) {
     command.current_dir(directory).stdin(Stdio::null());
     command.env("COLUMNS", "100").env("NO_COLOR", "1").env_remove("TMPDIR");
-    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
+    let proxies =
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"];
+    for name in proxies {
         command.env_remove(name);
     }
 }

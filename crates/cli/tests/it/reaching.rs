@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use longshore_fixture::proxy::{Answer, Class, Faults, Proxy, Rules};
 use longshore_fixture::tls;
 
-use crate::common::{Site, redacted, two_platforms};
+use crate::common::{Ran, Site, redacted, two_platforms};
 use crate::served::{Served, Stub};
+use crate::serving::SECRET;
 
 /// How long it may take until a host is given up that takes no connection. Without the bound it
 /// would be 8 s and more.
@@ -197,6 +198,81 @@ fn who_is_not_let_in_is_told() {
       hint: give a name and password that it knows, with `longshore login` or --creds
     [exit 1]
     "#);
+}
+
+/// Logs in with a password; returns what a terminal would show.
+fn login(site: &Site, host: &str, password: &str) -> String {
+    let _ = std::fs::remove_file(site.path("auth.json"));
+    site.file("password", password);
+    let line = format!("login -u ana --password-stdin --authfile auth.json {host}");
+    let mut command = site.command(&line);
+    command.stdin(std::fs::File::open(site.path("password")).unwrap());
+    let ran = Ran::of(command.output().unwrap());
+    let kept = if site.path("auth.json").exists() { "kept" } else { "not kept" };
+    let said = format!("{}{}", ran.stderr, ran.text());
+    format!("{password}: exit {}, {kept}\n{said}", ran.code).replace(host, "HOST")
+}
+
+#[test]
+fn login_finds_out_about_the_password_or_says_that_nobody_asked() {
+    let site = Site::image();
+    site.file("users", SECRET);
+    let open = Served::start(&site, "oci:src");
+    // Everybody may read there.
+    let half = Served::start(&site, "oci:store --writable --htpasswd users --anonymous-pull");
+    let shown = [
+        login(&site, open.host(), "any"),
+        login(&site, half.host(), "wrong"),
+        login(&site, half.host(), "secret"),
+    ];
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    any: exit 0, kept
+    warning: HOST lets everybody in and asked for no password, so this one was not tried
+    logged in to HOST; the password is kept by auth.json
+
+    wrong: exit 1, not kept
+    error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: the name or the password is wrong
+      hint: check name and password; nothing was kept
+
+    secret: exit 0, kept
+    logged in to HOST; the password is kept by auth.json
+    ");
+}
+
+#[test]
+fn a_repository_that_has_to_be_made_first_is_told() {
+    let site = Site::image();
+    let told = |head: &'static str, code: &str| {
+        let said = format!(r#"{{"errors":[{{"code":"{code}","message":"make `app` first"}}]}}"#);
+        let stub = Stub::start(move |asked| {
+            let is_read = asked.starts_with("GET ") || asked.starts_with("HEAD ");
+            let head = match asked {
+                "GET /v2/" => "200 OK",
+                _ if is_read => "404 Not Found",
+                _ => head,
+            };
+            (head.to_owned(), said.as_bytes().to_vec())
+        });
+        errors(&site, &stub.host(), &["copy oci:src HOST/app:v1"])
+    };
+    let shown = [told("404 Not Found", "NAME_UNKNOWN"), told("403 Forbidden", "DENIED")];
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot push sha256:61a213d0…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
+      hint: the repository may have to be made first: not every registry makes one by itself
+    error: cannot push sha256:8bb9332c…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
+    error: cannot push sha256:d5991443…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
+    error: `v1` is not complete
+    [exit 1]
+
+    $ longshore copy oci:src HOST/app:v1
+    error: cannot push sha256:61a213d0…: HOST denies it: 403: DENIED: make `app` first
+      hint: the repository may have to be made first, or be for others to push to; --creds and `longshore login` say who asks
+    error: cannot push sha256:8bb9332c…: HOST denies it: 403: DENIED: make `app` first
+    error: cannot push sha256:d5991443…: HOST denies it: 403: DENIED: make `app` first
+    error: `v1` is not complete
+    [exit 1]
+    ");
 }
 
 #[test]

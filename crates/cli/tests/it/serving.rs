@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../registry/tests/tls");
 
 /// `ana` with the password `secret`, and with `changed`, as `htpasswd -nbB -C 4` writes them.
-const SECRET: &str = "ana:$2y$04$JXYLJfVLFx0AFy9LS3dm8OUGRM4xj6F/I2jGBXtoGET3i1fZ5.YYG\n";
+pub(crate) const SECRET: &str =
+    "ana:$2y$04$JXYLJfVLFx0AFy9LS3dm8OUGRM4xj6F/I2jGBXtoGET3i1fZ5.YYG\n";
 const CHANGED: &str = "ana:$2y$04$hOrjEAJrjp0UWTB8Plh3h.GiQZL9gWqGxflINEzg66FKin4fpXWCe\n";
 
 struct Service<'a> {
