@@ -27,10 +27,7 @@ impl Remote {
             return Ok(self.get_manifest(selector)?.descriptor().clone());
         }
         match self.headed(selector)? {
-            Headed::There(descriptor) => Ok(match selector {
-                Selector::Name(_) => self.proven(selector, descriptor),
-                Selector::Digest(_) => descriptor,
-            }),
+            Headed::There(descriptor) => Ok(self.proven(selector, descriptor)),
             // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
             // none can say with it why it denies something.
             Headed::Absent | Headed::Unsaid => {
@@ -39,31 +36,33 @@ impl Remote {
         }
     }
 
-    /// Returns what `said` of a tag, or what its content shows that it is. Of each registry HEAD is tried
-    /// out once: nothing else shows that it names another digest than that of what a GET brings.
+    /// Returns what HEAD `said`, or what the content shows that it is. Of each registry HEAD is tried out
+    /// once: nothing else shows that it gives another digest, type or length than what a GET brings.
     fn proven(&self, selector: &Selector, said: Descriptor) -> Descriptor {
         if !self.registry.tries_head() {
             return said;
         }
-        let Some(found) = self.fetched_once(selector) else { return said };
-        let found = found.digest;
-        if found == said.digest {
-            return said;
+        match self.manifest_at_once(selector) {
+            Some(found) if *found.descriptor() != said => {
+                let found = found.descriptor().clone();
+                tracing::debug!(place = %self, %selector, ?said, ?found, "HEAD is wrong");
+                self.registry.lacks(Feature::HeadManifest);
+                found
+            }
+            _ => said,
         }
-        tracing::debug!(place = %self, %selector, said = %said.digest, %found, "HEAD is wrong");
-        self.registry.lacks(Feature::HeadManifest);
-        self.get_manifest(selector).map_or(said, |found| found.descriptor().clone())
+    }
+
+    /// Returns a manifest if it comes without being asked for again.
+    fn manifest_at_once(&self, selector: &Selector) -> Option<Manifest> {
+        let call = self.manifest_call(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
+        let answer = self.registry.read_once(&call, Some(&self.name), Scope::pull(&self.name))?;
+        let found = self.take(&call, answer, selector).ok()?;
+        self.version(found, selector).ok().map(|(manifest, _)| manifest)
     }
 
     fn warn_once(&self, text: &str) {
         self.registry.http().warn_once(text);
-    }
-
-    /// Returns a manifest if it comes at once.
-    fn fetched_once(&self, selector: &Selector) -> Option<Fetched> {
-        let call = self.manifest_call(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
-        let answer = self.registry.read_once(&call, Some(&self.name), Scope::pull(&self.name))?;
-        self.take(&call, answer, selector).ok()
     }
 
     /// Returns what a registry shows that it has; `None` if it does not show that it has anything.
@@ -98,6 +97,11 @@ impl Remote {
     /// gives one that can be compared.
     pub(super) fn get_version(&self, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let found = self.fetch(selector)?;
+        self.version(found, selector)
+    }
+
+    /// Reads what came as what its content says that it is.
+    fn version(&self, found: Fetched, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let clash = found.clash();
         if let Some((named, sent)) = &clash {
             self.warn_once(&format!(
@@ -123,7 +127,7 @@ impl Remote {
     pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
         let found = self.fetch(&Selector::Digest(descriptor.digest.clone()))?;
         let sent = found.media_type.as_ref().filter(|sent| **sent != descriptor.media_type);
-        if let Some(sent) = sent {
+        if let Some(sent) = sent.filter(|sent| is_known(sent)) {
             let (digest, expected) = (&descriptor.digest, &descriptor.media_type);
             self.warn_once(&format!(
                 "{self} says that {digest} is `{sent}`; it is taken for `{expected}`"

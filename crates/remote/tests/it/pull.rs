@@ -166,17 +166,26 @@ fn e29_a_head_is_enough_if_it_says_all() {
 }
 
 #[test]
-fn e29_a_head_that_names_another_digest_is_found_out() {
-    let stub = headed(|_| {
-        Response::new(200)
-            .header("content-length", "270")
-            .header("content-type", MediaType::IMAGE_MANIFEST)
-            .header("docker-content-digest", Digest::sha256("another"))
-    });
-    let remote = remote(&stub.host);
-    assert_eq!(remote.head(&by_name()).unwrap(), *image(None).descriptor());
-    assert_eq!(remote.roots().unwrap()[0].descriptor, *image(None).descriptor());
-    assert_eq!(stub.count("HEAD"), 1, "it is not asked again");
+fn e29_a_head_that_says_something_else_is_found_out() {
+    let own = image(None).descriptor().clone();
+    let (length, digest) = (own.size.to_string(), own.digest.to_string());
+    let other = Digest::sha256("another").to_string();
+    for (length, media_type, named) in [
+        (length.as_str(), MediaType::IMAGE_MANIFEST, other.as_str()),
+        (&length, MediaType::IMAGE_INDEX, &digest),
+        ("17", MediaType::IMAGE_MANIFEST, &digest),
+    ] {
+        let head = Response::new(200)
+            .header("content-length", length)
+            .header("content-type", media_type)
+            .header("docker-content-digest", named);
+        let stub = headed(move |_| head.clone());
+        let remote = remote(&stub.host);
+        assert_eq!(remote.head(&by_name()).unwrap(), own);
+        assert_eq!(remote.roots().unwrap()[0].descriptor, own);
+        assert_eq!(remote.head(&own.digest.clone().into()).unwrap(), own);
+        assert_eq!(stub.count("HEAD"), 1, "it is not asked again");
+    }
     // A GET that is refused proves nothing, and is not waited for.
     let digest = image(None).descriptor().digest.clone();
     let stub = serving(move |request| match request.method.as_str() {
