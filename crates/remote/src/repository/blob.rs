@@ -198,6 +198,8 @@ impl Read for BlobReader<'_> {
                     self.position += count as u64;
                     return Ok(count);
                 }
+                // All has come that was to come, whatever length the answer said.
+                Err(_) if self.position >= self.blob.size => return Ok(0),
                 Err(error) => self.stalled(error)?,
             }
         }

@@ -14,6 +14,7 @@ mod general;
 mod pull;
 mod push;
 mod referrers;
+mod refused;
 mod slow;
 mod stub;
 mod support;

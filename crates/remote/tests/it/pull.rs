@@ -194,7 +194,7 @@ fn e29_a_head_that_says_something_else_is_found_out() {
             .header("docker-content-digest", &digest),
         _ => Response::new(429),
     });
-    let found = crate::support::remote(&stub.host).head(&by_name()).unwrap();
+    let found = remote(&stub.host).head(&by_name()).unwrap();
     assert_eq!(found, *image(None).descriptor());
     assert_eq!(stub.count("GET"), 1);
 }
@@ -441,6 +441,13 @@ fn a_blob_that_never_goes_on_fails() {
     });
     assert!(read_blob(&stub, &blob).is_err());
     assert_eq!(stub.log().len(), 6);
+}
+
+#[test]
+fn a_blob_that_is_said_to_be_longer_is_whole_when_all_has_come() {
+    let stub = Stub::new(|_| Response::ok("hello").header("content-length", 500).cut_after(5));
+    assert_eq!(read_blob(&stub, b"hello").unwrap(), b"hello");
+    assert_eq!(stub.log().len(), 1);
 }
 
 #[test]

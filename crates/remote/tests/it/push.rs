@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use longshore_remote::{Client, Config, PushMode, Remote};
 use longshore_spec::{Digest, Manifest};
 use longshore_store::{Entry, Error, Name, Pushed, Source as _, Target as _};
-use serde_json::json;
 
 use crate::fake::{self, Profile};
 use crate::stub::{Request, Response, Stub};
@@ -26,7 +25,7 @@ fn in_chunks(host: &str, chunk_size: u64) -> Remote {
     registry.remote(&"library/app".parse().unwrap())
 }
 
-fn of(stub: &Stub, method: &str) -> Vec<Request> {
+pub(crate) fn of(stub: &Stub, method: &str) -> Vec<Request> {
     stub.requests().into_iter().filter(|each| each.method == method).collect()
 }
 
@@ -220,157 +219,6 @@ fn a_blob_that_is_too_much_for_one_request_goes_in_chunks() {
     assert_eq!((stub.count("DELETE"), stub.count("POST")), (1, 2));
 }
 
-/// A registry that takes content as `takes` says, and keeps it.
-fn picky(takes: impl Fn(&Request) -> Option<u16> + Send + Sync + 'static) -> Stub {
-    let (blob, count) = (Mutex::new(Vec::new()), Mutex::new(0));
-    Stub::new(move |request| {
-        if let Some(status) = takes(request) {
-            return Response::new(status).body(r#"{"errors":[{"code":"BLOB_UNKNOWN"}]}"#);
-        }
-        let mut blob = blob.lock().unwrap();
-        match request.method.as_str() {
-            "POST" => {
-                blob.clear();
-                let mut count = count.lock().unwrap();
-                *count += 1;
-                // By its path alone, whole, or with a query.
-                let host = request.header("host").unwrap();
-                let location = match *count % 3 {
-                    0 => format!("http://{host}/v2/library/app/blobs/uploads/{count}"),
-                    1 => format!("/v2/library/app/blobs/uploads/{count}?_state=a%2Bb%3D"),
-                    _ => format!("{count}?x"),
-                };
-                Response::new(202).header("location", location)
-            }
-            "PATCH" => {
-                blob.extend_from_slice(&request.body);
-                Response::new(202).header("location", &request.target)
-            }
-            "PUT" => {
-                blob.extend_from_slice(&request.body);
-                let digest = request.param("digest").unwrap();
-                let is_right = Digest::sha256(&*blob).to_string() == digest;
-                Response::new(if is_right { 201 } else { 400 })
-            }
-            _ => Response::new(404),
-        }
-    })
-}
-
-#[test]
-fn content_that_is_refused_with_put_goes_with_patch() {
-    for status in [400, 404, 405, 411, 415, 416, 422, 501] {
-        for length in [7, 200_000, 5_000_000] {
-            let stub = picky(move |request| {
-                let is_content = request.method != "PATCH" && !request.body.is_empty();
-                is_content.then_some(status)
-            });
-            let remote = remote(&stub.host);
-            remote.push_blob(&Piece::new(noise(length))).unwrap();
-            let patches = of(&stub, "PATCH");
-            assert_eq!(patches.len(), 1, "{status} {length}");
-            assert_eq!(patches[0].header("content-range"), None);
-            // What it takes is known the next time.
-            let before = stub.count("PUT");
-            remote.push_blob(&Piece::new(noise(length + 1))).unwrap();
-            assert_eq!((stub.count("PUT"), stub.count("PATCH")), (before + 1, 2), "{status}");
-        }
-    }
-}
-
-#[test]
-fn content_that_is_refused_in_one_piece_goes_in_chunks() {
-    for status in [400, 404, 405, 413, 416, 501] {
-        let stub = picky(move |request| {
-            let is_whole = request.method == "PATCH" && request.header("content-range").is_none();
-            let is_content = request.method == "PUT" && !request.body.is_empty();
-            (is_whole || is_content).then_some(status)
-        });
-        remote(&stub.host).push_blob(&Piece::new(noise(5_000_000))).unwrap();
-        let numbered = of(&stub, "PATCH");
-        let numbered = numbered.iter().filter(|each| each.header("content-range").is_some());
-        assert_eq!(numbered.count(), 2, "{status}");
-    }
-}
-
-#[test]
-fn a_registry_that_fails_with_put_gets_the_content_with_patch() {
-    for status in [500, 502, 504] {
-        let stub = picky(move |request| {
-            (request.method == "PUT" && !request.body.is_empty()).then_some(status)
-        });
-        remote(&stub.host).push_blob(&Piece::new(noise(200_000))).unwrap();
-        assert_eq!((stub.count("PUT"), stub.count("PATCH")), (3, 1), "{status}");
-    }
-}
-
-#[test]
-fn of_several_refusals_the_first_is_told() {
-    let stub = picky(|request| match request.method.as_str() {
-        "PUT" => Some(400),
-        "PATCH" => Some(405),
-        _ => None,
-    });
-    let error = remote(&stub.host).push_blob(&Piece::new(noise(200_000))).unwrap_err();
-    assert!(error.to_string().contains("answered 400: BLOB_UNKNOWN"), "{error}");
-}
-
-#[test]
-fn what_a_registry_says_of_a_repository_that_is_not_there_is_told() {
-    const WORDS: &str = "The repository with name 'library/app' does not exist";
-    for (status, code) in [(404, "NAME_UNKNOWN"), (403, "DENIED"), (400, "NAME_INVALID")] {
-        let refuses = move |request: &Request| {
-            let said = json!({"errors": [{"code": code, "message": WORDS}]}).to_string();
-            (request.method != "GET" && request.method != "HEAD")
-                .then(|| Response::new(status).body(said))
-        };
-        let stub = Stub::new(move |request| refuses(request).unwrap_or(Response::new(404)));
-        let remote = remote(&stub.host);
-        let mut mounted = Piece::new(noise(7));
-        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
-        let signature = image(Some(image(None).descriptor()));
-        for error in [
-            remote.push_blob(&Piece::new("small")).unwrap_err(),
-            remote.push_blob(&Piece::new(noise(100_000))).unwrap_err(),
-            remote.push_blob(&mounted).unwrap_err(),
-            remote.push_manifest(&image(None), Entry::Root(&named(&["v1"]))).unwrap_err(),
-            remote.push_manifest(&image(None), Entry::Child).unwrap_err(),
-            remote.push_manifest(&signature, Entry::Child).unwrap_err(),
-        ] {
-            assert!(error.to_string().contains(WORDS), "{error}");
-            assert!(matches!(error, Error::Refused { .. } | Error::Denied { .. }), "{error}");
-        }
-    }
-    // The list of referrers has a tag of its own.
-    let stub = Stub::new(|request| match request.method.as_str() {
-        "PUT" if request.path().contains("/manifests/sha256-") => {
-            let said = json!({"errors": [{"code": "NAME_UNKNOWN", "message": WORDS}]});
-            Response::new(404).body(said.to_string())
-        }
-        "PUT" => Response::new(201),
-        _ => Response::new(404),
-    });
-    let signature = image(Some(image(None).descriptor()));
-    let error = remote(&stub.host).push_manifest(&signature, Entry::Child).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }) && error.to_string().contains(WORDS), "{error}");
-}
-
-#[test]
-fn e44_another_status_than_201_is_looked_into() {
-    for (status, there, length) in
-        [(200, true, 7), (202, true, 100_000), (202, false, 7), (200, false, 100_000)]
-    {
-        let stub = Stub::new(move |request| match request.method.as_str() {
-            "POST" => Response::new(202).header("location", "/up"),
-            "PUT" => Response::new(status),
-            "HEAD" if there => Response::ok(noise(length)),
-            _ => Response::new(404),
-        });
-        let pushed = remote(&stub.host).push_blob(&Piece::new(noise(length)));
-        assert_eq!(pushed.is_ok(), there, "{status}: {pushed:?}");
-    }
-}
-
 #[test]
 fn e48_chunks_are_numbered_and_follow_the_latest_location() {
     let taken = Mutex::new(0);
@@ -545,7 +393,7 @@ fn a_blob_of_another_registry_is_not_mounted() {
     assert!(stub.requests()[0].param("mount").is_none());
 }
 
-fn named(tags: &[&str]) -> Vec<Name> {
+pub(crate) fn named(tags: &[&str]) -> Vec<Name> {
     tags.iter().map(|tag| Name::from(*tag)).collect()
 }
 
