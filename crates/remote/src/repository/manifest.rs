@@ -61,7 +61,7 @@ impl Remote {
         self.version(found, selector).ok().map(|(manifest, _)| manifest)
     }
 
-    fn warn_once(&self, text: &str) {
+    pub(super) fn warn_once(&self, text: &str) {
         self.registry.http().warn_once(text);
     }
 

@@ -449,6 +449,16 @@ fn e74_a_registry_that_took_something_else_is_caught() {
     assert!(error.is_corruption(), "{error}");
 }
 
+#[test]
+fn e74_a_registry_that_only_says_so_took_what_it_has() {
+    let stub = Stub::new(|request| match request.method.as_str() {
+        "PUT" => Response::new(201).header("docker-content-digest", Digest::sha256("x")),
+        _ => Response::ok(image(None).raw().clone()),
+    });
+    let remote = remote(&stub.host);
+    remote.push_manifest(&image(None), Entry::Child).unwrap();
+}
+
 /// A manifest that is known by its sha512.
 fn sha512_image() -> Manifest {
     let manifest = image(None);
