@@ -6,6 +6,7 @@
 
 mod graph;
 mod paths;
+mod rows;
 mod source;
 mod tree;
 
@@ -37,6 +38,7 @@ fn findings() -> Result<Vec<Finding>> {
     let mut findings = graph::check()?;
     findings.extend(source::check(&tree));
     findings.extend(paths::check(&tree));
+    findings.extend(rows::check(&tree));
     findings.extend(fixtures::differences().into_iter().map(|difference| {
         Finding::violation("testdata", format!("{difference}; `cargo xtask fixtures` renews it"))
     }));

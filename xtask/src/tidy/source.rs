@@ -170,6 +170,26 @@ impl File {
         product
     }
 
+    /// Tells whether a line, counted from 0, belongs to a test.
+    pub(super) fn is_test_line(&self, index: usize) -> bool {
+        self.is_test() || self.tests_begin().is_some_and(|begin| index > begin)
+    }
+
+    /// Returns the line behind which there are only tests.
+    fn tests_begin(&self) -> Option<usize> {
+        let mut marked = None;
+        for (index, line) in self.text.lines().enumerate() {
+            match line.trim() {
+                "#[cfg(test)]" => marked = Some(index),
+                code if code.starts_with("#[") || code.starts_with("//") => {}
+                code if code.ends_with(';') => marked = None,
+                _ if marked.is_some() => return marked,
+                _ => {}
+            }
+        }
+        None
+    }
+
     fn is_test(&self) -> bool {
         let mut names = self.path.split('/');
         names.any(|name| {
