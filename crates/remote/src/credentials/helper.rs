@@ -68,7 +68,7 @@ impl<'a> Helper<'a> {
     pub(super) fn get(&self, key: &str) -> Result<Option<Credential>> {
         let ended = self.run("get", key.as_bytes())?;
         if !ended.success {
-            if !says(&ended.stdout, NOT_FOUND) {
+            if !ended.has_nothing() {
                 let (program, words) = (self.program(), ended.words());
                 tracing::warn!(
                     "{program} has nothing for {key}, which is asked as nobody: {words}"
@@ -100,7 +100,7 @@ impl<'a> Helper<'a> {
     /// Makes the helper forget. Returns whether it knew.
     pub(super) fn erase(&self, key: &str) -> Result<bool> {
         let ended = self.run("erase", key.as_bytes())?;
-        if ended.success || says(&ended.stdout, NOT_FOUND) {
+        if ended.success || ended.has_nothing() {
             Ok(ended.success)
         } else {
             Err(self.failed(ended.words()))
@@ -159,6 +159,13 @@ struct Ended {
 }
 
 impl Ended {
+    /// Tells whether a helper that failed said in the usual words that it has nothing.
+    fn has_nothing(&self) -> bool {
+        [&self.stdout, &self.stderr]
+            .into_iter()
+            .any(|said| String::from_utf8_lossy(said).contains(NOT_FOUND))
+    }
+
     /// Returns what a helper that failed said, wherever it did.
     fn words(&self) -> String {
         let each = [&self.stdout, &self.stderr].map(|said| clean(&String::from_utf8_lossy(said)));
@@ -190,8 +197,4 @@ fn ended_by(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
         }
         thread::sleep(LOOK);
     }
-}
-
-fn says(said: &[u8], text: &str) -> bool {
-    String::from_utf8_lossy(said).contains(text)
 }
