@@ -116,11 +116,17 @@ impl Opened {
         }
     }
 
-    /// Returns everything that is listed. A repository of a registry that lists nothing may as well not
-    /// be there, and that is told.
+    /// Returns everything that is listed. A repository of which a registry has no list may as well not be
+    /// there, and that is told.
     pub(crate) fn roots(&self, location: &Location) -> Result<Vec<Root>, Problem> {
         let roots = self.whole().roots().map_err(Problem::of)?;
-        if roots.is_empty() && matches!(self, Self::Registry(_)) {
+        let is_unknown = match self {
+            Self::Registry(remote) if roots.is_empty() => {
+                !remote.lists_tags().map_err(Problem::of)?
+            }
+            _ => false,
+        };
+        if is_unknown {
             let text = format!("{} is not there, or has no tags", location.whole());
             let hint =
                 "check the name; `longshore list HOST` shows repositories, where that is allowed";

@@ -200,6 +200,32 @@ fn who_is_not_let_in_is_told() {
     "#);
 }
 
+#[test]
+fn proxies_are_read_from_variables_in_either_case() {
+    let site = Site::image();
+    let (far, near) = ("r.invalid/app:v1", Served::start(&site, "oci:src"));
+    let near = format!("{}/src:app", near.host());
+    for (place, variables, is_through) in [
+        (far, vec![("http_proxy", "PROXY")], true),
+        (far, vec![("HTTP_PROXY", "PROXY")], true),
+        (far, vec![("HTTP_PROXY", "PROXY"), ("NO_PROXY", "a.example,10.0.0.0/8")], true),
+        (far, vec![("http_proxy", "PROXY"), ("NO_PROXY", "*")], false),
+        (far, vec![("http_proxy", "PROXY"), ("no_proxy", "a.example .invalid")], false),
+        (far, vec![("http_proxy", "PROXY"), ("NO_PROXY", "r.invalid:80")], false),
+        // Who sent a request to a CGI program may have set it.
+        (far, vec![("HTTP_PROXY", "PROXY"), ("REQUEST_METHOD", "GET")], false),
+        (near.as_str(), vec![("http_proxy", "PROXY"), ("HTTPS_PROXY", "PROXY")], false),
+    ] {
+        let proxy = Stub::start(|_| ("404 Not Found".to_owned(), Vec::new()));
+        let mut command = site.command(&format!("digest --plain-http {place}"));
+        for (name, value) in &variables {
+            command.env(name, value.replace("PROXY", &format!("http://{}", proxy.host())));
+        }
+        command.output().unwrap();
+        assert_eq!(!proxy.asked().is_empty(), is_through, "{place} {variables:?}");
+    }
+}
+
 /// Logs in with a password; returns what a terminal would show.
 fn login(site: &Site, host: &str, password: &str) -> String {
     let _ = std::fs::remove_file(site.path("auth.json"));

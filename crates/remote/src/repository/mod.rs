@@ -55,6 +55,21 @@ impl Remote {
         &self.name
     }
 
+    /// Tells whether the registry lists the tags of the repository, if there are none either.
+    pub fn lists_tags(&self) -> Result<bool> {
+        Ok(self.listed()?.is_some())
+    }
+
+    /// Returns the tags, `None` if the registry knows no such list.
+    fn listed(&self) -> Result<Option<Vec<Name>>> {
+        let path = format!("{}/tags/list", self.name);
+        let scope = Scope::pull(&self.name);
+        match self.registry.list(&path, "tags", Some(&self.name), &scope) {
+            Err(Unlisted::Refused(Error::NotFound { .. })) => Ok(None),
+            tags => Ok(Some(tags?.into_iter().map(Name::new).collect())),
+        }
+    }
+
     /// Begins a call about something in the repository.
     fn call(
         &self,
@@ -151,14 +166,8 @@ impl Source for Remote {
     }
 
     fn names(&self) -> Result<Vec<Name>> {
-        let path = format!("{}/tags/list", self.name);
-        let scope = Scope::pull(&self.name);
-        let tags = match self.registry.list(&path, "tags", Some(&self.name), &scope) {
-            // A repository that does not exist is empty.
-            Err(Unlisted::Refused(Error::NotFound { .. })) => return Ok(Vec::new()),
-            tags => tags?,
-        };
-        Ok(tags.into_iter().map(Name::new).collect())
+        // A repository that does not exist is empty.
+        Ok(self.listed()?.unwrap_or_default())
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {

@@ -240,9 +240,12 @@ fn an_empty_list_has_many_forms() {
 
 #[test]
 fn e100_a_repository_that_does_not_exist_is_empty() {
-    for answer in [Response::new(404), Response::ok(r#"{"name": "x", "tags": null}"#)] {
+    let empty = Response::ok(r#"{"name": "x", "tags": null}"#);
+    for (answer, is_there) in [(Response::new(404), false), (empty, true)] {
         let stub = Stub::new(move |_| answer.clone());
-        assert!(remote(&stub.host).names().unwrap().is_empty());
+        let remote = remote(&stub.host);
+        assert!(remote.names().unwrap().is_empty());
+        assert_eq!(remote.lists_tags().unwrap(), is_there);
     }
 }
 
