@@ -92,7 +92,10 @@ impl Remote {
             Ok(list) if is_subject(&list, subject) => return Ok(Vec::new()),
             Ok(list) => list,
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
-            Err(error @ Error::Manifest { .. }) => {
+            // A page for people, as some have one for every address, is none either.
+            Err(
+                error @ (Error::Manifest { .. } | Error::Malformed { reason: Flaw::WebPage, .. }),
+            ) => {
                 tracing::warn!("{self}:{tag} is no list of referrers: {error}");
                 return Ok(Vec::new());
             }

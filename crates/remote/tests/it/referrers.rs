@@ -159,6 +159,21 @@ fn the_subject_itself_is_no_list_of_its_referrers() {
 }
 
 #[test]
+fn a_page_for_people_is_no_list() {
+    let stub = Stub::new(|request| match request.method.as_str() {
+        "PUT" => Response::new(201),
+        _ => Response::ok("<html>not here</html>").header("content-type", "text/html"),
+    });
+    let remote = remote(&stub.host);
+    let digest = image(None).descriptor().digest.clone();
+    assert!(remote.referrers(&digest).unwrap().entries.is_empty());
+    // What may be behind it is not written over.
+    let error = remote.push_manifest(&signature(1), Entry::Child).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert_eq!(stub.count("PUT /v2/library/app/manifests/sha256-"), 0);
+}
+
+#[test]
 fn a_list_that_cannot_be_seen_is_not_written_over() {
     let stub = gitlab(true);
     let remote = remote(&stub.host);
