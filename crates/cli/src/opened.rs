@@ -7,7 +7,7 @@ use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Received};
 use longshore_remote::Remote;
 use longshore_spec::{Digest, RepositoryName, Tag};
-use longshore_store::{Name, Place as _, Repository, Result, Root, Selector};
+use longshore_store::{KnownRoots, Name, Place as _, Repository, Result, Root, Selector};
 
 use crate::args::Reading;
 use crate::location::{Location, Where};
@@ -118,12 +118,11 @@ impl Opened {
 
     /// Returns everything that is listed. A repository of which a registry has no list may as well not be
     /// there, and that is told.
-    pub(crate) fn roots(&self, location: &Location) -> Result<Vec<Root>, Problem> {
-        let roots = self.whole().roots().map_err(Problem::of)?;
+    pub(crate) fn roots(&self, location: &Location) -> Result<KnownRoots, Problem> {
+        let known = self.whole().known_roots().map_err(Problem::of)?;
+        let is_empty = known.roots.is_empty() && known.unknown.is_empty();
         let is_unknown = match self {
-            Self::Registry(remote) if roots.is_empty() => {
-                !remote.lists_tags().map_err(Problem::of)?
-            }
+            Self::Registry(remote) if is_empty => !remote.lists_tags().map_err(Problem::of)?,
             _ => false,
         };
         if is_unknown {
@@ -132,7 +131,18 @@ impl Opened {
                 "check the name; `longshore list HOST` shows repositories, where that is allowed";
             return Err(Problem::new(Exit::Failed, text).hint(hint));
         }
-        Ok(roots)
+        Ok(known)
+    }
+
+    /// Returns what a location selects, or everything that is listed if it selects nothing.
+    pub(crate) fn selected(&self, location: &Location) -> Result<KnownRoots, Problem> {
+        match location.selector {
+            Some(_) => {
+                let roots = vec![self.select(location)?];
+                Ok(KnownRoots { roots, unknown: Vec::new() })
+            }
+            None => self.roots(location),
+        }
     }
 
     /// Returns the one root that a location selects: by name or digest, or the only one there is.

@@ -29,8 +29,8 @@ pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{
-    AnsweredBy, Blob, Entry, Held, Location, Order, Place, Pushed, Referrers, Repository, Source,
-    Target, Upload, manifest_from, read_manifest,
+    AnsweredBy, Blob, Entry, Held, KnownRoots, Location, Order, Place, Pushed, Referrers,
+    Repository, Source, Target, Upload, manifest_from, read_manifest,
 };
 pub use union::{Clash, Union};
 pub use verify::{Reader, Verifying};

@@ -246,6 +246,12 @@ pub trait Repository: Source + Target {
     /// listed several times, each time with other names.
     fn roots(&self) -> Result<Vec<Root>>;
 
+    /// Returns the same as far as it can be found out, and what cannot: one name among a thousand is no
+    /// reason not to list the others. Fails where nothing can be listed.
+    fn known_roots(&self) -> Result<KnownRoots> {
+        Ok(KnownRoots { roots: self.roots()?, unknown: Vec::new() })
+    }
+
     /// Takes away a name. What it stood for stays until it is collected. Fails with
     /// [`Error::NotFound`].
     fn untag(&self, name: &Name) -> Result<()>;
@@ -280,6 +286,15 @@ pub trait Repository: Source + Target {
     fn forget(&self, digest: &Digest) -> Result<()> {
         Err(unsupported(self, Inability::Removal(digest.clone())))
     }
+}
+
+/// What a repository lists.
+#[derive(Debug, Default)]
+pub struct KnownRoots {
+    /// What its names stand for, and what has none.
+    pub roots: Vec<Root>,
+    /// The names of which that could not be found out, and why.
+    pub unknown: Vec<(Name, Error)>,
 }
 
 /// A blob that comes in pieces, and whose digest is told at the end.

@@ -20,6 +20,7 @@ use self::attached::Referrer;
 use self::known::{Key, Known};
 use self::look::{Found, Seen, look, no_platform};
 use self::signatures::repository_of;
+pub use self::signatures::{SignatureTags, subject_of};
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
 use crate::{
     Action, Failure, Filter, FoundRoot, Plan, Platforms, Referring, Side, Unchanged, Wanted, Wish,

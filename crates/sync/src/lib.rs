@@ -26,6 +26,7 @@ mod survey;
 mod transfer;
 mod verify;
 
+pub use discover::{SignatureTags, subject_of};
 pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
 pub use plan::{LeftOut, Moved, Plan, Totals, Wanted, Wish};

@@ -7,7 +7,8 @@ use std::time::Instant;
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
-    Filter, LeftOut, Moved, Outcome, Plan, Platforms, Referring, Report, Totals, Unchanged, Wanted,
+    Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, Referring, Report, RootReport,
+    Totals, Unchanged, Wanted,
 };
 use serde::Serialize;
 
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     });
 
     let begun = Instant::now();
-    let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    let mut plan = Plan::discover(wanted.collect(), &filter, global.jobs());
     platforms::warn_of_none(&args.platform, &plan.roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         // What is not there yet holds nothing.
@@ -56,12 +57,21 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         let moved = plan.moved(global.jobs());
         return dry_run(&plan, totals.map_err(Problem::of)?, &moved, output);
     };
-    if !plan.failures().is_empty() && destination.has_no_half() {
-        for failure in plan.failures() {
+    let refused = Document::refused(&plan);
+    // Of all that is listed an archive takes what can be had: what was named must be had.
+    let is_all = args.all || args.all_tags;
+    let (lost, lost_roots) = if is_all && destination.has_no_half() {
+        plan.drop_failed()
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let is_lost = !lost.is_empty() && plan.roots().is_empty();
+    if is_lost || (!plan.failures().is_empty() && destination.has_no_half()) {
+        for failure in lost.iter().chain(plan.failures()) {
             Output::problem(&problem_of(failure));
         }
         if global.json {
-            output.result(&Document::refused(&plan), String::new)?;
+            output.result(&refused, String::new)?;
         }
         let text = format!("nothing was written to {target}: an archive is whole or not there");
         return Err(
@@ -81,9 +91,12 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     progress.finish();
     let report = result.map_err(|failure| destination.problem(*failure.error))?;
     let complete = report.is_complete() && plan.failures().is_empty();
+    tell_failures(&lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
     tell(&plan, &report, destination, complete, output);
     let document = Document::new(&plan, &report, totals).with_moved(&moved, &report);
+    let document = document.with_lost(&lost, &lost_roots);
+    let complete = complete && lost.is_empty();
     tell_moved(&document.moved, "moved", output);
     summary(output, destination, &document, &report, begun)?;
     Ok(if complete { Exit::Done } else { Exit::Failed })
@@ -263,6 +276,13 @@ impl Document {
             root.outcome = Outcome::Failed;
         }
         Self::new(plan, &Report { roots, ..Report::default() }, plan.size())
+    }
+
+    /// Returns the document with what could not be had of all that is listed.
+    fn with_lost(mut self, lost: &[Failure], roots: &[RootReport]) -> Self {
+        self.roots.extend(roots.iter().map(Into::into));
+        self.failures.extend(lost.iter().map(Into::into));
+        self
     }
 
     /// Returns the document with the names that move with what is done.

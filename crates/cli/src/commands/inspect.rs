@@ -7,7 +7,7 @@ use longshore_spec::{Content, Descriptor, Manifest, Size, keys, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, about};
 use serde::Serialize;
 
-use super::look::{self, Look, look};
+use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::Inspect;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -51,6 +51,9 @@ struct Part {
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    /// The tag that attaches a referrer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,9 +67,17 @@ impl From<&Descriptor> for Part {
             digest: descriptor.digest.to_string(),
             size: descriptor.size,
             title: descriptor.annotations.get(keys::TITLE).cloned(),
+            name: None,
             platform: report::platform(descriptor),
             artifact_type: descriptor.artifact_type.as_ref().map(ToString::to_string),
         }
+    }
+}
+
+impl From<&Referrer> for Part {
+    fn from(referrer: &Referrer) -> Self {
+        let name = referrer.name.as_ref().map(ToString::to_string);
+        Self { name, ..(&referrer.descriptor).into() }
     }
 }
 
@@ -101,7 +112,7 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
         Output::bytes(&blob(&*view, &image.config).map_err(failed)?)?;
         return Ok(Exit::Done);
     }
-    let document = document(&*view, &manifest, names(&root)).map_err(failed)?;
+    let document = document(&*view, &manifest, &root).map_err(failed)?;
     output.result(&document, || text(&document))?;
     Ok(Exit::Done)
 }
@@ -128,11 +139,7 @@ fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> 
     Verifying::new(source.open(descriptor, 0)?, descriptor)?.into_bytes()
 }
 
-fn document(
-    source: &dyn Source,
-    manifest: &Manifest,
-    names: Vec<String>,
-) -> Result<Document, Error> {
+fn document(source: &dyn Source, manifest: &Manifest, root: &Root) -> Result<Document, Error> {
     let artifact_type = about::artifact_type(source, manifest);
     let (config, layers, manifests) = match manifest.content() {
         Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
@@ -140,6 +147,7 @@ fn document(
         Content::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
     };
     let descriptor = manifest.descriptor();
+    let referrers = Attached::of(source).referrers(&descriptor.digest, root.names.first())?;
     Ok(Document {
         platforms: look::platforms(source, manifest),
         annotations: manifest.annotations().clone(),
@@ -147,8 +155,8 @@ fn document(
         layers: layers.iter().map(Into::into).collect(),
         manifests: manifests.iter().map(Into::into).collect(),
         subject: manifest.subject().map(|subject| subject.digest.to_string()),
-        referrers: source.referrers(&descriptor.digest)?.entries.iter().map(Into::into).collect(),
-        ..Document::new(descriptor, &artifact_type, names)
+        referrers: referrers.iter().map(Into::into).collect(),
+        ..Document::new(descriptor, &artifact_type, names(root))
     })
 }
 
@@ -211,7 +219,8 @@ fn text(document: &Document) -> String {
     let manifests = document.manifests.iter().map(|part| ("Manifest", part));
     let referrers = document.referrers.iter().map(|part| ("Referrer", part));
     for (label, part) in config.chain(layers).chain(manifests).chain(referrers) {
-        let about = [&part.title, &part.platform, &part.artifact_type].into_iter().flatten();
+        let about =
+            [&part.title, &part.name, &part.platform, &part.artifact_type].into_iter().flatten();
         let about: Vec<_> = about.map(String::as_str).collect();
         let about =
             if about.is_empty() { String::new() } else { format!("  {}", about.join(", ")) };

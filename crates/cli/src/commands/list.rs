@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
-use longshore_store::{Name, Place as _, Repository, Root, about};
+use longshore_store::{Error, KnownRoots, Name, Place as _, Root, Source, about};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
 use serde::Serialize;
 
-use super::look::{self, Look, look};
+use super::look::{self, Attached, Look, look};
 use crate::args::{Global, List};
 use crate::human;
 use crate::location::{Listable, Location};
@@ -28,13 +28,16 @@ struct Line<'c> {
 }
 
 /// What is under a name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ContentOfLine {
-    digest: String,
-    media_type: String,
-    #[serde(rename = "type")]
-    artifact_type: String,
+    /// What it is, if that could be found out, as the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     family: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,13 @@ struct ContentOfLine {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+impl ContentOfLine {
+    /// Returns what there is to say of a name of which nobody knows what it stands for.
+    fn lost(error: &Error) -> Self {
+        Self { problem: Some(error.to_string()), ..Self::default() }
+    }
 }
 
 #[expect(clippy::ref_option, reason = "serde gives what the member is")]
@@ -90,10 +100,7 @@ fn artifacts(
     let opened = Opened::open(place, &args.reading, registries)?;
     let view = opened.whole();
     let types = look::types(&args.types)?;
-    let mut roots = match &place.selector {
-        Some(_) => vec![opened.select(place)?],
-        None => opened.roots(place)?,
-    };
+    let KnownRoots { mut roots, unknown } = opened.selected(place)?;
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
         roots.retain(|root| !root.names.is_empty());
@@ -108,10 +115,12 @@ fn artifacts(
     });
     let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
     let (contents, of_root) = contents(&roots);
+    let attached = Attached::of(&*view);
     let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
-        content(&*view, &roots[*at], plan.closure_size(*at), &types)
+        content(&attached, &roots[*at], plan.closure_size(*at), &types)
     });
     drop(plan);
+    let lost: Vec<_> = unknown.iter().map(|(_, error)| ContentOfLine::lost(error)).collect();
     // A line for each name: a repository may have several for one manifest.
     let named = |(root, content): (&Root, &usize)| {
         let names: Vec<_> = root.names.iter().cloned().map(Some).collect();
@@ -119,7 +128,9 @@ fn artifacts(
         let content = found[*content].as_ref();
         names.into_iter().filter_map(move |name| Some(Line { name, content: content? }))
     };
-    let mut lines: Vec<Line<'_>> = roots.iter().zip(&of_root).flat_map(named).collect();
+    let lost = unknown.iter().zip(&lost);
+    let lost = lost.map(|((name, _), content)| Line { name: Some(name.clone()), content });
+    let mut lines: Vec<Line<'_>> = roots.iter().zip(&of_root).flat_map(named).chain(lost).collect();
     lines.sort_by(|a, b| {
         let (of_a, of_b) = (&a.content.digest, &b.content.digest);
         (a.name.is_none(), &a.name, of_a).cmp(&(b.name.is_none(), &b.name, of_b))
@@ -151,16 +162,16 @@ fn contents(roots: &[Root]) -> (Vec<usize>, Vec<usize>) {
 
 /// Describes what a root is, unless its type is not wanted.
 fn content(
-    view: &dyn Repository,
+    attached: &Attached<'_>,
     root: &Root,
     size: u64,
     types: &TypeFilter,
 ) -> Option<ContentOfLine> {
-    let descriptor = &root.descriptor;
+    let (view, descriptor) = (attached.view(), &root.descriptor);
     let plain = |artifact_type: &ArtifactType, problem: Option<String>| ContentOfLine {
-        digest: descriptor.digest.to_string(),
-        media_type: descriptor.media_type.to_string(),
-        artifact_type: artifact_type.name().to_owned(),
+        digest: Some(descriptor.digest.to_string()),
+        media_type: Some(descriptor.media_type.to_string()),
+        artifact_type: Some(artifact_type.name().to_owned()),
         family: artifact_type.family().map(Family::as_str),
         declared: artifact_type.declared().map(ToString::to_string),
         platforms: Vec::new(),
@@ -173,18 +184,18 @@ fn content(
         Look::Manifest(manifest) => {
             let artifact_type = about::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
-            let referrers =
-                view.referrers(&descriptor.digest).map_or(0, |referrers| referrers.entries.len());
             wanted.then(|| ContentOfLine {
                 platforms: look::platforms(view, &manifest),
-                referrers,
+                referrers: attached.count(&descriptor.digest, root.names.first()),
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
                 ..plain(&artifact_type, None)
             })
         }
         Look::Opaque => {
             let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
-            types.admits(&artifact_type).then(|| plain(&artifact_type, None))
+            // Some places keep manifests and other content apart, and have it as neither.
+            let problem = || view.open(descriptor, 0).err().map(|error| error.to_string());
+            types.admits(&artifact_type).then(|| plain(&artifact_type, problem()))
         }
         Look::Broken(error) => {
             Some(plain(&ArtifactType::declared_as(&descriptor.media_type), Some(error.to_string())))
@@ -193,7 +204,7 @@ fn content(
 }
 
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
-fn nested(view: &dyn Repository, manifest: &Manifest, types: &TypeFilter) -> bool {
+fn nested(view: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> bool {
     let longshore_spec::Content::Index(index) = manifest.content() else { return false };
     let wanted = |child: Manifest| types.admits(&about::artifact_type(view, &child));
     manifest.artifact_type().is_none()
@@ -202,6 +213,7 @@ fn nested(view: &dyn Repository, manifest: &Manifest, types: &TypeFilter) -> boo
 
 fn text(lines: &[Line<'_>]) -> String {
     const SHOWN: usize = 3;
+    let unknown = || "?".to_owned();
     let mut rows = vec![
         ["NAME", "TYPE", "PLATFORM", "SIZE", "REFERRERS", "DIGEST"].map(ToOwned::to_owned).to_vec(),
     ];
@@ -215,11 +227,11 @@ fn text(lines: &[Line<'_>]) -> String {
             if line.referrers == 0 { String::new() } else { line.referrers.to_string() };
         let mut row = vec![
             name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-            line.artifact_type.clone(),
+            line.artifact_type.clone().unwrap_or_else(unknown),
             platforms.join(","),
-            Size(line.size).to_string(),
+            line.digest.as_ref().map_or_else(unknown, |_| Size(line.size).to_string()),
             referrers,
-            line.digest.clone(),
+            line.digest.clone().unwrap_or_else(unknown),
         ];
         row.extend(line.problem.as_ref().map(|problem| format!("! {problem}")));
         rows.push(row);

@@ -1,8 +1,9 @@
 //! What several commands show of a manifest.
 
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Descriptor, Kind, Manifest};
-use longshore_store::{Error, Source, about};
+use longshore_spec::{Descriptor, Digest, Kind, Manifest};
+use longshore_store::{Error, Name, Result, Root, Selector, Source, about};
+use longshore_sync::{SignatureTags, subject_of};
 
 use crate::problem::{Exit, Problem};
 
@@ -24,6 +25,66 @@ pub(crate) fn look(source: &dyn Source, descriptor: &Descriptor) -> Look {
             Look::Opaque
         }
         Err(error) => Look::Broken(error),
+    }
+}
+
+/// What refers to the artifacts of a place: by their subject, and by the tags that cosign gives.
+pub(crate) struct Attached<'v> {
+    view: &'v dyn Source,
+    tags: SignatureTags,
+}
+
+/// A manifest that refers to another.
+pub(crate) struct Referrer {
+    /// The name that it goes by, if that is what attaches it.
+    pub(crate) name: Option<Name>,
+    pub(crate) descriptor: Descriptor,
+}
+
+impl<'v> Attached<'v> {
+    /// Lists the names of a place once.
+    pub(crate) fn of(view: &'v dyn Source) -> Self {
+        Self { view, tags: SignatureTags::find(view).unwrap_or_default() }
+    }
+
+    pub(crate) fn view(&self) -> &'v dyn Source {
+        self.view
+    }
+
+    /// Returns what refers to a manifest, which goes by `name`. Fails where the place cannot say what
+    /// has it as its subject.
+    pub(crate) fn referrers(&self, to: &Digest, name: Option<&Name>) -> Result<Vec<Referrer>> {
+        let listed = self.view.referrers(to)?.entries.into_iter();
+        let mut all: Vec<_> =
+            listed.map(|descriptor| Referrer { name: None, descriptor }).collect();
+        for name in self.tagged(to, name) {
+            // It may have gone since.
+            let Ok(descriptor) = self.view.head(&Selector::Name(name.clone())) else { continue };
+            let name = Some(name);
+            if all.iter().all(|known| known.descriptor.digest != descriptor.digest) {
+                all.push(Referrer { name, descriptor });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns how many manifests refer to one, as far as the place can say.
+    pub(crate) fn count(&self, to: &Digest, name: Option<&Name>) -> usize {
+        let listed = self.view.referrers(to).map_or(0, |referrers| referrers.entries.len());
+        listed + self.tagged(to, name).len()
+    }
+
+    /// Tells whether all names of a root attach it to something that is here.
+    pub(crate) fn is_attached(&self, root: &Root) -> bool {
+        let is_here = |name: &Name| {
+            subject_of(name).is_some_and(|subject| self.view.head(&subject.into()).is_ok())
+        };
+        !root.names.is_empty() && root.names.iter().all(is_here)
+    }
+
+    /// Returns the names of what cosign attached, as far as the place says.
+    fn tagged(&self, to: &Digest, name: Option<&Name>) -> Vec<Name> {
+        self.tags.of(self.view, to, name).unwrap_or_default()
     }
 }
 

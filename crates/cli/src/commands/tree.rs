@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use longshore_spec::{Content, Descriptor, Role, Size, keys, printable_line};
-use longshore_store::{MAX_DEPTH, Repository, about};
+use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
 use serde::Serialize;
 
-use super::look::{self, Look, look};
+use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::{Global, Tree};
 use crate::opened::Opened;
 use crate::output::Output;
@@ -21,9 +21,11 @@ struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     role: &'static str,
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     size: u64,
-    media_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     artifact_type: Option<String>,
     platforms: Vec<String>,
@@ -38,13 +40,13 @@ struct Node {
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
-    let roots = match &args.place.selector {
-        Some(_) => vec![layout.select(&args.place)?],
-        None => layout.roots(&args.place)?,
-    };
+    let KnownRoots { roots, unknown } = layout.selected(&args.place)?;
+    let attached = Attached::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
+    let is_selected = args.place.selector.is_some();
     let stands_alone = |root: &longshore_store::Root| match look(&*view, &root.descriptor) {
-        Look::Manifest(manifest) if root.names.is_empty() && args.place.selector.is_none() => {
+        _ if !is_selected && attached.is_attached(root) => false,
+        Look::Manifest(manifest) if root.names.is_empty() && !is_selected => {
             let subject = manifest.subject().map(|subject| subject.digest.clone());
             subject.is_none_or(|subject| view.head(&subject.into()).is_err())
         }
@@ -54,11 +56,11 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         .iter()
         .filter(|root| stands_alone(root))
         .map(|root| {
-            let mut node = node(&*view, Role::Manifest, &root.descriptor, MAX_DEPTH);
-            node.role = "root";
-            node.name = root.names.first().map(ToString::to_string);
-            node
+            let name = root.names.first();
+            let node = node(&attached, Role::Manifest, &root.descriptor, name, MAX_DEPTH);
+            Node { role: "root", ..node }
         })
+        .chain(unknown.iter().map(|(name, error)| Node::lost(name, error)))
         .collect();
     output.result(&nodes, || {
         let mut text = String::new();
@@ -71,18 +73,43 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
     Ok(if nodes.iter().any(is_broken) { Exit::Failed } else { Exit::Done })
 }
 
+impl Node {
+    /// Returns the node of a name of which nobody knows what it stands for.
+    fn lost(name: &Name, error: &Error) -> Self {
+        Self {
+            name: Some(name.to_string()),
+            role: "root",
+            digest: None,
+            size: 0,
+            media_type: None,
+            artifact_type: None,
+            platforms: Vec::new(),
+            title: None,
+            problem: Some(error.to_string()),
+            children: Vec::new(),
+        }
+    }
+}
+
 /// Looks at a node and all below it, so many levels deep.
-fn node(view: &dyn Repository, role: Role, descriptor: &Descriptor, depth: usize) -> Node {
+fn node(
+    attached: &Attached<'_>,
+    role: Role,
+    descriptor: &Descriptor,
+    name: Option<&Name>,
+    depth: usize,
+) -> Node {
+    let view = attached.view();
     let mut node = Node {
-        name: None,
+        name: name.map(ToString::to_string),
         role: match role {
             Role::Manifest => "manifest",
             Role::Config => "config",
             Role::Layer => "layer",
         },
-        digest: descriptor.digest.to_string(),
+        digest: Some(descriptor.digest.to_string()),
         size: descriptor.size,
-        media_type: descriptor.media_type.to_string(),
+        media_type: Some(descriptor.media_type.to_string()),
         artifact_type: None,
         platforms: report::platform(descriptor).into_iter().collect(),
         title: descriptor.annotations.get(keys::TITLE).cloned(),
@@ -110,22 +137,21 @@ fn node(view: &dyn Repository, role: Role, descriptor: &Descriptor, depth: usize
             if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
                 node.platforms = look::platforms(view, &manifest);
             }
-            let child =
-                |(role, child): (Role, &Descriptor)| self::node(view, role, child, depth - 1);
+            let child = |(role, child): (Role, &Descriptor)| {
+                self::node(attached, role, child, None, depth - 1)
+            };
             node.children = manifest.children().map(child).collect();
-            let listed: Vec<_> = node.children.iter().map(|child| child.digest.clone()).collect();
-            match view.referrers(&descriptor.digest) {
+            let listed: Vec<_> = manifest.children().map(|(_, child)| &child.digest).collect();
+            match attached.referrers(&descriptor.digest, name) {
                 Err(error) => {
                     node.problem = Some(format!("its referrers cannot be listed: {error}"));
                 }
                 Ok(referrers) => {
-                    let new = referrers
-                        .entries
-                        .iter()
-                        .filter(|entry| !listed.contains(&entry.digest.to_string()));
-                    node.children.extend(new.map(|entry| Node {
+                    let new =
+                        referrers.iter().filter(|of| !listed.contains(&&of.descriptor.digest));
+                    node.children.extend(new.map(|Referrer { name, descriptor }| Node {
                         role: "referrer",
-                        ..self::node(view, Role::Manifest, entry, depth - 1)
+                        ..self::node(attached, Role::Manifest, descriptor, name.as_ref(), depth - 1)
                     }));
                 }
             }
@@ -144,10 +170,12 @@ fn label(node: &Node) -> String {
     if node.role != "root" {
         parts.push(node.role.to_owned());
     }
-    parts.push(node.artifact_type.clone().unwrap_or_else(|| node.media_type.clone()));
+    parts.extend(node.artifact_type.clone().or_else(|| node.media_type.clone()));
     parts.extend(node.platforms.iter().cloned());
-    parts.push(Size(node.size).to_string());
-    parts.push(short(&node.digest));
+    if let Some(digest) = &node.digest {
+        parts.push(Size(node.size).to_string());
+        parts.push(short(digest));
+    }
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
     printable_line(&parts.join("  ")).into_owned()

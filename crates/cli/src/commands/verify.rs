@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore_bundle::{Difference, Record};
-use longshore_spec::{Digest, Size, printable_line};
-use longshore_store::{Error, Root};
+use longshore_spec::{Digest, ManifestError, Size, printable_line};
+use longshore_store::{Error, KnownRoots, Root};
 use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ struct Document {
     bytes: u64,
     missing: Vec<String>,
     damaged: Vec<String>,
+    /// What could not be looked at, so that nobody knows.
+    unchecked: Vec<String>,
     orphaned: Vec<String>,
     left_out: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,14 +43,19 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let layout = open(args)?;
     let record = if args.place.selector.is_none() { bundle::record(&layout)? } else { None };
     let view = layout.whole();
-    let roots = match &args.place.selector {
-        Some(_) => vec![layout.select(&args.place)?],
-        None => layout.roots(&args.place)?,
-    };
+    let KnownRoots { roots, unknown } = layout.selected(&args.place)?;
     let listed = roots.clone();
-    let wanted = roots.into_iter().map(|Root { descriptor, names }| {
-        let wish = Wish::Listed(descriptor);
-        Wanted { source: &*view, wish, target: None, names, filter: None }
+    let listed_roots =
+        roots.into_iter().map(|Root { descriptor, names }| (Wish::Listed(descriptor), names));
+    // Asked for once more, each fails on its own, and not the others.
+    let unknown =
+        unknown.into_iter().map(|(name, _)| (Wish::Selector(name.clone().into()), vec![name]));
+    let wanted = listed_roots.chain(unknown).map(|(wish, names)| Wanted {
+        source: &*view,
+        wish,
+        target: None,
+        names,
+        filter: None,
     });
     let begun = Instant::now();
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
@@ -89,11 +96,17 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
             "`longshore tag` gives the name to one of them: `longshore tag oci:DIR@DIGEST NAME`";
         Output::problem(&Problem::new(Exit::Difference, conflict.to_string()).hint(hint));
     }
-    let whole = plan.failures().is_empty()
-        && report.is_complete()
-        && ambiguous.is_none()
-        && differences.is_empty();
-    Ok(if whole { Exit::Done } else { Exit::Difference })
+    let differs = !document.missing.is_empty()
+        || !document.damaged.is_empty()
+        || ambiguous.is_some()
+        || !differences.is_empty();
+    Ok(if differs {
+        Exit::Difference
+    } else if document.failures.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
@@ -131,7 +144,8 @@ fn document(
         checked: report.moved,
         bytes: report.bytes,
         missing: those(Error::is_not_found),
-        damaged: those(|error| !error.is_not_found()),
+        damaged: those(|error| !error.is_not_found() && !is_unchecked(error)),
+        unchecked: those(is_unchecked),
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
         left_out: left_out(plan, record),
         bundle: record.map(|record| record.id().to_string()),
@@ -139,6 +153,19 @@ fn document(
         unverified: report.unverified.iter().map(ToString::to_string).collect(),
         failures: failures().map(Into::into).collect(),
     }
+}
+
+/// Tells whether an error says nothing of the content: nobody could look at it.
+fn is_unchecked(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Connection { .. }
+            | Error::Denied { .. }
+            | Error::Refused { .. }
+            | Error::Throttled { .. }
+            | Error::Unsupported { .. }
+            | Error::Manifest { source: ManifestError::Schema1, .. }
+    )
 }
 
 /// Returns what was left out: as the record has it, and what it does not know.
@@ -154,21 +181,27 @@ fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<String> {
 
 fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     let mut lines = String::new();
-    for (what, digests) in [("missing", &document.missing), ("damaged", &document.damaged)] {
-        lines.extend(digests.iter().map(|of| format!("{what}   {}\n", printable_line(of))));
+    let Document { missing, damaged, unchecked, .. } = document;
+    let found = [("missing", missing), ("damaged", damaged), ("unchecked", unchecked)];
+    for (what, of) in found.iter().flat_map(|(what, all)| all.iter().map(move |of| (what, of))) {
+        lines.push_str(&format!("{what:<9} {}\n", printable_line(of)));
     }
     lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
     let left_out = document.left_out.iter();
     lines.extend(left_out.map(|entry| format!("left out  {}\n", printable_line(entry))));
     let seconds = begun.elapsed().as_secs_f64();
-    let whole = document.missing.is_empty() && document.damaged.is_empty();
+    let whole = missing.is_empty() && damaged.is_empty() && unchecked.is_empty();
     let verdict = if whole && document.differences.is_empty() {
         "everything is there".to_owned()
     } else if whole {
         let count = human::count(document.differences.len() as u64, "difference");
         format!("{count} from `bundle.json`")
     } else {
-        format!("{} missing, {} damaged", document.missing.len(), document.damaged.len())
+        let unchecked = match unchecked.len() {
+            0 => String::new(),
+            count => format!(", {count} not checked"),
+        };
+        format!("{} missing, {} damaged{unchecked}", missing.len(), damaged.len())
     };
     let orphans = if orphaned.is_empty() {
         String::new()

@@ -15,8 +15,8 @@ use std::num::NonZeroUsize;
 use http::{HeaderName, Method};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
 use longshore_store::{
-    Blob, Entry, Error, Flaw, Held, Inability, Location, Name, Pushed, Reader, Referrers, Refusal,
-    Repository, Result, Root, Selector, Source, Subject, Target, in_parallel,
+    Blob, Entry, Error, Flaw, Held, Inability, KnownRoots, Location, Name, Pushed, Reader,
+    Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target, in_parallel,
 };
 
 use self::presence::Presence;
@@ -219,20 +219,37 @@ impl Repository for Remote {
     /// Returns what has a tag: a registry lists nothing else. The tags under which registries
     /// without a referrers API list referrers are no names that somebody gave.
     fn roots(&self) -> Result<Vec<Root>> {
+        let KnownRoots { roots, unknown } = self.known_roots()?;
+        // It went since the list was made, or the registry lists what it does not have.
+        match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
+            Some((_, error)) => Err(error),
+            None => Ok(roots),
+        }
+    }
+
+    /// Fails if the registry answers for none of its tags: then it is not about a tag.
+    fn known_roots(&self) -> Result<KnownRoots> {
         let names = self.names()?;
         let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
         let found = in_parallel(&names, LOOKUPS, |name| self.head(&name.clone().into()));
         let mut roots: BTreeMap<Digest, Root> = BTreeMap::new();
+        let mut unknown = Vec::new();
         for (name, found) in names.into_iter().zip(found) {
-            let descriptor = match found {
-                // It went since the list was made, or the registry lists what it does not have.
-                Err(error) if error.is_not_found() => continue,
-                found => found?,
-            };
-            let root = roots.entry(descriptor.digest.clone());
-            root.or_insert_with(|| Root { descriptor, names: Vec::new() }).names.push(name);
+            match found {
+                Ok(descriptor) => {
+                    let root = roots.entry(descriptor.digest.clone());
+                    root.or_insert_with(|| Root { descriptor, names: Vec::new() }).names.push(name);
+                }
+                Err(error) => unknown.push((name, error)),
+            }
         }
-        Ok(roots.into_values().collect())
+        let is_of_host = |(_, error): &(Name, Error)| {
+            matches!(error, Error::Connection { .. } | Error::Throttled { .. })
+        };
+        if roots.is_empty() && unknown.iter().all(is_of_host) && !unknown.is_empty() {
+            return Err(unknown.swap_remove(0).1);
+        }
+        Ok(KnownRoots { roots: roots.into_values().collect(), unknown })
     }
 
     fn untag(&self, name: &Name) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{Error, Name, Referrers, Result, Selector, in_parallel};
+use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
 use super::known::Key;
 use super::signatures::{SignatureTags, beside};
@@ -31,12 +31,6 @@ impl Attached {
     }
 }
 
-/// Tells whether a place that answers so may still say of a name whether it is there.
-fn lists_nothing(error: &Error) -> bool {
-    use Error::{Denied, NotFound, Refused, Unsupported};
-    matches!(error, Denied { .. } | NotFound { .. } | Refused { .. } | Unsupported { .. })
-}
-
 /// A referrer that was met, and what it will be called.
 pub(super) struct Referrer {
     way: Way,
@@ -48,30 +42,29 @@ pub(super) struct Referrer {
 impl<'a: 'f, 'f> Discovery<'a, 'f> {
     /// Returns, for each source, what is attached there by tags.
     pub(super) fn signature_tags(&mut self, steps: &[Step], jobs: usize) -> Vec<SignatureTags> {
-        let takes = |step: &&Step| matches!(self.filter(&step.way).referrers, Referring::Taken(_));
-        let asked: HashSet<u32> = steps.iter().filter(takes).map(|step| step.way.source).collect();
+        let those = |is: fn(&Referring) -> bool| -> HashSet<u32> {
+            let asking = steps.iter().filter(|step| is(&self.filter(&step.way).referrers));
+            asking.map(|step| step.way.source).collect()
+        };
+        let asked = those(|referring| *referring != Referring::Ignored);
+        let taken = those(|referring| matches!(referring, Referring::Taken(_)));
         let sources = (0..).zip(&self.plan.sources);
         let sources_asked: Vec<_> =
             sources.map(|(number, source)| asked.contains(&number).then_some(*source)).collect();
         let all = in_parallel(&sources_asked, jobs, |source| match source {
-            Some(source) => source.names(),
-            None => Ok(Vec::new()),
+            Some(source) => SignatureTags::find(*source),
+            None => Ok(SignatureTags::default()),
         });
         let mut tags = Vec::new();
-        for (at, names) in all.into_iter().enumerate() {
-            tags.push(match names {
-                // A registry that does not list what it has may say that there is nothing.
-                Ok(names) if names.is_empty() && sources_asked[at].is_some() => {
-                    SignatureTags::Asked
-                }
-                Ok(names) => SignatureTags::new(names),
-                Err(error) if lists_nothing(&error) => SignatureTags::Asked,
-                Err(error) => {
+        for (at, found) in all.into_iter().enumerate() {
+            tags.push(found.unwrap_or_else(|error| {
+                // Nobody asked for what is only counted, so nobody is told that it cannot be listed.
+                if taken.contains(&u32::try_from(at).unwrap_or(u32::MAX)) {
                     let source = format!("{:?}", self.plan.sources[at]);
                     self.fail(Action::ListReferrers, source, error);
-                    SignatureTags::new(Vec::new())
                 }
-            });
+                SignatureTags::default()
+            }));
         }
         tags
     }

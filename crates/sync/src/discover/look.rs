@@ -78,12 +78,18 @@ pub(super) fn look(
             Referring::Taken(_) => Some(source.referrers(digest)),
         };
         let repository = step.way.repository.as_deref();
-        seen.attached.signatures = tags.of(source, digest, repository);
+        let signatures = tags.of_repository(source, digest, repository);
+        seen.attached.signatures = match filter.referrers {
+            Referring::Taken(_) => signatures,
+            // As above.
+            Referring::Ignored | Referring::Counted => Ok(signatures.unwrap_or_default()),
+        };
         if let (Referring::Taken(_), Some(index)) =
             (&filter.referrers, seen.origin.as_ref().filter(|origin| *origin != digest))
         {
             let referrers = source.referrers(index).map_or(0, |it| it.entries.len());
-            let signatures = tags.of(source, index, repository).map_or(0, |names| names.len());
+            let signatures =
+                tags.of_repository(source, index, repository).map_or(0, |names| names.len());
             seen.left_behind = (referrers + signatures) as u64;
         }
     }

@@ -4,19 +4,36 @@ use std::collections::HashMap;
 
 use longshore_spec::Digest;
 use longshore_spec::artifact_type::{cosign_tag, cosign_tags};
-use longshore_store::{Name, Result, Selector, Source};
+use longshore_store::{Error, Name, Result, Selector, Source};
 
-/// What a source has under such tags.
+/// What a source has under tags that cosign gives, or full references with one: they attach a manifest to
+/// another by its digest.
 #[derive(Debug)]
-pub(super) enum SignatureTags {
+pub enum SignatureTags {
     /// The names that are or end in such a tag, by tag.
     Listed(HashMap<String, Vec<Name>>),
     /// It lists no names, and is asked for each.
     Asked,
 }
 
+impl Default for SignatureTags {
+    fn default() -> Self {
+        Self::Listed(HashMap::new())
+    }
+}
+
 impl SignatureTags {
-    pub(super) fn new(names: Vec<Name>) -> Self {
+    /// Finds out what a source lists. One that does not list what it has may say that there is nothing.
+    pub fn find(source: &dyn Source) -> Result<Self> {
+        match source.names() {
+            Ok(names) if names.is_empty() => Ok(Self::Asked),
+            Ok(names) => Ok(Self::new(names)),
+            Err(error) if lists_nothing(&error) => Ok(Self::Asked),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn new(names: Vec<Name>) -> Self {
         let mut tags: HashMap<String, Vec<Name>> = HashMap::new();
         for name in names {
             let (_, tag) = take_apart(&name);
@@ -28,8 +45,17 @@ impl SignatureTags {
     }
 
     /// Returns the names in `source` of what is attached to a digest, one for each kind. Where several
-    /// repositories share a source, that of `repository` is preferred.
-    pub(super) fn of(
+    /// repositories share a source, that of `beside` is preferred, a name of what has the digest.
+    pub fn of(
+        &self,
+        source: &dyn Source,
+        digest: &Digest,
+        beside: Option<&Name>,
+    ) -> Result<Vec<Name>> {
+        self.of_repository(source, digest, beside.and_then(repository_of))
+    }
+
+    pub(super) fn of_repository(
         &self,
         source: &dyn Source,
         digest: &Digest,
@@ -60,6 +86,17 @@ fn ask(source: &dyn Source, digest: &Digest) -> Result<Vec<Name>> {
         }
     }
     Ok(found)
+}
+
+/// Tells whether a place that answers so may still say of a name whether it is there.
+fn lists_nothing(error: &Error) -> bool {
+    use Error::{Denied, NotFound, Refused, Unsupported};
+    matches!(error, Denied { .. } | NotFound { .. } | Refused { .. } | Unsupported { .. })
+}
+
+/// Returns the digest of what a name attaches something to, if it is a tag of cosign's.
+pub fn subject_of(name: &Name) -> Option<Digest> {
+    cosign_tag(take_apart(name).1).map(|(subject, _)| subject)
 }
 
 /// Returns what the tag in `name` is called in `repository`, or where there is none on its own.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Name, Root, Selector};
+use longshore_store::{Error, KnownRoots, Name, Root, Selector};
 use longshore_sync::Wish;
 
 use crate::args::Copy;
@@ -126,11 +126,19 @@ pub(super) fn taken(
             continue;
         }
         match roots(args, location, layout, output) {
-            Ok(roots) => taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
-                source,
-                wish: Wish::Listed(descriptor),
-                names,
-            })),
+            Ok(KnownRoots { roots, unknown }) => {
+                taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
+                    source,
+                    wish: Wish::Listed(descriptor),
+                    names,
+                }));
+                // Asked for once more, each fails on its own, and not the others.
+                taken.extend(unknown.into_iter().map(|(name, _)| Taken {
+                    source,
+                    wish: Wish::Selector(name.clone().into()),
+                    names: vec![name],
+                }));
+            }
             // A name that is not there fails its root, not the others.
             Err(problem) if let Some(selector) = &location.selector => {
                 taken.push(Taken {
@@ -161,24 +169,25 @@ fn roots(
     location: &Location,
     layout: &Opened,
     output: &Output,
-) -> Result<Vec<Root>, Problem> {
+) -> Result<KnownRoots, Problem> {
+    let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
     if location.selector.is_some() {
-        return Ok(vec![layout.select(location)?]);
+        return layout.select(location).map(only);
     }
     if !args.all && !args.all_tags {
         let root = layout
             .select(location)
             .map_err(|problem| problem.also("or take all with --all-tags or --all"))?;
-        return Ok(vec![root]);
+        return Ok(only(root));
     }
-    let roots = layout.roots(location)?;
+    let KnownRoots { roots, unknown } = layout.roots(location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || is_tag(root));
     if !left.is_empty() {
         let count = human::entries(left.len());
         output.note(&format!("{location}: {count} without a tag stay behind; --all takes them"));
     }
-    Ok(taken)
+    Ok(KnownRoots { roots: taken, unknown })
 }
 
 /// How many digits of a digest a referrers tag has (row E-87).
