@@ -8,8 +8,8 @@ use longshore_sync::{Outcome, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Selection;
-use crate::record::{Record, asked};
+use crate::record::{Record, asked, asked_of};
+use crate::{Item, Selection};
 
 /// The version of the form that is written. A reader refuses a higher one.
 pub const FORMAT_VERSION: u64 = 1;
@@ -189,28 +189,20 @@ impl Lock {
         all.map(|referrer| &referrer.digest).collect()
     }
 
-    /// Returns this lock with what `now` has of everything that `name` names, a reference or all of a
-    /// repository, and of what was not locked, or is wanted for other platforms; without what `now` does
-    /// not have. `None` if `now` has nothing of that name.
+    /// Tells whether this is the lock of a selection in which something was asked for in the same words.
+    pub fn asks_for(&self, item: &Item) -> bool {
+        self.selection.contains(&asked_of(item))
+    }
+
+    /// Returns this lock with what `before` has beside it, as far as that `stays`.
     #[must_use]
-    pub fn updated(&self, now: &Self, name: &str) -> Option<Self> {
-        let is_named = |reference: &str| {
-            reference == name
-                || reference.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '@']))
-        };
-        if !now.artifacts.keys().any(|reference| is_named(reference)) {
-            return None;
+    pub fn with_missing(mut self, before: &Self, stays: impl Fn(&str) -> bool) -> Self {
+        for (reference, locked) in &before.artifacts {
+            if !self.artifacts.contains_key(reference) && stays(reference) {
+                self.artifacts.insert(reference.clone(), locked.clone());
+            }
         }
-        // The same index has other platforms only where others are wanted.
-        let is_kept = |before: &Locked, found: &Locked| {
-            before.digest != found.digest || before.platforms == found.platforms
-        };
-        let artifacts = now.artifacts.iter().map(|(reference, found)| {
-            let before = self.artifacts.get(reference);
-            let before = before.filter(|before| !is_named(reference) && is_kept(before, found));
-            (reference.clone(), before.unwrap_or(found).clone())
-        });
-        Some(Self { artifacts: artifacts.collect(), ..now.clone() })
+        self
     }
 
     /// Returns every way in which `now` is not what this is, by reference.

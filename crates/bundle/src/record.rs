@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::RecordedDockerManifest;
 
 pub use self::check::Difference;
-pub(crate) use self::made::asked;
+pub(crate) use self::made::{asked, asked_of};
 
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";

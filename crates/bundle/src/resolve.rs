@@ -22,8 +22,10 @@ pub struct Picked<'s> {
 /// What becomes of an index of which several platforms are taken, but not all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SparseIndex {
-    /// It stays as it is and points to some that are not there.
+    /// Nothing: whoever wants the bundle has to say, since either has its price.
     #[default]
+    Refuse,
+    /// It stays as it is and points to some that are not there.
     Keep,
     /// It is written anew without them, and gets another digest.
     Strip,
@@ -104,7 +106,10 @@ impl Item {
         let platforms = match (wanted.as_slice(), self.sparse_index) {
             ([], _) => Platforms::All,
             ([one], _) => Platforms::One(one.clone()),
-            (several, SparseIndex::Keep) => Platforms::Sparse(several.to_vec()),
+            // Whoever writes the bundle refuses what turns out to be left out of.
+            (several, SparseIndex::Keep | SparseIndex::Refuse) => {
+                Platforms::Sparse(several.to_vec())
+            }
             (several, SparseIndex::Strip) => Platforms::Stripped(several.to_vec()),
         };
         let (types, referrers) = (self.types.clone(), self.referrers.clone());

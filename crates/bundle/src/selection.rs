@@ -118,11 +118,26 @@ impl Item {
         Self {
             what,
             platforms: Vec::new(),
-            sparse_index: SparseIndex::Keep,
+            sparse_index: SparseIndex::Refuse,
             types: TypeFilter::default(),
             referrers: Referring::Taken(TypeFilter::default()),
             said: Said::default(),
             line,
+        }
+    }
+}
+
+impl Item {
+    /// Tells whether this may choose what has a reference: it is that, or another of the repository. What is
+    /// in a layout is not known here.
+    pub fn may_choose(&self, reference: &str) -> bool {
+        match &self.what {
+            What::Reference(own) => own.to_string() == reference,
+            What::Repository(repository, _) => {
+                let rest = reference.strip_prefix(&repository.to_string());
+                rest.is_some_and(|rest| rest.starts_with([':', '@']))
+            }
+            What::Layout(_) | What::References(..) => false,
         }
     }
 }

@@ -204,9 +204,10 @@ pub(crate) enum Unchanged {
 /// What becomes of an index from which platforms were left out.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SparseIndex {
-    /// It stays as it is, digest and all, and points to some that are not there
+    /// It stays as it is, digest and all, and points to some that are not there: strict registries refuse
+    /// it
     Keep,
-    /// It is written anew without them, and gets another digest
+    /// It is written anew without them, and gets another digest: signatures of the index no longer fit
     Strip,
 }
 

@@ -167,10 +167,6 @@ pub(crate) fn wants_all() -> Hint {
             "sparse-index",
             "where images of an index were left out, `--sparse-index strip` writes it anew without them",
         )
-        .and(
-            Who::Only(&["import"]),
-            "where images of an index were left out, have the bundle made with `longshore export --sparse-index strip`",
-        )
 }
 
 /// Returns what to do about an error that came up in `action`, if it is known in which.

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use longshore_spec::Descriptor;
 use longshore_store::Error;
-use longshore_sync::{Failure, LeftOut, Moved, Outcome, Report, RootReport};
+use longshore_sync::{Failure, LeftOut, Moved, Outcome, Report, RootReport, Unfit};
 use serde::Serialize;
 
 use crate::output::Output;
-use crate::{hint, problem};
+use crate::{hint, human, problem};
 
 /// A root in a JSON document.
 #[derive(Debug, Serialize)]
@@ -133,6 +133,18 @@ fn kind(error: &Error) -> &'static str {
         Error::Throttled { .. } => "throttled",
         Error::Unsupported { .. } => "unsupported",
         Error::Unverifiable { .. } => "unverifiable",
+    }
+}
+
+/// Tells about what refers to indexes that do not come as they are.
+pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
+    const SHOWN: usize = 20;
+    for unfit in unfit.iter().take(SHOWN) {
+        output.warning(&format!("stays behind, since that does not come as it is: {unfit}"));
+    }
+    if let more @ 1.. = unfit.len().saturating_sub(SHOWN) {
+        let count = human::count(more as u64, "more referrer");
+        output.warning(&format!("{count} of indexes that do not come as they are stay behind"));
     }
 }
 

@@ -154,6 +154,8 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             failures: Vec::new(),
             left_out: Vec::new(),
             referrers_seen: 0,
+            unfit: Vec::new(),
+            sparse: HashMap::new(),
             allow_unverified: filter.allow_unverified,
         };
         Self {
@@ -249,17 +251,21 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         if let (Via::Root(root) | Via::Referrer(root), Some(origin)) = (step.via, seen.origin) {
             self.plan.roots[root].origin = Some(Box::new(origin));
         }
-        self.plan.referrers_seen += seen.left_behind;
+        if let Some((index, attached)) = seen.left_behind {
+            self.leave_behind(&index, attached);
+        }
         let mut next = Vec::new();
         let taken = match seen.found {
             Ok(Found::Manifest(manifest)) => {
                 let digest = manifest.descriptor().digest.clone();
-                self.take_manifest(&step, *manifest, seen.trusted, &mut next).map(|taken| {
+                let taken =
+                    self.take_manifest(&step, *manifest, &seen.absent, seen.trusted, &mut next);
+                taken.map(|taken| {
                     if taken == digest {
                         self.take_attached(&step.way, &digest, seen.attached);
                     } else {
                         // What was written anew has nothing attached; that of the old stays with it.
-                        self.plan.referrers_seen += seen.attached.count();
+                        self.leave_behind(&digest, seen.attached);
                     }
                 })
             }
@@ -324,18 +330,28 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         &mut self,
         step: &Step,
         manifest: Manifest,
+        absent: &HashSet<Digest>,
         is_trusted: bool,
         next: &mut Vec<Step>,
     ) -> Result<Digest> {
         let filter = self.filter(&step.way);
         let chosen = choose(filter, &manifest, step.via)?;
-        let is_gone =
-            |child: &Descriptor| chosen.as_ref().is_some_and(|it| !it.contains(&child.digest));
+        let is_gone = |child: &Descriptor| {
+            absent.contains(&child.digest)
+                || chosen.as_ref().is_some_and(|it| !it.contains(&child.digest))
+        };
         let gone = manifest.children().map(|(_, child)| child).filter(|child| is_gone(child));
-        let gone: Vec<LeftOut> = gone.cloned().map(LeftOut::Filtered).collect();
+        let left_out = |child: &Descriptor| match absent.contains(&child.digest) {
+            true => LeftOut::Absent(child.clone()),
+            false => LeftOut::Filtered(child.clone()),
+        };
+        let gone: Vec<&Descriptor> = gone.collect();
+        let gone_platforms: Vec<Platform> =
+            gone.iter().filter_map(|entry| platform_of(entry)).collect();
+        let gone: Vec<LeftOut> = gone.into_iter().map(left_out).collect();
         let is_root = matches!(step.via, Via::Root(_));
-        let is_authored =
-            is_root && matches!(filter.platforms, Platforms::Stripped(_)) && !gone.is_empty();
+        let may_author = matches!(filter.platforms, Platforms::Stripped(_) | Platforms::Present);
+        let is_authored = is_root && may_author && !gone.is_empty();
         let manifest = if is_authored {
             let digest = manifest.descriptor().digest.clone();
             let stripped = manifest.retain_entries(|entry| !is_gone(entry));
@@ -357,6 +373,9 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             return Ok(digest);
         }
         self.absent.remove(&node);
+        if !gone.is_empty() && !is_authored {
+            self.plan.sparse.insert(node, gone_platforms);
+        }
         self.plan.left_out.extend(gone);
         // Of what is trusted only manifests matter, and those only for what refers to them.
         let looks_within = matches!(filter.referrers, Referring::Taken(_));

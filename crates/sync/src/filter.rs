@@ -50,6 +50,9 @@ pub enum Platforms {
     /// Entries for these platforms; a root index is written anew without the others, and so gets
     /// another digest; what refers to the old one stays behind. Indexes within it are taken whole.
     Stripped(Vec<Platform>),
+    /// All that the source has: a root index of which it lacks entries is written anew without them, as
+    /// with [`Platforms::Stripped`].
+    Present,
 }
 
 /// Whether manifests that refer to what is taken come along.
@@ -99,7 +102,7 @@ impl Platforms {
     /// Returns the platforms that are asked for.
     pub(crate) fn wanted(&self) -> &[Platform] {
         match self {
-            Self::All => &[],
+            Self::All | Self::Present => &[],
             Self::One(platform) => std::slice::from_ref(platform),
             Self::Sparse(platforms) | Self::Stripped(platforms) => platforms,
         }

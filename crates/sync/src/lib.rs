@@ -29,7 +29,7 @@ mod verify;
 pub use discover::{SignatureTags, subject_of};
 pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
-pub use plan::{LeftOut, Moved, Plan, Totals, Wanted, Wish};
+pub use plan::{LeftOut, Moved, Plan, Totals, Unfit, Wanted, Wish};
 pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
 pub use survey::Part;

@@ -5,7 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use longshore_spec::{Descriptor, Digest, MediaType, Role};
+use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::{Descriptor, Digest, MediaType, Platform, Role};
 use longshore_store::{
     Error, ExtraFile, Held, Name, Outline, OutlineNode, Result, Root, Selector, Source, Target,
     in_parallel,
@@ -53,6 +54,10 @@ pub struct Plan<'a> {
     pub(crate) failures: Vec<Failure>,
     pub(crate) left_out: Vec<LeftOut>,
     pub(crate) referrers_seen: u64,
+    /// Those of them that could not come along: see [`Unfit`].
+    pub(crate) unfit: Vec<Unfit>,
+    /// The platforms that are left out of indexes that stay as they are, by node.
+    pub(crate) sparse: HashMap<u32, Vec<Platform>>,
     pub(crate) allow_unverified: bool,
 }
 
@@ -111,6 +116,16 @@ pub enum LeftOut {
     Filtered(Descriptor),
 }
 
+/// Something that refers to an index in whose place something else comes: one of its entries, or an index
+/// that is written anew without some. It fits nothing that comes, and stays behind.
+#[derive(Debug, Clone)]
+pub struct Unfit {
+    /// What it refers to.
+    pub subject: Digest,
+    /// What it is.
+    pub referrer: Wish,
+}
+
 /// A name that comes to stand for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
@@ -158,6 +173,11 @@ impl Plan<'_> {
     /// Returns how many referrers were seen but stay behind.
     pub fn referrers_seen(&self) -> u64 {
         self.referrers_seen
+    }
+
+    /// Returns those of them that could not come along.
+    pub fn unfit(&self) -> &[Unfit] {
+        &self.unfit
     }
 
     /// Returns every digest in the plan. One may come several times: for each target, and as
@@ -451,6 +471,21 @@ impl PlannedRoot {
                 (_, false) => Outcome::Failed,
             },
         }
+    }
+}
+
+impl std::fmt::Display for Unfit {
+    /// Says what it is, and what it refers to.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { subject, referrer } = self;
+        match referrer {
+            Wish::Selector(name) => write!(f, "{name}")?,
+            Wish::Listed(entry) => {
+                let declared = entry.artifact_type.as_ref().unwrap_or(&entry.media_type);
+                write!(f, "{} {}", ArtifactType::declared_as(declared).name(), entry.digest)?;
+            }
+        }
+        write!(f, " of the index {subject}")
     }
 }
 

@@ -77,7 +77,19 @@ impl Plan<'_> {
         found.next().map_or(&[], |node| self.children(node))
     }
 
+    /// Returns the platforms that are left out of an index that a root reaches and that stays as it is,
+    /// so that it points to some that are not there: its place in [`Plan::roots`]. `None` if nothing is.
+    pub fn left_out_of(&self, root: usize) -> Option<Vec<&Platform>> {
+        let sparse = self.reached_numbers(root).filter_map(|node| self.sparse.get(&node));
+        let platforms: Vec<_> = sparse.collect();
+        (!platforms.is_empty()).then(|| platforms.into_iter().flatten().collect())
+    }
+
     fn reached(&self, root: usize) -> impl Iterator<Item = &Node> {
+        self.reached_numbers(root).map(|node| &self.nodes[node as usize])
+    }
+
+    fn reached_numbers(&self, root: usize) -> impl Iterator<Item = u32> {
         let mut seen = HashSet::new();
         let mut next: Vec<u32> =
             self.roots.get(root).and_then(|root| root.node).into_iter().collect();
@@ -88,7 +100,7 @@ impl Plan<'_> {
                     !matches!(known.state, State::Unseen | State::Absent | State::Broken);
                 if is_known && seen.insert(node) {
                     next.extend(self.children(node));
-                    return Some(known);
+                    return Some(node);
                 }
             }
             None

@@ -47,7 +47,7 @@ impl LeftBehind {
 
 /// Returns a selection as `bundle.yaml` would say it, sorted.
 pub(crate) fn asked(selection: &Selection) -> Vec<Value> {
-    let mut asked: Vec<Value> = selection.items.iter().map(item).collect();
+    let mut asked: Vec<Value> = selection.items.iter().map(asked_of).collect();
     asked.sort_by_cached_key(Value::to_string);
     asked.dedup();
     asked
@@ -194,7 +194,7 @@ fn left_out(plan: &Plan<'_>, reports: &[RootReport], dropped: &[LeftBehind]) -> 
 }
 
 /// Returns a part of a selection as `bundle.yaml` would say it.
-fn item(item: &Item) -> Value {
+pub(crate) fn asked_of(item: &Item) -> Value {
     let mut value = match &item.what {
         What::Reference(reference) => json!({ "ref": reference }),
         What::Repository(repository, rules) => {

@@ -118,6 +118,9 @@ pub(crate) struct Import {
     /// elsewhere
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     pub(crate) prefix: Option<RepositoryName>,
+    /// What becomes of an index of which the bundle lacks platforms
+    #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
+    pub(crate) sparse_index: SparseIndex,
     /// Write what went where into a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -138,9 +141,10 @@ pub(crate) struct Taken {
     /// Take only entries of indexes for these platforms; one alone takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What becomes of an index from which platforms were left out
-    #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
-    pub(crate) sparse_index: SparseIndex,
+    /// What becomes of an index of which several platforms are taken, but not all; without a word it is
+    /// refused
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) sparse_index: Option<SparseIndex>,
     /// Take of what refers to the artifacts only these types; `none` leaves all of it behind
     #[arg(long, value_name = "TYPES", default_value = "all", value_delimiter = ',')]
     pub(crate) referrers: Vec<String>,

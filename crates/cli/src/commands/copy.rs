@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         let moved = plan.moved(global.jobs());
         return dry_run(&plan, totals.map_err(Problem::of)?, &moved, output);
     };
-    let refused = Document::refused(&plan);
+    let refused = (global.json && !plan.failures().is_empty()).then(|| Document::refused(&plan));
     // Of all that is listed an archive takes what can be had: what was named must be had.
     let is_all = args.all || args.all_tags;
     let (lost, lost_roots) = if is_all && destination.has_no_half() {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         for failure in lost.iter().chain(plan.failures()) {
             Output::problem(&problem_of(failure));
         }
-        if global.json {
+        if let Some(refused) = refused {
             output.result(&refused, String::new)?;
         }
         let text = format!("nothing was written to {target}: an archive is whole or not there");
@@ -158,10 +158,12 @@ fn tell_plan(plan: &Plan<'_>, output: &Output) {
     if filtered > 0 {
         output.note(&format!("{} of indexes left out, as asked", human::entries(filtered)));
     }
-    if plan.referrers_seen() > 0 {
-        let count = human::count(plan.referrers_seen(), "referrer");
+    let left = plan.referrers_seen() - plan.unfit().len() as u64;
+    if left > 0 {
+        let count = human::count(left, "referrer");
         output.note(&format!("{count} (signatures, SBOMs, …) stay behind; --referrers takes them"));
     }
+    report::tell_unfit(plan.unfit(), output);
 }
 
 fn dry_run(

@@ -54,6 +54,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         let known = locked.referrers();
         plan.retain_referrers(|digest| known.contains(digest));
     }
+    platforms::refuse_sparse(&picked, &plan)?;
     let bundle = Bundle::of(&mut plan, &selection, failures, args, jobs)?;
     platforms::warn(&picked, &bundle.plan.roots(), output);
     bundle.refuse_without_all(args, output)?;

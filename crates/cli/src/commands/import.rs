@@ -13,15 +13,15 @@ use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
 use longshore_spec::{Digest, Reference, RepositoryName, Size};
 use longshore_store::{Name, Repository, Root};
 use longshore_sync::{
-    Filter, LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Referring, Report, RootReport,
-    Wanted, Wish,
+    Filter, LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Platforms, Referring, Report,
+    RootReport, Wanted, Wish,
 };
 use serde::Serialize;
 
 pub(crate) use self::target::Destination;
 use self::target::Target;
 use super::{bundle, destination};
-use crate::args::{Global, Import};
+use crate::args::{Global, Import, SparseIndex};
 use crate::human;
 use crate::interrupt;
 use crate::opened::Opened;
@@ -53,17 +53,20 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let repositories = target.repositories(&moves)?;
     let sources = Sources::of(&layout, &moves)?;
 
-    let wanted = moves.iter().map(|moved| Wanted {
-        source: sources.of_reference(&moved.from),
-        wish: Wish::Listed(moved.root.descriptor.clone()),
-        target: repositories.get(&moved.to),
-        names: target.names(&moved.to),
-        filter: None,
-    });
+    let wanted = || {
+        let wanted = moves.iter().map(|moved| Wanted {
+            source: sources.of_reference(&moved.from),
+            wish: Wish::Listed(moved.root.descriptor.clone()),
+            target: repositories.get(&moved.to),
+            names: target.names(&moved.to),
+            filter: None,
+        });
+        wanted.collect()
+    };
     let referrers = Referring::Taken(TypeFilter::default());
     let allow_unverified = args.allow_unverified;
     let filter = Filter { referrers, allow_unverified, ..Filter::default() };
-    let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
+    let plan = Plan::discover(wanted(), &filter, global.jobs());
     tell_damaged(&layout, &plan, output);
     tell_failures(plan.failures(), &Report::default());
     if let (Some(record), true) = (&record, plan.failures().is_empty()) {
@@ -76,6 +79,14 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         }
         refuse_gaps(&layout, &plan)?;
     }
+    // What the bundle is was seen as it is: what is written anew stands in no record.
+    let plan = match args.sparse_index {
+        SparseIndex::Keep => plan,
+        SparseIndex::Strip => {
+            let filter = Filter { platforms: Platforms::Present, ..filter };
+            Plan::discover(wanted(), &filter, global.jobs())
+        }
+    };
     tell(&listed, &moves, record.as_ref(), &plan, output);
     let changed = plan.moved(global.jobs());
     if args.dry_run {
@@ -344,6 +355,7 @@ fn tell(
             human::entries(known.len())
         ));
     }
+    report::tell_unfit(plan.unfit(), output);
     let unnamed = moves.iter().filter(|of| of.to.tag().is_none()).count() as u64;
     if unnamed > 0 {
         let count = human::count(unnamed, "artifact");
@@ -381,8 +393,10 @@ fn table(moves: &[Move], reports: &[RootReport]) -> String {
             Outcome::Done | Outcome::Skipped => "",
             Outcome::Failed => "failed",
         });
-        let digest = of.root.descriptor.digest.to_string();
-        vec![of.from.to_string(), of.to.to_string(), digest, outcome.to_owned()]
+        let report = reports.get(number);
+        let digest = report.map_or(&of.root.descriptor.digest, |report| digest_of(of, report));
+        let to = report.map_or_else(|| of.to.clone(), |report| goes_to(of, report));
+        vec![of.from.to_string(), to.to_string(), digest.to_string(), outcome.to_owned()]
     });
     crate::output::table(&rows.collect::<Vec<_>>())
 }
@@ -438,8 +452,8 @@ impl Document {
         let reports = if report.roots.is_empty() { plan.roots() } else { report.roots.clone() };
         let roots = moves.iter().zip(&reports).map(|(of, report)| Moved {
             from: of.from.to_string(),
-            to: of.to.to_string(),
-            digest: of.root.descriptor.digest.to_string(),
+            to: goes_to(of, report).to_string(),
+            digest: digest_of(of, report).to_string(),
             outcome: match report.outcome {
                 Outcome::Done => "done",
                 Outcome::Failed => "failed",
@@ -461,6 +475,19 @@ impl Document {
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }
+    }
+}
+
+/// Returns what a root is where it goes: another index than in the bundle, if it was written anew.
+fn digest_of<'r>(of: &'r Move, report: &'r RootReport) -> &'r Digest {
+    report.descriptor.as_ref().map_or(&of.root.descriptor.digest, |found| &found.digest)
+}
+
+/// Returns what a root is called where it goes: a digest in its name is the one that it has there.
+fn goes_to(of: &Move, report: &RootReport) -> Reference {
+    match of.to.digest() {
+        None => of.to.clone(),
+        Some(_) => of.to.clone().with_digest(Some(digest_of(of, report).clone())),
     }
 }
 

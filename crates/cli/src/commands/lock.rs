@@ -1,10 +1,13 @@
 //! `lock`: what is wanted, pinned to digests.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Change, LeftBehind, Lock, LockError, Selection};
+use longshore_bundle::{Change, Item, LeftBehind, Lock, LockError, Picked, Selection, What};
 use longshore_layout::write_file;
-use longshore_sync::{Filter, Plan, Report, Wanted};
+use longshore_spec::Digest;
+use longshore_store::Selector;
+use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
 use serde::Serialize;
 
 use super::platforms;
@@ -33,18 +36,11 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         Err(_) if !path.exists() && !args.check => None,
         Err(problem) => return Err(problem),
     };
-    let now = resolve(args, &selection, global, output)?;
-    let next = match &before {
+    let Resolved { lock: next, is_whole } = match &before {
         Some(before) if !args.update.is_empty() => {
-            args.update.iter().try_fold(before.clone(), |lock, name| {
-                lock.updated(&now, name).ok_or_else(|| {
-                    let text = format!("nothing that is wanted is called `{name}`");
-                    Problem::new(Exit::Usage, text)
-                        .hint("give a reference in full, or a repository: host and path")
-                })
-            })?
+            update(before, args, &selection, global, output)?
         }
-        _ => now,
+        before => resolve(before.as_ref(), args, &selection, global, output)?,
     };
     let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
     let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
@@ -69,43 +65,193 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
                 format!("{lines}{} since it was locked\n", human::count(several, "change"))
             }
         })?;
-        let same = changes.is_empty() && !of_old;
-        return Ok(if same { Exit::Done } else { Exit::Difference });
+        return Ok(match changes.is_empty() && !of_old {
+            false => Exit::Difference,
+            true if is_whole => Exit::Done,
+            true => Exit::Failed,
+        });
     }
     write_file(&path, &next.to_bytes()).map_err(Problem::of)?;
     let are = if next.len() == 1 { "is" } else { "are" };
     output.summary(&document, || format!("{lines}{count} {are} locked in {}\n", path.display()))?;
-    Ok(Exit::Done)
+    Ok(if is_whole { Exit::Done } else { Exit::Failed })
 }
 
-/// Finds out what is wanted now. All of it has to be there, but to a check what is gone is an answer
-/// too.
+/// What is wanted, pinned.
+struct Resolved {
+    lock: Lock,
+    /// Whether all of it could be had; what could not was named.
+    is_whole: bool,
+}
+
+/// Finds out what is wanted now. What cannot be had is named, and stays as it was locked before, if it
+/// was: one tag among a thousand is no reason not to lock the others. To a check what is gone is gone.
 fn resolve(
+    before: Option<&Lock>,
     args: &args::Lock,
     selection: &Selection,
     global: &Global,
     output: &Output,
-) -> Result<Lock, Problem> {
-    let registries = Registries::reading(&args.reading);
-    let layouts = Layouts::open(selection, &args.reading, &registries)?;
-    let sources = Sources::open(selection, &registries, &layouts)?;
-    let (picked, failures) = selection.pick(global.jobs(), &sources.offered(None));
-    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
-    let wanted = picked
-        .iter()
-        .zip(&filters)
-        .map(|(picked, filter)| Wanted { filter: Some(filter), ..sources.wanted(picked) });
-    let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
-    tell_failures(&failures, &Report::default());
-    tell_failures(plan.failures(), &Report::default());
-    let mut failed = failures.iter().chain(plan.failures()).peekable();
-    if failed.peek().is_some() && !(args.check && failed.all(|it| it.error.is_not_found())) {
+) -> Result<Resolved, Problem> {
+    let found = Found::of(selection, selection, args, |_| Some(Pin::Anew), global, output)?;
+    let lost: Vec<_> = found.lost.iter().filter(|lost| !(args.check && lost.is_gone)).collect();
+    if found.lock.is_empty() && !lost.is_empty() {
         let what = if args.check { "nobody knows what has changed" } else { "nothing is locked" };
-        let text = format!("not all that is wanted can be had, so {what}");
+        let text = format!("nothing that is wanted can be had, so {what}");
         return Err(Problem::new(Exit::Failed, text));
     }
-    platforms::warn(&picked, &plan.roots(), output);
-    Ok(Lock::of(&plan, selection))
+    let is_lost = |reference: &str| lost.iter().any(|lost| lost.covers(reference));
+    let is_whole = lost.is_empty();
+    let lock = match before {
+        Some(before) => found.lock.with_missing(before, is_lost),
+        None => found.lock,
+    };
+    Ok(Resolved { lock, is_whole })
+}
+
+/// Pins anew what is named, and what was not asked for when `before` was made; nothing else moves, or is
+/// even asked for. What is asked for otherwise than it was keeps its digest.
+fn update(
+    before: &Lock,
+    args: &args::Lock,
+    selection: &Selection,
+    global: &Global,
+    output: &Output,
+) -> Result<Resolved, Problem> {
+    let is_named = |reference: &str| args.update.iter().any(|name| is_called(reference, name));
+    let is_new = |item: &Item| !before.asks_for(item);
+    let may_be_meant = |item: &&Item| {
+        is_new(item)
+            || match &item.what {
+                What::Reference(reference) => is_named(&reference.to_string()),
+                What::Repository(repository, _) => {
+                    args.update.iter().any(|name| is_called(name, &repository.to_string()))
+                }
+                What::Layout(_) | What::References(..) => true,
+            }
+    };
+    let pin = |picked: &Picked<'_>| {
+        if is_named(&picked.reference.to_string()) {
+            return Some(Pin::Anew);
+        }
+        let pinned = before.get(&picked.reference).map(|locked| locked.digest.clone());
+        is_new(picked.item).then(|| pinned.map_or(Pin::Anew, Pin::To))
+    };
+    let asked = Selection { items: selection.items.iter().filter(may_be_meant).cloned().collect() };
+    let found = Found::of(&asked, selection, args, pin, global, output)?;
+    let is_found = |name: &&String| {
+        let mut references = found.lock.artifacts().map(|(reference, _)| reference);
+        references.any(|reference| is_called(reference, name))
+    };
+    if let Some(name) = args.update.iter().find(|name| !is_found(name)) {
+        if !found.lost.is_empty() {
+            let text = format!("`{name}` cannot be had, so nothing is locked");
+            return Err(Problem::new(Exit::Failed, text));
+        }
+        let text = format!("nothing that is wanted is called `{name}`");
+        return Err(Problem::new(Exit::Usage, text)
+            .hint("give a reference in full, or a repository: host and path"));
+    }
+    let is_whole = found.lost.is_empty();
+    let stays = |reference: &str| {
+        if found.lost.iter().any(|lost| lost.covers(reference)) {
+            return true;
+        }
+        let is_asked = |item: &Item| !is_new(item) && item.may_choose(reference);
+        !is_named(reference)
+            && (found.others.contains(reference) || selection.items.iter().any(is_asked))
+    };
+    Ok(Resolved { lock: found.lock.with_missing(before, stays), is_whole })
+}
+
+/// What an artifact is pinned to.
+enum Pin {
+    /// To what its name stands for now.
+    Anew,
+    To(Digest),
+}
+
+/// What was found out of what is wanted.
+struct Found {
+    lock: Lock,
+    lost: Vec<Lost>,
+    /// What is wanted and nobody asked about.
+    others: HashSet<String>,
+}
+
+/// What is wanted and could not be had.
+struct Lost {
+    what: What,
+    /// Whether it is not there, and not only out of reach.
+    is_gone: bool,
+}
+
+impl Lost {
+    /// Tells whether something of this name is lost with it.
+    fn covers(&self, reference: &str) -> bool {
+        Item::new(self.what.clone(), 0).may_choose(reference)
+    }
+}
+
+impl Found {
+    /// Finds out what `asked` chooses, as far as `pin` says to what it is pinned; the lock is that of
+    /// `selection`, of which that is a part.
+    fn of(
+        asked: &Selection,
+        selection: &Selection,
+        args: &args::Lock,
+        pin: impl Fn(&Picked<'_>) -> Option<Pin>,
+        global: &Global,
+        output: &Output,
+    ) -> Result<Self, Problem> {
+        let registries = Registries::reading(&args.reading);
+        let layouts = Layouts::open(asked, &args.reading, &registries)?;
+        let sources = Sources::open(asked, &registries, &layouts)?;
+        let (all, failures) = asked.pick(global.jobs(), &sources.offered(None));
+        let (mut picked, mut wanted, mut others) = (Vec::new(), Vec::new(), HashSet::new());
+        for of in all {
+            match pin(&of) {
+                None => {
+                    others.insert(of.reference.to_string());
+                    continue;
+                }
+                Some(Pin::Anew) => wanted.push(sources.wanted(&of)),
+                Some(Pin::To(digest)) => {
+                    let wish = Wish::Selector(Selector::Digest(digest));
+                    wanted.push(Wanted { wish, ..sources.wanted(&of) });
+                }
+            }
+            picked.push(of);
+        }
+        let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
+        for (wanted, filter) in wanted.iter_mut().zip(&filters) {
+            wanted.filter = Some(filter);
+        }
+        let mut plan = Plan::discover(wanted, &Filter::default(), global.jobs());
+        platforms::refuse_sparse(&picked, &plan)?;
+        let (lost_in_plan, roots) = plan.drop_failed();
+        tell_failures(&failures, &Report::default());
+        tell_failures(&lost_in_plan, &Report { roots: roots.clone(), ..Report::default() });
+        platforms::warn(&picked, &plan.roots(), output);
+        let mut lost = Vec::new();
+        for failure in &failures {
+            let is_it = |item: &&Item| item.what.to_string() == failure.subject;
+            let items = asked.items.iter().filter(is_it);
+            let is_gone = failure.error.is_not_found();
+            lost.extend(items.map(|item| Lost { what: item.what.clone(), is_gone }));
+        }
+        let is_gone = lost_in_plan.iter().all(|failure| failure.error.is_not_found());
+        let names = roots.iter().flat_map(|root| &root.names);
+        let references = names.filter_map(|name| name.as_str().parse().ok());
+        lost.extend(references.map(|of| Lost { what: What::Reference(of), is_gone }));
+        Ok(Self { lock: Lock::of(&plan, selection), lost, others })
+    }
+}
+
+/// Tells whether a reference is the one that is named, or one of the repository that is.
+fn is_called(reference: &str, name: &str) -> bool {
+    let rest = reference.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']))
 }
 
 /// Returns the path of the lock of a file.

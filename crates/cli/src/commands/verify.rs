@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore_bundle::{Difference, Record};
-use longshore_spec::{Digest, ManifestError, Size, printable_line};
+use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, KnownRoots, Root};
 use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
 use serde::Serialize;
@@ -164,7 +164,6 @@ fn is_unchecked(error: &Error) -> bool {
             | Error::Refused { .. }
             | Error::Throttled { .. }
             | Error::Unsupported { .. }
-            | Error::Manifest { source: ManifestError::Schema1, .. }
     )
 }
 

@@ -77,8 +77,9 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
 /// Returns what becomes of indexes of which several platforms are taken.
 fn sparse_index(taken: &Taken) -> SparseIndex {
     match taken.sparse_index {
-        args::SparseIndex::Keep => SparseIndex::Keep,
-        args::SparseIndex::Strip => SparseIndex::Strip,
+        None => SparseIndex::Refuse,
+        Some(args::SparseIndex::Keep) => SparseIndex::Keep,
+        Some(args::SparseIndex::Strip) => SparseIndex::Strip,
     }
 }
 

@@ -8,7 +8,7 @@ use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 use super::known::Key;
 use super::signatures::{SignatureTags, beside};
 use super::{Discovery, Step, Via, Way};
-use crate::{Action, Referring, Wish};
+use crate::{Action, Referring, Unfit, Wish};
 
 /// What is attached to one manifest.
 pub(super) struct Attached {
@@ -21,13 +21,6 @@ pub(super) struct Attached {
 impl Default for Attached {
     fn default() -> Self {
         Self { referrers: None, signatures: Ok(Vec::new()) }
-    }
-}
-
-impl Attached {
-    pub(super) fn count(&self) -> u64 {
-        let listed = self.referrers.iter().flatten().map(|referrers| referrers.entries.len());
-        (listed.sum::<usize>() + self.signatures.as_ref().map_or(0, Vec::len)) as u64
     }
 }
 
@@ -109,6 +102,18 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
             None => {}
             Some(Ok(referrers)) => self.take_referrers(way, subject, referrers),
             Some(Err(error)) => self.fail(Action::ListReferrers, subject.to_string(), error),
+        }
+    }
+
+    /// Takes note of what is attached to an index that does not come as it is.
+    pub(super) fn leave_behind(&mut self, index: &Digest, attached: Attached) {
+        let Attached { referrers, signatures } = attached;
+        let listed = referrers.into_iter().flatten().flat_map(|referrers| referrers.entries);
+        let tagged =
+            signatures.into_iter().flatten().map(|name| Wish::Selector(Selector::Name(name)));
+        for referrer in listed.map(Wish::Listed).chain(tagged) {
+            self.plan.referrers_seen += 1;
+            self.plan.unfit.push(Unfit { subject: index.clone(), referrer });
         }
     }
 

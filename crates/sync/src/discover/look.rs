@@ -2,11 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use longshore_spec::artifact_type::{ArtifactType, TypeFilter};
+use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{
     Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Source, Subject, Target};
+use longshore_store::{Error, MAX_DEPTH, Result, Source, Subject, Target, about};
 
 use super::attached::Attached;
 use super::signatures::SignatureTags;
@@ -17,8 +17,10 @@ use crate::{Filter, Platforms, Referring, Wish};
 pub(super) struct Seen {
     pub(super) found: Result<Found>,
     pub(super) attached: Attached,
-    /// How many refer to an index in whose place one of its entries is taken: they stay behind.
-    pub(super) left_behind: u64,
+    /// An index in whose place one of its entries is taken, and what refers to it: that stays behind.
+    pub(super) left_behind: Option<(Digest, Attached)>,
+    /// Entries of an index that the source does not have, if that is asked for.
+    pub(super) absent: HashSet<Digest>,
     /// What was there before the filter chose within it.
     pub(super) origin: Option<Digest>,
     /// Whether the target is trusted to have it, and all that it refers to.
@@ -59,9 +61,18 @@ pub(super) fn look(
         }
         _ => Ok(found),
     });
-    let mut seen =
-        Seen { found, attached: Attached::default(), left_behind: 0, origin, trusted: false };
+    let mut seen = Seen {
+        found,
+        attached: Attached::default(),
+        left_behind: None,
+        absent: HashSet::new(),
+        origin,
+        trusted: false,
+    };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
+        if let (Via::Root(_), Platforms::Present) = (step.via, &filter.platforms) {
+            seen.absent = absent(source, manifest);
+        }
         let Descriptor { digest, .. } = manifest.descriptor();
         seen.trusted = match &step.trust {
             Trust::No => false,
@@ -84,16 +95,25 @@ pub(super) fn look(
             // As above.
             Referring::Ignored | Referring::Counted => Ok(signatures.unwrap_or_default()),
         };
-        if let (Referring::Taken(_), Some(index)) =
+        if let (Referring::Counted | Referring::Taken(_), Some(index)) =
             (&filter.referrers, seen.origin.as_ref().filter(|origin| *origin != digest))
         {
-            let referrers = source.referrers(index).map_or(0, |it| it.entries.len());
-            let signatures =
-                tags.of_repository(source, index, repository).map_or(0, |names| names.len());
-            seen.left_behind = (referrers + signatures) as u64;
+            let referrers = source.referrers(index).ok().map(Ok);
+            let signatures = tags.of_repository(source, index, repository);
+            seen.left_behind = Some((index.clone(), Attached { referrers, signatures }));
         }
     }
     seen
+}
+
+/// Returns those entries of an index that a source does not have and that say what they are for, so that
+/// they may be missing (row A-13).
+fn absent(source: &dyn Source, manifest: &Manifest) -> HashSet<Digest> {
+    let Content::Index(index) = manifest.content() else { return HashSet::new() };
+    let is_absent = |entry: &&Descriptor| {
+        entry.platform.is_some() && source.child(entry).is_err_and(|error| error.is_not_found())
+    };
+    index.manifests.iter().filter(is_absent).map(|entry| entry.digest.clone()).collect()
 }
 
 /// Fetches a manifest, or finds that it is none although it is listed as if it were one (rows A-15,
@@ -158,10 +178,28 @@ fn choose(
         let name = ArtifactType::of(&manifest).name().to_owned();
         return Ok(Found::Unwanted(manifest.descriptor().clone(), name));
     }
+    check_platform(source, &manifest, platforms.wanted())?;
     Ok(Found::Manifest(match platforms {
         Platforms::One(platform) => pick(source, manifest, platform)?,
         _ => manifest,
     }))
+}
+
+/// Fails for a container image without an index that is for none of the platforms that are wanted. What
+/// does not say what it is for, and what is no container image, is taken as it is.
+fn check_platform(source: &dyn Source, manifest: &Manifest, wanted: &[Platform]) -> Result<()> {
+    let is_image = || about::artifact_type(source, manifest).family() == Some(Family::Image);
+    if wanted.is_empty() || !matches!(manifest.content(), Content::Image(_)) || !is_image() {
+        return Ok(());
+    }
+    let offered = about::platforms(source, manifest);
+    let is_wanted = |offered: &Platform| wanted.iter().any(|wanted| wanted.accepts(offered));
+    if offered.is_empty() || offered.iter().any(is_wanted) {
+        return Ok(());
+    }
+    let digest = &manifest.descriptor().digest;
+    let place = format!("the image {digest}, which is for {}", listed(&offered));
+    Err(Error::not_found(Subject::Platforms(wanted.to_vec()), place))
 }
 
 /// Tells whether a root is of a type that is wanted.
@@ -236,15 +274,16 @@ fn pick(source: &dyn Source, manifest: Box<Manifest>, wanted: &Platform) -> Resu
 
 /// Says which platforms there are in place of the ones that are wanted.
 pub(super) fn no_platform(manifest: &Manifest, offered: &[Platform], wanted: &[Platform]) -> Error {
-    let list = |platforms: &[Platform]| {
-        let texts: Vec<_> = platforms.iter().map(ToString::to_string).collect();
-        if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
-    };
     let digest = &manifest.descriptor().digest;
     Error::not_found(
         Subject::Platforms(wanted.to_vec()),
-        format!("the index {digest}, which has {}", list(offered)),
+        format!("the index {digest}, which has {}", listed(offered)),
     )
+}
+
+fn listed(platforms: &[Platform]) -> String {
+    let texts: Vec<_> = platforms.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
 }
 
 /// Entries of an index and of those within it that are still to be looked at, each once.

@@ -72,13 +72,7 @@ impl Measured {
 impl Bundle<'_> {
     /// Tells what is not in the bundle though nothing failed.
     pub(super) fn tell(&self, output: &Output) {
-        let stripped = self.plan.referrers_seen();
-        if stripped > 0 {
-            let count = human::count(stripped, "referrer");
-            output.warning(&format!(
-                "{count} (signatures, SBOMs, …) of indexes that do not come as they are stay behind"
-            ));
-        }
+        report::tell_unfit(self.plan.unfit(), output);
         let left: Vec<_> = self.record.left_out.iter().collect();
         for left in left.iter().filter(|left| left.why == Why::Absent) {
             output.warning(&format!("left out: {left}"));
@@ -247,6 +241,7 @@ impl Bundle<'_> {
             missing: None,
             read: report.bytes,
             left_out: self.record.left_out.iter().map(ToString::to_string).collect(),
+            referrers_left: self.plan.referrers_seen(),
             docker_manifest: self.record.docker_manifest.as_ref().map(|docker| ForDocker {
                 platform: docker.platform.clone(),
                 skipped: docker.skipped.iter().map(ToString::to_string).collect(),
@@ -276,6 +271,7 @@ struct Document {
     missing: Option<u64>,
     read: u64,
     left_out: Vec<String>,
+    referrers_left: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     docker_manifest: Option<ForDocker>,
     unverified: Vec<String>,
