@@ -4,14 +4,18 @@ mod hauler;
 mod regsync;
 mod skopeo;
 
+use std::cell::OnceCell;
+
 use serde_json::{Map, Value};
 
+use crate::yaml::Places;
 use crate::{ConfigError, Item, Parsed, Selection, yaml};
 
 /// Reads a file of another tool; `None` if it is none.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Parsed>, ConfigError> {
     let documents: Vec<Value> = yaml::several(name, text)?;
-    let mut found = Found { name, items: Vec::new(), ignored: Vec::new() };
+    let places = OnceCell::new();
+    let mut found = Found { name, text, places, items: Vec::new(), ignored: Vec::new() };
     if hauler::is_its(&documents) {
         hauler::read(&documents, &mut found)?;
     } else if let [Value::Object(document)] = &documents[..] {
@@ -32,6 +36,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Parsed>, ConfigErro
 /// What was found so far.
 struct Found<'n> {
     name: &'n str,
+    text: &'n str,
+    /// Found out when something is wrong.
+    places: OnceCell<Places>,
     items: Vec<Item>,
     ignored: Vec<String>,
 }
@@ -48,8 +55,26 @@ impl Found<'_> {
         }
     }
 
+    /// Says what is wrong with a value of the only document.
     fn wrong(&self, path: impl Into<String>, message: impl Into<String>) -> ConfigError {
-        ConfigError::new(self.name, message).field(path)
+        self.wrong_in(0, path, message)
+    }
+
+    /// Says what is wrong with a value of the document of this number, counted from 0.
+    fn wrong_in(
+        &self,
+        document: usize,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> ConfigError {
+        let path = path.into();
+        let places = self.places.get_or_init(|| Places::of(self.name, self.text));
+        let at = places.find(&format!("{document}.{}", path.trim_end_matches('.')));
+        let error = ConfigError::new(self.name, message).field(path);
+        match at {
+            Some((line, column)) => error.at(line, column),
+            None => error,
+        }
     }
 }
 

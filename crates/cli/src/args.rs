@@ -371,7 +371,7 @@ pub(crate) struct Completions {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// The directory, which must be there
+    /// The directory, which is made if it is not there
     pub(crate) directory: PathBuf,
 }
 

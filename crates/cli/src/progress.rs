@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +22,8 @@ pub(crate) struct Progress<'o> {
     total: Option<u64>,
     bar: Option<ProgressBar>,
     done: AtomicU64,
+    /// Whether all that was there is counted already.
+    knows_begin: AtomicBool,
     said: Mutex<Instant>,
 }
 
@@ -53,7 +55,8 @@ impl<'o> Progress<'o> {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { output, verb, total, bar, done: AtomicU64::new(0), said: Mutex::new(Instant::now()) }
+        let (done, knows_begin) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { output, verb, total, bar, done, knows_begin, said: Mutex::new(Instant::now()) }
     }
 
     /// Takes the bar away.
@@ -65,12 +68,22 @@ impl<'o> Progress<'o> {
 }
 
 impl Observer for Progress<'_> {
+    fn begun(&self, there: u64) {
+        self.knows_begin.store(true, Ordering::Relaxed);
+        self.done.store(there, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            // What is there has not come just now: it says nothing of the speed.
+            bar.set_position(there);
+            bar.reset_eta();
+        }
+    }
+
     fn advanced(&self, bytes: u64) {
         self.add(bytes);
     }
 
     fn finished(&self, _: &Digest, size: u64, moved: bool) {
-        if !moved {
+        if !moved && !self.knows_begin.load(Ordering::Relaxed) {
             self.add(size);
         }
     }

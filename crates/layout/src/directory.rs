@@ -340,6 +340,10 @@ impl Place for Directory {
         self.size_of_blob(digest)
     }
 
+    fn is_near(&self) -> bool {
+        true
+    }
+
     /// Refuses what there is no room for, before anything is created.
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.writing()?;

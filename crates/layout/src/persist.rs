@@ -99,8 +99,9 @@ pub fn check_writable(path: &Path) -> Result<()> {
         .map_err(Error::io("write", path.display()))
 }
 
+/// Gives a file of one name another.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
-fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
+pub(crate) fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
     rustix::fs::renameat(partial.directory, partial.name, target.directory, target.name).map_err(
         |error| Error::io("rename a finished file to", target.path().display())(error.into()),
     )

@@ -48,6 +48,11 @@ pub trait Place: Debug + Send + Sync {
         Order::LargestFirst
     }
 
+    /// Tells whether it knows what it holds at once, without a request for each piece.
+    fn is_near(&self) -> bool {
+        false
+    }
+
     /// Makes everything that was pushed visible and durable; called once, at the end. A server has no
     /// end, and calls it before it says that a change is made.
     ///

@@ -42,6 +42,11 @@ impl Plan<'_> {
         let outline = self.outline(files);
         place.prepare(&outline).map_err(refuse)?;
         drop(outline);
+        if place.is_near() {
+            // What cannot be told now fails when it is written to.
+            let there = self.totals(jobs).map_or(0, |totals| totals.bytes - totals.missing);
+            observer.begun(there);
+        }
         let run = Run::new(self, place.order(), observer);
         match place.order() {
             Order::Sequence => run.work_in_sequence(),

@@ -7,6 +7,12 @@ use crate::Failure;
 
 /// Is told what happens. Called by several threads at once; should return soon.
 pub trait Observer: Sync {
+    /// The work begins, and so many bytes of content are there already. Nobody says so where that is not
+    /// known at once; then each piece that is there is told as it is met.
+    fn begun(&self, there: u64) {
+        let _ = there;
+    }
+
     /// So many bytes of content have come from a source.
     fn advanced(&self, bytes: u64) {
         let _ = bytes;

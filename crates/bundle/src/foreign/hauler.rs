@@ -1,4 +1,4 @@
-//! The manifests of hauler: of kind `Images`; others are named.
+//! The manifests of hauler: of kind `Images`; what others want is an error, and never left out unseen.
 
 use longshore_spec::Reference;
 use serde_json::Value;
@@ -20,15 +20,23 @@ pub(super) fn is_its(documents: &[Value]) -> bool {
 }
 
 pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), ConfigError> {
-    for (number, document) in (1..).zip(documents).filter(|(_, document)| !document.is_null()) {
+    for (at, document) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let Some(kind) = document["kind"].as_str() else {
-            found.ignore(format!("document {number}, which has no `kind`"));
+            found.ignore(format!("document {}, which has no `kind`", at + 1));
             continue;
         };
         if kind != "Images" {
-            let name = document["metadata"]["name"].as_str().unwrap_or_default();
-            found.ignore(format!("{kind} {name}").trim().to_owned());
-            continue;
+            let what_to_do = match kind {
+                "Charts" => {
+                    "write a chart that lies in a registry as `ref: HOST/PATH:VERSION` of `bundle.yaml`"
+                }
+                "Files" => {
+                    "push files to a registry first, such as with oras, and write that as `ref`"
+                }
+                _ => "take the document out, and write what it wants as `ref` of `bundle.yaml`",
+            };
+            let message = format!("`{kind}` are not read; {what_to_do}");
+            return Err(found.wrong_in(at, "kind", message));
         }
         let annotations = &document["metadata"]["annotations"];
         if let Some(annotations) = annotations.as_object() {
@@ -42,16 +50,17 @@ pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), Con
             }
             let name = image["name"].as_str().unwrap_or_default();
             let field = format!("{path}name");
-            let mut wanted = reference(name).map_err(|message| found.wrong(&field, message))?;
+            let mut wanted =
+                reference(name).map_err(|message| found.wrong_in(at, &field, message))?;
             if let Some(registry) = annotations[REGISTRY].as_str() {
                 wanted = in_registry(name, registry, wanted)
-                    .map_err(|message| found.wrong(&field, message))?;
+                    .map_err(|message| found.wrong_in(at, &field, message))?;
             }
             let mut item = Item::new(What::Reference(wanted), 0);
             let platform = image["platform"].as_str().or_else(|| annotations[PLATFORM].as_str());
             for platform in platform.into_iter().filter(|platform| *platform != "all") {
                 let read = platform.parse().map_err(|error: longshore_spec::PlatformError| {
-                    found.wrong(format!("{path}platform"), error.to_string())
+                    found.wrong_in(at, format!("{path}platform"), error.to_string())
                 })?;
                 item.platforms.push(read);
             }

@@ -44,6 +44,7 @@ pub(super) fn read(
     found.ignore_others("", document, &["version", "sync", "defaults"]);
     // What a step does not say itself.
     let defaults = document.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
+    refuse_filters("defaults.", &defaults, &FILTERS, found)?;
     found.ignore_others("defaults.", &defaults, &["referrers", "digestTags"]);
     let steps = document.get("sync").and_then(Value::as_array).into_iter().flatten();
     for ((number, step), written) in steps.enumerate().zip(written.sync) {
@@ -61,6 +62,7 @@ pub(super) fn read(
             "referrers",
             "digestTags",
         ];
+        refuse_filters(&path, step, &FILTERS, found)?;
         found.ignore_others(&path, step, &known);
         if let Some(target) = step.get("target").and_then(Value::as_str) {
             found.ignore(format!("{path}target: {target}"));
@@ -75,8 +77,10 @@ pub(super) fn read(
                 What::Repository(repository, rules(step, written, &path, found)?)
             }
             other => {
-                found.ignore(format!("{path}type: {other} ({source})"));
-                continue;
+                let message = format!(
+                    "`{other}` is not read; write a step of type `repository` for each of its repositories"
+                );
+                return Err(found.wrong(format!("{path}type"), message));
             }
         };
         let mut item = Item::new(what, 0);
@@ -103,6 +107,27 @@ pub(super) fn read(
     Ok(())
 }
 
+/// What chooses in a step, beside what is read here.
+const FILTERS: [&str; 4] = ["tagSets", "repos", "mediaTypes", "referrerFilters"];
+
+/// Fails for keys that choose something in a way that is not read here: without them everything would be
+/// taken.
+fn refuse_filters(
+    path: &str,
+    of: &Map<String, Value>,
+    filters: &[&str],
+    found: &Found<'_>,
+) -> Result<(), ConfigError> {
+    match filters.iter().find(|key| of.contains_key(**key)) {
+        None => Ok(()),
+        Some(key) => {
+            let message = "this filter is not read, and without it more would be taken than is \
+                           wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too";
+            Err(found.wrong(format!("{path}{key}"), message))
+        }
+    }
+}
+
 /// Reads which tags are allowed and denied, as patterns for the whole of a tag.
 fn rules(
     step: &Map<String, Value>,
@@ -111,7 +136,10 @@ fn rules(
     found: &mut Found<'_>,
 ) -> Result<TagRules, ConfigError> {
     if let Some(rules) = step.get("tags").and_then(Value::as_object) {
-        found.ignore_others(&format!("{path}tags."), rules, &["allow", "deny"]);
+        let others: Vec<_> = rules.keys().map(String::as_str).collect();
+        let others: Vec<_> =
+            others.into_iter().filter(|key| !["allow", "deny"].contains(key)).collect();
+        refuse_filters(&format!("{path}tags."), rules, &others, found)?;
     }
     let Tags { allow, deny } = written.tags.unwrap_or_default();
     let (allow, deny) = (allow.unwrap_or_default(), deny.unwrap_or_default());

@@ -134,9 +134,6 @@ sync:
     platform: linux/amd64
     digestTags: false
     schedule: "0 * * * *"
-  - source: registry:5000
-    target: other:5000
-    type: registry
 "#;
     insta::assert_snapshot!(shown(text, &["3", "3.1", "3.20", "3.20-rc", "latest"]), @"
     docker.io/library/busybox:latest, with referrers
@@ -146,8 +143,6 @@ sync:
     ignored: sync[0].target: registry:5000/library/busybox:latest
     ignored: sync[1].schedule
     ignored: sync[1].target: registry:5000/library/alpine
-    ignored: sync[2].target: other:5000
-    ignored: sync[2].type: registry (registry:5000)
     ");
 }
 
@@ -170,11 +165,6 @@ spec:
     - name: ghcr.io/acme/app:1
       platform: all
       key: cosign.pub
----
-apiVersion: content.hauler.cattle.io/v1
-kind: Charts
-metadata: { name: charts }
-spec: { charts: [] }
 ";
     insta::assert_snapshot!(shown(text, &[]), @"
     registry.example.com/busybox:latest for linux/amd64, with referrers
@@ -182,7 +172,6 @@ spec: { charts: [] }
     ghcr.io/acme/app:1, with referrers
     ignored: metadata.annotations.hauler.dev/key
     ignored: spec.images[2].key
-    ignored: Charts charts
     ");
 }
 
@@ -203,15 +192,48 @@ fn what_is_wrong_in_them_is_named() {
     ];
     let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
-    their.yaml: r.example.com.images-by-tag-regex.a: this is no regular expression: unclosed group
-    their.yaml: r.example.com.images.A: `r.example.com/A` is not a reference: `A` is not a repository name: it has upper-case letters; write `a`
-    their.yaml: sync[0].source: `A` is not a reference: `library/A` is not a repository name: it has upper-case letters; write `library/a`
-    their.yaml: sync[0].tags.allow: this is no regular expression: unclosed character class
-    their.yaml: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
+    their.yaml:3:5: r.example.com.images-by-tag-regex.a: this is no regular expression: unclosed group
+    their.yaml:3:5: r.example.com.images.A: `r.example.com/A` is not a reference: `A` is not a repository name: it has upper-case letters; write `a`
+    their.yaml:2:5: sync[0].source: `A` is not a reference: `library/A` is not a repository name: it has upper-case letters; write `library/a`
+    their.yaml:5:13: sync[0].tags.allow: this is no regular expression: unclosed character class
+    their.yaml:5:7: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
     their.yaml:1:1: unknown field `a`, expected one of defaults, artifacts
     their.yaml:3:1: a second document begins here; write all into one
     their.yaml:2:1: the file ends where something is expected
     their.yaml:3:8: a list is expected here: `[a, b]`
     their.yaml:3:9: a text is expected here, and there is none
+    ");
+}
+
+#[test]
+fn what_chooses_in_a_way_that_is_not_read_is_an_error_and_not_everything() {
+    let regsync = |rest: &str| {
+        format!("version: 1\nsync:\n  - source: a.example.com/b\n    type: repository\n{rest}\n")
+    };
+    let hauler = |kind: &str| {
+        let of = |kind: &str| format!("apiVersion: content.hauler.cattle.io/v1\nkind: {kind}\n");
+        format!("{}spec:\n  images: [{{ name: busybox }}]\n---\n{}", of("Images"), of(kind))
+    };
+    let cases = [
+        regsync("    tags:\n      allow: ['3']\n      semverRange: ['>=3.22']"),
+        regsync("    tagSets:\n      - allow: ['3']"),
+        regsync("    mediaTypes: [a/b]"),
+        format!("defaults:\n  mediaTypes: [a/b]\n{}", regsync("")),
+        "sync:\n  - source: a.example.com\n    target: b\n    type: registry\n".to_owned(),
+        hauler("Charts"),
+        hauler("Files"),
+        hauler("ThickCharts"),
+    ];
+    let error = |text: &String| Selection::parse("their.yaml", text).unwrap_err().to_string();
+    let shown: Vec<_> = cases.iter().map(error).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"
+    their.yaml:7:7: sync[0].tags.semverRange: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
+    their.yaml:5:5: sync[0].tagSets: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
+    their.yaml:5:5: sync[0].mediaTypes: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
+    their.yaml:2:3: defaults.mediaTypes: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
+    their.yaml:4:5: sync[0].type: `registry` is not read; write a step of type `repository` for each of its repositories
+    their.yaml:7:1: kind: `Charts` are not read; write a chart that lies in a registry as `ref: HOST/PATH:VERSION` of `bundle.yaml`
+    their.yaml:7:1: kind: `Files` are not read; push files to a registry first, such as with oras, and write that as `ref`
+    their.yaml:7:1: kind: `ThickCharts` are not read; take the document out, and write what it wants as `ref` of `bundle.yaml`
     ");
 }

@@ -59,8 +59,10 @@ artifacts:
 #[test]
 fn what_becomes_of_sparse_indexes_is_read_too() {
     let text = "{ defaults: { sparseIndex: strip }, artifacts: [{ ref: a }, { ref: b, sparseIndex: keep }] }";
-    let read: Vec<_> = read(text).items.iter().map(|item| item.sparse_index).collect();
-    assert_eq!(read, [SparseIndex::Strip, SparseIndex::Keep]);
+    let of =
+        |text: &str| -> Vec<_> { read(text).items.iter().map(|item| item.sparse_index).collect() };
+    assert_eq!(of(text), [SparseIndex::Strip, SparseIndex::Keep]);
+    assert_eq!(of("artifacts: [{ ref: a }]"), [SparseIndex::Refuse]);
     assert_eq!(
         error("artifacts: [{ ref: a, sparseIndex: thin }]"),
         "bundle.yaml:1:36: sparseIndex: `thin` is neither `keep` nor `strip`"

@@ -32,10 +32,11 @@ pub(crate) fn completions(args: &Completions, output: &Output) -> Result<Exit, P
 
 pub(crate) fn man(args: &Man, output: &Output) -> Result<Exit, Problem> {
     let directory = &args.directory;
-    let unwritable = |error| {
+    let unwritable = |error: std::io::Error| {
         Problem::of(Error::io("write manual pages into", directory.display())(error))
-            .hint("give a directory that is there and can be written to")
+            .hint("give a directory that can be made and written to")
     };
+    std::fs::create_dir_all(directory).map_err(unwritable)?;
     clap_mangen::generate_to(Args::command(), directory).map_err(unwritable)?;
     let document = Pages { directory: directory.display().to_string() };
     output.summary(&document, || format!("manual pages are in {}\n", document.directory))?;

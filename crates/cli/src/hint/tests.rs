@@ -391,5 +391,5 @@ fn who_refuses_is_told_by_the_flags_that_there_are() {
     assert!(!shown(without_referrers(), "copy").contains("none"));
     assert!(!shown(without_referrers(), "tree").contains("--"));
     assert!(shown(wants_all(), "copy").contains("`--sparse-index strip`"));
-    assert!(shown(wants_all(), "import").contains("`longshore export --sparse-index strip`"));
+    assert!(shown(wants_all(), "import").contains("`--sparse-index strip`"));
 }

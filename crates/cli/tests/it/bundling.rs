@@ -26,6 +26,7 @@ pub(crate) fn wanted(site: &Site, served: &Served) {
 artifacts:
   - ref: HOST/acme/app:v1
     platforms: [linux/amd64, linux/arm64]
+    sparseIndex: keep
   - repository: HOST/charts/shop
     tags: { semver: '<2' }
     referrers: { types: [signature] }
@@ -486,7 +487,7 @@ fn an_index_is_written_anew_for_registries_that_want_it_whole_and_locked_so() {
     site.file("list.txt", format!("{}/acme/app:v1\n", near.host()));
     let strip = "--platform linux/amd64,linux/arm64 --sparse-index strip";
     site.ok(&format!("lock -q -f list.txt {strip}"));
-    let kept = "--platform linux/amd64,linux/arm64";
+    let kept = "--platform linux/amd64,linux/arm64 --sparse-index keep";
     let other = site.run(&format!("export -f list.txt --locked {kept} -o b.tar"));
     assert_eq!(other.code, 2, "{}", other.stderr);
     site.ok(&format!("export -q -f list.txt --locked {strip} -o b.tar"));

@@ -142,7 +142,7 @@ fn printed() -> BTreeMap<String, Keys> {
 
 /// Returns commands about bundles from and to the registry `host`, which takes no pushes.
 fn bundling(site: &Site, host: &str) -> Vec<String> {
-    site.ok(&format!("export -q --platform linux/amd64,linux/arm64 {host}/site:app -o oci:bundle"));
+    site.ok(&format!("export -q --platform linux/amd64,linux/arm64 --sparse-index keep {host}/site:app -o oci:bundle"));
     site.file("wanted.txt", format!("{host}/site:chart\n"));
     site.ok(&format!("copy -q oci:site:chart oci:imported:{host}/site:app"));
     site.ok("lock -q -f wanted.txt");

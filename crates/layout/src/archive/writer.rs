@@ -22,7 +22,7 @@ use crate::holdings;
 use crate::index::Change;
 use crate::listing::Listing;
 use crate::lock;
-use crate::persist::{Durable, Named, persist};
+use crate::persist::{Durable, Named, persist, rename, sync_directory};
 use crate::view::{Contents, View};
 
 /// An archive that is written: planned first, then filled by many at once.
@@ -225,6 +225,10 @@ impl Place for ArchiveWriter {
         Order::Outline
     }
 
+    fn is_near(&self) -> bool {
+        true
+    }
+
     /// Publishes the archive if it is `complete`; keeps what has come for the next run if not.
     /// Fails if it is said to be complete and is not.
     fn commit(&self, complete: bool) -> Result<()> {
@@ -239,12 +243,19 @@ impl Place for ArchiveWriter {
         let directory = &filling.directory;
         let [partial, path, journal] = [&self.partial, &self.path, &self.journal]
             .map(|path| Named::new(directory, path.file_name().unwrap_or_default()));
-        persist(&filling.file, partial, path, Durable::Now, |file| {
+        persist(&filling.file, partial, path, Durable::WithTheOthers, |file| {
             let length = filling.form.length;
             file.write_all_at(&END, length - END.len() as u64)
                 .and_then(|()| file.set_len(length))
                 .map_err(self.writing())
         })?;
+        if let Err(error) = sync_directory(directory) {
+            // With its final name it would be in the way of the run that is to go on.
+            if !self.replace {
+                rename(path, partial)?;
+            }
+            return Err(error);
+        }
         directory.remove(journal.name)
     }
 }
