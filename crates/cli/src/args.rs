@@ -14,7 +14,7 @@ use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
 pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
 use crate::commands::serve::Listen;
 use crate::human;
-use crate::location::{Listable, Location, layout};
+use crate::location::{Listable, Location};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -32,6 +32,8 @@ Places:
   oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
   oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; the FILE `-` is stdout
   HOST/REPOSITORY[:TAG][@DIGEST]   a registry; Docker's short names are read too: `alpine:3.20`
+`oci:` and `oci-archive:` may be left away before a path: what begins with `/`, `./` or `../`, is named
+as archives are, or is a layout that lies there. `docker://` says that a registry is meant.
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
 3 verify found something missing or damaged.";
@@ -294,8 +296,7 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tree {
-    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
-    #[arg(value_parser = layout)]
+    /// One artifact, or a layout: everything in it
     pub(crate) place: Location,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -312,8 +313,7 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
-    #[arg(value_parser = layout)]
+    /// One artifact, or a layout: everything in it
     pub(crate) place: Location,
     /// Pass content whose digest cannot be computed here
     #[arg(long)]
@@ -392,7 +392,7 @@ pub(crate) struct Serve {
     ///
     /// Without any, the layout directory `$LONGSHORE_STORE` is served, else `longshore` in
     /// `$XDG_DATA_HOME` or `~/.local/share`.
-    #[arg(value_name = "PLACE", value_parser = layout)]
+    #[arg(value_name = "PLACE")]
     pub(crate) places: Vec<Location>,
     /// Where to listen, once or several times; port 0 takes a free one, `:5000` listens on every
     /// address

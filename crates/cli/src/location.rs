@@ -1,6 +1,8 @@
 //! Places as they are typed.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -90,11 +92,17 @@ impl Location {
 impl FromStr for Location {
     type Err = Mistake;
 
+    /// Reads a place. What begins with its kind, `oci:` or `oci-archive:`, is a layout; so is a plain path: one
+    /// that begins with `/`, `./`, `../` or `~/`, that ends as archives do, or at which a layout lies. All
+    /// else is a reference, and `docker://` says so where a layout has the same name.
     fn from_str(text: &str) -> Result<Self, Mistake> {
         if text == "-" {
             return Ok(Self::at(Where::Archive(text.into())));
         }
-        LayoutPlace::parse(text).map_or_else(|| in_registry(text), |layout| Ok(layout?.into()))
+        match LayoutPlace::parse(text).or_else(|| plain_path(text)) {
+            Some(layout) => Ok(layout?.into()),
+            None => in_registry(text),
+        }
     }
 }
 
@@ -186,42 +194,68 @@ fn explain(text: &str) -> Option<Mistake> {
             format!("`{scheme}:` is no kind of place"),
             "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
-        _ => return explain_path(text, scheme),
+        _ => return explain_directory(text),
     };
     Some(explained)
 }
 
-/// Reads a layout, or one of its artifacts, where the kind may be left away from what is plainly a path:
-/// `bundle.tar`.
-pub(crate) fn layout(text: &str) -> Result<Location, Mistake> {
-    let (scheme, _) = text.split_once(':').unwrap_or((text, ""));
-    let kind = match scheme {
-        "oci" | "oci-archive" | "-" => None,
-        path => kind_of(path),
+/// Reads a layout by its plain path, with what is selected in it behind; `None` if the text is none.
+fn plain_path(text: &str) -> Option<Result<LayoutPlace, String>> {
+    // Where the path ends does not depend on the kind.
+    let split = LayoutPlace::parse(&format!("oci:{text}"))?;
+    let path = match &split {
+        Ok(layout) => layout.path.as_str(),
+        Err(_) => text.split(':').next().unwrap_or_default(),
     };
-    kind.map_or_else(|| text.to_owned(), |kind| format!("{kind}:{text}")).parse()
-}
-
-/// Says what to write for a path without its kind.
-fn explain_path(text: &str, path: &str) -> Option<Mistake> {
     let kind = kind_of(path)?;
-    Some(Mistake::new(
-        format!("`{text}` does not say what kind of place it is"),
-        format!("write `{kind}:{text}`"),
-    ))
+    Some(split.map(|layout| LayoutPlace { kind, ..layout }))
 }
 
-/// Returns the kind of layout that is meant by a path: what is there, or is named as such files are.
-fn kind_of(path: &str) -> Option<&'static str> {
+/// Returns the kind of layout that is meant by a path: what lies there, or is named as such files are.
+fn kind_of(path: &str) -> Option<LayoutKind> {
     const ARCHIVES: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
-    let is_archive = || Path::new(path).is_file() || ARCHIVES.iter().any(|end| path.ends_with(end));
-    let looks_like_path = || [".", "/", "~"].iter().any(|begin| path.starts_with(begin));
-    match () {
-        () if Path::new(path).is_dir() => Some("oci"),
-        () if is_archive() => Some("oci-archive"),
-        () if looks_like_path() => Some("oci"),
-        () => None,
+    let is_path = ["/", "./", "../", "~/"].iter().any(|begin| path.starts_with(begin))
+        || [".", "..", "~"].contains(&path);
+    let is_named_archive = ARCHIVES.iter().any(|end| path.ends_with(end));
+    let on_disk = Path::new(path);
+    if on_disk.is_dir() {
+        let is_layout =
+            || on_disk.join("oci-layout").exists() || on_disk.join("index.json").exists();
+        return (is_path || is_layout()).then_some(LayoutKind::Directory);
     }
+    if on_disk.is_file() {
+        return (is_path || is_named_archive || is_archive(on_disk)).then_some(LayoutKind::Archive);
+    }
+    match (is_named_archive, is_path) {
+        (true, _) => Some(LayoutKind::Archive),
+        (false, true) => Some(LayoutKind::Directory),
+        (false, false) => None,
+    }
+}
+
+/// Tells whether a file begins as archives do, plain or compressed.
+fn is_archive(path: &Path) -> bool {
+    /// Where a tar archive says what it is.
+    const MAGIC: usize = 257;
+    let mut begin = [0; MAGIC + 5];
+    // A pipe is no file, so that nothing is waited for.
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begin));
+    let starts = |magic: &[u8]| begin.starts_with(magic);
+    starts(&[0x1f, 0x8b])
+        || starts(&[0x28, 0xb5, 0x2f, 0xfd])
+        || (read.is_ok() && begin[MAGIC..] == *b"ustar")
+}
+
+/// Says what to write for what is a directory here, but no layout: neither is plainly meant.
+fn explain_directory(text: &str) -> Option<Mistake> {
+    let path = text.split([':', '@']).next().unwrap_or_default();
+    let is_short = !text.contains('/');
+    (is_short && Path::new(path).is_dir()).then(|| {
+        Mistake::new(
+            format!("`{path}` is a directory here, and no layout"),
+            format!("write `./{text}` if it is meant, or `docker://{text}` for a registry"),
+        )
+    })
 }
 
 impl fmt::Display for Location {
@@ -285,9 +319,8 @@ mod tests {
             ("oci://ghcr.io/acme/app", "write `ghcr.io/acme/app`"),
             ("https://ghcr.io/acme/app", "write `ghcr.io/acme/app`"),
             ("ocidir://site:app", "write `oci:site:app`"),
-            ("new.tar:app", "write `oci-archive:new.tar:app`"),
-            ("src:app", "write `oci:src:app`"),
-            ("./new", "write `oci:./new`"),
+            ("src", "write `./src` if it is meant"),
+            ("src:app", "`docker://src:app` for a registry"),
             ("Upper/Case", "oci:DIR"),
         ] {
             let error = text.parse::<Location>().unwrap_err().to_string();
@@ -296,18 +329,42 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_what_is_plainly_a_path_may_be_left_away() {
+    fn the_kind_of_a_plain_path_may_be_left_away() {
         for (text, shown) in [
             ("new.tar", "oci-archive:new.tar"),
             ("/media/stick/new.tar.zst:app", "oci-archive:/media/stick/new.tar.zst:app"),
-            ("src", "oci:src"),
+            ("./a.tar@SHA", "oci-archive:./a.tar@SHA"),
             ("./new", "oci:./new"),
+            ("../new:app", "oci:../new:app"),
+            ("/srv/x@SHA", "oci:/srv/x@SHA"),
+            ("./src:ghcr.io/acme/app:1", "oci:./src:ghcr.io/acme/app:1"),
             ("oci:new", "oci:new"),
             ("alpine:3.20", "docker.io/library/alpine:3.20"),
         ] {
-            assert_eq!(layout(text).unwrap().to_string(), shown, "{text}");
+            let [text, shown] =
+                [text, shown].map(|text| text.replace("SHA", &Digest::sha256("").to_string()));
+            assert_eq!(text.parse::<Location>().unwrap().to_string(), shown, "{text}");
         }
-        assert!(layout("dir:x").is_err());
+        assert!("dir:x".parse::<Location>().is_err());
+    }
+
+    #[test]
+    fn a_layout_that_lies_there_is_meant_before_a_registry() {
+        let site = tempfile::tempdir().unwrap();
+        let layout = site.path().join("ghcr.io/acme");
+        std::fs::create_dir_all(&layout).unwrap();
+        let kind = |path: &Path| kind_of(&path.display().to_string().replacen('/', "//", 1));
+        assert_eq!(
+            kind_of(site.path().join("none").to_str().unwrap()),
+            Some(LayoutKind::Directory)
+        );
+        std::fs::write(layout.join("oci-layout"), "").unwrap();
+        assert_eq!(kind(&layout), Some(LayoutKind::Directory));
+        let file = site.path().join("file");
+        std::fs::write(&file, [0x1f, 0x8b, 8]).unwrap();
+        assert!(is_archive(&file));
+        std::fs::write(&file, "FROM scratch").unwrap();
+        assert!(!is_archive(&file));
     }
 
     #[test]

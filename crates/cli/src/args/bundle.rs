@@ -1,6 +1,6 @@
 //! What can be typed for bundles: `export`, `import`, `lock` and `init`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use longshore_bundle::{Rule, What};
 use longshore_spec::{Platform, RepositoryName};
@@ -156,8 +156,14 @@ pub(crate) struct Taken {
 /// Reads what is wanted: a reference without tag and digest has the tag `latest`.
 fn wanted(text: &str) -> Result<What, Mistake> {
     // A place says what is wrong with a text that was meant for another kind of it.
-    text.parse::<Location>()?;
-    Ok(longshore_bundle::wanted(text)?)
+    let location = text.parse::<Location>()?;
+    match location.path() {
+        Some(_) if location.is_pipe() => {
+            Err(Mistake::new("`-` is no artifact", "`-f -` reads a list from stdin"))
+        }
+        Some(_) => Ok(longshore_bundle::wanted(&location.to_string())?),
+        None => Ok(longshore_bundle::wanted(text)?),
+    }
 }
 
 /// Reads what stands before paths; a `/` at either end says nothing.
@@ -172,10 +178,14 @@ fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
 
 /// Reads where a bundle goes or lies: a file unless it says otherwise.
 fn out(text: &str) -> Result<Location, Mistake> {
-    let is_place =
-        text == "-" || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind));
-    let location: Location =
-        if is_place { text.parse()? } else { Location::at(Where::Archive(text.into())) };
+    let is_place = text == "-"
+        || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind))
+        || Path::new(text).is_dir();
+    let location: Location = match text {
+        text if !is_place => Location::at(Where::Archive(text.into())),
+        text if Path::new(text).is_dir() => Location::at(Where::Directory(text.into())),
+        text => text.parse()?,
+    };
     match &location.selector {
         None => Ok(location),
         Some(selector) => Err(Mistake::new(

@@ -29,6 +29,7 @@ use crate::report::{self, MovedName, problem_of, tell_failures, tell_moved};
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
     let filter = filter(args, &sources)?;
+    let looked_for_referrers = filter.referrers != Referring::Ignored;
     let registries = |creds: &Option<Typed>| {
         Registries::reading(&args.reading).with(creds.clone().map(|Typed(credential)| credential))
     };
@@ -52,10 +53,14 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     platforms::warn_of_none(&args.platform, &plan.roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         // What is not there yet holds nothing.
-        let totals =
-            if destination.is_some() { plan.totals(global.jobs()) } else { Ok(plan.size()) };
+        let missing = destination
+            .as_ref()
+            .map(|it| it.missing(&plan, Vec::new(), global.jobs()))
+            .transpose()?;
+        let size = plan.size();
+        let totals = Totals { missing: missing.unwrap_or(size.missing), ..size };
         let moved = plan.moved(global.jobs());
-        return dry_run(&plan, totals.map_err(Problem::of)?, &moved, output);
+        return dry_run(&plan, totals, &moved, looked_for_referrers, output);
     };
     let refused = (global.json && !plan.failures().is_empty()).then(|| Document::refused(&plan));
     // Of all that is listed an archive takes what can be had: what was named must be had.
@@ -93,7 +98,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let complete = report.is_complete() && plan.failures().is_empty();
     tell_failures(&lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
-    tell(&plan, &report, destination, complete, output);
+    tell(&plan, &report, destination, complete, looked_for_referrers, output);
     let document = Document::new(&plan, &report, totals).with_moved(&moved, &report);
     let document = document.with_lost(&lost, &lost_roots);
     let complete = complete && lost.is_empty();
@@ -133,9 +138,10 @@ fn tell(
     report: &Report,
     destination: &Destination,
     complete: bool,
+    looked_for_referrers: bool,
     output: &Output,
 ) {
-    tell_plan(plan, output);
+    tell_plan(plan, looked_for_referrers, output);
     for digest in &report.unverified {
         output.warning(&format!("{digest} was taken without proof: its algorithm is not known"));
     }
@@ -147,7 +153,7 @@ fn tell(
     }
 }
 
-fn tell_plan(plan: &Plan<'_>, output: &Output) {
+fn tell_plan(plan: &Plan<'_>, looked_for_referrers: bool, output: &Output) {
     for entry in plan.left_out() {
         if let LeftOut::Absent(_) = entry {
             output.warning(&format!("left out: {}", report::left_out(entry)));
@@ -164,12 +170,19 @@ fn tell_plan(plan: &Plan<'_>, output: &Output) {
         output.note(&format!("{count} (signatures, SBOMs, …) stay behind; --referrers takes them"));
     }
     report::tell_unfit(plan.unfit(), output);
+    if !looked_for_referrers {
+        output.note(
+            "nobody looked for what refers to them (signatures, SBOMs, …): it stays behind; --referrers \
+             takes it",
+        );
+    }
 }
 
 fn dry_run(
     plan: &Plan<'_>,
     totals: Totals,
     moved: &[Moved],
+    looked_for_referrers: bool,
     output: &Output,
 ) -> Result<Exit, Problem> {
     if let Some(conflict) = plan.conflict() {
@@ -178,7 +191,7 @@ fn dry_run(
     for failure in plan.failures() {
         Output::problem(&problem_of(failure));
     }
-    tell_plan(plan, output);
+    tell_plan(plan, looked_for_referrers, output);
     let report = Report { roots: plan.roots(), ..Report::default() };
     let text = || {
         let Totals { nodes, bytes, missing } = totals;

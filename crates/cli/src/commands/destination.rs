@@ -1,10 +1,11 @@
 //! Where content goes.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
 use longshore_remote::{Registry, Remote};
-use longshore_store::{Error, Place, Target};
+use longshore_store::{Error, ExtraFile, Place, Target};
 use longshore_sync::Plan;
 
 use crate::args::Global;
@@ -49,10 +50,10 @@ impl Destination {
                 return Err(Problem::new(Exit::Usage, text)
                     .hint(format!("write `oci:{path}`, or choose another name")));
             }
-            Where::Archive(path) => match ArchiveWriter::new(path, opening.force) {
-                Ok(_) if opening.dry_run => return Ok(None),
-                opened => opened.map(Self::Archive),
-            },
+            Where::Archive(path) => {
+                refuse_compressed(path)?;
+                ArchiveWriter::new(path, opening.force).map(Self::Archive)
+            }
             Where::Registry(place) => {
                 refuse_short(place, target)?;
                 let remote = registries.remote(place)?;
@@ -98,6 +99,25 @@ impl Destination {
         }
     }
 
+    /// Returns how many bytes of a plan are not there yet; `files` come with it. Nothing is written.
+    pub(crate) fn missing(
+        &self,
+        plan: &Plan<'_>,
+        files: Vec<ExtraFile>,
+        jobs: usize,
+    ) -> Result<u64, Problem> {
+        let missing = match self {
+            Self::Archive(archive) => {
+                let left = archive.left_of(&plan.outline(files));
+                left.map(|left| plan.size().bytes.saturating_sub(left))
+            }
+            Self::Directory(_) | Self::Pipe(_) | Self::Registry(..) => {
+                plan.totals(jobs).map(|totals| totals.missing)
+            }
+        };
+        missing.map_err(Problem::of)
+    }
+
     /// Tells whether stdout is the archive, so that nothing else may go there.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self, Self::Pipe(_))
@@ -119,6 +139,35 @@ impl Destination {
     pub(crate) fn has_no_half(&self) -> bool {
         matches!(self, Self::Archive(_) | Self::Pipe(_))
     }
+}
+
+/// Endings of names that say that a file is compressed, and what compresses one so.
+const COMPRESSED: [(&str, &str); 8] = [
+    (".gz", "gzip"),
+    (".tgz", "gzip"),
+    (".zst", "zstd"),
+    (".tzst", "zstd"),
+    (".xz", "xz"),
+    (".txz", "xz"),
+    (".bz2", "bzip2"),
+    (".lz4", "lz4"),
+];
+
+/// Refuses a name that says that the archive is compressed: archives are written as they are, so that
+/// content is found in them by its offset, and a run that broke off goes on.
+pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
+    let name = path.to_string_lossy();
+    let Some((ending, program)) =
+        COMPRESSED.iter().find(|(ending, _)| name.to_lowercase().ends_with(ending))
+    else {
+        return Ok(());
+    };
+    let bare = &name[..name.len() - ending.len()];
+    let plain = if bare.ends_with(".tar") { bare.to_owned() } else { format!("{bare}.tar") };
+    let text = format!("{name} would not be what its name says: archives are written uncompressed");
+    Err(Problem::new(Exit::Usage, text).hint(format!(
+        "write {plain}, then run `{program} {plain}`; layers are compressed already"
+    )))
 }
 
 /// Warns of a directory on a FAT file system that takes more files than such a directory holds, for sure or

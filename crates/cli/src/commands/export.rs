@@ -62,7 +62,13 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         lock::refuse_changes(locked, &Lock::of(bundle.plan, &selection), &bundle.dropped)?;
     }
     match &goal {
-        Goal::Written(destination) => {
+        Goal::WrittenIfNew(there, _) if there.has(&bundle.record) => {
+            bundle.nothing_new(args, output)
+        }
+        Goal::WrittenIfNew(_, None) if !args.force => {
+            Err(Problem::of(Error::Exists { what: shown(args) }))
+        }
+        Goal::Written(destination) | Goal::WrittenIfNew(_, destination) => {
             write(&bundle, destination.as_ref(), begun, args, global, output)
         }
         Goal::ComparedWithArchive(comparison, destination) => {

@@ -46,12 +46,17 @@ struct Document {
 }
 
 impl Document {
-    /// Returns the first address as a person types it here: that of every address is none.
-    fn host(&self) -> String {
-        let every =
-            self.address.parse().ok().filter(|address: &SocketAddr| address.ip().is_unspecified());
-        every
-            .map_or_else(|| self.address.clone(), |address| format!("localhost:{}", address.port()))
+    /// Returns the first address that other machines reach, as they type it; `None` if there is none. That
+    /// of every address is none, and so `own` is taken.
+    fn reached_at(&self, own: impl FnOnce() -> String) -> Option<String> {
+        let addresses = self.addresses.iter().filter_map(|address| address.parse().ok());
+        let mut others =
+            addresses.filter(|address: &SocketAddr| !address.ip().to_canonical().is_loopback());
+        let address = others.next()?;
+        Some(match address.ip().is_unspecified() {
+            true => format!("{}:{}", own(), address.port()),
+            false => address.to_string(),
+        })
     }
 }
 
@@ -106,7 +111,15 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         writable: args.writable,
         repositories,
     };
-    output.result(&document, || text(args, &document, &shown) + &next::next(&*place, &document))?;
+    // As other machines reach it, if they do.
+    let reached = document.reached_at(listen::own_name);
+    let host = reached.clone().unwrap_or_else(|| document.address.clone());
+    output.result(&document, || {
+        text(args, &document, &host, &shown) + &next::next(&*place, &document, &host)
+    })?;
+    if reached.is_none() {
+        output.note("only this machine reaches it: `--listen :5000` lets others");
+    }
     loop {
         match events.recv_timeout(LOOK_INTERVAL) {
             Ok(Event::Stop) => break,
@@ -180,10 +193,9 @@ fn warn_of_the_public(args: &Serve, addresses: &[SocketAddr], output: &Output) {
     }
 }
 
-fn text(args: &Serve, document: &Document, places: &str) -> String {
+fn text(args: &Serve, document: &Document, host: &str, places: &str) -> String {
     const SHOWN: usize = 20;
     let Document { repositories, .. } = document;
-    let host = &document.host();
     let names = repositories.iter().flat_map(|Listed { name, tags }| {
         tags.iter().map(move |tag| format!("  {host}/{name}:{tag}\n"))
     });
@@ -208,21 +220,22 @@ mod tests {
 
     #[test]
     fn what_a_person_types_names_one_address() {
-        for (address, typed) in [
-            ("[::]:5000", "localhost:5000"),
-            ("0.0.0.0:80", "localhost:80"),
-            ("127.0.0.1:5000", "127.0.0.1:5000"),
-            ("[::1]:5000", "[::1]:5000"),
+        for (addresses, typed) in [
+            (&["[::]:5000"][..], Some("site.local:5000")),
+            (&["0.0.0.0:80"], Some("site.local:80")),
+            (&["127.0.0.1:5000"], None),
+            (&["[::1]:5000", "127.0.0.1:5000"], None),
+            (&["127.0.0.1:5000", "10.1.2.3:5000"], Some("10.1.2.3:5000")),
         ] {
             let document = Document {
-                address: address.to_owned(),
-                addresses: Vec::new(),
+                address: addresses[0].to_owned(),
+                addresses: addresses.iter().map(ToString::to_string).collect(),
                 tls: false,
                 passwords: "nothing",
                 writable: false,
                 repositories: Vec::new(),
             };
-            assert_eq!(document.host(), typed);
+            assert_eq!(document.reached_at(|| "site.local".to_owned()).as_deref(), typed);
         }
     }
 }

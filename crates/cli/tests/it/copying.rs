@@ -48,7 +48,7 @@ fn one_artifact_is_copied_and_told() {
         "copy oci-archive:app.tar oci:far:v1",
         "copy oci:site:chart oci:site:policy oci:far",
         "list oci:far",
-    ]), @r#"
+    ]), @"
     $ longshore copy oci:site:app oci-archive:app.tar
     3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
     app  index  sha256:94ab682b…
@@ -63,6 +63,7 @@ fn one_artifact_is_copied_and_told() {
     copied 1 artifact: 0 blobs written, 14 there before; 0 B in TIME
 
     $ longshore copy oci:site:chart oci:site:policy oci:far
+    1 referrer (signatures, SBOMs, …) stay behind; --referrers takes them
     chart   helm-chart  sha256:38ef38cf…
     policy  oci-image   sha256:09896968…
     copied 2 artifacts: 6 blobs written, 0 there before; 7.3 KiB in TIME
@@ -72,7 +73,7 @@ fn one_artifact_is_copied_and_told() {
     chart   helm-chart                                           3.6 KiB              sha256:38ef38cf…
     policy  oci-image                                            3.7 KiB              sha256:09896968…
     v1      index       linux/amd64,linux/arm64,linux/arm/v7,+1  15.0 KiB             sha256:94ab682b…
-    "#);
+    ");
 }
 
 #[test]

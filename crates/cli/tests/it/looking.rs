@@ -8,7 +8,7 @@ use crate::common::{Site, redacted};
 #[test]
 fn list_shows_what_is_there_by_type() {
     let site = Site::typed();
-    insta::assert_snapshot!(site.shown(&["list oci:site"]), @r#"
+    insta::assert_snapshot!(site.shown(&["list oci:site"]), @"
     $ longshore list oci:site
     4 entries without a name; --all lists them
     NAME                                                                         TYPE                                 PLATFORM                                 SIZE      REFERRERS  DIGEST
@@ -16,7 +16,7 @@ fn list_shows_what_is_there_by_type() {
     bottle                                                                       homebrew-bottle                      darwin/arm64,linux/amd64                 6.2 KiB              sha256:897eb86d…
     built                                                                        index                                linux/amd64                              6.6 KiB              sha256:958f44e8…
     bundle                                                                       cnab                                 linux/amd64                              6.3 KiB              sha256:784ccf5e…
-    chart                                                                        helm-chart                                                                    3.6 KiB              sha256:38ef38cf…
+    chart                                                                        helm-chart                                                                    3.6 KiB   1          sha256:38ef38cf…
     chat                                                                         ollama-model                         linux/amd64                              1.0 KiB              sha256:e17d96e2…
     container                                                                    singularity-sif                                                               585 B                sha256:0e8630ea…
     exact                                                                        oci-image                            linux/amd64                              5.2 KiB              sha256:edd04ec8…
@@ -29,7 +29,7 @@ fn list_shows_what_is_there_by_type() {
     settings                                                                     application/vnd.example.settings.v1                                           489 B                sha256:b767031a…
     sha256-38ef38cf….sig  cosign-signature                                                              1003 B               sha256:5ab507e3…
     strong                                                                       application/vnd.example.settings.v1                                           737 B                sha512:1cd63dec…
-    "#);
+    ");
     insta::assert_snapshot!(site.shown(&["list --type chart oci:site", "ls --type '!image' --type sbom --all oci:site"]), @r#"
     $ longshore list --type chart oci:site
     4 entries without a name; --all lists them
@@ -96,7 +96,7 @@ fn tree_names_what_is_not_there() {
 #[test]
 fn inspect_shows_one_artifact() {
     let site = Site::typed();
-    insta::assert_snapshot!(site.shown(&["inspect oci:site:app", "inspect oci:site:chart"]), @r#"
+    insta::assert_snapshot!(site.shown(&["inspect oci:site:app", "inspect oci:site:chart"]), @"
     $ longshore inspect oci:site:app
     Name        app
     Digest      sha256:94ab682b…
@@ -123,7 +123,8 @@ fn inspect_shows_one_artifact() {
     Annotation  org.opencontainers.image.version = 0.1.5
     Config      sha256:24164daf…  71 B  application/vnd.cncf.helm.config.v1+json
     Layer       sha256:f31c622a…  3.0 KiB  application/vnd.cncf.helm.chart.content.v1.tar+gzip
-    "#);
+    Referrer    sha256:5ab507e3…  526 B  application/vnd.oci.image.manifest.v1+json  sha256-38ef38cf….sig
+    ");
 }
 
 #[test]

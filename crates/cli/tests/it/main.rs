@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
 #![allow(clippy::print_stderr, reason = "a test that cannot be run here says so")]
 
+mod again;
 mod broken;
 mod bundling;
 mod common;
@@ -18,15 +19,18 @@ mod looking;
 mod messages;
 mod naming;
 mod oddities;
+mod one_bad;
 mod output;
 mod pinned;
 mod places;
+mod plain_paths;
 mod reaching;
 mod refusing;
 mod registries;
 mod served;
 mod serving;
 mod sources;
+mod sparse;
 mod sticks;
 mod together;
 mod untouched;

@@ -362,7 +362,7 @@ fn what_may_not_be_read_or_written_is_named() {
     };
     let shown = lines.iter().map(run).collect::<Vec<_>>().join("\n");
     std::fs::set_permissions(site.path("src"), Permissions::from_mode(0o755)).unwrap();
-    insta::assert_snapshot!(shown, @r#"
+    insta::assert_snapshot!(shown, @"
     $ longshore list oci-archive:secret.tar
     error: cannot open secret.tar: permission denied
       hint: check who may read and write there
@@ -390,7 +390,7 @@ fn what_may_not_be_read_or_written_is_named() {
 
     $ longshore man closed
     error: cannot write manual pages into closed: permission denied
-      hint: give a directory that is there and can be written to
+      hint: give a directory that can be made and written to
     [exit 2]
-    "#);
+    ");
 }

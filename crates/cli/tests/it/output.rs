@@ -187,9 +187,8 @@ fn shells_and_man_get_their_files() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         assert!(site.ok(&format!("completions {shell}")).contains("older-than"), "{shell}");
     }
-    std::fs::create_dir(site.path("man")).unwrap();
-    assert_eq!(site.ok("man man"), "manual pages are in man\n");
+    assert_eq!(site.ok("man new/man"), "manual pages are in new/man\n");
     for page in ["longshore.1", "longshore-copy.1", "longshore-verify.1"] {
-        assert!(site.path(&format!("man/{page}")).is_file(), "{page}");
+        assert!(site.path(&format!("new/man/{page}")).is_file(), "{page}");
     }
 }

@@ -147,9 +147,9 @@ fn an_index_that_is_refused_is_told_with_all_that_was_left_out_of_it() {
     let far = Served::start(&site, "oci:far --writable");
     let ran = site.run(&format!("import -q oci:kept {}/x", far.host()));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    insta::assert_snapshot!(far.redacted(&redacted(&ran.stderr)), @r"
+    insta::assert_snapshot!(far.redacted(&redacted(&ran.stderr)), @"
     error: sha256:56f0d8b8…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:02632f6e… is not in this repository; push it first; left out of it are sha256:02632f6e…, sha256:71abc916…, sha256:b27fd160…
-      hint: it wants all that a manifest refers to; where images of an index were left out, have the bundle made with `longshore export --sparse-index strip`
+      hint: it wants all that a manifest refers to; where images of an index were left out, `--sparse-index strip` writes it anew without them
     error: `HOST/x/team/app:v1` is not complete
     ");
 }

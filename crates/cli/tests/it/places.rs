@@ -190,7 +190,7 @@ fn what_to_type_next_is_printed() {
     let mut lines = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         lines.push(line.unwrap());
-        if lines.last().is_some_and(|line| line.contains("capabilities")) {
+        if lines.last().is_some_and(|line| line.contains("insecure")) {
             break;
         }
     }

@@ -117,7 +117,7 @@ fn what_a_user_sees() {
         "delete HOST/mixed:chart",
         "list HOST/mixed",
         "copy --dry-run HOST/mixed:stable oci:end",
-    ]), @r#"
+    ]), @"
     $ longshore copy oci:site:app HOST/acme/app:v1
     3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
     v1  index  sha256:94ab682b…
@@ -129,6 +129,7 @@ fn what_a_user_sees() {
     copied 1 artifact: 0 blobs written, 14 there before; 0 B in TIME
 
     $ longshore copy oci:site:chart oci:site:policy HOST/mixed
+    1 referrer (signatures, SBOMs, …) stay behind; --referrers takes them
     chart   helm-chart  sha256:38ef38cf…
     policy  oci-image   sha256:09896968…
     copied 2 artifacts: 6 blobs written, 0 there before; 7.3 KiB in TIME
@@ -166,7 +167,7 @@ fn what_a_user_sees() {
     $ longshore copy --dry-run HOST/mixed:stable oci:end
     HOST/mixed:stable  helm-chart  sha256:38ef38cf…
     would copy 1 artifact: 3.6 KiB in 3 blobs, 3.6 KiB of it not there yet
-    "#);
+    ");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +17,7 @@ use longshore_store::{Error, Flaw, Result};
 
 use crate::dir::Part;
 use crate::files;
+use crate::open_file;
 use crate::persist::Named;
 
 /// The data is synced and the journal written when this much has come for each writer. Twice as
@@ -61,7 +62,7 @@ impl Journal {
         fingerprint: &Digest,
     ) -> Result<(Self, HashMap<u32, Progress>)> {
         let path = named.path();
-        let first = format!("longshore journal 1 {fingerprint}\n");
+        let first = first_line(fingerprint);
         let (mut file, _) = open_part(named)?;
         let bytes = files::read(&file, &path, MAX_JOURNAL)?;
         let (known, whole) = if let Some(lines) = bytes.strip_prefix(first.as_bytes()) {
@@ -83,6 +84,12 @@ impl Journal {
             writers: AtomicU64::new(0),
         };
         Ok((journal, known))
+    }
+
+    /// Returns how far an earlier run has come with the archive of this `fingerprint`, from the bytes of its
+    /// journal.
+    pub(super) fn known(bytes: &[u8], fingerprint: &Digest) -> HashMap<u32, Progress> {
+        bytes.strip_prefix(first_line(fingerprint).as_bytes()).map(parse).unwrap_or_default()
     }
 
     /// Counts one more writer while `work` runs.
@@ -152,6 +159,15 @@ pub(super) fn open_part(named: Named<'_>) -> Result<(File, Left)> {
             None => Err(Error::Busy { what: what() }),
         },
     }
+}
+
+/// Reads the bytes of a journal that is only looked at.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    files::read(&open_file(path)?, path, MAX_JOURNAL)
+}
+
+fn first_line(fingerprint: &Digest) -> String {
+    format!("longshore journal 1 {fingerprint}\n")
 }
 
 /// Reads whole lines; those that make no sense, as after a power cut, say nothing.

@@ -14,7 +14,7 @@ use longshore_store::{
 };
 
 use super::format::{self, END, Form, Slot};
-use super::journal::{Journal, Left, Progress, open_part};
+use super::journal::{self, Journal, Left, Progress, open_part};
 use super::{INCOMPLETE, unannounced};
 use crate::dir::{Dir, parent};
 use crate::files::{self, Region};
@@ -97,6 +97,25 @@ impl ArchiveWriter {
     /// can be that long.
     pub fn length(outline: &Outline) -> Result<u64> {
         Form::new(outline).map(|form| form.length)
+    }
+
+    /// Returns how many bytes of the content of `outline` a run before has left, which this archive would
+    /// go on with. Nothing is changed; what is not ours, or of another plan, is nothing.
+    pub fn left_of(&self, outline: &Outline) -> Result<u64> {
+        let form = Form::new(outline)?;
+        let (Ok(there), Ok(bytes)) = (self.partial.metadata(), journal::read(&self.journal)) else {
+            return Ok(0);
+        };
+        let known = Journal::known(&bytes, &form.fingerprint);
+        let of = |(number, progress): (u32, Progress)| {
+            let slot = form.slots.get(number as usize)?;
+            let bytes = match progress {
+                Progress::Done => slot.size,
+                Progress::Bytes(bytes) => bytes.min(slot.size),
+            };
+            (slot.content + bytes <= there.len()).then_some(bytes)
+        };
+        Ok(known.into_iter().filter_map(of).sum())
     }
 
     /// Returns how many bytes there is room for where the archive goes, what a run before left of it

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_bundle::{MAX_RECORD, RECORD, Record};
+use longshore_bundle::{INVENTORY, MAX_RECORD, RECORD, Record};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, open_file};
 use longshore_store::Error;
 
@@ -41,6 +41,23 @@ impl Comparison {
         let file = BufReader::with_capacity(PIECE, file);
         let state = Arc::new(Mutex::new(State { file, same: 0, differs: false }));
         Ok(Self { path: path.clone(), state })
+    }
+
+    /// Opens the archive that is there, if one is and it says what bundle it is.
+    pub(super) fn with_bundle(place: &Location) -> Option<Self> {
+        let comparison = Self::open(place).ok()?;
+        comparison.record().is_some().then_some(comparison)
+    }
+
+    /// Tells whether the archive that is there has this record.
+    pub(super) fn has(&self, record: &Record) -> bool {
+        self.record().is_some_and(|there| there == record.to_bytes())
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        let options = ArchiveOptions { inventory: Some(INVENTORY), ..ArchiveOptions::default() };
+        let archive = Archive::open(&self.path, &options).ok()?;
+        archive.extra_file(RECORD, MAX_RECORD).ok().flatten()
     }
 
     /// Returns an archive that is compared as it comes, and goes nowhere.

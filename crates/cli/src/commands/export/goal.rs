@@ -2,7 +2,7 @@
 
 use super::check::Comparison;
 use crate::args::{Export, Global};
-use crate::commands::destination::{Destination, Opening};
+use crate::commands::destination::{self, Destination, Opening};
 use crate::commands::wanted::Sources;
 use crate::location::Where;
 use crate::opened::Opened;
@@ -13,6 +13,9 @@ use crate::registries::Registries;
 pub(super) enum Goal {
     /// It is written; `None` for a dry run into something that is not there yet.
     Written(Option<Destination>),
+    /// It is written, unless the archive that is there is the same; without a destination, another one
+    /// that is there stays.
+    WrittenIfNew(Comparison, Option<Destination>),
     /// It goes nowhere, and is compared with an archive as it comes.
     ComparedWithArchive(Comparison, Destination),
     /// What it would be is compared with a directory.
@@ -27,6 +30,9 @@ impl Goal {
         global: &Global,
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
+        if let Where::Archive(path) = &args.output.place {
+            destination::refuse_compressed(path)?;
+        }
         match args.output.place {
             Where::Directory(_) if args.check => {
                 let layout = Opened::open(&args.output, &args.reading, registries)?;
@@ -40,7 +46,12 @@ impl Goal {
             _ => {
                 sources.refuse_as_target(&args.output)?;
                 let opening = Opening { dry_run: args.dry_run, force: args.force };
-                Destination::open(&args.output, opening, global, registries).map(Self::Written)
+                let open = || Destination::open(&args.output, opening, global, registries);
+                match Comparison::with_bundle(&args.output) {
+                    None => open().map(Self::Written),
+                    Some(there) if args.force => Ok(Self::WrittenIfNew(there, open()?)),
+                    Some(there) => Ok(Self::WrittenIfNew(there, None)),
+                }
             }
         }
     }
@@ -48,7 +59,7 @@ impl Goal {
     /// Returns where content goes, if it goes anywhere.
     pub(super) fn destination(&self) -> Option<&Destination> {
         match self {
-            Self::Written(destination) => destination.as_ref(),
+            Self::Written(destination) | Self::WrittenIfNew(_, destination) => destination.as_ref(),
             Self::ComparedWithArchive(_, destination) => Some(destination),
             Self::ComparedWithDirectory(_) => None,
         }

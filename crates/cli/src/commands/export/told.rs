@@ -46,7 +46,8 @@ impl Measured {
         };
         let (free, missing) = match destination {
             Some(Destination::Archive(writer)) => {
-                (Some(writer.room().map_err(Problem::of)?), bytes)
+                let left = writer.left_of(outline).map_err(Problem::of)?;
+                (Some(writer.room().map_err(Problem::of)?), bytes.saturating_sub(left))
             }
             Some(Destination::Directory(_)) => {
                 (None, plan.totals(jobs).map_err(Problem::of)?.missing)
@@ -128,6 +129,19 @@ impl Bundle<'_> {
             )
         };
         output.result(&document, text)
+    }
+
+    /// Says that what is there is the bundle already, so that nothing is written.
+    pub(super) fn nothing_new(&self, args: &Export, output: &Output) -> Result<Exit, Problem> {
+        let document = Document {
+            same: Some(true),
+            dry_run: args.dry_run,
+            ..self.document(&Report::default(), None)
+        };
+        let (to, id) = (shown(args), self.record.id());
+        output
+            .summary(&document, || format!("nothing new: {to} is this bundle already: {id}\n"))?;
+        Ok(if self.is_whole() { Exit::Done } else { Exit::Failed })
     }
 
     /// Says whether the archive that is there is the one that would be written.

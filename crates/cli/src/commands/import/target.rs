@@ -140,7 +140,9 @@ impl std::str::FromStr for Destination {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        if text.starts_with("oci:") || text.starts_with("oci-archive:") {
+        let location: Option<Location> = text.parse().ok();
+        let is_layout = location.is_some_and(|location| location.path().is_some());
+        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
             let location: Location = text.parse()?;
             return match (location.place, location.selector) {
                 (Where::Directory(path), None) => Ok(Self::Layout(path)),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _, UdpSocket};
 use std::str::FromStr;
 
 use crate::problem::{Exit, Mistake, Problem};
@@ -49,6 +49,20 @@ impl fmt::Display for Listen {
         } else {
             write!(f, "{}:{}", self.host, self.port)
         }
+    }
+}
+
+/// Returns what other machines call this one: its address on the way out, else its name.
+pub(super) fn own_name() -> String {
+    /// An address that no machine has (RFC 5737). Nothing is sent to it: it is asked which way it would go.
+    const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let on_the_way_out = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect(ELSEWHERE).and_then(|()| socket.local_addr()));
+    match on_the_way_out {
+        Ok(address) if !address.ip().is_unspecified() && !address.ip().is_loopback() => {
+            address.ip().to_string()
+        }
+        _ => rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }
 }
 

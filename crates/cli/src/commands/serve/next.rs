@@ -1,7 +1,6 @@
 //! What a person types next.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use longshore_registry::{Scheme, commands};
@@ -13,31 +12,62 @@ use super::{Document, Listed};
 /// So many artifacts are looked at to find one of each kind.
 const LOOKED_AT: usize = 50;
 
-/// Returns what a person types next: a pull for one artifact of each kind, and how containerd is told
-/// to ask here first.
-pub(super) fn next(place: &dyn Place, document: &Document) -> String {
+/// Returns what a person types next at `host`: a pull for one artifact of each kind, and how Docker, Podman,
+/// containerd and k3s are told to ask here.
+pub(super) fn next(place: &dyn Place, document: &Document, host: &str) -> String {
     let scheme = if document.tls { Scheme::Https } else { Scheme::Http };
-    let host = document.host();
-    let host = host.as_str();
     let mut lines = pulls(place, (scheme, host), &document.repositories);
     let base = format!("{}://{host}", if document.tls { "https" } else { "http" });
     if document.writable {
         // Registries on this machine are spoken to without TLS unasked.
-        let is_loopback = |address: SocketAddr| address.ip().is_loopback();
-        let is_here = host.starts_with("localhost:") || host.parse().is_ok_and(is_loopback);
-        let plain = if document.tls || is_here { "" } else { " --plain-http" };
+        let plain = if document.tls || is_here(host) { "" } else { " --plain-http" };
         lines.push(format!("longshore copy{plain} SRC {host}/NAME:TAG"));
     }
     lines.push(format!("look at {base}/ in a browser"));
     let mut text: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-    if let Some(origin) = document.repositories.iter().find_map(|listed| origin(&listed.name)) {
-        let _ = writeln!(
-            text,
-            "containerd asks here first with this in /etc/containerd/certs.d/{origin}/hosts.toml:\n  \
-             [host.\"{base}\"]\n    capabilities = [\"pull\", \"resolve\"]"
-        );
+    let origin = document.repositories.iter().find_map(|listed| origin(&listed.name));
+    if !is_here(host) {
+        text.push_str(&trust(document.tls, host));
+    }
+    if let Some(origin) = origin {
+        text.push_str(&mirrors(&base, host, &origin, document.tls));
     }
     format!("next:\n{text}")
+}
+
+/// Tells whether a host is this machine, as far as it is no name.
+fn is_here(host: &str) -> bool {
+    host.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback())
+}
+
+/// Returns how Docker and Podman are told that they may speak with `host`.
+fn trust(tls: bool, host: &str) -> String {
+    if tls {
+        return format!(
+            "where the certificate's authority is not known, it goes to /etc/docker/certs.d/{host}/ca.crt\n\
+             for Docker, and to /etc/containers/certs.d/{host}/ca.crt for Podman\n"
+        );
+    }
+    format!(
+        "Docker pulls without TLS with this in /etc/docker/daemon.json, after a restart:\n  \
+         {{ \"insecure-registries\": [\"{host}\"] }}\n\
+         Podman with this in /etc/containers/registries.conf.d/longshore.conf:\n  \
+         [[registry]]\n  location = \"{host}\"\n  insecure = true\n"
+    )
+}
+
+/// Returns how containerd, k3s and Podman are told to ask here first for what lies at `origin`.
+fn mirrors(base: &str, host: &str, origin: &str, tls: bool) -> String {
+    let insecure = if tls { "" } else { "\n  insecure = true" };
+    format!(
+        "containerd asks here first with this in /etc/containerd/certs.d/{origin}/hosts.toml:\n  \
+         [host.\"{base}\"]\n    capabilities = [\"pull\", \"resolve\"]\n\
+         k3s with this in /etc/rancher/k3s/registries.yaml, after a restart:\n  \
+         mirrors:\n    {origin}:\n      endpoint: [\"{base}\"]\n\
+         Podman with this in /etc/containers/registries.conf.d/{origin}.conf:\n  \
+         [[registry]]\n  location = \"{origin}\"\n  [[registry.mirror]]\n  \
+         location = \"{host}/{origin}\"{insecure}\n"
+    )
 }
 
 /// Returns a pull for one artifact of each kind. What cannot be read is passed over: whoever pulls

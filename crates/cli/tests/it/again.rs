@@ -1,0 +1,94 @@
+//! The same command once more: with nothing new, after a run that broke off, and as a dry run.
+
+use crate::bundling::{bytes, registry, wanted};
+use crate::common::{Site, has};
+
+#[test]
+fn an_export_with_nothing_new_is_done() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    site.ok("export -q -f bundle.yaml -o b.tar");
+    let before = bytes(&site, "b.tar");
+    for flags in ["", "--force", "--dry-run", "--jobs 1"] {
+        let text = site.ok(&format!("export -f bundle.yaml -o b.tar {flags}"));
+        assert!(text.starts_with("nothing new: b.tar is this bundle already: sha256:"), "{text}");
+    }
+    assert_eq!(site.json("export -f bundle.yaml -o b.tar")["same"], true);
+    site.ok("export -q -f bundle.yaml -o oci:b");
+    site.ok("export -q -f bundle.yaml -o oci:b");
+    // Another bundle stays, unless it may be replaced; so does what is none.
+    site.ok(&format!("copy -q oci:site:rules {}/acme/app:v1", near.host()));
+    let ran = site.run("export -f bundle.yaml -o b.tar");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("b.tar exists already") && ran.stderr.contains("--force"));
+    assert!(bytes(&site, "b.tar") == before);
+    site.ok("export -q -f bundle.yaml -o b.tar --force");
+    assert!(bytes(&site, "b.tar") != before);
+    site.file("text.tar", "text");
+    assert_eq!(site.run("export -f bundle.yaml -o text.tar").code, 2);
+}
+
+#[test]
+fn a_dry_run_counts_what_a_run_before_has_left() {
+    let site = Site::typed();
+    let all = "copy --all oci:site oci-archive:all.tar";
+    let missing = || {
+        let document = site.json(&format!("{all} --dry-run"));
+        (document["missing"].as_u64().unwrap(), document["bytes"].as_u64().unwrap())
+    };
+    let (before, bytes) = missing();
+    assert_eq!(before, bytes);
+    // What cannot be had at the end keeps what has come.
+    let layer = site.json("inspect oci:site:model")["layers"][0]["digest"].clone();
+    let blob = format!("site/blobs/{}", layer.as_str().unwrap().replace(':', "/"));
+    let content = std::fs::read(site.path(&blob)).unwrap();
+    std::fs::remove_file(site.path(&blob)).unwrap();
+    assert_eq!(site.run(all).code, 1);
+    site.file(&blob, &content);
+    let files = site.files();
+    let (after, _) = missing();
+    assert!(after < bytes / 4 && after >= content.len() as u64, "{after} of {bytes}");
+    assert!(site.files() == files, "a dry run changes nothing");
+    site.ok(all);
+}
+
+#[test]
+fn a_compressed_name_is_refused_with_what_to_do() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    for (name, plain, program) in [
+        ("x.tar.gz", "x.tar", "gzip"),
+        ("x.tgz", "x.tar", "gzip"),
+        ("X.TAR.ZST", "X.TAR", "zstd"),
+        ("x.tar.xz", "x.tar", "xz"),
+    ] {
+        for line in ["copy oci:site:app oci-archive:NAME", "export -f bundle.yaml -o NAME"] {
+            let ran = site.run(&line.replace("NAME", name));
+            assert_eq!(ran.code, 2, "{}", ran.stderr);
+            let told = format!("run `{program} {plain}");
+            assert!(ran.stderr.contains(&told), "{name}: {}", ran.stderr);
+            assert!(!site.path(name).exists());
+        }
+    }
+}
+
+#[test]
+fn a_finished_archive_whose_last_sync_failed_is_not_in_the_way() {
+    if !has("strace") {
+        return;
+    }
+    let site = Site::image();
+    let line = "copy oci:src:app oci-archive:app.tar";
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync"]);
+    // The file, and then its directory.
+    command.args(["-e", "inject=fsync:error=EIO:when=2"]);
+    command.arg(assert_cmd::cargo::cargo_bin!("longshore")).args(crate::common::words(line));
+    crate::common::prepare(&mut command, site.root());
+    let ran = crate::common::Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("input/output error"), "{}", ran.stderr);
+    assert!(!site.path("app.tar").exists());
+    site.ok(line);
+    site.ok("verify app.tar");
+}

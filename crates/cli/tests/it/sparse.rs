@@ -1,0 +1,144 @@
+//! Indexes of which several platforms are taken, but not all, on their way to a registry that wants all that a
+//! manifest refers to.
+
+use serde_json::Value;
+
+use crate::bundling::{bytes, registry};
+use crate::common::Site;
+use crate::served::Served;
+
+/// A registry, and a `bundle.yaml` as the README has it, with more in its defaults.
+fn site(defaults: &str) -> (Site, Served) {
+    let (site, near) = registry();
+    let text = format!(
+        "defaults:\n  platforms: [linux/amd64, linux/arm64]\n{defaults}artifacts:\n  - ref: {0}/acme/app:v1\n  \
+         - repository: {0}/charts/shop\n    tags: {{ semver: '>=1.4, <2', newest: 3 }}\n",
+        near.host()
+    );
+    site.file("bundle.yaml", text);
+    (site, near)
+}
+
+#[test]
+fn what_nobody_has_decided_is_refused_before_anything_is_written() {
+    let (site, near) = site("");
+    for line in
+        ["export -f bundle.yaml -o b.tar", "export -f bundle.yaml -o b.tar --dry-run", "lock"]
+    {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        for told in ["linux/arm/v7", "sparseIndex: strip", "no longer fit", "/acme/app:v1"] {
+            assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+        }
+    }
+    let written = ["b.tar", "b.tar.partial", "bundle.lock"].iter().any(|it| site.path(it).exists());
+    assert!(!written);
+    // One platform, or all that there are, leave nothing to decide.
+    let host = near.host();
+    site.ok(&format!("export -q {host}/acme/app:v1 --platform linux/amd64 -o one.tar"));
+    let all = "linux/amd64,linux/arm64,linux/arm/v7,windows/amd64";
+    site.ok(&format!("export -q {host}/acme/app:v1 --platform {all} -o all.tar"));
+    // The flag says it for what the file does not say.
+    site.ok("export -q -f bundle.yaml --sparse-index strip -o b.tar");
+    site.ok("lock -q --sparse-index keep");
+}
+
+#[test]
+fn what_is_stripped_arrives_at_a_strict_registry_and_signatures_that_do_not_fit_are_named() {
+    let (site, _near) = site("  sparseIndex: strip\n");
+    site.ok("lock -q");
+    let ran = site.run("export -f bundle.yaml --locked -o b.tar");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let index = site.digest("oci:site:app");
+    let told = ran.stderr.lines().filter(|line| line.contains(&format!("of the index {index}")));
+    assert_eq!(told.count(), 3, "{}", ran.stderr);
+    let far = Served::start(&site, "oci:far --writable");
+    site.ok(&format!("import -q b.tar {}/mirror", far.host()));
+    site.ok(&format!("verify {}/mirror/acme/app:v1", far.host()));
+}
+
+#[test]
+fn what_was_kept_can_be_stripped_where_it_arrives() {
+    let (site, _near) = site("  sparseIndex: keep\n");
+    site.ok("export -q -f bundle.yaml -o b.tar");
+    site.ok("export -q -f bundle.yaml -o oci:b");
+    let far = Served::start(&site, "oci:far --writable");
+    let host = far.host();
+    let refused = site.run(&format!("import b.tar {host}/mirror"));
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("`--sparse-index strip` writes it anew"), "{}", refused.stderr);
+
+    let import = format!("import b.tar {host}/mirror --sparse-index strip");
+    let dry = site.json(&format!("{import} --dry-run"));
+    let ran = site.run(&format!("{import} --json"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let index = site.digest("oci:site:app");
+    assert!(ran.stderr.contains(&format!("of the index {index}")), "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let digest = site.digest(&format!("{host}/mirror/acme/app:v1"));
+    assert_ne!(digest, index);
+    for document in [&dry, &document] {
+        let root = document["roots"].as_array().unwrap().iter();
+        let mut root = root.filter(|root| root["to"].as_str().unwrap().ends_with("/acme/app:v1"));
+        assert_eq!(root.next().unwrap()["digest"], digest);
+    }
+    // It is what export would have made of it.
+    site.ok("export -q -f bundle.yaml --sparse-index strip -o oci:stripped");
+    site.ok(&format!("verify {host}/mirror/acme/app:v1"));
+    let bundle = site.run("import oci:b oci:here --sparse-index strip");
+    assert_eq!(bundle.code, 0, "{}", bundle.stderr);
+    site.ok("verify oci:here");
+    assert!(site.ok("list oci:here").contains(&digest));
+    // What is whole stays as it is.
+    site.ok("import -q stripped oci:whole --sparse-index strip");
+    assert!(!bytes(&site, "whole/index.json").is_empty());
+}
+
+#[test]
+fn an_image_for_another_platform_is_an_error_and_other_artifacts_are_not() {
+    let site = Site::typed();
+    let near = Served::start(&site, "oci:near --writable");
+    let host = near.host();
+    for name in ["exact", "chart", "model"] {
+        site.ok(&format!("copy -q oci:site:{name} {host}/{name}:1"));
+    }
+    for place in ["oci:site:exact".to_owned(), format!("{host}/exact:1")] {
+        for platform in ["linux/arm64", "linux/arm64,linux/s390x"] {
+            let ran = site.run(&format!("copy {place} oci:dst --platform {platform}"));
+            assert_eq!(ran.code, 1, "{}", ran.stderr);
+            assert!(ran.stderr.contains("which is for linux/amd64"), "{}", ran.stderr);
+        }
+        site.ok(&format!("copy -q {place} oci:dst --platform linux/amd64,linux/arm64"));
+    }
+    let ran = site.run(&format!("export {host}/exact:1 --platform linux/arm64 -o b.tar"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(!site.path("b.tar").exists());
+    for name in ["chart", "model"] {
+        site.ok(&format!("copy -q {host}/{name}:1 oci:dst --platform linux/arm64"));
+    }
+    site.ok(&format!("export -q {host}/chart:1 --platform linux/arm64,linux/amd64 -o b.tar"));
+}
+
+#[test]
+fn signatures_by_tag_count_as_referrers_do() {
+    let (site, near) = registry();
+    let place = format!("{}/charts/shop:1.4.0", near.host());
+    let tag = format!("{}.sig", site.digest(&place).replace(':', "-"));
+    let line = &site.json(&format!("list {place}"))[0];
+    assert_eq!(line["referrers"], 1);
+    let document = site.json(&format!("inspect {place}"));
+    assert_eq!(document["referrers"][0]["name"], tag);
+    let tree = site.ok(&format!("tree {place}"));
+    assert!(tree.contains(&format!("{tag}  referrer  cosign-signature")), "{tree}");
+    // Below what it is attached to, and not beside it once more.
+    let whole = site.ok(&format!("tree {}/charts/shop", near.host()));
+    assert_eq!(whole.matches(&tag).count(), 1, "{whole}");
+    let ran = site.run(&format!("copy {place} oci:dst --json"));
+    assert!(ran.stderr.contains("1 referrer (signatures, SBOMs, …)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--referrers"), "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["referrersLeft"], 1);
+    let other = format!("{}/acme/app:v1", near.host());
+    let several = site.run(&format!("copy {place} {other} oci:several"));
+    assert!(several.stderr.contains("--referrers takes it"), "{}", several.stderr);
+}
