@@ -162,10 +162,12 @@ pub(crate) struct Copy {
     /// Take only entries of indexes for these platforms; one alone takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What becomes of an index from which platforms were left out
+    /// What becomes of an index from which platforms were left out: kept without a word, where `export`
+    /// refuses it
     #[arg(long, value_enum, value_name = "HOW", requires = "platform")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Take what refers to the artifacts too: signatures, SBOMs, attestations; only TYPES if given
+    /// Take what refers to the artifacts too: signatures, SBOMs, attestations; only TYPES if given. Without
+    /// it they stay behind, where `export` takes them
     #[arg(long, value_name = "TYPES", num_args = 0..=1, require_equals = true, default_missing_value = "any", value_delimiter = ',')]
     pub(crate) referrers: Option<Vec<String>>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out

@@ -129,6 +129,9 @@ impl FromStr for Listable {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
+        if plain_path(text).is_some() {
+            return text.parse().map(Self::Place);
+        }
         let host = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
         // `alpine:3` is a tag, as elsewhere: only what looks like a host is one.
         let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));

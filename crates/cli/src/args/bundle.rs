@@ -142,10 +142,11 @@ pub(crate) struct Taken {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
     /// What becomes of an index of which several platforms are taken, but not all; without a word it is
-    /// refused
+    /// refused, where `copy` keeps it
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Take of what refers to the artifacts only these types; `none` leaves all of it behind
+    /// Take of what refers to the artifacts only these types; `none` leaves all of it behind, as `copy` does
+    /// by default
     #[arg(long, value_name = "TYPES", default_value = "all", value_delimiter = ',')]
     pub(crate) referrers: Vec<String>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out

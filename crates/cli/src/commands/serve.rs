@@ -115,11 +115,10 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let reached = document.reached_at(listen::own_name);
     let host = reached.clone().unwrap_or_else(|| document.address.clone());
     output.result(&document, || {
-        text(args, &document, &host, &shown) + &next::next(&*place, &document, &host)
+        let next = next::next(&*place, &document, &host);
+        let others = if reached.is_none() { next::ONLY_HERE } else { "" };
+        text(args, &document, &host, &shown) + &next + others
     })?;
-    if reached.is_none() {
-        output.note("only this machine reaches it: `--listen :5000` lets others");
-    }
     loop {
         match events.recv_timeout(LOOK_INTERVAL) {
             Ok(Event::Stop) => break,

@@ -265,7 +265,7 @@ fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
     assert_eq!(site.digest(&format!("{}/acme/app:v1", far.host())), site.digest("oci:site:app"));
     insta::assert_snapshot!(far.errors(&site, &[
         "import oci:site HOST",
-        "import oci:full ./somewhere",
+        "import oci:full SOMEWHERE/",
         "import oci:full oci-archive:x.tar",
         "import gone.tar HOST",
         "import oci:full:registry.site/acme/app:v1 HOST",
@@ -276,8 +276,8 @@ fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
       hint: `longshore copy` takes artifacts under any name
     [exit 2]
 
-    $ longshore import oci:full ./somewhere
-    error: `./somewhere` is no registry
+    $ longshore import oci:full SOMEWHERE/
+    error: `SOMEWHERE/` is no registry
       hint: write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout
     [exit 2]
 

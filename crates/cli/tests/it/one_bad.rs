@@ -222,7 +222,7 @@ fn an_update_moves_nothing_else_and_asks_for_nothing_else() {
     {
         site.ok(&format!("copy -q oci:site:{name} {host}/{to}"));
     }
-    among.answers("/tags/list", Answer::status(403));
+    among.answers("/team/app/tags/list", Answer::status(403));
     site.ok(&format!("lock -q --update {host}/other/app:v1"));
     let after = pins();
     let name = format!("{host}/other/app:v1");

@@ -190,7 +190,7 @@ fn what_to_type_next_is_printed() {
     let mut lines = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         lines.push(line.unwrap());
-        if lines.last().is_some_and(|line| line.contains("insecure")) {
+        if lines.last().is_some_and(|line| line.contains("only this machine")) {
             break;
         }
     }
@@ -209,5 +209,16 @@ fn what_to_type_next_is_printed() {
     containerd asks here first with this in /etc/containerd/certs.d/docker.io/hosts.toml:
       [host."http://HOST"]
         capabilities = ["pull", "resolve"]
+    k3s with this in /etc/rancher/k3s/registries.yaml, after a restart:
+      mirrors:
+        docker.io:
+          endpoint: ["http://HOST"]
+    Podman with this in /etc/containers/registries.conf.d/docker.io.conf:
+      [[registry]]
+      location = "docker.io"
+      [[registry.mirror]]
+      location = "HOST/docker.io"
+      insecure = true
+    only this machine reaches it; with `--listen :5000` others do, and are told what they type
     "#);
 }

@@ -474,7 +474,7 @@ fn what_is_not_there_is_told() {
         "verify HOST/site:none",
         "tag HOST/site:none v1",
         "delete HOST/site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    ]), @r#"
+    ]), @"
     $ longshore copy HOST/none:v1 oci:dst
     error: `v1` is not in HOST/none: it answered 404: MANIFEST_UNKNOWN: v1 is not here
       hint: the repository is not there, or has no tags; check its name
@@ -493,6 +493,7 @@ fn what_is_not_there_is_told() {
     $ longshore copy HOST/site:app HOST/site:none oci:dst
     error: none is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: `longshore list` shows what is there
+    nobody looked for what refers to them (signatures, SBOMs, …): it stays behind; --referrers takes it
     [exit 1]
 
     $ longshore copy --all-tags HOST/none oci:dst
@@ -539,7 +540,7 @@ fn what_is_not_there_is_told() {
     error: sha256:e3b0c442… is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: sha256:e3b0c442… is not here
       hint: it may have gone already; `longshore list HOST/site` shows what is there
     [exit 1]
-    "#);
+    ");
 }
 
 #[test]
@@ -548,14 +549,13 @@ fn what_no_registry_takes_is_told() {
     insta::assert_snapshot!(site.errors(&[
         "copy oci:src alpine",
         "copy oci:src acme/app:v1",
-        "copy alpine out.tar",
         "tag alpine v1",
         "delete localhost:1/app",
         "untag localhost:1/app",
         "copy oci:src localhost:1/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "list localhost:1/Upper",
         "gc localhost:1/app",
-    ]), @r#"
+    ]), @"
     $ longshore copy oci:src alpine
     error: `docker.io/library/alpine` names no registry to write to
       hint: write `HOST/library/alpine`, or `docker.io/library/alpine` if that is meant
@@ -564,11 +564,6 @@ fn what_no_registry_takes_is_told() {
     $ longshore copy oci:src acme/app:v1
     error: `docker.io/acme/app:v1` names no registry to write to
       hint: write `HOST/acme/app`, or `docker.io/acme/app` if that is meant
-    [exit 2]
-
-    $ longshore copy alpine out.tar
-    error: `out.tar` does not say what kind of place it is
-      hint: write `oci-archive:out.tar`
     [exit 2]
 
     $ longshore tag alpine v1
@@ -600,7 +595,7 @@ fn what_no_registry_takes_is_told() {
     error: `localhost:1/app` cannot be collected
       hint: give a whole layout directory: `oci:DIR`
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]

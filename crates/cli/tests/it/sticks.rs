@@ -202,7 +202,7 @@ fn a_stick_that_may_only_be_read_is_read_and_refused_as_a_target() {
         "export -q HOST/acme/app:large -o stick/new.tar",
         "export -q HOST/acme/app:large -o oci:stick/new",
         "export -q HOST/acme/app:large -o oci:stick/b",
-        "export -q HOST/acme/app:large -o stick/b.tar --force",
+        "export -q HOST/acme/app:large --referrers none -o stick/b.tar --force",
         "import stick/b.tar oci:stick/new",
         "import stick/b.tar oci:there --report stick/report.json",
     ]), @r"
@@ -221,7 +221,7 @@ fn a_stick_that_may_only_be_read_is_read_and_refused_as_a_target() {
       hint: the disk cannot be written to; choose another, or mount it writable
     [exit 2]
 
-    $ longshore export -q HOST/acme/app:large -o stick/b.tar --force
+    $ longshore export -q HOST/acme/app:large --referrers none -o stick/b.tar --force
     error: cannot write stick/b.tar.partial: read-only file system
       hint: the disk cannot be written to; choose another, or mount it writable
     [exit 2]

@@ -32,7 +32,7 @@ fn what_cannot_begin_changes_nothing() {
         ("copy oci:none oci:new", 2),
         ("copy oci:src:none oci:new", 1),
         ("copy oci:src:none oci:dst", 1),
-        ("copy oci:src dst", 2),
+        ("copy oci:src nowhere", 2),
         ("copy --type nothing oci:src oci:new", 2),
         ("copy --platform nothing oci:src oci:new", 2),
         ("copy --dry-run oci:src oci:new", 0),

@@ -5,41 +5,41 @@ use std::process::{Command, Stdio};
 use crate::common::{Ran, Site, has, prepare};
 
 #[test]
-fn a_place_without_its_kind_is_told_what_to_write() {
+fn a_place_that_is_plainly_none_is_told_what_to_write() {
     let site = Site::image();
-    site.ok("copy oci:src oci-archive:src.tar");
+    std::fs::create_dir(site.path("empty")).unwrap();
     insta::assert_snapshot!(site.errors(&[
-        "copy src oci:dst",
-        "copy src:app oci:dst",
-        "copy src.tar oci:dst",
-        "copy oci:src new.tar",
+        "copy empty oci:dst",
+        "copy empty:app oci:dst",
+        "copy src empty",
+        "copy oci:src new",
         "list ./app",
         "list oci:",
         "list oci:src:",
-    ]), @r#"
-    $ longshore copy src oci:dst
-    error: `src` does not say what kind of place it is
-      hint: write `oci:src`
+    ]), @"
+    $ longshore copy empty oci:dst
+    error: `empty` is a directory here, and no layout
+      hint: write `./empty` if it is meant, or `docker://empty` for a registry
     [exit 2]
 
-    $ longshore copy src:app oci:dst
-    error: `src:app` does not say what kind of place it is
-      hint: write `oci:src:app`
+    $ longshore copy empty:app oci:dst
+    error: `empty` is a directory here, and no layout
+      hint: write `./empty:app` if it is meant, or `docker://empty:app` for a registry
     [exit 2]
 
-    $ longshore copy src.tar oci:dst
-    error: `src.tar` does not say what kind of place it is
-      hint: write `oci-archive:src.tar`
+    $ longshore copy src empty
+    error: `empty` is a directory here, and no layout
+      hint: write `./empty` if it is meant, or `docker://empty` for a registry
     [exit 2]
 
-    $ longshore copy oci:src new.tar
-    error: `new.tar` does not say what kind of place it is
-      hint: write `oci-archive:new.tar`
+    $ longshore copy oci:src new
+    error: `docker.io/library/new` names no registry to write to
+      hint: write `HOST/library/new`, or `docker.io/library/new` if that is meant
     [exit 2]
 
     $ longshore list ./app
-    error: `./app` does not say what kind of place it is
-      hint: write `oci:./app`
+    error: cannot open ./app: no such file or directory
+      hint: check the path: it, or a directory in it, is not there
     [exit 2]
 
     $ longshore list oci:
@@ -49,7 +49,7 @@ fn a_place_without_its_kind_is_told_what_to_write() {
     $ longshore list oci:src:
     error: `src:` names nothing behind its `:`; leave the `:` away, or add a name
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -331,13 +331,13 @@ fn commands_of_other_tools_are_told_what_to_do() {
 #[test]
 fn a_wrong_line_of_a_list_is_named_by_its_number() {
     let site = Site::typed();
-    site.file("wanted.txt", "# the charts\noci:site:chart\n\nsite:policy # forgot the kind\n");
-    insta::assert_snapshot!(site.errors(&["copy -f wanted.txt oci:dst"]), @r#"
+    site.file("wanted.txt", "# the charts\noci:site:chart\n\nSite:policy # no reference\n");
+    insta::assert_snapshot!(site.errors(&["copy -f wanted.txt oci:dst"]), @"
     $ longshore copy -f wanted.txt oci:dst
-    error: wanted.txt:4: `site:policy` does not say what kind of place it is; write `oci:site:policy`
+    error: wanted.txt:4: `Site:policy` is not a reference: `library/Site` is not a repository name: it has upper-case letters; write `library/site`; for a layout write `oci:DIR[:REF]` or `oci-archive:FILE[:REF]`
       hint: a list has one place a line, such as `oci:DIR:REF`
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]

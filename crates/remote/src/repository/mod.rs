@@ -232,12 +232,15 @@ impl Repository for Remote {
         let names = self.names()?;
         let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
         let found = in_parallel(&names, LOOKUPS, |name| self.head(&name.clone().into()));
-        let mut roots: BTreeMap<Digest, Root> = BTreeMap::new();
+        let mut roots: BTreeMap<_, Root> = BTreeMap::new();
         let mut unknown = Vec::new();
         for (name, found) in names.into_iter().zip(found) {
             match found {
                 Ok(descriptor) => {
-                    let root = roots.entry(descriptor.digest.clone());
+                    // What says the same digest of something else is no name of it.
+                    let Descriptor { digest, size, media_type, .. } = &descriptor;
+                    let key = (digest.clone(), *size, media_type.as_str().to_owned());
+                    let root = roots.entry(key);
                     root.or_insert_with(|| Root { descriptor, names: Vec::new() }).names.push(name);
                 }
                 Err(error) => unknown.push((name, error)),

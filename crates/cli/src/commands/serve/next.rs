@@ -12,6 +12,10 @@ use super::{Document, Listed};
 /// So many artifacts are looked at to find one of each kind.
 const LOOKED_AT: usize = 50;
 
+/// What is said where other machines do not reach the server.
+pub(super) const ONLY_HERE: &str =
+    "only this machine reaches it; with `--listen :5000` others do, and are told what they type\n";
+
 /// Returns what a person types next at `host`: a pull for one artifact of each kind, and how Docker, Podman,
 /// containerd and k3s are told to ask here.
 pub(super) fn next(place: &dyn Place, document: &Document, host: &str) -> String {
