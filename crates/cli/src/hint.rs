@@ -307,6 +307,12 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::NotATar => Hint::new(
             "an archive is a tar file, plain or compressed with gzip or zstd; check the path",
         ),
+        Flaw::Compressed { with } => Hint::new(format!(
+            "unpack it first, with `{with} -dk FILE`; plain tar, gzip and zstd are read"
+        )),
+        Flaw::Trailing(_) => {
+            Hint::new("cut off what is behind the end, or copy the file again from where it came")
+        }
         Flaw::Version { known, .. } => Hint::new(format!(
             "it was made for another version of the format; have it made for {known}"
         )),

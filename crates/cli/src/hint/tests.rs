@@ -46,6 +46,8 @@ fn flaws() -> Vec<Flaw> {
         Flaw::Link { to: text() },
         Flaw::NotOurs(text()),
         Flaw::NotText,
+        Flaw::Compressed { with: "xz" },
+        Flaw::Trailing(text()),
     ]
 }
 
@@ -77,6 +79,8 @@ fn flaw_number(flaw: &Flaw) -> usize {
         Flaw::Link { .. } => 22,
         Flaw::NotOurs(_) => 23,
         Flaw::NotText => 24,
+        Flaw::Compressed { .. } => 25,
+        Flaw::Trailing(_) => 26,
     }
 }
 

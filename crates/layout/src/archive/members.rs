@@ -56,7 +56,7 @@ impl Members {
     pub(super) fn find(file: &Arc<File>, what: &str) -> Result<Self> {
         let length = file.metadata().map_err(Error::io("open", what))?.len();
         let mut found = Self::default();
-        let mut judge = Judge::new(what);
+        let mut judge = Judge { takes_hard_links: true, ..Judge::new(what) };
         let at = Cell::new(0);
         let mut archive = tar::Archive::new(Seeking::new(file, &at));
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
@@ -74,7 +74,20 @@ impl Members {
                 );
                 return Err(Error::malformed(what, Flaw::CutOff(how)));
             }
-            let Some(name) = judge.file(&entry)? else { continue };
+            let (name, extent) = match judge.member(&entry)? {
+                None => continue,
+                Some(Member::File(name)) => (name, extent),
+                // A second name of what came before it.
+                Some(Member::HardLink { name, target }) => match found.extent(&target) {
+                    Some(extent) => (name, extent),
+                    None if is_own(&name) => {
+                        let target = shown(&target);
+                        let how = format!("is a hard link to `{target}`, which is not before it");
+                        return Err(refused(&how));
+                    }
+                    None => continue,
+                },
+            };
             let earlier = match blob(&name) {
                 Some(digest) => found.blobs.insert(digest, extent),
                 None => found.files.insert(name, extent),
@@ -85,7 +98,36 @@ impl Members {
                 return Err(refused("is there twice, with different content"));
             }
         }
-        Ok(found)
+        Ok(found.from_its_directory())
+    }
+
+    fn extent(&self, name: &[u8]) -> Option<Extent> {
+        blob(name).map_or_else(|| self.files.get(name), |digest| self.blobs.get(&digest)).copied()
+    }
+
+    /// Returns the members of the one directory that holds the layout, if it is not at the top: `tar c site`
+    /// makes such archives.
+    fn from_its_directory(self) -> Self {
+        if self.files.contains_key(&b"oci-layout"[..]) {
+            return self;
+        }
+        let of_layout = |name: &Vec<u8>| -> Option<Vec<u8>> {
+            let directory = name.strip_suffix(b"/oci-layout")?;
+            (!directory.contains(&b'/')).then(|| [directory, b"/"].concat())
+        };
+        let mut directories = self.files.keys().filter_map(of_layout);
+        let (Some(directory), None) = (directories.next(), directories.next()) else {
+            return self;
+        };
+        let mut found = Self::default();
+        for (name, extent) in self.files {
+            let Some(name) = name.strip_prefix(&directory[..]) else { continue };
+            match blob(name) {
+                Some(digest) => drop(found.blobs.insert(digest, extent)),
+                None => drop(found.files.insert(name.to_owned(), extent)),
+            }
+        }
+        found
     }
 
     /// Returns the content of a member that is no blob, if it is there.
@@ -106,6 +148,8 @@ impl Members {
 pub(super) struct Judge<'a> {
     /// What errors call the archive.
     what: &'a str,
+    /// Whether whoever asks can go back to what a hard link names.
+    takes_hard_links: bool,
     members: usize,
     /// How many bytes the names of files have together.
     names: usize,
@@ -113,7 +157,7 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(what: &'a str) -> Self {
-        Self { what, members: 0, names: 0 }
+        Self { what, takes_hard_links: false, members: 0, names: 0 }
     }
 
     /// Returns the name of a member that is a file, without `./`; `None` for one that is nothing to us.
@@ -122,6 +166,14 @@ impl<'a> Judge<'a> {
         &mut self,
         entry: &tar::Entry<'_, impl io::Read>,
     ) -> Result<Option<Vec<u8>>> {
+        Ok(match self.member(entry)? {
+            Some(Member::File(name)) => Some(name),
+            Some(Member::HardLink { .. }) | None => None,
+        })
+    }
+
+    /// The same, with hard links where they are taken.
+    fn member(&mut self, entry: &tar::Entry<'_, impl io::Read>) -> Result<Option<Member>> {
         self.members += 1;
         check(self.what, self.members, self.names)?;
         let kind = entry.header().entry_type();
@@ -132,6 +184,14 @@ impl<'a> Judge<'a> {
         let path = entry.path_bytes();
         let refused = |reason: &str| refused(self.what, &path, reason);
         let Some(name) = normal(&path).map_err(refused)? else { return Ok(None) };
+        if kind == EntryType::Link && self.takes_hard_links {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            let target =
+                normal(&target).map_err(|_| refused("is a link that leads out of the archive"))?;
+            self.names += name.len();
+            check(self.what, self.members, self.names)?;
+            return Ok(target.map(|target| Member::HardLink { name, target }));
+        }
         if matches!(kind, EntryType::Symlink | EntryType::Link) {
             let target = entry.link_name_bytes().unwrap_or_default();
             check_link(&name, kind, &target).map_err(refused)?;
@@ -145,8 +205,18 @@ impl<'a> Judge<'a> {
         }
         self.names += name.len();
         check(self.what, self.members, self.names)?;
-        Ok(Some(name))
+        Ok(Some(Member::File(name)))
     }
+}
+
+/// A member that has content.
+enum Member {
+    File(Vec<u8>),
+    /// A second name of a member before it.
+    HardLink {
+        name: Vec<u8>,
+        target: Vec<u8>,
+    },
 }
 
 /// Refuses an archive of more members, or more bytes of names, than are read; whoever writes one asks
@@ -253,8 +323,7 @@ fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
 
 /// Allows links between files that are not the layout's own, as older `docker save` archives have.
 fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
-    let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
-    if own.contains(&name) || name.starts_with(b"blobs/") {
+    if is_own(name) {
         return Err("is a link, where the layout must have a file");
     }
     // A hard link names a member, a symbolic link a path beside its own.
@@ -270,6 +339,19 @@ fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'stati
         }
     }
     Ok(())
+}
+
+/// Tells whether a name is one that a layout itself has.
+pub(super) fn is_own(name: &[u8]) -> bool {
+    let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
+    own.contains(&name) || name.starts_with(b"blobs/")
+}
+
+/// Returns the directory in which a layout lies that has this file of its own, with its `/`; nothing for
+/// one at the top, as for what is no such file.
+pub(super) fn directory_of_layout(name: &[u8]) -> Vec<u8> {
+    let end = name.iter().position(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    if !is_own(name) && is_own(&name[end..]) { name[..end].to_vec() } else { Vec::new() }
 }
 
 /// Returns the digest of a member that lies where a blob would (rows ).

@@ -183,6 +183,8 @@ impl Taking<'_> {
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
         let (mut files, mut judge) = (BTreeMap::new(), Judge::new(LABEL));
         let mut seen = HashSet::new();
+        // The directory that the layout lies in, if its first file does not lie at the top.
+        let mut within: Option<Vec<u8>> = None;
         for (number, entry) in entries.enumerate() {
             let at_end = || stream.lock().is_at_end();
             let entry =
@@ -194,6 +196,8 @@ impl Taking<'_> {
                 content.pass()?;
                 continue;
             };
+            let directory = within.get_or_insert_with(|| members::directory_of_layout(&name));
+            let name = name.strip_prefix(&directory[..]).map_or(name.clone(), <[u8]>::to_vec);
             let observed = size;
             if let Some(digest) = members::blob(&name) {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);

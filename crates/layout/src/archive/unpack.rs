@@ -1,10 +1,10 @@
 //! Compressed archives: unpacked once, since content is read from any offset.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, Write as _};
-use std::path::Path;
+use std::io::{self, BufRead, Read, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 
-use longshore_store::{Error, Result};
+use longshore_store::{Error, Flaw, Result};
 
 use crate::files;
 
@@ -26,19 +26,11 @@ pub(super) fn plain(
     beside: &Path,
     scratch: Option<&Path>,
 ) -> Result<File> {
-    let mut magic = [0; 4];
+    let mut magic = [0; MAGIC];
     let read = Error::io("read", path.display());
     let count = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(read)?;
-    let reader: Box<dyn Read> = match &magic[..count] {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            let broken = Error::io("unpack", path.display());
-            let mut decoder = zstd::Decoder::new(file).map_err(broken)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Error::io("unpack", path.display()))?;
-            Box::new(decoder)
-        }
-        _ => return Ok(file),
-    };
+    let Some(how) = Compression::of(&magic[..count], path)? else { return Ok(file) };
+    let reader = Unpacked::new(how, io::BufReader::with_capacity(files::PIECE, file), path)?;
     let (directory, unpacked) = match (tempfile::tempfile_in(beside), scratch) {
         (Ok(unpacked), _) => (beside, unpacked),
         (Err(_), Some(scratch)) => (scratch, tempfile::tempfile_in(scratch).map_err(at(scratch))?),
@@ -54,21 +46,145 @@ pub(super) fn through<'p>(
     path: &Path,
 ) -> Result<Box<dyn Read + Send + 'p>> {
     let mut magic = Vec::new();
-    let begin = (&mut pipe).take(4).read_to_end(&mut magic);
+    let begin = (&mut pipe).take(MAGIC as u64).read_to_end(&mut magic);
     begin.map_err(Error::io("read", path.display()))?;
-    let is_gzip = magic.starts_with(&[0x1f, 0x8b]);
-    let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd];
+    let how = Compression::of(&magic, path)?;
     let all = io::BufReader::with_capacity(files::PIECE, io::Cursor::new(magic).chain(pipe));
-    if is_gzip {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(all)));
+    Ok(match how {
+        Some(how) => Box::new(Unpacked::new(how, all, path)?),
+        None => Box::new(all),
+    })
+}
+
+/// So many bytes tell how a file is compressed.
+const MAGIC: usize = 6;
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// Tells by the first bytes of a file; `None` for one that is not compressed. Fails for what is not
+    /// unpacked here.
+    fn of(magic: &[u8], path: &Path) -> Result<Option<Self>> {
+        let with = match magic {
+            [0x1f, 0x8b, ..] => return Ok(Some(Self::Gzip)),
+            // A frame, or one that is skipped before it, as pzstd writes them.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                return Ok(Some(Self::Zstd));
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "xz",
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => "bzip2",
+            [0x04, 0x22, 0x4d, 0x18, ..] => "lz4",
+            _ => return Ok(None),
+        };
+        Err(Error::malformed(path.display(), Flaw::Compressed { with }))
     }
-    if is_zstd {
-        let broken = || Error::io("unpack", path.display());
-        let mut decoder = zstd::Decoder::with_buffer(all).map_err(broken())?;
-        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken())?;
-        return Ok(Box::new(decoder));
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
     }
-    Ok(Box::new(all))
+}
+
+/// What is in a compressed file, which may be several members or frames, one behind the other. Zeros
+/// behind the last are padding, as tapes and `dd` make it; anything else there is an error.
+struct Unpacked<R: BufRead> {
+    how: Compression,
+    decoder: Option<Decoder<R>>,
+    path: PathBuf,
+}
+
+/// The decoder of one member or frame.
+enum Decoder<R: BufRead> {
+    Gzip(Box<flate2::bufread::GzDecoder<R>>),
+    Zstd(zstd::Decoder<'static, R>),
+}
+
+impl<R: BufRead> Decoder<R> {
+    fn new(how: Compression, of: R) -> io::Result<Self> {
+        Ok(match how {
+            Compression::Gzip => Self::Gzip(Box::new(flate2::bufread::GzDecoder::new(of))),
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(of)?.single_frame();
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Self::Zstd(decoder)
+            }
+        })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+
+    fn into_inner(self) -> R {
+        match self {
+            Self::Gzip(decoder) => decoder.into_inner(),
+            Self::Zstd(decoder) => decoder.finish(),
+        }
+    }
+}
+
+impl<R: BufRead> Unpacked<R> {
+    fn new(how: Compression, of: R, path: &Path) -> Result<Self> {
+        let decoder = Decoder::new(how, of).map_err(Error::io("unpack", path.display()))?;
+        Ok(Self { how, decoder: Some(decoder), path: path.to_owned() })
+    }
+
+    /// Tells whether another member begins behind one that has ended; passes over zeros at the end.
+    fn has_more(&self, rest: &mut R) -> io::Result<bool> {
+        let mut is_padded = false;
+        loop {
+            let bytes = rest.fill_buf()?;
+            let Some(first) = bytes.iter().position(|byte| *byte != 0) else {
+                let count = bytes.len();
+                if count == 0 {
+                    return Ok(false);
+                }
+                rest.consume(count);
+                is_padded = true;
+                continue;
+            };
+            let begins = match self.how {
+                Compression::Gzip => bytes[first] == 0x1f,
+                Compression::Zstd => matches!(bytes[first], 0x28 | 0x50..=0x5f),
+            };
+            if begins && first == 0 && !is_padded {
+                return Ok(true);
+            }
+            return Err(self.trailing().into());
+        }
+    }
+
+    fn trailing(&self) -> Error {
+        let how = self.how.name();
+        let reason = format!("behind its end lies something that is no {how}");
+        Error::malformed(self.path.display(), Flaw::Trailing(reason))
+    }
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let count = decoder.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut rest) = self.decoder.take().map(Decoder::into_inner) else { break };
+            if self.has_more(&mut rest)? {
+                self.decoder = Some(Decoder::new(self.how, rest)?);
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Returns an unnamed file in `directory` with all that comes through a pipe.

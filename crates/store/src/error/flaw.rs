@@ -37,6 +37,13 @@ pub enum Flaw {
     NotText,
     /// It is no tar archive.
     NotATar,
+    /// It is compressed in a way that is not read.
+    Compressed {
+        /// The program that unpacks it.
+        with: &'static str,
+    },
+    /// Something lies behind the end of it; what, as a sentence.
+    Trailing(String),
     /// It ends too early; where, as a sentence.
     CutOff(String),
     /// It is of a version that is not known here.
@@ -82,6 +89,7 @@ impl Flaw {
             | Self::Identity(_)
             | Self::Credentials(_)
             | Self::Proxy(_)
+            | Self::Compressed { .. }
             | Self::NotText => false,
             Self::NotALayout
             | Self::NotEmpty
@@ -95,6 +103,7 @@ impl Flaw {
             | Self::Link { .. }
             | Self::NotOurs(_)
             | Self::Empty
+            | Self::Trailing(_)
             | Self::NotATar
             | Self::CutOff(_)
             | Self::Version { .. }
@@ -122,6 +131,9 @@ impl fmt::Display for Flaw {
             Self::Empty => "it is empty",
             Self::NotText => "it is no text in UTF-8",
             Self::NotATar => "it is not a tar archive",
+            Self::Compressed { with } => {
+                return write!(f, "it is compressed with {with}, which is not read here");
+            }
             Self::Version { found, known } => {
                 return write!(f, "its version is {found}, and only {known} is supported");
             }
@@ -142,6 +154,7 @@ impl fmt::Display for Flaw {
             | Self::Identity(text)
             | Self::Credentials(text)
             | Self::Proxy(text)
+            | Self::Trailing(text)
             | Self::Damaged(text) => text,
         })
     }
