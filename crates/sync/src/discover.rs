@@ -341,9 +341,10 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
                 || chosen.as_ref().is_some_and(|it| !it.contains(&child.digest))
         };
         let gone = manifest.children().map(|(_, child)| child).filter(|child| is_gone(child));
-        let left_out = |child: &Descriptor| match absent.contains(&child.digest) {
-            true => LeftOut::Absent(child.clone()),
-            false => LeftOut::Filtered(child.clone()),
+        let left_out = |child: &Descriptor| {
+            let is_absent = absent.contains(&child.digest);
+            let left_out = if is_absent { LeftOut::Absent } else { LeftOut::Filtered };
+            left_out(child.clone())
         };
         let gone: Vec<&Descriptor> = gone.collect();
         let gone_platforms: Vec<Platform> =

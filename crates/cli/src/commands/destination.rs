@@ -163,7 +163,8 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
         return Ok(());
     };
     let bare = &name[..name.len() - ending.len()];
-    let plain = if bare.ends_with(".tar") { bare.to_owned() } else { format!("{bare}.tar") };
+    let is_tar = Path::new(bare).extension().is_some_and(|end| end.eq_ignore_ascii_case("tar"));
+    let plain = if is_tar { bare.to_owned() } else { format!("{bare}.tar") };
     let text = format!("{name} would not be what its name says: archives are written uncompressed");
     Err(Problem::new(Exit::Usage, text).hint(format!(
         "write {plain}, then run `{program} {plain}`; layers are compressed already"

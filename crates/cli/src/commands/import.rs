@@ -90,23 +90,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     tell(&listed, &moves, record.as_ref(), &plan, output);
     let changed = plan.moved(global.jobs());
     if args.dry_run {
-        let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
-        let document = Document::new(&plan, &moves, &Report::default(), Some(missing));
-        let document = document.with_moved(&changed, &moves, &plan.roots());
-        tell_moved(&document.moved, "would move", output);
-        let text = || {
-            let (artifacts, referrers) = counts(&moves, &plan.roots());
-            let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
-            let size = plan.size().bytes;
-            let table = table(&moves, &[]);
-            format!(
-                "{table}would import {count}: {}, {} of it not there yet\n",
-                Size(size),
-                Size(missing)
-            )
-        };
-        output.result(&document, text)?;
-        return Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed });
+        return dry_run(&plan, &moves, &changed, global, output);
     }
 
     if let Target::Layout(directory, _) = &target {
@@ -142,6 +126,34 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let complete = report.is_complete() && plan.failures().is_empty();
     Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Says what would go where, and how much of it is not there.
+fn dry_run(
+    plan: &Plan<'_>,
+    moves: &[Move],
+    changed: &[MovedTo],
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
+    let reports = plan.roots();
+    let document = Document::new(plan, moves, &Report::default(), Some(missing));
+    let document = document.with_moved(changed, moves, &reports);
+    tell_moved(&document.moved, "would move", output);
+    let text = || {
+        let (artifacts, referrers) = counts(moves, &reports);
+        let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
+        let size = plan.size().bytes;
+        let table = table(moves, &reports);
+        format!(
+            "{table}would import {count}: {}, {} of it not there yet\n",
+            Size(size),
+            Size(missing)
+        )
+    };
+    output.result(&document, text)?;
+    Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Warns of rules that fit nothing in the bundle.

@@ -65,10 +65,11 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
                 format!("{lines}{} since it was locked\n", human::count(several, "change"))
             }
         })?;
-        return Ok(match changes.is_empty() && !of_old {
-            false => Exit::Difference,
-            true if is_whole => Exit::Done,
-            true => Exit::Failed,
+        let same = changes.is_empty() && !of_old;
+        return Ok(match (same, is_whole) {
+            (false, _) => Exit::Difference,
+            (true, false) => Exit::Failed,
+            (true, true) => Exit::Done,
         });
     }
     write_file(&path, &next.to_bytes()).map_err(Problem::of)?;

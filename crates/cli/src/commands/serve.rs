@@ -53,10 +53,8 @@ impl Document {
         let mut others =
             addresses.filter(|address: &SocketAddr| !address.ip().to_canonical().is_loopback());
         let address = others.next()?;
-        Some(match address.ip().is_unspecified() {
-            true => format!("{}:{}", own(), address.port()),
-            false => address.to_string(),
-        })
+        let is_every = address.ip().is_unspecified();
+        Some(if is_every { format!("{}:{}", own(), address.port()) } else { address.to_string() })
     }
 }
 

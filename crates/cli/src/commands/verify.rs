@@ -182,8 +182,8 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     let mut lines = String::new();
     let Document { missing, damaged, unchecked, .. } = document;
     let found = [("missing", missing), ("damaged", damaged), ("unchecked", unchecked)];
-    for (what, of) in found.iter().flat_map(|(what, all)| all.iter().map(move |of| (what, of))) {
-        lines.push_str(&format!("{what:<9} {}\n", printable_line(of)));
+    for (what, all) in found {
+        lines.extend(all.iter().map(|of| format!("{what:<9} {}\n", printable_line(of))));
     }
     lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
     let left_out = document.left_out.iter();

@@ -60,4 +60,15 @@ fn a_registry_is_meant_where_nothing_lies_and_where_it_is_said() {
     assert!(there.ok("list acme/app").contains("chart"));
     let ran = there.run("digest docker://127.0.0.1:1/acme/app:1");
     assert_ne!(ran.code, 0);
+    // A file is one if it begins as archives do, and what else is there is none.
+    there.ok("copy -q acme/app:chart chart.tar");
+    std::fs::rename(there.path("chart.tar"), there.path("chart")).unwrap();
+    there.ok("verify chart");
+    there.file("Dockerfile", "FROM scratch");
+    let ran = there.run("verify Dockerfile");
+    assert!(ran.stderr.contains("is not a reference"), "{}", ran.stderr);
+    there.file("x.tar.xz", b"\xfd7zXZ\0and so on");
+    let ran = there.run("verify x.tar.xz");
+    assert!(ran.stderr.contains("compressed with xz"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`xz -dk FILE`"), "{}", ran.stderr);
 }

@@ -98,7 +98,7 @@ impl Members {
                 return Err(refused("is there twice, with different content"));
             }
         }
-        Ok(found.from_its_directory())
+        Ok(found.within_its_directory())
     }
 
     fn extent(&self, name: &[u8]) -> Option<Extent> {
@@ -107,7 +107,7 @@ impl Members {
 
     /// Returns the members of the one directory that holds the layout, if it is not at the top: `tar c site`
     /// makes such archives.
-    fn from_its_directory(self) -> Self {
+    fn within_its_directory(self) -> Self {
         if self.files.contains_key(&b"oci-layout"[..]) {
             return self;
         }

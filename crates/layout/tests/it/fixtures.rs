@@ -44,7 +44,7 @@ const TARS: &[(&str, &str)] = &[
     (
         "tar-hardlink-out",
         "PATH is malformed: its member `blobs/sha256/61a213d0d52b608c6639f34e57e872273769db117d9e091b4b7364274af39084` \
-         is a link, where the layout must have a file",
+         is a link that leads out of the archive",
     ),
     (
         "tar-duplicate-other-bytes",

@@ -8,7 +8,7 @@ use longshore_fixture::{
     zstd,
 };
 use longshore_layout::{Archive, ArchiveOptions};
-use longshore_store::{Error, Result, Selector, Source as _};
+use longshore_store::{Error, Flaw, Result, Selector, Source as _};
 
 use crate::common::{names_in, read_all, reads};
 
@@ -83,6 +83,104 @@ fn compressed_archives_are_read_and_leave_nothing_beside_them() {
         drop(archive);
         assert!(read_all(&path).unwrap() == content.blobs);
         assert_eq!(names_in(directory.path()), ["a.tar"]);
+    }
+}
+
+/// A frame that readers of zstd skip.
+const SKIPPED: &[u8] = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
+
+#[test]
+fn what_pads_compressed_archives_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let content = graph(4, 6);
+    let tar = content.tar(&TarOptions::default());
+    let (zip, frame) = (gzip(&tar).to_vec(), zstd(&tar).to_vec());
+    let zeros = vec![0; 300_000];
+    let frames = tar.chunks(3000).flat_map(|part| [SKIPPED, &zstd(part)].concat());
+    for compressed in [
+        [&zip[..], &[0; 7]].concat(),
+        [&zip[..], &zeros].concat(),
+        [&frame[..], &zeros].concat(),
+        [SKIPPED, &frame].concat(),
+        [&frame, SKIPPED].concat(),
+        frames.collect(),
+    ] {
+        let path = write(directory.path(), &compressed);
+        assert!(read_all(&path).unwrap() == content.blobs);
+    }
+}
+
+#[test]
+fn what_else_lies_behind_compressed_archives_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let tar = graph(4, 6).tar(&TarOptions::default());
+    for compressed in [gzip(&tar), zstd(&tar)] {
+        for behind in [&b"garbage"[..], b"\0\0x", &tar] {
+            let path = write(directory.path(), &[&compressed[..], behind].concat());
+            let error = open(&path).unwrap_err();
+            let Error::Malformed { reason: Flaw::Trailing(_), .. } = error else {
+                panic!("{error}");
+            };
+        }
+    }
+}
+
+#[test]
+fn what_is_compressed_otherwise_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    for (magic, program) in
+        [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh91AY", "bzip2"), (b"\x04\x22\x4d\x18abc", "lz4")]
+    {
+        let error = open(&write(directory.path(), magic)).unwrap_err();
+        let Error::Malformed { reason: Flaw::Compressed { with }, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(with, program);
+    }
+}
+
+#[test]
+fn a_hard_link_is_another_name_of_what_came_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (content, mut members) = small();
+    let own = |member: &Member| member.kind == Kind::File && member.name.starts_with("blobs/");
+    let files: Vec<usize> = (0..members.len()).filter(|at| own(&members[*at])).collect();
+    for (number, at) in files.into_iter().enumerate() {
+        let kept = format!("kept/{number}");
+        let link = Member::link(Kind::Hardlink, &members[at].name, &kept);
+        members[at].name = kept;
+        members.push(link);
+    }
+    let path = write(directory.path(), &archive(&members));
+    assert!(read_all(&path).unwrap() == content.blobs);
+    // One that leads to nothing, or out of the archive, is refused.
+    for target in ["kept/none", "../kept", "/etc/passwd"] {
+        let digest = longshore_spec::Digest::sha256("x");
+        let name = format!("blobs/sha256/{}", digest.encoded());
+        let all = [&members[..], &[Member::link(Kind::Hardlink, &name, target)]].concat();
+        let error = open(&write(directory.path(), &archive(&all))).unwrap_err();
+        assert!(error.to_string().contains("link"), "{error}");
+    }
+}
+
+#[test]
+fn a_layout_one_directory_down_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (content, members) = small();
+    let below = |name: &str| {
+        let below =
+            |member: &Member| Member { name: format!("{name}/{}", member.name), ..member.clone() };
+        members.iter().map(below).collect::<Vec<_>>()
+    };
+    let one = [vec![Member::new(Kind::Directory, "site/")], below("site")].concat();
+    let path = write(directory.path(), &archive(&one));
+    assert!(read_all(&path).unwrap() == content.blobs);
+    // Which of two is meant nobody says, and deeper ones are not looked for.
+    for other in [[below("a"), below("b")].concat(), below("a/b")] {
+        let error = open(&write(directory.path(), &archive(&other))).unwrap_err();
+        let Error::Malformed { reason: Flaw::NoLayoutInside, .. } = error else {
+            panic!("{error}");
+        };
     }
 }
 

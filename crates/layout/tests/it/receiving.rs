@@ -173,3 +173,36 @@ fn files_beside_the_content_are_bounded() {
     assert_eq!(with(100).unwrap(), Some(100));
     assert!(matches!(with(101), Err(Error::Limit { .. })));
 }
+
+#[test]
+fn what_sticks_and_tools_make_of_an_archive_is_received_too() {
+    let content = content();
+    let tar = content.tar(&TarOptions::default());
+    let skipped = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
+    for bytes in [
+        [&gzip(&tar)[..], &[0; 512]].concat(),
+        [&gzip(&tar[..9000])[..], &gzip(&tar[9000..])].concat(),
+        [&skipped[..], &zstd(&tar), &skipped[..]].concat(),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let received = receive(&bytes[..], directory.path()).unwrap();
+        assert_eq!(received.stored().len(), content.blobs.len());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let error = receive(&[&gzip(&tar)[..], b"x"].concat()[..], directory.path()).unwrap_err();
+    assert!(error.to_string().contains("behind its end"), "{error}");
+}
+
+#[test]
+fn a_layout_one_directory_down_is_received() {
+    let content = content();
+    let mut writer = longshore_fixture::TarWriter::new(TarOptions::default());
+    for (path, node) in content.tree().nodes() {
+        if let longshore_fixture::Node::File(bytes) = node {
+            writer.append(&longshore_fixture::Member::file(format!("site/{path}"), bytes.clone()));
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let received = receive(&writer.finish()[..], directory.path()).unwrap();
+    assert_eq!(received.stored().len(), content.blobs.len());
+}

@@ -123,7 +123,7 @@ fn what_is_in_an_index_of_an_index_is_found_wherever_it_is() {
 #[test]
 fn a_root_that_has_no_platforms_is_taken_as_it_is() {
     type Maker = fn(&mut Content, u64) -> Descriptor;
-    for maker in [artifacts::image as Maker, artifacts::helm_chart, artifacts::empty_index] {
+    for maker in [artifacts::model_pack as Maker, artifacts::helm_chart, artifacts::empty_index] {
         let source = Shelf::of(|content| maker(content, 1));
         let list = wanted(&["linux/s390x"]);
         for platforms in
@@ -140,6 +140,70 @@ fn a_root_that_has_no_platforms_is_taken_as_it_is() {
     });
     let (target, ..) = copied(&source, one("linux/s390x"));
     assert!(is_there(&source, &target, &root(&source)));
+}
+
+#[test]
+fn an_image_without_an_index_is_refused_if_it_is_for_none_of_them() {
+    let source = Shelf::of(|content| artifacts::image(content, 1));
+    let list = wanted(&["linux/s390x", "plan9/386"]);
+    for platforms in
+        [one("linux/s390x"), Platforms::Sparse(list.clone()), Platforms::Stripped(list)]
+    {
+        let text = refused(&source, platforms);
+        assert!(text.contains("which is for linux/amd64"), "{text}");
+    }
+    for platforms in [one("linux/amd64"), Platforms::Sparse(wanted(&["plan9/386", "linux/amd64"]))]
+    {
+        let (target, ..) = copied(&source, platforms);
+        assert!(is_there(&source, &target, &root(&source)));
+    }
+}
+
+#[test]
+fn an_index_of_which_the_source_lacks_entries_is_written_anew_without_them() {
+    let whole = Shelf::of(|content| artifacts::multi_platform(content, 1));
+    let gone = entries(&whole, &root(&whole))[1].clone();
+    let (target, report, left_out) = copied(&whole, Platforms::Present);
+    assert!(left_out.is_empty() && is_there(&whole, &target, &root(&whole)));
+    assert_eq!(report.roots[0].descriptor, Some(root(&whole)));
+    let mut content = whole.content.clone();
+    content.blobs.remove(&gone.digest);
+    let source = Shelf::new(content);
+    let (target, report, left_out) = copied(&source, Platforms::Present);
+    assert_eq!(left_out, [LeftOut::Absent(gone.clone())]);
+    let descriptor = report.roots[0].descriptor.clone().unwrap();
+    let raw = target.content(&descriptor.digest).unwrap();
+    let written = Manifest::parse(raw.into(), descriptor).unwrap();
+    let children: Vec<_> = written.children().map(|(_, child)| child.clone()).collect();
+    let others = entries(&whole, &root(&whole)).into_iter().filter(|entry| *entry != gone);
+    assert_eq!(children, others.collect::<Vec<_>>());
+    // As it is, it comes too, and points to what is not there.
+    let (_, report, _) = copied(&source, Platforms::All);
+    assert_eq!(report.roots[0].descriptor, Some(root(&whole)));
+}
+
+#[test]
+fn what_is_left_out_of_an_index_that_stays_is_known_of_each_root() {
+    let source = Shelf::new({
+        let mut content = Content::new();
+        let multi = artifacts::multi_platform(&mut content, 1);
+        let image = artifacts::image(&mut content, 2);
+        for (entry, name) in [(&multi, "multi"), (&image, "image"), (&multi, "again")] {
+            content.tag(entry, name);
+        }
+        content
+    });
+    let left_out = |platforms: Platforms| {
+        let filter = Filter { platforms, ..Filter::default() };
+        let plan = Plan::discover(source.wanted(None), &filter, 2);
+        let of = |root| plan.left_out_of(root).map(|platforms| platforms.len());
+        (0..3).map(of).collect::<Vec<_>>()
+    };
+    let two = wanted(&["linux/amd64", "linux/arm64"]);
+    assert_eq!(left_out(Platforms::Sparse(two.clone())), [Some(2), None, Some(2)]);
+    assert_eq!(left_out(Platforms::Stripped(two)), [None; 3]);
+    assert_eq!(left_out(one("linux/amd64")), [None; 3]);
+    assert_eq!(left_out(Platforms::All), [None; 3]);
 }
 
 #[test]
@@ -287,6 +351,10 @@ fn what_refers_to_an_index_does_not_come_with_one_that_is_stripped_of_it() {
     let target = Watched::new(Order::LargestFirst);
     let plan = Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &filter, 2);
     assert_eq!((plan.roots().len(), plan.referrers_seen()), (1, 2));
+    let unfit: Vec<_> = plan.unfit().iter().map(ToString::to_string).collect();
+    let tag = artifacts::signature_tag(&index.digest);
+    let of = format!("of the index {}", index.digest);
+    assert_eq!(unfit, [format!("spdx {} {of}", sbom.digest), format!("{tag} {of}")]);
     let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
     assert!(report.is_complete());
     assert!(target.content(&sbom.digest).is_none());
