@@ -68,7 +68,7 @@ impl<'o> Progress<'o> {
 }
 
 impl Observer for Progress<'_> {
-    fn begun(&self, there: u64) {
+    fn resumed(&self, there: u64) {
         self.knows_begin.store(true, Ordering::Relaxed);
         self.done.store(there, Ordering::Relaxed);
         if let Some(bar) = &self.bar {

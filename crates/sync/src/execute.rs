@@ -45,7 +45,7 @@ impl Plan<'_> {
         if place.is_near() {
             // What cannot be told now fails when it is written to.
             let there = self.totals(jobs).map_or(0, |totals| totals.bytes - totals.missing);
-            observer.begun(there);
+            observer.resumed(there);
         }
         let run = Run::new(self, place.order(), observer);
         match place.order() {

@@ -9,7 +9,7 @@ use crate::Failure;
 pub trait Observer: Sync {
     /// The work begins, and so many bytes of content are there already. Nobody says so where that is not
     /// known at once; then each piece that is there is told as it is met.
-    fn begun(&self, there: u64) {
+    fn resumed(&self, there: u64) {
         let _ = there;
     }
 

@@ -68,12 +68,12 @@ fn a_bundle_goes_from_registry_to_registry() {
         "export -f bundle.yaml -o bundle.tar --dry-run",
         "export -f bundle.yaml -o bundle.tar",
         "verify oci-archive:bundle.tar",
-    ]), @r"
+    ]), @"
     $ longshore export -f bundle.yaml -o bundle.tar --dry-run
     2 entries of indexes left out, as asked
     HOST/acme/app:v1        index       linux/amd64,linux/arm64  sha256:94ab682b…  4 referrers
     HOST/charts/shop:1.4.0  helm-chart                           sha256:38ef38cf…  1 referrer
-    would export 2 artifacts with 5 referrers: 17.6 KiB in 23 blobs, an archive of 48.5 KiB
+    would export 2 artifacts with 5 referrers: 17.6 KiB in 23 blobs, 17.6 KiB of it not there yet; an archive of 48.5 KiB
 
     $ longshore export -f bundle.yaml -o bundle.tar
     2 entries of indexes left out, as asked

@@ -142,3 +142,51 @@ fn signatures_by_tag_count_as_referrers_do() {
     let several = site.run(&format!("copy {place} {other} oci:several"));
     assert!(several.stderr.contains("--referrers takes it"), "{}", several.stderr);
 }
+
+/// Returns the example of the README, in which registries are repositories of one.
+fn of_the_readme(host: &str) -> String {
+    let readme = include_str!("../../../../README.md");
+    let (_, from) = readme.split_once("```yaml\n").unwrap();
+    in_one(from.split_once("```").unwrap().0, host)
+}
+
+fn in_one(text: &str, host: &str) -> String {
+    let mut text = text.to_owned();
+    for origin in ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"] {
+        text = text.replace(&format!(" {origin}/"), &format!(" {host}/{origin}/"));
+    }
+    text
+}
+
+#[test]
+fn the_examples_of_the_readme_and_of_init_arrive_at_a_strict_registry() {
+    let site = Site::typed();
+    let near = Served::start(&site, "oci:near --writable");
+    let host = near.host();
+    for (name, to) in [
+        ("app", "docker.io/library/alpine:3.20"),
+        ("app", "ghcr.io/acme/tool:2"),
+        ("chart", "ghcr.io/acme/charts/shop:1.4.0"),
+        ("app", "registry.k8s.io/pause:3.10"),
+        ("app", "quay.io/prometheus/prometheus:v2.53.0"),
+        ("app", "quay.io/prometheus/prometheus:v2.54.1"),
+    ] {
+        site.ok(&format!("copy -q --referrers oci:site:{name} {host}/{to}"));
+    }
+    site.ok("init -q example.yaml");
+    let example = std::fs::read_to_string(site.path("example.yaml")).unwrap();
+    for (number, text) in [of_the_readme(host), in_one(&example, host)].iter().enumerate() {
+        site.file("bundle.yaml", text);
+        site.ok("lock -q");
+        site.ok(&format!("export -q -f bundle.yaml --locked -o site{number}.tar"));
+        site.ok(&format!("verify -q site{number}.tar"));
+        let far = Served::start(&site, &format!("oci:far{number} --writable"));
+        let there = format!("{}/mirror", far.host());
+        site.ok(&format!("import -q site{number}.tar {there} --report arrived.json"));
+        for path in ["docker.io/library/alpine:3.20", "ghcr.io/acme/charts/shop:1.4.0"] {
+            site.ok(&format!("verify -q {there}/{path}"));
+        }
+        // In the store, too.
+        site.ok(&format!("import -q site{number}.tar oci:store"));
+    }
+}

@@ -140,3 +140,38 @@ fn an_archive_of_which_something_is_missing_does_not_appear_and_goes_on_later() 
     let again = archive(&whole, &directory.path().join("again.tar"), 1);
     assert!(std::fs::read(&path).unwrap() == again);
 }
+
+/// Keeps how much is told to be there, and how much comes.
+#[derive(Debug, Default)]
+struct Counted {
+    there: Mutex<Vec<u64>>,
+    came: std::sync::atomic::AtomicU64,
+}
+
+impl longshore_sync::Observer for Counted {
+    fn resumed(&self, there: u64) {
+        self.there.lock().unwrap().push(there);
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.came.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_there_is_told_before_the_work_begins() {
+    let scene = tempfile::tempdir().unwrap();
+    let source = Shelf::new(graph(3, 20));
+    let directory = Directory::create(scene.path().join("site")).unwrap();
+    let whole = directory.whole();
+    let run = || {
+        let plan = Plan::discover(source.wanted(Some(&whole)), &Filter::default(), 2);
+        let counted = Counted::default();
+        plan.execute(&directory, Vec::new(), 2, &counted).unwrap();
+        (plan.size().bytes, counted.there.into_inner().unwrap(), counted.came.into_inner())
+    };
+    let (all, there, came) = run();
+    assert_eq!((there, came), (vec![0], all));
+    let (all, there, came) = run();
+    assert_eq!((there, came), (vec![all], 0));
+}

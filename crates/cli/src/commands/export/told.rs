@@ -118,13 +118,14 @@ impl Bundle<'_> {
         };
         let text = || {
             format!(
-                "{}would export {}: {} in {}{}\n",
+                "{}would export {}: {} in {}, {} of it not there yet{}\n",
                 self.table(),
                 self.count(),
                 Size(size.bytes),
                 human::count(self.record.blobs.len() as u64, "blob"),
+                Size(size.missing),
                 size.archive
-                    .map(|archive| format!(", an archive of {}", Size(archive)))
+                    .map(|archive| format!("; an archive of {}", Size(archive)))
                     .unwrap_or_default(),
             )
         };
