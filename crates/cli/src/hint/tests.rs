@@ -293,7 +293,7 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 #[test]
 fn the_walk_below_meets_every_kind() {
     all_are_there(errors().iter().map(error_number), 19);
-    all_are_there(flaws().iter().map(flaw_number), 25);
+    all_are_there(flaws().iter().map(flaw_number), 27);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
     all_are_there(subjects().iter().map(subject_number), 7);
