@@ -27,10 +27,11 @@ impl Among {
         Self { site, _near: near, proxy }
     }
 
-    fn answers(&self, end: &'static str, answer: Answer) {
+    fn answers(&self, end: impl Into<String>, answer: Answer) {
+        let end = end.into();
         self.proxy.faults().rules = Some(
             Rules::default()
-                .answer(move |request| request.path().ends_with(end).then(|| answer.clone())),
+                .answer(move |request| request.path().ends_with(&end).then(|| answer.clone())),
         );
     }
 
@@ -111,17 +112,20 @@ fn content_that_is_no_manifest_is_named() {
 #[test]
 fn content_of_another_digest_is_named() {
     let among = Among::new();
-    let digest = among.site.digest("oci:site:exact");
+    let digest = among.site.digest("oci:site:model");
     let other = among.site.run("inspect --raw oci:site:chart").stdout;
     let answer = Answer::status(200)
         .header("Content-Type", MANIFEST)
         .header("Docker-Content-Digest", &digest)
         .body(other);
-    among.answers("/manifests/bad", answer);
-    let ran = among.told("list PLACE", "bad", 1);
-    assert!(ran.text().contains("v2 "), "{}", ran.text());
-    among.told("copy --all-tags PLACE oci:far", "bad", 1);
-    assert_eq!(among.tags("oci:far"), ["v1", "v2"]);
+    among.answers(format!("/manifests/{digest}"), answer);
+    for (line, code) in [("list PLACE", 1), ("tree PLACE", 1), ("verify PLACE", 3)] {
+        among.told(line, &digest, code);
+    }
+    for to in ["oci:far", "oci-archive:far.tar"] {
+        among.told(&format!("copy --all-tags PLACE {to}"), &digest, 1);
+        assert_eq!(among.tags(to), ["v1", "v2"]);
+    }
 }
 
 #[test]

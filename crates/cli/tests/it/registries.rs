@@ -704,7 +704,7 @@ fn a_registry_that_serves_something_else_is_told() {
         large.errors(&site, "copy HOST/app:v1 oci:dst"),
         nonsense.errors(&site, "copy HOST/app:v1 oci:dst"),
     ];
-    insta::assert_snapshot!(shown.join("\n"), @r#"
+    insta::assert_snapshot!(shown.join("\n"), @"
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
     error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
       hint: the copy that was read is damaged; get it again from where it came
@@ -713,11 +713,15 @@ fn a_registry_that_serves_something_else_is_told() {
     $ longshore copy HOST/app:v1 oci:dst
     warning: HOST/app says that v1 is sha256:a368c1fe…; by its content it is sha256:393b6869…
     warning: HOST/app says that sha256-393b6869… is sha256:a368c1fe…; by its content it is sha256:393b6869…
+    warning: HOST/app says that sha256-393b6869….sig is sha256:a368c1fe…; by its content it is sha256:393b6869…
+    warning: HOST/app says that sha256-393b6869….att is sha256:a368c1fe…; by its content it is sha256:393b6869…
+    warning: HOST/app says that sha256-393b6869….sbom is sha256:a368c1fe…; by its content it is sha256:393b6869…
     error: sha256:61a213d0… is not in HOST/app: it answered 404 Not Found
       hint: check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again
     error: sha256:8bb9332c… is not in HOST/app: it answered 404 Not Found
     error: sha256:d5991443… is not in HOST/app: it answered 404 Not Found
     error: `HOST/app:v1` is not complete
+    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
     [exit 1]
 
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
@@ -734,6 +738,6 @@ fn a_registry_that_serves_something_else_is_told() {
     error: sha256:44136fa3… cannot be read as a manifest: its media type is `application/vnd.oci.image.manifest.v1+json`, but it has no `config`
       hint: its digest is right, so it was made like this: whoever made it has to make it again
     [exit 1]
-    "#);
+    ");
     assert!(!wrong.asked().is_empty());
 }
