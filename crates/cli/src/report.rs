@@ -140,7 +140,7 @@ fn kind(error: &Error) -> &'static str {
 pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
     const SHOWN: usize = 20;
     for unfit in unfit.iter().take(SHOWN) {
-        output.warning(&format!("stays behind, since that does not come as it is: {unfit}"));
+        output.warning(&format!("left behind, since the index does not come as it is: {unfit}"));
     }
     if let more @ 1.. = unfit.len().saturating_sub(SHOWN) {
         let count = human::count(more as u64, "more referrer");

@@ -188,7 +188,7 @@ fn platforms_that_are_not_there_and_signatures_of_the_old_index_are_told() {
     let all = site.run(&format!("{export} linux/amd64,linux/arm64 --sparse-index strip"));
     assert!(!all.stderr.contains("has nothing for"), "{}", all.stderr);
     let index = site.digest("oci:site:app");
-    let told = "stays behind, since that does not come as it is: spdx sha256:";
+    let told = "left behind, since the index does not come as it is: spdx sha256:";
     assert!(all.stderr.contains(told), "{}", all.stderr);
     assert!(all.stderr.contains(&format!(" of the index {index}\n")), "{}", all.stderr);
     let one = site.run(&format!("{export} linux/amd64"));
