@@ -14,6 +14,9 @@ use longshore_store::{
 
 use crate::{Action, Failure, Filter, FoundRoot, Outcome, RootReport};
 
+/// Of so many nodes the targets are asked before the answers are added up.
+const ASKED_AT_ONCE: usize = 4096;
+
 /// Something that is wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
@@ -250,17 +253,21 @@ impl Plan<'_> {
     /// Counts what is in the plan, and asks the targets what they hold of it, with up to `jobs`
     /// requests at once.
     pub fn totals(&self, jobs: usize) -> Result<Totals> {
-        let missing = in_parallel(&self.needed_nodes(), jobs, |node| {
+        let ask = |node: &&Node| {
             let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
             Ok(match target.held(&node.descriptor(), node.role)? {
                 Held::Whole => 0,
                 Held::Prefix(there) => node.size.saturating_sub(there),
                 Held::Nothing => node.size,
             })
-        });
-        let missing = missing
-            .into_iter()
-            .try_fold(0_u64, |sum, missing| missing.map(|missing| sum.saturating_add(missing)))?;
+        };
+        let mut missing = 0_u64;
+        // Answers take more than nodes do, so not all of them are kept at once.
+        for nodes in self.needed_nodes().chunks(ASKED_AT_ONCE) {
+            for answer in in_parallel(nodes, jobs, ask) {
+                missing = missing.saturating_add(answer?);
+            }
+        }
         Ok(Totals { missing, ..self.size() })
     }
 

@@ -166,7 +166,9 @@ fn failing(content: &Content<'_>, work: &Path) -> Result<()> {
         content.verify(&dir(&target))?;
         std::fs::remove_dir_all(&target)?;
     }
-    for (call, when) in [("pwrite64", 9), ("fdatasync", 1), ("fsync", 1), ("/^rename", 1)] {
+    for (call, when) in
+        [("pwrite64", 9), ("fdatasync", 1), ("fsync", 1), ("fsync", 2), ("/^rename", 1)]
+    {
         let copy = content.copy_in_order(&dir(&content.layout), &tar(&archive));
         refuse(inject(&strace, call, when, &copy), 1, "input/output error")?;
         ensure!(!archive.exists(), "an archive that is not complete must not have its name");
