@@ -14,7 +14,7 @@ use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
 pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
 use crate::commands::serve::Listen;
 use crate::human;
-use crate::location::{Listable, Location, layout};
+use crate::location::{Listable, Location, host, layout};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -440,7 +440,7 @@ pub(crate) struct Serve {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Login {
     /// The registry: host, and port if it has one
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
     /// The name; asked for on a terminal if it is left away
     #[arg(short, long, value_name = "NAME")]
@@ -455,7 +455,7 @@ pub(crate) struct Login {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Logout {
     /// The registry: host, and port if it has one
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
     #[command(flatten)]
     pub(crate) reach: Reach,

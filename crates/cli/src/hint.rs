@@ -218,6 +218,15 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
             "its digest is right, so it was made like this: whoever made it has to make it again"
                 .into()
         }
+        Error::NoDirectory { directory, .. } => {
+            format!("`mkdir -p {directory}` makes it; or choose another path").into()
+        }
+        Error::NothingChosen { place, tags: 0, .. } => {
+            format!("check the name; `longshore list {place}` shows what is there").into()
+        }
+        Error::NothingChosen { place, .. } => {
+            format!("change the rule; `longshore list {place}` shows all tags").into()
+        }
         Error::NoSpace { needed, available, .. } => {
             let missing = Size(needed.saturating_sub(*available));
             format!("free {missing}, or choose another disk").into()
@@ -248,9 +257,6 @@ fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
         }
         Subject::Platforms(_) => Hint::new("choose one of those that are there")
             .having("platform", "without --platform all are taken"),
-        Subject::Chosen => {
-            Hint::new("check the rules for tags; `longshore list` shows which there are")
-        }
         _ if unknown(ErrorCode::NameUnknown) => Hint::new(
             "check the path, and whether you may read it: many registries do not say which of both it is",
         ),
@@ -420,7 +426,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
         ConnectionFailure::NoAddress(_) => Hint::new(
             "check its name, the network and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
-        ConnectionFailure::Refused => Hint::new(
+        ConnectionFailure::Refused { .. } => Hint::new(
             "check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
         ConnectionFailure::NoRoute

@@ -141,7 +141,11 @@ fn in_registry(text: &str) -> Result<Location, Mistake> {
     let reference = Reference::from_docker_name(text).map_err(|error| {
         let [directory, archive] =
             [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
-        Mistake::new(error.to_string(), format!("for a layout write {directory} or {archive}"))
+        let hint = match error.instead() {
+            Some(instead) => format!("write `{instead}`"),
+            None => format!("for a layout write {directory} or {archive}"),
+        };
+        Mistake::new(error.fault(), hint)
     })?;
     let named = text.strip_prefix("docker://").unwrap_or(text);
     let place = Where::Registry(InRegistry {
@@ -174,10 +178,6 @@ fn explain(text: &str) -> Option<Mistake> {
             format!("`{scheme}:` cannot be read"),
             "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`",
         ),
-        "http" | "https" | "oci" | "registry" if rest.starts_with("//") => Mistake::new(
-            format!("`{scheme}://` is left away"),
-            format!("write `{}`", rest.trim_start_matches('/')),
-        ),
         "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
             format!("`{scheme}:` is no kind of place"),
             format!("write `oci:{}`", rest.trim_start_matches('/')),
@@ -186,9 +186,21 @@ fn explain(text: &str) -> Option<Mistake> {
             format!("`{scheme}:` is no kind of place"),
             "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
+        _ if rest.starts_with("//") => return None,
         _ => return explain_path(text, scheme),
     };
     Some(explained)
+}
+
+/// Reads the host of a registry, and its port if it has one.
+pub(crate) fn host(text: &str) -> Result<String, Mistake> {
+    match text.split_once("://") {
+        None => Ok(text.to_owned()),
+        Some((scheme, rest)) => Err(Mistake::new(
+            format!("`{text}` is not a host: it begins with `{scheme}://`"),
+            format!("write `{}`", rest.split('/').next().unwrap_or_default()),
+        )),
+    }
 }
 
 /// Reads a layout, or one of its artifacts, where the kind may be left away from what is plainly a path:
@@ -288,7 +300,7 @@ mod tests {
             ("new.tar:app", "write `oci-archive:new.tar:app`"),
             ("src:app", "write `oci:src:app`"),
             ("./new", "write `oci:./new`"),
-            ("Upper/Case", "oci:DIR"),
+            ("Upper/Case", "write `upper/case`"),
         ] {
             let error = text.parse::<Location>().unwrap_err().to_string();
             assert!(error.contains(told), "{text}: {error}");

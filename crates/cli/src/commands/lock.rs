@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use longshore_bundle::{Change, LeftBehind, Lock, LockError, Selection};
 use longshore_layout::write_file;
-use longshore_sync::{Filter, Plan, Report, Wanted};
+use longshore_store::{Error, Subject};
+use longshore_sync::{Failure, Filter, Plan, Report, Wanted};
 use serde::Serialize;
 
 use super::platforms;
@@ -55,12 +56,9 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
     };
     let count = human::count(next.len() as u64, "artifact");
     if args.check {
-        let of_old = before.is_some_and(|before| !before.is_of(&selection));
-        if of_old {
-            output.warning(&format!(
-                "{} says other things than when it was locked",
-                args.file.display()
-            ));
+        let outdated = before.map(|before| before.outdated(&selection)).unwrap_or_default();
+        for outdated in &outdated {
+            output.warning(&format!("{} is out of date: {outdated}", path.display()));
         }
         output.summary(&document, || match changes.len() as u64 {
             0 if next.len() == 1 => format!("{count} is as it was locked\n"),
@@ -69,7 +67,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
                 format!("{lines}{} since it was locked\n", human::count(several, "change"))
             }
         })?;
-        let same = changes.is_empty() && !of_old;
+        let same = changes.is_empty() && outdated.is_empty();
         return Ok(if same { Exit::Done } else { Exit::Difference });
     }
     write_file(&path, &next.to_bytes()).map_err(Problem::of)?;
@@ -139,13 +137,30 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
     }
     let path = beside(file)?;
     let lock = read(&path)?;
-    if !lock.is_of(selection) {
-        let text = format!("{} was made for something else than is wanted now", path.display());
-        return Err(
-            Problem::new(Exit::Usage, text).hint("run `longshore lock` again, with the same flags")
+    if let [first, others @ ..] = &lock.outdated(selection)[..] {
+        let more = match others.len() as u64 {
+            0 => String::new(),
+            more => format!(", and {} more", human::count(more, "difference")),
+        };
+        let text = format!("{} is out of date: {first}{more}", path.display());
+        let hint = format!(
+            "`longshore lock -f {}` locks what is wanted now; flags such as --platform are part of it",
+            file.display()
         );
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
     Ok(Some(lock))
+}
+
+/// Returns what it means that something cannot be had because what is locked is gone, if that is why.
+pub(crate) fn gone(locked: &Lock, failure: &Failure) -> Option<Problem> {
+    let Error::NotFound { what: Subject::Digest(digest), place, .. } = &*failure.error else {
+        return None;
+    };
+    let (reference, _) = locked.artifacts().find(|(_, locked)| locked.digest == *digest)?;
+    let text = format!("{reference} is locked to {digest}, which {place} does not have any more");
+    let hint = format!("`longshore lock --update {reference}` locks what it is now");
+    Some(Problem::new(Exit::Failed, text).hint(hint))
 }
 
 /// Refuses a plan that is not what was locked, but for what was `dropped` from it.

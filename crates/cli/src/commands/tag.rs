@@ -1,9 +1,12 @@
 //! `tag` and `untag`: names in a layout directory.
 
+use std::fmt::Display;
+
 use longshore_layout::Directory;
 use longshore_spec::printable_line;
 use longshore_store::{
-    Entry, Name, Outline, Place as _, Repository, Result as Answer, Root, Selector,
+    Entry, Error, Inability, Name, Outline, Place as _, Repository, Result as Answer, Root,
+    Selector,
 };
 use serde::Serialize;
 
@@ -92,9 +95,13 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
         .map(|place| find_name(place, &args.reading))
         .collect::<Result<Vec<_>, _>>()?;
     let mut gone = Vec::new();
-    for (layout, name, digest) in found {
+    for (place, (layout, name, digest)) in args.places.iter().zip(found) {
         let done = layout.whole().untag(&name).and_then(|()| layout.commit());
-        done.map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        done.map_err(|error| {
+            let stays = stays(&error);
+            let problem = Problem::of(error).because(Exit::Failed);
+            if stays { problem.hint(by_digest(&place.whole(), &digest)) } else { problem }
+        })?;
         gone.push(Named { digest, names: vec![name.to_string()] });
     }
     output.summary(&gone, || {
@@ -102,6 +109,18 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
         gone.map(|gone| format!("{}  {}\n", printable_line(&gone.names[0]), gone.digest)).collect()
     })?;
     Ok(Exit::Done)
+}
+
+/// Tells whether a tag stays since the registry deletes manifests only.
+pub(super) fn stays(error: &Error) -> bool {
+    matches!(error, Error::Unsupported { what: Inability::TagDelete { .. }, .. })
+}
+
+/// Says how what a tag stands for is deleted where tags are not.
+pub(super) fn by_digest(whole: &Location, digest: impl Display) -> String {
+    format!(
+        "`longshore delete {whole}@{digest}` deletes the manifest with every tag on it, where that is allowed"
+    )
 }
 
 /// Returns the layout that a name is to be taken away from, the name, and what it stands for.

@@ -29,6 +29,7 @@ mod serving;
 mod sources;
 mod sticks;
 mod together;
+mod told;
 mod untouched;
 mod usage;
 mod wishes;

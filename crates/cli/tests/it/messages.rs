@@ -203,7 +203,7 @@ fn what_is_in_the_way_is_named() {
         "copy oci:src/ oci:./src",
         "copy oci:empty oci-archive:new.tar",
         "copy oci:new oci:src",
-    ]), @r#"
+    ]), @r"
     $ longshore copy oci:src oci-archive:there.tar
     error: there.tar exists already
       hint: choose another name; --force replaces it
@@ -220,8 +220,8 @@ fn what_is_in_the_way_is_named() {
     [exit 2]
 
     $ longshore copy oci:src oci-archive:nowhere/new.tar
-    error: cannot see how much room is left in nowhere: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+    error: cannot write nowhere/new.tar: the directory nowhere is not there
+      hint: `mkdir -p nowhere` makes it; or choose another path
     [exit 2]
 
     $ longshore copy oci:src oci:other oci-archive:new.tar
@@ -253,7 +253,7 @@ fn what_is_in_the_way_is_named() {
     error: cannot open new: no such file or directory
       hint: the source comes first: check its path, or turn it round: `longshore copy oci:src oci:new`
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]

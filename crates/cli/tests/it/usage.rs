@@ -66,14 +66,14 @@ fn places_of_other_tools_are_told_what_to_do() {
         "copy dir:alpine oci:dst",
         "copy ocidir://src:app oci:dst",
         "copy file://src.tar oci:dst",
-    ]), @r#"
+    ]), @r"
     $ longshore copy docker://localhost:1/library/alpine:3.20 oci:dst
-    error: cannot reach localhost:1: connection refused
+    error: cannot reach localhost:1: nothing listens on port 1
       hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 1]
 
     $ longshore copy oci:src localhost:1/acme/app:v1
-    error: cannot reach localhost:1: connection refused
+    error: cannot reach localhost:1: nothing listens on port 1
       hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     [exit 2]
 
@@ -83,7 +83,7 @@ fn places_of_other_tools_are_told_what_to_do() {
     [exit 2]
 
     $ longshore copy oci://ghcr.io/acme/chart oci:dst
-    error: `oci://` is left away
+    error: `oci://ghcr.io/acme/chart` is not a reference: it begins with `oci://`
       hint: write `ghcr.io/acme/chart`
     [exit 2]
 
@@ -116,7 +116,7 @@ fn places_of_other_tools_are_told_what_to_do() {
     error: `file:` is no kind of place
       hint: write `oci-archive:FILE`, or `oci:DIR` for a directory
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
