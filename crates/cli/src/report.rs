@@ -2,38 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use longshore_spec::Descriptor;
+use longshore_bundle::{LeftBehind, Why};
+use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::{Descriptor, keys};
 use longshore_store::Error;
 use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport};
-use serde::Serialize;
 
+use crate::documents::{Cause, Failed, MovedName, Part, Root};
 use crate::hint;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-/// A root in a JSON document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Root {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wanted: Option<String>,
-    names: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<String>,
-    outcome: &'static str,
-}
-
-/// A name that came to stand for something else, in a JSON document.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct MovedName {
-    pub(crate) name: String,
-    pub(crate) from: String,
-    pub(crate) to: String,
-}
 
 impl MovedName {
     /// Returns the names that move, or have moved with the roots of a `report` that are done; `call` says
@@ -63,21 +41,6 @@ pub(crate) fn tell_moved(names: &[MovedName], moved: &str, output: &Output) {
     }
 }
 
-/// A failure in a JSON document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Failed {
-    side: String,
-    action: String,
-    subject: String,
-    message: String,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    codes: Vec<String>,
-}
-
 impl From<&RootReport> for Root {
     fn from(root: &RootReport) -> Self {
         let descriptor = root.descriptor.as_ref();
@@ -98,17 +61,39 @@ impl From<&RootReport> for Root {
 
 impl From<&Failure> for Failed {
     fn from(failure: &Failure) -> Self {
-        let said = failure.error.said();
         Self {
             side: failure.side.to_string(),
             action: failure.action.to_string(),
             subject: failure.subject.clone(),
             message: failure.to_string(),
-            kind: kind(&failure.error),
+            cause: (&*failure.error).into(),
+        }
+    }
+}
+
+impl From<&Descriptor> for Part {
+    fn from(descriptor: &Descriptor) -> Self {
+        let of = descriptor.artifact_type.as_ref().map(ArtifactType::declared_as);
+        Self {
+            media_type: descriptor.media_type.to_string(),
+            digest: descriptor.digest.to_string(),
+            size: descriptor.size,
+            title: descriptor.annotations.get(keys::TITLE).cloned(),
+            platform: platform(descriptor),
+            artifact_type: of.map(|of| of.name().to_owned()),
+            declared: descriptor.artifact_type.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl From<&Error> for Cause {
+    fn from(error: &Error) -> Self {
+        let said = error.said();
+        let codes = said.map(|said| said.codes.iter().map(ToString::to_string).collect());
+        Self {
+            kind: kind(error),
             status: said.map(|said| said.status),
-            codes: said
-                .map(|said| said.codes.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            codes: codes.unwrap_or_default(),
         }
     }
 }
@@ -245,6 +230,20 @@ pub(crate) fn left_out(entry: &LeftOut) -> String {
         platform(descriptor).unwrap_or_else(|| "an entry".to_owned()),
         descriptor.digest
     )
+}
+
+/// Returns the like for programs.
+pub(crate) fn left_behind(entry: &LeftOut) -> LeftBehind {
+    let (descriptor, why) = match entry {
+        LeftOut::Absent(descriptor) => (descriptor, Why::Absent),
+        LeftOut::Filtered(descriptor) => (descriptor, Why::Platform),
+    };
+    LeftBehind {
+        why,
+        reference: None,
+        digest: Some(descriptor.digest.clone()),
+        platform: platform(descriptor),
+    }
 }
 
 /// Returns the platform of a descriptor, if it has one that says something.

@@ -2,17 +2,12 @@
 
 use longshore_spec::printable_line;
 use longshore_store::Selector;
-use serde::Serialize;
 
 use super::tag::{self, open};
 use crate::args::Delete;
+use crate::documents::Deleted as Gone;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-#[derive(Debug, Serialize)]
-struct Gone {
-    place: String,
-}
 
 pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
     let mut gone = Vec::new();

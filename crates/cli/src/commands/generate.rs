@@ -2,24 +2,11 @@
 
 use clap::CommandFactory as _;
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::{Args, Completions, Man};
+use crate::documents::{ManPages as Pages, Script};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-/// What `completions --json` prints.
-#[derive(Debug, Serialize)]
-struct Script {
-    shell: String,
-    script: String,
-}
-
-/// What `man --json` prints.
-#[derive(Debug, Serialize)]
-struct Pages {
-    directory: String,
-}
 
 pub(crate) fn completions(args: &Completions, output: &Output) -> Result<Exit, Problem> {
     let mut script = Vec::new();

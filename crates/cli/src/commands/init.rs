@@ -3,17 +3,11 @@
 use longshore_bundle::EXAMPLE;
 use longshore_layout::write_file;
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::Init;
+use crate::documents::InitDocument as Document;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-/// What `init --json` prints.
-#[derive(Debug, Serialize)]
-struct Document {
-    file: String,
-}
 
 pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
     let file = args.file.display().to_string();

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
-use longshore_store::{Name, Place as _, Repository, Root, about};
+use longshore_store::{Place as _, Repository, Root, about};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
-use serde::Serialize;
 
 use super::look::{self, Look, look};
 use crate::args::{Global, List};
+use crate::documents::{
+    ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
+};
 use crate::human;
 use crate::location::{Listable, Location};
 use crate::opened::Opened;
@@ -17,56 +19,12 @@ use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
-/// A line of `list`, and what `list --json` prints of it. What is listed under many names is
-/// described once.
-#[derive(Debug, Clone, Serialize)]
-struct Line<'c> {
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    name: Option<Name>,
-    #[serde(flatten)]
-    content: &'c ContentOfLine,
-}
-
-/// What is under a name.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ContentOfLine {
-    digest: String,
-    media_type: String,
-    #[serde(rename = "type")]
-    artifact_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    family: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    declared: Option<String>,
-    platforms: Vec<String>,
-    /// With all that it refers to.
-    size: u64,
-    /// How many manifests refer to it.
-    referrers: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
-#[expect(clippy::ref_option, reason = "serde gives what the member is")]
-fn as_text<S: serde::Serializer>(name: &Option<Name>, serializer: S) -> Result<S::Ok, S::Error> {
-    name.as_ref().map(Name::as_str).serialize(serializer)
-}
-
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);
     match &args.place {
         Listable::Place(place) => artifacts(place, args, &registries, global, output),
         Listable::Registry(host) => repositories(host, &registries, output),
     }
-}
-
-/// What `list HOST --json` prints of a repository.
-#[derive(Debug, Serialize)]
-struct Listed {
-    repository: String,
 }
 
 /// Lists what a registry holds, as far as it tells.
@@ -165,7 +123,7 @@ fn content(
         declared: artifact_type.declared().map(ToString::to_string),
         platforms: Vec::new(),
         size,
-        referrers: 0,
+        referrers: Vec::new(),
         subject: None,
         problem,
     };
@@ -173,11 +131,11 @@ fn content(
         Look::Manifest(manifest) => {
             let artifact_type = about::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
-            let referrers =
-                view.referrers(&descriptor.digest).map_or(0, |referrers| referrers.entries.len());
+            let referrers = view.referrers(&descriptor.digest);
+            let referrers = referrers.map(|them| them.entries.iter().map(Into::into).collect());
             wanted.then(|| ContentOfLine {
                 platforms: look::platforms(view, &manifest),
-                referrers,
+                referrers: referrers.unwrap_or_default(),
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
                 ..plain(&artifact_type, None)
             })
@@ -211,8 +169,10 @@ fn text(lines: &[Line<'_>]) -> String {
         if more > 0 {
             platforms.push(format!("+{more}"));
         }
-        let referrers =
-            if line.referrers == 0 { String::new() } else { line.referrers.to_string() };
+        let referrers = match line.referrers.len() {
+            0 => String::new(),
+            count => count.to_string(),
+        };
         let mut row = vec![
             name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             line.artifact_type.clone(),

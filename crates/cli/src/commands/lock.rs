@@ -2,29 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Change, LeftBehind, Lock, LockError, Selection};
+use longshore_bundle::{Change, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Selection};
 use longshore_layout::write_file;
+use longshore_spec::Digest;
 use longshore_store::{Error, Subject};
 use longshore_sync::{Failure, Filter, Plan, Report, Wanted};
-use serde::Serialize;
 
 use super::platforms;
 use super::wanted::{self, Layouts, Sources};
 use crate::args::{self, Export, Global};
+use crate::documents::{LockChange, LockDocument as Document, LockOutdated};
 use crate::human;
 use crate::input;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report::tell_failures;
-
-/// What `lock --json` prints.
-#[derive(Debug, Serialize)]
-struct Document {
-    lock: String,
-    artifacts: u64,
-    changes: Vec<String>,
-}
 
 pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let selection = wanted::selection(&[], Some(&args.file), &args.taken, output)?;
@@ -47,16 +40,17 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         }
         _ => now,
     };
+    let outdated = before.as_ref().map(|before| before.outdated(&selection)).unwrap_or_default();
     let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
     let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
     let document = Document {
-        lock: path.display().to_string(),
+        file: path.display().to_string(),
         artifacts: next.len() as u64,
-        changes: changes.iter().map(ToString::to_string).collect(),
+        changes: changes.iter().map(Into::into).collect(),
+        outdated: outdated.iter().map(Into::into).collect(),
     };
     let count = human::count(next.len() as u64, "artifact");
     if args.check {
-        let outdated = before.map(|before| before.outdated(&selection)).unwrap_or_default();
         for outdated in &outdated {
             output.warning(&format!("{} is out of date: {outdated}", path.display()));
         }
@@ -74,6 +68,54 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
     let are = if next.len() == 1 { "is" } else { "are" };
     output.summary(&document, || format!("{lines}{count} {are} locked in {}\n", path.display()))?;
     Ok(Exit::Done)
+}
+
+impl From<&Change> for LockChange {
+    fn from(change: &Change) -> Self {
+        let of = |change, reference: &String| Self {
+            change,
+            reference: reference.clone(),
+            from: None,
+            to: None,
+            artifact_type: None,
+        };
+        let some = |digest: &Digest| Some(digest.to_string());
+        match change {
+            Change::New(reference, digest) => Self { to: some(digest), ..of("new", reference) },
+            Change::Gone(reference) => of("gone", reference),
+            Change::Moved { reference, before, now } => {
+                Self { from: some(before), to: some(now), ..of("moved", reference) }
+            }
+            Change::Platforms(reference) => of("platforms", reference),
+            Change::NewReferrer(reference, LockedReferrer { digest, artifact_type }) => Self {
+                to: some(digest),
+                artifact_type: Some(artifact_type.clone()),
+                ..of("new-referrer", reference)
+            },
+            Change::GoneReferrer(reference, LockedReferrer { digest, artifact_type }) => Self {
+                from: some(digest),
+                artifact_type: Some(artifact_type.clone()),
+                ..of("gone-referrer", reference)
+            },
+        }
+    }
+}
+
+impl From<&Outdated> for LockOutdated {
+    fn from(outdated: &Outdated) -> Self {
+        let of =
+            |change, of: &String| Self { change, of: of.clone(), key: None, from: None, to: None };
+        match outdated {
+            Outdated::Key { of: item, key, before, now } => Self {
+                key: Some(key.clone()),
+                from: before.clone(),
+                to: now.clone(),
+                ..of("key", item)
+            },
+            Outdated::Unwanted(item) => of("unwanted", item),
+            Outdated::Wanted(item) => of("wanted", item),
+        }
+    }
 }
 
 /// Finds out what is wanted now. All of it has to be there, but to a check what is gone is an answer
@@ -100,7 +142,8 @@ fn resolve(
     if failed.peek().is_some() && !(args.check && failed.all(|it| it.error.is_not_found())) {
         let what = if args.check { "nobody knows what has changed" } else { "nothing is locked" };
         let text = format!("not all that is wanted can be had, so {what}");
-        return Err(Problem::new(Exit::Failed, text));
+        let failed = failures.iter().chain(plan.failures());
+        return Err(Problem::new(Exit::Failed, text).with(failed));
     }
     platforms::warn(&picked, &plan.roots(), output);
     Ok(Lock::of(&plan, selection))

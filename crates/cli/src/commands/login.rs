@@ -5,21 +5,15 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Secret, Tried};
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::{Login, Logout};
+use crate::documents::LoginDocument as Document;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{self, Registries};
 
 /// A password of more bytes than this is not one.
 const MAX_PASSWORD: u64 = 64 << 10;
-
-#[derive(Debug, Serialize)]
-struct Document {
-    registry: String,
-    file: String,
-}
 
 pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
     let (username, password) = ask(args)?;

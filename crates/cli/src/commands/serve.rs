@@ -17,7 +17,6 @@ use longshore_registry::front::{self, Server};
 use longshore_registry::{Access, Missing, Options, Registry, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
-use serde::Serialize;
 
 use self::files::Files;
 pub(crate) use self::listen::Listen;
@@ -25,25 +24,13 @@ use self::log::Log;
 use self::places::Places;
 use self::system::Event;
 use crate::args::Serve;
+use crate::documents::{ServeDocument as Document, ServedRepository as Listed};
 use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
 /// How often it is looked whether files of certificates or passwords have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// What `serve --json` prints once it answers.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    address: String,
-    addresses: Vec<String>,
-    tls: bool,
-    /// What a password is asked for.
-    passwords: &'static str,
-    writable: bool,
-    repositories: Vec<Listed>,
-}
 
 impl Document {
     /// Returns the first address as a person types it here: that of every address is none.
@@ -53,12 +40,6 @@ impl Document {
         every
             .map_or_else(|| self.address.clone(), |address| format!("localhost:{}", address.port()))
     }
-}
-
-#[derive(Debug, Serialize)]
-struct Listed {
-    name: String,
-    tags: Vec<String>,
 }
 
 pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {

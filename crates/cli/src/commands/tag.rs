@@ -8,30 +8,16 @@ use longshore_store::{
     Entry, Error, Inability, Name, Outline, Place as _, Repository, Result as Answer, Root,
     Selector,
 };
-use serde::Serialize;
 
 use super::look::{Look, look};
 use crate::args::{Reading, Tag, Untag};
+use crate::documents::{MovedName, Tagged, Untagged as Named};
 use crate::location::{Location, Where};
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
-use crate::report::{MovedName, tell_moved};
-
-/// What `tag --json` prints.
-#[derive(Debug, Serialize)]
-struct Tagged {
-    digest: String,
-    names: Vec<String>,
-    moved: Vec<MovedName>,
-}
-
-#[derive(Debug, Serialize)]
-struct Named {
-    digest: String,
-    names: Vec<String>,
-}
+use crate::report::tell_moved;
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
-use longshore_bundle::{Difference, Record};
+use longshore_bundle::{Difference, LeftBehind, Record};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, Root};
 use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
-use serde::Serialize;
 
 use super::bundle;
 use crate::args::{Global, Verify};
+use crate::documents::VerifyDocument as Document;
 use crate::human;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -18,24 +18,6 @@ use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use crate::report::{self, tell_failures};
-
-/// What `verify --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    roots: Vec<report::Root>,
-    checked: u64,
-    bytes: u64,
-    missing: Vec<String>,
-    damaged: Vec<String>,
-    orphaned: Vec<String>,
-    left_out: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<String>,
-    differences: Vec<String>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-}
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = open(args)?;
@@ -142,14 +124,14 @@ fn document(
 }
 
 /// Returns what was left out: as the record has it, and what it does not know.
-fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<String> {
+fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<LeftBehind> {
     let recorded = record.map(|record| &record.left_out[..]).unwrap_or_default();
     let known: HashSet<&Digest> = recorded.iter().filter_map(|left| left.digest.as_ref()).collect();
     let others = plan.left_out().iter().filter(|left| {
         let (LeftOut::Absent(entry) | LeftOut::Filtered(entry)) = left;
         !known.contains(&entry.digest)
     });
-    recorded.iter().map(ToString::to_string).chain(others.map(report::left_out)).collect()
+    recorded.iter().cloned().chain(others.map(report::left_behind)).collect()
 }
 
 fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
@@ -159,7 +141,9 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     }
     lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
     let left_out = document.left_out.iter();
-    lines.extend(left_out.map(|entry| format!("left out  {}\n", printable_line(entry))));
+    lines.extend(
+        left_out.map(|entry| format!("left out  {}\n", printable_line(&entry.to_string()))),
+    );
     let seconds = begun.elapsed().as_secs_f64();
     let whole = document.missing.is_empty() && document.damaged.is_empty();
     let verdict = if whole && document.differences.is_empty() {

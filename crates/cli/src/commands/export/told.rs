@@ -6,17 +6,16 @@ use longshore_bundle::Why;
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
 use longshore_sync::{Outcome, Report};
-use serde::Serialize;
 
 use super::made::Bundle;
 use super::shown;
 use crate::args::Export;
 use crate::commands::destination::Destination;
+use crate::documents::{ExportDocument as Document, ForDocker};
 use crate::human;
 use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-use crate::report;
 
 /// How much is written.
 pub(super) struct Measured {
@@ -118,7 +117,7 @@ impl Bundle<'_> {
     pub(super) fn dry_run(&self, size: &Measured, output: &Output) -> Result<(), Problem> {
         let document = Document {
             dry_run: true,
-            missing: Some(size.missing),
+            missing_bytes: Some(size.missing),
             ..self.document(&Report::default(), size.archive)
         };
         let text = || {
@@ -244,9 +243,9 @@ impl Bundle<'_> {
             blobs: self.record.blobs.len() as u64,
             bytes: total(self.record.blobs.iter().map(|blob| blob.size)),
             archive,
-            missing: None,
+            missing_bytes: None,
             read: report.bytes,
-            left_out: self.record.left_out.iter().map(ToString::to_string).collect(),
+            left_out: self.record.left_out.clone(),
             docker_manifest: self.record.docker_manifest.as_ref().map(|docker| ForDocker {
                 platform: docker.platform.clone(),
                 skipped: docker.skipped.iter().map(ToString::to_string).collect(),
@@ -259,41 +258,6 @@ impl Bundle<'_> {
             differences: None,
         }
     }
-}
-
-/// What `export --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    id: String,
-    dry_run: bool,
-    roots: Vec<report::Root>,
-    blobs: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<u64>,
-    read: u64,
-    left_out: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    docker_manifest: Option<ForDocker>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    same: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    differs_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    differences: Option<Vec<String>>,
-}
-
-/// What `manifest.json` says, and what it does not.
-#[derive(Debug, Serialize)]
-struct ForDocker {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<String>,
-    skipped: Vec<String>,
 }
 
 /// Adds sizes up; they are what manifests say, and those may say anything.
