@@ -80,6 +80,9 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Print what may stand next on a command line; the scripts of `completions` ask
+    #[command(hide = true)]
+    Complete(Complete),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Copy artifacts, unchanged to the byte, with all that they refer to
@@ -365,7 +368,27 @@ pub(crate) struct Gc {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
     /// The shell
-    pub(crate) shell: clap_complete::Shell,
+    pub(crate) shell: Shell,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Complete {
+    /// Whose line it is
+    pub(crate) shell: Shell,
+    /// The words behind the program, the last being typed; of bash the line up to the cursor, and the
+    /// characters at which it takes words apart
+    #[arg(last = true)]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod complete;
 mod documents;
 mod hint;
 mod human;
@@ -94,6 +95,7 @@ fn explain(error: &clap::Error) -> Option<Problem> {
 
 fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {
     match command {
+        Command::Complete(args) => complete::run(&args),
         Command::Completions(args) => commands::generate::completions(&args, output),
         Command::Copy(args) => commands::copy::run(&args, global, output),
         Command::Delete(args) => commands::delete::run(&args, output),

@@ -1,20 +1,36 @@
 //! `completions` and `man`.
 
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, ValueEnum as _};
 use longshore_store::Error;
 
-use crate::args::{Args, Completions, Man};
+use crate::args::{Args, Completions, Man, Shell};
+use crate::complete::SCRIPTS;
 use crate::documents::{ManPages as Pages, Script};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
 pub(crate) fn completions(args: &Completions, output: &Output) -> Result<Exit, Problem> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "longshore", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned();
-    let document = Script { shell: args.shell.to_string(), script };
+    let script = match args.shell {
+        Shell::Elvish => generated(clap_complete::Shell::Elvish),
+        Shell::Powershell => generated(clap_complete::Shell::PowerShell),
+        // What these know they ask the program for.
+        Shell::Bash | Shell::Fish | Shell::Zsh => {
+            let known = SCRIPTS.iter().find(|(shell, _)| *shell == args.shell);
+            known.map(|(_, script)| (*script).to_owned()).unwrap_or_default()
+        }
+    };
+    let shell = args.shell.to_possible_value();
+    let shell = shell.map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let document = Script { shell, script };
     output.result(&document, || document.script.clone())?;
     Ok(Exit::Done)
+}
+
+/// Returns a script that knows commands and flags, and no values.
+fn generated(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "longshore", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 pub(crate) fn man(args: &Man, output: &Output) -> Result<Exit, Problem> {

@@ -7,6 +7,7 @@
 mod broken;
 mod bundling;
 mod common;
+mod completing;
 mod copying;
 mod crossing;
 mod docker;

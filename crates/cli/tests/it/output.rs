@@ -184,8 +184,14 @@ fn help_goes_to_stdout_and_names_everything() {
 #[test]
 fn shells_and_man_get_their_files() {
     let site = Site::new();
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        assert!(site.ok(&format!("completions {shell}")).contains("older-than"), "{shell}");
+    for (shell, part) in [
+        ("bash", "complete -o nosort -F _longshore longshore"),
+        ("elvish", "older-than"),
+        ("fish", "complete -c longshore"),
+        ("powershell", "older-than"),
+        ("zsh", "#compdef longshore"),
+    ] {
+        assert!(site.ok(&format!("completions {shell}")).contains(part), "{shell}");
     }
     std::fs::create_dir(site.path("man")).unwrap();
     assert_eq!(site.ok("man man"), "manual pages are in man\n");
