@@ -52,12 +52,26 @@ pub(crate) struct Global {
     /// Print only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Tell more; twice: everything
+    /// Show what is done; twice: each step, with times
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// How progress is shown on stderr [default: a bar on a terminal, and elsewhere a line now and then]
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    pub(crate) progress: Option<ProgressForm>,
     /// How much is done at once [default: 8; verify: the number of cores]
     #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// Lines for a log: at the beginning, now and then, and at the end
+    Plain,
+    /// Events for programs, as JSON, one a line
+    Json,
+    /// Not at all
+    None,
 }
 
 impl Global {

@@ -437,3 +437,45 @@ pub(crate) struct Script {
 pub(crate) struct ManPages {
     pub(crate) directory: String,
 }
+
+/// What `--progress json` prints on stderr, one a line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum ProgressEvent {
+    /// Work begins.
+    Begun {
+        action: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_artifacts: Option<u64>,
+    },
+    /// Content begins to move.
+    Moving {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        artifact: Option<String>,
+        digest: String,
+        size: u64,
+    },
+    /// So much is done.
+    Progress {
+        bytes: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        artifacts: Option<u64>,
+        bytes_per_second: u64,
+    },
+    /// An artifact is there.
+    Artifact { names: Vec<String>, digest: String },
+    /// Something went wrong; the rest goes on.
+    Failed(Failed),
+    /// Work has ended.
+    Finished {
+        bytes: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        artifacts: Option<u64>,
+        seconds: f64,
+        bytes_per_second: u64,
+    },
+}

@@ -71,6 +71,11 @@ impl Running {
         }
     }
 
+    /// Returns what the command is called that this process runs.
+    pub(crate) fn name() -> &'static str {
+        RUNNING.get().map_or("", |running| &running.name)
+    }
+
     fn of(command: &clap::Command) -> Self {
         let flags = command.get_arguments().filter_map(|arg| arg.get_long());
         Self { name: command.get_name().to_owned(), flags: flags.map(str::to_owned).collect() }

@@ -21,6 +21,7 @@ mod store;
 mod trace;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -42,8 +43,14 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error).into(),
     };
     trace::begin(&global);
+    let begun = Instant::now();
+    let name = Running::name();
+    tracing::debug!("longshore {} begins `{name}`", env!("CARGO_PKG_VERSION"));
     let output = Output::new(&global);
-    run(command, &global, &output).unwrap_or_else(|problem| output.end(problem)).into()
+    let exit = run(command, &global, &output).unwrap_or_else(|problem| output.end(problem));
+    let seconds = begun.elapsed().as_secs_f64();
+    tracing::debug!("`{name}` ends with {} after {seconds:.1} s", exit as u8);
+    exit.into()
 }
 
 /// Says what is wrong with what was typed, or gives the help that was asked for.

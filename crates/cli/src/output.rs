@@ -9,7 +9,7 @@ use longshore_spec::{is_printable, printable, printable_line};
 use longshore_store::Error;
 use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{Global, ProgressForm};
 use crate::hint::Hint;
 use crate::problem::{Exit, Problem};
 
@@ -22,13 +22,19 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    progress: Option<ProgressForm>,
     /// Whether stdout has its document.
     has_printed: AtomicBool,
 }
 
 impl Output {
     pub(crate) fn new(global: &Global) -> Self {
-        Self { json: global.json, quiet: global.quiet, has_printed: AtomicBool::new(false) }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            progress: global.progress,
+            has_printed: AtomicBool::new(false),
+        }
     }
 
     /// Tells whether results are wanted as JSON.
@@ -39,6 +45,11 @@ impl Output {
     /// Tells whether nothing but results and errors is wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Returns how progress is to be shown, if that was said.
+    pub(crate) fn progress(&self) -> Option<ProgressForm> {
+        self.progress
     }
 
     /// Prints a result: `document` as JSON if that was asked for, else `text`.
@@ -140,6 +151,14 @@ impl Output {
     /// Prints what a library tells of its work.
     pub(crate) fn told(text: &str) {
         say(format_args!("{}\n", printable_line(text)));
+    }
+
+    /// Prints an event of progress for programs, one a line.
+    pub(crate) fn event(event: &impl Serialize) {
+        if let Ok(mut bytes) = serde_json::to_vec(event) {
+            bytes.push(b'\n');
+            Self::log(&String::from_utf8_lossy(&visible_json(bytes)));
+        }
     }
 
     /// Prints lines of a log, whoever reads them.

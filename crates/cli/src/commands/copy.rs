@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     if !destination.is_stdout() {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "copying", totals.bytes);
+    let progress = Progress::new(output, "copying", totals.bytes).of_artifacts(&plan);
     let result = plan.execute(destination.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
     let report = result.map_err(|failure| destination.problem(*failure.error))?;

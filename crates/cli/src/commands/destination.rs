@@ -38,6 +38,7 @@ impl Destination {
         global: &Global,
         registries: &Registries<'_>,
     ) -> Result<Option<Self>, Problem> {
+        tracing::debug!("writing to {}", target.whole());
         let opened = match &target.place {
             Where::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
             Where::Directory(path) if opening.dry_run => Directory::open(path).map(Self::Directory),

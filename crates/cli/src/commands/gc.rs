@@ -21,6 +21,7 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
     let directory = Directory::open_alone_with(path, args.links.links()).map_err(Problem::of)?;
     let needed =
         longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
+    tracing::debug!("collecting {}", args.place);
     let needed = needed.map_err(|failures| {
         for failure in &failures {
             Output::problem(&problem_of(failure));

@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
 pub(crate) fn completions(args: &Completions, output: &Output) -> Result<Exit, Problem> {
+    tracing::debug!("what it needs it asks `longshore complete`, where the shell can");
     let script = match args.shell {
         Shell::Elvish => generated(clap_complete::Shell::Elvish),
         Shell::Powershell => generated(clap_complete::Shell::PowerShell),
@@ -39,6 +40,7 @@ pub(crate) fn man(args: &Man, output: &Output) -> Result<Exit, Problem> {
         Problem::of(Error::io("write manual pages into", directory.display())(error))
             .hint("give a directory that is there and can be written to")
     };
+    tracing::debug!("writing a page for each command into {}", directory.display());
     clap_mangen::generate_to(Args::command(), directory).map_err(unwritable)?;
     let document = Pages { directory: directory.display().to_string() };
     output.summary(&document, || format!("manual pages are in {}\n", document.directory))?;

@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     if !is_pipe {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "importing", plan.size().bytes);
+    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(&plan);
     let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
     let mut report = result.map_err(|failure| Problem::of(*failure.error))?;

@@ -15,6 +15,7 @@ pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
         return Err(Problem::of(Error::Exists { what: file })
             .hint("name another file; what is there stays as it is"));
     }
+    tracing::debug!("writing {file}, {} bytes", EXAMPLE.len());
     write_file(&args.file, EXAMPLE.as_bytes()).map_err(Problem::of)?;
     let document = Document { file };
     output.summary(&document, || {

@@ -16,6 +16,7 @@ use crate::registries::{self, Registries};
 const MAX_PASSWORD: u64 = 64 << 10;
 
 pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
+    tracing::debug!("asking {}, whether it takes the password", args.registry);
     let (username, password) = ask(args)?;
     let credential = Credential::Password { username, password };
     // Kept only if the registry takes it.
@@ -44,6 +45,7 @@ pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
 
 pub(crate) fn logout(args: &Logout, output: &Output) -> Result<Exit, Problem> {
     let file = registries::login_file(&args.reach)?;
+    tracing::debug!("taking {} out of {}", args.registry, file.display());
     let erased = registries::files([file.clone()]).erase(&args.registry).map_err(Problem::of)?;
     let document = Document { registry: args.registry.clone(), file: file.display().to_string() };
     if !erased {

@@ -57,6 +57,11 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         ..Options::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
+    tracing::debug!(
+        "{} of repositories, {} uploads at most",
+        repositories.len(),
+        options.max_uploads
+    );
     if args.links.links() == Links::Anywhere {
         refuse_others(&listeners)?;
     }

@@ -126,6 +126,7 @@ fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, Strin
 
 /// Opens a place that must be there, to change its names.
 pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Problem> {
+    tracing::debug!("changing {}", place.whole());
     match &place.place {
         Where::Archive(path) => {
             let text = format!("names in the archive {} cannot be changed", path.display());

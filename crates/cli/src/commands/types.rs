@@ -17,6 +17,7 @@ pub(crate) fn run(output: &Output) -> Result<Exit, Problem> {
             prefixes: known.prefixes,
         })
         .collect();
+    tracing::debug!("{} types are known by name; others go by their media type", known.len());
     known.sort_unstable_by_key(|known| (known.family, known.name));
     output.result(&known, || {
         let mut rows = vec![["NAME", "FAMILY", "WHAT", "TYPE"].map(ToOwned::to_owned).to_vec()];

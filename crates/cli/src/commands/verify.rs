@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
-    let progress = Progress::new(output, "verifying", plan.size().bytes);
+    let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(&plan);
     let report = plan.verify(global.cores(), &progress);
     progress.finish();
     tell_failures(plan.failures(), &report);

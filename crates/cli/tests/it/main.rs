@@ -22,6 +22,7 @@ mod oddities;
 mod output;
 mod pinned;
 mod places;
+mod progressing;
 mod reaching;
 mod refusing;
 mod registries;

@@ -1,16 +1,9 @@
 //! Messages that people meet on their first day: each says what to write instead.
 
-use std::net::TcpListener;
-
 use longshore_fixture::{Content, artifacts};
 
-use crate::common::{Site, redacted};
+use crate::common::{Site, nobody, redacted};
 use crate::served::{Served, Stub};
-
-/// Returns a host on which nothing listens.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
 
 /// A registry with the image `team/app` under some tags.
 fn tagged(site: &Site, tags: &[&str]) -> Served {

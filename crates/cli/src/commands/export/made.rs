@@ -110,7 +110,7 @@ impl<'a> Bundle<'a> {
         output: &Output,
     ) -> Result<Report, Failure> {
         let bytes = total(self.outline.nodes().iter().map(|node| node.size));
-        let progress = Progress::new(output, "exporting", bytes);
+        let progress = Progress::new(output, "exporting", bytes).of_artifacts(self.plan);
         let files = self.files.clone();
         let result = self.plan.execute(destination.place(), files, global.jobs(), &progress);
         progress.finish();
