@@ -127,7 +127,7 @@ impl Reader<'_> {
             }
             (None, Some(text)) => {
                 if matches!(&entry.tags, Some(Tags::Listed(listed)) if listed.is_empty()) {
-                    return Err(wrong("`tags` lists none; leave it away to take all"));
+                    return Err(wrong("`tags` lists none; leave it out to take all"));
                 }
                 let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
                 let rules = rules.unwrap_or_default();

@@ -58,7 +58,7 @@ pub(crate) struct Global {
     /// How progress is shown on stderr [default: a bar on a terminal, and elsewhere a line now and then]
     #[arg(long, global = true, value_enum, value_name = "FORM")]
     pub(crate) progress: Option<ProgressForm>,
-    /// How much is done at once [default: 8; verify: the number of cores]
+    /// How many jobs run at once [default: 8; verify: the number of cores]
     #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
@@ -102,7 +102,7 @@ pub(crate) enum Command {
     /// Copy artifacts, unchanged to the byte, with all that they refer to
     #[command(visible_alias = "cp", after_help = COPY_EXAMPLES)]
     Copy(Copy),
-    /// Take a manifest out of a repository with every name on it, or only a name
+    /// Remove a manifest with every tag on it, or only a tag
     Delete(Delete),
     /// Print the digest that a name stands for
     Digest(Digest),
@@ -131,7 +131,7 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
-    /// Answer for a layout as a registry, without unpacking anything
+    /// Serve a layout as a registry, without unpacking anything
     Serve(Serve),
     /// Give an artifact further names
     Tag(Tag),
@@ -139,7 +139,7 @@ pub(crate) enum Command {
     Tree(Tree),
     /// List the artifact types that are known by name
     Types,
-    /// Take names away; what they stood for stays until `gc`
+    /// Remove tags and names; their content stays until `gc`
     Untag(Untag),
     /// Prove that everything is there and hashes right
     Verify(Verify),
@@ -199,10 +199,10 @@ pub(crate) struct Copy {
     /// Take content whose digest cannot be computed here
     #[arg(long)]
     pub(crate) allow_unverified: bool,
-    /// Show sources this name and password
+    /// Log in to sources with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
     pub(crate) src_creds: Option<Typed>,
-    /// Show the target this name and password
+    /// Log in to the target with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
     pub(crate) dst_creds: Option<Typed>,
     #[command(flatten)]
@@ -221,9 +221,9 @@ pub(crate) enum Unchanged {
 /// What becomes of an index from which platforms were left out.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SparseIndex {
-    /// It stays as it is, digest and all, and points to some that are not there
+    /// Keep the index and its digest, although some platforms are missing
     Keep,
-    /// It is written anew without them, and gets another digest
+    /// Write the index anew without them; its digest changes
     Strip,
 }
 
@@ -266,13 +266,13 @@ pub(crate) struct Reach {
     /// to with TLS if --insecure or --tls-ca is given
     #[arg(long)]
     pub(crate) plain_http: bool,
-    /// Accept any certificate, so that nobody knows who answers
+    /// Skip certificate verification (insecure)
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Trust the authorities in this PEM file too, or a server's own certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
-    /// Show registries this name and password
+    /// Log in to registries with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", hide_env_values = true)]
     pub(crate) creds: Option<Typed>,
     /// Look for names and passwords in this file only [default: those of Podman and Docker]
@@ -310,7 +310,7 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tree {
-    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
+    /// One artifact, or a layout: everything in it; the prefix `oci:` or `oci-archive:` is optional
     #[arg(value_parser = layout)]
     pub(crate) place: Location,
     #[command(flatten)]
@@ -328,7 +328,7 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// One artifact, or a layout: everything in it; `oci-archive:` and `oci:` may be left away
+    /// One artifact, or a layout: everything in it; the prefix `oci:` or `oci-archive:` is optional
     #[arg(value_parser = layout)]
     pub(crate) place: Location,
     /// Pass content whose digest cannot be computed here
@@ -479,7 +479,7 @@ pub(crate) struct Login {
     /// The registry: host, and port if it has one
     #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
-    /// The name; asked for on a terminal if it is left away
+    /// The name; asked for on a terminal if it is not given
     #[arg(short, long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Read the password from stdin instead of asking for it

@@ -162,7 +162,7 @@ impl<T: Into<Hint>> From<T> for Advice {
 pub(crate) fn without_referrers() -> Hint {
     Hint::new("whether signatures and SBOMs refer to it cannot be known there")
         .and(Who::Only(&["export", "lock"]), "`--referrers none` takes it without them")
-        .and(Who::Only(&["copy"]), "leave --referrers away to take it without them")
+        .and(Who::Only(&["copy"]), "leave out --referrers to take it without them")
 }
 
 /// Returns what to do about a registry that refuses an index of which entries were left out.
@@ -214,7 +214,7 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
             )
             .lacking("follow-links", "only a layout whose links stay inside is taken here")
             .into(),
-        Error::Limit { .. } => "nothing that is in use is like this; ask whoever made it".into(),
+        Error::Limit { .. } => "no tool in use makes content like this; ask whoever made it".into(),
         Error::Malformed { reason, .. } => flaw(reason).into(),
         Error::Manifest { source: ManifestError::Schema1, .. } => {
             Advice::Nothing("the message says which program makes something else of it")

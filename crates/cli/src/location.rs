@@ -289,7 +289,7 @@ mod tests {
     fn what_is_no_place_is_told_what_to_write() {
         for (text, told) in [
             ("oci:", "names no path"),
-            ("oci:dir:", "leave the `:` away"),
+            ("oci:dir:", "leave out the `:`"),
             ("oci:dir:a b", "white space"),
             ("dir:x", "skopeo"),
             ("docker-archive:x", "docker save"),

@@ -8,7 +8,7 @@ mod subject;
 
 use std::io;
 
-use longshore_spec::{Digest, ManifestError};
+use longshore_spec::{Digest, ManifestError, Size};
 
 pub use self::connection::ConnectionFailure;
 pub use self::flaw::Flaw;
@@ -118,7 +118,7 @@ pub enum Error {
         limit: String,
     },
     /// Something is not in the form it must have.
-    #[error("{what} is malformed: {reason}")]
+    #[error("{what} {}", malformed(.reason))]
     Malformed {
         /// What was read.
         what: String,
@@ -142,7 +142,7 @@ pub enum Error {
         directory: String,
     },
     /// There is not enough room for what comes.
-    #[error("{place} has no room: {needed} bytes are needed and {available} are free")]
+    #[error("{place} has no room: {} are needed and {} are free", Size(*.needed), Size(*.available))]
     NoSpace {
         /// Where the room is missing.
         place: String,
@@ -313,6 +313,11 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
+}
+
+/// Says what is wrong with something, behind its name.
+fn malformed(reason: &Flaw) -> String {
+    reason.predicate().map_or_else(|| format!("is malformed: {reason}"), ToOwned::to_owned)
 }
 
 /// Says that no tag fits, and what there was to choose among.

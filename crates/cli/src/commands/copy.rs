@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         }
         let text = format!("nothing was written to {target}: an archive is whole or not there");
         return Err(
-            Problem::new(Exit::Failed, text).hint("leave away what cannot be had, or mend it")
+            Problem::new(Exit::Failed, text).hint("leave out what cannot be had, or repair it")
         );
     }
     let totals = plan.size();

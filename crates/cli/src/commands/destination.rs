@@ -76,7 +76,7 @@ impl Destination {
         }
         if global.json {
             let text = "stdout cannot hold both the archive and a JSON document";
-            return Err(Problem::new(Exit::Usage, text).hint("leave --json away, or name a file"));
+            return Err(Problem::new(Exit::Usage, text).hint("leave out --json, or name a file"));
         }
         Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
     }

@@ -183,7 +183,8 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
     if let [first, others @ ..] = &lock.outdated(selection)[..] {
         let more = match others.len() as u64 {
             0 => String::new(),
-            more => format!(", and {} more", human::count(more, "difference")),
+            1 => "; and 1 more difference".to_owned(),
+            more => format!("; and {more} more differences"),
         };
         let text = format!("{} is out of date: {first}{more}", path.display());
         let hint = format!(

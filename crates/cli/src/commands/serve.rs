@@ -141,7 +141,7 @@ fn refuse_others(listeners: &[TcpListener]) -> Result<(), Problem> {
             let text = format!(
                 "links that leave a layout are not followed for whoever reaches {address}: they may lead to any file of this machine"
             );
-            let hint = "leave --follow-links or --listen away; `longshore copy --follow-links` makes a layout without such links";
+            let hint = "leave out --follow-links or --listen; `longshore copy --follow-links` makes a layout without such links";
             return Err(Problem::new(Exit::Usage, text).hint(hint));
         }
     }

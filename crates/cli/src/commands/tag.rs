@@ -54,7 +54,7 @@ fn of_root(name: &Name, root: &Root) -> Result<Name, Problem> {
     match name.apart() {
         (_, Some(other)) if other != *digest => {
             let text = format!("`{name}` would be {digest}, and not what its digest says");
-            Err(Problem::new(Exit::Usage, text).hint("leave the digest away"))
+            Err(Problem::new(Exit::Usage, text).hint("leave out the digest"))
         }
         (name, _) => Ok(name),
     }
@@ -112,7 +112,7 @@ pub(super) fn by_digest(whole: &Location, digest: impl Display) -> String {
 /// Returns the layout that a name is to be taken away from, the name, and what it stands for.
 fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, String), Problem> {
     let Some(Selector::Name(name)) = &place.selector else {
-        let text = format!("`{place}` has no name to take away");
+        let text = format!("`{place}` has no name to remove");
         let hint = match &place.place {
             Where::Registry(_) => format!("write `{}:TAG`", place.whole()),
             Where::Archive(_) | Where::Directory(_) => format!("write `{}:NAME`", place.whole()),

@@ -581,7 +581,7 @@ fn what_no_registry_takes_is_told() {
     [exit 2]
 
     $ longshore untag localhost:1/app
-    error: `localhost:1/app` has no name to take away
+    error: `localhost:1/app` has no name to remove
       hint: write `localhost:1/app:TAG`
     [exit 2]
 
@@ -620,7 +620,7 @@ fn a_server_that_is_no_registry_is_told() {
             .join("\n")
     };
     let shown = [&missing, &broken, &fine, &teapot].map(lines).join("\n");
-    insta::assert_snapshot!(shown, @r#"
+    insta::assert_snapshot!(shown, @r"
     $ longshore list HOST/app
     error: HOST/app is not there, or has no tags
       hint: check the name; `longshore list HOST` shows repositories, where that is allowed
@@ -652,12 +652,12 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore list HOST/app
-    error: the list app/tags/list is malformed: it is a web page
+    error: the list app/tags/list is a web page
       hint: the host answers, but not as a registry does; check its name and port
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: the manifest v1 is malformed: it is a web page
+    error: the manifest v1 is a web page
       hint: the host answers, but not as a registry does; check its name and port
     [exit 1]
 
@@ -677,7 +677,7 @@ fn a_server_that_is_no_registry_is_told() {
     $ longshore copy oci:src HOST/app:v1
     error: cannot use HOST as a registry: HOST answered 418 I'm a teapot
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -708,7 +708,7 @@ fn a_registry_that_serves_something_else_is_told() {
         large.errors(&site, "copy HOST/app:v1 oci:dst"),
         nonsense.errors(&site, "copy HOST/app:v1 oci:dst"),
     ];
-    insta::assert_snapshot!(shown.join("\n"), @r#"
+    insta::assert_snapshot!(shown.join("\n"), @r"
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
     error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
       hint: the copy that was read is damaged; get it again from where it came
@@ -731,13 +731,13 @@ fn a_registry_that_serves_something_else_is_told() {
 
     $ longshore copy HOST/app:v1 oci:dst
     error: v1 is over the limit of 8388608 bytes
-      hint: nothing that is in use is like this; ask whoever made it
+      hint: no tool in use makes content like this; ask whoever made it
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
     error: sha256:44136fa3… cannot be read as a manifest: its media type is `application/vnd.oci.image.manifest.v1+json`, but it has no `config`
       hint: its digest is right, so it was made like this: whoever made it has to make it again
     [exit 1]
-    "#);
+    ");
     assert!(!wrong.asked().is_empty());
 }

@@ -69,7 +69,7 @@ fn rules_that_choose_nothing_are_told_beside_what_there_is() {
     [exit 1]
 
     $ longshore export -f bundle.yaml -o bundle.tar
-    error: bundle.yaml:2:5: `tags` lists none; leave it away to take all
+    error: bundle.yaml:2:5: `tags` lists none; leave it out to take all
     [exit 2]
     ");
 }
@@ -98,7 +98,7 @@ fn what_was_locked_and_is_gone_or_is_not_wanted_so_any_more_is_told() {
     let gone = served.errors(&site, &[export]);
     insta::assert_snapshot!(format!("{outdated}\n{gone}"), @r"
     $ longshore export -f bundle.yaml --locked -o bundle.tar
-    error: bundle.lock is out of date: `platforms` of HOST/team/app:1 was `[linux/amd64]` and is `[linux/amd64, linux/arm64]`, and 1 difference more
+    error: bundle.lock is out of date: `platforms` of HOST/team/app:1 was `[linux/amd64]` and is `[linux/amd64, linux/arm64]`; and 1 more difference
       hint: `longshore lock -f bundle.yaml` locks what is wanted now; flags such as --platform are part of it
     [exit 2]
 

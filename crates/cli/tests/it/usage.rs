@@ -16,7 +16,7 @@ fn a_place_without_its_kind_is_told_what_to_write() {
         "list ./app",
         "list oci:",
         "list oci:src:",
-    ]), @r#"
+    ]), @r"
     $ longshore copy src oci:dst
     error: `src` does not say what kind of place it is
       hint: write `oci:src`
@@ -47,9 +47,9 @@ fn a_place_without_its_kind_is_told_what_to_write() {
     [exit 2]
 
     $ longshore list oci:src:
-    error: `src:` names nothing behind its `:`; leave the `:` away, or add a name
+    error: `src:` names nothing behind its `:`; leave out the `:`, or add a name
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn arguments_that_do_not_fit_are_named() {
         "inspect --raw --config oci:site:app",
         "lst oci:site",
         "man nowhere",
-    ]), @r#"
+    ]), @r"
     $ longshore gc --older-than 1w oci:site
     error: `1w` is not an age
       hint: write a number and s, m, h or d, such as `12h`
@@ -254,7 +254,7 @@ fn arguments_that_do_not_fit_are_named() {
     [exit 2]
 
     $ longshore untag oci:site
-    error: `oci:site` has no name to take away
+    error: `oci:site` has no name to remove
       hint: write `oci:site:NAME`
     [exit 2]
 
@@ -285,7 +285,7 @@ fn arguments_that_do_not_fit_are_named() {
     error: cannot write manual pages into nowhere: no such file or directory
       hint: give a directory that is there and can be written to
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn pipes_are_for_one_thing_only() {
         "copy oci-archive:- oci:dst",
         "list -",
         "copy --json oci:src oci-archive:-",
-    ]), @r#"
+    ]), @r"
     $ longshore copy oci-archive:- oci:dst
     error: an archive cannot be read from a pipe
       hint: save it to a file first: content is read from any offset
@@ -392,9 +392,9 @@ fn pipes_are_for_one_thing_only() {
 
     $ longshore copy --json oci:src oci-archive:-
     error: stdout cannot hold both the archive and a JSON document
-      hint: leave --json away, or name a file
+      hint: leave out --json, or name a file
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]

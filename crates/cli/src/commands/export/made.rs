@@ -153,7 +153,7 @@ fn for_docker(
                 problem.hint(format!("write which, such as --docker-manifest={}", platforms[0]))
             }
             DockerManifestError::Empty(_) => {
-                problem.hint("leave --docker-manifest away, or give another platform")
+                problem.hint("leave out --docker-manifest, or give another platform")
             }
             DockerManifestError::Unreadable(error) => Problem::of(error).because(Exit::Failed),
         }
