@@ -2,7 +2,7 @@
 
 use longshore_fixture::{Content, artifacts};
 
-use crate::common::{Site, nobody, redacted};
+use crate::common::{Ran, Site, nobody, redacted};
 use crate::served::{Served, Stub};
 
 /// A registry with the image `team/app` under some tags.
@@ -38,6 +38,15 @@ fn a_host_that_cannot_be_reached_is_one_line() {
       hint: --keep-going writes what can be had
     [exit 1]
     ");
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_not_taken_for_the_host() {
+    let site = Site::new();
+    let mut command = site.command("list --plain-http r.example/app");
+    let ran = Ran::of(command.env("http_proxy", format!("http://{}", nobody())).output().unwrap());
+    let told = "error: cannot reach r.example: the connection is refused, by it or by the proxy\n";
+    assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
 }
 
 #[test]
