@@ -28,6 +28,7 @@ mod regctl;
 mod registry;
 mod running;
 mod samples;
+mod shells;
 mod sides;
 mod skopeo;
 mod stock;
@@ -130,6 +131,7 @@ const CHECKS: &[Check] = &[
     Check { name: "quirks", peers: &["docker-registry", "skopeo", "oras"], work: quirks::check },
     Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
     Check { name: "page", peers: &["chromium"], work: page::check },
+    Check { name: "shells", peers: &["script", "bash", "zsh", "fish"], work: shells::check },
     Check { name: "samples", peers: &[], work: samples::check },
     Check {
         name: "readme",

@@ -19,7 +19,13 @@ type Text = Spanned<String>;
 pub(crate) struct Document {
     #[serde(default)]
     defaults: Taken,
-    artifacts: Vec<Spanned<Entry>>,
+    artifacts: Vec<Spanned<Written>>,
+}
+
+/// What stands in the list: an entry, or a text of which it is not said what it is.
+enum Written {
+    Entry(Box<Entry>),
+    Bare(String),
 }
 
 #[derive(Deserialize)]
@@ -88,17 +94,29 @@ struct Reader<'n> {
 }
 
 impl Reader<'_> {
-    fn item(&self, entry: Spanned<Entry>, defaults: &Taken) -> Result<Item, ConfigError> {
-        let at = entry.referenced;
+    fn item(&self, written: Spanned<Written>, defaults: &Taken) -> Result<Item, ConfigError> {
+        let at = written.referenced;
         let wrong = |message: &str| ConfigError::new(self.name, message).at(at.line(), at.column());
-        let entry = entry.value;
+        let entry = match written.value {
+            Written::Entry(entry) => *entry,
+            Written::Bare(text) => {
+                return Err(wrong(&format!(
+                    "`{text}` stands alone; write `- ref: {text}` for one artifact, or \
+                     `- repository:` for several of one repository"
+                )));
+            }
+        };
         let what = match (&entry.r#ref, &entry.repository) {
             (Some(_), Some(_)) => {
                 return Err(wrong(
                     "this has a `ref` and a `repository`; one of them says what is wanted",
                 ));
             }
-            (None, None) => return Err(wrong("this has neither a `ref` nor a `repository`")),
+            (None, None) => {
+                return Err(wrong(
+                    "this has neither a `ref` nor a `repository`, which say what is wanted",
+                ));
+            }
             (Some(text), None) => {
                 if entry.tags.is_some() {
                     return Err(wrong(
@@ -108,6 +126,9 @@ impl Reader<'_> {
                 self.value("ref", text, wanted)?
             }
             (None, Some(text)) => {
+                if matches!(&entry.tags, Some(Tags::Listed(listed)) if listed.is_empty()) {
+                    return Err(wrong("`tags` lists none; leave it out to take all"));
+                }
                 let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
                 let rules = rules.unwrap_or_default();
                 match LayoutPlace::parse(&text.value) {
@@ -251,6 +272,31 @@ pub(crate) fn regex_error(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default().trim();
     format!("this is no regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of;
+
+        impl<'de> Visitor<'de> for Of {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`ref:` or `repository:`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+                Ok(Written::Bare(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, items: A) -> Result<Written, A::Error> {
+                let entry = Entry::deserialize(MapAccessDeserializer::new(items))?;
+                Ok(Written::Entry(Box::new(entry)))
+            }
+        }
+
+        deserializer.deserialize_any(Of)
+    }
 }
 
 impl<'de> Deserialize<'de> for Tags {

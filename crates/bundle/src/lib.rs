@@ -35,6 +35,7 @@ pub use docker::{
 pub use images::{Found, FoundImage, UnreadImage, find_images};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
+    Outdated,
 };
 pub use mapping::{Clash, Mapping, Rule};
 pub use place::{LayoutKind, LayoutPlace};

@@ -85,6 +85,26 @@ pub enum Change {
     GoneReferrer(String, LockedReferrer),
 }
 
+/// A way in which what is asked for is not what was asked for when a lock was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outdated {
+    /// A key has another value.
+    Key {
+        /// The reference or repository that it is about.
+        of: String,
+        /// The key, as in `tags.semver`.
+        key: String,
+        /// Its value in the lock, if it has one there.
+        before: Option<Value>,
+        /// Its value now, if it has one.
+        now: Option<Value>,
+    },
+    /// This was asked for, and is not any more.
+    Unwanted(String),
+    /// This is asked for, and was not.
+    Wanted(String),
+}
+
 impl Lock {
     /// Returns the lock of a plan that takes `selection`, all of which can be had.
     pub fn of(plan: &Plan<'_>, selection: &Selection) -> Self {
@@ -145,9 +165,22 @@ impl Lock {
         }
     }
 
-    /// Tells whether this is the lock of what is asked for, and not of what was asked for once.
-    pub fn is_of(&self, selection: &Selection) -> bool {
-        self.selection == asked(selection)
+    /// Returns every way in which what is asked for is not what was asked for when this was made.
+    pub fn outdated(&self, selection: &Selection) -> Vec<Outdated> {
+        let (mut before, mut now) = (self.selection.clone(), asked(selection));
+        let same: Vec<Value> = before.iter().filter(|item| now.contains(item)).cloned().collect();
+        before.retain(|item| !same.contains(item));
+        now.retain(|item| !same.contains(item));
+        let mut outdated = Vec::new();
+        for item in before {
+            let of = called(&item);
+            match now.iter().position(|other| called(other) == of) {
+                Some(at) => compare(&of, "", Some(&item), Some(&now.remove(at)), &mut outdated),
+                None => outdated.push(Outdated::Unwanted(of)),
+            }
+        }
+        outdated.extend(now.iter().map(|item| Outdated::Wanted(called(item))));
+        outdated
     }
 
     /// Returns how many artifacts are locked.
@@ -219,6 +252,69 @@ impl Lock {
             }
         }
         changes
+    }
+}
+
+/// Returns what an item of a selection asks for.
+fn called(item: &Value) -> String {
+    let name = ["ref", "repository"].iter().find_map(|key| item.get(key)?.as_str());
+    name.unwrap_or("a layout").to_owned()
+}
+
+/// Notes each key below which two values differ.
+fn compare(
+    of: &str,
+    key: &str,
+    before: Option<&Value>,
+    now: Option<&Value>,
+    outdated: &mut Vec<Outdated>,
+) {
+    if before == now {
+        return;
+    }
+    if let (Some(Value::Object(one)), Some(Value::Object(other))) = (before, now) {
+        let below = |name: &str| {
+            if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
+        };
+        for name in one.keys().chain(other.keys()).collect::<BTreeSet<_>>() {
+            compare(of, &below(name), one.get(name), other.get(name), outdated);
+        }
+        return;
+    }
+    outdated.push(Outdated::Key {
+        of: of.to_owned(),
+        key: key.to_owned(),
+        before: before.cloned(),
+        now: now.cloned(),
+    });
+}
+
+/// Returns a value as `bundle.yaml` has it, in one line.
+fn in_words(value: Option<&Value>) -> String {
+    match value {
+        None => "not given".to_owned(),
+        Some(Value::String(text)) => format!("`{text}`"),
+        Some(Value::Array(items)) => {
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), ToOwned::to_owned))
+                .collect();
+            format!("`[{}]`", items.join(", "))
+        }
+        Some(other) => format!("`{other}`"),
+    }
+}
+
+impl fmt::Display for Outdated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { of, key, before, now } => {
+                let [before, now] = [before, now].map(|value| in_words(value.as_ref()));
+                write!(f, "`{key}` of {of} was {before} and is {now}")
+            }
+            Self::Unwanted(of) => write!(f, "{of} was wanted, and is not"),
+            Self::Wanted(of) => write!(f, "{of} is wanted, and was not"),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
     match colon {
         None => Ok((rest, None)),
         Some(colon) if colon + 1 == rest.len() => {
-            Err(format!("`{rest}` names nothing behind its `:`; leave the `:` away, or add a name"))
+            Err(format!("`{rest}` names nothing behind its `:`; leave out the `:`, or add a name"))
         }
         Some(colon) => match &rest[colon + 1..] {
             bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {

@@ -44,7 +44,9 @@ fn plain(error: &serde_saphyr::Error, location: Option<serde_saphyr::Location>) 
     use serde_saphyr::Error as Found;
     use serde_saphyr::budget::BudgetBreach;
     let known = match error {
-        Found::Unexpected { expected: "sequence start", .. } => "a list is expected here: `[a, b]`",
+        Found::Unexpected { expected: "sequence start", .. } => {
+            "a list is expected here: `[a, b]`, or lines that begin with `- `"
+        }
         Found::Unexpected { expected: "string scalar", .. } => "a text is expected here",
         Found::Unexpected { expected: "mapping start", .. } => "`key: value` is expected here",
         Found::NullIntoString { .. } => "a text is expected here, and there is none",

@@ -8,6 +8,7 @@ use longshore_spec::{Platform, Reference, Tag};
 use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
+use crate::tags::newest;
 use crate::{Item, LayoutPlace, Selection, TagRules, What};
 
 /// One artifact that is wanted, by tag or digest.
@@ -56,9 +57,6 @@ impl Selection {
             What::Layout(layout) => shelves.artifact(layout),
             What::References(layout, rules) => {
                 let chosen = choose(layout, rules, shelves.references(layout)?)?;
-                if chosen.is_empty() {
-                    return Err(Error::not_found(Subject::Chosen, layout));
-                }
                 Ok(chosen)
             }
             What::Repository(repository, rules) => {
@@ -68,11 +66,12 @@ impl Selection {
                 } else {
                     let mut tags = shelves.tags(repository)?;
                     tags.retain(|tag| !is_account(tag));
-                    rules.choose(&tags).unwrap_or_default()
+                    let chosen = rules.choose(&tags).unwrap_or_default();
+                    if chosen.is_empty() {
+                        return Err(nothing_chosen(repository, rules, &tags));
+                    }
+                    chosen
                 };
-                if chosen.is_empty() {
-                    return Err(Error::not_found(Subject::Chosen, repository));
-                }
                 let tagged = |tag| repository.clone().with_tag(Some(tag));
                 Ok(chosen.into_iter().map(tagged).collect())
             }
@@ -146,6 +145,7 @@ fn choose(
             return Err(Error::not_found(Subject::Name(Name::new(missing.as_str())), layout));
         }
     }
+    let all: Vec<Tag> = by_repository.values().flat_map(|(_, tags)| tags).cloned().collect();
     let chosen = by_repository.into_values().flat_map(|(repository, tags)| {
         let tags = match rules.listed() {
             Some(listed) => listed.iter().filter(|tag| tags.contains(tag)).cloned().collect(),
@@ -153,7 +153,21 @@ fn choose(
         };
         tags.into_iter().map(move |tag| repository.clone().with_tag(Some(tag)))
     });
-    Ok(chosen.collect())
+    let chosen: Vec<_> = chosen.collect();
+    if chosen.is_empty() {
+        return Err(nothing_chosen(layout, rules, &all));
+    }
+    Ok(chosen)
+}
+
+/// Returns what it means that `rules` choose none of some tags.
+fn nothing_chosen(place: impl fmt::Display, rules: &TagRules, tags: &[Tag]) -> Error {
+    Error::NothingChosen {
+        place: place.to_string(),
+        rules: rules.to_string(),
+        tags: tags.len(),
+        newest: newest(tags).map(ToString::to_string),
+    }
 }
 
 /// How many digits of a digest the fallback tag of its referrers has (row E-87).

@@ -1,5 +1,7 @@
 //! Rules that choose among the tags of a repository.
 
+use std::fmt;
+
 use longshore_spec::Tag;
 use regex::Regex;
 use semver::{Version, VersionReq};
@@ -69,6 +71,37 @@ impl TagRules {
                 .as_ref()
                 .is_none_or(|range| version(tag).is_some_and(|version| range.matches(&version)))
     }
+}
+
+impl fmt::Display for TagRules {
+    /// Says the rules as `bundle.yaml` does, without those that never leave nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(listed) = &self.listed {
+            parts.push(format!("the tags {}", names(listed)));
+        }
+        parts.extend(self.semver.iter().map(|range| format!("semver `{range}`")));
+        parts.extend(self.regex.iter().map(|regex| format!("regex `{}`", pattern(regex))));
+        parts.extend(self.exclude.iter().map(|regex| format!("exclude `{}`", pattern(regex))));
+        match (parts.is_empty(), self.newest) {
+            (false, _) => f.write_str(&parts.join(", ")),
+            (true, Some(newest)) => write!(f, "newest {newest}, which takes versions only"),
+            (true, None) => f.write_str("the rules, which take every tag"),
+        }
+    }
+}
+
+/// Returns the tag that is the highest version, if any is a version.
+pub(crate) fn newest(tags: &[Tag]) -> Option<&Tag> {
+    let versions = tags.iter().filter_map(|tag| Some((version(tag)?, tag)));
+    versions.max().map(|(_, tag)| tag)
+}
+
+/// Returns a pattern as it was written, without what makes it match a tag as a whole.
+pub(crate) fn pattern(regex: &Regex) -> &str {
+    let text = regex.as_str();
+    let inner = text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
+    inner.unwrap_or(text)
 }
 
 /// Reads a tag as a version: with or without a `v` in front; `1.2` is `1.2.0`, and `_` stands for

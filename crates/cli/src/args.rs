@@ -14,7 +14,7 @@ use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
 pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
 use crate::commands::serve::Listen;
 use crate::human;
-use crate::location::{Listable, Location};
+use crate::location::{Listable, Location, host};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -54,12 +54,26 @@ pub(crate) struct Global {
     /// Print only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Tell more; twice: everything
+    /// Show what is done; twice: each step, with times
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How much is done at once [default: 8; verify: the number of cores]
+    /// How progress is shown on stderr [default: a bar on a terminal, and elsewhere a line now and then]
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    pub(crate) progress: Option<ProgressForm>,
+    /// How many jobs run at once [default: 8; verify: the number of cores]
     #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// Lines for a log: at the beginning, now and then, and at the end
+    Plain,
+    /// Events for programs, as JSON, one a line
+    Json,
+    /// Not at all
+    None,
 }
 
 impl Global {
@@ -82,12 +96,15 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Print what may stand next on a command line; the scripts of `completions` ask
+    #[command(hide = true)]
+    Complete(Complete),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Copy artifacts, unchanged to the byte, with all that they refer to
     #[command(visible_alias = "cp", after_help = COPY_EXAMPLES)]
     Copy(Copy),
-    /// Take a manifest out of a repository with every name on it, or only a name
+    /// Remove a manifest with every tag on it, or only a tag
     Delete(Delete),
     /// Print the digest that a name stands for
     Digest(Digest),
@@ -116,7 +133,7 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
-    /// Answer for a layout as a registry, without unpacking anything
+    /// Serve a layout as a registry, without unpacking anything
     Serve(Serve),
     /// Give an artifact further names
     Tag(Tag),
@@ -124,7 +141,7 @@ pub(crate) enum Command {
     Tree(Tree),
     /// List the artifact types that are known by name
     Types,
-    /// Take names away; what they stood for stays until `gc`
+    /// Remove tags and names; their content stays until `gc`
     Untag(Untag),
     /// Prove that everything is there and hashes right
     Verify(Verify),
@@ -186,10 +203,10 @@ pub(crate) struct Copy {
     /// Take content whose digest cannot be computed here
     #[arg(long)]
     pub(crate) allow_unverified: bool,
-    /// Show sources this name and password
+    /// Log in to sources with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
     pub(crate) src_creds: Option<Typed>,
-    /// Show the target this name and password
+    /// Log in to the target with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
     pub(crate) dst_creds: Option<Typed>,
     #[command(flatten)]
@@ -208,10 +225,9 @@ pub(crate) enum Unchanged {
 /// What becomes of an index from which platforms were left out.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SparseIndex {
-    /// It stays as it is, digest and all, and points to some that are not there: strict registries refuse
-    /// it
+    /// Keep the index and its digest, although some platforms are missing: strict registries refuse it
     Keep,
-    /// It is written anew without them, and gets another digest: signatures of the index no longer fit
+    /// Write the index anew without them; its digest changes, so that signatures of it no longer fit
     Strip,
 }
 
@@ -254,13 +270,13 @@ pub(crate) struct Reach {
     /// to with TLS if --insecure or --tls-ca is given
     #[arg(long)]
     pub(crate) plain_http: bool,
-    /// Accept any certificate, so that nobody knows who answers
+    /// Skip certificate verification (insecure)
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Trust the authorities in this PEM file too, or a server's own certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
-    /// Show registries this name and password
+    /// Log in to registries with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", hide_env_values = true)]
     pub(crate) creds: Option<Typed>,
     /// Look for names and passwords in this file only [default: those of Podman and Docker]
@@ -368,7 +384,27 @@ pub(crate) struct Gc {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
     /// The shell
-    pub(crate) shell: clap_complete::Shell,
+    pub(crate) shell: Shell,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Complete {
+    /// Whose line it is
+    pub(crate) shell: Shell,
+    /// The words behind the program, the last being typed; of bash the line up to the cursor, and the
+    /// characters at which it takes words apart
+    #[arg(last = true)]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -443,9 +479,9 @@ pub(crate) struct Serve {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Login {
     /// The registry: host, and port if it has one
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
-    /// The name; asked for on a terminal if it is left away
+    /// The name; asked for on a terminal if it is not given
     #[arg(short, long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Read the password from stdin instead of asking for it
@@ -458,7 +494,7 @@ pub(crate) struct Login {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Logout {
     /// The registry: host, and port if it has one
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
     #[command(flatten)]
     pub(crate) reach: Reach,

@@ -71,6 +71,11 @@ impl Running {
         }
     }
 
+    /// Returns what the command is called that this process runs.
+    pub(crate) fn name() -> &'static str {
+        RUNNING.get().map_or("", |running| &running.name)
+    }
+
     fn of(command: &clap::Command) -> Self {
         let flags = command.get_arguments().filter_map(|arg| arg.get_long());
         Self { name: command.get_name().to_owned(), flags: flags.map(str::to_owned).collect() }
@@ -157,7 +162,7 @@ impl<T: Into<Hint>> From<T> for Advice {
 pub(crate) fn without_referrers() -> Hint {
     Hint::new("whether signatures and SBOMs refer to it cannot be known there")
         .and(Who::Only(&["export", "lock"]), "`--referrers none` takes it without them")
-        .and(Who::Only(&["copy"]), "leave --referrers away to take it without them")
+        .and(Who::Only(&["copy"]), "leave out --referrers to take it without them")
 }
 
 /// Returns what to do about a registry that refuses an index of which entries were left out.
@@ -205,7 +210,7 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
             )
             .lacking("follow-links", "only a layout whose links stay inside is taken here")
             .into(),
-        Error::Limit { .. } => "nothing that is in use is like this; ask whoever made it".into(),
+        Error::Limit { .. } => "no tool in use makes content like this; ask whoever made it".into(),
         Error::Malformed { reason, .. } => flaw(reason).into(),
         Error::Manifest { source: ManifestError::Schema1, .. } => {
             Advice::Nothing("the message says which program makes something else of it")
@@ -213,6 +218,15 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::Manifest { .. } => {
             "its digest is right, so it was made like this: whoever made it has to make it again"
                 .into()
+        }
+        Error::NoDirectory { directory, .. } => {
+            format!("`mkdir -p {directory}` makes it; or choose another path").into()
+        }
+        Error::NothingChosen { place, tags: 0, .. } => {
+            format!("check the name; `longshore list {place}` shows what is there").into()
+        }
+        Error::NothingChosen { place, .. } => {
+            format!("change the rule; `longshore list {place}` shows all tags").into()
         }
         Error::NoSpace { needed, available, .. } => {
             let missing = Size(needed.saturating_sub(*available));
@@ -244,9 +258,6 @@ fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
         }
         Subject::Platforms(_) => Hint::new("choose one of those that are there")
             .having("platform", "without --platform all are taken"),
-        Subject::Chosen => {
-            Hint::new("check the rules for tags; `longshore list` shows which there are")
-        }
         _ if unknown(ErrorCode::NameUnknown) => Hint::new(
             "check the path, and whether you may read it: many registries do not say which of both it is",
         ),
@@ -422,7 +433,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
         ConnectionFailure::NoAddress(_) => Hint::new(
             "check its name, the network and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
-        ConnectionFailure::Refused => Hint::new(
+        ConnectionFailure::Refused { .. } => Hint::new(
             "check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
         ConnectionFailure::NoRoute

@@ -53,7 +53,7 @@ fn time(text: &str) -> Option<Duration> {
 /// Reads how many there may be of something.
 pub(crate) fn bound(text: &str) -> Result<NonZeroUsize, Mistake> {
     text.parse()
-        .map_err(|_| Mistake::new(format!("`{text}` is not a number of them"), "write 1 or more"))
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number from 1 up"), "write 1 or more"))
 }
 
 /// Reads how much is done at once.

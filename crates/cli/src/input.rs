@@ -56,8 +56,11 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 fn taken(read: io::Result<Option<Vec<u8>>>, name: &str, limit: u64) -> Result<Vec<u8>> {
-    read.map_err(Error::io("read", name))?
-        .ok_or_else(|| Error::Limit { what: name.to_owned(), limit: format!("{limit} bytes") })
+    let read = read.map_err(Error::io("read", name))?;
+    if let Some(bytes) = &read {
+        tracing::debug!("{name} was read: {} bytes", bytes.len());
+    }
+    read.ok_or_else(|| Error::Limit { what: name.to_owned(), limit: format!("{limit} bytes") })
 }
 
 /// Reads to the end, and looks at each piece as it comes. `None` if there is more than `limit` bytes.

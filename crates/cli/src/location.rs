@@ -152,7 +152,11 @@ fn in_registry(text: &str) -> Result<Location, Mistake> {
     let reference = Reference::from_docker_name(text).map_err(|error| {
         let [directory, archive] =
             [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
-        Mistake::new(error.to_string(), format!("for a layout write {directory} or {archive}"))
+        let hint = match error.instead() {
+            Some(instead) => format!("write `{instead}`"),
+            None => format!("for a layout write {directory} or {archive}"),
+        };
+        Mistake::new(error.fault(), hint)
     })?;
     let named = text.strip_prefix("docker://").unwrap_or(text);
     let place = Where::Registry(InRegistry {
@@ -185,10 +189,6 @@ fn explain(text: &str) -> Option<Mistake> {
             format!("`{scheme}:` cannot be read"),
             "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`",
         ),
-        "http" | "https" | "oci" | "registry" if rest.starts_with("//") => Mistake::new(
-            format!("`{scheme}://` is left away"),
-            format!("write `{}`", rest.trim_start_matches('/')),
-        ),
         "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
             format!("`{scheme}:` is no kind of place"),
             format!("write `oci:{}`", rest.trim_start_matches('/')),
@@ -197,9 +197,21 @@ fn explain(text: &str) -> Option<Mistake> {
             format!("`{scheme}:` is no kind of place"),
             "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
+        _ if rest.starts_with("//") => return None,
         _ => return explain_directory(text),
     };
     Some(explained)
+}
+
+/// Reads the host of a registry, and its port if it has one.
+pub(crate) fn host(text: &str) -> Result<String, Mistake> {
+    match text.split_once("://") {
+        None => Ok(text.to_owned()),
+        Some((scheme, rest)) => Err(Mistake::new(
+            format!("`{text}` is not a host: it begins with `{scheme}://`"),
+            format!("write `{}`", rest.split('/').next().unwrap_or_default()),
+        )),
+    }
 }
 
 /// Reads a layout by its plain path, with what is selected in it behind; `None` if the text is none.
@@ -315,7 +327,7 @@ mod tests {
     fn what_is_no_place_is_told_what_to_write() {
         for (text, told) in [
             ("oci:", "names no path"),
-            ("oci:dir:", "leave the `:` away"),
+            ("oci:dir:", "leave out the `:`"),
             ("oci:dir:a b", "white space"),
             ("dir:x", "skopeo"),
             ("docker-archive:x", "docker save"),
@@ -325,7 +337,7 @@ mod tests {
             ("ocidir://site:app", "write `oci:site:app`"),
             ("src", "write `./src` if it is meant"),
             ("src:app", "`docker://src:app` for a registry"),
-            ("Upper/Case", "oci:DIR"),
+            ("Upper/Case", "write `upper/case`"),
         ] {
             let error = text.parse::<Location>().unwrap_err().to_string();
             assert!(error.contains(told), "{text}: {error}");

@@ -4,6 +4,8 @@
 
 mod args;
 mod commands;
+mod complete;
+mod documents;
 mod hint;
 mod human;
 mod input;
@@ -19,6 +21,7 @@ mod store;
 mod trace;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -40,48 +43,66 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error).into(),
     };
     trace::begin(&global);
+    let begun = Instant::now();
+    let name = Running::name();
+    tracing::debug!("longshore {} begins `{name}`", env!("CARGO_PKG_VERSION"));
     let output = Output::new(&global);
-    let exit = run(command, &global, &output).unwrap_or_else(|problem| {
-        Output::problem(&problem);
-        problem.exit
-    });
+    let exit = run(command, &global, &output).unwrap_or_else(|problem| output.end(problem));
+    let seconds = begun.elapsed().as_secs_f64();
+    tracing::debug!("`{name}` ends with {} after {seconds:.1} s", exit as u8);
     exit.into()
 }
 
 /// Says what is wrong with what was typed, or gives the help that was asked for.
 fn refuse(error: &clap::Error) -> Exit {
+    let problem = match explain(error) {
+        Some(problem) => {
+            Output::problem(&problem);
+            problem
+        }
+        None if error.use_stderr() => {
+            let text = error.render().to_string();
+            Output::usage(&text);
+            let first = text.lines().next().unwrap_or_default();
+            Problem::new(Exit::Usage, first.strip_prefix("error: ").unwrap_or(first))
+        }
+        None => match Output::help(error) {
+            Ok(()) => return Exit::Done,
+            Err(problem) => {
+                Output::problem(&problem);
+                return problem.exit;
+            }
+        },
+    };
+    let exit = problem.exit;
+    // Nothing has read the flags.
+    if std::env::args_os().any(|word| word == "--json") {
+        Output::error_document(problem);
+    }
+    exit
+}
+
+/// Returns what is wrong with what was typed in our own words, where we have some.
+fn explain(error: &clap::Error) -> Option<Problem> {
     use std::error::Error as _;
     if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
         // What our own types say of a value needs no introduction.
-        let problem = match source.downcast_ref::<Mistake>() {
+        return Some(match source.downcast_ref::<Mistake>() {
             Some(mistake) => Problem::from(mistake),
             None => Problem::new(Exit::Usage, source.to_string()),
-        };
-        Output::problem(&problem);
-        return problem.exit;
+        });
     }
-    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
-        && let Some(ours) = args::command_for(word)
-    {
-        let problem = Problem::new(Exit::Usage, format!("there is no command `{word}`"));
-        Output::problem(&problem.hint(format!("`longshore {ours}` does that")));
-        return Exit::Usage;
-    }
-    if error.use_stderr() {
-        Output::usage(&error.render().to_string());
-        return Exit::Usage;
-    }
-    Output::help(error).map_or_else(
-        |problem| {
-            Output::problem(&problem);
-            problem.exit
-        },
-        |()| Exit::Done,
-    )
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let ours = args::command_for(word)?;
+    let problem = Problem::new(Exit::Usage, format!("there is no command `{word}`"));
+    Some(problem.hint(format!("`longshore {ours}` does that")))
 }
 
 fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Problem> {
     match command {
+        Command::Complete(args) => complete::run(&args),
         Command::Completions(args) => commands::generate::completions(&args, output),
         Command::Copy(args) => commands::copy::run(&args, global, output),
         Command::Delete(args) => commands::delete::run(&args, output),

@@ -55,6 +55,7 @@ impl Opened {
                 Problem::new(Exit::Usage, "an archive cannot be read from a pipe").hint(hint)
             );
         }
+        tracing::debug!("opening {}", location.whole());
         let opened = match &location.place {
             Where::Directory(path) => {
                 Directory::open_with(path, reading.links.links()).map(Self::Directory)

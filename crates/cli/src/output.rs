@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use longshore_spec::{is_printable, printable, printable_line};
 use longshore_store::Error;
 use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{Global, ProgressForm};
 use crate::hint::Hint;
 use crate::problem::{Exit, Problem};
 
@@ -21,11 +22,19 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    progress: Option<ProgressForm>,
+    /// Whether stdout has its document.
+    has_printed: AtomicBool,
 }
 
 impl Output {
     pub(crate) fn new(global: &Global) -> Self {
-        Self { json: global.json, quiet: global.quiet }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            progress: global.progress,
+            has_printed: AtomicBool::new(false),
+        }
     }
 
     /// Tells whether results are wanted as JSON.
@@ -38,6 +47,11 @@ impl Output {
         self.quiet
     }
 
+    /// Returns how progress is to be shown, if that was said.
+    pub(crate) fn progress(&self) -> Option<ProgressForm> {
+        self.progress
+    }
+
     /// Prints a result: `document` as JSON if that was asked for, else `text`.
     pub(crate) fn result(
         &self,
@@ -45,13 +59,33 @@ impl Output {
         text: impl FnOnce() -> String,
     ) -> Result<(), Problem> {
         if self.json {
-            let mut bytes = serde_json::to_vec_pretty(document).map_err(|error| {
-                Problem::new(Exit::Failed, format!("cannot write JSON: {error}"))
-            })?;
-            bytes.push(b'\n');
-            return Self::bytes(&visible_json(bytes));
+            self.has_printed.store(true, Ordering::Relaxed);
+            return Self::json(document);
         }
         Self::bytes(printable(&text()).as_bytes())
+    }
+
+    fn json(document: &impl Serialize) -> Result<(), Problem> {
+        let mut bytes = serde_json::to_vec_pretty(document)
+            .map_err(|error| Problem::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
+        bytes.push(b'\n');
+        Self::bytes(&visible_json(bytes))
+    }
+
+    /// Tells of what ended the command; with `--json` stdout says so, too, unless it has a document.
+    pub(crate) fn end(&self, problem: Problem) -> Exit {
+        Self::problem(&problem);
+        let exit = problem.exit;
+        if self.json && !self.has_printed.load(Ordering::Relaxed) {
+            Self::error_document(problem);
+        }
+        exit
+    }
+
+    /// Prints what ended a command as JSON.
+    pub(crate) fn error_document(problem: Problem) {
+        // That stdout takes nothing is no news where nothing was done.
+        let _ = Self::json(&problem.document());
     }
 
     /// Prints a result that is only there for people: not with `--quiet`.
@@ -117,6 +151,14 @@ impl Output {
     /// Prints what a library tells of its work.
     pub(crate) fn told(text: &str) {
         say(format_args!("{}\n", printable_line(text)));
+    }
+
+    /// Prints an event of progress for programs, one a line.
+    pub(crate) fn event(event: &impl Serialize) {
+        if let Ok(mut bytes) = serde_json::to_vec(event) {
+            bytes.push(b'\n');
+            Self::log(&String::from_utf8_lossy(&visible_json(bytes)));
+        }
     }
 
     /// Prints lines of a log, whoever reads them.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 
 use longshore_store::Error;
+use longshore_sync::Failure;
 
+use crate::documents::{Cause, ErrorDocument, Failed, Trouble};
 use crate::hint::{self, Hint};
 
 /// How a command ended.
@@ -34,12 +36,23 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<Hint>,
     /// Whether it lies in content that is not what it should be.
     pub(crate) is_damage: bool,
+    /// What sort of error of a place it is, if it is one.
+    pub(crate) cause: Option<Box<Cause>>,
+    /// What went wrong before, if this is what it came to.
+    pub(crate) failures: Vec<Failed>,
 }
 
 impl Problem {
     /// Returns a problem without a hint.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, is_damage: false }
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+            is_damage: false,
+            cause: None,
+            failures: Vec::new(),
+        }
     }
 
     /// Returns the problem that an error of a place is, with what to do about it.
@@ -52,6 +65,7 @@ impl Problem {
             error => error.is_corruption(),
         };
         problem.hint = hint::advice(&error, None).hint();
+        problem.cause = Some(Box::new((&error).into()));
         problem
     }
 
@@ -68,6 +82,24 @@ impl Problem {
             None => text.into(),
         });
         self
+    }
+
+    /// Returns the problem with what went wrong before, and was told.
+    pub(crate) fn with<'f>(self, failures: impl Iterator<Item = &'f Failure>) -> Self {
+        Self { failures: failures.map(Into::into).collect(), ..self }
+    }
+
+    /// Returns what `--json` prints of a problem that ends a command before its document.
+    pub(crate) fn document(self) -> ErrorDocument {
+        let Self { exit, message, hint, cause, failures, .. } = self;
+        let hint = hint.as_ref().and_then(Hint::shown);
+        let kind = match exit {
+            Exit::Failed => "incomplete",
+            Exit::Difference => "difference",
+            Exit::Usage | Exit::Done => "usage",
+        };
+        let cause = cause.map_or(Cause { kind, status: None, codes: Vec::new() }, |cause| *cause);
+        ErrorDocument { error: Trouble { message, hint, cause }, failures, exit_code: exit as u8 }
     }
 
     /// Returns the problem with another exit code.

@@ -57,8 +57,29 @@ impl<'a> Registries<'a> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::new(&self.config()?).map_err(Problem::of)?;
+        let config = self.config()?;
+        self.tell(&config);
+        let client = Client::new(&config).map_err(Problem::of)?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    /// Tells how registries are reached, without anything secret.
+    fn tell(&self, config: &Config) {
+        if self.credential.is_some() || self.reach.creds.is_some() {
+            tracing::debug!("registries are shown the name and password that were given");
+        } else {
+            for file in known_files(self.reach).iter().filter(|file| file.exists()) {
+                tracing::debug!("names and passwords are looked for in {}", file.display());
+            }
+        }
+        for file in &self.reach.tls_ca {
+            tracing::debug!("authorities in {} are trusted, too", file.display());
+        }
+        let Proxies { http, https, no_proxy } = &config.proxies;
+        if http.is_some() || https.is_some() {
+            let but = no_proxy.as_deref().unwrap_or("none");
+            tracing::debug!("requests go through a proxy, but to these hosts: {but}");
+        }
     }
 
     fn config(&self) -> Result<Config, Problem> {

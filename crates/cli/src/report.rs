@@ -1,38 +1,18 @@
 //! Reports of the engine, as text and as JSON.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use longshore_spec::Descriptor;
+use longshore_bundle::{LeftBehind, Why};
+use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::{Descriptor, keys};
 use longshore_store::Error;
-use longshore_sync::{Failure, LeftOut, Moved, Outcome, Report, RootReport, Unfit};
-use serde::Serialize;
+use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport, Unfit};
 
+use crate::documents::{Cause, Failed, MovedName, Part, Root};
+use crate::hint;
+use crate::human;
 use crate::output::Output;
-use crate::{hint, human, problem};
-
-/// A root in a JSON document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Root {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wanted: Option<String>,
-    names: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<String>,
-    outcome: &'static str,
-}
-
-/// A name that came to stand for something else, in a JSON document.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct MovedName {
-    pub(crate) name: String,
-    pub(crate) from: String,
-    pub(crate) to: String,
-}
+use crate::problem::{Exit, Problem};
 
 impl MovedName {
     /// Returns the names that move, or have moved with the roots of a `report` that are done; `call` says
@@ -62,21 +42,6 @@ pub(crate) fn tell_moved(names: &[MovedName], moved: &str, output: &Output) {
     }
 }
 
-/// A failure in a JSON document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Failed {
-    side: String,
-    action: String,
-    subject: String,
-    message: String,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    codes: Vec<String>,
-}
-
 impl From<&RootReport> for Root {
     fn from(root: &RootReport) -> Self {
         let descriptor = root.descriptor.as_ref();
@@ -97,17 +62,40 @@ impl From<&RootReport> for Root {
 
 impl From<&Failure> for Failed {
     fn from(failure: &Failure) -> Self {
-        let said = failure.error.said();
         Self {
             side: failure.side.to_string(),
             action: failure.action.to_string(),
             subject: failure.subject.clone(),
             message: failure.to_string(),
-            kind: kind(&failure.error),
+            cause: (&*failure.error).into(),
+        }
+    }
+}
+
+impl From<&Descriptor> for Part {
+    fn from(descriptor: &Descriptor) -> Self {
+        let of = descriptor.artifact_type.as_ref().map(ArtifactType::declared_as);
+        Self {
+            media_type: descriptor.media_type.to_string(),
+            digest: descriptor.digest.to_string(),
+            size: descriptor.size,
+            title: descriptor.annotations.get(keys::TITLE).cloned(),
+            name: None,
+            platform: platform(descriptor),
+            artifact_type: of.map(|of| of.name().to_owned()),
+            declared: descriptor.artifact_type.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl From<&Error> for Cause {
+    fn from(error: &Error) -> Self {
+        let said = error.said();
+        let codes = said.map(|said| said.codes.iter().map(ToString::to_string).collect());
+        Self {
+            kind: kind(error),
             status: said.map(|said| said.status),
-            codes: said
-                .map(|said| said.codes.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            codes: codes.unwrap_or_default(),
         }
     }
 }
@@ -128,7 +116,9 @@ fn kind(error: &Error) -> &'static str {
         Error::Malformed { .. } => "malformed",
         Error::Manifest { .. } => "manifest",
         Error::NoSpace { .. } => "no-space",
-        Error::NotFound { .. } => "not-found",
+        Error::NoDirectory { .. } | Error::NotFound { .. } | Error::NothingChosen { .. } => {
+            "not-found"
+        }
         Error::Refused { .. } => "refused",
         Error::Throttled { .. } => "throttled",
         Error::Unsupported { .. } => "unsupported",
@@ -150,27 +140,77 @@ pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
 
 /// Tells about everything that went wrong, and which roots it concerns.
 pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
+    tell_explained(discovery, report, |_| None);
+}
+
+/// Does the like where the command knows more of some failures than they say themselves.
+pub(crate) fn tell_explained(
+    discovery: &[Failure],
+    report: &Report,
+    explain: impl Fn(&Failure) -> Option<Problem>,
+) {
     let failed = report.roots.iter().filter(|root| root.outcome == Outcome::Failed);
     let called = failed.filter_map(|root| root.wanted.as_ref().map(ToString::to_string));
-    tell_all(discovery.iter().chain(&report.failures), called);
+    tell_all(discovery.iter().chain(&report.failures), called, explain);
 }
 
 fn tell_all<'f>(
     failures: impl Iterator<Item = &'f Failure>,
     incomplete: impl Iterator<Item = String>,
+    explain: impl Fn(&Failure) -> Option<Problem>,
 ) {
-    let (mut hints, mut told) = (BTreeSet::new(), HashSet::new());
-    for failure in failures {
-        told.insert(failure.subject.as_str());
-        let mut problem = problem_of(failure);
-        // What is to be done about many is said once.
-        problem.hint.take_if(|hint| !hints.insert(hint.shown()));
+    for problem in problems(&failures.collect::<Vec<_>>(), incomplete, explain) {
         Output::problem(&problem);
     }
-    for wanted in incomplete.filter(|wanted| !told.contains(wanted.as_str())) {
-        let text = format!("`{wanted}` is not complete");
-        Output::problem(&problem::Problem::new(problem::Exit::Failed, text));
+}
+
+/// Returns what is told of failures: what concerns many is said once.
+fn problems(
+    failures: &[&Failure],
+    incomplete: impl Iterator<Item = String>,
+    explain: impl Fn(&Failure) -> Option<Problem>,
+) -> Vec<Problem> {
+    let lost = lost_hosts(failures);
+    let mut problems = Vec::new();
+    let (mut hints, mut told, mut lost_told) = (BTreeSet::new(), HashSet::new(), HashSet::new());
+    for failure in failures {
+        told.insert(failure.subject.as_str());
+        let mut problem = match failure.error.lost_host() {
+            Some((host, _)) if !lost_told.insert(host) => continue,
+            Some((host, _)) => host_lost(failure, lost[host].len()),
+            None => explain(failure).unwrap_or_else(|| problem_of(failure)),
+        };
+        problem.hint.take_if(|hint| !hints.insert(hint.shown()));
+        problems.push(problem);
     }
+    for wanted in incomplete.filter(|wanted| !told.contains(wanted.as_str())) {
+        problems.push(Problem::new(Exit::Failed, format!("`{wanted}` is not complete")));
+    }
+    problems
+}
+
+/// Returns the hosts that could not be reached, each with the artifacts that are asked of it.
+fn lost_hosts<'f>(failures: &[&'f Failure]) -> HashMap<&'f str, HashSet<&'f str>> {
+    let mut lost: HashMap<_, HashSet<_>> = HashMap::new();
+    for failure in failures {
+        let Some((host, _)) = failure.error.lost_host() else { continue };
+        let subjects = lost.entry(host).or_default();
+        // Who refers to them is asked of repositories.
+        if failure.action != Action::ListReferrers {
+            subjects.insert(failure.subject.as_str());
+        }
+    }
+    lost
+}
+
+/// Says once that a host cannot be reached, however many artifacts that concerns.
+fn host_lost(failure: &Failure, count: usize) -> Problem {
+    let needed = match count {
+        0 | 1 => String::new(),
+        count => format!("; {count} artifacts need it"),
+    };
+    let hint = hint::advice(&failure.error, Some(failure.action)).hint();
+    Problem { hint, ..Problem::new(Exit::Failed, format!("{}{needed}", failure.error)) }
 }
 
 /// Does the like for what was carried out, with other names for roots: among artifacts of many
@@ -179,18 +219,18 @@ pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> 
     let roots = report.roots.iter().enumerate();
     let failed = roots.filter(|(_, root)| root.outcome == Outcome::Failed && root.wanted.is_some());
     let called = failed.filter_map(|(number, root)| name(number, root));
-    tell_all(report.failures.iter(), called);
+    tell_all(report.failures.iter(), called, |_| None);
 }
 
 /// Returns a failure as a problem: what, and what to do.
-pub(crate) fn problem_of(failure: &Failure) -> problem::Problem {
-    let problem = problem::Problem::new(problem::Exit::Failed, failure.to_string());
+pub(crate) fn problem_of(failure: &Failure) -> Problem {
+    let problem = Problem::new(Exit::Failed, failure.to_string());
     let hint = if failure.absent.is_empty() {
         hint::advice(&failure.error, Some(failure.action)).hint()
     } else {
         Some(hint::wants_all())
     };
-    problem::Problem { hint, ..problem }
+    Problem { hint, ..problem }
 }
 
 /// Returns what an entry of an index was, for people.
@@ -206,8 +246,54 @@ pub(crate) fn left_out(entry: &LeftOut) -> String {
     )
 }
 
+/// Returns the like for programs.
+pub(crate) fn left_behind(entry: &LeftOut) -> LeftBehind {
+    let (descriptor, why) = match entry {
+        LeftOut::Absent(descriptor) => (descriptor, Why::Absent),
+        LeftOut::Filtered(descriptor) => (descriptor, Why::Platform),
+    };
+    LeftBehind {
+        why,
+        reference: None,
+        digest: Some(descriptor.digest.clone()),
+        platform: platform(descriptor),
+    }
+}
+
 /// Returns the platform of a descriptor, if it has one that says something.
 pub(crate) fn platform(descriptor: &Descriptor) -> Option<String> {
     let platform = descriptor.platform.as_deref().filter(|platform| !platform.is_unknown())?;
     Some(platform.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_store::ConnectionFailure;
+    use longshore_sync::Side;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_lost_is_told_once_however_much_is_wanted_of_it() {
+        let lost = |host: &str, subject: &str, why| {
+            let error = Error::unreachable(host, why);
+            Failure::new(Side::Source, Action::Resolve, subject.to_owned(), error)
+        };
+        let failures = [
+            lost("a.example", "a.example/x:1", ConnectionFailure::NoRoute),
+            lost("a.example", "a.example/x:2", ConnectionFailure::NoRoute),
+            lost("b.example", "b.example/y:1", ConnectionFailure::NoAddress("unknown".to_owned())),
+            lost("a.example", "a.example/x:1", ConnectionFailure::ConnectTimeout),
+        ];
+        let incomplete = ["a.example/x:2".to_owned(), "c.example/z:1".to_owned()];
+        let failures: Vec<_> = failures.iter().collect();
+        let told = problems(&failures, incomplete.into_iter(), |_| None);
+        let told: Vec<_> = told.into_iter().map(|problem| problem.message).collect();
+        let expected = [
+            "cannot reach a.example: no network leads there; 2 artifacts need it",
+            "cannot reach b.example: its name has no address: unknown",
+            "`c.example/z:1` is not complete",
+        ];
+        assert_eq!(told, expected);
+    }
 }

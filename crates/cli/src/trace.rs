@@ -1,7 +1,9 @@
 //! What the libraries tell while they work, as people read it: warnings as warnings, and with `-v` what
-//! happens in plain lines. Which module said it is nobody's business.
+//! happens in plain lines. Which module said it is nobody's business. With `-vv` each
+//! line begins with the time since the program did.
 
 use std::fmt::{self, Write as _};
+use std::time::Instant;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -23,17 +25,25 @@ pub(crate) fn begin(global: &Global) {
     };
     // What other libraries tell is about their insides, and may hold what is secret.
     let ours = Targets::new().with_target("longshore", level);
+    let lines = Lines { since: (global.verbose > 1).then(Instant::now) };
     // Nobody has begun before: this is called once.
-    let _ = Registry::default().with(Lines.with_filter(ours)).try_init();
+    let _ = Registry::default().with(lines.with_filter(ours)).try_init();
 }
 
-struct Lines;
+/// Prints a line for each event.
+struct Lines {
+    /// When it began, if lines say how long that was ago.
+    since: Option<Instant>,
+}
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut told = Told::default();
         event.record(&mut told);
-        let text = told.text();
+        let text = match self.since {
+            Some(since) => format!("[{:9.3} s] {}", since.elapsed().as_secs_f64(), told.text()),
+            None => told.text(),
+        };
         match *event.metadata().level() {
             Level::ERROR => Output::told_error(&text),
             Level::WARN => Output::told_warning(&text),

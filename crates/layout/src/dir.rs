@@ -112,7 +112,13 @@ impl Dir {
     /// Opens the directory that a file of the user's lies in, and returns the file's name there.
     pub(crate) fn of_file(path: &Path) -> Result<(Self, &OsStr)> {
         let name = path.file_name().ok_or_else(|| failed("write", path, Errno::ISDIR))?;
-        Ok((Self::open(parent(path))?, name))
+        let directory = parent(path);
+        let opened = rustix::fs::open(directory, DIRECTORY, Mode::empty());
+        let opened = opened.map_err(|error| match error {
+            Errno::NOENT => no_directory(path),
+            error => failed("open", directory, error),
+        })?;
+        Ok((Self { opened, path: directory.to_owned() }, name))
     }
 
     /// Returns what errors call the directory.
@@ -513,6 +519,12 @@ fn not_a_file(path: &Path, kind: FileType) -> Error {
 /// Returns the directory that a path is in.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Returns what it means that the directory is not there that a file is to be written into.
+pub(crate) fn no_directory(file: &Path) -> Error {
+    let [path, directory] = [file, parent(file)].map(|path| path.display().to_string());
+    Error::NoDirectory { path, directory }
 }
 
 fn failed(action: &'static str, path: &Path, error: Errno) -> Error {

@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use longshore_store::{Error, Result};
 
-use crate::dir::Dir;
+use crate::dir::{Dir, no_directory};
 
 /// When it becomes durable that a file has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +95,12 @@ pub fn check_writable(path: &Path) -> Result<()> {
         return Err(Error::Exists { what: path.display().to_string() });
     }
     // It has no name, and goes when it is closed.
-    tempfile::tempfile_in(directory.unwrap_or(Path::new(".")))
-        .map(drop)
-        .map_err(Error::io("write", path.display()))
+    tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map(drop).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::NotFound => no_directory(path),
+            _ => Error::io("write", path.display())(error),
+        },
+    )
 }
 
 /// Gives a file of one name another.

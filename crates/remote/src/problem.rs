@@ -72,10 +72,11 @@ pub(crate) fn failure(error: reqwest::Error) -> ConnectionFailure {
         return found.clone();
     }
     let is_connecting = error.is_connect();
+    let port = error.url().and_then(reqwest::Url::port_or_known_default);
     if let Some(found) = cause::<io::Error>(&error).map(io::Error::kind) {
         use io::ErrorKind as Kind;
         match found {
-            Kind::ConnectionRefused => return ConnectionFailure::Refused,
+            Kind::ConnectionRefused => return ConnectionFailure::Refused { port },
             Kind::HostUnreachable | Kind::NetworkUnreachable => return ConnectionFailure::NoRoute,
             Kind::TimedOut if is_connecting => return ConnectionFailure::ConnectTimeout,
             Kind::TimedOut
@@ -148,8 +149,7 @@ fn said(body: &[u8]) -> Refusal {
     let codes = document.errors.iter().filter_map(Problem::code).collect();
     let said: Vec<_> = document.errors.iter().filter_map(Problem::said).collect();
     let detail = if said.is_empty() {
-        let is_silent = || document.others.is_empty();
-        document.plain().or_else(|| if is_silent() { None } else { as_it_is() })
+        document.plain().or_else(|| words(Some(&Value::Object(document.others))))
     } else {
         Some(said.join("; "))
     };
@@ -179,7 +179,7 @@ struct Problem {
 impl Document {
     fn plain(&self) -> Option<String> {
         let names = ["error_description", "message", "details", "error"];
-        names.into_iter().find_map(|name| text(self.others.get(name)))
+        names.into_iter().find_map(|name| words(self.others.get(name)))
     }
 }
 
@@ -190,18 +190,24 @@ impl Problem {
 
     fn said(&self) -> Option<String> {
         let each = [&self.code, &self.message, &self.detail];
-        let parts: Vec<_> = each.into_iter().filter_map(|value| text(value.as_ref())).collect();
+        let parts: Vec<_> = each.into_iter().filter_map(|value| words(value.as_ref())).collect();
         (!parts.is_empty()).then(|| parts.join(": "))
     }
 }
 
-/// Returns what a member says: a text as it is, anything else as JSON.
-fn text(value: Option<&Value>) -> Option<String> {
+/// Returns what a member says, as people write it: what is in lists and objects stands side by side,
+/// without brackets and quotes.
+fn words(value: Option<&Value>) -> Option<String> {
+    let join = |parts: Vec<String>| (!parts.is_empty()).then(|| parts.join(", "));
     match value? {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
-        Value::Object(members) if members.is_empty() => None,
+        Value::Array(items) => join(items.iter().filter_map(|item| words(Some(item))).collect()),
+        Value::Object(members) => {
+            let said = |(name, value)| words(Some(value)).map(|said| format!("{name} {said}"));
+            join(members.iter().filter_map(said).collect())
+        }
         other => Some(other.to_string()),
     }
 }
@@ -224,13 +230,19 @@ mod tests {
     fn e09_a_refusal_is_readable_whatever_its_shape() {
         for (body, expected) in [
             (r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#, Some("DENIED: no")),
-            (r#"{"errors":[{"code":"X","detail":{"a":1}},{"code":"Y"}]}"#, Some("X: {\"a\":1}; Y")),
-            (r#"{"errors":[{"code":"X","message":"m","detail":[1]}]}"#, Some("X: m: [1]")),
+            (r#"{"errors":[{"code":"X","detail":{"a":1}},{"code":"Y"}]}"#, Some("X: a 1; Y")),
+            (r#"{"errors":[{"code":"X","message":"m","detail":[1]}]}"#, Some("X: m: 1")),
             (r#"{"errors":[{"code":"X","detail":"d"}]}"#, Some("X: d")),
             (r#"{"errors":[]}"#, None),
             (r#"{"message":"plain"}"#, Some("plain")),
-            (r#"{"reason":"quota"}"#, Some(r#"{"reason":"quota"}"#)),
+            (r#"{"reason":"quota"}"#, Some("reason quota")),
             (r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+            (
+                r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository","Class":"","Name":"acme/app","Action":"pull"}]}]}"#,
+                Some(
+                    "UNAUTHORIZED: authentication required: Action pull, Name acme/app, Type repository",
+                ),
+            ),
             ("", None),
             ("<html><h1>no</h1></html>", None),
             ("go \u{1b}[31maway\n\nnow", Some("go [31maway now")),

@@ -100,7 +100,7 @@ pub enum Role {
 #[non_exhaustive]
 pub enum ManifestError {
     /// Not a JSON object with members of the right kinds.
-    #[error("it is not readable as a manifest: {0}")]
+    #[error("{0}")]
     Json(String),
     /// `manifests` stands together with `layers`, `config` or `blobs` (row C-36).
     #[error(

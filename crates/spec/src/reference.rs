@@ -24,11 +24,13 @@ pub struct Reference {
 
 /// Why a string is no reference, tag or repository name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {wanted}: {reason}")]
+#[error("{}{}", self.fault(), self.instead.iter().map(|it| format!("; write `{it}`")).collect::<String>())]
 pub struct ReferenceError {
     wanted: &'static str,
     text: String,
     reason: String,
+    /// What was meant, if that is plain.
+    instead: Option<String>,
 }
 
 /// The name under which Docker Hub appears in references.
@@ -43,7 +45,7 @@ impl Reference {
     /// `alpine` is `docker.io/library/alpine`, `user/app` is `docker.io/user/app`. The hosts
     /// `index.docker.io` and `registry-1.docker.io` become `docker.io`.
     pub fn from_docker_name(text: &str) -> Result<Self, ReferenceError> {
-        let error = |reason: String| ReferenceError::new("reference", text, reason);
+        let error = |reason: String| ReferenceError::of_reference(text, reason);
         let parts = Parts::of(text).map_err(error)?;
         if parts.host.is_none() && is_image_id(parts.path) {
             return Err(error(
@@ -117,7 +119,7 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let error = |reason: String| ReferenceError::new("reference", text, reason);
+        let error = |reason: String| ReferenceError::of_reference(text, reason);
         let parts = Parts::of(text).map_err(error)?;
         let Some(registry) = parts.registry().map_err(error)? else {
             let example = Self::from_docker_name(text)
@@ -150,8 +152,51 @@ impl fmt::Debug for Reference {
 
 impl ReferenceError {
     pub(crate) fn new(wanted: &'static str, text: &str, reason: String) -> Self {
-        Self { wanted, text: text.to_owned(), reason }
+        Self { wanted, text: text.to_owned(), reason, instead: None }
     }
+
+    /// Returns what is wrong, without what to write instead.
+    pub fn fault(&self) -> String {
+        format!("`{}` is not a {}: {}", self.text, self.wanted, self.reason)
+    }
+
+    /// Returns what was meant, if that is plain: the same in lower case, or without `https://`.
+    pub fn instead(&self) -> Option<&str> {
+        self.instead.as_deref()
+    }
+
+    /// Returns the error of a reference; says what to write where a scheme or upper case is all that is
+    /// wrong.
+    fn of_reference(text: &str, reason: String) -> Self {
+        let mut error = Self::new("reference", text, reason);
+        // This one is read.
+        let text = text.strip_prefix("docker://").unwrap_or(text);
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest.trim_end_matches('/')),
+            None => (None, text),
+        };
+        let (mut faults, mut instead) = (Vec::new(), rest.to_owned());
+        faults.extend(scheme.map(|scheme| format!("it begins with `{scheme}://`")));
+        if let Some(lower) = in_lower_case(rest) {
+            faults.push("a repository has no upper-case letters".to_owned());
+            instead = lower;
+        }
+        if !faults.is_empty() && Reference::from_docker_name(&instead).is_ok() {
+            (error.reason, error.instead) = (faults.join(", and "), Some(instead));
+        }
+        error
+    }
+}
+
+/// Returns a reference with its repository in lower case, if that is something else. A tag may have
+/// upper case, and stays.
+fn in_lower_case(text: &str) -> Option<String> {
+    let (name, digest) = text.find('@').map_or((text, ""), |at| text.split_at(at));
+    let first = name.find('/').filter(|at| is_host(&name[..*at])).unwrap_or(0);
+    let tag = name[first..].rfind(':').map_or(name.len(), |at| first + at);
+    let (path, tag) = name.split_at(tag);
+    let lower = path.to_ascii_lowercase();
+    (lower[first..] != path[first..]).then(|| format!("{lower}{tag}{digest}"))
 }
 
 /// A reference cut at its separators; of the parts only the digest is checked. The errors of its
@@ -167,7 +212,7 @@ impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Result<Self, String> {
         let text = text.strip_prefix("docker://").unwrap_or(text);
         if let Some((scheme, rest)) = text.split_once("://") {
-            return Err(format!("it is a URL; leave out `{scheme}://` and write `{rest}`"));
+            return Err(format!("it begins with `{scheme}://`, and `{rest}` is none either"));
         }
         let (name, digest) = match text.split_once('@') {
             None => (text, None),

@@ -8,13 +8,16 @@ mod subject;
 
 use std::io;
 
-use longshore_spec::{Digest, ManifestError};
+use longshore_spec::{Digest, ManifestError, Size};
 
 pub use self::connection::ConnectionFailure;
 pub use self::flaw::Flaw;
 pub use self::inability::Inability;
 pub use self::refusal::{ErrorCode, Refusal};
 pub use self::subject::Subject;
+
+/// What is tried on a host that cannot be reached.
+const REACH: &str = "reach";
 
 /// The result of an operation on a place.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -115,7 +118,7 @@ pub enum Error {
         limit: String,
     },
     /// Something is not in the form it must have.
-    #[error("{what} is malformed: {reason}")]
+    #[error("{what} {}", malformed(.reason))]
     Malformed {
         /// What was read.
         what: String,
@@ -130,8 +133,16 @@ pub enum Error {
         /// What is wrong with it.
         source: ManifestError,
     },
+    /// The directory that a file is to be written into is not there.
+    #[error("cannot write {path}: the directory {directory} is not there")]
+    NoDirectory {
+        /// The path of the file.
+        path: String,
+        /// The directory.
+        directory: String,
+    },
     /// There is not enough room for what comes.
-    #[error("{place} has no room: {needed} bytes are needed and {available} are free")]
+    #[error("{place} has no room: {} are needed and {} are free", Size(*.needed), Size(*.available))]
     NoSpace {
         /// Where the room is missing.
         place: String,
@@ -139,6 +150,18 @@ pub enum Error {
         needed: u64,
         /// How many there is room for.
         available: u64,
+    },
+    /// Rules that choose among tags choose none.
+    #[error("{}", nothing_chosen(.place, .rules, *.tags, .newest.as_deref()))]
+    NothingChosen {
+        /// The repository, or the layout.
+        place: String,
+        /// The rules, in words.
+        rules: String,
+        /// How many tags there are to choose among.
+        tags: usize,
+        /// The highest version among them, if any is a version.
+        newest: Option<String>,
     },
     /// A place does not hold what was asked for.
     #[error("{what} is not in {place}{}", answered(.said.as_deref()))]
@@ -217,7 +240,7 @@ impl Error {
 
     /// Returns an [`Error::Connection`] of a host that cannot be reached.
     pub fn unreachable(host: impl ToString, why: ConnectionFailure) -> Self {
-        Self::Connection { action: "reach", what: host.to_string(), why }
+        Self::Connection { action: REACH, what: host.to_string(), why }
     }
 
     /// Returns a function that makes an [`Error::Io`] of what the operating system said.
@@ -257,7 +280,9 @@ impl Error {
             | Self::Limit { .. }
             | Self::Malformed { .. }
             | Self::Manifest { .. }
+            | Self::NoDirectory { .. }
             | Self::NoSpace { .. }
+            | Self::NothingChosen { .. }
             | Self::Size { .. }
             | Self::Unverifiable { .. } => None,
         }
@@ -270,7 +295,16 @@ impl Error {
 
     /// Tells whether what was asked for is simply not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
+        matches!(self, Self::NotFound { .. } | Self::NothingChosen { .. })
+    }
+
+    /// Returns the host that cannot be reached and why, if that is what the error is about: nothing
+    /// that is asked of it can be had then.
+    pub fn lost_host(&self) -> Option<(&str, &ConnectionFailure)> {
+        match self {
+            Self::Connection { action: REACH, what, why } => Some((what, why)),
+            _ => None,
+        }
     }
 }
 
@@ -279,6 +313,23 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
+}
+
+/// Says what is wrong with something, behind its name.
+fn malformed(reason: &Flaw) -> String {
+    reason.predicate().map_or_else(|| format!("is malformed: {reason}"), ToOwned::to_owned)
+}
+
+/// Says that no tag fits, and what there was to choose among.
+fn nothing_chosen(place: &str, rules: &str, tags: usize, newest: Option<&str>) -> String {
+    let there = match (tags, newest) {
+        (0, _) => return format!("{place} has no tags to choose from"),
+        (1, Some(newest)) => format!("its only tag is {newest}"),
+        (1, None) => "its only tag is no version".to_owned(),
+        (_, Some(newest)) => format!("it has {tags} tags, of which {newest} is the newest version"),
+        (_, None) => format!("it has {tags} tags, none of which is a version"),
+    };
+    format!("no tag of {place} fits {rules}: {there}")
 }
 
 /// Says what a registry answered.

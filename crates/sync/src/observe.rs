@@ -13,6 +13,11 @@ pub trait Observer: Sync {
         let _ = there;
     }
 
+    /// Content begins to move: of the artifact that is called `name`, or one of several that have it.
+    fn began(&self, name: Option<&Name>, digest: &Digest, size: u64) {
+        let _ = (name, digest, size);
+    }
+
     /// So many bytes of content have come from a source.
     fn advanced(&self, bytes: u64) {
         let _ = bytes;

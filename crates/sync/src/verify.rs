@@ -63,6 +63,7 @@ impl Plan<'_> {
 
     fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
         let source = self.sources[node.source as usize];
+        observer.began(None, &node.digest, node.size);
         let transfer = Transfer::new(source, node.descriptor(), observer, self.allow_unverified);
         let result = longshore_store::Blob::open(&transfer, None).and_then(|mut reader| {
             let mut buffer = vec![0; usize::try_from(node.size).unwrap_or(PIECE).clamp(1, PIECE)];

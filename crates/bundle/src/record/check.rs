@@ -185,7 +185,7 @@ impl fmt::Display for Difference {
                 write!(f, "{reference} ({digest}) is listed, and was not recorded")
             }
             Self::NotNeeded(digest) => {
-                write!(f, "{digest} was recorded, and is not there or needed by nothing")
+                write!(f, "{digest} was recorded, but is not there, or nothing needs it")
             }
             Self::NotRecorded(digest) => write!(f, "{digest} is needed, and was not recorded"),
             Self::Unknown(digest) => write!(f, "{digest} is there, and was not recorded"),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     FORMAT_VERSION, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
+use crate::tags::pattern;
 use crate::{Item, Selection, SparseIndex, TagRules, What};
 
 impl Record {
@@ -231,12 +232,6 @@ fn tags(rules: &TagRules) -> Value {
         return json!(listed.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
     let mut value = json!({});
-    let pattern = |regex: &regex::Regex| {
-        // As it was written: what makes it match a tag as a whole was put around it.
-        let text = regex.as_str();
-        let inner = text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
-        inner.unwrap_or(text).to_owned()
-    };
     if let Some(regex) = &rules.regex {
         value["regex"] = json!(pattern(regex));
     }

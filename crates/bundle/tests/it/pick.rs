@@ -64,7 +64,10 @@ fn layouts_are_asked_for_references_and_rules_choose_in_each_repository() {
     assert_eq!(pick("[1.0.0, 9]"), ["a.io/acme/app:v1", "9 is not in oci-archive:all.tar"]);
     assert_eq!(
         pick("{ semver: '>5' }"),
-        ["a.io/acme/app:v1", "a tag that the rules choose is not in oci-archive:all.tar"]
+        [
+            "a.io/acme/app:v1",
+            "no tag of oci-archive:all.tar fits semver `>5`: it has 5 tags, of which 2.0.0 is the newest version"
+        ]
     );
     let one = "artifacts: [{ repository: 'oci:dir:app' }]";
     let error = Selection::from_yaml("bundle.yaml", one).unwrap_err().to_string();
@@ -104,7 +107,7 @@ artifacts:
     ");
     let failed: Vec<_> = failures.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(failed.join("\n"), @r"
-    a tag that the rules choose is not in a.io/acme/empty
+    a.io/acme/empty has no tags to choose from
     a.io/acme/gone is not in the registry
     ");
     assert!(!asked.0.into_inner().unwrap().contains(&"a.io/acme/listed".to_owned()));

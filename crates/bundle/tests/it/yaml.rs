@@ -98,10 +98,10 @@ fn what_is_wrong_is_named_by_line_and_field() {
     insta::assert_snapshot!(shown.join("\n"), @r#"
     bundle.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, sparseIndex, types, referrers
     bundle.yaml:1:1: unknown field `artefacts`, expected one of defaults, artifacts
-    bundle.yaml:3:16: a list is expected here: `[a, b]`
+    bundle.yaml:3:16: a list is expected here: `[a, b]`, or lines that begin with `- `
     bundle.yaml:3:17: platforms: `amd64` is not a platform: write OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7
-    bundle.yaml:2:10: ref: `Alpine:3.20` is not a reference: `library/Alpine` is not a repository name: it has upper-case letters; write `library/alpine`
-    bundle.yaml:2:5: this has neither a `ref` nor a `repository`
+    bundle.yaml:2:10: ref: `Alpine:3.20` is not a reference: a repository has no upper-case letters; write `alpine:3.20`
+    bundle.yaml:2:5: this has neither a `ref` nor a `repository`, which say what is wanted
     bundle.yaml:2:5: this has a `ref` and a `repository`; one of them says what is wanted
     bundle.yaml:2:5: `tags` choose among those of a `repository`, and this has a `ref`
     bundle.yaml:2:17: repository: `a:b` is one artifact; write it as `ref`

@@ -10,12 +10,12 @@ use longshore_sync::{
     Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, Referring, Report, RootReport,
     Totals, Unchanged, Wanted,
 };
-use serde::Serialize;
 
 use self::wanted::Taken;
 use super::destination::{self, Destination, Opening};
 use super::{look, platforms};
 use crate::args::{self, Copy, Global, SparseIndex};
+use crate::documents::{CopyDocument as Document, MovedName};
 use crate::human;
 use crate::interrupt;
 use crate::location::Location;
@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::{Registries, Typed};
-use crate::report::{self, MovedName, problem_of, tell_failures, tell_moved};
+use crate::report::{self, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         }
         let text = format!("nothing was written to {target}: an archive is whole or not there");
         return Err(
-            Problem::new(Exit::Failed, text).hint("leave away what cannot be had, or mend it")
+            Problem::new(Exit::Failed, text).hint("leave out what cannot be had, or repair it")
         );
     }
     let totals = plan.size();
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     if !destination.is_stdout() {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "copying", totals.bytes);
+    let progress = Progress::new(output, "copying", totals.bytes).of_artifacts(&plan);
     let result = plan.execute(destination.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
     let report = result.map_err(|failure| destination.problem(*failure.error))?;
@@ -205,7 +205,7 @@ fn dry_run(
         )
     };
     let missing = Some(totals.missing);
-    let document = Document { missing, ..Document::new(plan, &report, totals) };
+    let document = Document { missing_bytes: missing, ..Document::new(plan, &report, totals) };
     let document = document.with_moved(moved, &report);
     tell_moved(&document.moved, "would move", output);
     output.result(&document, text)?;
@@ -264,25 +264,6 @@ fn roots(report: &Report) -> String {
     crate::output::table(&rows.collect::<Vec<_>>())
 }
 
-/// What `copy --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    roots: Vec<report::Root>,
-    blobs: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<u64>,
-    written: u64,
-    existed: u64,
-    read: u64,
-    moved: Vec<MovedName>,
-    left_out: Vec<String>,
-    referrers_left: u64,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-}
-
 impl Document {
     /// Returns the document of a plan that is not carried out, since not all of it can be had.
     fn refused(plan: &Plan<'_>) -> Self {
@@ -311,12 +292,12 @@ impl Document {
             roots: report.roots.iter().map(Into::into).collect(),
             blobs: totals.nodes,
             bytes: totals.bytes,
-            missing: None,
+            missing_bytes: None,
             written: report.moved,
             existed: report.existed,
             read: report.bytes,
             moved: Vec::new(),
-            left_out: plan.left_out().iter().map(report::left_out).collect(),
+            left_out: plan.left_out().iter().map(report::left_behind).collect(),
             referrers_left: plan.referrers_seen(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),

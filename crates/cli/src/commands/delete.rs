@@ -2,17 +2,12 @@
 
 use longshore_spec::printable_line;
 use longshore_store::Selector;
-use serde::Serialize;
 
-use super::tag::open;
+use super::tag::{self, open};
 use crate::args::Delete;
+use crate::documents::Deleted as Gone;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-#[derive(Debug, Serialize)]
-struct Gone {
-    place: String,
-}
 
 pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
     let mut gone = Vec::new();
@@ -30,11 +25,15 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
         };
         done.and_then(|()| opened.commit()).map_err(|error| {
             let is_gone = error.is_not_found();
+            let whole = place.whole();
+            let digest = tag::stays(&error).then(|| opened.select(place).ok()).flatten();
             let problem = Problem::of(error).because(Exit::Failed);
+            if let Some(root) = digest {
+                return problem.hint(tag::by_digest(&whole, &root.descriptor.digest));
+            }
             if !is_gone {
                 return problem;
             }
-            let whole = place.whole();
             problem.hint(format!(
                 "it may have gone already; `longshore list {whole}` shows what is there"
             ))

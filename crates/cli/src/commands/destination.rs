@@ -39,6 +39,7 @@ impl Destination {
         global: &Global,
         registries: &Registries<'_>,
     ) -> Result<Option<Self>, Problem> {
+        tracing::debug!("writing to {}", target.whole());
         let opened = match &target.place {
             Where::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
             Where::Directory(path) if opening.dry_run => Directory::open(path).map(Self::Directory),
@@ -76,7 +77,7 @@ impl Destination {
         }
         if global.json {
             let text = "stdout cannot hold both the archive and a JSON document";
-            return Err(Problem::new(Exit::Usage, text).hint("leave --json away, or name a file"));
+            return Err(Problem::new(Exit::Usage, text).hint("leave out --json, or name a file"));
         }
         Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
     }

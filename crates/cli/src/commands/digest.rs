@@ -1,18 +1,11 @@
 //! `digest`: what a name stands for.
 
-use serde::Serialize;
-
 use crate::args::Digest;
+use crate::documents::PlaceDigest as Found;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
-
-#[derive(Debug, Serialize)]
-struct Found {
-    place: String,
-    digest: String,
-}
 
 pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);

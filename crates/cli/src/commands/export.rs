@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     platforms::refuse_sparse(&picked, &plan)?;
     let bundle = Bundle::of(&mut plan, &selection, failures, args, jobs)?;
     platforms::warn(&picked, &bundle.plan.roots(), output);
-    bundle.refuse_without_all(args, output)?;
+    bundle.refuse_without_all(args, locked.as_ref(), output)?;
     if let Some(locked) = &locked {
         lock::refuse_changes(locked, &Lock::of(bundle.plan, &selection), &bundle.dropped)?;
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::FindImages;
+use crate::documents::FoundImage as Found;
 use crate::input;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -19,14 +19,6 @@ const MAX_DEPTH: usize = 64;
 
 /// So many bytes are read of all files together.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// What `find-images --json` prints of an image.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Found {
-    reference: String,
-    named_by: Vec<String>,
-}
 
 pub(crate) fn run(args: &FindImages, output: &Output) -> Result<Exit, Problem> {
     let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -2,31 +2,14 @@
 
 use longshore_layout::{Collected, Directory};
 use longshore_spec::Size;
-use serde::Serialize;
 
 use crate::args::{Gc, Global};
+use crate::documents::{GcDocument as Document, RemovedBlob as Blob};
 use crate::human;
 use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::problem_of;
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    dry_run: bool,
-    removed: Vec<Blob>,
-    bytes: u64,
-    entries: Vec<String>,
-    parts: usize,
-    kept_for_age: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Blob {
-    digest: String,
-    size: u64,
-}
 
 pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (Where::Directory(path), None) = (&args.place.place, &args.place.selector) else {
@@ -38,6 +21,7 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
     let directory = Directory::open_alone_with(path, args.links.links()).map_err(Problem::of)?;
     let needed =
         longshore_sync::reachable(&directory.whole(), global.jobs()).map_err(Problem::of)?;
+    tracing::debug!("collecting {}", args.place);
     let needed = needed.map_err(|failures| {
         for failure in &failures {
             Output::problem(&problem_of(failure));

@@ -16,12 +16,12 @@ use longshore_sync::{
     Filter, LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Platforms, Referring, Report,
     RootReport, Wanted, Wish,
 };
-use serde::Serialize;
 
 pub(crate) use self::target::Destination;
 use self::target::Target;
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
+use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};
 use crate::human;
 use crate::interrupt;
 use crate::opened::Opened;
@@ -29,7 +29,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{self, MovedName, tell_called, tell_failures, tell_moved};
+use crate::report::{self, tell_called, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     if !is_pipe {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "importing", plan.size().bytes);
+    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(&plan);
     let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
     progress.finish();
     let mut report = result.map_err(|failure| Problem::of(*failure.error))?;
@@ -386,11 +386,24 @@ fn tell(
 
 /// Counts the artifacts and the referrers that are there with all that they refer to.
 fn counts(moves: &[Move], reports: &[RootReport]) -> (u64, u64) {
-    let is_artifact =
-        |(number, _): &(usize, _)| moves.get(*number).is_some_and(|of| !of.is_attached());
-    let done = reports.iter().enumerate().filter(|(_, root)| root.outcome == Outcome::Done);
-    let (artifacts, referrers): (Vec<_>, Vec<_>) = done.partition(is_artifact);
-    (artifacts.len() as u64, referrers.len() as u64)
+    let done = reports.iter().filter(|root| root.outcome == Outcome::Done).count();
+    let referrers = referrers(moves, reports).count();
+    ((done - referrers) as u64, referrers as u64)
+}
+
+/// Returns the referrers that are there with all that they refer to.
+fn referrers<'r>(
+    moves: &'r [Move],
+    reports: &'r [RootReport],
+) -> impl Iterator<Item = &'r RootReport> {
+    let is_artifact = |number: usize| moves.get(number).is_some_and(|of| !of.is_attached());
+    let others = reports.iter().enumerate().filter(move |(number, _)| !is_artifact(*number));
+    others.map(|(_, root)| root).filter(|root| root.outcome == Outcome::Done)
+}
+
+fn part(of: &RootReport) -> Option<Part> {
+    let artifact_type = of.artifact_type.as_deref().map(str::to_owned);
+    Some(Part { artifact_type, ..of.descriptor.as_ref()?.into() })
 }
 
 fn with_referrers(count: u64) -> String {
@@ -421,34 +434,6 @@ fn write_report(path: &Path, roots: &[Moved]) -> Result<(), Problem> {
     write_file(path, &bytes).map_err(|error| Problem::of(error).because(Exit::Failed))
 }
 
-/// What `import --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    roots: Vec<Moved>,
-    referrers: u64,
-    blobs: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<u64>,
-    written: u64,
-    existed: u64,
-    read: u64,
-    moved: Vec<MovedName>,
-    left_out: Vec<String>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-}
-
-/// A root, where it came from and where it went.
-#[derive(Debug, Serialize)]
-struct Moved {
-    from: String,
-    to: String,
-    digest: String,
-    outcome: &'static str,
-}
-
 impl Document {
     /// Returns the document with the names that move with what is done.
     fn with_moved(self, changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Self {
@@ -466,6 +451,8 @@ impl Document {
             from: of.from.to_string(),
             to: goes_to(of, report).to_string(),
             digest: digest_of(of, report).to_string(),
+            media_type: of.root.descriptor.media_type.to_string(),
+            artifact_type: report.artifact_type.as_deref().map(str::to_owned),
             outcome: match report.outcome {
                 Outcome::Done => "done",
                 Outcome::Failed => "failed",
@@ -475,15 +462,15 @@ impl Document {
         let size = plan.size();
         Self {
             roots: roots.collect(),
-            referrers: counts(moves, &reports).1,
+            referrers: referrers(moves, &reports).filter_map(part).collect(),
             blobs: size.nodes,
             bytes: size.bytes,
-            missing,
+            missing_bytes: missing,
             written: report.moved,
             existed: report.existed,
             read: report.bytes,
             moved: Vec::new(),
-            left_out: plan.left_out().iter().map(report::left_out).collect(),
+            left_out: plan.left_out().iter().map(report::left_behind).collect(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }

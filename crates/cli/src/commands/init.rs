@@ -3,17 +3,11 @@
 use longshore_bundle::EXAMPLE;
 use longshore_layout::write_file;
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::Init;
+use crate::documents::InitDocument as Document;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-
-/// What `init --json` prints.
-#[derive(Debug, Serialize)]
-struct Document {
-    file: String,
-}
 
 pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
     let file = args.file.display().to_string();
@@ -21,6 +15,7 @@ pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
         return Err(Problem::of(Error::Exists { what: file })
             .hint("name another file; what is there stays as it is"));
     }
+    tracing::debug!("writing {file}, {} bytes", EXAMPLE.len());
     write_file(&args.file, EXAMPLE.as_bytes()).map_err(Problem::of)?;
     let document = Document { file };
     output.summary(&document, || {

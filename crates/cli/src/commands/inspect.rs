@@ -3,83 +3,16 @@
 use std::fmt::Write as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
-use longshore_spec::{Content, Descriptor, Manifest, Size, keys, printable_line};
+use longshore_spec::{Content, Descriptor, Manifest, Size, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, about};
-use serde::Serialize;
 
-use super::look::{self, Attached, Look, Referrer, look};
+use super::look::{self, Attached, Look, look};
 use crate::args::Inspect;
+use crate::documents::InspectDocument as Document;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
-use crate::report;
-
-/// What `inspect --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    names: Vec<String>,
-    digest: String,
-    media_type: String,
-    size: u64,
-    #[serde(rename = "type")]
-    artifact_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    family: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    declared: Option<String>,
-    platforms: Vec<String>,
-    annotations: longshore_spec::Annotations,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<Part>,
-    layers: Vec<Part>,
-    manifests: Vec<Part>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    referrers: Vec<Part>,
-}
-
-/// A descriptor in a document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Part {
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    /// The tag that attaches a referrer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<String>,
-}
-
-impl From<&Descriptor> for Part {
-    fn from(descriptor: &Descriptor) -> Self {
-        Self {
-            media_type: descriptor.media_type.to_string(),
-            digest: descriptor.digest.to_string(),
-            size: descriptor.size,
-            title: descriptor.annotations.get(keys::TITLE).cloned(),
-            name: None,
-            platform: report::platform(descriptor),
-            artifact_type: descriptor.artifact_type.as_ref().map(ToString::to_string),
-        }
-    }
-}
-
-impl From<&Referrer> for Part {
-    fn from(referrer: &Referrer) -> Self {
-        let name = referrer.name.as_ref().map(ToString::to_string);
-        Self { name, ..(&referrer.descriptor).into() }
-    }
-}
 
 pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;

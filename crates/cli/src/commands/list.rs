@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
-use longshore_store::{Error, KnownRoots, Name, Place as _, Root, Source, about};
+use longshore_store::{Error, KnownRoots, Place as _, Root, Source, about};
 use longshore_sync::{Filter, Plan, Wanted, Wish};
-use serde::Serialize;
 
 use super::look::{self, Attached, Look, look};
 use crate::args::{Global, List};
+use crate::documents::{
+    ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
+};
 use crate::human;
 use crate::location::{Listable, Location};
 use crate::opened::Opened;
@@ -17,52 +19,9 @@ use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
-/// A line of `list`, and what `list --json` prints of it. What is listed under many names is
-/// described once.
-#[derive(Debug, Clone, Serialize)]
-struct Line<'c> {
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    name: Option<Name>,
-    #[serde(flatten)]
-    content: &'c ContentOfLine,
-}
-
-/// What is under a name.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ContentOfLine {
-    /// What it is, if that could be found out, as the next two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    family: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    declared: Option<String>,
-    platforms: Vec<String>,
-    /// With all that it refers to.
-    size: u64,
-    /// How many manifests refer to it.
-    referrers: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
-impl ContentOfLine {
-    /// Returns what there is to say of a name of which nobody knows what it stands for.
-    fn lost(error: &Error) -> Self {
-        Self { problem: Some(error.to_string()), ..Self::default() }
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde gives what the member is")]
-fn as_text<S: serde::Serializer>(name: &Option<Name>, serializer: S) -> Result<S::Ok, S::Error> {
-    name.as_ref().map(Name::as_str).serialize(serializer)
+/// Returns what there is to say of a name of which nobody knows what it stands for.
+fn lost(error: &Error) -> ContentOfLine {
+    ContentOfLine { problem: Some(error.to_string()), ..ContentOfLine::default() }
 }
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
@@ -71,12 +30,6 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
         Listable::Place(place) => artifacts(place, args, &registries, global, output),
         Listable::Registry(host) => repositories(host, &registries, output),
     }
-}
-
-/// What `list HOST --json` prints of a repository.
-#[derive(Debug, Serialize)]
-struct Listed {
-    repository: String,
 }
 
 /// Lists what a registry holds, as far as it tells.
@@ -120,7 +73,7 @@ fn artifacts(
         content(&attached, &roots[*at], plan.closure_size(*at), &types)
     });
     drop(plan);
-    let lost: Vec<_> = unknown.iter().map(|(_, error)| ContentOfLine::lost(error)).collect();
+    let lost: Vec<_> = unknown.iter().map(|(_, error)| lost(error)).collect();
     // A line for each name: a repository may have several for one manifest.
     let named = |(root, content): (&Root, &usize)| {
         let names: Vec<_> = root.names.iter().cloned().map(Some).collect();
@@ -176,7 +129,7 @@ fn content(
         declared: artifact_type.declared().map(ToString::to_string),
         platforms: Vec::new(),
         size,
-        referrers: 0,
+        referrers: Vec::new(),
         subject: None,
         problem,
     };
@@ -186,7 +139,7 @@ fn content(
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
             wanted.then(|| ContentOfLine {
                 platforms: look::platforms(view, &manifest),
-                referrers: attached.count(&descriptor.digest, root.names.first()),
+                referrers: attached.parts(&descriptor.digest, root.names.first()),
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
                 ..plain(&artifact_type, None)
             })
@@ -223,8 +176,10 @@ fn text(lines: &[Line<'_>]) -> String {
         if more > 0 {
             platforms.push(format!("+{more}"));
         }
-        let referrers =
-            if line.referrers == 0 { String::new() } else { line.referrers.to_string() };
+        let referrers = match line.referrers.len() {
+            0 => String::new(),
+            count => count.to_string(),
+        };
         let mut row = vec![
             name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             line.artifact_type.clone().unwrap_or_else(unknown),

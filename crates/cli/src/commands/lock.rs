@@ -3,30 +3,24 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Change, Item, LeftBehind, Lock, LockError, Picked, Selection, What};
+use longshore_bundle::{
+    Change, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked, Selection, What,
+};
 use longshore_layout::write_file;
 use longshore_spec::Digest;
-use longshore_store::Selector;
-use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
-use serde::Serialize;
+use longshore_store::{Error, Selector, Subject};
+use longshore_sync::{Failure, Filter, Plan, Report, Wanted, Wish};
 
 use super::platforms;
 use super::wanted::{self, Layouts, Sources};
 use crate::args::{self, Export, Global};
+use crate::documents::{LockChange, LockDocument as Document, LockOutdated};
 use crate::human;
 use crate::input;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report::tell_failures;
-
-/// What `lock --json` prints.
-#[derive(Debug, Serialize)]
-struct Document {
-    lock: String,
-    artifacts: u64,
-    changes: Vec<String>,
-}
 
 pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let selection = wanted::selection(&[], Some(&args.file), &args.taken, output)?;
@@ -42,21 +36,19 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         }
         before => resolve(before.as_ref(), args, &selection, global, output)?,
     };
+    let outdated = before.as_ref().map(|before| before.outdated(&selection)).unwrap_or_default();
     let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
     let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
     let document = Document {
-        lock: path.display().to_string(),
+        file: path.display().to_string(),
         artifacts: next.len() as u64,
-        changes: changes.iter().map(ToString::to_string).collect(),
+        changes: changes.iter().map(Into::into).collect(),
+        outdated: outdated.iter().map(Into::into).collect(),
     };
     let count = human::count(next.len() as u64, "artifact");
     if args.check {
-        let of_old = before.is_some_and(|before| !before.is_of(&selection));
-        if of_old {
-            output.warning(&format!(
-                "{} says other things than when it was locked",
-                args.file.display()
-            ));
+        for outdated in &outdated {
+            output.warning(&format!("{} is out of date: {outdated}", path.display()));
         }
         output.summary(&document, || match changes.len() as u64 {
             0 if next.len() == 1 => format!("{count} is as it was locked\n"),
@@ -65,7 +57,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
                 format!("{lines}{} since it was locked\n", human::count(several, "change"))
             }
         })?;
-        let same = changes.is_empty() && !of_old;
+        let same = changes.is_empty() && outdated.is_empty();
         return Ok(match (same, is_whole) {
             (false, _) => Exit::Difference,
             (true, false) => Exit::Failed,
@@ -76,6 +68,54 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
     let are = if next.len() == 1 { "is" } else { "are" };
     output.summary(&document, || format!("{lines}{count} {are} locked in {}\n", path.display()))?;
     Ok(if is_whole { Exit::Done } else { Exit::Failed })
+}
+
+impl From<&Change> for LockChange {
+    fn from(change: &Change) -> Self {
+        let of = |change, reference: &String| Self {
+            change,
+            reference: reference.clone(),
+            from: None,
+            to: None,
+            artifact_type: None,
+        };
+        let some = |digest: &Digest| Some(digest.to_string());
+        match change {
+            Change::New(reference, digest) => Self { to: some(digest), ..of("new", reference) },
+            Change::Gone(reference) => of("gone", reference),
+            Change::Moved { reference, before, now } => {
+                Self { from: some(before), to: some(now), ..of("moved", reference) }
+            }
+            Change::Platforms(reference) => of("platforms", reference),
+            Change::NewReferrer(reference, LockedReferrer { digest, artifact_type }) => Self {
+                to: some(digest),
+                artifact_type: Some(artifact_type.clone()),
+                ..of("new-referrer", reference)
+            },
+            Change::GoneReferrer(reference, LockedReferrer { digest, artifact_type }) => Self {
+                from: some(digest),
+                artifact_type: Some(artifact_type.clone()),
+                ..of("gone-referrer", reference)
+            },
+        }
+    }
+}
+
+impl From<&Outdated> for LockOutdated {
+    fn from(outdated: &Outdated) -> Self {
+        let of =
+            |change, of: &String| Self { change, of: of.clone(), key: None, from: None, to: None };
+        match outdated {
+            Outdated::Key { of: item, key, before, now } => Self {
+                key: Some(key.clone()),
+                from: before.clone(),
+                to: now.clone(),
+                ..of("key", item)
+            },
+            Outdated::Unwanted(item) => of("unwanted", item),
+            Outdated::Wanted(item) => of("wanted", item),
+        }
+    }
 }
 
 /// What is wanted, pinned.
@@ -99,7 +139,7 @@ fn resolve(
     if found.lock.is_empty() && !lost.is_empty() {
         let what = if args.check { "nobody knows what has changed" } else { "nothing is locked" };
         let text = format!("nothing that is wanted can be had, so {what}");
-        return Err(Problem::new(Exit::Failed, text));
+        return Err(Problem::new(Exit::Failed, text).with(found.failures.iter()));
     }
     let is_lost = |reference: &str| lost.iter().any(|lost| lost.covers(reference));
     let is_whole = lost.is_empty();
@@ -147,7 +187,7 @@ fn update(
     if let Some(name) = args.update.iter().find(|name| !is_found(name)) {
         if !found.lost.is_empty() {
             let text = format!("`{name}` cannot be had, so nothing is locked");
-            return Err(Problem::new(Exit::Failed, text));
+            return Err(Problem::new(Exit::Failed, text).with(found.failures.iter()));
         }
         let text = format!("nothing that is wanted is called `{name}`");
         return Err(Problem::new(Exit::Usage, text)
@@ -176,6 +216,7 @@ enum Pin {
 struct Found {
     lock: Lock,
     lost: Vec<Lost>,
+    failures: Vec<Failure>,
     /// What is wanted and nobody asked about.
     others: HashSet<String>,
 }
@@ -245,7 +286,8 @@ impl Found {
         let names = roots.iter().flat_map(|root| &root.names);
         let references = names.filter_map(|name| name.as_str().parse().ok());
         lost.extend(references.map(|of| Lost { what: What::Reference(of), is_gone }));
-        Ok(Self { lock: Lock::of(&plan, selection), lost, others })
+        let failures = failures.into_iter().chain(lost_in_plan).collect();
+        Ok(Self { lock: Lock::of(&plan, selection), lost, failures, others })
     }
 }
 
@@ -286,13 +328,31 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
     }
     let path = beside(file)?;
     let lock = read(&path)?;
-    if !lock.is_of(selection) {
-        let text = format!("{} was made for something else than is wanted now", path.display());
-        return Err(
-            Problem::new(Exit::Usage, text).hint("run `longshore lock` again, with the same flags")
+    if let [first, others @ ..] = &lock.outdated(selection)[..] {
+        let more = match others.len() as u64 {
+            0 => String::new(),
+            1 => "; and 1 more difference".to_owned(),
+            more => format!("; and {more} more differences"),
+        };
+        let text = format!("{} is out of date: {first}{more}", path.display());
+        let hint = format!(
+            "`longshore lock -f {}` locks what is wanted now; flags such as --platform are part of it",
+            file.display()
         );
+        return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
     Ok(Some(lock))
+}
+
+/// Returns what it means that something cannot be had because what is locked is gone, if that is why.
+pub(crate) fn gone(locked: &Lock, failure: &Failure) -> Option<Problem> {
+    let Error::NotFound { what: Subject::Digest(digest), place, .. } = &*failure.error else {
+        return None;
+    };
+    let (reference, _) = locked.artifacts().find(|(_, locked)| locked.digest == *digest)?;
+    let text = format!("{reference} is locked to {digest}, which {place} does not have any more");
+    let hint = format!("`longshore lock --update {reference}` locks what it is now");
+    Some(Problem::new(Exit::Failed, text).hint(hint))
 }
 
 /// Refuses a plan that is not what was locked, but for what was `dropped` from it.

@@ -5,9 +5,9 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Secret, Tried};
 use longshore_store::Error;
-use serde::Serialize;
 
 use crate::args::{Login, Logout};
+use crate::documents::LoginDocument as Document;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{self, Registries};
@@ -15,13 +15,8 @@ use crate::registries::{self, Registries};
 /// A password of more bytes than this is not one.
 const MAX_PASSWORD: u64 = 64 << 10;
 
-#[derive(Debug, Serialize)]
-struct Document {
-    registry: String,
-    file: String,
-}
-
 pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
+    tracing::debug!("asking {}, whether it takes the password", args.registry);
     let (username, password) = ask(args)?;
     let credential = Credential::Password { username, password };
     // Kept only if the registry takes it.
@@ -50,6 +45,7 @@ pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
 
 pub(crate) fn logout(args: &Logout, output: &Output) -> Result<Exit, Problem> {
     let file = registries::login_file(&args.reach)?;
+    tracing::debug!("taking {} out of {}", args.registry, file.display());
     let erased = registries::files([file.clone()]).erase(&args.registry).map_err(Problem::of)?;
     let document = Document { registry: args.registry.clone(), file: file.display().to_string() };
     if !erased {

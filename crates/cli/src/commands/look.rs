@@ -5,6 +5,7 @@ use longshore_spec::{Descriptor, Digest, Kind, Manifest};
 use longshore_store::{Error, Name, Result, Root, Selector, Source, about};
 use longshore_sync::{SignatureTags, subject_of};
 
+use crate::documents::Part;
 use crate::problem::{Exit, Problem};
 
 /// What an entry turned out to be.
@@ -41,6 +42,13 @@ pub(crate) struct Referrer {
     pub(crate) descriptor: Descriptor,
 }
 
+impl From<&Referrer> for Part {
+    fn from(referrer: &Referrer) -> Self {
+        let name = referrer.name.as_ref().map(ToString::to_string);
+        Self { name, ..(&referrer.descriptor).into() }
+    }
+}
+
 impl<'v> Attached<'v> {
     /// Lists the names of a place once.
     pub(crate) fn of(view: &'v dyn Source) -> Self {
@@ -68,10 +76,10 @@ impl<'v> Attached<'v> {
         Ok(all)
     }
 
-    /// Returns how many manifests refer to one, as far as the place can say.
-    pub(crate) fn count(&self, to: &Digest, name: Option<&Name>) -> usize {
-        let listed = self.view.referrers(to).map_or(0, |referrers| referrers.entries.len());
-        listed + self.tagged(to, name).len()
+    /// Returns the same as far as the place can say, as a document has it.
+    pub(crate) fn parts(&self, to: &Digest, name: Option<&Name>) -> Vec<Part> {
+        let referrers = self.referrers(to, name).unwrap_or_default();
+        referrers.iter().map(Into::into).collect()
     }
 
     /// Tells whether all names of a root attach it to something that is here.

@@ -17,7 +17,6 @@ use longshore_registry::front::{self, Server};
 use longshore_registry::{Access, Missing, Options, Registry, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
-use serde::Serialize;
 
 use self::files::Files;
 pub(crate) use self::listen::Listen;
@@ -25,25 +24,13 @@ use self::log::Log;
 use self::places::Places;
 use self::system::Event;
 use crate::args::Serve;
+use crate::documents::{ServeDocument as Document, ServedRepository as Listed};
 use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
 /// How often it is looked whether files of certificates or passwords have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// What `serve --json` prints once it answers.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    address: String,
-    addresses: Vec<String>,
-    tls: bool,
-    /// What a password is asked for.
-    passwords: &'static str,
-    writable: bool,
-    repositories: Vec<Listed>,
-}
 
 impl Document {
     /// Returns the first address that other machines reach, as they type it; `None` if there is none. That
@@ -56,12 +43,6 @@ impl Document {
         let is_every = address.ip().is_unspecified();
         Some(if is_every { format!("{}:{}", own(), address.port()) } else { address.to_string() })
     }
-}
-
-#[derive(Debug, Serialize)]
-struct Listed {
-    name: String,
-    tags: Vec<String>,
 }
 
 pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
@@ -79,6 +60,11 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         ..Options::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
+    tracing::debug!(
+        "{} of repositories, {} uploads at most",
+        repositories.len(),
+        options.max_uploads
+    );
     if args.links.links() == Links::Anywhere {
         refuse_others(&listeners)?;
     }
@@ -165,7 +151,7 @@ fn refuse_others(listeners: &[TcpListener]) -> Result<(), Problem> {
             let text = format!(
                 "links that leave a layout are not followed for whoever reaches {address}: they may lead to any file of this machine"
             );
-            let hint = "leave --follow-links or --listen away; `longshore copy --follow-links` makes a layout without such links";
+            let hint = "leave out --follow-links or --listen; `longshore copy --follow-links` makes a layout without such links";
             return Err(Problem::new(Exit::Usage, text).hint(hint));
         }
     }

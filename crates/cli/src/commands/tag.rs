@@ -1,34 +1,23 @@
 //! `tag` and `untag`: names in a layout directory.
 
+use std::fmt::Display;
+
 use longshore_layout::Directory;
 use longshore_spec::printable_line;
 use longshore_store::{
-    Entry, Name, Outline, Place as _, Repository, Result as Answer, Root, Selector,
+    Entry, Error, Inability, Name, Outline, Place as _, Repository, Result as Answer, Root,
+    Selector,
 };
-use serde::Serialize;
 
 use super::look::{Look, look};
 use crate::args::{Reading, Tag, Untag};
+use crate::documents::{MovedName, Tagged, Untagged as Named};
 use crate::location::{Location, Where};
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
-use crate::report::{MovedName, tell_moved};
-
-/// What `tag --json` prints.
-#[derive(Debug, Serialize)]
-struct Tagged {
-    digest: String,
-    names: Vec<String>,
-    moved: Vec<MovedName>,
-}
-
-#[derive(Debug, Serialize)]
-struct Named {
-    digest: String,
-    names: Vec<String>,
-}
+use crate::report::tell_moved;
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
@@ -65,7 +54,7 @@ fn of_root(name: &Name, root: &Root) -> Result<Name, Problem> {
     match name.apart() {
         (_, Some(other)) if other != *digest => {
             let text = format!("`{name}` would be {digest}, and not what its digest says");
-            Err(Problem::new(Exit::Usage, text).hint("leave the digest away"))
+            Err(Problem::new(Exit::Usage, text).hint("leave out the digest"))
         }
         (name, _) => Ok(name),
     }
@@ -92,9 +81,13 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
         .map(|place| find_name(place, &args.reading))
         .collect::<Result<Vec<_>, _>>()?;
     let mut gone = Vec::new();
-    for (layout, name, digest) in found {
+    for (place, (layout, name, digest)) in args.places.iter().zip(found) {
         let done = layout.whole().untag(&name).and_then(|()| layout.commit());
-        done.map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        done.map_err(|error| {
+            let stays = stays(&error);
+            let problem = Problem::of(error).because(Exit::Failed);
+            if stays { problem.hint(by_digest(&place.whole(), &digest)) } else { problem }
+        })?;
         gone.push(Named { digest, names: vec![name.to_string()] });
     }
     output.summary(&gone, || {
@@ -104,10 +97,22 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
     Ok(Exit::Done)
 }
 
+/// Tells whether a tag stays since the registry deletes manifests only.
+pub(super) fn stays(error: &Error) -> bool {
+    matches!(error, Error::Unsupported { what: Inability::TagDelete { .. }, .. })
+}
+
+/// Says how what a tag stands for is deleted where tags are not.
+pub(super) fn by_digest(whole: &Location, digest: impl Display) -> String {
+    format!(
+        "`longshore delete {whole}@{digest}` deletes the manifest with every tag on it, where that is allowed"
+    )
+}
+
 /// Returns the layout that a name is to be taken away from, the name, and what it stands for.
 fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, String), Problem> {
     let Some(Selector::Name(name)) = &place.selector else {
-        let text = format!("`{place}` has no name to take away");
+        let text = format!("`{place}` has no name to remove");
         let hint = match &place.place {
             Where::Registry(_) => format!("write `{}:TAG`", place.whole()),
             Where::Archive(_) | Where::Directory(_) => format!("write `{}:NAME`", place.whole()),
@@ -121,6 +126,7 @@ fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, Strin
 
 /// Opens a place that must be there, to change its names.
 pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Problem> {
+    tracing::debug!("changing {}", place.whole());
     match &place.place {
         Where::Archive(path) => {
             let text = format!("names in the archive {} cannot be changed", path.display());

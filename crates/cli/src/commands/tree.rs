@@ -4,38 +4,15 @@ use std::fmt::Write as _;
 
 use longshore_spec::{Content, Descriptor, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
-use serde::Serialize;
 
 use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::{Global, Tree};
+use crate::documents::TreeNode as Node;
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report;
-
-/// A node of the tree, and what `tree --json` prints of it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Node {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    role: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    media_type: Option<String>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<String>,
-    platforms: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    children: Vec<Node>,
-}
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
@@ -85,6 +62,7 @@ impl Node {
             artifact_type: None,
             platforms: Vec::new(),
             title: None,
+            absent: false,
             problem: Some(error.to_string()),
             children: Vec::new(),
         }
@@ -113,6 +91,7 @@ fn node(
         artifact_type: None,
         platforms: report::platform(descriptor).into_iter().collect(),
         title: descriptor.annotations.get(keys::TITLE).cloned(),
+        absent: false,
         problem: None,
         children: Vec::new(),
     };
@@ -129,7 +108,7 @@ fn node(
             node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
         }
         Look::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
-            node.title = Some("left out".to_owned());
+            node.absent = true;
         }
         Look::Broken(error) => node.problem = Some(error.to_string()),
         Look::Manifest(manifest) => {
@@ -177,6 +156,7 @@ fn label(node: &Node) -> String {
         parts.push(short(digest));
     }
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
+    parts.extend(node.absent.then(|| "(left out)".to_owned()));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
     printable_line(&parts.join("  ")).into_owned()
 }

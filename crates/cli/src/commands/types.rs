@@ -1,20 +1,10 @@
 //! `types`: what is known by name.
 
 use longshore_spec::artifact_type::TABLE;
-use serde::Serialize;
 
+use crate::documents::KnownType as Known;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Known {
-    name: &'static str,
-    family: &'static str,
-    title: &'static str,
-    types: &'static [&'static str],
-    prefixes: &'static [&'static str],
-}
 
 pub(crate) fn run(output: &Output) -> Result<Exit, Problem> {
     let mut known: Vec<_> = TABLE
@@ -27,6 +17,7 @@ pub(crate) fn run(output: &Output) -> Result<Exit, Problem> {
             prefixes: known.prefixes,
         })
         .collect();
+    tracing::debug!("{} types are known by name; others go by their media type", known.len());
     known.sort_unstable_by_key(|known| (known.family, known.name));
     output.result(&known, || {
         let mut rows = vec![["NAME", "FAMILY", "WHAT", "TYPE"].map(ToOwned::to_owned).to_vec()];

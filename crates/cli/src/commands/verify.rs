@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
-use longshore_bundle::{Difference, Record};
+use longshore_bundle::{Difference, LeftBehind, Record};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, KnownRoots, Root};
 use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
-use serde::Serialize;
 
 use super::bundle;
 use crate::args::{Global, Verify};
+use crate::documents::VerifyDocument as Document;
 use crate::human;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -18,26 +18,6 @@ use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use crate::report::{self, tell_failures};
-
-/// What `verify --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    roots: Vec<report::Root>,
-    checked: u64,
-    bytes: u64,
-    missing: Vec<String>,
-    damaged: Vec<String>,
-    /// What could not be looked at, so that nobody knows.
-    unchecked: Vec<String>,
-    orphaned: Vec<String>,
-    left_out: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<String>,
-    differences: Vec<String>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-}
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = open(args)?;
@@ -60,7 +40,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
-    let progress = Progress::new(output, "verifying", plan.size().bytes);
+    let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(&plan);
     let report = plan.verify(global.cores(), &progress);
     progress.finish();
     tell_failures(plan.failures(), &report);
@@ -168,14 +148,14 @@ fn is_unchecked(error: &Error) -> bool {
 }
 
 /// Returns what was left out: as the record has it, and what it does not know.
-fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<String> {
+fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<LeftBehind> {
     let recorded = record.map(|record| &record.left_out[..]).unwrap_or_default();
     let known: HashSet<&Digest> = recorded.iter().filter_map(|left| left.digest.as_ref()).collect();
     let others = plan.left_out().iter().filter(|left| {
         let (LeftOut::Absent(entry) | LeftOut::Filtered(entry)) = left;
         !known.contains(&entry.digest)
     });
-    recorded.iter().map(ToString::to_string).chain(others.map(report::left_out)).collect()
+    recorded.iter().cloned().chain(others.map(report::left_behind)).collect()
 }
 
 fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
@@ -187,7 +167,9 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     }
     lines.extend(orphaned.iter().map(|digest| format!("orphaned  {digest}\n")));
     let left_out = document.left_out.iter();
-    lines.extend(left_out.map(|entry| format!("left out  {}\n", printable_line(entry))));
+    lines.extend(
+        left_out.map(|entry| format!("left out  {}\n", printable_line(&entry.to_string()))),
+    );
     let seconds = begun.elapsed().as_secs_f64();
     let whole = missing.is_empty() && damaged.is_empty() && unchecked.is_empty();
     let verdict = if whole && document.differences.is_empty() {

@@ -137,7 +137,8 @@ fn failures() -> Vec<ConnectionFailure> {
     let text = String::new;
     vec![
         ConnectionFailure::NoAddress(text()),
-        ConnectionFailure::Refused,
+        ConnectionFailure::Refused { port: Some(5000) },
+        ConnectionFailure::Refused { port: None },
         ConnectionFailure::NoRoute,
         ConnectionFailure::ConnectTimeout,
         ConnectionFailure::Silent(Duration::from_secs(1)),
@@ -161,7 +162,7 @@ fn failures() -> Vec<ConnectionFailure> {
 fn failure_number(why: &ConnectionFailure) -> usize {
     match why {
         ConnectionFailure::NoAddress(_) => 0,
-        ConnectionFailure::Refused => 1,
+        ConnectionFailure::Refused { .. } => 1,
         ConnectionFailure::NoRoute => 2,
         ConnectionFailure::ConnectTimeout => 3,
         ConnectionFailure::Silent(_) => 4,
@@ -190,7 +191,6 @@ fn subjects() -> Vec<Subject> {
         Subject::Repository(repository),
         Subject::Registry("r.example".to_owned()),
         Subject::Platforms(Vec::new()),
-        Subject::Chosen,
         Subject::Other(String::new()),
     ]
 }
@@ -202,8 +202,7 @@ fn subject_number(what: &Subject) -> usize {
         Subject::Repository(_) => 2,
         Subject::Registry(_) => 3,
         Subject::Platforms(_) => 4,
-        Subject::Chosen => 5,
-        Subject::Other(_) => 6,
+        Subject::Other(_) => 5,
     }
 }
 
@@ -220,7 +219,9 @@ fn errors() -> Vec<Error> {
         Error::LeadsOut { link: text(), target: text(), place: text() },
         Error::Limit { what: text(), limit: text() },
         Error::Manifest { digest: digest(), source: ManifestError::Schema1 },
+        Error::NoDirectory { path: text(), directory: text() },
         Error::NoSpace { place: text(), needed: 2, available: 1 },
+        Error::NothingChosen { place: text(), rules: text(), tags: 1, newest: None },
         Error::Size { digest: digest(), expected: 1, actual: 2, more: false },
         Error::Throttled { place: text(), said: said(429).into() },
         Error::Unverifiable { digest: digest() },
@@ -282,6 +283,8 @@ fn error_number(error: &Error) -> usize {
         Error::Unsupported { .. } => 16,
         Error::Unverifiable { .. } => 17,
         Error::LeadsOut { .. } => 18,
+        Error::NoDirectory { .. } => 19,
+        Error::NothingChosen { .. } => 20,
     }
 }
 
@@ -292,11 +295,11 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 
 #[test]
 fn the_walk_below_meets_every_kind() {
-    all_are_there(errors().iter().map(error_number), 19);
+    all_are_there(errors().iter().map(error_number), 21);
     all_are_there(flaws().iter().map(flaw_number), 27);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
-    all_are_there(subjects().iter().map(subject_number), 7);
+    all_are_there(subjects().iter().map(subject_number), 6);
 }
 
 /// Says what `text` names that `command` does not have: flags of its own, and in backquotes after

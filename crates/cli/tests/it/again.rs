@@ -34,7 +34,7 @@ fn a_dry_run_counts_what_a_run_before_has_left() {
     let all = "copy --all oci:site oci-archive:all.tar";
     let missing = || {
         let document = site.json(&format!("{all} --dry-run"));
-        (document["missing"].as_u64().unwrap(), document["bytes"].as_u64().unwrap())
+        (document["missingBytes"].as_u64().unwrap(), document["bytes"].as_u64().unwrap())
     };
     let (before, bytes) = missing();
     assert_eq!(before, bytes);

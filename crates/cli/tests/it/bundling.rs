@@ -182,7 +182,7 @@ fn what_cannot_be_had_is_named_and_dropped_if_asked() {
     let left: Vec<_> =
         verified["leftOut"].as_array().unwrap().iter().map(Value::to_string).collect();
     assert_eq!(left.len(), 2, "{left:?}");
-    assert!(left[0].contains("could not be had"), "{left:?}");
+    assert!(left[0].contains("\"why\":\"failed\""), "{left:?}");
     let none = site.run(&format!("export --keep-going {}/acme/app:gone -o c.tar", near.host()));
     assert_eq!(none.code, 1);
     assert!(!site.path("c.tar").exists());
@@ -253,7 +253,7 @@ fn without_a_place_it_goes_into_the_store_also_through_a_pipe() {
     assert!(cut.stderr.contains("cut off"), "{}", cut.stderr);
     let named = import("import /dev/stdin", "b.tar");
     assert_eq!(named.code, 2, "{}", named.stderr);
-    assert!(named.stderr.contains("/dev/stdin is malformed: it is a pipe"), "{}", named.stderr);
+    assert!(named.stderr.contains("/dev/stdin is a pipe"), "{}", named.stderr);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn what_is_locked_and_gone_or_for_something_else_is_refused() {
     site.file("bundle.yaml", text.replace("linux/arm64", "linux/arm/v7"));
     let other = site.run("export -f bundle.yaml --locked -o b.tar");
     assert_eq!(other.code, 2);
-    assert!(other.stderr.contains("something else than is wanted now"), "{}", other.stderr);
+    assert!(other.stderr.contains("`[linux/amd64, linux/arm/v7]`"), "{}", other.stderr);
     assert_eq!(site.run("lock --check").code, 3);
     assert!(!site.path("b.tar").exists());
     let newer = bytes(&site, "bundle.lock");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -144,6 +145,11 @@ pub(crate) fn prepare(command: &mut Command, directory: &Path) {
     for name in proxies {
         command.env_remove(name);
     }
+}
+
+/// Returns a host on which nothing listens.
+pub(crate) fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// Tells whether a program that a test needs is here; says so if it is not.

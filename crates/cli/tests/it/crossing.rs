@@ -35,10 +35,9 @@ fn a_report_that_cannot_be_written_is_told_before_all_else() {
     let (site, near) = registry();
     site.ok(&format!("export -q {}/acme/app:v1 -o b.tar", near.host()));
     let before = site.files();
-    for (report, told) in [
-        ("gone/report.json", "cannot write gone/report.json: no such file or directory"),
-        ("site", "site exists"),
-    ] {
+    for (report, told) in
+        [("gone/report.json", "the directory gone is not there"), ("site", "site exists")]
+    {
         let ran = site.run(&format!("import b.tar oci:far --report {report}"));
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
@@ -184,5 +183,5 @@ fn an_archive_that_cannot_be_read_is_not_called_the_same() {
     std::fs::create_dir(site.path("b.tar")).unwrap();
     let ran = site.run("export -f bundle.yaml --check -o oci-archive:b.tar");
     assert_eq!(ran.code, 2, "{}{}", ran.text(), ran.stderr);
-    assert!(ran.stderr.contains("b.tar is malformed: it is a directory"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("b.tar is a directory"), "{}", ran.stderr);
 }

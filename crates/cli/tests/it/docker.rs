@@ -89,12 +89,12 @@ fn what_cannot_be_told_docker_is_refused_before_anything_is_written() {
 
     $ longshore export HOST/acme/app:v1 --docker-manifest=linux/s390x -o b.tar
     error: it holds no image for linux/s390x with a tag, so `manifest.json` would name nothing
-      hint: leave --docker-manifest away, or give another platform
+      hint: leave out --docker-manifest, or give another platform
     [exit 2]
 
     $ longshore export HOST/charts/shop:1.4.0 --docker-manifest -o b.tar
     error: it holds no image with a tag, so `manifest.json` would name nothing
-      hint: leave --docker-manifest away, or give another platform
+      hint: leave out --docker-manifest, or give another platform
     [exit 2]
     ");
     assert!(!site.path("b.tar").exists());

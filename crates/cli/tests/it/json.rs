@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::common::{Ran, Site};
-use crate::served::Served;
+use crate::served::{Served, Stub};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 
@@ -40,9 +40,88 @@ fn nothing_but_one_document_goes_to_stdout() {
     for line in commands() {
         site.json(line);
     }
-    // What could not begin prints nothing there.
-    let ran = site.run("copy --json oci:none oci:far");
-    assert_eq!((ran.code, ran.stdout.len()), (2, 0));
+}
+
+#[test]
+fn what_could_not_begin_says_why() {
+    let site = Site::typed();
+    site.file("none.yaml", "artifacts: []\n");
+    site.file("bundle.yaml", "artifacts: [{ ref: 127.0.0.1:1/app:1 }]\n");
+    site.fixture("layout-index-corrupt");
+    let lines = [
+        ("copy oci:none oci:far", 2, "io"),
+        ("copy oci:none", 2, "usage"),
+        ("copy --frobnicate", 2, "usage"),
+        ("frobnicate", 2, "usage"),
+        ("list", 2, "usage"),
+        ("list oci:none", 2, "io"),
+        ("list 127.0.0.1:1/app", 2, "connection"),
+        ("inspect oci:site:none", 1, "incomplete"),
+        ("tree oci:site:none", 1, "incomplete"),
+        ("digest oci:site:none", 1, "incomplete"),
+        ("verify oci:layout-index-corrupt", 3, "malformed"),
+        ("tag oci:site:none x", 1, "incomplete"),
+        ("untag oci:site:none", 1, "incomplete"),
+        ("delete oci:site:none", 1, "not-found"),
+        ("gc oci:none", 2, "io"),
+        ("find-images none", 2, "io"),
+        ("completions tcsh", 2, "usage"),
+        ("init none.yaml", 2, "exists"),
+        ("man none.yaml/man", 2, "io"),
+        ("export -f none.yaml -o b.tar", 2, "usage"),
+        ("export oci:site:app -o none/b.tar", 2, "not-found"),
+        ("import none.tar", 2, "io"),
+        ("lock -f none.yaml", 2, "usage"),
+        ("lock", 1, "incomplete"),
+        ("login --username me https://x", 2, "usage"),
+        ("logout --authfile none x", 2, "usage"),
+        ("serve none", 2, "usage"),
+    ];
+    let keys = documented_errors();
+    for (line, code, kind) in lines {
+        let ran = site.run(&format!("{line} --json"));
+        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
+        let document: Value = serde_json::from_slice(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.text()));
+        assert_eq!(document["exitCode"], code, "{line}");
+        assert_eq!(document["error"]["kind"], kind, "{line}: {}", ran.stderr);
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(
+            ran.stderr.contains(&format!("error: {message}")),
+            "{line}: {message}: {}",
+            ran.stderr
+        );
+        let mut printed = Keys::new();
+        collect(&document, "", &mut printed);
+        printed.retain(|key| !key.starts_with("failures[]"));
+        assert!(printed.is_subset(&keys), "{line}: {printed:?}");
+        // Without the flag nothing goes there.
+        assert_eq!(site.run(line).text(), "", "{line}");
+    }
+    let locked: Value = serde_json::from_slice(&site.run("lock --json").stdout).unwrap();
+    assert_eq!(locked["failures"][0]["kind"], "connection");
+    let denied = Stub::start(|_| {
+        let body = r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
+        ("403 Forbidden".to_owned(), body.as_bytes().to_vec())
+    });
+    let ran = site.run(&format!("list --json {}/app", denied.host()));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (&document["error"]["status"], &document["error"]["codes"][0]),
+        (&403.into(), &"DENIED".into())
+    );
+    // Help is what was asked for, and one document is enough where there is one already.
+    assert!(site.ok("copy --help --json").starts_with("Copy"));
+    let refused = site.run("export --json oci:site:app oci:none -o b.tar");
+    serde_json::from_slice::<Value>(&refused.stdout).unwrap();
+}
+
+/// Returns the keys of the document that says why a command could not begin.
+fn documented_errors() -> Keys {
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let section = text.split("## Errors\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let keys = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    keys.map(ToOwned::to_owned).collect()
 }
 
 /// One line for each command that there is, in an order in which each succeeds.
@@ -97,6 +176,7 @@ fn printed() -> BTreeMap<String, Keys> {
         "inspect oci:site:settings",
         "inspect oci:layout-unverifiable-digest",
         "tree oci:layout-missing-blob",
+        "tree oci:layout-sparse-platform",
         "verify oci:layout-missing-blob",
         "verify oci:layout-stray-files",
         "verify oci:layout-sparse-platform",
@@ -147,6 +227,22 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok(&format!("copy -q oci:site:chart oci:imported:{host}/site:app"));
     site.ok("lock -q -f wanted.txt");
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
+    site.ok(&format!("export -q {host}/site:app -o whole.tar"));
+    // What has moved, refers to something now, and is wanted in another way.
+    let wanted = |platform: &str| {
+        format!(
+            "artifacts: [{{ ref: {host}/site:chart, platforms: [{platform}] }}, {{ ref: {host}/site:app }}]\n"
+        )
+    };
+    site.file("changed.yaml", wanted("linux/amd64"));
+    site.ok("lock -q -f changed.yaml");
+    let sbom = site.json("list --all --type sbom oci:site")[0]["digest"].clone();
+    let mut changed = std::fs::read_to_string(site.path("changed.lock")).unwrap();
+    for digest in [&site.digest("oci:site:chart"), sbom.as_str().unwrap()] {
+        changed = changed.replace(digest, &format!("sha256:{}", "1".repeat(64)));
+    }
+    site.file("changed.lock", changed);
+    site.file("changed.yaml", wanted("linux/arm64"));
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!(
@@ -156,9 +252,14 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "import oci:bundle oci:imported --dry-run".to_owned(),
         format!("import oci:bundle {host}/x"),
         "verify oci:bundle".to_owned(),
+        "verify bundle.tar".to_owned(),
         "export -f wanted.txt -o locked.tar --check".to_owned(),
         "export -f wanted.txt -o oci:bundle --check".to_owned(),
-        "lock -f wanted.txt --check".to_owned(),
+        "lock -f changed.yaml --check".to_owned(),
+        format!(
+            "export {host}/site:app --platform linux/amd64,linux/arm64 --sparse-index keep -o sparse.tar"
+        ),
+        "import whole.tar oci:whole".to_owned(),
         "init wishes.yaml".to_owned(),
     ]
 }

@@ -108,9 +108,9 @@ fn inspect_shows_one_artifact() {
     Manifest    sha256:70c30bc7…  557 B  application/vnd.oci.image.manifest.v1+json  linux/arm64
     Manifest    sha256:02632f6e…  557 B  application/vnd.oci.image.manifest.v1+json  linux/arm/v7
     Manifest    sha256:aa42852b…  557 B  application/vnd.oci.image.manifest.v1+json  windows(10.0.17763.6293)/amd64
-    Referrer    sha256:abd2cec1…  816 B  application/vnd.oci.image.manifest.v1+json  application/vnd.dev.sigstore.bundle.v0.3+json
-    Referrer    sha256:adb73389…  569 B  application/vnd.oci.image.manifest.v1+json  application/spdx+json
-    Referrer    sha256:ff344c22…  583 B  application/vnd.oci.image.manifest.v1+json  application/vnd.in-toto+json
+    Referrer    sha256:abd2cec1…  816 B  application/vnd.oci.image.manifest.v1+json  sigstore-bundle
+    Referrer    sha256:adb73389…  569 B  application/vnd.oci.image.manifest.v1+json  spdx
+    Referrer    sha256:ff344c22…  583 B  application/vnd.oci.image.manifest.v1+json  in-toto
 
     $ longshore inspect oci:site:chart
     Name        chart

@@ -73,7 +73,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
         "copy oci:src oci:documents",
         "list oci:nowhere",
         "list oci-archive:nowhere.tar",
-    ]), @r#"
+    ]), @r"
     $ longshore list oci-archive:tar-truncated-in-blob.tar
     error: tar-truncated-in-blob.tar is malformed: its member `blobs/sha256/d5991443…` is cut off: it has 2071 bytes, and the file ends after 1035 of them
       hint: the file is incomplete; copy it again from where it came
@@ -85,27 +85,27 @@ fn files_that_are_not_what_they_should_be_are_named() {
     [exit 2]
 
     $ longshore list oci-archive:notes.txt
-    error: notes.txt is malformed: it is not a tar archive
+    error: notes.txt is not a tar archive
       hint: an archive is a tar file, plain or compressed with gzip or zstd; check the path
     [exit 2]
 
     $ longshore list oci:notes.txt
-    error: notes.txt is malformed: it is not a directory
+    error: notes.txt is not a directory
       hint: write `oci-archive:FILE` if it is a tar file
     [exit 2]
 
     $ longshore list oci-archive:src
-    error: src is malformed: it is a directory, not an archive
+    error: src is a directory, not an archive
       hint: a layout directory is given as `oci:DIR`
     [exit 2]
 
     $ longshore list oci:documents
-    error: documents is malformed: it has no `oci-layout`, so it is not an image layout
+    error: documents has no `oci-layout`, so it is not an image layout
       hint: give the directory that holds `oci-layout`, or an empty or new one to write to
     [exit 2]
 
     $ longshore copy oci:src oci:documents
-    error: documents is malformed: it is not empty and has no `oci-layout`, so it is not an image layout
+    error: documents is not empty and has no `oci-layout`, so it is not an image layout
       hint: give the directory that holds `oci-layout`, or an empty or new one to write to
     [exit 2]
 
@@ -118,7 +118,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
     error: cannot open nowhere.tar: no such file or directory
       hint: check the path: it, or a directory in it, is not there
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -203,14 +203,14 @@ fn what_is_in_the_way_is_named() {
         "copy oci:src/ oci:./src",
         "copy oci:empty oci-archive:new.tar",
         "copy oci:new oci:src",
-    ]), @r#"
+    ]), @r"
     $ longshore copy oci:src oci-archive:there.tar
     error: there.tar exists already
       hint: choose another name; --force replaces it
     [exit 2]
 
     $ longshore copy oci:src oci:there.tar
-    error: there.tar is malformed: it is not a directory
+    error: there.tar is not a directory
       hint: write `oci-archive:FILE` if it is a tar file
     [exit 2]
 
@@ -220,8 +220,8 @@ fn what_is_in_the_way_is_named() {
     [exit 2]
 
     $ longshore copy oci:src oci-archive:nowhere/new.tar
-    error: cannot see how much room is left in nowhere: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+    error: cannot write nowhere/new.tar: the directory nowhere is not there
+      hint: `mkdir -p nowhere` makes it; or choose another path
     [exit 2]
 
     $ longshore copy oci:src oci:other oci-archive:new.tar
@@ -246,14 +246,14 @@ fn what_is_in_the_way_is_named() {
 
     $ longshore copy oci:empty oci-archive:new.tar
     error: oci:empty lists nothing
-      hint: it is empty: check the path, or copy something to it first; or take all with --all-tags or --all
+      hint: it is empty: check the path, or copy something to it first
     [exit 2]
 
     $ longshore copy oci:new oci:src
     error: cannot open new: no such file or directory
       hint: the source comes first: check its path, or turn it round: `longshore copy oci:src oci:new`
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -265,12 +265,12 @@ fn a_platform_or_type_that_is_not_there_is_named() {
         "copy --type imgae oci:site:app oci-archive:new.tar",
         "copy --referrers=sbmo oci:site:app oci-archive:new.tar",
         "list --type chrat oci:site",
-    ]), @r#"
+    ]), @r"
     $ longshore copy -q --platform linux/s390x oci:site:app oci-archive:new.tar
     error: app: the platform linux/s390x is not in the index sha256:94ab682b…, which has linux/amd64, linux/arm64, linux/arm/v7, windows(10.0.17763.6293)/amd64
       hint: choose one of those that are there; without --platform all are taken
     error: nothing was written to oci-archive:new.tar: an archive is whole or not there
-      hint: leave away what cannot be had, or mend it
+      hint: leave out what cannot be had, or repair it
     [exit 1]
 
     $ longshore copy --platform linux oci:site:app oci-archive:new.tar
@@ -291,7 +291,7 @@ fn a_platform_or_type_that_is_not_there_is_named() {
     error: `chrat` is not an artifact type; did you mean `chart`?
       hint: see `longshore types`; a media type works too
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_disk_that_is_too_small_is_named() {
     for target in ["oci:dst", "oci-archive:dst.tar"] {
         let ran = site.run(&format!("copy oci:src {target}"));
         assert_eq!(ran.code, 2, "{}", ran.stderr);
-        let told = ["has no room: 11529215046068", "bytes are needed and", "hint: free 1024.0 PiB"];
+        let told = ["has no room: 1.0 EiB are needed and", "hint: free 1024.0 PiB"];
         for part in told {
             assert!(ran.stderr.contains(part), "{target}: {part}: {}", ran.stderr);
         }

@@ -168,7 +168,8 @@ fn what_is_gone_since_it_was_locked_is_a_change() {
     let ran = site.run("lock --check --json");
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let gone = [format!("gone   {host}/app:1"), format!("gone   {host}/other:1")];
+    let gone = ["app:1", "other:1"]
+        .map(|name| json!({ "change": "gone", "reference": format!("{host}/{name}") }));
     assert_eq!(document["changes"], json!(gone), "{}", ran.stderr);
     // What is there is not locked anew without the rest, and what cannot be asked is no answer.
     assert_eq!(site.run("lock").code, 1);
@@ -236,7 +237,7 @@ fn a_referrer_that_cannot_be_had_is_recorded() {
     let ran = site.run(&format!("{export} --json"));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(document["leftOut"], json!([format!("{sbom}: could not be had")]));
+    assert_eq!(document["leftOut"], json!([{ "digest": sbom, "why": "failed" }]));
     let failed = document["roots"].as_array().unwrap().iter().find(|it| it["outcome"] == "failed");
     assert_eq!(failed.unwrap()["digest"], sbom);
     assert!(site.ok("verify oci:far").contains(&format!("left out  {sbom}: could not be had")));

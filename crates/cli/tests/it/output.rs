@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::common::{Ran, Site, prepare};
+use crate::common::{Ran, Site, nobody, prepare};
 
 #[test]
 fn quiet_prints_results_and_errors_only() {
@@ -138,6 +138,57 @@ fn what_is_told_of_the_work_names_no_module() {
 }
 
 #[test]
+fn every_command_says_what_it_does_when_asked() {
+    let site = Site::typed();
+    let host = nobody();
+    site.file("bundle.yaml", format!("artifacts: [{{ ref: {host}/app:1 }}]\n"));
+    site.file("pod.yaml", "kind: Pod\nspec: { containers: [{ image: nginx }] }\n");
+    site.file("auth.json", "{}");
+    std::fs::create_dir(site.path("man")).unwrap();
+    site.ok("copy -q oci:site:app oci:full:r.example/team/app:1");
+    site.ok("export -q oci:full -o b.tar");
+    for (line, told) in [
+        ("copy oci:site:app oci:dst", "app is there, sha256:"),
+        ("list oci:dst", "opening oci:dst"),
+        ("inspect oci:dst:app", "opening oci:dst"),
+        ("tree oci:dst", "opening oci:dst"),
+        ("digest oci:dst:app", "opening oci:dst"),
+        ("verify oci:dst", "opening oci:dst"),
+        ("tag oci:dst:app v1", "changing oci:dst"),
+        ("untag oci:dst:v1", "changing oci:dst"),
+        ("delete oci:dst:app", "changing oci:dst"),
+        ("gc oci:dst", "collecting oci:dst"),
+        ("types", "types are known"),
+        ("find-images pod.yaml", "pod.yaml was read"),
+        ("completions bash", "longshore complete"),
+        ("man man", "writing a page"),
+        ("init new.yaml", "writing new.yaml"),
+        ("lock", "bundle.yaml was read"),
+        ("export oci:full -o c.tar", "writing to oci-archive:c.tar"),
+        ("import b.tar oci:far", "opening oci-archive:b.tar"),
+        ("logout --authfile auth.json r.example", "taking r.example out of auth.json"),
+        ("serve none", "begins `serve`"),
+        ("login -u me --password-stdin 127.0.0.1:1", "asking 127.0.0.1:1"),
+    ] {
+        let Ran { stderr, code, .. } = site.run(&format!("{line} -v"));
+        let name = line.split(' ').next().unwrap();
+        assert!(stderr.contains(told), "{line}: {stderr}");
+        assert!(stderr.contains(&format!("begins `{name}`")), "{line}: {stderr}");
+        assert!(stderr.contains(&format!("`{name}` ends with {code} after ")), "{line}: {stderr}");
+    }
+    // Twice it is each step, with times and without names of modules.
+    let Ran { stderr, .. } = site.run("copy -vv oci:site:chart oci:dst");
+    let is_timed = |line: &str| {
+        let time = line.strip_prefix('[').and_then(|rest| rest.split_once(" s] "));
+        time.is_some_and(|(time, _)| time.trim().parse::<f64>().is_ok())
+    };
+    let steps: Vec<_> = stderr.lines().filter(|line| is_timed(line)).collect();
+    assert!(steps.len() > 5, "{stderr}");
+    assert!(steps.iter().any(|line| line.contains("copying sha256:")), "{stderr}");
+    assert!(!stderr.contains("longshore_") && !stderr.contains("::"), "{stderr}");
+}
+
+#[test]
 fn an_archive_whose_reader_goes_away_is_a_failure() {
     let site = Site::new();
     longshore_fixture::large(&site.path("src"), 1, 1 << 20).unwrap();
@@ -184,8 +235,14 @@ fn help_goes_to_stdout_and_names_everything() {
 #[test]
 fn shells_and_man_get_their_files() {
     let site = Site::new();
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        assert!(site.ok(&format!("completions {shell}")).contains("older-than"), "{shell}");
+    for (shell, part) in [
+        ("bash", "complete -o nosort -F _longshore longshore"),
+        ("elvish", "older-than"),
+        ("fish", "complete -c longshore"),
+        ("powershell", "older-than"),
+        ("zsh", "#compdef longshore"),
+    ] {
+        assert!(site.ok(&format!("completions {shell}")).contains(part), "{shell}");
     }
     assert_eq!(site.ok("man new/man"), "manual pages are in new/man\n");
     for page in ["longshore.1", "longshore-copy.1", "longshore-verify.1"] {

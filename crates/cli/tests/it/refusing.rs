@@ -48,17 +48,17 @@ fn a_bundle_that_is_cut_off_is_told() {
         "import member.tar HOST",
     ]), @r"
     $ longshore verify -q oci-archive:none.tar
-    error: none.tar is malformed: it is empty
+    error: none.tar is empty
       hint: the file is incomplete; copy it again from where it came
     [exit 3]
 
     $ longshore import none.tar HOST
-    error: none.tar is malformed: it is empty
+    error: none.tar is empty
       hint: the file is incomplete; copy it again from where it came
     [exit 2]
 
     $ longshore import head.tar HOST
-    error: head.tar is malformed: it has no `index.json`
+    error: head.tar has no `index.json`
       hint: the layout is not complete; get it again from where it came
     [exit 2]
 

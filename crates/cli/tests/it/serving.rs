@@ -269,7 +269,7 @@ fn bad_files_and_addresses_are_named() {
         "serve oci:src --listen http://localhost:5000",
         "serve oci:src --grace 5",
         "serve oci:src --max-requests 0",
-    ]), @"
+    ]), @r"
     $ longshore serve oci:src --tls-cert one.crt
     error: the following required arguments were not provided:
       --tls-key <FILE>
@@ -305,13 +305,13 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
 
     $ longshore serve oci:src --htpasswd none
-    error: none lets nobody in
+    error: none holds no name and bcrypt hash, so nobody could log in
       hint: `htpasswd -B none NAME` adds a name and password
     [exit 2]
 
     $ longshore serve oci:src --htpasswd md5
     warning: md5:1: the password of `ana` is an MD5 hash, not a bcrypt hash; it is passed over
-    error: md5 lets nobody in
+    error: md5 holds no name and bcrypt hash, so nobody could log in
       hint: `htpasswd -B md5 NAME` adds a name and password
     [exit 2]
 
@@ -345,7 +345,7 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
 
     $ longshore serve oci:src --max-requests 0
-    error: `0` is not a number of them
+    error: `0` is not a number from 1 up
       hint: write 1 or more
     [exit 2]
     ");

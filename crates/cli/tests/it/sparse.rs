@@ -125,7 +125,7 @@ fn signatures_by_tag_count_as_referrers_do() {
     let place = format!("{}/charts/shop:1.4.0", near.host());
     let tag = format!("{}.sig", site.digest(&place).replace(':', "-"));
     let line = &site.json(&format!("list {place}"))[0];
-    assert_eq!(line["referrers"], 1);
+    assert_eq!(line["referrers"][0]["name"], tag);
     let document = site.json(&format!("inspect {place}"));
     assert_eq!(document["referrers"][0]["name"], tag);
     let tree = site.ok(&format!("tree {place}"));

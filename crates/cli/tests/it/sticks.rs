@@ -114,8 +114,8 @@ impl Drop for Stick<'_> {
 
 /// Returns what was said without how much is free, which is not the same on all systems.
 fn without_room(said: &str) -> String {
-    let said = said.lines().map(|line| match line.split_once(" bytes are needed and ") {
-        Some((needed, _)) => format!("{needed} bytes are needed and ROOM are free"),
+    let said = said.lines().map(|line| match line.split_once(" are needed and ") {
+        Some((needed, _)) => format!("{needed} are needed and ROOM are free"),
         None => line.to_owned(),
     });
     said.collect::<Vec<_>>().join("\n")
@@ -140,13 +140,13 @@ fn a_stick_that_is_full_is_told_before_anything_is_written() {
         "export -q HOST/acme/app:large -o stick/b.tar",
     ]), @r"
     $ longshore export -q HOST/acme/app:large -o stick/b.tar
-    error: stick has no room: 4205056 bytes are needed and ROOM are free
+    error: stick has no room: 4.0 MiB are needed and ROOM are free
       hint: free 2.0 MiB, or choose another disk
     [exit 2]
     ");
     let onto = stick.run(&format!("export -q {}/acme/app:large -o oci:stick/b", near.host()));
     insta::assert_snapshot!(without_room(&redacted(&onto.stderr)), @r"
-    error: stick has no room: 4195206 bytes are needed and ROOM are free
+    error: stick has no room: 4.0 MiB are needed and ROOM are free
       hint: free 2.0 MiB, or choose another disk
     ");
     stick.remount("size=16m");

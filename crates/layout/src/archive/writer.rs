@@ -16,7 +16,7 @@ use longshore_store::{
 use super::format::{self, END, Form, Slot};
 use super::journal::{self, Journal, Left, Progress, open_part};
 use super::{INCOMPLETE, unannounced};
-use crate::dir::{Dir, parent};
+use crate::dir::{Dir, no_directory, parent};
 use crate::files::{self, Region};
 use crate::holdings;
 use crate::index::Change;
@@ -81,6 +81,10 @@ impl ArchiveWriter {
         let path = path.into();
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
+        }
+        // Told before anything is asked of anybody.
+        if !parent(&path).exists() {
+            return Err(no_directory(&path));
         }
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));

@@ -69,17 +69,17 @@ const TARS: &[(&str, &str)] = &[
         "tar-bad-checksum",
         "PATH is malformed: the header of member 3 cannot be read: archive header checksum mismatch",
     ),
-    ("tar-empty-file", "PATH is malformed: it is empty"),
-    ("tar-not-a-tar", "PATH is malformed: it is not a tar archive"),
-    ("tar-no-index", "PATH is malformed: it has no `index.json`"),
-    ("tar-no-oci-layout", "PATH is malformed: it has no `oci-layout`, so it holds no image layout"),
+    ("tar-empty-file", "PATH is empty"),
+    ("tar-not-a-tar", "PATH is not a tar archive"),
+    ("tar-no-index", "PATH has no `index.json`"),
+    ("tar-no-oci-layout", "PATH has no `oci-layout`, so it holds no image layout"),
     (
         "tar-missing-blob",
         "sha256:d5991443776b7b20305020e7ad7294d51f92236ed6bb14de48f235b88f1681ca is not in PATH",
     ),
     (
         "tar-docker-save",
-        "PATH is malformed: it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one",
+        "PATH has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one",
     ),
 ];
 
@@ -107,7 +107,7 @@ fn what_is_wrong_is_refused_in_words_that_name_it() {
         if let Form::Tar(_) = fixture.form {
             assert_eq!(Some(&(fixture.name, error.as_str())), tars.next());
         } else {
-            let named = ["PATH/", "PATH is", "sha256:", "blake3:"];
+            let named = ["PATH/", "PATH is", "PATH has", "sha256:", "blake3:"];
             assert!(named.iter().any(|part| error.contains(part)), "{}: {error}", fixture.name);
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct Http {
     backoff: Duration,
     warned: Mutex<HashSet<(String, String)>>,
     on_warning: Option<WarningHandler>,
+    /// Whether requests may pass through a proxy.
+    has_proxy: bool,
 }
 
 impl Http {
@@ -86,6 +88,7 @@ impl Http {
             backoff: config.backoff,
             warned: Mutex::default(),
             on_warning: config.on_warning.clone(),
+            has_proxy: config.proxies.http.is_some() || config.proxies.https.is_some(),
         })
     }
 
@@ -217,7 +220,12 @@ impl Http {
 
     /// Returns what it means that no answer came. A host that has answered before is waited for.
     fn no_answer(&self, host: &str, error: reqwest::Error) -> Trouble {
-        let trouble = problem::no_answer(host, error);
+        let mut trouble = problem::no_answer(host, error);
+        if let Error::Connection { why: ConnectionFailure::Refused { port }, .. } =
+            &mut trouble.error
+        {
+            port.take_if(|_| self.has_proxy);
+        }
         // Where it is depends on nothing that passes. Nor is the host given up: others may ask it.
         if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
             return Trouble::lasting(trouble.error);

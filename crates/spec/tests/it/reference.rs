@@ -198,8 +198,14 @@ fn hosts_and_ports_are_checked() {
 #[test]
 fn what_is_wrong_is_said() {
     for (text, reason) in [
-        ("https://ghcr.io/a/b", "it is a URL; leave out `https://` and write `ghcr.io/a/b`"),
-        ("ghcr.io/Acme/app", "it has upper-case letters; write `acme/app`"),
+        ("https://ghcr.io/a/b/", "it begins with `https://`; write `ghcr.io/a/b`"),
+        ("ghcr.io/Acme/app:V1", "no upper-case letters; write `ghcr.io/acme/app:V1`"),
+        ("Alpine", "no upper-case letters; write `alpine`"),
+        (
+            "http://ghcr.io/Acme/app",
+            "`http://`, and a repository has no upper-case letters; write `ghcr.io/acme/app`",
+        ),
+        ("https://", "it begins with `https://`"),
         ("ghcr.io/a//b", "write exactly one `/` between parts"),
         ("ghcr.io/", "is empty"),
         ("ghcr.io/a:", "it is empty; write one or leave out the `:`"),

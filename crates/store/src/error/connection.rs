@@ -11,7 +11,11 @@ pub enum ConnectionFailure {
     /// Its name has no address; what the system says of that.
     NoAddress(String),
     /// Nobody takes the connection.
-    Refused,
+    Refused {
+        /// The port that nobody listens on; `None` where a proxy may be in between, and it may be the
+        /// proxy's.
+        port: Option<u16>,
+    },
     /// No network leads there.
     NoRoute,
     /// The connection was not taken in time.
@@ -57,7 +61,10 @@ impl fmt::Display for ConnectionFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoAddress(said) => return write!(f, "its name has no address: {said}"),
-            Self::Refused => "connection refused",
+            Self::Refused { port: Some(port) } => {
+                return write!(f, "nothing listens on port {port}");
+            }
+            Self::Refused { port: None } => "the connection is refused, by it or by the proxy",
             Self::NoRoute => "no network leads there",
             Self::ConnectTimeout => "it did not take the connection in time",
             Self::Silent(time) => return write!(f, "it said nothing for {} s", time.as_secs()),

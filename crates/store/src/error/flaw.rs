@@ -112,25 +112,49 @@ impl Flaw {
     }
 }
 
+impl Flaw {
+    /// Returns what is to be said of a thing that is of another kind than it must be, or lacks what makes
+    /// it one: the rest of a sentence. Nothing in it is malformed.
+    pub fn predicate(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotALayout => "has no `oci-layout`, so it is not an image layout",
+            Self::NotEmpty => "is not empty and has no `oci-layout`, so it is not an image layout",
+            Self::NoLayoutInside => "has no `oci-layout`, so it holds no image layout",
+            Self::DockerArchive => {
+                "has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
+            }
+            Self::NoIndex => "has no `index.json`",
+            Self::NotADirectory => "is not a directory",
+            Self::Directory => "is a directory, not an archive",
+            Self::Pipe => "is a pipe, and content is read from any offset",
+            Self::NotAFile => "is not a file",
+            Self::Empty => "is empty",
+            Self::NotText => "is no text in UTF-8",
+            Self::NotATar => "is not a tar archive",
+            Self::WebPage => "is a web page",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotALayout => "it has no `oci-layout`, so it is not an image layout",
-            Self::NotEmpty => {
-                "it is not empty and has no `oci-layout`, so it is not an image layout"
+            Self::NotALayout
+            | Self::NotEmpty
+            | Self::NoLayoutInside
+            | Self::DockerArchive
+            | Self::NoIndex
+            | Self::NotADirectory
+            | Self::Directory
+            | Self::Pipe
+            | Self::NotAFile
+            | Self::Empty
+            | Self::NotText
+            | Self::NotATar
+            | Self::WebPage => {
+                return write!(f, "it {}", self.predicate().unwrap_or_default());
             }
-            Self::NoLayoutInside => "it has no `oci-layout`, so it holds no image layout",
-            Self::DockerArchive => {
-                "it has no `oci-layout`, but a `manifest.json`: it is a Docker archive, not an OCI one"
-            }
-            Self::NoIndex => "it has no `index.json`",
-            Self::NotADirectory => "it is not a directory",
-            Self::Directory => "it is a directory, not an archive",
-            Self::Pipe => "it is a pipe, and content is read from any offset",
-            Self::NotAFile => "it is not a file",
-            Self::Empty => "it is empty",
-            Self::NotText => "it is no text in UTF-8",
-            Self::NotATar => "it is not a tar archive",
             Self::Compressed { with } => {
                 return write!(f, "it is compressed with {with}, which is not read here");
             }
@@ -143,7 +167,6 @@ impl fmt::Display for Flaw {
             Self::NotOurs(reason) => {
                 return write!(f, "{reason}, so nothing is written to it");
             }
-            Self::WebPage => "it is a web page",
             Self::Unencrypted { to } => {
                 return write!(f, "it leads to {to}, where nothing is encrypted");
             }

@@ -19,8 +19,6 @@ pub enum Subject {
     Registry(String),
     /// Platforms that an index was to have.
     Platforms(Vec<Platform>),
-    /// A tag that the rules of a bundle would choose.
-    Chosen,
     /// Something else, in words.
     Other(String),
 }
@@ -36,7 +34,6 @@ impl fmt::Display for Subject {
                 let texts: Vec<_> = platforms.iter().map(ToString::to_string).collect();
                 write!(f, "the platform {}", texts.join(", "))
             }
-            Self::Chosen => f.write_str("a tag that the rules choose"),
             Self::Other(text) => f.pad(text),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use longshore_spec::{Digest, Manifest};
-use longshore_store::{Entry, Error, Held, Order, Pushed, Target};
+use longshore_store::{Entry, Error, Held, MAX_DEPTH, Name, Order, Pushed, Target};
 
 use super::Run;
 use crate::plan::{Node, PlannedRoot, State};
@@ -31,7 +31,7 @@ impl Run<'_, '_> {
             .map(|(_, root)| &self.plan.roots[*root as usize])
             .collect();
         let moved = match node.state {
-            State::Blob => self.bring_blob(node, target, &roots),
+            State::Blob => self.bring_blob(number, target, &roots),
             State::Trusted => Ok(false),
             _ => match self.bring_manifest(number, target, &roots)? {
                 Some(moved) => Ok(moved),
@@ -52,11 +52,12 @@ impl Run<'_, '_> {
     /// Brings a blob; returns whether anything was read for it.
     fn bring_blob(
         &self,
-        node: &Node,
+        number: u32,
         target: &dyn Target,
         roots: &[&PlannedRoot],
     ) -> Result<bool, Failure> {
-        let moved = held(node, target)? != Held::Whole && self.push_blob(node, target)?;
+        let node = &self.plan.nodes[number as usize];
+        let moved = held(node, target)? != Held::Whole && self.push_blob(number, target)?;
         for root in roots {
             let Some(descriptor) = &root.descriptor else { continue };
             let listed = target.list(descriptor, &root.names);
@@ -65,7 +66,9 @@ impl Run<'_, '_> {
         Ok(moved)
     }
 
-    fn push_blob(&self, node: &Node, target: &dyn Target) -> Result<bool, Failure> {
+    fn push_blob(&self, number: u32, target: &dyn Target) -> Result<bool, Failure> {
+        let node = &self.plan.nodes[number as usize];
+        self.observer.began(self.name_of(number), &node.digest, node.size);
         let source = self.plan.sources[node.source as usize];
         let allow_unverified = self.plan.allow_unverified;
         let arrived = self.queue().shared.at(&node.digest);
@@ -125,6 +128,18 @@ impl Run<'_, '_> {
         let Some(read) = pushed.iter().find_map(written) else { return Ok(Some(false)) };
         self.read(read);
         Ok(Some(true))
+    }
+
+    /// Returns what a root is called that a node belongs to, the first of those that have it.
+    fn name_of(&self, mut number: u32) -> Option<&Name> {
+        for _ in 0..=MAX_DEPTH {
+            if let Some((_, root)) = self.roots_of(number).first() {
+                let root = &self.plan.roots[*root as usize];
+                return root.names.first().or(root.wanted.as_ref());
+            }
+            number = *self.parents.of(number).first()?;
+        }
+        None
     }
 
     /// Takes note of bytes of a manifest that have come.

@@ -186,7 +186,7 @@ fn manifests_that_cannot_be_read_are_named_with_the_reason() {
     for (name, words) in [
         ("layout-schema1", "Docker schema 1"),
         ("layout-ambiguous-manifest", "an index and an image at once"),
-        ("layout-manifest-not-json", "not readable as a manifest"),
+        ("layout-manifest-not-json", "cannot be read as a manifest: EOF"),
         ("layout-manifest-without-config", "has no `config`"),
         ("layout-entry-wrong-size", "its size is"),
         ("layout-bad-digest-manifest", "hashes to"),

@@ -91,7 +91,7 @@ impl Target for Tags {
         busy.0 -= 1;
         drop(busy);
         if before >= self.lost_after {
-            return Err(Error::unreachable("here", ConnectionFailure::Refused));
+            return Err(Error::unreachable("here", ConnectionFailure::Refused { port: None }));
         }
         if names.iter().any(|name| self.refused.contains(name)) {
             let said = Box::new(Refusal::of_status(409));

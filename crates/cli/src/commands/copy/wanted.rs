@@ -164,6 +164,12 @@ pub(super) fn taken(
 }
 
 /// Returns the roots of a source that are wanted.
+/// Tells whether a layout lists nothing, so that all of it is nothing, too.
+fn is_empty(layout: &Opened) -> bool {
+    !matches!(layout, Opened::Registry(_))
+        && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
+}
+
 fn roots(
     args: &Copy,
     location: &Location,
@@ -175,9 +181,13 @@ fn roots(
         return layout.select(location).map(only);
     }
     if !args.all && !args.all_tags {
-        let root = layout
-            .select(location)
-            .map_err(|problem| problem.also("or take all with --all-tags or --all"))?;
+        let root = layout.select(location).map_err(|problem| {
+            if is_empty(layout) {
+                problem
+            } else {
+                problem.also("or take all with --all-tags or --all")
+            }
+        })?;
         return Ok(only(root));
     }
     let KnownRoots { roots, unknown } = layout.roots(location)?;
@@ -253,7 +263,7 @@ fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Resu
     match (digest, found) {
         (Some(digest), Some(found)) if digest != found => {
             let text = format!("`{target}` would be {found}, and not what its digest says");
-            Err(Problem::new(Exit::Usage, text).hint("leave the digest away, or copy what has it"))
+            Err(Problem::new(Exit::Usage, text).hint("leave out the digest, or copy what has it"))
         }
         _ => Ok(()),
     }

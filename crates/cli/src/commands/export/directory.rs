@@ -49,7 +49,7 @@ pub(super) fn differences(
     });
     let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
-    let progress = Progress::new(output, "comparing", plan.size().bytes);
+    let progress = Progress::new(output, "comparing", plan.size().bytes).of_blobs(&plan);
     let report = plan.verify(global.cores(), &progress);
     progress.finish();
     found.extend(plan.failures().iter().chain(&report.failures).map(ToString::to_string));

@@ -1,8 +1,8 @@
 //! What a bundle is: its plan, its record, and what could not be had for it.
 
 use longshore_bundle::{
-    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, MAX_DOCKER_MANIFEST, MAX_RECORD,
-    Record, Selection,
+    DockerManifest, DockerManifestError, LayoutPlace, LeftBehind, Lock, MAX_DOCKER_MANIFEST,
+    MAX_RECORD, Record, Selection,
 };
 use longshore_spec::{Platform, Size};
 use longshore_store::{ExtraFile, Outline};
@@ -12,10 +12,11 @@ use super::shown;
 use super::told::total;
 use crate::args::{Export, Global};
 use crate::commands::destination::Destination;
+use crate::commands::lock;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
-use crate::report::tell_failures;
+use crate::report::tell_explained;
 
 /// What goes into a bundle, and what does not.
 pub(super) struct Bundle<'a> {
@@ -76,10 +77,16 @@ impl<'a> Bundle<'a> {
 
     /// Tells what could not be had. Without --keep-going that is the end, unless nothing is written
     /// anyway.
-    pub(super) fn refuse_without_all(&self, args: &Export, output: &Output) -> Result<(), Problem> {
+    pub(super) fn refuse_without_all(
+        &self,
+        args: &Export,
+        locked: Option<&Lock>,
+        output: &Output,
+    ) -> Result<(), Problem> {
         if !self.is_whole() {
             let roots = self.failed.clone();
-            tell_failures(&self.failures, &Report { roots, ..Report::default() });
+            let report = Report { roots, ..Report::default() };
+            tell_explained(&self.failures, &report, |failure| lock::gone(locked?, failure));
         }
         if !self.is_whole() && !args.keep_going && !args.dry_run {
             self.refused(args, output)?;
@@ -103,7 +110,7 @@ impl<'a> Bundle<'a> {
         output: &Output,
     ) -> Result<Report, Failure> {
         let bytes = total(self.outline.nodes().iter().map(|node| node.size));
-        let progress = Progress::new(output, "exporting", bytes);
+        let progress = Progress::new(output, "exporting", bytes).of_artifacts(self.plan);
         let files = self.files.clone();
         let result = self.plan.execute(destination.place(), files, global.jobs(), &progress);
         progress.finish();
@@ -146,7 +153,7 @@ fn for_docker(
                 problem.hint(format!("write which, such as --docker-manifest={}", platforms[0]))
             }
             DockerManifestError::Empty(_) => {
-                problem.hint("leave --docker-manifest away, or give another platform")
+                problem.hint("leave out --docker-manifest, or give another platform")
             }
             DockerManifestError::Unreadable(error) => Problem::of(error).because(Exit::Failed),
         }

@@ -6,17 +6,17 @@ use longshore_bundle::Why;
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
 use longshore_sync::{Outcome, Report};
-use serde::Serialize;
 
 use super::made::Bundle;
 use super::shown;
 use crate::args::Export;
 use crate::commands::destination::Destination;
+use crate::documents::{ExportDocument as Document, ForDocker};
 use crate::human;
 use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
-use crate::report;
+use crate::report::tell_unfit;
 
 /// How much is written.
 pub(super) struct Measured {
@@ -73,7 +73,7 @@ impl Measured {
 impl Bundle<'_> {
     /// Tells what is not in the bundle though nothing failed.
     pub(super) fn tell(&self, output: &Output) {
-        report::tell_unfit(self.plan.unfit(), output);
+        tell_unfit(self.plan.unfit(), output);
         let left: Vec<_> = self.record.left_out.iter().collect();
         for left in left.iter().filter(|left| left.why == Why::Absent) {
             output.warning(&format!("left out: {left}"));
@@ -113,7 +113,7 @@ impl Bundle<'_> {
     pub(super) fn dry_run(&self, size: &Measured, output: &Output) -> Result<(), Problem> {
         let document = Document {
             dry_run: true,
-            missing: Some(size.missing),
+            missing_bytes: Some(size.missing),
             ..self.document(&Report::default(), size.archive)
         };
         let text = || {
@@ -253,9 +253,9 @@ impl Bundle<'_> {
             blobs: self.record.blobs.len() as u64,
             bytes: total(self.record.blobs.iter().map(|blob| blob.size)),
             archive,
-            missing: None,
+            missing_bytes: None,
             read: report.bytes,
-            left_out: self.record.left_out.iter().map(ToString::to_string).collect(),
+            left_out: self.record.left_out.clone(),
             referrers_left: self.plan.referrers_seen(),
             docker_manifest: self.record.docker_manifest.as_ref().map(|docker| ForDocker {
                 platform: docker.platform.clone(),
@@ -269,42 +269,6 @@ impl Bundle<'_> {
             differences: None,
         }
     }
-}
-
-/// What `export --json` prints.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    id: String,
-    dry_run: bool,
-    roots: Vec<report::Root>,
-    blobs: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<u64>,
-    read: u64,
-    left_out: Vec<String>,
-    referrers_left: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    docker_manifest: Option<ForDocker>,
-    unverified: Vec<String>,
-    failures: Vec<report::Failed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    same: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    differs_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    differences: Option<Vec<String>>,
-}
-
-/// What `manifest.json` says, and what it does not.
-#[derive(Debug, Serialize)]
-struct ForDocker {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<String>,
-    skipped: Vec<String>,
 }
 
 /// Adds sizes up; they are what manifests say, and those may say anything.

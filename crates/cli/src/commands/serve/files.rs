@@ -51,7 +51,10 @@ impl Files {
                 .passwords(output)
                 .map_err(|text| Problem::new(Exit::Usage, text).hint(HTPASSWD_HINT))?;
             if passwords.is_empty() {
-                let text = format!("{} lets nobody in", path.display());
+                let text = format!(
+                    "{} holds no name and bcrypt hash, so nobody could log in",
+                    path.display()
+                );
                 let hint =
                     format!("`htpasswd -B {} NAME` adds a name and password", path.display());
                 return Err(Problem::new(Exit::Usage, text).hint(hint));
