@@ -1,7 +1,8 @@
-//! Types what the README says, command by command.
+//! Types what the README and `--help` say, command by command.
 //!
-//! Its hosts become registries of Debian's on this machine, its paths lie in the directory of the check,
-//! and its `bundle.yaml` is the one that is exported. A command that is added there is typed here too.
+//! Their hosts become registries of Debian's on this machine, their paths lie in the directory of the check,
+//! and the README's `bundle.yaml` is the one that is exported. A command that is added there is typed here
+//! too.
 
 use std::fs;
 use std::path::Path;
@@ -31,18 +32,8 @@ const ARRIVED: [(&str, &[&str]); 4] = [
 
 pub(super) fn check(ground: &Ground<'_>) -> Result<Outcome> {
     let readme = fs::read_to_string(run::root().join("README.md")).context("README.md")?;
-    let near = ground.distribution()?;
-    let far = Server::distribution(&ground.path("far"), ANY_PORT, false)?;
-    stock(ground, &near, &far)?;
-    let here = |text: &str| {
-        text.replace("docker.io", near.address())
-            .replace("ghcr.io", near.address())
-            .replace("registry.site.local", far.address())
-            .replace("/media/stick", "stick")
-            .replace("oci:/srv", "oci:srv")
-            .replace(" /srv", " srv")
-            .replace("--listen :5000", &format!("--listen {ANY_PORT}"))
-    };
+    let registries = Registries::start(ground)?;
+    let here = |text: &str| registries.here(text);
     let wanted = ground.path("bundle.yaml");
     let mut yours = String::new();
     let mut typed = 0;
@@ -67,14 +58,89 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Outcome> {
         }
     }
     for (repository, tags) in ARRIVED {
-        let mut found = far.tags(repository)?;
+        let mut found = registries.far.tags(repository)?;
         found.retain(|tag| !super::registry::is_fallback(tag));
         ensure!(found == tags, "{repository} has {found:?} on the far side, not {tags:?}");
     }
     Ok(Outcome::Passed(format!("{typed} commands of the README, to the far registry's tags")))
 }
 
-/// Brings what the README takes for granted.
+/// Types the examples of `--help`, of all commands that have some.
+pub(super) fn help(ground: &Ground<'_>) -> Result<Outcome> {
+    let registries = Registries::start(ground)?;
+    let image = Content::tagged("app", |content| artifacts::multi_platform(content, 1));
+    ground.layout("site", &image)?;
+    let full = "registry.site/team/app:1";
+    ground.ours(&["tag", "oci:site:app", full])?;
+    fs::write(ground.path("wanted.txt"), "oci:site:app\n")?;
+    let wanted = "artifacts: [{ ref: docker.io/library/alpine:3.20, platforms: [linux/amd64] }]\n";
+    fs::write(ground.path("bundle.yaml"), registries.here(wanted))?;
+    fs::write(ground.path("images.txt"), registries.here("docker.io/library/alpine:3.20\n"))?;
+    let mut typed = 0;
+    for command in ["copy", "export", "import"] {
+        let help = ground.ours(&[command, "--help"])?;
+        let (_, examples) = help.split_once("Examples:\n").context("no examples")?;
+        if command == "export" {
+            remove(&ground.path("app.tar"))?;
+            ground.ours(&["copy", "-q", &format!("oci:site:{full}"), "oci-archive:app.tar"])?;
+        }
+        if command == "import" {
+            ground.ours(&["export", "-q", "-f", "bundle.yaml", "-o", "bundle.tar"])?;
+        }
+        for line in examples.lines().filter_map(|line| line.strip_prefix("  longshore ")) {
+            // What an example writes is not there before it; what another reads is.
+            for made in ["site.tar", "bundle.tar"] {
+                if line.contains(&format!("-o {made}")) || line.ends_with(&format!(":{made}")) {
+                    remove(&ground.path(made))?;
+                }
+            }
+            let line = format!("longshore {line}");
+            let local = registries.here(&line).replace(" alpine:", " docker.io/library/alpine:");
+            let local = registries.here(&local).replace("| ssh site ", "| ");
+            let local = local.split(" && longshore serve").next().unwrap_or_default();
+            enter(ground, local).with_context(|| format!("--help: {line}"))?;
+            typed += 1;
+        }
+    }
+    ensure!(typed > 10, "{typed} examples were found");
+    Ok(Outcome::Passed(format!("{typed} examples of --help")))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The registries that the hosts of examples become.
+struct Registries {
+    near: Server,
+    far: Server,
+}
+
+impl Registries {
+    /// Starts them, with what examples take for granted.
+    fn start(ground: &Ground<'_>) -> Result<Self> {
+        let near = ground.distribution()?;
+        let far = Server::distribution(&ground.path("far"), ANY_PORT, false)?;
+        stock(ground, &near, &far)?;
+        Ok(Self { near, far })
+    }
+
+    /// Returns a text with hosts and paths of here.
+    fn here(&self, text: &str) -> String {
+        text.replace("docker.io", self.near.address())
+            .replace("ghcr.io", self.near.address())
+            .replace("registry.site.local", self.far.address())
+            .replace("/media/stick", "stick")
+            .replace("oci:/srv", "oci:srv")
+            .replace(" /srv", " srv")
+            .replace("--listen :5000", &format!("--listen {ANY_PORT}"))
+    }
+}
+
+/// Brings what examples take for granted.
 fn stock(ground: &Ground<'_>, near: &Server, far: &Server) -> Result<()> {
     for directory in ["stick", "srv"] {
         fs::create_dir(ground.path(directory))?;
@@ -88,7 +154,7 @@ fn stock(ground: &Ground<'_>, near: &Server, far: &Server) -> Result<()> {
     push(&image, near.place("library/alpine:3.20"))?;
     push(&image, near.place("acme/tool:2"))?;
     push(&image, far.place("team/app:1"))?;
-    for (seed, tag) in (1..).zip(["1.3.0", "1.4.0", "1.5.0", "1.6.0", "1.7.0", "2.0.0"]) {
+    for (seed, tag) in (1..).zip(["1.3.0", "1.4.2", "1.5.0", "1.6.0", "1.7.0", "2.0.0"]) {
         let chart = Content::tagged("chart", |content| artifacts::helm_chart(content, seed));
         push(&chart, near.place(&format!("acme/charts/shop:{tag}")))?;
     }
