@@ -10,7 +10,8 @@ fn every_command_takes_the_plain_path_of_a_layout() {
     site.ok("copy -q oci:site:app oci:full:registry.site/acme/app:v1");
     let digest = site.digest("oci:site:app");
     site.ok("copy -q --all ./site all.tar");
-    for place in ["site:app", "./site:app", &format!("{path}:app"), "all.tar:app", "./all.tar:app"]
+    for place in
+        ["site:app", "./site:app", &format!("'{path}:app'"), "all.tar:app", "./all.tar:app"]
     {
         for command in ["digest", "inspect", "tree", "verify", "list"] {
             site.ok(&format!("{command} {place}"));

@@ -1,11 +1,14 @@
 //! How far work has come, as it is shown.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::process::Command;
 
+use longshore_fixture::proxy::{Faults, Proxy};
 use serde_json::Value;
 
 use crate::common::{Ran, Site, has, prepare};
+use crate::served::Served;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 
@@ -86,12 +89,16 @@ fn a_terminal_shows_a_bar_with_the_artifact_that_moves() {
         return;
     }
     let site = Site::new();
-    longshore_fixture::large(&site.path("src"), 4, 4 << 20).unwrap();
+    longshore_fixture::large(&site.path("src"), 4, 1 << 20).unwrap();
+    let served = Served::start(&site, "oci:src");
+    // Slow enough that it is drawn at all.
+    let faults = Faults { rate: NonZero::new(2 << 20), ..Faults::default() };
+    let proxy = Proxy::start(served.host().parse().unwrap(), faults).unwrap();
     let program = assert_cmd::cargo::cargo_bin!("longshore");
     let mut command = Command::new("script");
     command
         .arg("-qec")
-        .arg(format!("{} copy --all oci:src oci:dst", program.display()))
+        .arg(format!("{} copy --all-tags {}/src oci:dst", program.display(), proxy.address()))
         .arg("/dev/null");
     prepare(&mut command, site.root());
     let shown = Ran::of(command.output().unwrap());
