@@ -164,6 +164,18 @@ impl<R: BufRead> Unpacked<R> {
         }
     }
 
+    /// Returns what it means that a decoder fails: it cannot go on with what is there. What the system
+    /// says of reading stays what it is.
+    fn broken(&self, error: io::Error) -> io::Error {
+        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let is_passed_on = ours.is_some() || error.raw_os_error().is_some();
+        if is_passed_on || error.kind() == io::ErrorKind::Interrupted {
+            return error;
+        }
+        let reason = format!("what {} compressed is cut off or damaged: {error}", self.how.name());
+        Error::malformed(self.path.display(), Flaw::CutOff(reason)).into()
+    }
+
     fn trailing(&self) -> Error {
         let how = self.how.name();
         let reason = format!("behind its end lies something that is no {how}");
@@ -174,7 +186,10 @@ impl<R: BufRead> Unpacked<R> {
 impl<R: BufRead> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
-            let count = decoder.read(buffer)?;
+            let count = match decoder.read(buffer) {
+                Ok(count) => count,
+                Err(error) => return Err(self.broken(error)),
+            };
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
