@@ -28,13 +28,16 @@ fn next_link(value: &str) -> Option<String> {
     None
 }
 
-/// Tells whether the parameters of a link say that it leads to the next page.
+/// Tells whether the parameters of a link say that it leads to the next page. One that says nothing of
+/// where it leads does: a list would end too early without a word.
 fn leads_to_next(params: &str) -> bool {
-    split_outside_quotes(params, ';').any(|param| {
-        let Some((key, value)) = param.split_once('=') else { return false };
-        let rels = value.trim().trim_matches(['"', '\'']);
-        key.trim().eq_ignore_ascii_case("rel")
-            && rels.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+    let mut rels = split_outside_quotes(params, ';').filter_map(|param| {
+        let (key, value) = param.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches(['"', '\'']))
+    });
+    let is_next = |rel: &str| rel.eq_ignore_ascii_case("next");
+    rels.next().is_none_or(|first| {
+        [first].into_iter().chain(rels).any(|all| all.split_ascii_whitespace().any(is_next))
     })
 }
 
@@ -135,7 +138,8 @@ mod tests {
             ("/v2/_catalog?last=a&n=1; rel=\"next\"", Some("/v2/_catalog?last=a&n=1")),
             ("/v2/_catalog?last=a; rel=\"prev\"", None),
             ("<x>; rel=\"prev\"", None),
-            ("<x>", None),
+            ("<x>", Some("x")),
+            ("<x>; title=\"rel=prev\"", Some("x")),
             ("<x", None),
             ("", None),
         ] {

@@ -202,9 +202,27 @@ impl Http {
         }
         let rest = headers::retry_after(answer.headers(), SystemTime::now());
         if rest.is_some() || matches!(status.as_u16(), 429 | 503) {
-            self.pace.slow_down(&host, rest);
+            self.pace.slow_down(&host, rest.filter(|rest| *rest <= pace::LONGEST_WAIT));
         }
-        let again = if rest.is_some() { Again::Rested } else { Again::Perhaps };
+        let again = match rest {
+            None => Again::Perhaps,
+            Some(rest) if rest > pace::LONGEST_WAIT => {
+                self.warn_once(&format!(
+                    "{host} asks to be left alone for {} s, which is longer than is waited here",
+                    rest.as_secs()
+                ));
+                Again::Never
+            }
+            Some(rest) => {
+                if rest >= pace::TOLD_WAIT {
+                    self.warn_once(&format!(
+                        "{host} asks to be left alone for {} s",
+                        rest.as_secs()
+                    ));
+                }
+                Again::Rested
+            }
+        };
         Err(Trouble { error: answer.into_error(call.action, &call.what), again })
     }
 

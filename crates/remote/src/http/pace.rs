@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use longshore_store::{ConnectionFailure, Error};
 
-/// No wait that a host asks for is longer.
-const LONGEST_WAIT: Duration = Duration::from_mins(2);
+/// A host that asks for a longer wait is not waited for.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
+
+/// A wait that is this long is told of.
+pub(super) const TOLD_WAIT: Duration = Duration::from_secs(5);
 
 /// No wait of our own is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
