@@ -184,7 +184,8 @@ fn warn_of_left(
     output: &Output,
 ) {
     let is_there = || directory.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST);
-    if bundle.record.docker_manifest.is_none() && !matches!(is_there(), Ok(None)) {
+    let is_left = || matches!(is_there(), Ok(Some(_)) | Err(Error::Limit { .. }));
+    if bundle.record.docker_manifest.is_none() && is_left() {
         output.warning(&format!(
             "`{DOCKER_MANIFEST}` in {} is not of this bundle; remove it, or write it anew with \
              --docker-manifest",

@@ -137,11 +137,21 @@ fn content(
         Look::Manifest(manifest) => {
             let artifact_type = about::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
-            wanted.then(|| ContentOfLine {
+            if !wanted {
+                return None;
+            }
+            let listed = attached.parts(&descriptor.digest, root.names.first());
+            let (referrers, problem) = match listed {
+                Ok(referrers) => (referrers, None),
+                Err(error) => {
+                    (Vec::new(), Some(format!("its referrers cannot be listed: {error}")))
+                }
+            };
+            Some(ContentOfLine {
                 platforms: look::platforms(view, &manifest),
-                referrers: attached.parts(&descriptor.digest, root.names.first()),
+                referrers,
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
-                ..plain(&artifact_type, None)
+                ..plain(&artifact_type, problem)
             })
         }
         Look::Opaque => {

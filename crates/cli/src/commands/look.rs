@@ -76,10 +76,9 @@ impl<'v> Attached<'v> {
         Ok(all)
     }
 
-    /// Returns the same as far as the place can say, as a document has it.
-    pub(crate) fn parts(&self, to: &Digest, name: Option<&Name>) -> Vec<Part> {
-        let referrers = self.referrers(to, name).unwrap_or_default();
-        referrers.iter().map(Into::into).collect()
+    /// Returns the same as a document has it.
+    pub(crate) fn parts(&self, to: &Digest, name: Option<&Name>) -> Result<Vec<Part>> {
+        Ok(self.referrers(to, name)?.iter().map(Into::into).collect())
     }
 
     /// Tells whether all names of a root attach it to something that is here.

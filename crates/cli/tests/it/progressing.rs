@@ -101,6 +101,8 @@ fn a_terminal_shows_a_bar_with_the_artifact_that_moves() {
         .arg(format!("{} copy --all-tags {}/src oci:dst", program.display(), proxy.address()))
         .arg("/dev/null");
     prepare(&mut command, site.root());
+    // Without a name of its own a terminal can draw nothing twice.
+    command.env("TERM", "xterm");
     let shown = Ran::of(command.output().unwrap());
     assert_eq!(shown.code, 0, "{}", shown.text());
     assert!(shown.text().contains("copying 0/1 artifact"), "{:?}", shown.text());

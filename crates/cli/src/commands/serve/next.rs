@@ -63,6 +63,8 @@ fn trust(tls: bool, host: &str) -> String {
 /// Returns how containerd, k3s and Podman are told to ask here first for what lies at `origin`.
 fn mirrors(base: &str, host: &str, origin: &str, tls: bool) -> String {
     let insecure = if tls { "" } else { "\n  insecure = true" };
+    // A path holds no port.
+    let path = origin.replace(':', "_");
     format!(
         "containerd asks here first with this in /etc/containerd/certs.d/{origin}/hosts.toml:\n  \
          [host.\"{base}\"]\n    capabilities = [\"pull\", \"resolve\"]\n\
@@ -70,7 +72,7 @@ fn mirrors(base: &str, host: &str, origin: &str, tls: bool) -> String {
          mirrors:\n    {origin}:\n      endpoint: [\"{base}\"]\n\
          Podman with this in /etc/containers/registries.conf.d/{origin}.conf:\n  \
          [[registry]]\n  location = \"{origin}\"\n  [[registry.mirror]]\n  \
-         location = \"{host}/{origin}\"{insecure}\n"
+         location = \"{host}/{path}\"{insecure}\n"
     )
 }
 
