@@ -123,14 +123,19 @@ fn step(step: &str, path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::io::Write as _;
-    use std::sync::{Arc, Mutex};
 
     use super::*;
 
-    /// Keeps the steps that are traced.
-    #[derive(Clone, Default)]
-    struct Steps(Arc<Mutex<Vec<String>>>);
+    thread_local! {
+        /// The steps of this thread.
+        static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Keeps the steps that are traced, by thread. It is that of all threads: what one thread alone listens
+    /// to, another that comes to it first may turn off.
+    struct Steps;
 
     impl tracing::Subscriber for Steps {
         fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -144,16 +149,16 @@ mod tests {
         fn enter(&self, _: &tracing::span::Id) {}
         fn exit(&self, _: &tracing::span::Id) {}
         fn event(&self, event: &tracing::Event<'_>) {
-            struct Step<'a>(&'a Steps);
-            impl tracing::field::Visit for Step<'_> {
+            struct Step;
+            impl tracing::field::Visit for Step {
                 fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
                     if field.name() == "step" {
-                        self.0.0.lock().unwrap().push(value.to_owned());
+                        STEPS.with_borrow_mut(|steps| steps.push(value.to_owned()));
                     }
                 }
                 fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
             }
-            event.record(&mut Step(self));
+            event.record(&mut Step);
         }
     }
 
@@ -162,11 +167,11 @@ mod tests {
         let opened = Dir::open(directory.path()).unwrap();
         let file = opened.create_new("partial").unwrap().unwrap();
         let [partial, target] = ["partial", "target"].map(|name| Named::new(&opened, name));
-        let steps = Steps::default();
-        let result = tracing::subscriber::with_default(steps.clone(), || {
-            persist(&file, partial, target, Durable::Now, write)
-        });
-        let steps = steps.0.lock().unwrap().clone();
+        // Whoever comes second finds it set.
+        let _ = tracing::subscriber::set_global_default(Steps);
+        STEPS.take();
+        let result = persist(&file, partial, target, Durable::Now, write);
+        let steps = STEPS.take();
         assert_eq!(partial.path().exists(), result.is_err());
         (steps, result.is_ok(), target.path().exists())
     }

@@ -245,3 +245,17 @@ fn an_update_moves_nothing_else_and_asks_for_nothing_else() {
     site.ok(&format!("lock -q --update {host}/team/app"));
     assert_ne!(pins()[format!("{host}/team/app:v1")], before[format!("{host}/team/app:v1")]);
 }
+
+#[test]
+fn referrers_that_cannot_be_listed_are_not_none() {
+    let among = Among::new();
+    let digest = among.site.digest(&format!("{}:v1", among.place()));
+    for answer in [Answer::status(500), Answer::status(200).body("{\"manifests\": [")] {
+        among.answers(format!("/referrers/{digest}"), answer);
+        let ran = among.told("list PLACE --json", "its referrers cannot be listed", 1);
+        let lines: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let named = |name: &str| lines.as_array().unwrap().iter().find(|line| line["name"] == name);
+        assert!(named("v1").unwrap()["problem"].is_string());
+        assert!(named("v2").unwrap()["problem"].is_null());
+    }
+}

@@ -1,7 +1,7 @@
 //! Repositories of a directory, as a server changes them.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use longshore_fixture::{Content, Draft};
@@ -65,9 +65,24 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
     });
 }
 
-/// Keeps what is done to make files durable: steps and paths.
-#[derive(Clone, Default)]
-struct Steps(Arc<Mutex<Vec<(String, String)>>>);
+thread_local! {
+    /// What this thread does to make files durable: steps and paths.
+    static STEPS: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what each thread does. It is that of all threads: what one thread alone listens to, another
+/// that comes to it first may turn off.
+struct Steps;
+
+impl Steps {
+    fn of(work: impl FnOnce()) -> Vec<(String, String)> {
+        // Whoever comes second finds it set.
+        let _ = tracing::subscriber::set_global_default(Self);
+        STEPS.take();
+        work();
+        STEPS.take()
+    }
+}
 
 impl tracing::Subscriber for Steps {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -83,7 +98,7 @@ impl tracing::Subscriber for Steps {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut step = Step::default();
         event.record(&mut step);
-        self.0.lock().unwrap().push((step.0, step.1));
+        STEPS.with_borrow_mut(|steps| steps.push((step.0, step.1)));
     }
 }
 
@@ -114,12 +129,10 @@ fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::write(blobs.join(manifest.descriptor().digest.encoded()), manifest.raw()).unwrap();
     let layout = created(directory.path());
-    let steps = Steps::default();
-    tracing::subscriber::with_default(steps.clone(), || {
+    let steps = Steps::of(|| {
         layout.whole().push_manifest(&manifest, Entry::Root(&["v1".into()])).unwrap();
         layout.commit(true).unwrap();
     });
-    let steps = steps.0.lock().unwrap().clone();
     let at = |step: &str, path: &str| {
         steps.iter().position(|(done, to)| done == step && to.contains(path))
     };

@@ -115,6 +115,16 @@ fn e08_a_host_that_asks_for_rest_gets_it() {
 }
 
 #[test]
+fn e08_a_host_that_asks_for_an_hour_is_not_waited_for() {
+    for status in [429, 503] {
+        let stub = Stub::new(move |_| Response::new(status).header("retry-after", "3600"));
+        let error = remote(&stub.host).manifest(&Selector::Name("v1".into())).unwrap_err();
+        assert!(error.said().is_some_and(|said| said.status == status), "{error}");
+        assert_eq!(stub.log().len(), 1, "{status}");
+    }
+}
+
+#[test]
 fn failures_that_stay_are_not_tried_again() {
     for (status, requests) in [(403, 1), (404, 1), (409, 1), (500, 4), (429, 4)] {
         let stub = Stub::new(move |_| Response::new(status).body("<html>no</html>"));
