@@ -193,8 +193,13 @@ impl Side {
 /// Returns all that is said of an artifact by its tag and digest: two may have one of them. What
 /// comes from a registry is named by its place there, which ends with the tag.
 fn keyed(mut line: Value) -> (String, String) {
-    let name = line["name"].as_str().unwrap_or("-");
-    let tag = name.rsplit_once("/harbour:").map_or(name, |(_, tag)| tag).to_owned();
+    let called = |name: &str| name.rsplit_once("/harbour:").map_or(name, |(_, tag)| tag).to_owned();
+    let tag = called(line["name"].as_str().unwrap_or("-"));
+    for referrer in line["referrers"].as_array_mut().into_iter().flatten() {
+        if let Some(name) = referrer["name"].as_str().map(called) {
+            referrer["name"] = name.into();
+        }
+    }
     let key = format!("{tag} {}", line["digest"].as_str().unwrap_or_default());
     line["name"] = tag.into();
     (key, line.to_string())
