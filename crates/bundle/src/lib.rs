@@ -45,5 +45,5 @@ pub use record::{
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Picked, Shelves, SparseIndex};
-pub use selection::{EXAMPLE, Item, Parsed, Said, Selection, What, wanted};
+pub use selection::{Choosable, EXAMPLE, Item, Parsed, Said, Selection, What, wanted};
 pub use tags::{NoSuchTags, TagRules};

@@ -1,6 +1,6 @@
 //! `bundle.lock`: what is wanted, pinned to digests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use longshore_spec::{Digest, Reference, Tag};
@@ -167,19 +167,25 @@ impl Lock {
 
     /// Returns every way in which what is asked for is not what was asked for when this was made.
     pub fn outdated(&self, selection: &Selection) -> Vec<Outdated> {
-        let (mut before, mut now) = (self.selection.clone(), asked(selection));
-        let same: Vec<Value> = before.iter().filter(|item| now.contains(item)).cloned().collect();
-        before.retain(|item| !same.contains(item));
-        now.retain(|item| !same.contains(item));
+        let asked = asked(selection);
+        let [before, now] = [&self.selection, &asked]
+            .map(|all| all.iter().map(Value::to_string).collect::<HashSet<_>>());
+        let is_new = |item: &&Value| !before.contains(&item.to_string());
+        let mut new: Vec<Option<&Value>> = asked.iter().filter(is_new).map(Some).collect();
+        let mut by_name: HashMap<String, VecDeque<usize>> = HashMap::new();
+        for (at, item) in new.iter().flatten().enumerate() {
+            by_name.entry(called(item)).or_default().push_back(at);
+        }
         let mut outdated = Vec::new();
-        for item in before {
-            let of = called(&item);
-            match now.iter().position(|other| called(other) == of) {
-                Some(at) => compare(&of, "", Some(&item), Some(&now.remove(at)), &mut outdated),
+        for item in self.selection.iter().filter(|item| !now.contains(&item.to_string())) {
+            let of = called(item);
+            let other = by_name.get_mut(&of).and_then(VecDeque::pop_front);
+            match other.and_then(|at| new[at].take()) {
+                Some(other) => compare(&of, "", Some(item), Some(other), &mut outdated),
                 None => outdated.push(Outdated::Unwanted(of)),
             }
         }
-        outdated.extend(now.iter().map(|item| Outdated::Wanted(called(item))));
+        outdated.extend(new.into_iter().flatten().map(|item| Outdated::Wanted(called(item))));
         outdated
     }
 
@@ -222,9 +228,10 @@ impl Lock {
         all.map(|referrer| &referrer.digest).collect()
     }
 
-    /// Tells whether this is the lock of a selection in which something was asked for in the same words.
-    pub fn asks_for(&self, item: &Item) -> bool {
-        self.selection.contains(&asked_of(item))
+    /// Returns what tells whether something was asked for in the same words when this was made.
+    pub fn asked_before(&self) -> impl Fn(&Item) -> bool + use<> {
+        let before: HashSet<String> = self.selection.iter().map(Value::to_string).collect();
+        move |item| before.contains(&asked_of(item).to_string())
     }
 
     /// Returns this lock with what `before` has beside it, as far as that `stays`.

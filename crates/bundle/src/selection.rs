@@ -1,5 +1,7 @@
 //! Which artifacts are wanted.
 
+use std::collections::HashSet;
+
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
@@ -127,18 +129,41 @@ impl Item {
     }
 }
 
-impl Item {
-    /// Tells whether this may choose what has a reference: it is that, or another of the repository. What is
-    /// in a layout is not known here.
-    pub fn may_choose(&self, reference: &str) -> bool {
-        match &self.what {
-            What::Reference(own) => own.to_string() == reference,
-            What::Repository(repository, _) => {
-                let rest = reference.strip_prefix(&repository.to_string());
-                rest.is_some_and(|rest| rest.starts_with([':', '@']))
+/// The references that wishes may choose: those that they are, and all of their repositories. What is in a
+/// layout is not known here. Looked up by text, so that thousands of wishes cost one look each.
+#[derive(Debug, Clone, Default)]
+pub struct Choosable {
+    references: HashSet<String>,
+    repositories: HashSet<String>,
+}
+
+impl Choosable {
+    /// Tells whether any of the wishes may choose what has this reference.
+    pub fn has(&self, reference: &str) -> bool {
+        let name = reference.split('@').next().unwrap_or_default();
+        let repository = match name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => name,
+        };
+        self.references.contains(reference) || self.repositories.contains(repository)
+    }
+}
+
+impl<'w> FromIterator<&'w What> for Choosable {
+    fn from_iter<I: IntoIterator<Item = &'w What>>(wishes: I) -> Self {
+        let mut choosable = Self::default();
+        for what in wishes {
+            match what {
+                What::Reference(reference) => {
+                    choosable.references.insert(reference.to_string());
+                }
+                What::Repository(repository, _) => {
+                    choosable.repositories.insert(repository.to_string());
+                }
+                What::Layout(_) | What::References(..) => {}
             }
-            What::Layout(_) | What::References(..) => false,
         }
+        choosable
     }
 }
 

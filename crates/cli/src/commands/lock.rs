@@ -1,10 +1,11 @@
 //! `lock`: what is wanted, pinned to digests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use longshore_bundle::{
-    Change, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked, Selection, What,
+    Change, Choosable, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked,
+    Selection, What,
 };
 use longshore_layout::write_file;
 use longshore_spec::Digest;
@@ -141,10 +142,10 @@ fn resolve(
         let text = format!("nothing that is wanted can be had, so {what}");
         return Err(Problem::new(Exit::Failed, text).with(found.failures.iter()));
     }
-    let is_lost = |reference: &str| lost.iter().any(|lost| lost.covers(reference));
     let is_whole = lost.is_empty();
+    let lost: Choosable = lost.into_iter().map(|lost| &lost.what).collect();
     let lock = match before {
-        Some(before) => found.lock.with_missing(before, is_lost),
+        Some(before) => found.lock.with_missing(before, |reference| lost.has(reference)),
         None => found.lock,
     };
     Ok(Resolved { lock, is_whole })
@@ -160,7 +161,8 @@ fn update(
     output: &Output,
 ) -> Result<Resolved, Problem> {
     let is_named = |reference: &str| args.update.iter().any(|name| is_called(reference, name));
-    let is_new = |item: &Item| !before.asks_for(item);
+    let was_asked = before.asked_before();
+    let is_new = |item: &Item| !was_asked(item);
     let may_be_meant = |item: &&Item| {
         is_new(item)
             || match &item.what {
@@ -194,13 +196,12 @@ fn update(
             .hint("give a reference in full, or a repository: host and path"));
     }
     let is_whole = found.lost.is_empty();
+    let lost: Choosable = found.lost.iter().map(|lost| &lost.what).collect();
+    let old = selection.items.iter().filter(|item| !is_new(item));
+    let old: Choosable = old.map(|item| &item.what).collect();
     let stays = |reference: &str| {
-        if found.lost.iter().any(|lost| lost.covers(reference)) {
-            return true;
-        }
-        let is_asked = |item: &Item| !is_new(item) && item.may_choose(reference);
-        !is_named(reference)
-            && (found.others.contains(reference) || selection.items.iter().any(is_asked))
+        let is_asked = || found.others.contains(reference) || old.has(reference);
+        lost.has(reference) || !is_named(reference) && is_asked()
     };
     Ok(Resolved { lock: found.lock.with_missing(before, stays), is_whole })
 }
@@ -226,13 +227,6 @@ struct Lost {
     what: What,
     /// Whether it is not there, and not only out of reach.
     is_gone: bool,
-}
-
-impl Lost {
-    /// Tells whether something of this name is lost with it.
-    fn covers(&self, reference: &str) -> bool {
-        Item::new(self.what.clone(), 0).may_choose(reference)
-    }
 }
 
 impl Found {
@@ -275,12 +269,15 @@ impl Found {
         tell_failures(&failures, &Report::default());
         tell_failures(&lost_in_plan, &Report { roots: roots.clone(), ..Report::default() });
         platforms::warn(&picked, &plan.roots(), output);
+        let mut by_name: HashMap<String, Vec<&What>> = HashMap::new();
+        for item in asked.items.iter().filter(|_| !failures.is_empty()) {
+            by_name.entry(item.what.to_string()).or_default().push(&item.what);
+        }
         let mut lost = Vec::new();
         for failure in &failures {
-            let is_it = |item: &&Item| item.what.to_string() == failure.subject;
-            let items = asked.items.iter().filter(is_it);
             let is_gone = failure.error.is_not_found();
-            lost.extend(items.map(|item| Lost { what: item.what.clone(), is_gone }));
+            let whats = by_name.get(&failure.subject).into_iter().flatten();
+            lost.extend(whats.map(|what| Lost { what: (*what).clone(), is_gone }));
         }
         let is_gone = lost_in_plan.iter().all(|failure| failure.error.is_not_found());
         let names = roots.iter().flat_map(|root| &root.names);

@@ -147,6 +147,12 @@ fn entries(run: &mut Run<'_>) {
     run.rows(["`lock`", "`lock`: its source"], Kind::Entries, |run, count| {
         wanted(run, count, |list| vec!["lock", "-f", list])
     });
+    run.rows(["`lock --update`"], Kind::Entries, |run, count| {
+        let (server, list) = stocked(run, count)?;
+        longshore(run, &["lock", "-f", &list])?;
+        let one = server.place(&content::repository(0));
+        Ok([longshore(run, &["lock", "-f", &list, "--update", &one])?])
+    });
     run.rows(
         ["`export --dry-run`", "`export --dry-run`: its source"],
         Kind::Entries,
@@ -161,6 +167,13 @@ fn wanted(
     count: usize,
     words: for<'a> fn(&'a str) -> Vec<&'a str>,
 ) -> Result<[Spent; 2]> {
+    let (server, list) = stocked(run, count)?;
+    let client = longshore(run, &words(&list))?;
+    Ok([client, of(&server, client.wall)?])
+}
+
+/// Starts a registry, and writes a list of what is wanted of it.
+fn stocked(run: &Run<'_>, count: usize) -> Result<(Server, String)> {
     let server = serve(run.program, &run.layouts.of(Kind::Entries, count)?, &[])?;
     let mut text = "artifacts:\n".to_owned();
     for number in 0..count {
@@ -169,8 +182,7 @@ fn wanted(
     }
     let list = run.layouts.fresh("bundle.yaml")?;
     fs::write(&list, text)?;
-    let client = longshore(run, &words(&list.display().to_string()))?;
-    Ok([client, of(&server, client.wall)?])
+    Ok((server, list.display().to_string()))
 }
 
 /// Runs a command of the program.
