@@ -163,7 +163,8 @@ impl Progress {
         };
         if is_told {
             let (seconds, speed) = (elapsed.as_secs_f64(), Size(self.speed(elapsed)));
-            let text = format!("{} in {seconds:.1} s, {speed}/s on average", Size(done));
+            let came = Size(self.came.load(Ordering::Relaxed));
+            let text = format!("{came} in {seconds:.1} s, {speed}/s on average");
             Output::told(&self.message(&text));
         }
     }
@@ -244,10 +245,16 @@ impl Observer for Progress {
     fn resumed(&self, there: u64) {
         self.knows_begin.store(true, Ordering::Relaxed);
         self.done.store(there, Ordering::Relaxed);
-        if let Form::Bar(bar) = &self.form {
-            // What is there has not come just now: it says nothing of the speed.
-            bar.set_position(there);
-            bar.reset_eta();
+        match &self.form {
+            Form::Bar(bar) => {
+                // What is there has not come just now: it says nothing of the speed.
+                bar.set_position(there);
+                bar.reset_eta();
+            }
+            Form::Lines { framed: true } if there > 0 => {
+                Output::told(&self.message(&format!("{}, there already", self.sizes(there))));
+            }
+            Form::Lines { .. } | Form::Events | Form::Nothing => {}
         }
     }
 

@@ -32,6 +32,10 @@ fn lines_for_a_log_have_a_beginning_and_an_end() {
         let end = stderr.lines().rfind(|told| told.starts_with(last)).unwrap_or_default();
         assert!(end.contains(" s, ") && end.ends_with("/s on average"), "{line}: {stderr}");
     }
+    // What is there has not come, and says nothing of the speed.
+    site.ok("copy -q oci:site:app oci:again");
+    let again = site.run("copy oci:site:app oci:again --progress plain").stderr;
+    assert!(again.contains(", there already\n") && again.contains(": 0 B in "), "{again}");
     // Where nothing is said of it, short work is not talked about; nor is any where it is not wanted.
     for flags in ["", "--progress none", "-q", "-q --progress none"] {
         let ran = site.run(&format!("copy oci:site:bottle oci:dst {flags}"));
