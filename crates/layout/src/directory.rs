@@ -4,6 +4,7 @@ mod blobs;
 mod bounds;
 mod changes;
 mod collect;
+mod journal;
 mod marks;
 mod uploads;
 
@@ -78,6 +79,9 @@ pub struct Directory {
     bare_names_in: Option<RepositoryName>,
     /// `index.json` of more bytes than this is neither read nor written.
     max_index: u64,
+    /// Where `index.json` has so many bytes, changes are appended to a journal first. `None`: they never
+    /// are.
+    journal_from: Option<u64>,
     /// Files that lie beside the content once all of it has come.
     extra: Mutex<Vec<ExtraFile>>,
 }
@@ -141,6 +145,15 @@ impl Directory {
         Ok(Self::at(root, Access::Alone(lock), links))
     }
 
+    /// Lets changes of a long `index.json` be durable in `.longshore/index.journal` first, for a server,
+    /// which answers after each. [`Place::settle`] writes `index.json`, and so does dropping this.
+    /// Who opens the layout here sees no difference; to other tools `index.json` is a second behind.
+    #[must_use]
+    pub fn with_journal(mut self) -> Self {
+        self.journal_from = Some(changes::SHORT_INDEX);
+        self
+    }
+
     /// Lets what says no repository, such as a bare tag, belong to `name`.
     #[must_use]
     pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
@@ -191,6 +204,7 @@ impl Directory {
             holdings: holdings::Cache::default(),
             bare_names_in: None,
             max_index: MAX_INDEX,
+            journal_from: None,
             extra: Mutex::default(),
         }
     }
@@ -374,6 +388,12 @@ impl Place for Directory {
         let _lock = if files.is_empty() { None } else { Some(self.lock_index()?) };
         files.iter().try_for_each(|ExtraFile { name, content }| self.write(name, content).map(drop))
     }
+
+    /// Writes `index.json`, if changes are in its journal alone.
+    fn settle(&self) -> Result<()> {
+        self.flush()?;
+        self.take_in_journal()
+    }
 }
 
 impl Contents for Directory {
@@ -466,7 +486,7 @@ impl Contents for Directory {
 impl Drop for Directory {
     /// What was named stays named even if nobody committed; a failure here has nobody to hear it.
     fn drop(&mut self) {
-        if let Err(error) = self.flush() {
+        if let Err(error) = self.settle() {
             tracing::warn!(%error, "the last changes of names are lost");
         }
     }

@@ -65,6 +65,15 @@ const RELIEF_INTERVAL: Duration = Duration::from_millis(250);
 /// How often uploads are looked through for those that nobody has touched for long.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often what is durable is brought into the form that other programs read, at most.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// It is done at most for a tenth of the time.
+const SETTLE_SHARE: u32 = 10;
+
+/// What is done beside the requests on threads that may wait for a disk: expiring and settling.
+const CHORES: usize = 2;
+
 /// How a front end treats its clients.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -162,8 +171,8 @@ pub fn serve(
     let max_requests = options.max_requests.max(1);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(SOCKET_THREADS)
-        // One more for what no request asked for.
-        .max_blocking_threads(max_requests + gate::CHECKS + 1)
+        // More for what no request asked for.
+        .max_blocking_threads(max_requests + gate::CHECKS + CHORES)
         .thread_name("longshore-http")
         .enable_all()
         .build()?;
@@ -189,7 +198,8 @@ pub fn serve(
         let (permits, shared) = (Arc::clone(&permits), Arc::clone(&shared));
         runtime.spawn(accept(listener, permits, shared, state.clone()));
     }
-    runtime.spawn(expire_uploads(registry));
+    runtime.spawn(expire_uploads(Arc::clone(&registry)));
+    runtime.spawn(settle(registry));
     runtime.spawn(relieve(Arc::clone(&shared)));
     Ok(Server { runtime: Some(runtime), addresses, state, shared })
 }
@@ -222,6 +232,7 @@ impl Server {
             tokio::time::timeout(grace, self.state.closed()).await.is_ok()
         });
         let left = if ended { 0 } else { self.shared.metrics.in_flight() };
+        self.shared.registry.settle();
         runtime.shutdown_background();
         left
     }
@@ -242,6 +253,18 @@ async fn expire_uploads(registry: Arc<Registry>) {
         let expire = move || registry.expire_uploads(Instant::now());
         // It fails only if the thread panicked, which concerns no later round.
         let _ = tokio::task::spawn_blocking(expire).await;
+    }
+}
+
+async fn settle(registry: Arc<Registry>) {
+    let mut pause = SETTLE_INTERVAL;
+    loop {
+        tokio::time::sleep(pause).await;
+        let registry = Arc::clone(&registry);
+        let began = Instant::now();
+        // It fails only if the thread panicked, which concerns no later round.
+        let _ = tokio::task::spawn_blocking(move || registry.settle()).await;
+        pause = SETTLE_INTERVAL.max(began.elapsed() * SETTLE_SHARE);
     }
 }
 

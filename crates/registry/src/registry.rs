@@ -138,6 +138,13 @@ impl Registry {
         self.uploads.expire(now, self.options.upload_idle);
     }
 
+    /// Brings what was pushed into the form that other programs read, too.
+    pub(crate) fn settle(&self) {
+        if let Err(error) = self.place.settle() {
+            tracing::warn!(%error, "other programs do not see yet what was pushed last");
+        }
+    }
+
     fn answer(&self, parts: &Parts, body: &mut dyn Read) -> Result<Response<Body>, Fault> {
         let route = Route::parse(parts.uri.path())?;
         let query = Query::parse(parts.uri.query().unwrap_or_default());

@@ -63,6 +63,12 @@ pub trait Place: Debug + Send + Sync {
         let _ = complete;
         Ok(())
     }
+
+    /// Brings what is durable already into the form that others read, too. A server calls it now and then,
+    /// and at its end; a place that has but one form does nothing.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// In which order a place wants to be given what comes.

@@ -129,6 +129,10 @@ impl Place for Union {
     fn commit(&self, complete: bool) -> Result<()> {
         self.writable.as_ref().map_or(Ok(()), |place| place.commit(complete))
     }
+
+    fn settle(&self) -> Result<()> {
+        self.writable.as_ref().map_or(Ok(()), |place| place.settle())
+    }
 }
 
 impl fmt::Debug for Union {

@@ -11,17 +11,22 @@ use longshore_fixture::Random;
 use longshore_spec::Digest;
 
 use super::{dir, longshore, succeed, tree};
-use crate::client::{Client, IMAGE};
+use crate::client::{Client, IMAGE, INDEX};
 use crate::server::{ANY_PORT, Server};
 
 /// How many clients push at once.
 const CLIENTS: usize = 16;
 /// The largest layer that is pushed.
 const LAYER: usize = 2 << 20;
+/// So many tags are there before the first server is killed: `index.json` is so long then that changes
+/// go into its journal.
+const TAGS: usize = 500;
 /// A server is killed so many milliseconds after it listens, at most.
 const LIFE: usize = 700;
 
 const REPOSITORY: &str = "/v2/team/app";
+
+const JOURNAL: &str = ".longshore/index.journal";
 
 /// What clients were told.
 #[derive(Default)]
@@ -42,7 +47,8 @@ pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Resul
     );
     let layout = work.join("served");
     let mut random = Random::new(seed);
-    let (mut inside, mut all) = (0, Vec::new());
+    let (mut inside, mut left) = (0, 0);
+    let mut all = begin(program, &layout, work)?;
     for number in 0..kills {
         let told = Told::default();
         let server = start(program, &layout, work)?;
@@ -75,11 +81,31 @@ pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Resul
             created.len()
         );
         all.extend(created);
+        left += usize::from(layout.join(JOURNAL).exists());
         check(program, &layout, work, &all)?;
     }
-    println!("  {inside} of {kills} inside a transfer; all {} pushes are there", all.len());
+    println!(
+        "  {inside} of {kills} inside a transfer, {left} left a journal; all {} pushes are there",
+        all.len()
+    );
     ensure!(inside * 4 >= kills * 3, "too few were inside a transfer");
+    ensure!(left > 0, "none was killed between the journal and `index.json`");
     Ok(std::fs::remove_dir_all(&layout)?)
+}
+
+/// Pushes an image under many tags, and lets the server end well.
+fn begin(program: &Path, layout: &Path, work: &Path) -> Result<Vec<(String, Digest)>> {
+    let server = start(program, layout, work)?;
+    let (mut client, told) = (Client::connect(server.address())?, Told::default());
+    let manifest = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}"#);
+    for number in 0..TAGS {
+        let path = format!("{REPOSITORY}/manifests/v{number}");
+        push(&mut client, &path, INDEX, manifest.as_bytes(), &told)?;
+        told.note(path, Digest::sha256(&manifest));
+    }
+    ensure!(server.end()?.success(), "the server did not end well");
+    ensure!(!layout.join(JOURNAL).exists(), "a server that ends leaves its journal");
+    Ok(told.created.into_inner().unwrap_or_default())
 }
 
 fn start(program: &Path, layout: &Path, work: &Path) -> Result<Server> {

@@ -32,10 +32,13 @@ impl Directory {
         self.check_changes(&changes.collect::<Vec<_>>())
     }
 
-    /// Returns how many bytes `index.json` has now.
+    /// Returns how many bytes `index.json` has now, at most, with what is in its journal.
     fn index_length(&self) -> Result<u64> {
+        /// A change has most of what it adds in it; a name, which is added three times, once.
+        const JOURNALED: u64 = 4;
         let Some(there) = self.opened()? else { return Ok(0) };
-        Ok(there.size(INDEX, self.links)?.unwrap_or(0))
+        let index = there.size(INDEX, self.links)?.unwrap_or(0);
+        Ok(index.saturating_add(self.journal_length()?.saturating_mul(JOURNALED)))
     }
 
     /// Refuses an `index.json` that is too long for whoever reads it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +25,10 @@ const INDEX_INTERVAL: Duration = Duration::from_secs(1);
 /// They wait so many times as long as it took to write it last, where that is longer: of a list that
 /// grows and grows, writing takes a tenth of the time at most.
 const INDEX_SHARE: u32 = 10;
+
+/// An `index.json` of fewer bytes is written with every change, also where there may be a journal:
+/// writing it costs no more.
+pub(super) const SHORT_INDEX: u64 = 64 << 10;
 
 /// Some programs write `index.json` in place. What cannot be read may be half of it, for at most
 /// this long; what stood there before counts until then.
@@ -62,18 +67,30 @@ struct Pending {
     took: Duration,
 }
 
-/// What was read of `index.json`, and when it is to be read again.
+/// What was read of `index.json` and its journal, and when it is to be read again.
 pub(super) struct Seen {
-    stamp: Stamp,
-    /// Held open: as long as it is, no other file has its number.
-    #[expect(dead_code, reason = "it is only held")]
-    file: File,
+    stamps: Stamps,
+    /// Held open: as long as they are, no other file has their numbers.
+    files: Files,
     listing: Arc<Listing>,
-    /// Whether an equal stamp proves that nothing has changed.
+    /// Whether equal stamps prove that nothing has changed.
     is_settled: bool,
 }
 
-/// What tells one state of `index.json` from another without reading it.
+/// The files that say what is listed, as they lie there at one moment.
+struct Files {
+    index: File,
+    journal: Option<File>,
+}
+
+/// What tells one state of the files from another without reading them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamps {
+    index: Stamp,
+    journal: Option<Stamp>,
+}
+
+/// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -92,6 +109,26 @@ impl Stamp {
         let age = self.modified.and_then(|modified| modified.elapsed().ok());
         age.is_none_or(|age| age < time)
     }
+}
+
+impl Stamps {
+    fn of(files: &Files) -> io::Result<Self> {
+        let stamp = |file: &File| file.metadata().map(|found| Stamp::of(&found));
+        let journal = files.journal.as_ref().map(stamp).transpose()?;
+        Ok(Self { index: stamp(&files.index)?, journal })
+    }
+
+    /// Returns how many bytes the journal has.
+    fn journal_length(&self) -> u64 {
+        self.journal.map_or(0, |journal| journal.length)
+    }
+}
+
+/// Where changes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Went {
+    IntoIndex,
+    IntoJournal,
 }
 
 impl Writing {
@@ -146,29 +183,49 @@ impl Directory {
         self.look_at_index()
     }
 
-    /// Returns what is listed in the `index.json` that is there.
+    /// Returns what is listed in the `index.json` that is there, and its journal.
     fn look_at_index(&self) -> Result<Arc<Listing>> {
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.find_index()?;
-        let stamp = self.stamp(&found)?;
-        if let Some(Seen { stamp: before, listing, is_settled, .. }) = &*seen
-            && *before == stamp
-            && *is_settled
-        {
-            return Ok(Arc::clone(listing));
+        let mut files = self.find_files()?;
+        let mut stamps = self.stamps(&files)?;
+        loop {
+            if let Some(Seen { stamps: before, listing, is_settled, .. }) = &*seen
+                && *before == stamps
+                && *is_settled
+            {
+                return Ok(Arc::clone(listing));
+            }
+            // A journal that was taken away meanwhile belongs to an older `index.json`.
+            let files_by_now = self.find_files()?;
+            let stamps_by_now = self.stamps(&files_by_now)?;
+            if stamps.journal.map(|journal| journal.inode)
+                == stamps_by_now.journal.map(|journal| journal.inode)
+            {
+                break;
+            }
+            (files, stamps) = (files_by_now, stamps_by_now);
         }
-        let index = match (self.parse_index(&found), &*seen) {
-            (Err(Error::Malformed { .. }), Some(before)) if stamp.is_younger(HALF_WRITTEN) => {
+        let index = match (self.parse_index(&files.index), &*seen) {
+            (Err(Error::Malformed { .. }), Some(before))
+                if stamps.index.is_younger(HALF_WRITTEN) =>
+            {
                 return Ok(Arc::clone(&before.listing));
             }
             (index, _) => index?,
         };
-        let before = seen.take().map(|seen| seen.listing);
-        let listing = before.filter(|before| before.is(&index));
-        let listing = listing.unwrap_or_else(|| Arc::new(Listing::new(index)));
-        let is_settled = !stamp.is_younger(TICK);
-        let file = found.file;
-        *seen = Some(Seen { stamp, file, listing: Arc::clone(&listing), is_settled });
+        let journal = files.journal.as_ref().map(|file| self.read_journal(file)).transpose()?;
+        let is_whole = journal.as_ref().is_none_or(|journal| journal.is_whole);
+        let changes = journal.map(|journal| journal.changes).unwrap_or_default();
+        let listing = if changes.is_empty() {
+            let before = seen.take().map(|seen| seen.listing);
+            let before = before.filter(|before| before.is(&index));
+            before.unwrap_or_else(|| Arc::new(Listing::new(index)))
+        } else {
+            let without = Listing::new(index);
+            Arc::new(without.changed(&changes).unwrap_or(without))
+        };
+        let is_settled = is_whole && !stamps.index.is_younger(TICK);
+        *seen = Some(Seen { stamps, files, listing: Arc::clone(&listing), is_settled });
         Ok(listing)
     }
 
@@ -177,26 +234,33 @@ impl Directory {
         self.look_at_index()
     }
 
-    fn find_index(&self) -> Result<Found> {
+    /// Opens the files that say what is listed. The journal first: what it has that `index.json` has,
+    /// too, does no harm.
+    fn find_files(&self) -> Result<Files> {
+        let journal = self.find_journal()?;
         let found = self.there()?.read(INDEX, self.links)?;
-        found.ok_or_else(|| Error::malformed(self.root.display(), Flaw::NoIndex))
+        let Some(Found { file: index, .. }) = found else {
+            return Err(Error::malformed(self.root.display(), Flaw::NoIndex));
+        };
+        Ok(Files { index, journal })
     }
 
-    fn parse_index(&self, found: &Found) -> Result<Index> {
+    fn parse_index(&self, file: &File) -> Result<Index> {
         let path = self.index_path();
-        let bytes = files::read(&found.file, &path, self.max_index)?;
+        let bytes = files::read(file, &path, self.max_index)?;
         Index::parse(&bytes, &path.display().to_string())
     }
 
-    fn stamp(&self, found: &Found) -> Result<Stamp> {
-        let metadata = found.file.metadata();
-        Ok(Stamp::of(&metadata.map_err(Error::io("open", self.index_path().display()))?))
+    fn stamps(&self, files: &Files) -> Result<Stamps> {
+        Stamps::of(files).map_err(Error::io("open", self.index_path().display()))
     }
 
-    /// Replaces `index.json`, whose lock is held.
+    /// Replaces `index.json`, whose lock is held. It has what the journal had.
     pub(super) fn write_index(&self, listing: &Listing) -> Result<File> {
         self.check_listing(listing)?;
-        self.write_with(INDEX, |file| listing.write_to(file))
+        let file = self.write_with(INDEX, |file| listing.write_to(file))?;
+        self.remove_journal()?;
+        Ok(file)
     }
 
     /// Takes note of changes to `index.json`; writes it now and then.
@@ -250,26 +314,35 @@ impl Directory {
         let began = Instant::now();
         let written = self.sync_and_apply(&appeared, &changes);
         let mut pending = writing.pending();
-        if let Err(error) = written {
-            // It may be tried again, before what was noted since. A new `index.json` may be there
-            // by then, and only its directory not synced.
-            pending.changes.splice(..0, changes);
-            pending.length += length;
-            pending.appeared.extend(appeared);
-            pending.appeared.insert(PathBuf::from("."));
-            drop(pending);
-            drop(turn);
-            return Err(error);
-        }
+        let went = match written {
+            Ok(went) => went,
+            Err(error) => {
+                // It may be tried again, before what was noted since. A new `index.json` may be there
+                // by then, and only its directory not synced.
+                pending.changes.splice(..0, changes);
+                pending.length += length;
+                pending.appeared.extend(appeared);
+                pending.appeared.insert(PathBuf::from("."));
+                drop(pending);
+                drop(turn);
+                return Err(error);
+            }
+        };
         pending.done = noted;
-        pending.written = Instant::now();
-        pending.took = began.elapsed();
+        if went != Some(Went::IntoJournal) {
+            pending.written = Instant::now();
+            pending.took = began.elapsed();
+        }
         drop(pending);
         drop(turn);
         Ok(())
     }
 
-    fn sync_and_apply(&self, appeared: &BTreeSet<PathBuf>, changes: &[Change]) -> Result<()> {
+    fn sync_and_apply(
+        &self,
+        appeared: &BTreeSet<PathBuf>,
+        changes: &[Change],
+    ) -> Result<Option<Went>> {
         // What is named must be there before its name is, also where another process brought it,
         // which may have been killed before it came to this.
         let named = changes.iter().filter_map(Change::named).map(blobs_of);
@@ -282,24 +355,60 @@ impl Directory {
             }
         }
         if changes.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         self.begin()?;
         self.apply(changes)
     }
 
-    /// Writes changes into `index.json`: what is there is looked at under a lock, so that nothing that
-    /// another process wrote meanwhile is lost (row A-19).
-    fn apply(&self, changes: &[Change]) -> Result<()> {
+    /// Writes changes into `index.json` or its journal: what is there is looked at under a lock, so that
+    /// nothing that another process wrote meanwhile is lost (row A-19). Returns where they went, `None`
+    /// if they change nothing.
+    fn apply(&self, changes: &[Change]) -> Result<Option<Went>> {
         let _lock = self.lock_index()?;
-        let Some(listing) = self.listed_alone()?.changed(changes) else { return Ok(()) };
+        let before = self.listed_alone()?;
+        let Some(listing) = before.changed(changes) else { return Ok(None) };
+        let listing = Arc::new(listing);
+        let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = &mut *seen
+            && seen.is_settled
+            && Arc::ptr_eq(&seen.listing, &before)
+            && self.journal_from.is_some_and(|from| seen.stamps.index.length >= from)
+            && self.check_listing(&listing).is_ok()
+            && let Some(journal) = self.append(seen.stamps.journal_length(), changes)?
+        {
+            seen.files.journal = Some(journal);
+            // That of `index.json` stays: who wrote it since did so without a lock.
+            seen.stamps.journal = self.stamps(&seen.files)?.journal;
+            self.holdings.follow(&listing);
+            seen.listing = listing;
+            return Ok(Some(Went::IntoJournal));
+        }
+        drop(seen);
+        self.replace_index(listing)?;
+        Ok(Some(Went::IntoIndex))
+    }
+
+    /// Writes `index.json` with what is in its journal, if there is one.
+    pub(super) fn take_in_journal(&self) -> Result<()> {
+        if self.writing.is_none() || !self.is_laid_out()? || self.find_journal()?.is_none() {
+            return Ok(());
+        }
+        self.begin()?;
+        let _lock = self.lock_index()?;
+        let listing = self.listed_alone()?;
+        self.replace_index(listing)
+    }
+
+    /// Replaces `index.json`, whose lock is held, and remembers what it says.
+    fn replace_index(&self, listing: Arc<Listing>) -> Result<()> {
         let file = self.write_index(&listing)?;
         // What was written need not be read again, unless another file lies there by now.
-        let found = file.metadata().map_err(Error::io("open", self.index_path().display()))?;
-        let (stamp, listing) = (Stamp::of(&found), Arc::new(listing));
+        let files = Files { index: file, journal: None };
+        let stamps = self.stamps(&files)?;
         self.holdings.follow(&listing);
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some(Seen { stamp, file, listing, is_settled: true });
+        *seen = Some(Seen { stamps, files, listing, is_settled: true });
         Ok(())
     }
 }

@@ -557,6 +557,14 @@ mod tests {
                     prop_assert_eq!(changed.order(by), anew.order(by));
                 }
                 prop_assert_eq!(changed.repositories(None), anew.repositories(None));
+                // As from a journal that outlived the power cut after it was taken in: names stay.
+                if let Some(twice) = changed.changed(&batch) {
+                    let named = |listing: &Listing| -> Vec<_> {
+                        let named = |of: &Descriptor| names::of(of).is_some();
+                        listed(listing).into_iter().filter(named).collect()
+                    };
+                    prop_assert_eq!(named(&twice), named(&changed));
+                }
                 if changed.lineage() == listing.lineage() {
                     let mut known = listed(&listing);
                     known.extend(changed.new_entries().map(|entry| entry.descriptor().clone()));

@@ -38,8 +38,13 @@ impl fmt::Display for Spot {
 }
 
 /// What a command may open in a layout, though not in each.
-const IN_LAYOUTS: &[&str] =
-    &["bundle.json", "manifest.json", ".longshore/index.json.new", ".longshore/index.lock"];
+const IN_LAYOUTS: &[&str] = &[
+    "bundle.json",
+    "manifest.json",
+    ".longshore/index.json.new",
+    ".longshore/index.lock",
+    ".longshore/index.journal",
+];
 
 /// What is written beside the content, and what it is called until it is whole.
 const OUTPUTS: &[&str] = &[

@@ -66,7 +66,9 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
         Where::Directory(path) => {
             let links = args.links.links();
             let opened = match access {
-                Access::ReadWrite => Directory::create_with(path, links),
+                Access::ReadWrite => {
+                    Directory::create_with(path, links).map(Directory::with_journal)
+                }
                 Access::ReadOnly => Directory::open_with(path, links),
             };
             Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))

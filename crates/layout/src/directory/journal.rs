@@ -1,0 +1,394 @@
+//! Changes that are durable before `index.json` is written with them.
+//!
+//! A server answers a push when it is durable what the tag stands for. Of 20,000 tags `index.json` has
+//! some six megabytes, and writing them for each few pushes costs more than everything else. So a
+//! server appends its changes to `.longshore/index.journal`, and writes `index.json` about once a
+//! second, which takes the journal away. What a layout lists is `index.json` with the changes of the
+//! journal made. Other tools see what `index.json` says.
+//!
+//! Each line is what was appended at once: the sha256 of the rest in hex, a space, and a JSON array
+//! of changes. A last line that was cut off is ignored: nobody was told that it is durable. Where changes
+//! are made twice, in the same order, names stand for the same; so a journal may outlive the `index.json`
+//! that has it.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{Error, Flaw, Name, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Directory, OWN};
+use crate::dir::Part;
+use crate::files;
+use crate::index::Change;
+use crate::names::Scope;
+
+const JOURNAL: &str = "index.journal";
+
+/// A journal of more bytes than this is neither read nor written.
+pub(super) const MAX_JOURNAL: u64 = 16 << 20;
+
+/// What was read of a journal.
+pub(super) struct Journal {
+    /// In the order in which they are made.
+    pub(super) changes: Vec<Change>,
+    /// Whether nothing was cut off.
+    pub(super) is_whole: bool,
+}
+
+impl Journal {
+    fn parse(bytes: &[u8], what: &str) -> Result<Self> {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let mut lines = bytes[..whole].split_inclusive(|byte| *byte == b'\n').peekable();
+        let (mut changes, mut is_whole) = (Vec::new(), whole == bytes.len());
+        let mut number = 0;
+        while let Some(line) = lines.next() {
+            number += 1;
+            match proven(line) {
+                Some(json) => {
+                    let read = changes_of(json).map_err(|reason| Error::malformed(what, reason))?;
+                    changes.extend(read);
+                }
+                // After a power cut the end of a file may be there without what was in it.
+                None if lines.peek().is_none() => is_whole = false,
+                None => {
+                    let damaged = format!("line {number} is not what was written");
+                    return Err(Error::malformed(what, Flaw::Damaged(damaged)));
+                }
+            }
+        }
+        Ok(Self { changes, is_whole })
+    }
+}
+
+/// A change as a line has it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Written {
+    Add(Descriptor),
+    Set(String, Descriptor),
+    Remove(Digest, Option<Within>),
+    Reached(Vec<Digest>, String),
+    Unset(String),
+}
+
+/// A repository, of which bare names are or not.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Within {
+    repository: String,
+    bare: bool,
+}
+
+impl Written {
+    fn of(change: &Change) -> Self {
+        match change {
+            Change::Add(descriptor) => Self::Add(descriptor.clone()),
+            Change::Set(name, descriptor) => Self::Set(name.to_string(), descriptor.clone()),
+            Change::Remove(digest, Scope::Layout) => Self::Remove(digest.clone(), None),
+            Change::Remove(digest, Scope::Repository { name, bare }) => {
+                let within = Within { repository: name.to_string(), bare: *bare };
+                Self::Remove(digest.clone(), Some(within))
+            }
+            Change::Reached(digests, repository) => {
+                Self::Reached(digests.iter().cloned().collect(), repository.to_string())
+            }
+            Change::Unset(name) => Self::Unset(name.to_string()),
+        }
+    }
+
+    fn change(self) -> Result<Change, longshore_spec::ReferenceError> {
+        Ok(match self {
+            Self::Add(descriptor) => Change::Add(descriptor),
+            Self::Set(name, descriptor) => Change::Set(Name::new(name), descriptor),
+            Self::Remove(digest, None) => Change::Remove(digest, Scope::Layout),
+            Self::Remove(digest, Some(Within { repository, bare })) => {
+                Change::Remove(digest, Scope::Repository { name: repository.parse()?, bare })
+            }
+            Self::Reached(digests, repository) => {
+                Change::Reached(digests.into_iter().collect(), repository.parse()?)
+            }
+            Self::Unset(name) => Change::Unset(Name::new(name)),
+        })
+    }
+}
+
+/// Returns the changes that are in the JSON of a line.
+fn changes_of(json: &[u8]) -> Result<Vec<Change>, String> {
+    let written: Vec<Written> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let changes = written.into_iter().map(Written::change);
+    changes.collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+/// Returns the JSON of a line, if it is what was written.
+fn proven(line: &[u8]) -> Option<&[u8]> {
+    let line = line.strip_suffix(b"\n")?;
+    let (sum, json) = line.split_at_checked(SUM)?;
+    let json = json.strip_prefix(b" ")?;
+    (Digest::sha256(json).encoded().as_bytes() == sum).then_some(json)
+}
+
+/// The hexadecimal digits of a sha256.
+const SUM: usize = 64;
+
+/// Returns the line that holds `changes`.
+fn line(changes: &[Change]) -> Vec<u8> {
+    let written: Vec<_> = changes.iter().map(Written::of).collect();
+    // Texts and numbers become JSON always.
+    let json = serde_json::to_vec(&written).unwrap_or_default();
+    let mut line = Digest::sha256(&json).encoded().as_bytes().to_vec();
+    line.push(b' ');
+    line.extend(json);
+    line.push(b'\n');
+    line
+}
+
+impl Directory {
+    /// Opens the journal for reading, if there is one.
+    pub(super) fn find_journal(&self) -> Result<Option<File>> {
+        match self.there()?.below(OWN)? {
+            Some(own) => own.read_own(JOURNAL),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns how many bytes the journal has.
+    pub(super) fn journal_length(&self) -> Result<u64> {
+        let Some(file) = self.find_journal()? else { return Ok(0) };
+        let found = file.metadata();
+        Ok(found.map_err(Error::io("open", self.root.join(OWN).join(JOURNAL).display()))?.len())
+    }
+
+    pub(super) fn read_journal(&self, file: &File) -> Result<Journal> {
+        let path = self.root.join(OWN).join(JOURNAL);
+        let bytes = files::read(file, &path, MAX_JOURNAL)?;
+        Journal::parse(&bytes, &path.display().to_string())
+    }
+
+    /// Appends changes to the journal, and returns it: they are durable. `length` is that of the journal
+    /// that was read, all of it. Returns `None`, and has written nothing, if `index.json` is to be
+    /// written instead: where the journal is full, or not ours.
+    ///
+    /// The lock of `index.json` is held.
+    pub(super) fn append(&self, length: u64, changes: &[Change]) -> Result<Option<File>> {
+        let line = line(changes);
+        if length + line.len() as u64 > MAX_JOURNAL {
+            return Ok(None);
+        }
+        let own = self.there()?.create_below(OWN)?;
+        let mut file = match own.part(JOURNAL)? {
+            Part::Absent => {
+                let file = own.create_anew(JOURNAL)?;
+                own.sync()?;
+                file
+            }
+            Part::Ours(file) => file,
+            Part::Foreign { .. } => return Ok(None),
+        };
+        let path = own.path().join(JOURNAL);
+        let written = write_at(&mut file, length, &line);
+        if let Err(error) = written {
+            // What was not written whole is not read; and where it is gone, one can go on behind it.
+            _ = file.set_len(length);
+            return Err(Error::io("write", path.display())(error));
+        }
+        Ok(Some(file))
+    }
+
+    /// Takes the journal away, whose changes `index.json` has by now. For good: one that came back after
+    /// a power cut would undo what was changed since.
+    pub(super) fn remove_journal(&self) -> Result<()> {
+        match self.there()?.below(OWN)? {
+            Some(own) if own.stat(JOURNAL)?.is_some() => {
+                own.remove(JOURNAL)?;
+                own.sync()
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn write_at(file: &mut File, offset: u64, line: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(line)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use longshore_spec::{MediaType, RepositoryName};
+    use longshore_store::{Place as _, Repository as _, Source as _, Target as _};
+
+    use super::*;
+    use crate::Index;
+
+    fn manifest(content: &str) -> Descriptor {
+        Descriptor::of(MediaType::IMAGE_MANIFEST, content.as_bytes())
+    }
+
+    /// A layout as a server opens it, with a name in its `index.json`.
+    fn served(path: &Path) -> Directory {
+        let mut served = Directory::create(path).unwrap();
+        served.journal_from = Some(0);
+        name(&served, "v0", "a");
+        served.settle().unwrap();
+        served
+    }
+
+    fn name(layout: &Directory, name: &str, content: &str) {
+        layout.whole().list(&manifest(content), &[name.into()]).unwrap();
+        layout.commit(true).unwrap();
+    }
+
+    /// Returns what names stand for, as whoever opens the layout now sees it.
+    fn seen(path: &Path) -> Vec<String> {
+        let layout = Directory::open(path).unwrap();
+        let listing = layout.listed().unwrap();
+        let entry = |entry: &crate::listing::Entry| {
+            let digest = &entry.descriptor().digest;
+            let known = ["a", "b", "c"].into_iter().find(|of| manifest(of).digest == *digest);
+            format!("{} {}", entry.name().unwrap_or("-"), known.unwrap_or("?"))
+        };
+        listing.entries().map(entry).collect()
+    }
+
+    /// Returns how many entries `index.json` has without its journal.
+    fn in_index(path: &Path) -> usize {
+        let bytes = fs::read(path.join("index.json")).unwrap();
+        Index::parse(&bytes, "index.json").unwrap().manifests.len()
+    }
+
+    fn journal(path: &Path) -> std::path::PathBuf {
+        path.join(OWN).join(JOURNAL)
+    }
+
+    #[test]
+    fn each_change_is_read_as_it_was_written() {
+        let repository: RepositoryName = "team/app".parse().unwrap();
+        let digest = manifest("a").digest;
+        let within = |bare| Scope::Repository { name: repository.clone(), bare };
+        let changes = [
+            Change::Add(manifest("a")),
+            Change::Set("host.example/team/app:\"v1\n".into(), manifest("a")),
+            Change::Remove(digest.clone(), Scope::Layout),
+            Change::Remove(digest.clone(), within(false)),
+            Change::Remove(digest.clone(), within(true)),
+            Change::Reached([digest].into(), repository.clone()),
+            Change::Unset("v1".into()),
+        ];
+        let written = [line(&changes[..3]), line(&changes[3..])].concat();
+        let read = Journal::parse(&written, "it").unwrap();
+        assert!(read.is_whole);
+        assert_eq!(format!("{:?}", read.changes), format!("{changes:?}"));
+    }
+
+    #[test]
+    fn an_end_that_was_cut_off_is_ignored_and_what_is_damaged_before_it_named() {
+        let [first, second] = ["a", "b"].map(|of| line(&[Change::Add(manifest(of))]));
+        let whole = [&*first, &*second].concat();
+        let count = |bytes: &[u8]| {
+            let read = Journal::parse(bytes, "it").unwrap();
+            (read.changes.len(), read.is_whole)
+        };
+        assert_eq!(count(b""), (0, true));
+        assert_eq!(count(&whole), (2, true));
+        for cut in first.len() + 1..whole.len() {
+            assert_eq!(count(&whole[..cut]), (1, false));
+        }
+        let mut zeros = whole.clone();
+        zeros[first.len()..whole.len() - 1].fill(0);
+        assert_eq!(count(&zeros), (1, false));
+        let mut damaged = whole.clone();
+        damaged[SUM + 3] ^= 1;
+        let error = Journal::parse(&damaged, "it").map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "it is malformed: line 1 is not what was written");
+        let json = br#"[{"rename":["v1","v2"]}]"#;
+        let other = format!("{} ", Digest::sha256(json).encoded()).into_bytes();
+        let other = [&*other, json, b"\n"].concat();
+        assert!(matches!(Journal::parse(&other, "it"), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn names_are_seen_before_index_json_has_them_and_stay_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        name(&layout, "v1", "a");
+        name(&layout, "v2", "b");
+        name(&layout, "v1", "b");
+        let expected = ["v0 a", "v1 b", "v2 b"].map(str::to_owned).to_vec();
+        assert_eq!((in_index(path), seen(path)), (1, expected));
+        layout.settle().unwrap();
+        assert!(!journal(path).exists());
+        assert_eq!((in_index(path), seen(path).len()), (3, 3));
+        name(&layout, "v3", "c");
+        layout.whole().remove(&manifest("b").digest).unwrap();
+        let expected = ["v0 a", "v3 c"].map(str::to_owned).to_vec();
+        assert_eq!((in_index(path), seen(path)), (3, expected));
+        drop(layout);
+        assert_eq!((in_index(path), journal(path).exists()), (2, false));
+    }
+
+    #[test]
+    fn what_a_killed_server_left_counts_and_the_next_writer_takes_it_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        name(&layout, "v1", "a");
+        name(&layout, "v2", "b");
+        std::mem::forget(layout);
+        let length = fs::metadata(journal(path)).unwrap().len();
+        fs::OpenOptions::new()
+            .write(true)
+            .open(journal(path))
+            .unwrap()
+            .set_len(length - 1)
+            .unwrap();
+        assert_eq!(seen(path), ["v0 a", "v1 a"]);
+        // It does not go on behind what was cut off.
+        let next = Directory::create(path).unwrap().with_journal();
+        name(&next, "v3", "c");
+        assert_eq!((in_index(path), journal(path).exists()), (3, false));
+    }
+
+    #[test]
+    fn those_who_write_index_json_lose_nothing_of_the_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        name(&layout, "v1", "a");
+        // Another process of ours, which takes the journal in.
+        name(&Directory::create(path).unwrap(), "v2", "b");
+        assert_eq!((in_index(path), journal(path).exists()), (3, false));
+        name(&layout, "v3", "c");
+        layout.settle().unwrap();
+        name(&layout, "v4", "c");
+        // Another tool, which knows of no journal and of no lock.
+        let mut index = Index::default();
+        index.manifests = vec![crate::names::named(manifest("a"), "theirs")];
+        fs::write(path.join("index.json"), index.to_bytes()).unwrap();
+        assert_eq!(seen(path), ["theirs a", "v4 c"]);
+        let names = layout.whole().names().unwrap();
+        assert_eq!(names, ["theirs".into(), "v4".into()]);
+        layout.settle().unwrap();
+        assert_eq!((in_index(path), seen(path).len()), (2, 2));
+    }
+
+    #[test]
+    fn a_journal_that_is_not_ours_is_not_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        let elsewhere = directory.path().join("elsewhere");
+        fs::write(&elsewhere, "").unwrap();
+        fs::hard_link(&elsewhere, journal(path)).unwrap();
+        name(&layout, "v2", "b");
+        assert_eq!((fs::read(&elsewhere).unwrap().len(), in_index(path)), (0, 2));
+        std::os::unix::fs::symlink(&elsewhere, journal(path)).unwrap();
+        assert!(matches!(Directory::open(path), Err(Error::Malformed { .. })));
+    }
+}
