@@ -74,7 +74,7 @@ pub struct Directory {
     links: Links,
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
-    listing: Mutex<Option<Seen>>,
+    listing: Mutex<Option<Box<Seen>>>,
     holdings: holdings::Cache,
     bare_names_in: Option<RepositoryName>,
     /// `index.json` of more bytes than this is neither read nor written.

@@ -1,10 +1,12 @@
 //! What a layout lists, with what finds it.
 //!
 //! A server answers from it, and changes it with every push: so it is made anew out of what it was
-//! (`listing/changed.rs`), and what has not changed is neither read nor written anew, nor sorted.
+//! (`listing/changed.rs`), and what has not changed is neither read nor sorted anew, nor gone through:
+//! it is shared or copied as a whole.
 
 mod changed;
 mod entry;
+mod pool;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -15,20 +17,24 @@ use std::sync::{Arc, OnceLock};
 use longshore_spec::{Digest, RepositoryName};
 
 pub(crate) use self::entry::Entry;
+use self::pool::Pool;
 use crate::index::Index;
 use crate::names::Scope;
 
 /// What a layout lists at one moment.
 ///
 /// An entry takes some 60 bytes beside its descriptor; what finds it takes 4 bytes in each [`Order`]
-/// that it is in, of which there are four to nine.
+/// that it is in, of which there are four to nine, and in the order of `index.json`.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// In the order of `index.json`.
-    entries: Vec<Arc<Entry>>,
+    /// By number. Some may be listed no longer.
+    pool: Pool,
+    /// The numbers of the entries, in the order of `index.json`.
+    listed: Vec<u32>,
     /// Members of `index.json` beside the entries.
     extra: Arc<serde_json::Map<String, serde_json::Value>>,
-    /// Whether the entries are in the order that is written. Others write in theirs.
+    /// Whether the entries are in the order that is written. Others write in theirs; then their numbers
+    /// are in order.
     is_sorted: bool,
     /// By [`By`], each made when something is looked up in it first.
     orders: [OnceLock<Order>; By::ALL.len()],
@@ -94,7 +100,8 @@ impl Listing {
         static LINEAGE: AtomicU64 = AtomicU64::new(0);
         Self {
             is_sorted: entries.is_sorted_by(|a, b| a.in_order(b).is_le()),
-            entries,
+            listed: numbers(&entries).collect(),
+            pool: entries.into_iter().collect(),
             extra,
             orders: Default::default(),
             repositories: OnceLock::new(),
@@ -106,7 +113,7 @@ impl Listing {
 
     /// Returns what is listed, in the order of `index.json`.
     pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
-        self.entries.iter().map(|entry| &**entry)
+        self.listed.iter().map(|number| self.entry(*number))
     }
 
     /// Returns what is listed and what the listing that this was made of lacks.
@@ -133,7 +140,8 @@ impl Listing {
 
     /// Returns this listing with the entries that `is_kept` keeps.
     pub(crate) fn filtered(&self, mut is_kept: impl FnMut(&Entry) -> bool) -> Self {
-        let kept = self.entries.iter().filter(|entry| is_kept(entry)).cloned();
+        let listed = self.listed.iter().map(|number| self.pool.get(*number));
+        let kept = listed.filter(|entry| is_kept(entry)).cloned();
         Self::of(kept.collect(), Arc::clone(&self.extra))
     }
 
@@ -143,7 +151,7 @@ impl Listing {
         let (before, after) = self.around();
         let mut to = BufWriter::with_capacity(PIECE, to);
         to.write_all(&before)?;
-        for (number, entry) in self.entries.iter().enumerate() {
+        for (number, entry) in self.entries().enumerate() {
             if number > 0 {
                 to.write_all(b",")?;
             }
@@ -156,8 +164,8 @@ impl Listing {
     /// Returns how many bytes `index.json` has.
     pub(crate) fn length(&self) -> u64 {
         let (before, after) = self.around();
-        let entries = self.entries.iter().map(|entry| entry.json().len() as u64).sum::<u64>();
-        let commas = (self.entries.len() as u64).saturating_sub(1);
+        let entries = self.entries().map(|entry| entry.json().len() as u64).sum::<u64>();
+        let commas = (self.listed.len() as u64).saturating_sub(1);
         before.len() as u64 + entries + commas + after.len() as u64
     }
 
@@ -262,7 +270,8 @@ impl Listing {
     /// Returns entries by what found them, each once, in the order of `index.json`.
     fn each<'s>(&self, slots: impl IntoIterator<Item = &'s Slot>) -> Vec<&Entry> {
         let mut numbers: Vec<_> = slots.into_iter().map(|slot| slot.number()).collect();
-        numbers.sort_unstable();
+        // What one name found is in order already.
+        numbers.sort_by(|a, b| self.compare_numbers(*a, *b));
         numbers.dedup();
         numbers.into_iter().map(|number| self.entry(number)).collect()
     }
@@ -293,12 +302,12 @@ impl Listing {
     }
 
     fn entry(&self, number: u32) -> &Entry {
-        &self.entries[number as usize]
+        self.pool.get(number)
     }
 
     fn order(&self, by: By) -> &Order {
         self.orders[by as usize].get_or_init(|| {
-            let mut order = self.slots(by, numbers(&self.entries));
+            let mut order = self.slots(by, self.listed.iter().copied());
             order.sort_unstable_by(|a, b| self.compare(by, *a, *b));
             order
         })
@@ -314,7 +323,14 @@ impl Listing {
 
     fn compare(&self, by: By, a: Slot, b: Slot) -> Ordering {
         let key = |slot: Slot| by.key(self.entry(slot.number()), slot.nth());
-        key(a).cmp(&key(b)).then_with(|| a.number().cmp(&b.number()))
+        let numbers = || self.compare_numbers(a.number(), b.number());
+        key(a).cmp(&key(b)).then_with(numbers).then_with(|| a.nth().cmp(&b.nth()))
+    }
+
+    /// Compares by the order of `index.json`. A later entry has the higher number.
+    fn compare_numbers(&self, a: u32, b: u32) -> Ordering {
+        let in_order = || self.entry(a).in_order(self.entry(b));
+        if self.is_sorted { in_order().then_with(|| a.cmp(&b)) } else { a.cmp(&b) }
     }
 }
 

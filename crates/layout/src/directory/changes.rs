@@ -189,11 +189,11 @@ impl Directory {
         let mut files = self.find_files()?;
         let mut stamps = self.stamps(&files)?;
         loop {
-            if let Some(Seen { stamps: before, listing, is_settled, .. }) = &*seen
-                && *before == stamps
-                && *is_settled
+            if let Some(seen) = &*seen
+                && seen.stamps == stamps
+                && seen.is_settled
             {
-                return Ok(Arc::clone(listing));
+                return Ok(Arc::clone(&seen.listing));
             }
             // A journal that was taken away meanwhile belongs to an older `index.json`.
             let files_by_now = self.find_files()?;
@@ -225,7 +225,8 @@ impl Directory {
             Arc::new(without.changed(&changes).unwrap_or(without))
         };
         let is_settled = is_whole && !stamps.index.is_younger(TICK);
-        *seen = Some(Seen { stamps, files, listing: Arc::clone(&listing), is_settled });
+        let listed = Arc::clone(&listing);
+        *seen = Some(Box::new(Seen { stamps, files, listing: listed, is_settled }));
         Ok(listing)
     }
 
@@ -408,7 +409,7 @@ impl Directory {
         let stamps = self.stamps(&files)?;
         self.holdings.follow(&listing);
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some(Seen { stamps, files, listing, is_settled: true });
+        *seen = Some(Box::new(Seen { stamps, files, listing, is_settled: true }));
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! A listing that is made of another by changes.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use longshore_spec::{Descriptor, Digest, keys};
 
-use super::{By, Entry, Key, Listing, Order, Slot, numbers};
+use super::{By, Entry, Key, Listing, Slot, numbers};
 use crate::index::Change;
 use crate::names;
 
@@ -240,48 +241,36 @@ impl<'a> Draft<'a> {
         if gone.is_empty() && new.is_empty() {
             return None;
         }
-        if !base.is_sorted {
-            let stay = numbers(&base.entries).filter(|number| !gone.contains(number));
-            let old = stay.map(|number| Arc::clone(&base.entries[number as usize]));
-            let mut entries: Vec<_> = old.chain(new).collect();
-            entries.sort_by(|a, b| a.in_order(b));
-            return Some(Listing::of(entries, Arc::clone(&base.extra)));
+        if !base.is_sorted || base.is_wasteful() {
+            return Some(base.anew(&gone, new));
         }
         new.sort_by(|a, b| a.in_order(b));
-        let mut entries = Vec::with_capacity(base.entries.len() - gone.len() + new.len());
-        let mut renumbered = vec![None; base.entries.len()];
-        let mut numbers_of_new = Vec::with_capacity(new.len());
-        let mut keep = |from: usize, to: usize, entries: &mut Vec<_>| {
-            for number in numbers(&base.entries).skip(from).take(to - from) {
-                if !gone.contains(&number) {
-                    renumbered[number as usize] = Some(count(entries));
-                    entries.push(Arc::clone(&base.entries[number as usize]));
-                }
-            }
-        };
-        let mut kept = 0;
-        for new in new {
-            let at = kept + base.entries[kept..].partition_point(|old| old.in_order(&new).is_le());
-            keep(kept, at, &mut entries);
-            kept = at;
-            numbers_of_new.push(count(&entries));
-            entries.push(new);
+        let mut pool = base.pool.clone();
+        let first = pool.length();
+        for entry in new {
+            pool.put(entry);
         }
-        keep(kept, base.entries.len(), &mut entries);
-        let changed = Listing {
-            entries,
+        let new: Vec<u32> = (first..pool.length()).collect();
+        let mut changed = Listing {
+            pool,
+            listed: Vec::new(),
             extra: Arc::clone(&base.extra),
             is_sorted: true,
             orders: Default::default(),
             repositories: OnceLock::new(),
             lineage: base.lineage,
             generation: base.generation + 1,
-            new: numbers_of_new,
+            new,
         };
+        let gone: Vec<u32> = gone.into_iter().collect();
+        let by_number = |a: &u32, b: &u32| changed.compare_numbers(*a, *b);
+        changed.listed = edited(&base.listed, gone.clone(), changed.new.clone(), by_number);
         for (by, order) in By::ALL.into_iter().zip(&base.orders) {
             if let Some(before) = order.get() {
-                let merged = changed.merged(base, by, before, &renumbered);
-                changed.orders[by as usize].get_or_init(|| merged);
+                let slots = |numbers: &[u32]| changed.slots(by, numbers.iter().copied());
+                let by_key = |a: &Slot, b: &Slot| changed.compare(by, *a, *b);
+                let order = edited(before, slots(&gone), slots(&changed.new), by_key);
+                changed.orders[by as usize].get_or_init(|| order);
             }
         }
         Some(changed)
@@ -289,34 +278,52 @@ impl<'a> Draft<'a> {
 }
 
 impl Listing {
-    /// Returns what finds the entries, of what found those that have another number now.
-    fn merged(&self, base: &Self, by: By, before: &Order, renumbered: &[Option<u32>]) -> Order {
-        let mut new = self.slots(by, self.new.iter().copied());
-        new.sort_unstable_by(|a, b| self.compare(by, *a, *b));
-        let mut order = Order::with_capacity(before.len() + new.len());
-        let renumber =
-            |slot: &Slot| Some(Slot::new(renumbered[slot.number() as usize]?, slot.nth()));
-        let mut kept = 0;
-        for slot in new {
-            let entry = self.entry(slot.number());
-            let key = by.key(entry, slot.nth());
-            let comes_before = |old: &Slot| {
-                let old_entry = base.entry(old.number());
-                let order = by.key(old_entry, old.nth()).cmp(&key);
-                order.then_with(|| old_entry.in_order(entry)).is_le()
-            };
-            let at = kept + before[kept..].partition_point(comes_before);
-            order.extend(before[kept..at].iter().filter_map(renumber));
-            kept = at;
-            order.push(slot);
-        }
-        order.extend(before[kept..].iter().filter_map(renumber));
-        order
+    /// Tells whether more is in memory that is listed no longer than what is.
+    fn is_wasteful(&self) -> bool {
+        self.pool.length() as usize > 2 * self.listed.len() + FEW
+    }
+
+    /// Returns the listing with changes, sorted and numbered anew.
+    fn anew(&self, gone: &HashSet<u32>, new: Vec<Arc<Entry>>) -> Self {
+        let is_new: HashSet<*const Entry> = new.iter().map(Arc::as_ptr).collect();
+        let stay = self.listed.iter().filter(|number| !gone.contains(number));
+        let old = stay.map(|number| Arc::clone(self.pool.get(*number)));
+        let mut entries: Vec<_> = old.chain(new).collect();
+        entries.sort_by(|a, b| a.in_order(b));
+        let new = numbers(&entries).zip(&entries);
+        let new = new.filter(|(_, entry)| is_new.contains(&Arc::as_ptr(entry)));
+        let new = new.map(|(number, _)| number).collect();
+        let (lineage, generation) = (self.lineage, self.generation + 1);
+        Self { lineage, generation, new, ..Self::of(entries, Arc::clone(&self.extra)) }
     }
 }
 
-fn count<T>(of: &[T]) -> u32 {
-    u32::try_from(of.len()).unwrap_or(u32::MAX)
+/// So many entries that are listed no longer are no waste. In tests there are few altogether.
+const FEW: usize = if cfg!(test) { 2 } else { 1000 };
+
+/// Returns `base` without `gone` and with `new`, in the order of `base`, which `compare` gives. What stays
+/// is copied as it lies there.
+fn edited<T: Copy>(
+    base: &[T],
+    gone: Vec<T>,
+    mut new: Vec<T>,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    let place = |of: &T| base.partition_point(|before| compare(before, of).is_lt());
+    new.sort_unstable_by(&compare);
+    let mut edited = Vec::with_capacity((base.len() + new.len()).saturating_sub(gone.len()));
+    let new = new.into_iter().map(|new| (place(&new), Some(new)));
+    let mut edits: Vec<_> = new.chain(gone.iter().map(|gone| (place(gone), None))).collect();
+    // What comes stands before what was there.
+    edits.sort_by_key(|(at, new)| (*at, new.is_none()));
+    let mut kept = 0;
+    for (at, new) in edits {
+        edited.extend_from_slice(&base[kept..at]);
+        edited.extend(new);
+        kept = at + usize::from(new.is_none());
+    }
+    edited.extend_from_slice(&base[kept..]);
+    edited
 }
 
 #[cfg(test)]
@@ -467,6 +474,12 @@ mod tests {
         }
     }
 
+    /// Returns what is found by something, by its place in `index.json`.
+    fn found_by(listing: &Listing, by: By) -> Vec<(Option<usize>, u32)> {
+        let place = |number: u32| listing.listed.iter().position(|listed| *listed == number);
+        listing.order(by).iter().map(|slot| (place(slot.number()), slot.nth())).collect()
+    }
+
     const REPOSITORIES: [&str; 3] = ["a/one", "host.example/a/one", "host.example_5000/b"];
 
     fn described() -> impl Strategy<Value = Descriptor> {
@@ -554,7 +567,7 @@ mod tests {
                 prop_assert_eq!(listed(&changed), listed(&anew));
                 prop_assert_eq!(changed.to_bytes(), Index::of(entries.clone()).to_bytes());
                 for by in By::ALL {
-                    prop_assert_eq!(changed.order(by), anew.order(by));
+                    prop_assert_eq!(found_by(&changed, by), found_by(&anew, by));
                 }
                 prop_assert_eq!(changed.repositories(None), anew.repositories(None));
                 // As from a journal that outlived the power cut after it was taken in: names stay.
