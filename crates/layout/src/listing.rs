@@ -307,18 +307,20 @@ impl Listing {
 
     fn order(&self, by: By) -> &Order {
         self.orders[by as usize].get_or_init(|| {
-            let mut order = self.slots(by, self.listed.iter().copied());
-            order.sort_unstable_by(|a, b| self.compare(by, *a, *b));
+            let mut order = self.slots(by, &self.listed);
+            order.sort_by(|a, b| self.compare(by, *a, *b));
             order
         })
     }
 
-    /// Returns what finds the entries of these numbers, in no order.
-    fn slots(&self, by: By, numbers: impl Iterator<Item = u32>) -> Order {
-        let slots = numbers.flat_map(|number| {
-            (0..by.count(self.entry(number))).map(move |nth| Slot::new(number, nth))
-        });
-        slots.collect()
+    /// Returns what finds the entries of these numbers: first their first repositories, then the others.
+    /// That is nearly sorted, where the numbers are.
+    fn slots(&self, by: By, numbers: &[u32]) -> Order {
+        let of = |nth: u32| {
+            let found = numbers.iter().filter(move |number| nth < by.count(self.entry(**number)));
+            found.map(move |number| Slot::new(*number, nth))
+        };
+        (0..Entry::REPOSITORIES).flat_map(of).collect()
     }
 
     fn compare(&self, by: By, a: Slot, b: Slot) -> Ordering {

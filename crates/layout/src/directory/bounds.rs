@@ -1,15 +1,17 @@
 //! What reading `index.json` refuses, writing it refuses first.
 
+use longshore_spec::keys;
 use longshore_store::{Outline, Result};
 
 use super::{Directory, INDEX};
 use crate::index::{self, Change};
 use crate::listing::Listing;
+use crate::names;
 
 impl Directory {
     /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
     pub(super) fn check_changes(&self, changes: &[Change]) -> Result<()> {
-        let there = self.index_length()?;
+        let there = self.length_when_written(|| self.index_length())?;
         let added: u64 = changes.iter().map(Change::length).sum();
         let most = there.saturating_add(self.pending_length()).saturating_add(added);
         if most <= self.max_index {
@@ -51,17 +53,21 @@ impl Directory {
 impl Change {
     /// Returns by how many bytes an index grows at most.
     pub(super) fn length(&self) -> u64 {
-        /// What our own annotations take beside their values.
-        const OWN: usize = 256;
-        let (Self::Add(descriptor) | Self::Set(_, descriptor)) = self else { return 0 };
-        let written = serde_json::to_vec(descriptor).map_or(0, |bytes| bytes.len());
-        let name = match self {
-            Self::Set(name, _) => serde_json::to_vec(name.as_str()).map_or(0, |bytes| bytes.len()),
-            _ => 0,
+        /// A comma before an entry or annotation, and what stands around an annotation's key and value.
+        const AROUND: usize = 8;
+        let text = |text: &str| serde_json::to_vec(text).map_or(0, |bytes| bytes.len());
+        let (entry, mark) = match self {
+            Self::Add(descriptor) => (names::unnamed(descriptor.clone()), None),
+            Self::Set(name, descriptor) => {
+                // What the name stood for may stay, marked with the repository.
+                let mark = descriptor.annotations.get(keys::REPOSITORY);
+                (names::named(descriptor.clone(), name.as_str()), mark)
+            }
+            Self::Remove(..) | Self::Reached(..) | Self::Unset(_) => return 0,
         };
-        // A name stands in two annotations; what it stood for may stay, marked with its repository,
-        // which is part of a name too.
-        (written + 3 * name + OWN) as u64
+        let entry = serde_json::to_vec(&entry).map_or(0, |bytes| bytes.len()) + AROUND;
+        let mark = mark.map_or(0, |mark| text(keys::REPOSITORY) + text(mark) + AROUND);
+        (entry + mark) as u64
     }
 }
 

@@ -53,6 +53,8 @@ struct Pending {
     changes: Vec<Change>,
     /// By how many bytes they make it longer, at most.
     length: u64,
+    /// How many bytes it has without them, at most, if somebody looked since it was written.
+    length_when_written: Option<u64>,
     /// Directories of the layout in which files have appeared since they were synced.
     appeared: BTreeSet<PathBuf>,
     /// How many times something was noted here.
@@ -136,6 +138,7 @@ impl Writing {
         let pending = Pending {
             changes: Vec::new(),
             length: 0,
+            length_when_written: None,
             appeared: BTreeSet::new(),
             noted: 0,
             done: 0,
@@ -283,6 +286,25 @@ impl Directory {
         pending.map_or(0, |pending| pending.length)
     }
 
+    /// Returns how many bytes `index.json` had, at most, when somebody looked since this process wrote it.
+    /// One that others made longer is refused when it is written.
+    pub(super) fn length_when_written(&self, look: impl FnOnce() -> Result<u64>) -> Result<u64> {
+        let Some(writing) = &self.writing else { return look() };
+        let done = {
+            let pending = writing.pending();
+            if let Some(length) = pending.length_when_written {
+                return Ok(length);
+            }
+            pending.done
+        };
+        let length = look()?;
+        let mut pending = writing.pending();
+        if pending.done == done {
+            pending.length_when_written = Some(length);
+        }
+        Ok(length)
+    }
+
     /// Takes note that a file has appeared in a directory of the layout, which is to be synced. One sync
     /// for many blobs: with one for each, they would cost more than the blobs.
     pub(super) fn appeared(&self, directory: PathBuf) -> Result<()> {
@@ -330,6 +352,7 @@ impl Directory {
             }
         };
         pending.done = noted;
+        pending.length_when_written = None;
         if went != Some(Went::IntoJournal) {
             pending.written = Instant::now();
             pending.took = began.elapsed();

@@ -267,9 +267,9 @@ impl<'a> Draft<'a> {
         changed.listed = edited(&base.listed, gone.clone(), changed.new.clone(), by_number);
         for (by, order) in By::ALL.into_iter().zip(&base.orders) {
             if let Some(before) = order.get() {
-                let slots = |numbers: &[u32]| changed.slots(by, numbers.iter().copied());
                 let by_key = |a: &Slot, b: &Slot| changed.compare(by, *a, *b);
-                let order = edited(before, slots(&gone), slots(&changed.new), by_key);
+                let [gone, new] = [&gone, &changed.new].map(|of| changed.slots(by, of));
+                let order = edited(before, gone, new, by_key);
                 changed.orders[by as usize].get_or_init(|| order);
             }
         }
@@ -310,7 +310,7 @@ fn edited<T: Copy>(
     compare: impl Fn(&T, &T) -> Ordering,
 ) -> Vec<T> {
     let place = |of: &T| base.partition_point(|before| compare(before, of).is_lt());
-    new.sort_unstable_by(&compare);
+    new.sort_by(&compare);
     let mut edited = Vec::with_capacity((base.len() + new.len()).saturating_sub(gone.len()));
     let new = new.into_iter().map(|new| (place(&new), Some(new)));
     let mut edits: Vec<_> = new.chain(gone.iter().map(|gone| (place(gone), None))).collect();

@@ -106,6 +106,10 @@ impl Entry {
         self.named_in().filter(is_name).or_else(|| self.mark().filter(is_name))
     }
 
+    /// By so many names of repositories it is found at most: by its name, with the host and without, and
+    /// by its mark.
+    pub(super) const REPOSITORIES: u32 = 3;
+
     /// Returns how many names of repositories it is found by.
     pub(super) fn repository_count(&self) -> u32 {
         let by_name = match (self.name(), &self.repository) {
