@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
         let filters = discovery.filters.clone();
         let look = |step: &Step| {
             let at = step.way.source as usize;
-            let filter = filters[step.way.filter as usize];
+            let filter = &filters[step.way.filter as usize];
             look(sources[at], targets[step.way.target as usize], &tags[at], step, filter)
         };
         // Referrers come when everything else is known, and theirs when they are: which of them
@@ -115,11 +115,11 @@ enum Via {
 }
 
 /// A plan that is being made.
-struct Discovery<'a, 'f> {
+struct Discovery<'a> {
     plan: Plan<'a>,
     /// That of the plan first.
-    filters: Vec<&'f Filter>,
-    numbers_of_filters: HashMap<&'f Filter, u32>,
+    filters: Vec<Arc<Filter>>,
+    numbers_of_filters: HashMap<Arc<Filter>, u32>,
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
     known: Known,
@@ -142,8 +142,9 @@ struct Discovery<'a, 'f> {
     kept: u64,
 }
 
-impl<'a: 'f, 'f> Discovery<'a, 'f> {
-    fn new(filter: &'f Filter) -> Self {
+impl<'a> Discovery<'a> {
+    fn new(filter: &Filter) -> Self {
+        let filter = Arc::new(filter.clone());
         let plan = Plan {
             sources: Vec::new(),
             targets: Vec::new(),
@@ -160,7 +161,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         };
         Self {
             plan,
-            filters: vec![filter],
+            filters: vec![Arc::clone(&filter)],
             numbers_of_filters: HashMap::from([(filter, 0)]),
             sources: HashMap::new(),
             targets: HashMap::new(),
@@ -208,12 +209,12 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
     }
 
     /// Returns the number of a filter; equal ones are one.
-    fn filter_number(&mut self, filter: &'f Filter) -> u32 {
-        number(&mut self.filters, &mut self.numbers_of_filters, filter, filter)
+    fn filter_number(&mut self, filter: Arc<Filter>) -> u32 {
+        number(&mut self.filters, &mut self.numbers_of_filters, Arc::clone(&filter), filter)
     }
 
-    fn filter(&self, way: &Way) -> &'f Filter {
-        self.filters[way.filter as usize]
+    fn filter(&self, way: &Way) -> Arc<Filter> {
+        Arc::clone(&self.filters[way.filter as usize])
     }
 
     fn trust_if_listed(&self, way: &Way, names: &[Name]) -> Trust {
@@ -335,7 +336,7 @@ impl<'a: 'f, 'f> Discovery<'a, 'f> {
         next: &mut Vec<Step>,
     ) -> Result<Digest> {
         let filter = self.filter(&step.way);
-        let chosen = choose(filter, &manifest, step.via)?;
+        let chosen = choose(&filter, &manifest, step.via)?;
         let is_gone = |child: &Descriptor| {
             absent.contains(&child.digest)
                 || chosen.as_ref().is_some_and(|it| !it.contains(&child.digest))

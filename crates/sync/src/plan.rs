@@ -29,7 +29,7 @@ pub struct Wanted<'a> {
     /// What it will be called there.
     pub names: Vec<Name>,
     /// What is taken of it; `None` if that is what is taken of everything.
-    pub filter: Option<&'a Filter>,
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// How something that is wanted is given.

@@ -1,5 +1,7 @@
 //! `bundle.json`.
 
+use std::sync::Arc;
+
 use longshore_bundle::{
     Difference, Item, LeftBehind, RECORD, Record, RecordError, Selection, SparseIndex, What, Why,
 };
@@ -37,13 +39,12 @@ impl Site {
     fn record(&self, item: &Item) -> (Record, Vec<Root>, Plan<'static>) {
         let view: &'static _ = Box::leak(Box::new(Directory::open(self.layout.path()).unwrap()));
         let view: &'static _ = Box::leak(Box::new(view.whole()));
-        let filter: &'static Filter = Box::leak(Box::new(item.filter()));
         let wanted = Wanted {
             source: view,
             wish: Wish::Selector(Selector::Name(Name::from(APP))),
             target: None,
             names: vec![Name::from(APP)],
-            filter: Some(filter),
+            filter: Some(Arc::new(item.filter())),
         };
         let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
         assert!(plan.failures().is_empty());

@@ -6,6 +6,7 @@ mod goal;
 mod made;
 mod told;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use longshore_bundle::{DOCKER_MANIFEST, Lock, MAX_DOCKER_MANIFEST};
@@ -39,10 +40,9 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let whole = goal.destination().map(Destination::whole);
 
     let (picked, failures) = selection.pick(jobs, &sources.offered(locked.as_ref()));
-    let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
-    let wanted = picked.iter().zip(&filters).map(|(picked, filter)| Wanted {
+    let wanted = picked.iter().map(|picked| Wanted {
         target: whole.as_deref(),
-        filter: Some(filter),
+        filter: Some(Arc::new(picked.item.filter())),
         ..pinned(sources.wanted(picked), &picked.reference, locked.as_ref())
     });
     let base = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longshore_bundle::{
     Change, Choosable, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked,
@@ -259,9 +260,8 @@ impl Found {
             }
             picked.push(of);
         }
-        let filters: Vec<Filter> = picked.iter().map(|picked| picked.item.filter()).collect();
-        for (wanted, filter) in wanted.iter_mut().zip(&filters) {
-            wanted.filter = Some(filter);
+        for (wanted, picked) in wanted.iter_mut().zip(&picked) {
+            wanted.filter = Some(Arc::new(picked.item.filter()));
         }
         let mut plan = Plan::discover(wanted, &Filter::default(), global.jobs());
         platforms::refuse_sparse(&picked, &plan)?;

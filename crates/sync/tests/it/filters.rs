@@ -1,6 +1,7 @@
 //! Several things that are wanted, each with a filter of its own.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use longshore_fixture::{Content, artifacts};
 use longshore_spec::{Digest, Role};
@@ -25,10 +26,12 @@ fn sparse(platform: &str) -> Filter {
     Filter { platforms, ..Filter::default() }
 }
 
-fn with<'a>(mut wanted: Vec<Wanted<'a>>, filters: &[&'a Filter]) -> Vec<Wanted<'a>> {
+fn with<'a>(mut wanted: Vec<Wanted<'a>>, filters: &[&Filter]) -> Vec<Wanted<'a>> {
     let named: Vec<_> = wanted.drain(..).filter(|wanted| !wanted.names.is_empty()).collect();
     let filtered = named.into_iter().zip(filters);
-    filtered.map(|(wanted, filter)| Wanted { filter: Some(*filter), ..wanted }).collect()
+    filtered
+        .map(|(wanted, filter)| Wanted { filter: Some(Arc::new((*filter).clone())), ..wanted })
+        .collect()
 }
 
 fn digests(plan: &Plan<'_>) -> BTreeSet<Digest> {
