@@ -13,6 +13,7 @@
 //!
 //! Nothing here opens a file or a socket: it takes text and plans, and gives values.
 
+mod catalog;
 mod docker;
 mod document;
 mod foreign;
@@ -28,6 +29,7 @@ mod selection;
 mod tags;
 mod yaml;
 
+pub use catalog::{Opener, SelectedPlaces};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
@@ -44,6 +46,6 @@ pub use record::{
     Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-pub use resolve::{Picked, Shelves, SparseIndex};
+pub use resolve::{Catalog, Picked, SparseIndex};
 pub use selection::{Choosable, EXAMPLE, Item, Parsed, Said, Selection, What, wanted};
 pub use tags::{NoSuchTags, TagRules};

@@ -32,8 +32,8 @@ pub enum SparseIndex {
     Strip,
 }
 
-/// The places that a selection names: where something may be chosen, they say what there is.
-pub trait Shelves: Sync {
+/// What the places have that a selection names, where something may be chosen.
+pub trait Catalog: Sync {
     /// Returns the tags of a repository.
     fn tags(&self, repository: &Reference) -> Result<Vec<Tag>>;
 
@@ -48,15 +48,15 @@ impl Selection {
     /// Returns every artifact that is wanted, by reference, in the order in which they were written,
     /// and what went wrong with the others.
     ///
-    /// `shelves` are asked for tags only where rules choose among them, by up to `jobs` threads at once.
+    /// `catalog` is asked for tags only where rules choose among them, by up to `jobs` threads at once.
     /// Tags that only keep account of signatures and other referrers are never chosen by rules: what
     /// they hold comes along with what it refers to. Rules that choose nothing are a failure.
-    pub fn pick(&self, jobs: usize, shelves: &impl Shelves) -> (Vec<Picked<'_>>, Vec<Failure>) {
+    pub fn pick(&self, jobs: usize, catalog: &impl Catalog) -> (Vec<Picked<'_>>, Vec<Failure>) {
         let pick = |item: &Item| match &item.what {
             What::Reference(reference) => Ok(vec![reference.clone()]),
-            What::Layout(layout) => shelves.artifact(layout),
+            What::Layout(layout) => catalog.artifact(layout),
             What::References(layout, rules) => {
-                let chosen = choose(layout, rules, shelves.references(layout)?)?;
+                let chosen = choose(layout, rules, catalog.references(layout)?)?;
                 Ok(chosen)
             }
             What::Repository(repository, rules) => {
@@ -64,7 +64,7 @@ impl Selection {
                 let chosen = if let Some(listed) = rules.listed() {
                     listed.to_vec()
                 } else {
-                    let mut tags = shelves.tags(repository)?;
+                    let mut tags = catalog.tags(repository)?;
                     tags.retain(|tag| !is_account(tag));
                     let chosen = rules.choose(&tags).unwrap_or_default();
                     if chosen.is_empty() {

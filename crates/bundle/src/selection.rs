@@ -103,6 +103,18 @@ impl Selection {
         Document::read(name, text)?.selection(name)
     }
 
+    /// Returns every layout that something is wanted of, each once.
+    pub fn layouts(&self) -> Vec<LayoutPlace> {
+        let mut layouts: Vec<LayoutPlace> = Vec::new();
+        for layout in self.items.iter().filter_map(|item| item.what.layout()) {
+            let whole = layout.whole();
+            if !layouts.contains(&whole) {
+                layouts.push(whole);
+            }
+        }
+        layouts
+    }
+
     /// Reads a list of references and layouts, one a line; `#` begins a comment. Docker's short names are
     /// understood; without tag or digest `latest` is meant.
     ///
@@ -111,6 +123,16 @@ impl Selection {
     /// The first line that is neither.
     pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
         list::parse(name, text)
+    }
+}
+
+impl What {
+    /// Returns the layout that it lies in; `None` for what lies in a registry.
+    pub fn layout(&self) -> Option<&LayoutPlace> {
+        match self {
+            Self::Layout(layout) | Self::References(layout, _) => Some(layout),
+            Self::Reference(_) | Self::Repository(..) => None,
+        }
     }
 }
 

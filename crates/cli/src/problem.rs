@@ -109,6 +109,12 @@ impl Problem {
     }
 }
 
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::of(error)
+    }
+}
+
 /// What is wrong with something that was typed, and what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {

@@ -9,7 +9,7 @@ mod told;
 use std::sync::Arc;
 use std::time::Instant;
 
-use longshore_bundle::{DOCKER_MANIFEST, Lock, MAX_DOCKER_MANIFEST};
+use longshore_bundle::{DOCKER_MANIFEST, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces};
 use longshore_spec::Reference;
 use longshore_store::{Error, Outline, Repository as _, Selector};
 use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
@@ -19,7 +19,7 @@ use self::goal::Goal;
 use self::made::Bundle;
 use self::told::Measured;
 use super::destination::{self, Destination};
-use super::wanted::{self, Layouts, Sources};
+use super::wanted::{self, Layouts, Places};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
@@ -35,15 +35,16 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let locked = lock::of_export(args, &selection)?;
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
-    let sources = Sources::open(&selection, &registries, &layouts)?;
-    let goal = Goal::open(args, &sources, global, &registries)?;
+    let opener = Places { layouts: &layouts, registries: &registries };
+    let places = SelectedPlaces::open(&selection, &opener)?;
+    let goal = Goal::open(args, &layouts, global, &registries)?;
     let whole = goal.destination().map(Destination::whole);
 
-    let (picked, failures) = selection.pick(jobs, &sources.offered(locked.as_ref()));
+    let (picked, failures) = places.pick(locked.as_ref(), jobs);
     let wanted = picked.iter().map(|picked| Wanted {
         target: whole.as_deref(),
         filter: Some(Arc::new(picked.item.filter())),
-        ..pinned(sources.wanted(picked), &picked.reference, locked.as_ref())
+        ..pinned(places.wanted(picked), &picked.reference, locked.as_ref())
     });
     let base = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
     let mut plan = Plan::discover(wanted.collect(), &base, jobs);

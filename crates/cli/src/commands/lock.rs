@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use longshore_bundle::{
     Change, Choosable, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked,
-    Selection, What,
+    SelectedPlaces, Selection, What,
 };
 use longshore_layout::write_file;
 use longshore_spec::Digest;
@@ -14,7 +14,7 @@ use longshore_store::{Error, Selector, Subject};
 use longshore_sync::{Failure, Filter, Plan, Report, Wanted, Wish};
 
 use super::platforms;
-use super::wanted::{self, Layouts, Sources};
+use super::wanted::{self, Layouts, Places};
 use crate::args::{self, Export, Global};
 use crate::documents::{LockChange, LockDocument as Document, LockOutdated};
 use crate::human;
@@ -243,8 +243,9 @@ impl Found {
     ) -> Result<Self, Problem> {
         let registries = Registries::reading(&args.reading);
         let layouts = Layouts::open(asked, &args.reading, &registries)?;
-        let sources = Sources::open(asked, &registries, &layouts)?;
-        let (all, failures) = asked.pick(global.jobs(), &sources.offered(None));
+        let opener = Places { layouts: &layouts, registries: &registries };
+        let places = SelectedPlaces::open(asked, &opener)?;
+        let (all, failures) = places.pick(None, global.jobs());
         let (mut picked, mut wanted, mut others) = (Vec::new(), Vec::new(), HashSet::new());
         for of in all {
             match pin(&of) {
@@ -252,10 +253,10 @@ impl Found {
                     others.insert(of.reference.to_string());
                     continue;
                 }
-                Some(Pin::Anew) => wanted.push(sources.wanted(&of)),
+                Some(Pin::Anew) => wanted.push(places.wanted(&of)),
                 Some(Pin::To(digest)) => {
                     let wish = Wish::Selector(Selector::Digest(digest));
-                    wanted.push(Wanted { wish, ..sources.wanted(&of) });
+                    wanted.push(Wanted { wish, ..places.wanted(&of) });
                 }
             }
             picked.push(of);

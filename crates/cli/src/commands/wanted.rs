@@ -1,15 +1,11 @@
 //! What a bundle is made of, and where it comes from.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use longshore_bundle::{
-    Item, LayoutPlace, Lock, Parsed, Picked, Selection, Shelves, SparseIndex, What,
-};
-use longshore_remote::Remote;
-use longshore_spec::{Reference, Tag};
-use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source as _};
-use longshore_sync::{Referring, Wanted, Wish};
+use longshore_bundle::{Item, LayoutPlace, Opener, Parsed, Selection, SparseIndex, What};
+use longshore_spec::Reference;
+use longshore_store::{Repository, Root, Source};
+use longshore_sync::Referring;
 
 use super::look;
 use crate::args::{self, Reading, Taken};
@@ -93,100 +89,16 @@ impl Layouts {
         reading: &Reading,
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
-        let mut opened: Vec<(LayoutPlace, Opened)> = Vec::new();
-        for layout in selection.items.iter().filter_map(|item| layout_of(&item.what)) {
-            let whole = layout.whole();
-            if opened.iter().all(|(known, _)| *known != whole) {
-                let found = Opened::open(&whole.clone().into(), reading, registries)?;
-                opened.push((whole, found));
-            }
-        }
-        Ok(Self(opened))
-    }
-}
-
-/// The repositories and layouts that something is wanted of.
-pub(crate) struct Sources<'l> {
-    remotes: HashMap<String, Remote>,
-    layouts: Vec<InLayout<'l>>,
-}
-
-/// A layout that something is wanted of.
-struct InLayout<'l> {
-    place: &'l LayoutPlace,
-    view: Box<dyn Repository + 'l>,
-    roots: Vec<Root>,
-    /// Names that are not written as their reference is here, such as with capitals in the host.
-    written: HashMap<String, Name>,
-    /// What is meant where nothing is selected; found out only where that is so.
-    only: Option<Root>,
-}
-
-impl<'l> Sources<'l> {
-    /// Makes ready for every repository of a selection; no request is made.
-    pub(crate) fn open(
-        selection: &Selection,
-        registries: &Registries<'_>,
-        layouts: &'l Layouts,
-    ) -> Result<Self, Problem> {
-        let mut remotes = HashMap::new();
-        for item in &selection.items {
-            let (What::Reference(reference) | What::Repository(reference, _)) = &item.what else {
-                continue;
-            };
-            if let std::collections::hash_map::Entry::Vacant(entry) = remotes.entry(key(reference))
-            {
-                let registry = registries.registry(reference.registry())?;
-                entry.insert(registry.remote(reference.repository()));
-            }
-        }
-        let open = |(place, opened): &'l (LayoutPlace, Opened)| {
-            let is_meant =
-                |item: &Item| matches!(&item.what, What::Layout(layout) if layout == place);
-            let only = selection.items.iter().any(is_meant);
-            let only = only.then(|| opened.select(&place.clone().into())).transpose()?;
-            let view = opened.whole();
-            let roots = view.roots().map_err(Problem::of)?;
-            let written = written(&roots);
-            Ok(InLayout { place, view, roots, written, only })
+        let open = |layout: LayoutPlace| {
+            let found = Opened::open(&layout.clone().into(), reading, registries)?;
+            Ok((layout, found))
         };
-        let layouts = layouts.0.iter().map(open).collect::<Result<_, Problem>>()?;
-        Ok(Self { remotes, layouts })
-    }
-
-    /// Returns what there is to choose among: with a lock, only what is locked.
-    pub(crate) fn offered<'s>(&'s self, locked: Option<&'s Lock>) -> Offered<'s> {
-        Offered { sources: self, locked }
-    }
-
-    /// Returns how one artifact is asked for, and what it will be called.
-    pub(crate) fn wanted(&self, picked: &Picked<'_>) -> Wanted<'_> {
-        let reference = &picked.reference;
-        let layout = layout_of(&picked.item.what);
-        let selector = match (layout, reference.digest()) {
-            (None, Some(digest)) => Selector::Digest(digest.clone()),
-            (None, None) => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
-            (Some(layout), _) => {
-                let name = reference.to_string();
-                let written = self.layout(layout).written.get(&name);
-                Selector::Name(written.cloned().unwrap_or_else(|| Name::new(name)))
-            }
-        };
-        Wanted {
-            source: match layout {
-                None => &self.remotes[&key(reference)],
-                Some(layout) => &*self.layout(layout).view,
-            },
-            wish: Wish::Selector(selector),
-            target: None,
-            names: vec![Name::new(reference.to_string())],
-            filter: None,
-        }
+        selection.layouts().into_iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
     /// Refuses a selection that takes from the layout that it would be written to.
     pub(crate) fn refuse_as_target(&self, target: &Location) -> Result<(), Problem> {
-        let places = self.layouts.iter().map(|layout| Location::from(layout.place.clone()));
+        let places = self.0.iter().map(|(layout, _)| Location::from(layout.clone()));
         match { places }.find(|place| place.is_same_file(target)) {
             None => Ok(()),
             Some(place) => {
@@ -196,87 +108,32 @@ impl<'l> Sources<'l> {
         }
     }
 
-    fn layout(&self, place: &LayoutPlace) -> &InLayout<'l> {
-        let whole = place.whole();
-        let found = self.layouts.iter().find(|layout| *layout.place == whole);
-        found.unwrap_or_else(|| unreachable!("every layout of the selection was opened"))
+    fn opened(&self, layout: &LayoutPlace) -> &Opened {
+        let found = self.0.iter().find(|(place, _)| place == layout);
+        let (_, opened) = found.unwrap_or_else(|| unreachable!("every layout was opened"));
+        opened
     }
 }
 
-/// What there is to choose among.
-pub(crate) struct Offered<'s> {
-    sources: &'s Sources<'s>,
-    locked: Option<&'s Lock>,
+/// Opens what a selection names: its layouts are open already.
+pub(crate) struct Places<'p> {
+    pub(crate) layouts: &'p Layouts,
+    pub(crate) registries: &'p Registries<'p>,
 }
 
-impl Shelves for Offered<'_> {
-    fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
-        if let Some(locked) = self.locked {
-            return Ok(locked.tags(repository));
-        }
-        let names = self.sources.remotes[&key(repository)].names()?;
-        Ok(names.iter().filter_map(Name::tag).collect())
+impl<'p> Opener<'p> for Places<'p> {
+    type Error = Problem;
+
+    fn repository(&self, reference: &Reference) -> Result<Box<dyn Source + 'p>, Problem> {
+        let registry = self.registries.registry(reference.registry())?;
+        Ok(Box::new(registry.remote(reference.repository())))
     }
 
-    fn artifact(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
-        let InLayout { view, roots, only, .. } = self.sources.layout(place);
-        let (descriptor, own) = match (&place.selector, only) {
-            (None, Some(only)) => (only.descriptor.clone(), only.names.clone()),
-            (None, None) => unreachable!("it was found out when the layout was opened"),
-            (Some(selector), _) => {
-                let found = view.head(selector)?;
-                let same = roots.iter().find(|root| root.descriptor == found);
-                (found.clone(), same.map(|root| root.names.clone()).unwrap_or_default())
-            }
-        };
-        let own = full(&own);
-        if !own.is_empty() && !matches!(place.selector, Some(Selector::Digest(_))) {
-            return Ok(own);
-        }
-        // It may have a full reference beside the name by which it was asked for.
-        let same = roots.iter().filter(|root| root.descriptor.digest == descriptor.digest);
-        let all: Vec<Reference> = same.flat_map(|root| full(&root.names)).collect();
-        if all.is_empty() {
-            return Err(Error::unsupported(place, Inability::NoFullReference));
-        }
-        Ok(all)
+    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'p>, Problem> {
+        Ok(self.layouts.opened(layout).whole())
     }
 
-    fn references(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
-        let InLayout { roots, .. } = self.sources.layout(place);
-        let mut all: Vec<Reference> = roots.iter().flat_map(|root| full(&root.names)).collect();
-        if let Some(locked) = self.locked {
-            all.retain(|reference| locked.get(reference).is_some());
-        }
-        Ok(all)
+    fn only(&self, layout: &LayoutPlace) -> Result<Root, Problem> {
+        self.layouts.opened(layout).select(&layout.clone().into())
     }
-}
-
-/// Returns those of some names that are full references.
-fn full(names: &[Name]) -> Vec<Reference> {
-    let references = names.iter().filter_map(|name| name.as_str().parse::<Reference>().ok());
-    references.filter(|name| name.tag().is_some() || name.digest().is_some()).collect()
-}
-
-/// Returns how a layout writes the names that it does not write as their reference is, by reference.
-fn written(roots: &[Root]) -> HashMap<String, Name> {
-    let names = || roots.iter().flat_map(|root| &root.names);
-    let all: HashSet<&str> = names().map(Name::as_str).collect();
-    let written = names().filter_map(|name| {
-        let reference = name.as_str().parse::<Reference>().ok()?.to_string();
-        (!all.contains(reference.as_str())).then(|| (reference, name.clone()))
-    });
-    written.collect()
-}
-
-fn layout_of(what: &What) -> Option<&LayoutPlace> {
-    match what {
-        What::Layout(layout) | What::References(layout, _) => Some(layout),
-        What::Reference(_) | What::Repository(..) => None,
-    }
-}
-
-/// Tells one repository from another.
-fn key(of: &Reference) -> String {
-    format!("{}/{}", of.registry(), of.repository())
 }

@@ -3,7 +3,7 @@
 use super::check::Comparison;
 use crate::args::{Export, Global};
 use crate::commands::destination::{self, Destination, Opening};
-use crate::commands::wanted::Sources;
+use crate::commands::wanted::Layouts;
 use crate::location::Where;
 use crate::opened::Opened;
 use crate::problem::Problem;
@@ -26,7 +26,7 @@ impl Goal {
     /// Opens what is there, or what will be.
     pub(super) fn open(
         args: &Export,
-        sources: &Sources<'_>,
+        layouts: &Layouts,
         global: &Global,
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
@@ -44,7 +44,7 @@ impl Goal {
                 Ok(Self::ComparedWithArchive(comparison, destination))
             }
             _ => {
-                sources.refuse_as_target(&args.output)?;
+                layouts.refuse_as_target(&args.output)?;
                 let opening = Opening { dry_run: args.dry_run, force: args.force };
                 let open = || Destination::open(&args.output, opening, global, registries);
                 match Comparison::with_bundle(&args.output) {

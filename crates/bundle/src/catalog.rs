@@ -1,0 +1,186 @@
+//! The places that a selection names, opened: what there is to choose among, and what is read.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use longshore_spec::{Reference, Tag};
+use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
+use longshore_sync::{Failure, Wanted, Wish};
+
+use crate::{Catalog, Item, LayoutPlace, Lock, Picked, Selection, What};
+
+/// Opens the places that a selection names.
+pub trait Opener<'p> {
+    /// Why a place cannot be opened.
+    type Error: From<Error>;
+
+    /// Returns the repository of a reference. Nothing has to be asked of it yet.
+    fn repository(&self, reference: &Reference) -> Result<Box<dyn Source + 'p>, Self::Error>;
+
+    /// Returns all of a layout as one repository.
+    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'p>, Self::Error>;
+
+    /// Returns the artifact that is meant where nothing is selected in a layout: the only one, for most.
+    fn only(&self, layout: &LayoutPlace) -> Result<Root, Self::Error>;
+}
+
+/// The repositories and layouts that a selection names, opened.
+#[derive(Debug)]
+pub struct SelectedPlaces<'p> {
+    pub(crate) selection: &'p Selection,
+    repositories: HashMap<String, Box<dyn Source + 'p>>,
+    layouts: Vec<OpenLayout<'p>>,
+}
+
+/// A layout that something is wanted of.
+#[derive(Debug)]
+struct OpenLayout<'p> {
+    place: LayoutPlace,
+    view: Box<dyn Repository + 'p>,
+    roots: Vec<Root>,
+    /// Names that are not written as their reference is here, such as with capitals in the host.
+    written: HashMap<String, Name>,
+    /// What is meant where nothing is selected; found out only where that is so.
+    only: Option<Root>,
+}
+
+impl<'p> SelectedPlaces<'p> {
+    /// Opens every place that `selection` names, each once. Layouts are asked what they list, and
+    /// repositories for nothing.
+    pub fn open<O: Opener<'p>>(selection: &'p Selection, opener: &O) -> Result<Self, O::Error> {
+        let mut repositories = HashMap::new();
+        for item in &selection.items {
+            let (What::Reference(reference) | What::Repository(reference, _)) = &item.what else {
+                continue;
+            };
+            if let Entry::Vacant(entry) = repositories.entry(key(reference)) {
+                entry.insert(opener.repository(reference)?);
+            }
+        }
+        let open = |place: LayoutPlace| {
+            let is_meant =
+                |item: &Item| matches!(&item.what, What::Layout(layout) if *layout == place);
+            let only = selection.items.iter().any(is_meant);
+            let only = only.then(|| opener.only(&place)).transpose()?;
+            let view = opener.layout(&place)?;
+            let roots = view.roots()?;
+            let written = written(&roots);
+            Ok(OpenLayout { place, view, roots, written, only })
+        };
+        let layouts = selection.layouts().into_iter().map(open).collect::<Result<_, O::Error>>()?;
+        Ok(Self { selection, repositories, layouts })
+    }
+
+    /// Returns what was opened for.
+    pub fn selection(&self) -> &'p Selection {
+        self.selection
+    }
+
+    /// Returns every artifact that is wanted, as [`Selection::pick`] does: with a lock, rules choose only
+    /// among what is locked.
+    pub fn pick(&self, locked: Option<&Lock>, jobs: usize) -> (Vec<Picked<'p>>, Vec<Failure>) {
+        self.selection.pick(jobs, &Offered { places: self, locked })
+    }
+
+    /// Returns how one artifact is asked for, and what it will be called.
+    pub fn wanted(&self, picked: &Picked<'_>) -> Wanted<'_> {
+        let reference = &picked.reference;
+        let layout = picked.item.what.layout();
+        let selector = match (layout, reference.digest()) {
+            (None, Some(digest)) => Selector::Digest(digest.clone()),
+            (None, None) => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
+            (Some(layout), _) => {
+                let name = reference.to_string();
+                let written = self.layout(layout).written.get(&name);
+                Selector::Name(written.cloned().unwrap_or_else(|| Name::new(name)))
+            }
+        };
+        Wanted {
+            source: match layout {
+                None => &*self.repositories[&key(reference)],
+                Some(layout) => &*self.layout(layout).view,
+            },
+            wish: Wish::Selector(selector),
+            target: None,
+            names: vec![Name::new(reference.to_string())],
+            filter: None,
+        }
+    }
+
+    fn layout(&self, place: &LayoutPlace) -> &OpenLayout<'p> {
+        let whole = place.whole();
+        let found = self.layouts.iter().find(|layout| layout.place == whole);
+        found.unwrap_or_else(|| unreachable!("every layout of the selection was opened"))
+    }
+}
+
+/// What there is to choose among: with a lock, only what is locked.
+struct Offered<'s, 'p> {
+    places: &'s SelectedPlaces<'p>,
+    locked: Option<&'s Lock>,
+}
+
+impl Catalog for Offered<'_, '_> {
+    fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
+        if let Some(locked) = self.locked {
+            return Ok(locked.tags(repository));
+        }
+        let names = self.places.repositories[&key(repository)].names()?;
+        Ok(names.iter().filter_map(Name::tag).collect())
+    }
+
+    fn artifact(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
+        let OpenLayout { view, roots, only, .. } = self.places.layout(place);
+        let (descriptor, own) = match (&place.selector, only) {
+            (None, Some(only)) => (only.descriptor.clone(), only.names.clone()),
+            (None, None) => unreachable!("it was found out when the layout was opened"),
+            (Some(selector), _) => {
+                let found = view.head(selector)?;
+                let same = roots.iter().find(|root| root.descriptor == found);
+                (found.clone(), same.map(|root| root.names.clone()).unwrap_or_default())
+            }
+        };
+        let own = full(&own);
+        if !own.is_empty() && !matches!(place.selector, Some(Selector::Digest(_))) {
+            return Ok(own);
+        }
+        // It may have a full reference beside the name by which it was asked for.
+        let same = roots.iter().filter(|root| root.descriptor.digest == descriptor.digest);
+        let all: Vec<Reference> = same.flat_map(|root| full(&root.names)).collect();
+        if all.is_empty() {
+            return Err(Error::unsupported(place, Inability::NoFullReference));
+        }
+        Ok(all)
+    }
+
+    fn references(&self, place: &LayoutPlace) -> Result<Vec<Reference>> {
+        let OpenLayout { roots, .. } = self.places.layout(place);
+        let mut all: Vec<Reference> = roots.iter().flat_map(|root| full(&root.names)).collect();
+        if let Some(locked) = self.locked {
+            all.retain(|reference| locked.get(reference).is_some());
+        }
+        Ok(all)
+    }
+}
+
+/// Returns those of some names that are full references.
+fn full(names: &[Name]) -> Vec<Reference> {
+    let references = names.iter().filter_map(|name| name.as_str().parse::<Reference>().ok());
+    references.filter(|name| name.tag().is_some() || name.digest().is_some()).collect()
+}
+
+/// Returns how a layout writes the names that it does not write as their reference is, by reference.
+fn written(roots: &[Root]) -> HashMap<String, Name> {
+    let names = || roots.iter().flat_map(|root| &root.names);
+    let all: HashSet<&str> = names().map(Name::as_str).collect();
+    let written = names().filter_map(|name| {
+        let reference = name.as_str().parse::<Reference>().ok()?.to_string();
+        (!all.contains(reference.as_str())).then(|| (reference, name.clone()))
+    });
+    written.collect()
+}
+
+/// Tells one repository from another.
+fn key(of: &Reference) -> String {
+    format!("{}/{}", of.registry(), of.repository())
+}
