@@ -21,7 +21,9 @@ mod images;
 mod list;
 mod lock;
 mod mapping;
+mod operations;
 mod place;
+mod platforms;
 mod problem;
 mod record;
 mod resolve;
@@ -40,7 +42,9 @@ pub use lock::{
     Outdated,
 };
 pub use mapping::{Clash, Mapping, Rule};
+pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use place::{LayoutKind, LayoutPlace};
+pub use platforms::{LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;
 pub use record::{
     Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,

@@ -9,7 +9,9 @@ mod told;
 use std::sync::Arc;
 use std::time::Instant;
 
-use longshore_bundle::{DOCKER_MANIFEST, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces};
+use longshore_bundle::{
+    DOCKER_MANIFEST, LackingPlatform, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, UndecidedIndex,
+};
 use longshore_spec::Reference;
 use longshore_store::{Error, Outline, Repository as _, Selector};
 use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
@@ -55,9 +57,9 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         let known = locked.referrers();
         plan.retain_referrers(|digest| known.contains(digest));
     }
-    platforms::refuse_sparse(&picked, &plan)?;
+    platforms::refuse_undecided(&UndecidedIndex::all(&picked, &plan))?;
     let bundle = Bundle::of(&mut plan, &selection, failures, args, jobs)?;
-    platforms::warn(&picked, &bundle.plan.roots(), output);
+    platforms::warn(&LackingPlatform::all(&picked, &bundle.plan.roots()), output);
     bundle.refuse_without_all(args, locked.as_ref(), output)?;
     if let Some(locked) = &locked {
         lock::refuse_changes(locked, &Lock::of(bundle.plan, &selection), &bundle.dropped)?;

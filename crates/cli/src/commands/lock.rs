@@ -1,17 +1,15 @@
 //! `lock`: what is wanted, pinned to digests.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use longshore_bundle::{
-    Change, Choosable, Item, LeftBehind, Lock, LockError, LockedReferrer, Outdated, Picked,
-    SelectedPlaces, Selection, What,
+    Change, Gone, LeftBehind, Lock, LockError, LockRefusal, LockRequest, LockedReferrer, Outdated,
+    Resolved, SelectedPlaces, Selection,
 };
 use longshore_layout::write_file;
 use longshore_spec::Digest;
-use longshore_store::{Error, Selector, Subject};
-use longshore_sync::{Failure, Filter, Plan, Report, Wanted, Wish};
+use longshore_store::{Error, Subject};
+use longshore_sync::{Failure, Report};
 
 use super::platforms;
 use super::wanted::{self, Layouts, Places};
@@ -32,12 +30,8 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         Err(_) if !path.exists() && !args.check => None,
         Err(problem) => return Err(problem),
     };
-    let Resolved { lock: next, is_whole } = match &before {
-        Some(before) if !args.update.is_empty() => {
-            update(before, args, &selection, global, output)?
-        }
-        before => resolve(before.as_ref(), args, &selection, global, output)?,
-    };
+    let Resolved { lock: next, is_whole } =
+        resolve(before.as_ref(), args, &selection, global, output)?;
     let outdated = before.as_ref().map(|before| before.outdated(&selection)).unwrap_or_default();
     let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
     let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
@@ -120,15 +114,7 @@ impl From<&Outdated> for LockOutdated {
     }
 }
 
-/// What is wanted, pinned.
-struct Resolved {
-    lock: Lock,
-    /// Whether all of it could be had; what could not was named.
-    is_whole: bool,
-}
-
-/// Finds out what is wanted now. What cannot be had is named, and stays as it was locked before, if it
-/// was: one tag among a thousand is no reason not to lock the others. To a check what is gone is gone.
+/// Finds out what is wanted now, and says what cannot be had.
 fn resolve(
     before: Option<&Lock>,
     args: &args::Lock,
@@ -136,163 +122,43 @@ fn resolve(
     global: &Global,
     output: &Output,
 ) -> Result<Resolved, Problem> {
-    let found = Found::of(selection, selection, args, |_| Some(Pin::Anew), global, output)?;
-    let lost: Vec<_> = found.lost.iter().filter(|lost| !(args.check && lost.is_gone)).collect();
-    if found.lock.is_empty() && !lost.is_empty() {
-        let what = if args.check { "nobody knows what has changed" } else { "nothing is locked" };
-        let text = format!("nothing that is wanted can be had, so {what}");
-        return Err(Problem::new(Exit::Failed, text).with(found.failures.iter()));
-    }
-    let is_whole = lost.is_empty();
-    let lost: Choosable = lost.into_iter().map(|lost| &lost.what).collect();
-    let lock = match before {
-        Some(before) => found.lock.with_missing(before, |reference| lost.has(reference)),
-        None => found.lock,
-    };
-    Ok(Resolved { lock, is_whole })
+    let gone = if args.check { Gone::Dropped } else { Gone::Kept };
+    let request =
+        LockRequest { selection, before, update: &args.update, gone, jobs: global.jobs() };
+    let asked = request.asked();
+    let registries = Registries::reading(&args.reading);
+    let layouts = Layouts::open(&asked, &args.reading, &registries)?;
+    let opener = Places { layouts: &layouts, registries: &registries };
+    let mut proposal = request.prepare(&SelectedPlaces::open(&asked, &opener)?);
+    platforms::refuse_undecided(&proposal.undecided)?;
+    let (unchosen, lost) = proposal.failures.split_at(proposal.unchosen);
+    tell_failures(unchosen, &Report::default());
+    let roots = proposal.lost_roots.clone();
+    tell_failures(lost, &Report { roots, ..Report::default() });
+    platforms::warn(&proposal.lacking, output);
+    let failures = std::mem::take(&mut proposal.failures);
+    proposal.resolve().map_err(|refusal| refused(&refusal, args, &failures))
 }
 
-/// Pins anew what is named, and what was not asked for when `before` was made; nothing else moves, or is
-/// even asked for. What is asked for otherwise than it was keeps its digest.
-fn update(
-    before: &Lock,
-    args: &args::Lock,
-    selection: &Selection,
-    global: &Global,
-    output: &Output,
-) -> Result<Resolved, Problem> {
-    let is_named = |reference: &str| args.update.iter().any(|name| is_called(reference, name));
-    let was_asked = before.asked_before();
-    let is_new = |item: &Item| !was_asked(item);
-    let may_be_meant = |item: &&Item| {
-        is_new(item)
-            || match &item.what {
-                What::Reference(reference) => is_named(&reference.to_string()),
-                What::Repository(repository, _) => {
-                    args.update.iter().any(|name| is_called(name, &repository.to_string()))
-                }
-                What::Layout(_) | What::References(..) => true,
-            }
-    };
-    let pin = |picked: &Picked<'_>| {
-        if is_named(&picked.reference.to_string()) {
-            return Some(Pin::Anew);
+/// Says why nothing is locked.
+fn refused(refusal: &LockRefusal, args: &args::Lock, failures: &[Failure]) -> Problem {
+    match refusal {
+        LockRefusal::NothingFound => {
+            let what =
+                if args.check { "nobody knows what has changed" } else { "nothing is locked" };
+            let text = format!("nothing that is wanted can be had, so {what}");
+            Problem::new(Exit::Failed, text).with(failures.iter())
         }
-        let pinned = before.get(&picked.reference).map(|locked| locked.digest.clone());
-        is_new(picked.item).then(|| pinned.map_or(Pin::Anew, Pin::To))
-    };
-    let asked = Selection { items: selection.items.iter().filter(may_be_meant).cloned().collect() };
-    let found = Found::of(&asked, selection, args, pin, global, output)?;
-    let is_found = |name: &&String| {
-        let mut references = found.lock.artifacts().map(|(reference, _)| reference);
-        references.any(|reference| is_called(reference, name))
-    };
-    if let Some(name) = args.update.iter().find(|name| !is_found(name)) {
-        if !found.lost.is_empty() {
+        LockRefusal::Unavailable(name) => {
             let text = format!("`{name}` cannot be had, so nothing is locked");
-            return Err(Problem::new(Exit::Failed, text).with(found.failures.iter()));
+            Problem::new(Exit::Failed, text).with(failures.iter())
         }
-        let text = format!("nothing that is wanted is called `{name}`");
-        return Err(Problem::new(Exit::Usage, text)
-            .hint("give a reference in full, or a repository: host and path"));
+        LockRefusal::NotWanted(name) => {
+            let text = format!("nothing that is wanted is called `{name}`");
+            Problem::new(Exit::Usage, text)
+                .hint("give a reference in full, or a repository: host and path")
+        }
     }
-    let is_whole = found.lost.is_empty();
-    let lost: Choosable = found.lost.iter().map(|lost| &lost.what).collect();
-    let old = selection.items.iter().filter(|item| !is_new(item));
-    let old: Choosable = old.map(|item| &item.what).collect();
-    let stays = |reference: &str| {
-        let is_asked = || found.others.contains(reference) || old.has(reference);
-        lost.has(reference) || !is_named(reference) && is_asked()
-    };
-    Ok(Resolved { lock: found.lock.with_missing(before, stays), is_whole })
-}
-
-/// What an artifact is pinned to.
-enum Pin {
-    /// To what its name stands for now.
-    Anew,
-    To(Digest),
-}
-
-/// What was found out of what is wanted.
-struct Found {
-    lock: Lock,
-    lost: Vec<Lost>,
-    failures: Vec<Failure>,
-    /// What is wanted and nobody asked about.
-    others: HashSet<String>,
-}
-
-/// What is wanted and could not be had.
-struct Lost {
-    what: What,
-    /// Whether it is not there, and not only out of reach.
-    is_gone: bool,
-}
-
-impl Found {
-    /// Finds out what `asked` chooses, as far as `pin` says to what it is pinned; the lock is that of
-    /// `selection`, of which that is a part.
-    fn of(
-        asked: &Selection,
-        selection: &Selection,
-        args: &args::Lock,
-        pin: impl Fn(&Picked<'_>) -> Option<Pin>,
-        global: &Global,
-        output: &Output,
-    ) -> Result<Self, Problem> {
-        let registries = Registries::reading(&args.reading);
-        let layouts = Layouts::open(asked, &args.reading, &registries)?;
-        let opener = Places { layouts: &layouts, registries: &registries };
-        let places = SelectedPlaces::open(asked, &opener)?;
-        let (all, failures) = places.pick(None, global.jobs());
-        let (mut picked, mut wanted, mut others) = (Vec::new(), Vec::new(), HashSet::new());
-        for of in all {
-            match pin(&of) {
-                None => {
-                    others.insert(of.reference.to_string());
-                    continue;
-                }
-                Some(Pin::Anew) => wanted.push(places.wanted(&of)),
-                Some(Pin::To(digest)) => {
-                    let wish = Wish::Selector(Selector::Digest(digest));
-                    wanted.push(Wanted { wish, ..places.wanted(&of) });
-                }
-            }
-            picked.push(of);
-        }
-        for (wanted, picked) in wanted.iter_mut().zip(&picked) {
-            wanted.filter = Some(Arc::new(picked.item.filter()));
-        }
-        let mut plan = Plan::discover(wanted, &Filter::default(), global.jobs());
-        platforms::refuse_sparse(&picked, &plan)?;
-        let (lost_in_plan, roots) = plan.drop_failed();
-        tell_failures(&failures, &Report::default());
-        tell_failures(&lost_in_plan, &Report { roots: roots.clone(), ..Report::default() });
-        platforms::warn(&picked, &plan.roots(), output);
-        let mut by_name: HashMap<String, Vec<&What>> = HashMap::new();
-        for item in asked.items.iter().filter(|_| !failures.is_empty()) {
-            by_name.entry(item.what.to_string()).or_default().push(&item.what);
-        }
-        let mut lost = Vec::new();
-        for failure in &failures {
-            let is_gone = failure.error.is_not_found();
-            let whats = by_name.get(&failure.subject).into_iter().flatten();
-            lost.extend(whats.map(|what| Lost { what: (*what).clone(), is_gone }));
-        }
-        let is_gone = lost_in_plan.iter().all(|failure| failure.error.is_not_found());
-        let names = roots.iter().flat_map(|root| &root.names);
-        let references = names.filter_map(|name| name.as_str().parse().ok());
-        lost.extend(references.map(|of| Lost { what: What::Reference(of), is_gone }));
-        let failures = failures.into_iter().chain(lost_in_plan).collect();
-        Ok(Self { lock: Lock::of(&plan, selection), lost, failures, others })
-    }
-}
-
-/// Tells whether a reference is the one that is named, or one of the repository that is.
-fn is_called(reference: &str, name: &str) -> bool {
-    let rest = reference.strip_prefix(name);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']))
 }
 
 /// Returns the path of the lock of a file.

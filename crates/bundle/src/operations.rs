@@ -1,0 +1,4 @@
+//! What is done with bundles. Each operation is a request that is prepared, a value that says what would
+//! happen, and a run of that.
+
+pub(crate) mod lock;

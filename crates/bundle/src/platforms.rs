@@ -1,0 +1,74 @@
+//! Platforms that were asked for, and what indexes offer of them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use longshore_spec::Platform;
+use longshore_sync::{Plan, RootReport};
+
+use crate::{Picked, SparseIndex};
+
+/// An index of which platforms are left out where nobody said what becomes of it. The far side would
+/// find out, and cannot help it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndecidedIndex {
+    /// What is wanted.
+    pub reference: String,
+    /// The platforms that are left out; none where entries say none.
+    pub left_out: Vec<String>,
+}
+
+/// A platform that was asked for and for which an artifact has nothing, though it has something for
+/// others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LackingPlatform {
+    /// The artifact.
+    pub reference: String,
+    /// The platform.
+    pub platform: Platform,
+}
+
+impl UndecidedIndex {
+    /// Returns every such index of a plan.
+    pub fn all(picked: &[Picked<'_>], plan: &Plan<'_>) -> Vec<Self> {
+        let undecided = picked.iter().filter(|of| of.item.sparse_index == SparseIndex::Refuse);
+        let undecided: HashSet<String> = undecided.map(|of| of.reference.to_string()).collect();
+        let mut found = Vec::new();
+        for (number, root) in plan.roots().iter().enumerate() {
+            let name = root.names.iter().find(|name| undecided.contains(name.as_str()));
+            let (Some(name), Some(left_out)) = (name, plan.left_out_of(number)) else { continue };
+            let left_out: BTreeSet<_> = left_out.iter().map(ToString::to_string).collect();
+            let (reference, left_out) = (name.to_string(), left_out.into_iter().collect());
+            found.push(Self { reference, left_out });
+        }
+        found
+    }
+}
+
+impl LackingPlatform {
+    /// Returns every such platform. What is for no platform at all, or does not say, is taken as it is.
+    pub fn all(picked: &[Picked<'_>], roots: &[RootReport]) -> Vec<Self> {
+        let mut offered: HashMap<&str, Vec<&Platform>> = HashMap::new();
+        for root in roots.iter().filter(|root| root.subject.is_none()) {
+            for name in &root.names {
+                let platforms = root.platforms.iter().map(|(_, platform)| platform);
+                offered.entry(name.as_str()).or_default().extend(platforms);
+            }
+        }
+        let mut lacking = Vec::new();
+        for picked in picked {
+            let reference = picked.reference.to_string();
+            let Some(offered) = offered.get(reference.as_str()).filter(|all| !all.is_empty())
+            else {
+                continue;
+            };
+            let is_lacking = |wanted: &&Platform| !offered.iter().any(|one| wanted.accepts(one));
+            lacking.extend(
+                picked.item.platforms.iter().filter(is_lacking).map(|platform| Self {
+                    reference: reference.clone(),
+                    platform: platform.clone(),
+                }),
+            );
+        }
+        lacking
+    }
+}
