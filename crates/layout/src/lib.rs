@@ -23,6 +23,7 @@ mod directory;
 mod files;
 mod holdings;
 mod index;
+mod layout;
 mod listing;
 mod lock;
 mod names;
@@ -35,5 +36,6 @@ pub use archive::{
 pub use dir::{Links, open_file};
 pub use directory::{Collected, Directory};
 pub use index::Index;
+pub use layout::Layout;
 pub use persist::{check_writable, write_file};
 pub use view::View;
