@@ -42,7 +42,10 @@ pub use lock::{
     Outdated,
 };
 pub use mapping::{Clash, Mapping, Rule};
+pub use operations::compare::{ArchiveComparison, BundleDifference};
+pub use operations::export::{Bundle, DockerList, ExportError, ExportRequest, Incomplete};
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
+pub use operations::verify::{Verification, Verified, VerifyRequest, differences};
 pub use place::{LayoutKind, LayoutPlace};
 pub use platforms::{LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;

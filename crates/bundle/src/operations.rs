@@ -1,4 +1,7 @@
 //! What is done with bundles. Each operation is a request that is prepared, a value that says what would
 //! happen, and a run of that.
 
+pub(crate) mod compare;
+pub(crate) mod export;
 pub(crate) mod lock;
+pub(crate) mod verify;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use longshore_bundle::INVENTORY;
-use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Received};
+use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Layout, Received};
 use longshore_remote::Remote;
 use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{KnownRoots, Name, Place as _, Repository, Result, Root, Selector};
@@ -78,6 +78,16 @@ impl Opened {
         }
     }
 
+    /// Returns the layout, if it is one.
+    pub(crate) fn layout(&self) -> Option<&dyn Layout> {
+        match self {
+            Self::Archive(archive) => Some(archive),
+            Self::Directory(directory) => Some(directory),
+            Self::Received(received) => Some(received),
+            Self::Registry(_) => None,
+        }
+    }
+
     /// Makes durable what was changed.
     pub(crate) fn commit(&self) -> Result<()> {
         match self {
@@ -99,22 +109,12 @@ impl Opened {
     /// Returns a file that lies beside the content of a layout, of up to `limit` bytes; a registry
     /// has none, and a pipe those that were kept.
     pub(crate) fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        match self {
-            Self::Archive(archive) => archive.extra_file(name, limit),
-            Self::Directory(directory) => directory.extra_file(name, limit),
-            Self::Received(received) => Ok(received.extra_file(name).map(ToOwned::to_owned)),
-            Self::Registry(_) => Ok(None),
-        }
+        self.layout().map_or(Ok(None), |layout| layout.extra_file(name, limit))
     }
 
     /// Returns the digest of every blob that is stored; a registry does not tell.
     pub(crate) fn stored(&self) -> Result<Vec<Digest>> {
-        match self {
-            Self::Directory(directory) => directory.stored(),
-            Self::Archive(archive) => Ok(archive.stored()),
-            Self::Received(received) => Ok(received.stored()),
-            Self::Registry(_) => Ok(Vec::new()),
-        }
+        self.layout().map_or(Ok(Vec::new()), Layout::stored)
     }
 
     /// Returns everything that is listed. A repository of which a registry has no list may as well not be

@@ -159,6 +159,11 @@ impl Plan<'_> {
         &self.failures
     }
 
+    /// Returns what went wrong during discovery, and gives up the plan.
+    pub fn into_failures(self) -> Vec<Failure> {
+        self.failures
+    }
+
     /// Returns what became of each root during discovery. `Done` means that all of it is known.
     pub fn roots(&self) -> Vec<RootReport> {
         let whole = self.whole();

@@ -1,10 +1,6 @@
 //! What `import` and `verify` have in common: the record of a bundle.
 
-use longshore_bundle::{
-    DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, MAX_RECORD, RECORD, Record, RecordError,
-};
-use longshore_store::{Error, Root};
-use longshore_sync::Plan;
+use longshore_bundle::{MAX_RECORD, RECORD, Record, RecordError};
 
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
@@ -25,23 +21,4 @@ pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {
             RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(AGAIN),
         }
     })
-}
-
-/// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and the
-/// plan knows what that needs.
-pub(crate) fn differences(
-    record: &Record,
-    layout: &Opened,
-    listed: &[Root],
-    plan: &Plan<'_>,
-) -> Result<Vec<Difference>, Problem> {
-    let mut differences = record.differences(listed, &plan.outline(Vec::new()));
-    if record.docker_manifest.is_some() {
-        let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
-            Err(Error::Limit { .. }) => None,
-            found => found.map_err(Problem::of)?,
-        };
-        differences.extend(record.docker_difference(found.as_deref()));
-    }
-    Ok(differences)
 }

@@ -1,85 +1,157 @@
 //! `export`: what is wanted, from many repositories, into one bundle.
 
 mod check;
-mod directory;
-mod goal;
-mod made;
-mod told;
+mod report;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use longshore_bundle::{
-    DOCKER_MANIFEST, LackingPlatform, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, UndecidedIndex,
+    ArchiveComparison, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
+    ExportRequest, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces,
 };
-use longshore_spec::Reference;
-use longshore_store::{Error, Outline, Repository as _, Selector};
-use longshore_sync::{Filter, Plan, Report, Wanted, Wish};
+use longshore_spec::Size;
+use longshore_store::{Error, Outline, Place, Repository as _, Target};
+use longshore_sync::{Failure, Report};
 
-use self::check::Comparison;
-use self::goal::Goal;
-use self::made::Bundle;
-use self::told::Measured;
-use super::destination::{self, Destination};
+use self::report::{BundleReport, Measured, total};
+use super::destination::{self, Destination, Opening};
 use super::wanted::{self, Layouts, Places};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
+use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{tell_called, tell_failures};
+use crate::report::{tell_called, tell_explained};
 
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
-    let jobs = global.jobs();
     let selection = wanted::selection(&args.wanted, args.file.as_deref(), &args.taken, output)?;
     let locked = lock::of_export(args, &selection)?;
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
     let opener = Places { layouts: &layouts, registries: &registries };
-    let places = SelectedPlaces::open(&selection, &opener)?;
-    let goal = Goal::open(args, &layouts, global, &registries)?;
-    let whole = goal.destination().map(Destination::whole);
+    let export = Exporting {
+        places: &SelectedPlaces::open(&selection, &opener)?,
+        locked: locked.as_ref(),
+        args,
+        global,
+        output,
+    };
+    if let Where::Archive(path) = &args.output.place {
+        destination::refuse_compressed(path)?;
+    }
+    if args.check {
+        return check::run(&export, &registries);
+    }
+    layouts.refuse_as_target(&args.output)?;
+    let there = match &args.output.place {
+        Where::Archive(path) => ArchiveComparison::with_bundle(path),
+        Where::Directory(_) | Where::Registry(_) => None,
+    };
+    let opening = Opening { dry_run: args.dry_run, force: args.force };
+    // Another bundle that is there stays, and so nothing is opened for writing.
+    let destination = match &there {
+        Some(_) if !args.force => None,
+        _ => Destination::open(&args.output, opening, global, &registries)?,
+    };
+    let whole = destination.as_ref().map(Destination::whole);
+    let bundle = export.prepare(whole.as_deref())?;
+    match there {
+        Some(there) if there.has(bundle.record()) => {
+            BundleReport(&bundle).nothing_new(args, output)
+        }
+        Some(_) if !args.force => Err(Problem::of(Error::Exists { what: shown(args) })),
+        _ => write(&bundle, destination.as_ref(), begun, &export),
+    }
+}
 
-    let (picked, failures) = places.pick(locked.as_ref(), jobs);
-    let wanted = picked.iter().map(|picked| Wanted {
-        target: whole.as_deref(),
-        filter: Some(Arc::new(picked.item.filter())),
-        ..pinned(places.wanted(picked), &picked.reference, locked.as_ref())
-    });
-    let base = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
-    let mut plan = Plan::discover(wanted.collect(), &base, jobs);
-    if let Some(conflict) = plan.conflict() {
-        return Err(Problem::of(conflict));
+/// An export with all that was typed for it.
+struct Exporting<'a> {
+    places: &'a SelectedPlaces<'a>,
+    locked: Option<&'a Lock>,
+    args: &'a Export,
+    global: &'a Global,
+    output: &'a Output,
+}
+
+impl<'a> Exporting<'a> {
+    /// Finds out what the bundle would be, and says what could not be had for it. Without --keep-going
+    /// that is the end, unless nothing is written anyway.
+    fn prepare(&self, target: Option<&'a dyn Target>) -> Result<Bundle<'a>, Problem> {
+        let Self { args, output, .. } = *self;
+        let takes_what_it_can = args.keep_going || args.dry_run;
+        let request = ExportRequest {
+            places: self.places,
+            locked: self.locked,
+            target,
+            docker: match &args.docker_manifest {
+                None => DockerList::None,
+                Some(platform) => DockerList::Images(platform.as_ref()),
+            },
+            incomplete: if takes_what_it_can { Incomplete::Made } else { Incomplete::Refused },
+            allow_unverified: args.allow_unverified,
+            jobs: self.global.jobs(),
+        };
+        let bundle = request.prepare().map_err(refused)?;
+        platforms::warn(&bundle.lacking, output);
+        if !bundle.is_whole() {
+            let report = Report { roots: bundle.failed.clone(), ..Report::default() };
+            let gone = |failure: &Failure| lock::gone(self.locked?, failure);
+            tell_explained(&bundle.failures, &report, gone);
+        }
+        let report = BundleReport(&bundle);
+        if !bundle.is_whole() && !takes_what_it_can {
+            report.refused(args, output)?;
+            let text = format!("nothing was written to {}", shown(args));
+            let hint = "--keep-going writes what can be had";
+            return Err(Problem::new(Exit::Failed, text).hint(hint));
+        }
+        if bundle.outline().roots().is_empty() {
+            report.refused(args, output)?;
+            let text = "nothing that is wanted is left";
+            return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
+        }
+        lock::refuse_changes(&bundle.changes())?;
+        Ok(bundle)
     }
-    if let Some(locked) = &locked {
-        let known = locked.referrers();
-        plan.retain_referrers(|digest| known.contains(digest));
+
+    /// Brings all of a bundle to where it goes.
+    fn write(&self, bundle: &Bundle<'_>, place: &dyn Place) -> Result<Report, Failure> {
+        let bytes = total(bundle.outline().nodes().iter().map(|node| node.size));
+        let progress = Progress::new(self.output, "exporting", bytes).of_artifacts(bundle.plan());
+        let result = bundle.write(place, &progress);
+        progress.finish();
+        result
     }
-    platforms::refuse_undecided(&UndecidedIndex::all(&picked, &plan))?;
-    let bundle = Bundle::of(&mut plan, &selection, failures, args, jobs)?;
-    platforms::warn(&LackingPlatform::all(&picked, &bundle.plan.roots()), output);
-    bundle.refuse_without_all(args, locked.as_ref(), output)?;
-    if let Some(locked) = &locked {
-        lock::refuse_changes(locked, &Lock::of(bundle.plan, &selection), &bundle.dropped)?;
-    }
-    match &goal {
-        Goal::WrittenIfNew(there, _) if there.has(&bundle.record) => {
-            bundle.nothing_new(args, output)
+}
+
+/// Says why no bundle can be made.
+fn refused(error: ExportError) -> Problem {
+    match error {
+        ExportError::Conflict(error) => Problem::of(error),
+        ExportError::Undecided(undecided) => platforms::undecided(&undecided),
+        ExportError::TooLong { name, length, limit } => {
+            let text = format!(
+                "this is too much for one bundle: `{name}` would have {}, and readers take {}",
+                Size(length),
+                Size(limit)
+            );
+            Problem::new(Exit::Usage, text).hint("make several bundles of it")
         }
-        Goal::WrittenIfNew(_, None) if !args.force => {
-            Err(Problem::of(Error::Exists { what: shown(args) }))
-        }
-        Goal::Written(destination) | Goal::WrittenIfNew(_, destination) => {
-            write(&bundle, destination.as_ref(), begun, args, global, output)
-        }
-        Goal::ComparedWithArchive(comparison, destination) => {
-            compare(&bundle, comparison, destination, global, output)
-        }
-        Goal::ComparedWithDirectory(layout) => {
-            let differences = directory::differences(layout, &bundle, args, global, output)?;
-            bundle.compared_in_place(differences, output)
+        ExportError::Docker(error) => {
+            let problem = Problem::new(Exit::Usage, error.to_string());
+            match error {
+                DockerManifestError::SeveralPlatforms(platforms) => {
+                    problem.hint(format!("write which, such as --docker-manifest={}", platforms[0]))
+                }
+                DockerManifestError::Empty(_) => {
+                    problem.hint("leave out --docker-manifest, or give another platform")
+                }
+                DockerManifestError::Unreadable(error) => Problem::of(error).because(Exit::Failed),
+            }
         }
     }
 }
@@ -89,26 +161,26 @@ fn write(
     bundle: &Bundle<'_>,
     destination: Option<&Destination>,
     begun: Instant,
-    args: &Export,
-    global: &Global,
-    output: &Output,
+    export: &Exporting<'_>,
 ) -> Result<Exit, Problem> {
+    let Exporting { args, global, output, .. } = *export;
+    let told = BundleReport(bundle);
     let size = Measured::of(args, bundle, destination, global.jobs())?;
-    bundle.tell(output);
+    told.tell(output);
     let Some(destination) = destination.filter(|_| !args.dry_run) else {
-        bundle.dry_run(&size, output)?;
+        told.dry_run(&size, output)?;
         return Ok(if bundle.is_whole() { Exit::Done } else { Exit::Failed });
     };
     if let Destination::Directory(directory) = destination {
-        refuse_others(directory, &bundle.outline, args)?;
+        refuse_others(directory, bundle.outline(), args)?;
         warn_of_left(directory, bundle, args, output);
-        destination::warn_if_crowded(directory, bundle.plan, output);
+        destination::warn_if_crowded(directory, bundle.plan(), output);
     }
     if !destination.is_stdout() {
         interrupt::promise_to_go_on(output);
     }
     output.note(&size.text(args));
-    let report = bundle.execute(destination, global, output);
+    let report = export.write(bundle, destination.place());
     let report = report.map_err(|failure| destination.problem(*failure.error))?;
     tell_called(&report, |_, root| root.names.first().map(ToString::to_string));
     let complete = report.is_complete();
@@ -118,42 +190,8 @@ fn write(
             "what has come is kept in {partial}; the same command goes on from there"
         ));
     }
-    bundle.summary(&report, &size, destination, begun, output)?;
+    told.summary(&report, &size, destination, begun, output)?;
     Ok(if complete && bundle.is_whole() { Exit::Done } else { Exit::Failed })
-}
-
-/// Makes a bundle once more and compares it with the archive that is there.
-fn compare(
-    bundle: &Bundle<'_>,
-    comparison: &Comparison,
-    destination: &Destination,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    if !comparison.may_have(&bundle.record) {
-        return bundle.compared(Some(0), output);
-    }
-    bundle.tell(output);
-    let result = bundle.execute(destination, global, output);
-    let complete = result.as_ref().is_ok_and(Report::is_complete);
-    let differs_at = comparison.differs_at(complete);
-    // What broke off before it came to a difference tells nothing of the rest.
-    if differs_at.is_none() && !complete {
-        let report = result.map_err(|failure| Problem::of(*failure.error))?;
-        tell_failures(&[], &report);
-        return Ok(Exit::Failed);
-    }
-    bundle.compared(differs_at, output)
-}
-
-/// Returns how one artifact is asked for: by the digest that it is locked to.
-fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) -> Wanted<'s> {
-    match locked.and_then(|locked| locked.get(reference)) {
-        Some(locked) => {
-            Wanted { wish: Wish::Selector(Selector::Digest(locked.digest.clone())), ..wanted }
-        }
-        None => wanted,
-    }
 }
 
 /// A bundle is what one export wrote: a directory that lists something else is no place for it.
@@ -188,7 +226,7 @@ fn warn_of_left(
 ) {
     let is_there = || directory.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST);
     let is_left = || matches!(is_there(), Ok(Some(_)) | Err(Error::Limit { .. }));
-    if bundle.record.docker_manifest.is_none() && is_left() {
+    if bundle.record().docker_manifest.is_none() && is_left() {
         output.warning(&format!(
             "`{DOCKER_MANIFEST}` in {} is not of this bundle; remove it, or write it anew with \
              --docker-manifest",

@@ -69,8 +69,11 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let plan = Plan::discover(wanted(), &filter, global.jobs());
     tell_damaged(&layout, &plan, output);
     tell_failures(plan.failures(), &Report::default());
-    if let (Some(record), true) = (&record, plan.failures().is_empty()) {
-        let differences = bundle::differences(record, &layout, &listed, &plan)?;
+    if let (Some(record), Some(opened), true) =
+        (&record, layout.layout(), plan.failures().is_empty())
+    {
+        let differences =
+            longshore_bundle::differences(record, opened, &listed, &plan).map_err(Problem::of)?;
         if let Some(first) = differences.first() {
             let more = differences.len() - 1;
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };

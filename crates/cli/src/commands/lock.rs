@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use longshore_bundle::{
-    Change, Gone, LeftBehind, Lock, LockError, LockRefusal, LockRequest, LockedReferrer, Outdated,
-    Resolved, SelectedPlaces, Selection,
+    Change, Gone, Lock, LockError, LockRefusal, LockRequest, LockedReferrer, Outdated, Resolved,
+    SelectedPlaces, Selection,
 };
 use longshore_layout::write_file;
 use longshore_spec::Digest;
@@ -219,21 +219,9 @@ pub(crate) fn gone(locked: &Lock, failure: &Failure) -> Option<Problem> {
     Some(Problem::new(Exit::Failed, text).hint(hint))
 }
 
-/// Refuses a plan that is not what was locked, but for what was `dropped` from it.
-pub(crate) fn refuse_changes(
-    locked: &Lock,
-    now: &Lock,
-    dropped: &[LeftBehind],
-) -> Result<(), Problem> {
-    let mut changes = locked.changes(now);
-    changes.retain(|change| match change {
-        Change::Gone(gone) => dropped.iter().all(|left| left.reference.as_ref() != Some(gone)),
-        Change::GoneReferrer(_, gone) => {
-            dropped.iter().all(|left| left.digest.as_ref() != Some(&gone.digest))
-        }
-        _ => true,
-    });
-    for change in &changes {
+/// Refuses a bundle that is not what was locked.
+pub(crate) fn refuse_changes(changes: &[Change]) -> Result<(), Problem> {
+    for change in changes {
         Output::problem(&Problem::new(Exit::Failed, format!("not as locked: {change}")));
     }
     if !changes.is_empty() {

@@ -17,6 +17,11 @@ pub(crate) fn warn(lacking: &[LackingPlatform], output: &Output) {
 
 /// Refuses indexes of which platforms were left out where nobody said what becomes of them.
 pub(crate) fn refuse_undecided(undecided: &[UndecidedIndex]) -> Result<(), Problem> {
+    if undecided.is_empty() { Ok(()) } else { Err(self::undecided(undecided)) }
+}
+
+/// Says so of each of them.
+pub(crate) fn undecided(undecided: &[UndecidedIndex]) -> Problem {
     for UndecidedIndex { reference, left_out } in undecided {
         let others =
             if left_out.is_empty() { "some entries".to_owned() } else { left_out.join(", ") };
@@ -25,15 +30,12 @@ pub(crate) fn refuse_undecided(undecided: &[UndecidedIndex]) -> Result<(), Probl
         );
         Output::problem(&Problem::new(Exit::Usage, text));
     }
-    if undecided.is_empty() {
-        return Ok(());
-    }
     let text = "nobody has said what becomes of an index of which platforms are left out";
-    Err(Problem::new(Exit::Usage, text).hint(
+    Problem::new(Exit::Usage, text).hint(
         "`sparseIndex: strip` in the file, or `--sparse-index strip`, writes it anew without them: its \
          digest changes, and signatures of it no longer fit; `keep` leaves it as it is, and strict \
          registries refuse it; without platforms all of it is taken",
-    ))
+    )
 }
 
 /// Warns of every platform that was asked for and that none of several indexes has.

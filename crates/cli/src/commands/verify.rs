@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
-use longshore_bundle::{Difference, LeftBehind, Record};
+use longshore_bundle::{Difference, LeftBehind, Record, VerifyRequest};
 use longshore_spec::{Digest, Size, printable_line};
-use longshore_store::{Error, KnownRoots, Root};
-use longshore_sync::{Filter, LeftOut, Plan, Report, Wanted, Wish};
+use longshore_store::Error;
+use longshore_sync::{LeftOut, Plan, Report};
 
 use super::bundle;
 use crate::args::{Global, Verify};
@@ -20,44 +20,28 @@ use crate::registries::Registries;
 use crate::report::{self, tell_failures};
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = open(args)?;
-    let record = if args.place.selector.is_none() { bundle::record(&layout)? } else { None };
-    let view = layout.whole();
-    let KnownRoots { roots, unknown } = layout.selected(&args.place)?;
-    let listed = roots.clone();
-    let listed_roots =
-        roots.into_iter().map(|Root { descriptor, names }| (Wish::Listed(descriptor), names));
-    // Asked for once more, each fails on its own, and not the others.
-    let unknown =
-        unknown.into_iter().map(|(name, _)| (Wish::Selector(name.clone().into()), vec![name]));
-    let wanted = listed_roots.chain(unknown).map(|(wish, names)| Wanted {
-        source: &*view,
-        wish,
-        target: None,
-        names,
-        filter: None,
-    });
+    let opened = open(args)?;
+    let record = if args.place.selector.is_none() { bundle::record(&opened)? } else { None };
+    let view = opened.whole();
+    let is_whole = args.place.selector.is_none();
+    let request = VerifyRequest {
+        view: &*view,
+        layout: opened.layout().filter(|_| is_whole),
+        record: record.as_ref(),
+        allow_unverified: args.allow_unverified,
+        jobs: global.jobs(),
+    };
+    let roots = opened.selected(&args.place)?;
     let begun = Instant::now();
-    let filter = Filter { allow_unverified: args.allow_unverified, ..Filter::default() };
-    let plan = Plan::discover(wanted.collect(), &filter, global.jobs());
-    let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(&plan);
-    let report = plan.verify(global.cores(), &progress);
+    let verification = request.prepare(roots);
+    let plan = verification.plan();
+    let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(plan);
+    let verified = verification.run(global.cores(), &progress);
     progress.finish();
-    tell_failures(plan.failures(), &report);
-    let orphaned =
-        if args.place.selector.is_none() { orphans(&layout, &plan)? } else { Vec::new() };
-    // What is damaged makes all that needs it look as if it were not recorded rightly.
-    let compared = record.as_ref().filter(|_| plan.failures().is_empty());
-    let differences = compared
-        .map(|record| {
-            let mut found = bundle::differences(record, &layout, &listed, &plan)?;
-            if matches!(layout, Opened::Archive(_)) {
-                found.extend(record.unknown(&orphaned));
-            }
-            Ok::<_, Problem>(found)
-        })
-        .transpose()?
-        .unwrap_or_default();
+    let (plan, report) = (verified.plan(), &verified.report);
+    tell_failures(plan.failures(), report);
+    let orphaned = verified.orphans().map_err(Problem::of)?;
+    let differences = verified.differences(&orphaned).map_err(Problem::of)?;
     for (number, difference) in differences.iter().enumerate() {
         let text = format!("not as `bundle.json` has it: {difference}");
         let problem = Problem::new(Exit::Difference, text);
@@ -65,7 +49,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         let is_first = number == 0;
         Output::problem(&if is_first { problem.hint(bundle::AGAIN) } else { problem });
     }
-    let document = document(&plan, &report, &orphaned, record.as_ref(), &differences);
+    let document = document(plan, report, &orphaned, record.as_ref(), &differences);
     for digest in &report.unverified {
         output.warning(&format!("{digest} was passed without proof: its algorithm is not known"));
     }
@@ -95,15 +79,6 @@ fn open(args: &Verify) -> Result<Opened, Problem> {
     Opened::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
-}
-
-/// Returns what is stored but needed by nothing that is listed (row A-12), sorted.
-pub(crate) fn orphans(layout: &Opened, plan: &Plan<'_>) -> Result<Vec<Digest>, Problem> {
-    let needed: HashSet<&Digest> = plan.digests().collect();
-    let mut orphans = layout.stored().map_err(Problem::of)?;
-    orphans.retain(|digest| !needed.contains(digest));
-    orphans.sort_unstable();
-    Ok(orphans)
 }
 
 fn document(

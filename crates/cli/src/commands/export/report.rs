@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use longshore_bundle::Why;
+use longshore_bundle::{Bundle, DockerManifest, Why};
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
 use longshore_sync::{Outcome, Report};
 
-use super::made::Bundle;
 use super::shown;
 use crate::args::Export;
 use crate::commands::destination::Destination;
@@ -37,7 +36,7 @@ impl Measured {
         destination: Option<&Destination>,
         jobs: usize,
     ) -> Result<Self, Problem> {
-        let Bundle { plan, outline, .. } = bundle;
+        let (plan, outline) = (bundle.plan(), bundle.outline());
         let bytes = total(outline.nodes().iter().map(|node| node.size));
         // In a dry run there is no destination of what is not there yet.
         let archive = match &args.output.place {
@@ -70,11 +69,14 @@ impl Measured {
     }
 }
 
-impl Bundle<'_> {
+/// What is said of a bundle.
+pub(super) struct BundleReport<'b, 'a>(pub(super) &'b Bundle<'a>);
+
+impl BundleReport<'_, '_> {
     /// Tells what is not in the bundle though nothing failed.
     pub(super) fn tell(&self, output: &Output) {
-        tell_unfit(self.plan.unfit(), output);
-        let left: Vec<_> = self.record.left_out.iter().collect();
+        tell_unfit(self.0.plan().unfit(), output);
+        let left: Vec<_> = self.0.record().left_out.iter().collect();
         for left in left.iter().filter(|left| left.why == Why::Absent) {
             output.warning(&format!("left out: {left}"));
         }
@@ -88,12 +90,12 @@ impl Bundle<'_> {
             let artifacts = human::count(types, "artifact");
             output.note(&format!("{artifacts} of types that were not asked for left out"));
         }
-        if let Some(docker) = &self.record.docker_manifest {
+        if let Some(docker) = &self.0.record().docker_manifest {
             for skipped in &docker.skipped {
                 output.warning(&format!("not in `manifest.json` for Docker: {skipped}"));
             }
         }
-        if self.has_zstd {
+        if self.0.docker().is_some_and(DockerManifest::has_zstd) {
             output.warning(
                 "some layers for Docker are compressed with zstd, which older versions of it cannot load",
             );
@@ -122,7 +124,7 @@ impl Bundle<'_> {
                 self.table(),
                 self.count(),
                 Size(size.bytes),
-                human::count(self.record.blobs.len() as u64, "blob"),
+                human::count(self.0.record().blobs.len() as u64, "blob"),
                 Size(size.missing),
                 size.archive
                     .map(|archive| format!("; an archive of {}", Size(archive)))
@@ -139,10 +141,10 @@ impl Bundle<'_> {
             dry_run: args.dry_run,
             ..self.document(&Report::default(), None)
         };
-        let (to, id) = (shown(args), self.record.id());
+        let (to, id) = (shown(args), self.0.record().id());
         output
             .summary(&document, || format!("nothing new: {to} is this bundle already: {id}\n"))?;
-        Ok(if self.is_whole() { Exit::Done } else { Exit::Failed })
+        Ok(if self.0.is_whole() { Exit::Done } else { Exit::Failed })
     }
 
     /// Says whether the archive that is there is the one that would be written.
@@ -154,7 +156,7 @@ impl Bundle<'_> {
         let same = differs_at.is_none();
         let document =
             Document { same: Some(same), differs_at, ..self.document(&Report::default(), None) };
-        let id = self.record.id();
+        let id = self.0.record().id();
         output.summary(&document, || match differs_at {
             None => format!("it is the same, to the byte: {id}\n"),
             Some(0) => format!("it is another bundle; the one of today is {id}\n"),
@@ -180,7 +182,7 @@ impl Bundle<'_> {
             differences: Some(differences),
             ..self.document(&Report::default(), None)
         };
-        let id = self.record.id();
+        let id = self.0.record().id();
         output.summary(&document, || {
             if same { format!("it is the same: {id}\n") } else { format!("{count} from {id}\n") }
         })?;
@@ -209,9 +211,9 @@ impl Bundle<'_> {
                 self.table(),
                 self.count(),
                 Size(size.bytes),
-                human::count(self.record.blobs.len() as u64, "blob"),
+                human::count(self.0.record().blobs.len() as u64, "blob"),
                 Size(report.bytes),
-                self.record.id(),
+                self.0.record().id(),
             )
         };
         if destination.is_stdout() {
@@ -222,8 +224,8 @@ impl Bundle<'_> {
     }
 
     fn count(&self) -> String {
-        let artifacts = human::count(self.record.roots.len() as u64, "artifact");
-        match self.record.referrers.len() as u64 {
+        let artifacts = human::count(self.0.record().roots.len() as u64, "artifact");
+        match self.0.record().referrers.len() as u64 {
             0 => artifacts,
             referrers => format!("{artifacts} with {}", human::count(referrers, "referrer")),
         }
@@ -231,7 +233,7 @@ impl Bundle<'_> {
 
     /// Returns a line for each root.
     fn table(&self) -> String {
-        let rows = self.record.roots.iter().map(|root| {
+        let rows = self.0.record().roots.iter().map(|root| {
             let referrers = root.referrers.len() as u64;
             let referrers = (referrers > 0).then(|| human::count(referrers, "referrer"));
             vec![
@@ -246,23 +248,24 @@ impl Bundle<'_> {
     }
 
     fn document(&self, report: &Report, archive: Option<u64>) -> Document {
-        let roots = if report.roots.is_empty() { self.plan.roots() } else { report.roots.clone() };
+        let roots =
+            if report.roots.is_empty() { self.0.plan().roots() } else { report.roots.clone() };
         Document {
-            id: self.record.id().to_string(),
-            roots: roots.iter().chain(&self.failed).map(Into::into).collect(),
-            blobs: self.record.blobs.len() as u64,
-            bytes: total(self.record.blobs.iter().map(|blob| blob.size)),
+            id: self.0.record().id().to_string(),
+            roots: roots.iter().chain(&self.0.failed).map(Into::into).collect(),
+            blobs: self.0.record().blobs.len() as u64,
+            bytes: total(self.0.record().blobs.iter().map(|blob| blob.size)),
             archive,
             missing_bytes: None,
             read: report.bytes,
-            left_out: self.record.left_out.clone(),
-            referrers_left: self.plan.referrers_seen(),
-            docker_manifest: self.record.docker_manifest.as_ref().map(|docker| ForDocker {
+            left_out: self.0.record().left_out.clone(),
+            referrers_left: self.0.plan().referrers_seen(),
+            docker_manifest: self.0.record().docker_manifest.as_ref().map(|docker| ForDocker {
                 platform: docker.platform.clone(),
                 skipped: docker.skipped.iter().map(ToString::to_string).collect(),
             }),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
-            failures: self.failures.iter().chain(&report.failures).map(Into::into).collect(),
+            failures: self.0.failures.iter().chain(&report.failures).map(Into::into).collect(),
             dry_run: false,
             same: None,
             differs_at: None,

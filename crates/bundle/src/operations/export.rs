@@ -1,0 +1,257 @@
+//! Writing a bundle of what is wanted.
+
+use std::sync::Arc;
+
+use longshore_spec::{Platform, Reference};
+use longshore_store::{Error, ExtraFile, Outline, Place, Selector, Target};
+use longshore_sync::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted, Wish};
+
+use crate::{
+    Change, DockerManifest, DockerManifestError, LackingPlatform, LayoutPlace, LeftBehind, Lock,
+    MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
+};
+
+/// What a bundle is to be made of.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportRequest<'a> {
+    /// What is wanted, and where it lies.
+    pub places: &'a SelectedPlaces<'a>,
+    /// The digests that it is locked to.
+    pub locked: Option<&'a Lock>,
+    /// Where content goes; `None` if it is only looked at.
+    pub target: Option<&'a dyn Target>,
+    /// What Docker is told of the bundle.
+    pub docker: DockerList<'a>,
+    /// Whether a bundle is made of what can be had, if that is not all.
+    pub incomplete: Incomplete,
+    /// Whether content whose digest cannot be computed is taken, too (row A-38).
+    pub allow_unverified: bool,
+    /// How much is done at once.
+    pub jobs: usize,
+}
+
+/// What Docker is told of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DockerList<'a> {
+    /// Nothing.
+    None,
+    /// Its images, one platform of each: this, or the only one that there is.
+    Images(Option<&'a Platform>),
+}
+
+/// What becomes of a bundle for which not all can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incomplete {
+    /// It is looked at and not written.
+    Refused,
+    /// It is made of what can be had, and says what is missing.
+    Made,
+}
+
+/// Why no bundle can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// One name would stand for two things.
+    #[error(transparent)]
+    Conflict(Error),
+    /// Nobody said what becomes of indexes of which platforms are left out.
+    #[error("nobody has said what becomes of an index of which platforms are left out")]
+    Undecided(Vec<UndecidedIndex>),
+    /// Docker cannot be told of it.
+    #[error(transparent)]
+    Docker(DockerManifestError),
+    /// A file beside the content would be longer than readers take.
+    #[error("`{name}` would have {length} bytes, and readers take {limit}")]
+    TooLong {
+        /// The file.
+        name: String,
+        /// How long it would be, in bytes.
+        length: u64,
+        /// What readers take, in bytes.
+        limit: u64,
+    },
+}
+
+/// A bundle that can be written: its plan, its record, and what could not be had for it.
+#[derive(Debug)]
+pub struct Bundle<'a> {
+    request: ExportRequest<'a>,
+    plan: Plan<'a>,
+    record: Record,
+    /// What lies beside the content.
+    files: Vec<ExtraFile>,
+    outline: Outline,
+    docker: Option<DockerManifest>,
+    /// Why some of what is wanted could not be had.
+    pub failures: Vec<Failure>,
+    /// The artifacts that could not be had.
+    pub failed: Vec<RootReport>,
+    /// All that could not be had, as the record has it.
+    dropped: Vec<LeftBehind>,
+    /// Platforms that were asked for, and artifacts that have nothing for them.
+    pub lacking: Vec<LackingPlatform>,
+}
+
+impl<'a> ExportRequest<'a> {
+    /// Finds out all that is wanted, and makes the record of what can be had. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// What is wanted makes no bundle, whether it can be had or not.
+    pub fn prepare(&self) -> Result<Bundle<'a>, ExportError> {
+        let Self { places, locked, target, jobs, .. } = *self;
+        let (picked, failures) = places.pick(locked, jobs);
+        let wanted = picked.iter().map(|picked| Wanted {
+            target,
+            filter: Some(Arc::new(picked.item.filter())),
+            ..pinned(places.wanted(picked), &picked.reference, locked)
+        });
+        let base = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
+        let mut plan = Plan::discover(wanted.collect(), &base, jobs);
+        if let Some(conflict) = plan.conflict() {
+            return Err(ExportError::Conflict(conflict));
+        }
+        if let Some(locked) = locked {
+            let known = locked.referrers();
+            plan.retain_referrers(|digest| known.contains(digest));
+        }
+        let undecided = UndecidedIndex::all(&picked, &plan);
+        if !undecided.is_empty() {
+            return Err(ExportError::Undecided(undecided));
+        }
+        let mut bundle = Bundle::of(*self, plan, failures)?;
+        bundle.lacking = LackingPlatform::all(&picked, &bundle.plan.roots());
+        Ok(bundle)
+    }
+}
+
+impl<'a> Bundle<'a> {
+    /// Drops from a plan what cannot be had, and says in a record what is left. `failures` are those
+    /// that there were before the plan.
+    fn of(
+        request: ExportRequest<'a>,
+        mut plan: Plan<'a>,
+        mut failures: Vec<Failure>,
+    ) -> Result<Self, ExportError> {
+        let unpicked = failures.iter().map(|failure| without_path(&failure.subject));
+        let mut dropped: Vec<_> =
+            unpicked.map(|subject| LeftBehind::failed(Some(subject), None)).collect();
+        let (failures_of_plan, failed) = plan.drop_failed();
+        failures.extend(failures_of_plan);
+        dropped.extend(failed.iter().map(|root| {
+            LeftBehind::failed(root.names.first().map(ToString::to_string), Some(root))
+        }));
+        let mut record = Record::of(&plan, request.places.selection(), &dropped);
+        let is_made = failures.is_empty() || request.incomplete == Incomplete::Made;
+        let docker = match request.docker {
+            DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
+                let docker = DockerManifest::of(&plan, platform, request.jobs);
+                Some(docker.map_err(ExportError::Docker)?)
+            }
+            _ => None,
+        };
+        record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
+        let mut files = vec![record.file()];
+        files.extend(docker.as_ref().map(DockerManifest::file));
+        for (file, limit) in files.iter().zip([MAX_RECORD, MAX_DOCKER_MANIFEST]) {
+            let (name, length) = (file.name.clone(), file.content.len() as u64);
+            if length > limit {
+                return Err(ExportError::TooLong { name, length, limit });
+            }
+        }
+        let outline = plan.outline(files.clone());
+        let lacking = Vec::new();
+        Ok(Self {
+            request,
+            plan,
+            record,
+            files,
+            outline,
+            docker,
+            failures,
+            failed,
+            dropped,
+            lacking,
+        })
+    }
+
+    /// Returns what was asked for.
+    pub fn request(&self) -> &ExportRequest<'a> {
+        &self.request
+    }
+
+    /// Returns the plan of what can be had.
+    pub fn plan(&self) -> &Plan<'a> {
+        &self.plan
+    }
+
+    /// Returns what is there, and what is not.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Returns the files beside the content.
+    pub fn files(&self) -> &[ExtraFile] {
+        &self.files
+    }
+
+    /// Returns everything that comes.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// Returns what Docker is told of it.
+    pub fn docker(&self) -> Option<&DockerManifest> {
+        self.docker.as_ref()
+    }
+
+    /// Tells whether all that was wanted is in it.
+    pub fn is_whole(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// Returns every way in which it is not what was locked, but for what could not be had.
+    pub fn changes(&self) -> Vec<Change> {
+        let Some(locked) = self.request.locked else { return Vec::new() };
+        let now = Lock::of(&self.plan, self.request.places.selection());
+        let mut changes = locked.changes(&now);
+        changes.retain(|change| match change {
+            Change::Gone(gone) => {
+                self.dropped.iter().all(|left| left.reference.as_ref() != Some(gone))
+            }
+            Change::GoneReferrer(_, gone) => {
+                self.dropped.iter().all(|left| left.digest.as_ref() != Some(&gone.digest))
+            }
+            _ => true,
+        });
+        changes
+    }
+
+    /// Brings all of it to `place`, which is that of the target of the request.
+    ///
+    /// # Errors
+    ///
+    /// The place takes nothing of it.
+    pub fn write(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, Failure> {
+        self.plan.execute(place, self.files.clone(), self.request.jobs, observer)
+    }
+}
+
+/// Returns how one artifact is asked for: by the digest that it is locked to.
+fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) -> Wanted<'s> {
+    match locked.and_then(|locked| locked.get(reference)) {
+        Some(locked) => {
+            Wanted { wish: Wish::Selector(Selector::Digest(locked.digest.clone())), ..wanted }
+        }
+        None => wanted,
+    }
+}
+
+/// Returns what was asked for without saying where a layout lies.
+fn without_path(subject: &str) -> String {
+    match LayoutPlace::parse(subject) {
+        Some(Ok(LayoutPlace { selector: Some(selector), .. })) => selector.to_string(),
+        Some(_) => "a layout".to_owned(),
+        None => subject.to_owned(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Proving that all of a bundle, or of any layout or repository, is there.
+
+use std::collections::HashSet;
+
+use longshore_layout::Layout;
+use longshore_spec::Digest;
+use longshore_store::{Error, KnownRoots, Name, Repository, Result, Root};
+use longshore_sync::{Failure, Filter, Observer, Plan, Report, Wanted, Wish};
+
+use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
+
+/// What is to be verified.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyRequest<'a> {
+    /// Where it lies: all of a layout, or a repository.
+    pub view: &'a dyn Repository,
+    /// The layout, if all that it lists is verified: what it stores beside that is found, too.
+    pub layout: Option<&'a dyn Layout>,
+    /// What the layout should be.
+    pub record: Option<&'a Record>,
+    /// Whether content whose digest cannot be computed passes (row A-38).
+    pub allow_unverified: bool,
+    /// How many manifests are looked into at once.
+    pub jobs: usize,
+}
+
+/// All that is needed by what is verified, known before the first blob is read.
+#[derive(Debug)]
+pub struct Verification<'a> {
+    request: VerifyRequest<'a>,
+    listed: Vec<Root>,
+    plan: Plan<'a>,
+}
+
+/// What was verified.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    verification: Verification<'a>,
+    /// What came of it.
+    pub report: Report,
+}
+
+impl<'a> VerifyRequest<'a> {
+    /// Finds out what is needed by `roots`. Each of which that is not known is asked for once more, and fails
+    /// on its own.
+    pub fn prepare(&self, roots: KnownRoots) -> Verification<'a> {
+        let KnownRoots { roots: listed, unknown } = roots;
+        let of_root =
+            |Root { descriptor, names }: &Root| (Wish::Listed(descriptor.clone()), names.clone());
+        let of_name = |(name, _): (Name, Error)| (Wish::Selector(name.clone().into()), vec![name]);
+        let wishes = listed.iter().map(of_root).chain(unknown.into_iter().map(of_name));
+        let wanted = wishes.map(|(wish, names)| Wanted {
+            source: self.view,
+            wish,
+            target: None,
+            names,
+            filter: None,
+        });
+        let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
+        let plan = Plan::discover(wanted.collect(), &filter, self.jobs);
+        Verification { request: *self, listed, plan }
+    }
+}
+
+impl<'a> Verification<'a> {
+    /// Returns the plan of all that is needed.
+    pub fn plan(&self) -> &Plan<'a> {
+        &self.plan
+    }
+
+    /// Reads and hashes all of it, with `cores` threads.
+    pub fn run(self, cores: usize, observer: &dyn Observer) -> Verified<'a> {
+        let report = self.plan.verify(cores, observer);
+        Verified { verification: self, report }
+    }
+}
+
+impl<'a> Verified<'a> {
+    /// Returns the plan of all that was needed.
+    pub fn plan(&self) -> &Plan<'a> {
+        &self.verification.plan
+    }
+
+    /// Returns everything that went wrong, before content was read and while it was.
+    pub fn into_failures(self) -> impl Iterator<Item = Failure> {
+        self.verification.plan.into_failures().into_iter().chain(self.report.failures)
+    }
+
+    /// Returns what the layout stores and nothing needs that is listed (row A-12), sorted.
+    pub fn orphans(&self) -> Result<Vec<Digest>> {
+        let Some(layout) = self.verification.request.layout else { return Ok(Vec::new()) };
+        let needed: HashSet<&Digest> = self.plan().digests().collect();
+        let mut orphans = layout.stored()?;
+        orphans.retain(|digest| !needed.contains(digest));
+        orphans.sort_unstable();
+        Ok(orphans)
+    }
+
+    /// Returns every way in which the layout, with these `orphans`, is not what its record says. What is
+    /// damaged makes all that needs it look as if it were not recorded rightly, so that nothing is said
+    /// then.
+    pub fn differences(&self, orphans: &[Digest]) -> Result<Vec<Difference>> {
+        let Verification { request: VerifyRequest { layout, record, .. }, listed, plan } =
+            &self.verification;
+        let (Some(layout), Some(record), true) = (layout, record, plan.failures().is_empty())
+        else {
+            return Ok(Vec::new());
+        };
+        let mut found = differences(record, *layout, listed, plan)?;
+        if layout.is_written_once() {
+            found.extend(record.unknown(orphans));
+        }
+        Ok(found)
+    }
+
+    /// Returns every way in which what is listed and needed is not what another record says.
+    pub(crate) fn differences_from(&self, record: &Record) -> Vec<Difference> {
+        let Verification { listed, plan, .. } = &self.verification;
+        if !plan.failures().is_empty() {
+            return Vec::new();
+        }
+        record.differences(listed, &plan.outline(Vec::new()))
+    }
+}
+
+/// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and the
+/// plan knows what that needs.
+pub fn differences(
+    record: &Record,
+    layout: &dyn Layout,
+    listed: &[Root],
+    plan: &Plan<'_>,
+) -> Result<Vec<Difference>> {
+    let mut differences = record.differences(listed, &plan.outline(Vec::new()));
+    if record.docker_manifest.is_some() {
+        let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
+            Err(Error::Limit { .. }) => None,
+            found => found?,
+        };
+        differences.extend(record.docker_difference(found.as_deref()));
+    }
+    Ok(differences)
+}
