@@ -44,8 +44,12 @@ pub use lock::{
 pub use mapping::{Clash, Mapping, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::export::{Bundle, DockerList, ExportError, ExportRequest, Incomplete};
+pub use operations::import::{
+    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, OpenError,
+    Routes, TargetKind,
+};
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
-pub use operations::verify::{Verification, Verified, VerifyRequest, differences};
+pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use place::{LayoutKind, LayoutPlace};
 pub use platforms::{LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;

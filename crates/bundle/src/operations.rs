@@ -3,5 +3,6 @@
 
 pub(crate) mod compare;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod lock;
 pub(crate) mod verify;

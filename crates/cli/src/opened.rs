@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Layout, Received};
 use longshore_remote::Remote;
-use longshore_spec::{Digest, RepositoryName, Tag};
+use longshore_spec::Tag;
 use longshore_store::{KnownRoots, Name, Place as _, Repository, Result, Root, Selector};
 
 use crate::args::Reading;
@@ -94,27 +94,6 @@ impl Opened {
             Self::Directory(directory) => directory.commit(true),
             Self::Archive(_) | Self::Received(_) | Self::Registry(_) => Ok(()),
         }
-    }
-
-    /// Returns a repository of a layout, or the one of a registry.
-    pub(crate) fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        match self {
-            Self::Archive(archive) => archive.repository(name),
-            Self::Directory(directory) => directory.repository(name),
-            Self::Received(received) => received.repository(name),
-            Self::Registry(_) => Ok(self.whole()),
-        }
-    }
-
-    /// Returns a file that lies beside the content of a layout, of up to `limit` bytes; a registry
-    /// has none, and a pipe those that were kept.
-    pub(crate) fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.layout().map_or(Ok(None), |layout| layout.extra_file(name, limit))
-    }
-
-    /// Returns the digest of every blob that is stored; a registry does not tell.
-    pub(crate) fn stored(&self) -> Result<Vec<Digest>> {
-        self.layout().map_or(Ok(Vec::new()), Layout::stored)
     }
 
     /// Returns everything that is listed. A repository of which a registry has no list may as well not be

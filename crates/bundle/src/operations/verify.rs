@@ -125,7 +125,7 @@ impl<'a> Verified<'a> {
 
 /// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and the
 /// plan knows what that needs.
-pub fn differences(
+pub(super) fn differences(
     record: &Record,
     layout: &dyn Layout,
     listed: &[Root],

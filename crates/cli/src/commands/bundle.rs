@@ -1,6 +1,6 @@
 //! What `import` and `verify` have in common: the record of a bundle.
 
-use longshore_bundle::{MAX_RECORD, RECORD, Record, RecordError};
+use longshore_bundle::{OpenError, Record, RecordError};
 
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
@@ -10,15 +10,21 @@ pub(crate) const AGAIN: &str =
     "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen";
 
 /// Reads the record of a bundle; `None` for a layout that is none.
-pub(crate) fn record(layout: &Opened) -> Result<Option<Record>, Problem> {
-    let found = layout.extra_file(RECORD, MAX_RECORD).map_err(Problem::of)?;
-    found.map(|bytes| Record::parse(&bytes)).transpose().map_err(|error| {
-        let problem = Problem::new(Exit::Difference, error.to_string());
-        match error {
-            RecordError::Newer(_) => {
-                problem.because(Exit::Usage).hint("use a newer version of longshore")
-            }
-            RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(AGAIN),
+pub(crate) fn record(opened: &Opened) -> Result<Option<Record>, Problem> {
+    opened.layout().map_or(Ok(None), |layout| Record::read(layout).map_err(unreadable))
+}
+
+/// Says why a bundle cannot be opened.
+pub(crate) fn unreadable(error: OpenError) -> Problem {
+    let error = match error {
+        OpenError::Store(error) => return Problem::of(error),
+        OpenError::Record(error) => error,
+    };
+    let problem = Problem::new(Exit::Difference, error.to_string());
+    match error {
+        RecordError::Newer(_) => {
+            problem.because(Exit::Usage).hint("use a newer version of longshore")
         }
-    })
+        RecordError::Malformed(_) | RecordError::Changed { .. } => problem.hint(AGAIN),
+    }
 }

@@ -2,20 +2,18 @@
 
 mod target;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use longshore_bundle::{DOCKER_MANIFEST, MAX_DOCKER_MANIFEST, MAX_RECORD, Mapping, RECORD, Record};
-use longshore_layout::{Archive, Came, Directory, Received, Receiving, check_writable, write_file};
-use longshore_spec::artifact_type::{TypeFilter, cosign_tag};
-use longshore_spec::{Digest, Reference, RepositoryName, Size};
-use longshore_store::{Name, Repository, Root};
-use longshore_sync::{
-    Filter, LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Platforms, Referring, Report,
-    RootReport, Wanted, Wish,
+use longshore_bundle::{
+    DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST, MAX_RECORD,
+    Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
 };
+use longshore_layout::{Archive, Directory, Received, Receiving, check_writable, write_file};
+use longshore_spec::{Digest, Reference, Size};
+use longshore_sync::{LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport};
 
 pub(crate) use self::target::Destination;
 use self::target::Target;
@@ -40,75 +38,67 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundle.is_pipe();
     let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
-    let layout = open(args, target.as_ref(), output)?;
-    let record = bundle::record(&layout).map_err(|problem| match problem.exit {
-        Exit::Difference => problem.because(Exit::Failed),
-        _ => problem,
+    let opened = open(args, target.as_ref(), output)?;
+    let layout = opened.layout().ok_or_else(|| {
+        let text = format!("{} is no bundle: a bundle is a layout", args.bundle);
+        Problem::new(Exit::Usage, text).hint("`longshore copy` takes artifacts out of registries")
     })?;
-    let listed = layout.whole().roots().map_err(Problem::of)?;
+    let bundle = OpenBundle::read(layout).map_err(|error| {
+        let problem = bundle::unreadable(error);
+        match problem.exit {
+            Exit::Difference => problem.because(Exit::Failed),
+            _ => problem,
+        }
+    })?;
     let mapping = target::mapping(args);
-    let moves = moves(&listed, &mapping, args.target.as_ref())?;
+    let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
     let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
-    let repositories = target.repositories(&moves)?;
-    let sources = Sources::of(&layout, &moves)?;
+    let whole;
+    let to = match &target {
+        Target::Registry(registry) => {
+            ImportTarget::Registry { place: registry, host: registry.host() }
+        }
+        Target::Layout(directory, _) => {
+            whole = directory.whole();
+            ImportTarget::Layout { place: &**directory, whole: &whole }
+        }
+    };
+    let routes = Routes::open(&bundle, &moves, to).map_err(refused_move)?;
 
-    let wanted = || {
-        let wanted = moves.iter().map(|moved| Wanted {
-            source: sources.of_reference(&moved.from),
-            wish: Wish::Listed(moved.root.descriptor.clone()),
-            target: repositories.get(&moved.to),
-            names: target.names(&moved.to),
-            filter: None,
-        });
-        wanted.collect()
+    let request = ImportRequest {
+        bundle: &bundle,
+        routes: &routes,
+        sparse_index: match args.sparse_index {
+            SparseIndex::Keep => longshore_bundle::SparseIndex::Keep,
+            SparseIndex::Strip => longshore_bundle::SparseIndex::Strip,
+        },
+        allow_unverified: args.allow_unverified,
+        jobs: global.jobs(),
     };
-    let referrers = Referring::Taken(TypeFilter::default());
-    let allow_unverified = args.allow_unverified;
-    let filter = Filter { referrers, allow_unverified, ..Filter::default() };
-    let plan = Plan::discover(wanted(), &filter, global.jobs());
-    tell_damaged(&layout, &plan, output);
-    tell_failures(plan.failures(), &Report::default());
-    if let (Some(record), Some(opened), true) =
-        (&record, layout.layout(), plan.failures().is_empty())
-    {
-        let differences =
-            longshore_bundle::differences(record, opened, &listed, &plan).map_err(Problem::of)?;
-        if let Some(first) = differences.first() {
-            let more = differences.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            let text = format!("the bundle is not what its `bundle.json` says: {first}{more}");
-            return Err(Problem::new(Exit::Failed, text).hint(again(&layout)));
-        }
-        refuse_gaps(&layout, &plan)?;
-    }
-    // What the bundle is was seen as it is: what is written anew stands in no record.
-    let plan = match args.sparse_index {
-        SparseIndex::Keep => plan,
-        SparseIndex::Strip => {
-            let filter = Filter { platforms: Platforms::Present, ..filter };
-            Plan::discover(wanted(), &filter, global.jobs())
-        }
-    };
-    tell(&listed, &moves, record.as_ref(), &plan, output);
+    let import = request.prepare();
+    tell_damaged(&opened, import.plan(), output);
+    tell_failures(import.plan().failures(), &Report::default());
+    let import = import.check().map_err(|refusal| refused(refusal, &opened))?;
+    let plan = import.plan();
+    tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());
     if args.dry_run {
-        return dry_run(&plan, &moves, &changed, global, output);
+        return dry_run(plan, &moves, &changed, global, output);
     }
 
     if let Target::Layout(directory, _) = &target {
-        destination::warn_if_crowded(directory, &plan, output);
+        destination::warn_if_crowded(directory, plan, output);
     }
     if !is_pipe {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(&plan);
-    let result = plan.execute(target.place(), Vec::new(), global.jobs(), &progress);
+    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
+    let result = import.run(&progress);
     progress.finish();
-    let mut report = result.map_err(|failure| Problem::of(*failure.error))?;
+    let report = result.map_err(|failure| Problem::of(*failure.error))?;
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
-    count_received(&layout, &mut report);
-    let document = Document::new(&plan, &moves, &report, None);
+    let document = Document::new(plan, &moves, &report, None);
     let document = document.with_moved(&changed, &moves, &report.roots);
     tell_moved(&document.moved, "moved", output);
     if let Some(path) = &args.report {
@@ -216,28 +206,43 @@ fn tell_damaged(layout: &Opened, plan: &Plan<'_>, output: &Output) {
     }
 }
 
-/// Counts what came through a pipe before the plan was made, which found it there then.
-fn count_received(layout: &Opened, report: &mut Report) {
-    let Opened::Received(received) = layout else { return };
-    let Came { written, bytes, unverified, .. } = received.came();
-    let needed = (*written).min(report.existed);
-    report.existed -= needed;
-    report.moved += needed;
-    report.bytes += bytes;
-    report.unverified.extend(unverified.iter().cloned());
+/// Says why an artifact can go nowhere.
+fn refused_move(error: MoveError) -> Problem {
+    let problem = Problem::new(Exit::Usage, error.to_string());
+    match error {
+        MoveError::NoReference(_) => {
+            problem.hint("`longshore copy` takes artifacts under any name")
+        }
+        MoveError::NotMapped(_) => problem.hint("change the rule that --map gives"),
+        MoveError::NoNames => problem,
+        MoveError::Clash(_) => {
+            problem.hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
+        }
+        MoveError::OtherRegistry { .. } => {
+            problem.hint("import goes to one registry; run it once for each")
+        }
+        MoveError::Store(error) => Problem::of(error),
+    }
 }
 
-/// Refuses a bundle that lacks content, before hours have gone into the rest of it.
-fn refuse_gaps(layout: &Opened, plan: &Plan<'_>) -> Result<(), Problem> {
-    let outline = plan.outline(Vec::new());
-    let stored: HashSet<Digest> = layout.stored().map_err(Problem::of)?.into_iter().collect();
-    let needed = outline.nodes().iter().map(|node| &node.digest);
-    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
-    let Some(first) = missing.first() else { return Ok(()) };
-    let more = missing.len() - 1;
-    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    let text = format!("the bundle is not complete: {first} is not in it{more}");
-    Err(Problem::new(Exit::Failed, text).hint(again(layout)))
+/// Says why a bundle is not taken.
+fn refused(refusal: ImportRefusal, opened: &Opened) -> Problem {
+    let more = |count: usize| match count - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let text = match refusal {
+        ImportRefusal::Store(error) => return Problem::of(error),
+        ImportRefusal::Different(all) => {
+            let (first, more) = (&all[0], more(all.len()));
+            format!("the bundle is not what its `bundle.json` says: {first}{more}")
+        }
+        ImportRefusal::Incomplete(all) => {
+            let (first, more) = (&all[0], more(all.len()));
+            format!("the bundle is not complete: {first} is not in it{more}")
+        }
+    };
+    Problem::new(Exit::Failed, text).hint(again(opened))
 }
 
 /// Returns what to do about a bundle that is not taken.
@@ -249,114 +254,9 @@ fn again(layout: &Opened) -> &'static str {
     }
 }
 
-/// A root of the bundle, and what it is called here and there.
-pub(super) struct Move {
-    root: Root,
-    from: Reference,
-    to: Reference,
-}
-
-impl Move {
-    /// Tells whether it is attached to something by its tag, as cosign does it (row E-97).
-    fn is_attached(&self) -> bool {
-        self.from.tag().is_some_and(|tag| cosign_tag(tag.as_str()).is_some())
-    }
-}
-
-/// Returns where every root with a name goes. Two that meet are refused.
-fn moves(
-    listed: &[Root],
-    mapping: &Mapping,
-    target: Option<&Destination>,
-) -> Result<Vec<Move>, Problem> {
-    let mut moves = Vec::new();
-    for root in listed {
-        for name in &root.names {
-            let from: Reference = name.as_str().parse().map_err(|_| {
-                let text =
-                    format!("`{name}` of the bundle is no full reference, so it goes nowhere");
-                Problem::new(Exit::Usage, text)
-                    .hint("`longshore copy` takes artifacts under any name")
-            })?;
-            let to = mapping.map(&from).map_err(|error| {
-                Problem::new(Exit::Usage, error).hint("change the rule that --map gives")
-            })?;
-            moves.push(Move { root: root.clone(), from, to });
-        }
-    }
-    if moves.is_empty() {
-        let text = "the bundle lists nothing that has a name";
-        return Err(Problem::new(Exit::Usage, text));
-    }
-    if !matches!(target, Some(Destination::Registry { .. })) {
-        without_digests(&mut moves);
-    }
-    let roots = moves.iter().map(|of| (&of.from, &of.to, &of.root.descriptor.digest));
-    Mapping::check(roots).map_err(|clash| {
-        Problem::new(Exit::Usage, clash.to_string())
-            .hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
-    })?;
-    Ok(moves)
-}
-
-/// Takes digests off the names that roots have in a layout: what has the name says which it is. Names
-/// of different content that differ by nothing else keep theirs.
-fn without_digests(moves: &mut [Move]) {
-    let bare = |of: &Move| of.to.clone().with_digest(None);
-    let mut meant: BTreeMap<Reference, BTreeSet<Digest>> = BTreeMap::new();
-    for of in moves.iter() {
-        meant.entry(bare(of)).or_default().insert(of.root.descriptor.digest.clone());
-    }
-    for of in moves.iter_mut().filter(|of| of.to.tag().is_some()) {
-        if meant.get(&bare(of)).is_some_and(|meant| meant.len() == 1) {
-            of.to = bare(of);
-        }
-    }
-}
-
-/// The repositories of the bundle, each as a source: what refers to what in one of them is no
-/// business of the others.
-struct Sources<'l> {
-    by_repository: BTreeMap<String, Box<dyn Repository + 'l>>,
-}
-
-impl<'l> Sources<'l> {
-    fn of(layout: &'l Opened, moves: &[Move]) -> Result<Self, Problem> {
-        let mut by_repository: BTreeMap<String, Box<dyn Repository + 'l>> = BTreeMap::new();
-        for Move { from, .. } in moves {
-            let key = key(from);
-            if by_repository.contains_key(&key) {
-                continue;
-            }
-            let source = match key.parse::<RepositoryName>() {
-                Ok(name) => layout.repository(&name).map_err(Problem::of)?,
-                // A host that no repository can be named after, such as an IPv6 address.
-                Err(_) => layout.whole(),
-            };
-            by_repository.insert(key, source);
-        }
-        Ok(Self { by_repository })
-    }
-
-    fn of_reference(&self, from: &Reference) -> &dyn longshore_store::Source {
-        &*self.by_repository[&key(from)]
-    }
-}
-
-/// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
-fn key(from: &Reference) -> String {
-    format!("{}/{}", from.registry().replace(':', "_"), from.repository())
-}
-
 /// Tells what is not as whoever asked may think, though nothing failed.
-fn tell(
-    listed: &[Root],
-    moves: &[Move],
-    record: Option<&Record>,
-    plan: &Plan<'_>,
-    output: &Output,
-) {
-    let known = record.map(|record| &record.left_out[..]).unwrap_or_default();
+fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &Plan<'_>, output: &Output) {
+    let known = bundle.record.as_ref().map(|record| &record.left_out[..]).unwrap_or_default();
     let known: HashSet<&Digest> = known.iter().filter_map(|left| left.digest.as_ref()).collect();
     for left in plan.left_out() {
         let (LeftOut::Absent(entry) | LeftOut::Filtered(entry)) = left;
@@ -379,7 +279,7 @@ fn tell(
         ));
     }
     let there: HashSet<&Digest> = plan.digests().collect();
-    let others = listed.iter().filter(|root| root.names.is_empty());
+    let others = bundle.listed.iter().filter(|root| root.names.is_empty());
     let others = others.filter(|root| !there.contains(&root.descriptor.digest)).count();
     if others > 0 {
         let entries = human::entries(others);
@@ -491,9 +391,4 @@ fn goes_to(of: &Move, report: &RootReport) -> Reference {
         None => of.to.clone(),
         Some(_) => of.to.clone().with_digest(Some(digest_of(of, report).clone())),
     }
-}
-
-/// Returns the name that a root has where it goes; a digest alone is no name in a registry.
-fn tag(to: &Reference) -> Vec<Name> {
-    to.tag().map(|tag| Name::new(tag.as_str())).into_iter().collect()
 }

@@ -11,7 +11,7 @@ use longshore_store::in_parallel;
 use super::{Discovery, Step, Trust, Via};
 use crate::{FoundRoot, Platforms, Wish};
 
-impl<'a> Discovery<'a> {
+impl Discovery<'_> {
     /// Makes one step of all that lead to the same content on the same way: it is looked into once,
     /// however many names it has. Asks targets that may be trusted with up to `jobs` requests at once.
     pub(super) fn join_alike(&self, mut steps: Vec<Step>, jobs: usize) -> Vec<Step> {

@@ -32,7 +32,7 @@ pub(super) struct Referrer {
     subject: Digest,
 }
 
-impl<'a> Discovery<'a> {
+impl Discovery<'_> {
     /// Returns, for each source, what is attached there by tags.
     pub(super) fn signature_tags(&mut self, steps: &[Step], jobs: usize) -> Vec<SignatureTags> {
         let those = |is: fn(&Referring) -> bool| -> HashSet<u32> {

@@ -19,7 +19,7 @@ use crate::{Action, Silent};
 /// refuse all else with it.
 const ASKED_ABOVE: u64 = 1 << 30;
 
-impl<'a> Discovery<'a> {
+impl Discovery<'_> {
     /// Takes everything out of the plan whose descriptor gives a wrong size, as far as descriptors
     /// disagree or give a very large one; asks with up to `jobs` requests at once.
     pub(super) fn judge_sizes(&mut self, jobs: usize) {

@@ -1,16 +1,13 @@
 //! Where a bundle goes.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_bundle::Mapping;
+use longshore_bundle::{Mapping, TargetKind};
 use longshore_layout::Directory;
-use longshore_remote::{Registry, Remote};
-use longshore_spec::{Reference, RepositoryName};
-use longshore_store::{Name, Place, Target as Written};
+use longshore_remote::Registry;
+use longshore_spec::Reference;
 
-use super::{Move, tag};
 use crate::args::Import;
 use crate::location::{Location, Where};
 use crate::problem::{Exit, Mistake, Problem};
@@ -23,12 +20,6 @@ pub(super) enum Target {
     Layout(Arc<Directory>, PathBuf),
 }
 
-/// Where the roots of a bundle go there.
-pub(super) enum Repositories<'t> {
-    Registry(BTreeMap<RepositoryName, Remote>),
-    Layout(Box<dyn Written + 't>),
-}
-
 /// Returns what artifacts are called where they go.
 pub(super) fn mapping(args: &Import) -> Mapping {
     let elsewhere = match &args.target {
@@ -36,6 +27,14 @@ pub(super) fn mapping(args: &Import) -> Mapping {
         Some(Destination::Layout(_)) | None => None,
     };
     Mapping::new(args.map.clone(), elsewhere).under(args.prefix.clone())
+}
+
+/// Returns what names are like where they go.
+pub(super) fn kind(args: &Import) -> TargetKind {
+    match &args.target {
+        Some(Destination::Registry { .. }) => TargetKind::Registry,
+        Some(Destination::Layout(_)) | None => TargetKind::Layout,
+    }
 }
 
 impl Target {
@@ -64,43 +63,6 @@ impl Target {
         Ok(Self::Layout(Arc::new(directory.map_err(Problem::of)?), path))
     }
 
-    /// Returns the repositories that something goes to. Fails if that is not in this registry.
-    pub(super) fn repositories(&self, moves: &[Move]) -> Result<Repositories<'_>, Problem> {
-        let registry = match self {
-            Self::Layout(directory, _) => {
-                return Ok(Repositories::Layout(Box::new(directory.whole())));
-            }
-            Self::Registry(registry) => registry,
-        };
-        let mut repositories = BTreeMap::new();
-        for Move { from, to, .. } in moves {
-            if to.registry() != registry.host() {
-                let text =
-                    format!("{from} would go to {to}, and {} is another registry", registry.host());
-                return Err(Problem::new(Exit::Usage, text)
-                    .hint("import goes to one registry; run it once for each"));
-            }
-            let name = to.repository();
-            repositories.entry(name.clone()).or_insert_with(|| registry.remote(name));
-        }
-        Ok(Repositories::Registry(repositories))
-    }
-
-    /// Returns the names that a root has there.
-    pub(super) fn names(&self, to: &Reference) -> Vec<Name> {
-        match self {
-            Self::Registry(..) => tag(to),
-            Self::Layout(..) => vec![Name::new(to.to_string())],
-        }
-    }
-
-    pub(super) fn place(&self) -> &dyn Place {
-        match self {
-            Self::Registry(registry) => registry,
-            Self::Layout(directory, _) => &**directory,
-        }
-    }
-
     /// Returns a directory on the disk that a layout is on, or will be.
     pub(super) fn disk(&self) -> Option<PathBuf> {
         match self {
@@ -109,18 +71,6 @@ impl Target {
                 let absolute = std::path::absolute(path).ok()?;
                 absolute.ancestors().find(|path| path.is_dir()).map(Path::to_owned)
             }
-        }
-    }
-}
-
-impl Repositories<'_> {
-    /// Returns the repository that a root goes to.
-    pub(super) fn get(&self, to: &Reference) -> Option<&dyn Written> {
-        match self {
-            Self::Registry(repositories) => {
-                repositories.get(to.repository()).map(|remote| remote as &dyn Written)
-            }
-            Self::Layout(whole) => Some(&**whole),
         }
     }
 }

@@ -1,0 +1,298 @@
+//! Taking a bundle to its place.
+
+mod moves;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use longshore_layout::{Came, Layout};
+use longshore_spec::artifact_type::TypeFilter;
+use longshore_spec::{Digest, Reference, RepositoryName};
+use longshore_store::{Error, Name, Place, Repository, Result, Root, Source, Target};
+use longshore_sync::{Failure, Filter, Observer, Plan, Platforms, Referring, Report, Wanted, Wish};
+
+pub use self::moves::{Move, MoveError, TargetKind};
+use super::verify::differences;
+use crate::{Difference, Mapping, Record, RecordError, SparseIndex};
+
+/// A bundle that is there: what its record says, and what it lists.
+#[derive(Debug)]
+pub struct OpenBundle<'a> {
+    layout: &'a dyn Layout,
+    /// Its record; a layout may have none.
+    pub record: Option<Record>,
+    /// All that it lists.
+    pub listed: Vec<Root>,
+}
+
+/// Why a bundle cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// Its record is none that can be believed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Where a bundle goes.
+#[derive(Debug, Clone, Copy)]
+pub enum ImportTarget<'a> {
+    /// A registry, in which every artifact goes to the repository that it is called by.
+    Registry {
+        /// The registry.
+        place: &'a dyn Place,
+        /// Its host, as names have it.
+        host: &'a str,
+    },
+    /// A layout, in which artifacts keep their full names.
+    Layout {
+        /// The layout.
+        place: &'a dyn Place,
+        /// All of it.
+        whole: &'a dyn Target,
+    },
+}
+
+/// Where every artifact of a bundle comes from and goes to, opened.
+#[derive(Debug)]
+pub struct Routes<'a> {
+    moves: &'a [Move],
+    target: ImportTarget<'a>,
+    /// The repositories of the bundle, each as a source: what refers to what in one of them is no
+    /// business of the others.
+    sources: BTreeMap<String, Box<dyn Repository + 'a>>,
+    /// The repositories of a registry.
+    targets: BTreeMap<RepositoryName, Box<dyn Repository + 'a>>,
+}
+
+/// What is to be taken to its place.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportRequest<'a> {
+    /// The bundle.
+    pub bundle: &'a OpenBundle<'a>,
+    /// Where its artifacts go.
+    pub routes: &'a Routes<'a>,
+    /// What becomes of indexes of which the bundle lacks entries.
+    pub sparse_index: SparseIndex,
+    /// Whether content whose digest cannot be computed is taken, too (row A-38).
+    pub allow_unverified: bool,
+    /// How much is done at once.
+    pub jobs: usize,
+}
+
+/// What a bundle brings, known before the first byte moves.
+#[derive(Debug)]
+pub struct Import<'a> {
+    request: ImportRequest<'a>,
+    plan: Plan<'a>,
+}
+
+/// Why a bundle is not taken.
+#[derive(Debug)]
+pub enum ImportRefusal {
+    /// It cannot be read.
+    Store(Error),
+    /// It is not what its record says: in so many ways, at least one.
+    Different(Vec<Difference>),
+    /// It lacks content, at least one piece.
+    Incomplete(Vec<Digest>),
+}
+
+impl From<Error> for ImportRefusal {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<'a> OpenBundle<'a> {
+    /// Reads the record of a bundle, and what it lists.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or its record cannot be believed.
+    pub fn read(layout: &'a dyn Layout) -> Result<Self, OpenError> {
+        let record = Record::read(layout)?;
+        let listed = layout.whole().roots()?;
+        Ok(Self { layout, record, listed })
+    }
+
+    /// Returns where every root with a name goes. Two that meet are refused.
+    ///
+    /// # Errors
+    ///
+    /// Something can go nowhere, or two things would be called the same.
+    pub fn moves(&self, mapping: &Mapping, kind: TargetKind) -> Result<Vec<Move>, MoveError> {
+        moves::moves(&self.listed, mapping, kind)
+    }
+}
+
+impl<'a> ImportTarget<'a> {
+    /// Returns the place that all of it goes to.
+    pub fn place(&self) -> &'a dyn Place {
+        match self {
+            Self::Registry { place, .. } | Self::Layout { place, .. } => *place,
+        }
+    }
+}
+
+impl<'a> Routes<'a> {
+    /// Opens the repositories of a bundle and of its target; of a registry nothing is asked for it.
+    ///
+    /// # Errors
+    ///
+    /// Something goes to another registry, or the bundle cannot be read.
+    pub fn open(
+        bundle: &'a OpenBundle<'a>,
+        moves: &'a [Move],
+        target: ImportTarget<'a>,
+    ) -> Result<Self, MoveError> {
+        let mut targets: BTreeMap<RepositoryName, Box<dyn Repository + 'a>> = BTreeMap::new();
+        if let ImportTarget::Registry { place, host } = target {
+            for Move { from, to, .. } in moves {
+                if to.registry() != host {
+                    let (from, to) = (Box::new(from.clone()), Box::new(to.clone()));
+                    return Err(MoveError::OtherRegistry { from, to, host: host.to_owned() });
+                }
+                if !targets.contains_key(to.repository()) {
+                    targets.insert(to.repository().clone(), place.repository(to.repository())?);
+                }
+            }
+        }
+        let mut sources: BTreeMap<String, Box<dyn Repository + 'a>> = BTreeMap::new();
+        for Move { from, .. } in moves {
+            let key = key(from);
+            if sources.contains_key(&key) {
+                continue;
+            }
+            let source = match key.parse::<RepositoryName>() {
+                Ok(name) => bundle.layout.repository(&name)?,
+                // A host that no repository can be named after, such as an IPv6 address.
+                Err(_) => bundle.layout.whole(),
+            };
+            sources.insert(key, source);
+        }
+        Ok(Self { moves, target, sources, targets })
+    }
+
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        let wanted = self.moves.iter().map(|moved| Wanted {
+            source: self.source(&moved.from),
+            wish: Wish::Listed(moved.root.descriptor.clone()),
+            target: self.target(&moved.to),
+            names: self.names(&moved.to),
+            filter: None,
+        });
+        wanted.collect()
+    }
+
+    fn source(&self, from: &Reference) -> &dyn Source {
+        &*self.sources[&key(from)]
+    }
+
+    fn target(&self, to: &Reference) -> Option<&dyn Target> {
+        match self.target {
+            ImportTarget::Layout { whole, .. } => Some(whole),
+            ImportTarget::Registry { .. } => {
+                self.targets.get(to.repository()).map(|repository| &**repository as &dyn Target)
+            }
+        }
+    }
+
+    /// Returns the names that a root has there; a digest alone is no name in a registry.
+    fn names(&self, to: &Reference) -> Vec<Name> {
+        match self.target {
+            ImportTarget::Registry { .. } => {
+                to.tag().map(|tag| Name::new(tag.as_str())).into_iter().collect()
+            }
+            ImportTarget::Layout { .. } => vec![Name::new(to.to_string())],
+        }
+    }
+}
+
+impl<'a> ImportRequest<'a> {
+    /// Finds out all that the bundle brings. Nothing is written.
+    pub fn prepare(&self) -> Import<'a> {
+        Import { request: *self, plan: self.discover(Platforms::All) }
+    }
+
+    fn discover(&self, platforms: Platforms) -> Plan<'a> {
+        let referrers = Referring::Taken(TypeFilter::default());
+        let allow_unverified = self.allow_unverified;
+        let filter = Filter { platforms, referrers, allow_unverified, ..Filter::default() };
+        let routes: &'a Routes<'a> = self.routes;
+        Plan::discover(routes.wanted(), &filter, self.jobs)
+    }
+}
+
+impl<'a> Import<'a> {
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan<'a> {
+        &self.plan
+    }
+
+    /// Compares the bundle with its record, if it has one and all of its manifests are there: before hours
+    /// have gone into the rest of it. Then entries that indexes lack are taken out, if that was asked for:
+    /// what is written anew stands in no record.
+    ///
+    /// # Errors
+    ///
+    /// The bundle is not what its record says, or not complete.
+    pub fn check(self) -> Result<Self, ImportRefusal> {
+        let Self { request, plan } = self;
+        let OpenBundle { layout, record, listed } = request.bundle;
+        if let (Some(record), true) = (record, plan.failures().is_empty()) {
+            let differences = differences(record, *layout, listed, &plan)?;
+            if !differences.is_empty() {
+                return Err(ImportRefusal::Different(differences));
+            }
+            let gaps = gaps(*layout, &plan)?;
+            if !gaps.is_empty() {
+                return Err(ImportRefusal::Incomplete(gaps));
+            }
+        }
+        let plan = match request.sparse_index {
+            SparseIndex::Keep | SparseIndex::Refuse => plan,
+            SparseIndex::Strip => request.discover(Platforms::Present),
+        };
+        Ok(Self { request, plan })
+    }
+
+    /// Brings all of it to its place.
+    ///
+    /// # Errors
+    ///
+    /// The place takes nothing of it.
+    pub fn run(&self, observer: &dyn Observer) -> Result<Report, Failure> {
+        let ImportRequest { bundle, routes, jobs, .. } = self.request;
+        let mut report = self.plan.execute(routes.target.place(), Vec::new(), jobs, observer)?;
+        if let Some(came) = bundle.layout.came() {
+            count(came, &mut report);
+        }
+        Ok(report)
+    }
+}
+
+/// Counts what came through a pipe before the plan was made, which found it there then.
+fn count(came: &Came, report: &mut Report) {
+    let Came { written, bytes, unverified, .. } = came;
+    let needed = (*written).min(report.existed);
+    report.existed -= needed;
+    report.moved += needed;
+    report.bytes += bytes;
+    report.unverified.extend(unverified.iter().cloned());
+}
+
+/// Returns what a plan needs and a layout does not store, sorted.
+fn gaps(layout: &dyn Layout, plan: &Plan<'_>) -> Result<Vec<Digest>> {
+    let outline = plan.outline(Vec::new());
+    let stored: HashSet<Digest> = layout.stored()?.into_iter().collect();
+    let needed = outline.nodes().iter().map(|node| &node.digest);
+    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
+    Ok(missing.into_iter().cloned().collect())
+}
+
+/// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
+fn key(from: &Reference) -> String {
+    format!("{}/{}", from.registry().replace(':', "_"), from.repository())
+}
