@@ -1,6 +1,6 @@
 //! Copies typed artifacts between places.
 //!
-//! A copy has two steps. [`Plan::discover`] walks everything that is wanted, manifest by manifest,
+//! A copy ([`CopyRequest`]) has two steps. [`Plan::discover`] walks everything that is wanted, manifest by manifest,
 //! before the first blob byte moves; [`Plan::execute`] carries the plan out in parallel. A dry run,
 //! exact progress, a look at the room on a disk, [`Plan::verify`] and the collection of garbage
 //! ([`reachable()`]) use the same plan, so there is one walk over the graph.
@@ -15,6 +15,7 @@
 //!
 //! The engine knows places only by the traits of `longshore-store`.
 
+mod copy;
 mod discover;
 mod execute;
 mod filter;
@@ -26,10 +27,11 @@ mod survey;
 mod transfer;
 mod verify;
 
+pub use copy::{CopyRequest, PreparedCopy};
 pub use discover::{SignatureTags, subject_of};
 pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
 pub use plan::{LeftOut, Moved, Plan, Totals, Unfit, Wanted, Wish};
 pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
-pub use survey::Part;
+pub use survey::{Part, survey};

@@ -3,10 +3,22 @@
 use std::collections::HashSet;
 
 use longshore_spec::{Digest, Manifest, MediaType, Platform};
-use longshore_store::{Result, Verifying};
+use longshore_store::{Result, Root, Source, Verifying};
 
 use crate::plan::{Node, State};
-use crate::{Plan, Totals};
+use crate::{Filter, Plan, Totals, Wanted, Wish};
+
+/// Looks into all that roots of one source need, in their order; nothing is copied.
+pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
+    let wanted = roots.iter().map(|root| Wanted {
+        source,
+        wish: Wish::Listed(root.descriptor.clone()),
+        target: None,
+        names: root.names.clone(),
+        filter: None,
+    });
+    Plan::discover(wanted.collect(), &Filter::default(), jobs)
+}
 
 /// Something that a manifest refers to.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,8 @@ use std::time::Instant;
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
-    Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, Referring, Report, RootReport,
-    Totals, Unchanged, Wanted,
+    CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
+    Referring, Report, RootReport, Totals, Unchanged, Wanted,
 };
 
 use self::wanted::Taken;
@@ -49,27 +49,30 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     });
 
     let begun = Instant::now();
-    let mut plan = Plan::discover(wanted.collect(), &filter, global.jobs());
-    platforms::warn_of_none(&args.platform, &plan.roots(), output);
+    let request = CopyRequest { wanted: wanted.collect(), filter, jobs: global.jobs() };
+    let mut copy = request.prepare();
+    platforms::warn_of_none(&args.platform, &copy.plan().roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         // What is not there yet holds nothing.
         let missing = destination
             .as_ref()
-            .map(|it| it.missing(&plan, Vec::new(), global.jobs()))
+            .map(|it| it.missing(copy.plan(), Vec::new(), global.jobs()))
             .transpose()?;
+        let plan = copy.plan();
         let size = plan.size();
         let totals = Totals { missing: missing.unwrap_or(size.missing), ..size };
         let moved = plan.moved(global.jobs());
-        return dry_run(&plan, totals, &moved, looked_for_referrers, output);
+        return dry_run(plan, totals, &moved, looked_for_referrers, output);
     };
-    let refused = (global.json && !plan.failures().is_empty()).then(|| Document::refused(&plan));
+    let has_failed = !copy.plan().failures().is_empty();
+    let refused = (global.json && has_failed).then(|| Document::refused(copy.plan()));
     // Of all that is listed an archive takes what can be had: what was named must be had.
     let is_all = args.all || args.all_tags;
-    let (lost, lost_roots) = if is_all && destination.has_no_half() {
-        plan.drop_failed()
-    } else {
-        (Vec::new(), Vec::new())
-    };
+    if is_all && destination.has_no_half() {
+        copy.leave_out_failed();
+    }
+    let PreparedCopy { lost, lost_roots, .. } = &copy;
+    let plan = copy.plan();
     let is_lost = !lost.is_empty() && plan.roots().is_empty();
     if is_lost || (!plan.failures().is_empty() && destination.has_no_half()) {
         for failure in lost.iter().chain(plan.failures()) {
@@ -86,21 +89,21 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let totals = plan.size();
     let moved = plan.moved(global.jobs());
     if let Destination::Directory(directory) = destination {
-        destination::warn_if_crowded(directory, &plan, output);
+        destination::warn_if_crowded(directory, plan, output);
     }
     if !destination.is_stdout() {
         interrupt::promise_to_go_on(output);
     }
-    let progress = Progress::new(output, "copying", totals.bytes).of_artifacts(&plan);
-    let result = plan.execute(destination.place(), Vec::new(), global.jobs(), &progress);
+    let progress = Progress::new(output, "copying", totals.bytes).of_artifacts(plan);
+    let result = copy.run(destination.place(), &progress);
     progress.finish();
     let report = result.map_err(|failure| destination.problem(*failure.error))?;
     let complete = report.is_complete() && plan.failures().is_empty();
-    tell_failures(&lost, &Report { roots: lost_roots.clone(), ..Report::default() });
+    tell_failures(lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
-    tell(&plan, &report, destination, complete, looked_for_referrers, output);
-    let document = Document::new(&plan, &report, totals).with_moved(&moved, &report);
-    let document = document.with_lost(&lost, &lost_roots);
+    tell(plan, &report, destination, complete, looked_for_referrers, output);
+    let document = Document::new(plan, &report, totals).with_moved(&moved, &report);
+    let document = document.with_lost(lost, lost_roots);
     let complete = complete && lost.is_empty();
     tell_moved(&document.moved, "moved", output);
     summary(output, destination, &document, &report, begun)?;

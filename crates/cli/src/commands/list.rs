@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
 use longshore_store::{Error, KnownRoots, Place as _, Root, Source, about};
-use longshore_sync::{Filter, Plan, Wanted, Wish};
 
 use super::look::{self, Attached, Look, look};
 use crate::args::{Global, List};
@@ -59,14 +58,7 @@ fn artifacts(
         roots.retain(|root| !root.names.is_empty());
     }
     let hidden = listed - roots.len();
-    let wanted = roots.iter().map(|root| Wanted {
-        source: &*view,
-        wish: Wish::Listed(root.descriptor.clone()),
-        target: None,
-        names: root.names.clone(),
-        filter: None,
-    });
-    let plan = Plan::discover(wanted.collect(), &Filter::default(), global.jobs());
+    let plan = longshore_sync::survey(&*view, &roots, global.jobs());
     let (contents, of_root) = contents(&roots);
     let attached = Attached::of(&*view);
     let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
