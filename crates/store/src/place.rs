@@ -53,6 +53,12 @@ pub trait Place: Debug + Send + Sync {
         false
     }
 
+    /// Tells whether it is whole or not there at all, as an archive is: a root that fails takes all others
+    /// with it.
+    fn has_no_half(&self) -> bool {
+        false
+    }
+
     /// Makes everything that was pushed visible and durable; called once, at the end. A server has no
     /// end, and calls it before it says that a change is made.
     ///

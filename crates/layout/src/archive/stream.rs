@@ -69,6 +69,10 @@ impl Place for ArchiveStream {
         Ok(())
     }
 
+    fn has_no_half(&self) -> bool {
+        true
+    }
+
     fn order(&self) -> Order {
         Order::Sequence
     }

@@ -1,16 +1,18 @@
 //! Filling a planned archive in parallel.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{
     Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Verifying,
 };
 
 use super::format::{self, END, Form, Slot};
@@ -36,7 +38,8 @@ pub struct ArchiveWriter {
     partial: PathBuf,
     journal: PathBuf,
     replace: bool,
-    filling: OnceLock<Filling>,
+    /// What there is since the plan is known, until that is done with.
+    filling: Mutex<Option<Arc<Filling>>>,
     /// What was found out of repositories.
     known: holdings::Cache,
 }
@@ -48,6 +51,8 @@ struct Filling {
     directory: Dir,
     file: Arc<File>,
     journal: Journal,
+    /// What came for an earlier plan of the same run.
+    earlier: Option<Earlier>,
     /// By slot.
     states: Mutex<Vec<State>>,
     /// Told whenever a state changes.
@@ -62,6 +67,13 @@ enum State {
     /// A writer is at it.
     Coming,
     There,
+}
+
+/// What came for a plan that was given up for another one: a file without a name.
+struct Earlier {
+    file: Arc<File>,
+    /// Where content begins that is there as a whole.
+    there: HashMap<Digest, u64>,
 }
 
 /// The right to write a slot. When it goes, others learn what became of the slot, even if the
@@ -89,7 +101,7 @@ impl ArchiveWriter {
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
         let known = holdings::Cache::default();
-        Ok(Self { path, partial, journal, replace, filling: OnceLock::new(), known })
+        Ok(Self { path, partial, journal, replace, filling: Mutex::default(), known })
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -139,9 +151,13 @@ impl ArchiveWriter {
         &self.partial
     }
 
-    fn filling(&self) -> Result<&Filling> {
+    fn filling(&self) -> Result<Arc<Filling>> {
         let what = "is an archive, and must be told what will come before it comes";
-        self.filling.get().ok_or_else(|| unannounced(self.label(), what))
+        self.slot().clone().ok_or_else(|| unannounced(self.label(), what))
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Arc<Filling>>> {
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails unless there is room for what is still missing of the archive.
@@ -201,7 +217,26 @@ impl ArchiveWriter {
         }
         let states = Mutex::new(states);
         let (file, changed) = (Arc::new(file), Condvar::new());
-        Ok(Filling { form, directory, file, journal, states, changed })
+        Ok(Filling { form, directory, file, journal, earlier: None, states, changed })
+    }
+
+    /// Takes its names from what came for a plan that is given up, so that the next one begins anew beside
+    /// it; nothing if there is no room for both, or if a name is not ours any more.
+    fn set_aside(&self, filling: &Filling) -> Option<Earlier> {
+        let Filling { form, directory, file, states, .. } = filling;
+        let states = states.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |number: &u32| states[*number as usize] == State::There;
+        let there = form.by_digest.iter().filter(|(_, number)| is_there(number));
+        let there =
+            there.map(|(digest, number)| (digest.clone(), form.slots[*number as usize].content));
+        let there = there.collect();
+        self.check_room(form.length.saturating_add(self.allocated())).ok()?;
+        let name = self.partial.file_name()?;
+        if !directory.has(file, name) {
+            return None;
+        }
+        directory.remove(name).ok()?;
+        Some(Earlier { file: Arc::clone(file), there })
     }
 
     /// Fails with [`Error::Exists`] if an archive is there that is to stay.
@@ -235,13 +270,20 @@ impl Place for ArchiveWriter {
 
     /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
     /// before anything is written, and with [`Error::Busy`] while another process writes the same
-    /// archive.
+    /// archive. Told of another plan, it begins anew, with what came for the one before.
     fn prepare(&self, outline: &Outline) -> Result<()> {
         self.check_free()?;
         let form = Form::new(outline)?;
+        // An earlier plan is done with: its lock goes, and what came for it serves this one.
+        let earlier = self.slot().take().and_then(|filling| self.set_aside(&filling));
         self.check_room(form.length)?;
-        let filling = self.begin(form)?;
-        self.filling.set(filling).map_err(|_| Error::Busy { what: self.path.display().to_string() })
+        let filling = Filling { earlier, ..self.begin(form)? };
+        *self.slot() = Some(Arc::new(filling));
+        Ok(())
+    }
+
+    fn has_no_half(&self) -> bool {
+        true
     }
 
     fn order(&self) -> Order {
@@ -304,25 +346,41 @@ impl Filling {
 }
 
 impl Claim<'_> {
-    /// Writes a blob to where it goes, behind what is there of it. Returns how many bytes were read
-    /// from the source.
-    fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<u64> {
+    /// Writes a blob to where it goes, behind what is there of it.
+    fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let (file, slot) = (&self.filling.file, self.slot);
         let header = format::blob_header(digest, *size);
         file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
-        let read = match self.resume(digest)? {
-            None => self.copy(blob, None, what),
+        let pushed = match self.resume(digest)? {
+            None if self.take_over(blob, what)? => Pushed::Existed,
+            None => Pushed::Written(self.copy(blob, None, what)?),
             // What was left may have been damaged: once more from the first byte.
-            Some(prefix) => match self.copy(blob, Some(prefix), what) {
+            Some(prefix) => Pushed::Written(match self.copy(blob, Some(prefix), what) {
                 Err(error) if error.is_corruption() => self.copy(blob, None, what),
                 result => result,
-            },
-        }?;
+            }?),
+        };
         file.write_all_at(slot.padding(), slot.content + slot.size)
             .map_err(Error::io("write", what.display()))?;
         self.state = State::There;
-        Ok(read)
+        Ok(pushed)
+    }
+
+    /// Writes a blob that came for an earlier plan; tells whether it did, and is right.
+    fn take_over(&mut self, blob: &dyn Blob, what: &Path) -> Result<bool> {
+        let Descriptor { digest, size, .. } = blob.descriptor();
+        let Some(Earlier { file, there }) = &self.filling.earlier else { return Ok(false) };
+        let Some(at) = there.get(digest).filter(|_| digest.hasher().is_some()) else {
+            return Ok(false);
+        };
+        let region = Region::new(Arc::clone(file), *at, *size);
+        let reader = Verifying::new(Box::new(region), blob.descriptor())?;
+        match self.write(reader, blob.descriptor(), 0, what) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_corruption() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Hashes what is there of a blob.
@@ -339,12 +397,23 @@ impl Claim<'_> {
         }
     }
 
+    /// Writes a blob behind what is there of it; returns how many bytes were read from the source.
     fn copy(&mut self, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
-        let Descriptor { digest, size, .. } = blob.descriptor();
-        let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
         let start = prefix.as_ref().map_or(0, Hasher::count);
         self.state = State::Begun(start);
-        let mut reader = blob.open(prefix)?;
+        self.write(blob.open(prefix)?, blob.descriptor(), start, what)
+    }
+
+    /// Writes what `reader` gives from byte `start` on; returns how much that was.
+    fn write(
+        &mut self,
+        mut reader: Verifying<'_>,
+        blob: &Descriptor,
+        start: u64,
+        what: &Path,
+    ) -> Result<u64> {
+        let Descriptor { digest, size, .. } = blob;
+        let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
         let mut buffer = files::buffer(size - start);
         let mut done = start;
         loop {
@@ -424,11 +493,11 @@ impl Contents for ArchiveWriter {
             )
         })?;
         let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
-        let read = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
+        let pushed = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
         // The last piece was not noted on the way.
-        let rest = read.min(files::PIECE as u64);
+        let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
-        Ok(Pushed::Written(read))
+        Ok(pushed)
     }
 
     fn change(&self, _: Vec<Change>) -> Result<()> {

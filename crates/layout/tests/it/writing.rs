@@ -351,6 +351,35 @@ fn the_part_of_another_plan_is_thrown_away() {
 }
 
 #[test]
+fn what_came_for_one_plan_serves_the_next_of_the_same_run() {
+    let (parcel, large) = heavy();
+    for is_damaged in [false, true] {
+        let scene = Scene::new();
+        let writer = scene.begin(&parcel.outline);
+        push_all(&writer, &parcel.pieces[1..]);
+        writer.commit(false).unwrap();
+        if is_damaged {
+            // The last of what comes is the large one, or a small one beside it.
+            scene.flip(std::fs::metadata(scene.partial()).unwrap().len() / 2);
+        }
+        let (outline, gone) = (&parcel.outline, parcel.pieces[0].digest());
+        let nodes = outline.nodes().iter().filter(|node| node.digest != *gone).cloned().collect();
+        let smaller = Outline::new(nodes, Vec::new(), Vec::new());
+        writer.prepare(&smaller).unwrap();
+        let before = parcel.pieces[large].read();
+        for (number, piece) in parcel.pieces.iter().enumerate().skip(1) {
+            let pushed = writer.whole().push_blob(piece).unwrap();
+            assert_eq!(pushed == Pushed::Existed, !(is_damaged && number == large), "{number}");
+        }
+        assert_eq!(parcel.pieces[large].read() > before, is_damaged);
+        let again = Scene::new();
+        let fresh = again.begin(&smaller);
+        push_all(&fresh, &parcel.pieces[1..]);
+        assert!(scene.finish(writer) == again.finish(fresh));
+    }
+}
+
+#[test]
 fn one_archive_has_one_writer() {
     let parcel = Parcel::sample();
     let scene = Scene::new();
