@@ -43,7 +43,9 @@ pub use lock::{
 };
 pub use mapping::{Clash, Mapping, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
-pub use operations::export::{Bundle, DockerList, ExportError, ExportRequest, Incomplete};
+pub use operations::export::{
+    Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
+};
 pub use operations::import::{
     Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, OpenError,
     Routes, TargetKind,

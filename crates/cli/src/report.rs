@@ -140,18 +140,25 @@ pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
 
 /// Tells about everything that went wrong, and which roots it concerns.
 pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
-    tell_explained(discovery, report, |_| None);
-}
-
-/// Does the like where the command knows more of some failures than they say themselves.
-pub(crate) fn tell_explained(
-    discovery: &[Failure],
-    report: &Report,
-    explain: impl Fn(&Failure) -> Option<Problem>,
-) {
     let failed = report.roots.iter().filter(|root| root.outcome == Outcome::Failed);
     let called = failed.filter_map(|root| root.wanted.as_ref().map(ToString::to_string));
-    tell_all(discovery.iter().chain(&report.failures), called, explain);
+    tell_all(discovery.iter().chain(&report.failures), called, |_| None);
+}
+
+/// Tells what is left out of a bundle, and why, where the command may know more of failures than they say
+/// themselves. Among artifacts of many repositories a tag alone does not say which one is meant.
+pub(crate) fn tell_left_out(
+    failures: &[Failure],
+    roots: &[RootReport],
+    explain: impl Fn(&Failure) -> Option<Problem>,
+) {
+    let told: HashSet<&str> = failures.iter().map(|failure| failure.subject.as_str()).collect();
+    let is_told = |root: &&RootReport| {
+        root.wanted.as_ref().is_none_or(|wanted| told.contains(wanted.as_str()))
+    };
+    let called = roots.iter().filter(|root| !is_told(root));
+    let called = called.filter_map(|root| root.names.first().or(root.wanted.as_ref()));
+    tell_all(failures.iter(), called.map(ToString::to_string), explain);
 }
 
 fn tell_all<'f>(

@@ -1,6 +1,6 @@
 //! A copy as one operation: what is wanted, what that would be, and bringing it to its place.
 
-use longshore_store::Place;
+use longshore_store::{Order, Place};
 
 use crate::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted};
 
@@ -20,6 +20,8 @@ pub struct CopyRequest<'a> {
 pub struct PreparedCopy<'a> {
     plan: Plan<'a>,
     jobs: usize,
+    /// Whether what cannot be had is left out.
+    leaves_out: bool,
     /// Why some of what was wanted is left out.
     pub lost: Vec<Failure>,
     /// What is left out, since it could not be had.
@@ -30,7 +32,13 @@ impl<'a> CopyRequest<'a> {
     /// Finds out all that is wanted. Nothing is written.
     pub fn prepare(self) -> PreparedCopy<'a> {
         let plan = Plan::discover(self.wanted, &self.filter, self.jobs);
-        PreparedCopy { plan, jobs: self.jobs, lost: Vec::new(), lost_roots: Vec::new() }
+        PreparedCopy {
+            plan,
+            jobs: self.jobs,
+            leaves_out: false,
+            lost: Vec::new(),
+            lost_roots: Vec::new(),
+        }
     }
 }
 
@@ -40,18 +48,31 @@ impl<'a> PreparedCopy<'a> {
         &self.plan
     }
 
-    /// Leaves out every root of which not all is known: a place that has no half takes only what can be
-    /// had as a whole.
-    pub fn leave_out_failed(&mut self) {
+    /// Leaves out, from now on, every root that cannot be had as a whole: `place` has no half. Where it
+    /// cannot be begun again sources are asked for all content now.
+    pub fn leave_out_failed(&mut self, place: &dyn Place) {
+        if place.order() == Order::Sequence {
+            self.plan.ask_for_content(self.jobs);
+        }
         (self.lost, self.lost_roots) = self.plan.drop_failed();
+        self.leaves_out = true;
     }
 
-    /// Brings all of it to `place`, to which the targets of what is wanted belong.
+    /// Brings all of it to `place`, to which the targets of what is wanted belong. What turns out not to be
+    /// had is left out, if that was asked for, and the place is begun again.
     ///
     /// # Errors
     ///
     /// The place takes nothing of it.
-    pub fn run(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, Failure> {
-        self.plan.execute(place, Vec::new(), self.jobs, observer)
+    pub fn run(&mut self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, Failure> {
+        let begins_again = self.leaves_out && place.order() != Order::Sequence;
+        let mut report = self.plan.execute(place, Vec::new(), self.jobs, observer)?;
+        while begins_again && let Some((failures, roots)) = self.plan.leave_out(&mut report) {
+            self.lost.extend(failures);
+            self.lost_roots.extend(roots);
+            let earlier = report;
+            report = self.plan.execute(place, Vec::new(), self.jobs, observer)?.after(&earlier);
+        }
+        Ok(report)
     }
 }

@@ -12,7 +12,7 @@ use longshore_store::{
     in_parallel,
 };
 
-use crate::{Action, Failure, Filter, FoundRoot, Outcome, RootReport};
+use crate::{Action, Failure, Filter, FoundRoot, Outcome, Report, RootReport, Side};
 
 /// Of so many nodes the targets are asked before the answers are added up.
 const ASKED_AT_ONCE: usize = 4096;
@@ -294,6 +294,59 @@ impl Plan<'_> {
         for number in self.numbers(is_unlisted) {
             self.nodes[number as usize].state = State::Broken;
         }
+        (failures, self.drop_broken())
+    }
+
+    /// Asks sources for all content that is no manifest, with up to `jobs` requests at once: before a place
+    /// is begun that cannot be begun again. What they do not have fails its roots.
+    pub fn ask_for_content(&mut self, jobs: usize) {
+        let needed = self.needed();
+        let mut blobs = self.numbers(|node| node.state == State::Blob);
+        blobs.retain(|number| needed[*number as usize]);
+        let ask = |number: &u32| {
+            let node = &self.nodes[*number as usize];
+            self.sources[node.source as usize].size(&node.descriptor()).map(drop)
+        };
+        let answers = in_parallel(&blobs, jobs, ask);
+        for (number, answer) in blobs.into_iter().zip(answers) {
+            let Err(error) = answer else { continue };
+            let node = &mut self.nodes[number as usize];
+            let failure = Failure::new(Side::Source, Action::Check, node.digest.to_string(), error);
+            if failure.is_of_content() {
+                node.state = State::Broken;
+                self.failures.push(failure);
+            }
+        }
+    }
+
+    /// Takes every root out of the plan that needs what a run could not read from its source, so that it can
+    /// be run again without them; returns what went wrong, taken out of the report, and the roots that
+    /// are out. `None` if something else was in the way, or if nothing would be left.
+    pub fn leave_out(&mut self, report: &mut Report) -> Option<(Vec<Failure>, Vec<RootReport>)> {
+        if report.failures.is_empty() || !report.failures.iter().all(Failure::is_of_content) {
+            return None;
+        }
+        let lost: HashSet<&str> =
+            report.failures.iter().map(|failure| failure.subject.as_str()).collect();
+        let broken = self.numbers(|node| {
+            matches!(node.state, State::Blob | State::Manifest)
+                && lost.contains(node.digest.to_string().as_str())
+        });
+        let whole = self.without(broken.clone());
+        let is_left = |root: &PlannedRoot| {
+            root.subject.is_none() && root.node.is_some_and(|node| whole[node as usize])
+        };
+        if broken.is_empty() || !self.roots.iter().any(is_left) {
+            return None;
+        }
+        for number in broken {
+            self.nodes[number as usize].state = State::Broken;
+        }
+        Some((std::mem::take(&mut report.failures), self.drop_broken()))
+    }
+
+    /// Takes out every root that needs something broken, with what came along for it.
+    fn drop_broken(&mut self) -> Vec<RootReport> {
         let whole = self.whole();
         let is_left = |root: &mut PlannedRoot| {
             root.skipped || root.node.is_some_and(|node| whole[node as usize])
@@ -304,7 +357,7 @@ impl Plan<'_> {
             .map(|root| root.report(false))
             .collect();
         dropped.extend(self.drop_without_subject());
-        (failures, dropped)
+        dropped
     }
 
     /// Takes every referrer out of the plan that `is_kept` does not keep, with what came along for

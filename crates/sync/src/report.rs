@@ -153,6 +153,16 @@ impl Report {
         self.failures.is_empty() && self.roots.iter().all(|root| root.outcome != Outcome::Failed)
     }
 
+    /// Counts what `earlier` moved for the same place, which this found there.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        let moved = earlier.moved.min(self.existed);
+        self.existed -= moved;
+        self.moved += moved;
+        self.bytes += earlier.bytes;
+        self
+    }
+
     /// Brings what several threads found into an order that does not depend on them.
     pub(crate) fn sort(&mut self) {
         self.failures.sort_by_cached_key(|failure| {
@@ -167,6 +177,16 @@ impl Failure {
     /// Returns a failure of which nothing else is known.
     pub fn new(side: Side, action: Action, subject: String, error: Error) -> Self {
         Self { side, action, subject, error: Box::new(error), absent: Vec::new() }
+    }
+}
+
+impl Failure {
+    /// Tells whether a source does not give out some content, or gives out something else: no other run
+    /// will find it otherwise, as it may where a host does not answer.
+    pub fn is_of_content(&self) -> bool {
+        self.side == Side::Source
+            && matches!(self.action, Action::Check | Action::Copy)
+            && !matches!(*self.error, Error::Connection { .. } | Error::Throttled { .. })
     }
 }
 

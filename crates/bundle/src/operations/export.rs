@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_spec::{Platform, Reference};
-use longshore_store::{Error, ExtraFile, Outline, Place, Selector, Target};
+use longshore_store::{Error, ExtraFile, Order, Outline, Place, Selector, Target};
 use longshore_sync::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted, Wish};
 
 use crate::{
@@ -18,8 +18,8 @@ pub struct ExportRequest<'a> {
     pub places: &'a SelectedPlaces<'a>,
     /// The digests that it is locked to.
     pub locked: Option<&'a Lock>,
-    /// Where content goes; `None` if it is only looked at.
-    pub target: Option<&'a dyn Target>,
+    /// Where it goes; `None` if it is only looked at.
+    pub target: Option<ExportTarget<'a>>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// Whether a bundle is made of what can be had, if that is not all.
@@ -28,6 +28,15 @@ pub struct ExportRequest<'a> {
     pub allow_unverified: bool,
     /// How much is done at once.
     pub jobs: usize,
+}
+
+/// Where a bundle goes.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportTarget<'a> {
+    /// The layout.
+    pub place: &'a dyn Place,
+    /// All of it.
+    pub whole: &'a dyn Target,
 }
 
 /// What Docker is told of a bundle.
@@ -44,7 +53,8 @@ pub enum DockerList<'a> {
 pub enum Incomplete {
     /// It is looked at and not written.
     Refused,
-    /// It is made of what can be had, and says what is missing.
+    /// It is made of what can be had, and says what is missing: also of what turns out not to be had while
+    /// it is written.
     Made,
 }
 
@@ -77,11 +87,7 @@ pub enum ExportError {
 pub struct Bundle<'a> {
     request: ExportRequest<'a>,
     plan: Plan<'a>,
-    record: Record,
-    /// What lies beside the content.
-    files: Vec<ExtraFile>,
-    outline: Outline,
-    docker: Option<DockerManifest>,
+    made: Made,
     /// Why some of what is wanted could not be had.
     pub failures: Vec<Failure>,
     /// The artifacts that could not be had.
@@ -90,6 +96,27 @@ pub struct Bundle<'a> {
     dropped: Vec<LeftBehind>,
     /// Platforms that were asked for, and artifacts that have nothing for them.
     pub lacking: Vec<LackingPlatform>,
+}
+
+/// What is made of a plan for a bundle.
+#[derive(Debug)]
+struct Made {
+    record: Record,
+    /// What lies beside the content.
+    files: Vec<ExtraFile>,
+    outline: Outline,
+    docker: Option<DockerManifest>,
+}
+
+/// Why a bundle could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The place takes nothing of it.
+    #[error("{0}")]
+    Place(Failure),
+    /// Of what is left no bundle can be made.
+    #[error(transparent)]
+    Remade(#[from] ExportError),
 }
 
 impl<'a> ExportRequest<'a> {
@@ -102,7 +129,7 @@ impl<'a> ExportRequest<'a> {
         let Self { places, locked, target, jobs, .. } = *self;
         let (picked, failures) = places.pick(locked, jobs);
         let wanted = picked.iter().map(|picked| Wanted {
-            target,
+            target: target.map(|target| target.whole),
             filter: Some(Arc::new(picked.item.filter())),
             ..pinned(places.wanted(picked), &picked.reference, locked)
         });
@@ -118,6 +145,11 @@ impl<'a> ExportRequest<'a> {
         let undecided = UndecidedIndex::all(&picked, &plan);
         if !undecided.is_empty() {
             return Err(ExportError::Undecided(undecided));
+        }
+        // What has no half is not begun with what cannot be had.
+        let has_no_half = target.is_some_and(|target| target.place.has_no_half());
+        if has_no_half && self.incomplete == Incomplete::Made {
+            plan.ask_for_content(jobs);
         }
         let mut bundle = Bundle::of(*self, plan, failures)?;
         bundle.lacking = LackingPlatform::all(&picked, &bundle.plan.roots());
@@ -138,41 +170,11 @@ impl<'a> Bundle<'a> {
             unpicked.map(|subject| LeftBehind::failed(Some(subject), None)).collect();
         let (failures_of_plan, failed) = plan.drop_failed();
         failures.extend(failures_of_plan);
-        dropped.extend(failed.iter().map(|root| {
-            LeftBehind::failed(root.names.first().map(ToString::to_string), Some(root))
-        }));
-        let mut record = Record::of(&plan, request.places.selection(), &dropped);
+        dropped.extend(failed.iter().map(left_behind));
         let is_made = failures.is_empty() || request.incomplete == Incomplete::Made;
-        let docker = match request.docker {
-            DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
-                let docker = DockerManifest::of(&plan, platform, request.jobs);
-                Some(docker.map_err(ExportError::Docker)?)
-            }
-            _ => None,
-        };
-        record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
-        let mut files = vec![record.file()];
-        files.extend(docker.as_ref().map(DockerManifest::file));
-        for (file, limit) in files.iter().zip([MAX_RECORD, MAX_DOCKER_MANIFEST]) {
-            let (name, length) = (file.name.clone(), file.content.len() as u64);
-            if length > limit {
-                return Err(ExportError::TooLong { name, length, limit });
-            }
-        }
-        let outline = plan.outline(files.clone());
+        let made = Made::of(&request, &plan, &dropped, is_made)?;
         let lacking = Vec::new();
-        Ok(Self {
-            request,
-            plan,
-            record,
-            files,
-            outline,
-            docker,
-            failures,
-            failed,
-            dropped,
-            lacking,
-        })
+        Ok(Self { request, plan, made, failures, failed, dropped, lacking })
     }
 
     /// Returns what was asked for.
@@ -187,22 +189,22 @@ impl<'a> Bundle<'a> {
 
     /// Returns what is there, and what is not.
     pub fn record(&self) -> &Record {
-        &self.record
+        &self.made.record
     }
 
     /// Returns the files beside the content.
     pub fn files(&self) -> &[ExtraFile] {
-        &self.files
+        &self.made.files
     }
 
     /// Returns everything that comes.
     pub fn outline(&self) -> &Outline {
-        &self.outline
+        &self.made.outline
     }
 
     /// Returns what Docker is told of it.
     pub fn docker(&self) -> Option<&DockerManifest> {
-        self.docker.as_ref()
+        self.made.docker.as_ref()
     }
 
     /// Tells whether all that was wanted is in it.
@@ -227,14 +229,69 @@ impl<'a> Bundle<'a> {
         changes
     }
 
-    /// Brings all of it to `place`, which is that of the target of the request.
+    /// Brings all of it to the target of the request; nothing happens without one. What turns out not to be
+    /// had is left out, if that was asked for, and the place is begun again, unless it is a pipe.
     ///
     /// # Errors
     ///
-    /// The place takes nothing of it.
-    pub fn write(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, Failure> {
-        self.plan.execute(place, self.files.clone(), self.request.jobs, observer)
+    /// The place takes nothing of it, or of what is left no bundle can be made.
+    pub fn write(&mut self, observer: &dyn Observer) -> Result<Report, WriteError> {
+        let Some(ExportTarget { place, .. }) = self.request.target else {
+            return Ok(Report::default());
+        };
+        let begins_again =
+            self.request.incomplete == Incomplete::Made && place.order() != Order::Sequence;
+        let mut report = self.bring(place, observer)?;
+        while begins_again && let Some((failures, roots)) = self.plan.leave_out(&mut report) {
+            self.failures.extend(failures);
+            self.dropped.extend(roots.iter().map(left_behind));
+            self.failed.extend(roots);
+            self.made = Made::of(&self.request, &self.plan, &self.dropped, true)?;
+            report = self.bring(place, observer)?.after(&report);
+        }
+        Ok(report)
     }
+
+    fn bring(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, WriteError> {
+        let files = self.made.files.clone();
+        let report = self.plan.execute(place, files, self.request.jobs, observer);
+        report.map_err(WriteError::Place)
+    }
+}
+
+impl Made {
+    /// Says in a record, and to Docker if it `is_made`, what is in a plan and what had to be `dropped`.
+    fn of(
+        request: &ExportRequest<'_>,
+        plan: &Plan<'_>,
+        dropped: &[LeftBehind],
+        is_made: bool,
+    ) -> Result<Self, ExportError> {
+        let mut record = Record::of(plan, request.places.selection(), dropped);
+        let docker = match request.docker {
+            DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
+                let docker = DockerManifest::of(plan, platform, request.jobs);
+                Some(docker.map_err(ExportError::Docker)?)
+            }
+            _ => None,
+        };
+        record.docker_manifest = docker.as_ref().map(DockerManifest::recorded);
+        let mut files = vec![record.file()];
+        files.extend(docker.as_ref().map(DockerManifest::file));
+        for (file, limit) in files.iter().zip([MAX_RECORD, MAX_DOCKER_MANIFEST]) {
+            let (name, length) = (file.name.clone(), file.content.len() as u64);
+            if length > limit {
+                return Err(ExportError::TooLong { name, length, limit });
+            }
+        }
+        let outline = plan.outline(files.clone());
+        Ok(Self { record, files, outline, docker })
+    }
+}
+
+/// Returns what the record says of a root that had to be dropped.
+fn left_behind(root: &RootReport) -> LeftBehind {
+    LeftBehind::failed(root.names.first().map(ToString::to_string), Some(root))
 }
 
 /// Returns how one artifact is asked for: by the digest that it is locked to.

@@ -68,14 +68,13 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let refused = (global.json && has_failed).then(|| Document::refused(copy.plan()));
     // Of all that is listed an archive takes what can be had: what was named must be had.
     let is_all = args.all || args.all_tags;
-    if is_all && destination.has_no_half() {
-        copy.leave_out_failed();
+    if is_all && destination.place().has_no_half() {
+        copy.leave_out_failed(destination.place());
     }
-    let PreparedCopy { lost, lost_roots, .. } = &copy;
     let plan = copy.plan();
-    let is_lost = !lost.is_empty() && plan.roots().is_empty();
-    if is_lost || (!plan.failures().is_empty() && destination.has_no_half()) {
-        for failure in lost.iter().chain(plan.failures()) {
+    let is_lost = !copy.lost.is_empty() && plan.roots().is_empty();
+    if is_lost || (!plan.failures().is_empty() && destination.place().has_no_half()) {
+        for failure in copy.lost.iter().chain(plan.failures()) {
             Output::problem(&problem_of(failure));
         }
         if let Some(refused) = refused {
@@ -98,11 +97,13 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let result = copy.run(destination.place(), &progress);
     progress.finish();
     let report = result.map_err(|failure| destination.problem(*failure.error))?;
+    let plan = copy.plan();
+    let PreparedCopy { lost, lost_roots, .. } = &copy;
     let complete = report.is_complete() && plan.failures().is_empty();
     tell_failures(lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
     tell(plan, &report, destination, complete, looked_for_referrers, output);
-    let document = Document::new(plan, &report, totals).with_moved(&moved, &report);
+    let document = Document::new(plan, &report, plan.size()).with_moved(&moved, &report);
     let document = document.with_lost(lost, lost_roots);
     let complete = complete && lost.is_empty();
     tell_moved(&document.moved, "moved", output);

@@ -135,11 +135,6 @@ impl Destination {
             problem
         }
     }
-
-    /// Tells whether it is whole or not there at all.
-    pub(crate) fn has_no_half(&self) -> bool {
-        matches!(self, Self::Archive(_) | Self::Pipe(_))
-    }
 }
 
 /// Endings of names that say that a file is compressed, and what compresses one so.

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use longshore_bundle::{
     ArchiveComparison, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
-    ExportRequest, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces,
+    ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
 };
 use longshore_spec::Size;
-use longshore_store::{Error, Outline, Place, Repository as _, Target};
+use longshore_store::{Error, Outline, Repository as _};
 use longshore_sync::{Failure, Report};
 
 use self::report::{BundleReport, Measured, total};
@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::report::{tell_called, tell_explained};
+use crate::report::{tell_called, tell_left_out};
 
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
@@ -58,13 +58,16 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         _ => Destination::open(&args.output, opening, global, &registries)?,
     };
     let whole = destination.as_ref().map(Destination::whole);
-    let bundle = export.prepare(whole.as_deref())?;
+    let target = destination.as_ref().zip(whole.as_deref());
+    let target =
+        target.map(|(destination, whole)| ExportTarget { place: destination.place(), whole });
+    let bundle = export.prepare(target)?;
     match there {
         Some(there) if there.has(bundle.record()) => {
             BundleReport(&bundle).nothing_new(args, output)
         }
         Some(_) if !args.force => Err(Problem::of(Error::Exists { what: shown(args) })),
-        _ => write(&bundle, destination.as_ref(), begun, &export),
+        _ => write(bundle, destination.as_ref(), begun, &export),
     }
 }
 
@@ -80,7 +83,7 @@ struct Exporting<'a> {
 impl<'a> Exporting<'a> {
     /// Finds out what the bundle would be, and says what could not be had for it. Without --keep-going
     /// that is the end, unless nothing is written anyway.
-    fn prepare(&self, target: Option<&'a dyn Target>) -> Result<Bundle<'a>, Problem> {
+    fn prepare(&self, target: Option<ExportTarget<'a>>) -> Result<Bundle<'a>, Problem> {
         let Self { args, output, .. } = *self;
         let takes_what_it_can = args.keep_going || args.dry_run;
         let request = ExportRequest {
@@ -98,9 +101,8 @@ impl<'a> Exporting<'a> {
         let bundle = request.prepare().map_err(refused)?;
         platforms::warn(&bundle.lacking, output);
         if !bundle.is_whole() {
-            let report = Report { roots: bundle.failed.clone(), ..Report::default() };
             let gone = |failure: &Failure| lock::gone(self.locked?, failure);
-            tell_explained(&bundle.failures, &report, gone);
+            tell_left_out(&bundle.failures, &bundle.failed, gone);
         }
         let report = BundleReport(&bundle);
         if !bundle.is_whole() && !takes_what_it_can {
@@ -119,10 +121,10 @@ impl<'a> Exporting<'a> {
     }
 
     /// Brings all of a bundle to where it goes.
-    fn write(&self, bundle: &Bundle<'_>, place: &dyn Place) -> Result<Report, Failure> {
+    fn write(&self, bundle: &mut Bundle<'_>) -> Result<Report, WriteError> {
         let bytes = total(bundle.outline().nodes().iter().map(|node| node.size));
         let progress = Progress::new(self.output, "exporting", bytes).of_artifacts(bundle.plan());
-        let result = bundle.write(place, &progress);
+        let result = bundle.write(&progress);
         progress.finish();
         result
     }
@@ -158,14 +160,14 @@ fn refused(error: ExportError) -> Problem {
 
 /// Writes a bundle, or says what would be written.
 fn write(
-    bundle: &Bundle<'_>,
+    mut bundle: Bundle<'_>,
     destination: Option<&Destination>,
     begun: Instant,
     export: &Exporting<'_>,
 ) -> Result<Exit, Problem> {
     let Exporting { args, global, output, .. } = *export;
-    let told = BundleReport(bundle);
-    let size = Measured::of(args, bundle, destination, global.jobs())?;
+    let told = BundleReport(&bundle);
+    let mut size = Measured::of(args, &bundle, destination, global.jobs())?;
     told.tell(output);
     let Some(destination) = destination.filter(|_| !args.dry_run) else {
         told.dry_run(&size, output)?;
@@ -173,15 +175,21 @@ fn write(
     };
     if let Destination::Directory(directory) = destination {
         refuse_others(directory, bundle.outline(), args)?;
-        warn_of_left(directory, bundle, args, output);
+        warn_of_left(directory, &bundle, args, output);
         destination::warn_if_crowded(directory, bundle.plan(), output);
     }
     if !destination.is_stdout() {
         interrupt::promise_to_go_on(output);
     }
     output.note(&size.text(args));
-    let report = export.write(bundle, destination.place());
-    let report = report.map_err(|failure| destination.problem(*failure.error))?;
+    let (failures, failed) = (bundle.failures.len(), bundle.failed.len());
+    let report = export.write(&mut bundle).map_err(|error| match error {
+        WriteError::Place(failure) => destination.problem(*failure.error),
+        WriteError::Remade(error) => refused(error),
+    })?;
+    // What turned out not to be had is left out.
+    tell_left_out(&bundle.failures[failures..], &bundle.failed[failed..], |_| None);
+    size.measure_again(&bundle)?;
     tell_called(&report, |_, root| root.names.first().map(ToString::to_string));
     let complete = report.is_complete();
     if let (Destination::Archive(archive), false) = (destination, complete) {
@@ -190,7 +198,7 @@ fn write(
             "what has come is kept in {partial}; the same command goes on from there"
         ));
     }
-    told.summary(&report, &size, destination, begun, output)?;
+    BundleReport(&bundle).summary(&report, &size, destination, begun, output)?;
     Ok(if complete && bundle.is_whole() { Exit::Done } else { Exit::Failed })
 }
 

@@ -61,28 +61,91 @@ fn an_export_of_which_nothing_is_left_says_why_as_json_too() {
     }
 }
 
-#[test]
-fn a_bundle_that_is_not_whole_is_not_called_one() {
-    let site = Site::new();
+/// What is wrong with the one layer of an artifact.
+#[derive(Debug, Clone, Copy)]
+enum Layer {
+    Gone,
+    Damaged,
+}
+
+/// Serves two artifacts, of which `app:bad` has a layer that cannot be had.
+fn with_bad_layer(site: &Site, layer: Layer) -> Served {
     let mut content = Content::new();
     for (seed, name) in [(1, "local.test/app:good"), (2, "local.test/app:bad")] {
         let image = artifacts::image(&mut content, seed);
         content.tag(&image, name);
     }
     site.put("near", &content);
-    let near = Served::start(&site, "oci:near --writable --allow-missing");
-    let host = near.host();
-    let bad = site.json(&format!("inspect {host}/app:bad"));
+    let near = Served::start(site, "oci:near --writable --allow-missing");
+    let bad = site.json(&format!("inspect {}/app:bad", near.host()));
     // The first they share.
-    let layer = bad["layers"].as_array().unwrap().last().unwrap();
-    let layer = layer["digest"].as_str().unwrap().parse().unwrap();
-    std::fs::remove_file(site.path("near").join(longshore_fixture::blob_path(&layer))).unwrap();
-    for to in ["oci:far", "far.tar"] {
-        let ran = site.run(&format!("export {host}/app:good {host}/app:bad --keep-going -o {to}"));
+    let digest = bad["layers"].as_array().unwrap().last().unwrap()["digest"].as_str().unwrap();
+    let path = site.path("near").join(longshore_fixture::blob_path(&digest.parse().unwrap()));
+    match layer {
+        Layer::Gone => std::fs::remove_file(path).unwrap(),
+        Layer::Damaged => {
+            let mut bytes = std::fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    near
+}
+
+#[test]
+fn what_lacks_a_blob_is_left_out_of_a_bundle_and_the_rest_is_written() {
+    for layer in [Layer::Gone, Layer::Damaged] {
+        let site = Site::new();
+        let near = with_bad_layer(&site, layer);
+        let host = near.host();
+        for to in ["oci:far", "far.tar"] {
+            let export = format!("export {host}/app:good {host}/app:bad --keep-going -o {to}");
+            let ran = site.run(&export);
+            assert_eq!(ran.code, 1, "{}", ran.stderr);
+            let text = ran.text();
+            assert!(text.contains("\nexported 1 artifact: "), "{text}");
+            assert!(ran.stderr.contains("sha256:"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("app:bad"), "{}", ran.stderr);
+            assert!(site.ok(&format!("list {to}")).contains("app:good"));
+            let verified = site.json(&format!("verify {to}"));
+            let left_out = verified["leftOut"].to_string();
+            assert!(left_out.contains("app:bad"), "{left_out}");
+            assert_eq!(site.json(&format!("list {to}")).as_array().unwrap().len(), 1);
+            // What was written once is the same, made again.
+            let json = site.run(&format!("{export}2 --json"));
+            assert_eq!(json.code, 1, "{}", json.stderr);
+        }
+        assert!(!site.path("far.tar.partial").exists());
+        let bytes = |name: &str| std::fs::read(site.path(name)).unwrap();
+        assert_eq!(bytes("far.tar"), bytes("far.tar2"));
+        let all = site.run(&format!("copy --all-tags {host}/app all.tar"));
+        assert_eq!(all.code, 1, "{}", all.stderr);
+        assert!(all.stderr.contains("bad"), "{}", all.stderr);
+        assert!(site.ok("list all.tar").contains("app:good"));
+        site.ok("verify all.tar");
+        // Without the flag nothing is written, and what has come stays for the next run.
+        let strict = site.run(&format!("export {host}/app:good {host}/app:bad -o strict.tar"));
+        assert_eq!(strict.code, 1, "{}", strict.stderr);
+        assert!(strict.text().starts_with("no bundle: 1 artifact not complete; "));
+        assert!(!site.path("strict.tar").exists());
+    }
+}
+
+#[test]
+fn what_lacks_a_blob_is_left_out_of_a_pipe_before_it_begins() {
+    let site = Site::new();
+    let near = with_bad_layer(&site, Layer::Gone);
+    let host = near.host();
+    for line in [
+        format!("export {host}/app:good {host}/app:bad --keep-going -o -"),
+        format!("copy --all-tags {host}/app oci-archive:-"),
+    ] {
+        let ran = site.run(&line);
         assert_eq!(ran.code, 1, "{}", ran.stderr);
-        let text = ran.text();
-        assert!(text.starts_with("no bundle: 1 artifact not complete; "), "{text}");
-        assert!(!text.contains("sha256:"), "{text}");
+        assert!(ran.stderr.contains("bad"), "{}", ran.stderr);
+        std::fs::write(site.path("piped.tar"), &ran.stdout).unwrap();
+        assert!(site.ok("list piped.tar").contains("app:good"));
+        site.ok("verify piped.tar");
     }
 }
 

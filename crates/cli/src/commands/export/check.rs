@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use longshore_bundle::{ArchiveComparison, VerifyRequest};
+use longshore_bundle::{ArchiveComparison, ExportTarget, VerifyRequest, WriteError};
 use longshore_store::KnownRoots;
 use longshore_sync::Report;
 
-use super::Exporting;
 use super::report::BundleReport;
+use super::{Exporting, refused};
 use crate::location::Where;
 use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
@@ -33,22 +33,25 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
     let comparison = ArchiveComparison::open(path).map_err(Problem::of)?;
     let stream = comparison.stream();
     let whole = stream.whole();
-    let bundle = export.prepare(Some(&whole))?;
-    let told = BundleReport(&bundle);
+    let target = ExportTarget { place: &stream, whole: &whole };
+    let mut bundle = export.prepare(Some(target))?;
     if !comparison.may_have(bundle.record()) {
-        return told.compared(Some(0), export.output);
+        return BundleReport(&bundle).compared(Some(0), export.output);
     }
-    told.tell(export.output);
-    let result = export.write(&bundle, &stream);
+    BundleReport(&bundle).tell(export.output);
+    let result = export.write(&mut bundle);
     let complete = result.as_ref().is_ok_and(Report::is_complete);
     let differs_at = comparison.differs_at(complete);
     // What broke off before it came to a difference tells nothing of the rest.
     if differs_at.is_none() && !complete {
-        let report = result.map_err(|failure| Problem::of(*failure.error))?;
+        let report = result.map_err(|error| match error {
+            WriteError::Place(failure) => Problem::of(*failure.error),
+            WriteError::Remade(error) => refused(error),
+        })?;
         tell_failures(&[], &report);
         return Ok(Exit::Failed);
     }
-    told.compared(differs_at, export.output)
+    BundleReport(&bundle).compared(differs_at, export.output)
 }
 
 /// Compares what the bundle would be with a directory.

@@ -56,6 +56,15 @@ impl Measured {
         Ok(Self { bytes, archive, free, missing })
     }
 
+    /// Takes note of what was left out since.
+    pub(super) fn measure_again(&mut self, bundle: &Bundle<'_>) -> Result<(), Problem> {
+        self.bytes = total(bundle.outline().nodes().iter().map(|node| node.size));
+        if let Some(archive) = &mut self.archive {
+            *archive = ArchiveWriter::length(bundle.outline()).map_err(Problem::of)?;
+        }
+        Ok(())
+    }
+
     /// Says how much comes, before the first byte does.
     pub(super) fn text(&self, args: &Export) -> String {
         let to = shown(args);
