@@ -179,6 +179,7 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
     match error {
         Error::Ambiguous { .. } => "give the full name or the digest".into(),
         Error::Busy { .. } => "wait until it is done, or stop it".into(),
+        Error::Cancelled => "run the same command again, and it goes on from there".into(),
         Error::Conflict { .. } => "copy them to different names, one at a time".into(),
         Error::Connection { why, .. } => connection(why).into(),
         Error::Corrupt { .. } | Error::Size { .. } => {

@@ -105,6 +105,7 @@ fn kind(error: &Error) -> &'static str {
     match error {
         Error::Ambiguous { .. } => "ambiguous",
         Error::Busy { .. } => "busy",
+        Error::Cancelled => "cancelled",
         Error::Conflict { .. } => "conflict",
         Error::Connection { .. } => "connection",
         Error::Corrupt { .. } | Error::Size { .. } => "corrupt",

@@ -116,6 +116,7 @@ impl From<Error> for Fault {
                 let message = format!("`{name}` is ambiguous: it may be {candidates}");
                 Self::new(Code::ManifestUnknown, message)
             }
+            Error::Cancelled => Self::new(Code::TooManyRequests, "the request was given up"),
             Error::Busy { .. } => Self::new(Code::TooManyRequests, "the content is in use"),
             error if is_full(error) => {
                 tracing::error!(%error, "no room");

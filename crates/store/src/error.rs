@@ -43,6 +43,9 @@ pub enum Error {
         /// What is held.
         what: String,
     },
+    /// Whoever asked for the work has ended it.
+    #[error("it was cancelled")]
+    Cancelled,
     /// One name was asked to stand for two digests.
     #[error("`{name}` would stand for both {first} and {second}")]
     Conflict {
@@ -271,6 +274,7 @@ impl Error {
             Self::Unsupported { what, .. } => what.said(),
             Self::Ambiguous { .. }
             | Self::Busy { .. }
+            | Self::Cancelled
             | Self::Conflict { .. }
             | Self::Connection { .. }
             | Self::Corrupt { .. }

@@ -30,8 +30,8 @@ pub struct PreparedCopy<'a> {
 
 impl<'a> CopyRequest<'a> {
     /// Finds out all that is wanted. Nothing is written.
-    pub fn prepare(self) -> PreparedCopy<'a> {
-        let plan = Plan::discover(self.wanted, &self.filter, self.jobs);
+    pub fn prepare(self, observer: &dyn Observer) -> PreparedCopy<'a> {
+        let plan = Plan::discover_for(self.wanted, &self.filter, self.jobs, observer);
         PreparedCopy {
             plan,
             jobs: self.jobs,

@@ -23,7 +23,8 @@ use self::signatures::repository_of;
 pub use self::signatures::{SignatureTags, subject_of};
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
 use crate::{
-    Action, Failure, Filter, FoundRoot, Plan, Platforms, Referring, Side, Unchanged, Wanted, Wish,
+    Action, Failure, Filter, FoundRoot, Observer, Plan, Platforms, Referring, Side, Silent,
+    Unchanged, Wanted, Wish,
 };
 
 /// So many bytes of manifests are kept from discovery to copying; the rest is fetched again.
@@ -44,6 +45,16 @@ impl<'a> Plan<'a> {
     ///
     /// What cannot be found out fails its root and no other; see [`Plan::failures`].
     pub fn discover(wanted: Vec<Wanted<'a>>, filter: &Filter, jobs: usize) -> Self {
+        Self::discover_for(wanted, filter, jobs, &Silent)
+    }
+
+    /// Does the like for an observer, who may end it: what was not looked into by then fails.
+    pub fn discover_for(
+        wanted: Vec<Wanted<'a>>,
+        filter: &Filter,
+        jobs: usize,
+        observer: &dyn Observer,
+    ) -> Self {
         let mut discovery = Discovery::new(filter);
         let begun = wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
         let mut steps = discovery.join_alike(begun, jobs);
@@ -51,6 +62,9 @@ impl<'a> Plan<'a> {
         let (sources, targets) = (discovery.plan.sources.clone(), discovery.plan.targets.clone());
         let filters = discovery.filters.clone();
         let look = |step: &Step| {
+            if observer.is_cancelled() {
+                return Seen::failed(Error::Cancelled);
+            }
             let at = step.way.source as usize;
             let filter = &filters[step.way.filter as usize];
             look(sources[at], targets[step.way.target as usize], &tags[at], step, filter)

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{ExtraFile, Order, Place, Target};
+use longshore_store::{Error, ExtraFile, Order, Place, Target};
 
 use self::bring::Brought;
 use self::naming::{BeingNamed, Naming};
@@ -234,7 +234,7 @@ impl<'r, 'p> Run<'r, 'p> {
             before = Some(node);
             let failed = result.is_err();
             self.settle(number, result.map_err(Some));
-            if failed {
+            if failed || self.observer.is_cancelled() {
                 return;
             }
         }
@@ -251,7 +251,7 @@ impl<'r, 'p> Run<'r, 'p> {
     fn next(&self, smallest: bool) -> Option<Work> {
         let mut queue = self.queue();
         loop {
-            if queue.left == 0 || queue.panicked {
+            if queue.left == 0 || queue.panicked || self.observer.is_cancelled() {
                 return None;
             }
             if let Some(naming) = queue.names.pop_front() {
@@ -329,8 +329,12 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 
     fn report(self) -> Report {
-        let Queue { progress, failures, unverified, unnamed, .. } =
+        let Queue { progress, mut failures, unverified, unnamed, left, .. } =
             self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if left > 0 && failures.is_empty() && self.observer.is_cancelled() {
+            let rest = "the rest".to_owned();
+            failures.push(Failure::new(Side::Target, Action::Copy, rest, Error::Cancelled));
+        }
         // In a sequence a manifest may be there while what it refers to is not.
         let is_missing = |(_, progress): &(u32, &Progress)| {
             matches!(progress, Progress::Open | Progress::Failed)

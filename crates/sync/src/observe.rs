@@ -1,12 +1,18 @@
-//! What a user can be told while a plan is carried out.
+//! What a user can be told while a plan is made and carried out.
 
 use longshore_spec::Digest;
 use longshore_store::Name;
 
 use crate::Failure;
 
-/// Is told what happens. Called by several threads at once; should return soon.
+/// Is told what happens, and may end it. Called by several threads at once; should return soon.
 pub trait Observer: Sync {
+    /// Tells whether the work is to end: nothing new is begun then, what moves is broken off with
+    /// [`Error::Cancelled`](longshore_store::Error::Cancelled), and what has come is kept for the next run.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
     /// The work begins, and so many bytes of content are there already. Nobody says so where that is not
     /// known at once; then each piece that is there is told as it is met.
     fn resumed(&self, there: u64) {

@@ -186,7 +186,10 @@ impl Failure {
     pub fn is_of_content(&self) -> bool {
         self.side == Side::Source
             && matches!(self.action, Action::Check | Action::Copy)
-            && !matches!(*self.error, Error::Connection { .. } | Error::Throttled { .. })
+            && !matches!(
+                *self.error,
+                Error::Cancelled | Error::Connection { .. } | Error::Throttled { .. }
+            )
     }
 }
 

@@ -89,6 +89,10 @@ struct Counted<'a> {
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.of.observer.is_cancelled() {
+            self.of.source_failed.store(true, Ordering::Relaxed);
+            return Err(Error::Cancelled.into());
+        }
         let result = self.inner.read(buffer);
         match &result {
             Ok(count) => {

@@ -35,6 +35,7 @@ impl Plan<'_> {
             None => blobs.iter().map(check).collect(),
         };
         let mut broken = self.numbers(|node| node.state == State::Broken);
+        let mut was_cancelled = false;
         for (number, result) in checked {
             let digest = &node(&number).digest;
             match result {
@@ -47,7 +48,11 @@ impl Plan<'_> {
                 }
                 Err(failure) => {
                     broken.push(number);
-                    report.failures.push(failure);
+                    // That it was cancelled is told once.
+                    let is_cancelled = matches!(*failure.error, Error::Cancelled);
+                    if !is_cancelled || !std::mem::replace(&mut was_cancelled, true) {
+                        report.failures.push(failure);
+                    }
                 }
             }
         }

@@ -125,7 +125,7 @@ impl<'a> ExportRequest<'a> {
     /// # Errors
     ///
     /// What is wanted makes no bundle, whether it can be had or not.
-    pub fn prepare(&self) -> Result<Bundle<'a>, ExportError> {
+    pub fn prepare(&self, observer: &dyn Observer) -> Result<Bundle<'a>, ExportError> {
         let Self { places, locked, target, jobs, .. } = *self;
         let (picked, failures) = places.pick(locked, jobs);
         let wanted = picked.iter().map(|picked| Wanted {
@@ -134,7 +134,7 @@ impl<'a> ExportRequest<'a> {
             ..pinned(places.wanted(picked), &picked.reference, locked)
         });
         let base = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let mut plan = Plan::discover(wanted.collect(), &base, jobs);
+        let mut plan = Plan::discover_for(wanted.collect(), &base, jobs, observer);
         if let Some(conflict) = plan.conflict() {
             return Err(ExportError::Conflict(conflict));
         }

@@ -212,16 +212,16 @@ impl<'a> Routes<'a> {
 
 impl<'a> ImportRequest<'a> {
     /// Finds out all that the bundle brings. Nothing is written.
-    pub fn prepare(&self) -> Import<'a> {
-        Import { request: *self, plan: self.discover(Platforms::All) }
+    pub fn prepare(&self, observer: &dyn Observer) -> Import<'a> {
+        Import { request: *self, plan: self.discover(Platforms::All, observer) }
     }
 
-    fn discover(&self, platforms: Platforms) -> Plan<'a> {
+    fn discover(&self, platforms: Platforms, observer: &dyn Observer) -> Plan<'a> {
         let referrers = Referring::Taken(TypeFilter::default());
         let allow_unverified = self.allow_unverified;
         let filter = Filter { platforms, referrers, allow_unverified, ..Filter::default() };
         let routes: &'a Routes<'a> = self.routes;
-        Plan::discover(routes.wanted(), &filter, self.jobs)
+        Plan::discover_for(routes.wanted(), &filter, self.jobs, observer)
     }
 }
 
@@ -238,7 +238,7 @@ impl<'a> Import<'a> {
     /// # Errors
     ///
     /// The bundle is not what its record says, or not complete.
-    pub fn check(self) -> Result<Self, ImportRefusal> {
+    pub fn check(self, observer: &dyn Observer) -> Result<Self, ImportRefusal> {
         let Self { request, plan } = self;
         let OpenBundle { layout, record, listed } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
@@ -253,7 +253,7 @@ impl<'a> Import<'a> {
         }
         let plan = match request.sparse_index {
             SparseIndex::Keep | SparseIndex::Refuse => plan,
-            SparseIndex::Strip => request.discover(Platforms::Present),
+            SparseIndex::Strip => request.discover(Platforms::Present, observer),
         };
         Ok(Self { request, plan })
     }

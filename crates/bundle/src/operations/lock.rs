@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use longshore_spec::Digest;
 use longshore_store::Selector;
-use longshore_sync::{Failure, Filter, Plan, RootReport, Wanted, Wish};
+use longshore_sync::{Failure, Filter, Observer, Plan, RootReport, Wanted, Wish};
 
 use crate::{
     Choosable, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection, UndecidedIndex, What,
@@ -112,7 +112,11 @@ impl<'a> LockRequest<'a> {
 
     /// Finds out what is wanted now, in the `places` of [`LockRequest::asked`]. With names to update
     /// nothing else moves, or is even asked for; what is asked for otherwise than it was keeps its digest.
-    pub fn prepare(&self, places: &SelectedPlaces<'_>) -> LockProposal<'a> {
+    pub fn prepare(
+        &self,
+        places: &SelectedPlaces<'_>,
+        observer: &dyn Observer,
+    ) -> LockProposal<'a> {
         let asked = places.selection();
         let was_asked = self.updated().map(Lock::asked_before);
         let pin = |picked: &Picked<'_>| {
@@ -142,7 +146,7 @@ impl<'a> LockRequest<'a> {
             });
             picked.push(of);
         }
-        let mut plan = Plan::discover(wanted, &Filter::default(), self.jobs);
+        let mut plan = Plan::discover_for(wanted, &Filter::default(), self.jobs, observer);
         let undecided = UndecidedIndex::all(&picked, &plan);
         let (lost_in_plan, lost_roots) = plan.drop_failed();
         let lacking = LackingPlatform::all(&picked, &plan.roots());

@@ -43,7 +43,7 @@ pub struct Verified<'a> {
 impl<'a> VerifyRequest<'a> {
     /// Finds out what is needed by `roots`. Each of which that is not known is asked for once more, and fails
     /// on its own.
-    pub fn prepare(&self, roots: KnownRoots) -> Verification<'a> {
+    pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
         let KnownRoots { roots: listed, unknown } = roots;
         let of_root =
             |Root { descriptor, names }: &Root| (Wish::Listed(descriptor.clone()), names.clone());
@@ -57,7 +57,7 @@ impl<'a> VerifyRequest<'a> {
             filter: None,
         });
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let plan = Plan::discover(wanted.collect(), &filter, self.jobs);
+        let plan = Plan::discover_for(wanted.collect(), &filter, self.jobs, observer);
         Verification { request: *self, listed, plan }
     }
 }

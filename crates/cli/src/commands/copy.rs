@@ -8,7 +8,7 @@ use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
     CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
-    Referring, Report, RootReport, Totals, Unchanged, Wanted,
+    Referring, Report, RootReport, Silent, Totals, Unchanged, Wanted,
 };
 
 use self::wanted::Taken;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
 
     let begun = Instant::now();
     let request = CopyRequest { wanted: wanted.collect(), filter, jobs: global.jobs() };
-    let mut copy = request.prepare();
+    let mut copy = request.prepare(&Silent);
     platforms::warn_of_none(&args.platform, &copy.plan().roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
         // What is not there yet holds nothing.

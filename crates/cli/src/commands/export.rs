@@ -11,7 +11,7 @@ use longshore_bundle::{
 };
 use longshore_spec::Size;
 use longshore_store::{Error, Outline, Repository as _};
-use longshore_sync::{Failure, Report};
+use longshore_sync::{Failure, Report, Silent};
 
 use self::report::{BundleReport, Measured, total};
 use super::destination::{self, Destination, Opening};
@@ -98,7 +98,7 @@ impl<'a> Exporting<'a> {
             allow_unverified: args.allow_unverified,
             jobs: self.global.jobs(),
         };
-        let bundle = request.prepare().map_err(refused)?;
+        let bundle = request.prepare(&Silent).map_err(refused)?;
         platforms::warn(&bundle.lacking, output);
         if !bundle.is_whole() {
             let gone = |failure: &Failure| lock::gone(self.locked?, failure);

@@ -13,7 +13,9 @@ use longshore_bundle::{
 };
 use longshore_layout::{Archive, Directory, Received, Receiving, check_writable, write_file};
 use longshore_spec::{Digest, Reference, Size};
-use longshore_sync::{LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport};
+use longshore_sync::{
+    LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport, Silent,
+};
 
 pub(crate) use self::target::Destination;
 use self::target::Target;
@@ -76,10 +78,10 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         allow_unverified: args.allow_unverified,
         jobs: global.jobs(),
     };
-    let import = request.prepare();
+    let import = request.prepare(&Silent);
     tell_damaged(&opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check().map_err(|refusal| refused(refusal, &opened))?;
+    let import = import.check(&Silent).map_err(|refusal| refused(refusal, &opened))?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());

@@ -9,7 +9,7 @@ use longshore_bundle::{
 use longshore_layout::write_file;
 use longshore_spec::Digest;
 use longshore_store::{Error, Subject};
-use longshore_sync::{Failure, Report};
+use longshore_sync::{Failure, Report, Silent};
 
 use super::platforms;
 use super::wanted::{self, Layouts, Places};
@@ -129,7 +129,7 @@ fn resolve(
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&asked, &args.reading, &registries)?;
     let opener = Places { layouts: &layouts, registries: &registries };
-    let mut proposal = request.prepare(&SelectedPlaces::open(&asked, &opener)?);
+    let mut proposal = request.prepare(&SelectedPlaces::open(&asked, &opener)?, &Silent);
     platforms::refuse_undecided(&proposal.undecided)?;
     let (unchosen, lost) = proposal.failures.split_at(proposal.unchosen);
     tell_failures(unchosen, &Report::default());

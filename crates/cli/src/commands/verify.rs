@@ -6,7 +6,7 @@ use std::time::Instant;
 use longshore_bundle::{Difference, LeftBehind, Record, VerifyRequest};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::Error;
-use longshore_sync::{LeftOut, Plan, Report};
+use longshore_sync::{LeftOut, Plan, Report, Silent};
 
 use super::bundle;
 use crate::args::{Global, Verify};
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     };
     let roots = opened.selected(&args.place)?;
     let begun = Instant::now();
-    let verification = request.prepare(roots);
+    let verification = request.prepare(roots, &Silent);
     let plan = verification.plan();
     let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(plan);
     let verified = verification.run(global.cores(), &progress);
@@ -114,7 +114,8 @@ fn document(
 fn is_unchecked(error: &Error) -> bool {
     matches!(
         error,
-        Error::Connection { .. }
+        Error::Cancelled
+            | Error::Connection { .. }
             | Error::Denied { .. }
             | Error::Refused { .. }
             | Error::Throttled { .. }

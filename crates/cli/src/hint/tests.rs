@@ -212,6 +212,7 @@ fn errors() -> Vec<Error> {
     let mut all = vec![
         Error::Ambiguous { name: text(), place: text(), candidates: Vec::new() },
         Error::Busy { what: text() },
+        Error::Cancelled,
         Error::Conflict { name: text(), first: digest(), second: digest() },
         Error::Corrupt { expected: digest(), actual: digest() },
         Error::Denied { action: "read", what: what(), place: text(), said: said(401).into() },
@@ -285,6 +286,7 @@ fn error_number(error: &Error) -> usize {
         Error::LeadsOut { .. } => 18,
         Error::NoDirectory { .. } => 19,
         Error::NothingChosen { .. } => 20,
+        Error::Cancelled => 21,
     }
 }
 
@@ -295,7 +297,7 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 
 #[test]
 fn the_walk_below_meets_every_kind() {
-    all_are_there(errors().iter().map(error_number), 21);
+    all_are_there(errors().iter().map(error_number), 22);
     all_are_there(flaws().iter().map(flaw_number), 27);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);

@@ -27,6 +27,20 @@ pub(super) struct Seen {
     pub(super) trusted: bool,
 }
 
+impl Seen {
+    /// Says why nothing could be seen.
+    pub(super) fn failed(error: Error) -> Self {
+        Self {
+            found: Err(error),
+            attached: Attached::default(),
+            left_behind: None,
+            absent: HashSet::new(),
+            origin: None,
+            trusted: false,
+        }
+    }
+}
+
 pub(super) enum Found {
     Manifest(Box<Manifest>),
     /// Content of a type that is not known, and that is no manifest (rows A-15, C-22).

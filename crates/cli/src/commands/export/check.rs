@@ -4,7 +4,7 @@ use std::path::Path;
 
 use longshore_bundle::{ArchiveComparison, ExportTarget, VerifyRequest, WriteError};
 use longshore_store::KnownRoots;
-use longshore_sync::Report;
+use longshore_sync::{Report, Silent};
 
 use super::report::BundleReport;
 use super::{Exporting, refused};
@@ -73,7 +73,7 @@ fn directory(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit
         jobs: global.jobs(),
     };
     let roots = view.roots().map_err(Problem::of)?;
-    let verification = request.prepare(KnownRoots { roots, unknown: Vec::new() });
+    let verification = request.prepare(KnownRoots { roots, unknown: Vec::new() }, &Silent);
     let plan = verification.plan();
     let progress = Progress::new(output, "comparing", plan.size().bytes).of_blobs(plan);
     let verified = verification.run(global.cores(), &progress);
