@@ -9,6 +9,9 @@ use longshore_sync::{Failure, Wanted, Wish};
 
 use crate::{Catalog, Item, LayoutPlace, Lock, Picked, Selection, What};
 
+/// So many names are told of a layout that does not say which is meant.
+const MOST_SHOWN: usize = 5;
+
 /// Opens the places that a selection names.
 pub trait Opener<'p> {
     /// Why a place cannot be opened.
@@ -20,8 +23,26 @@ pub trait Opener<'p> {
     /// Returns all of a layout as one repository.
     fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'p>, Self::Error>;
 
-    /// Returns the artifact that is meant where nothing is selected in a layout: the only one, for most.
-    fn only(&self, layout: &LayoutPlace) -> Result<Root, Self::Error>;
+    /// Returns the artifact that is meant where nothing is selected in a layout: the only one, or the only
+    /// one that has a name.
+    fn only(&self, layout: &LayoutPlace) -> Result<Root, Self::Error> {
+        let mut roots = self.layout(layout)?.roots()?;
+        if roots.len() > 1 {
+            roots.retain(|root| !root.names.is_empty());
+        }
+        let candidates = roots.iter().flat_map(|root| &root.names).map(ToString::to_string);
+        let candidates = candidates.take(MOST_SHOWN).collect();
+        match <[Root; 1]>::try_from(roots) {
+            Ok([root]) => Ok(root),
+            Err(roots) if roots.is_empty() => {
+                Err(Error::not_found("an artifact with a name", layout).into())
+            }
+            Err(_) => {
+                let (name, place) = ("the only artifact".to_owned(), layout.to_string());
+                Err(Error::Ambiguous { name, place, candidates }.into())
+            }
+        }
+    }
 }
 
 /// The repositories and layouts that a selection names, opened.

@@ -11,7 +11,61 @@
 //! what a bundle holds and why; a [`DockerManifest`] tells Docker of it. A [`Lock`], the content of
 //! `bundle.lock`, pins what is wanted to digests.
 //!
-//! Nothing here opens a file or a socket: it takes text and plans, and gives values.
+//! # Operations
+//!
+//! [`LockRequest`], [`ExportRequest`], [`VerifyRequest`] and [`ImportRequest`] lock, write, verify and import
+//! a bundle. Each is prepared into a value that says what would happen, and that is run. Places are
+//! opened by whoever asks ([`Opener`]); an [`Observer`](longshore_sync::Observer) is told of it, and may
+//! end it. The rest takes text and plans, and gives values.
+//!
+//! ```
+//! use longshore_bundle::{
+//!     DockerList, ExportRequest, ExportTarget, Incomplete, LayoutPlace, Opener, SelectedPlaces,
+//!     Selection,
+//! };
+//! use longshore_layout::{ArchiveWriter, Directory};
+//! use longshore_store::{Error, Repository, Result, Source};
+//! use longshore_sync::Silent;
+//!
+//! /// Takes everything from one directory, whatever registry it is called after.
+//! struct Mirror<'d>(&'d Directory);
+//!
+//! impl<'d> Opener<'d> for Mirror<'d> {
+//!     type Error = Error;
+//!
+//!     fn repository(&self, _: &longshore_spec::Reference) -> Result<Box<dyn Source + 'd>> {
+//!         Ok(Box::new(self.0.whole()))
+//!     }
+//!
+//!     fn layout(&self, _: &LayoutPlace) -> Result<Box<dyn Repository + 'd>> {
+//!         Ok(Box::new(self.0.whole()))
+//!     }
+//! }
+//!
+//! # let temporary = tempfile::tempdir()?;
+//! # let (from, to) = (temporary.path().join("from"), temporary.path().join("site.tar"));
+//! # let mut content = longshore_fixture::Content::new();
+//! # let image = longshore_fixture::artifacts::image(&mut content, 1);
+//! # content.tag(&image, "v1");
+//! # content.write_directory(&from)?;
+//! let near = Directory::open(&from)?;
+//! let selection = Selection::from_list("list.txt", "registry.example/app:v1")?;
+//! let places = SelectedPlaces::open(&selection, &Mirror(&near))?;
+//! let archive = ArchiveWriter::new(&to, false)?;
+//! let request = ExportRequest {
+//!     places: &places,
+//!     locked: None,
+//!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
+//!     docker: DockerList::None,
+//!     incomplete: Incomplete::Refused,
+//!     allow_unverified: false,
+//!     jobs: 8,
+//! };
+//! let mut bundle = request.prepare(&Silent)?;
+//! println!("{} takes {} bytes", bundle.record().id(), bundle.plan().size().bytes);
+//! assert!(bundle.write(&Silent)?.is_complete());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod catalog;
 mod docker;

@@ -27,7 +27,7 @@ struct Rule {
     message: &'static str,
 }
 
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
     Rule {
         words: &[
             "env::var",
@@ -52,6 +52,11 @@ const RULES: [Rule; 4] = [
         words: &["process::exit", "process::abort"],
         applies: is_library,
         message: "only the program ends the program; return an error",
+    },
+    Rule {
+        words: &["Plan::discover", "Plan::discover_for", "plan.execute", "plan().execute"],
+        applies: is_program,
+        message: "the program asks for an operation of a library, and carries out no plan",
     },
     Rule {
         words: &["PathBuf", "Path::join", "Path::new"],
@@ -201,6 +206,11 @@ impl File {
 /// Returns whether the file belongs to a crate that only the program's users see through it.
 fn is_library(path: &str) -> bool {
     path.starts_with("crates/") && !path.starts_with("crates/cli/")
+}
+
+/// Returns whether the file belongs to the program.
+fn is_program(path: &str) -> bool {
+    path.starts_with("crates/cli/src/")
 }
 
 /// Returns whether the file belongs to a crate that must not care where files lie.

@@ -7,6 +7,7 @@ mod foreign;
 mod images;
 mod lists;
 mod mapping;
+mod operations;
 mod pick;
 mod record;
 mod schema;
