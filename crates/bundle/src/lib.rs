@@ -107,7 +107,7 @@ pub use operations::import::{
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use place::{LayoutKind, LayoutPlace};
-pub use platforms::{LackingPlatform, UndecidedIndex};
+pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;
 pub use record::{
     Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,

@@ -7,14 +7,25 @@ use longshore_sync::{Plan, RootReport};
 
 use crate::{Picked, SparseIndex};
 
-/// An index of which platforms are left out where nobody said what becomes of it. The far side would
+/// An index that points to what does not come, where nobody said what becomes of it. The far side would
 /// find out, and cannot help it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndecidedIndex {
     /// What is wanted.
     pub reference: String,
-    /// The platforms that are left out; none where entries say none.
-    pub left_out: Vec<String>,
+    /// Why it does not come.
+    pub gap: Gap,
+    /// For which platforms that is; none where entries say none.
+    pub platforms: Vec<String>,
+}
+
+/// Why what an index points to does not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Its platform was not asked for.
+    NotWanted,
+    /// The source of the index does not have it.
+    NotAtSource,
 }
 
 /// A platform that was asked for and for which an artifact has nothing, though it has something for
@@ -35,10 +46,16 @@ impl UndecidedIndex {
         let mut found = Vec::new();
         for (number, root) in plan.roots().iter().enumerate() {
             let name = root.names.iter().find(|name| undecided.contains(name.as_str()));
-            let (Some(name), Some(left_out)) = (name, plan.left_out_of(number)) else { continue };
-            let left_out: BTreeSet<_> = left_out.iter().map(ToString::to_string).collect();
-            let (reference, left_out) = (name.to_string(), left_out.into_iter().collect());
-            found.push(Self { reference, left_out });
+            let Some(name) = name else { continue };
+            for (gap, platforms) in [
+                (Gap::NotWanted, plan.left_out_of(number)),
+                (Gap::NotAtSource, plan.lacking_of(number)),
+            ] {
+                let Some(platforms) = platforms else { continue };
+                let platforms: BTreeSet<_> = platforms.iter().map(ToString::to_string).collect();
+                let (reference, platforms) = (name.to_string(), platforms.into_iter().collect());
+                found.push(Self { reference, gap, platforms });
+            }
         }
         found
     }

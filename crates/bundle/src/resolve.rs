@@ -103,6 +103,7 @@ impl Item {
             }
         }
         let platforms = match (wanted.as_slice(), self.sparse_index) {
+            ([], SparseIndex::Strip) => Platforms::Present,
             ([], _) => Platforms::All,
             ([one], _) => Platforms::One(one.clone()),
             // Whoever writes the bundle refuses what turns out to be left out of.

@@ -179,9 +179,9 @@ pub(crate) struct Copy {
     /// Take only entries of indexes for these platforms; one alone takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What becomes of an index from which platforms were left out: kept without a word, where `export`
-    /// refuses it
-    #[arg(long, value_enum, value_name = "HOW", requires = "platform")]
+    /// What becomes of an index from which platforms are left out, or of which the source lacks some: kept
+    /// without a word, where `export` refuses it
+    #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
     /// Take what refers to the artifacts too: signatures, SBOMs, attestations; only TYPES if given. Without
     /// it they stay behind, where `export` takes them

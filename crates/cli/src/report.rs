@@ -131,11 +131,12 @@ fn kind(error: &Error) -> &'static str {
 pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
     const SHOWN: usize = 20;
     for unfit in unfit.iter().take(SHOWN) {
-        output.warning(&format!("left behind, since the index does not come as it is: {unfit}"));
+        let what = if unfit.is_carried { "comes, and fits no longer" } else { "left behind" };
+        output.warning(&format!("{what}, since the index does not come as it is: {unfit}"));
     }
     if let more @ 1.. = unfit.len().saturating_sub(SHOWN) {
         let count = human::count(more as u64, "more referrer");
-        output.warning(&format!("{count} of indexes that do not come as they are stay behind"));
+        output.warning(&format!("{count} of indexes that do not come as they are"));
     }
 }
 

@@ -171,6 +171,7 @@ impl<'a> Discovery<'a> {
             referrers_seen: 0,
             unfit: Vec::new(),
             sparse: HashMap::new(),
+            lacking: HashMap::new(),
             allow_unverified: filter.allow_unverified,
         };
         Self {
@@ -267,7 +268,7 @@ impl<'a> Discovery<'a> {
             self.plan.roots[root].origin = Some(Box::new(origin));
         }
         if let Some((index, attached)) = seen.left_behind {
-            self.leave_behind(&index, attached);
+            self.leave_behind(&step.way, &index, attached);
         }
         let mut next = Vec::new();
         let taken = match seen.found {
@@ -280,7 +281,7 @@ impl<'a> Discovery<'a> {
                         self.take_attached(&step.way, &digest, seen.attached);
                     } else {
                         // What was written anew has nothing attached; that of the old stays with it.
-                        self.leave_behind(&digest, seen.attached);
+                        self.leave_behind(&step.way, &digest, seen.attached);
                     }
                 })
             }
@@ -542,15 +543,18 @@ impl<'a> Discovery<'a> {
                 missing.insert(entry);
             }
         }
-        let mut absent = HashSet::new();
+        let (mut absent, mut lacking) = (HashSet::new(), HashMap::new());
         for (node, (descriptor, error)) in std::mem::take(&mut self.absent) {
             if missing.contains(&node) {
                 self.fail(Action::Resolve, descriptor.digest.to_string(), error);
             } else {
                 absent.insert(descriptor.digest.clone());
+                lacking.insert(node, platform_of(&descriptor));
                 self.plan.left_out.push(LeftOut::Absent(descriptor));
             }
         }
+        self.note_lacking(&lacking);
+        self.mark_carried();
         for root in &mut self.plan.roots {
             if root.platforms.iter().any(|(digest, _)| absent.contains(digest)) {
                 let platforms = std::mem::take(&mut root.platforms).into_iter();
@@ -562,6 +566,21 @@ impl<'a> Discovery<'a> {
         self.plan.edges.shrink_to_fit();
         self.plan.roots.shrink_to_fit();
         self.plan
+    }
+
+    /// Takes note of the indexes that list what their source lacks.
+    fn note_lacking(&mut self, lacking: &HashMap<u32, Option<Platform>>) {
+        if lacking.is_empty() {
+            return;
+        }
+        for index in (0..).take(self.plan.nodes.len()) {
+            let platforms: Vec<_> =
+                self.plan.children(index).iter().filter_map(|child| lacking.get(child)).collect();
+            if !platforms.is_empty() {
+                let platforms = platforms.into_iter().flatten().cloned().collect();
+                self.plan.lacking.insert(index, platforms);
+            }
+        }
     }
 
     fn fail(&mut self, action: Action, subject: String, error: Error) {

@@ -61,6 +61,8 @@ pub struct Plan<'a> {
     pub(crate) unfit: Vec<Unfit>,
     /// The platforms that are left out of indexes that stay as they are, by node.
     pub(crate) sparse: HashMap<u32, Vec<Platform>>,
+    /// The platforms that indexes list and their source lacks, by node.
+    pub(crate) lacking: HashMap<u32, Vec<Platform>>,
     pub(crate) allow_unverified: bool,
 }
 
@@ -120,13 +122,16 @@ pub enum LeftOut {
 }
 
 /// Something that refers to an index in whose place something else comes: one of its entries, or an index
-/// that is written anew without some. It fits nothing that comes, and stays behind.
+/// that is written anew without some. It fits nothing that comes, and stays behind unless it is wanted on
+/// its own account.
 #[derive(Debug, Clone)]
 pub struct Unfit {
     /// What it refers to.
     pub subject: Digest,
     /// What it is.
     pub referrer: Wish,
+    /// Whether it comes all the same, since it is wanted on its own account.
+    pub is_carried: bool,
 }
 
 /// A name that comes to stand for something else.
@@ -183,7 +188,7 @@ impl Plan<'_> {
         self.referrers_seen
     }
 
-    /// Returns those of them that could not come along.
+    /// Returns what refers to something that does not come as it is.
     pub fn unfit(&self) -> &[Unfit] {
         &self.unfit
     }
@@ -542,7 +547,7 @@ impl PlannedRoot {
 impl std::fmt::Display for Unfit {
     /// Says what it is, and what it refers to.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { subject, referrer } = self;
+        let Self { subject, referrer, .. } = self;
         match referrer {
             Wish::Selector(name) => write!(f, "{name}")?,
             Wish::Listed(entry) => {

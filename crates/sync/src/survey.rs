@@ -1,6 +1,6 @@
 //! What a plan says about its roots, for people.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use longshore_spec::{Digest, Manifest, MediaType, Platform};
 use longshore_store::{Result, Root, Source, Verifying};
@@ -92,8 +92,25 @@ impl Plan<'_> {
     /// Returns the platforms that are left out of an index that a root reaches and that stays as it is,
     /// so that it points to some that are not there: its place in [`Plan::roots`]. `None` if nothing is.
     pub fn left_out_of(&self, root: usize) -> Option<Vec<&Platform>> {
-        let sparse = self.reached_numbers(root).filter_map(|node| self.sparse.get(&node));
-        let platforms: Vec<_> = sparse.collect();
+        self.platforms_of(root, &self.sparse)
+    }
+
+    /// Returns the platforms that an index lists which a root reaches, and that its source lacks, so that
+    /// it points to some that are not there: its place in [`Plan::roots`]. `None` if nothing is lacking.
+    pub fn lacking_of(&self, root: usize) -> Option<Vec<&Platform>> {
+        self.platforms_of(root, &self.lacking)
+    }
+
+    fn platforms_of<'s>(
+        &'s self,
+        root: usize,
+        by_node: &'s HashMap<u32, Vec<Platform>>,
+    ) -> Option<Vec<&'s Platform>> {
+        if by_node.is_empty() {
+            return None;
+        }
+        let found = self.reached_numbers(root).filter_map(|node| by_node.get(&node));
+        let platforms: Vec<_> = found.collect();
         (!platforms.is_empty()).then(|| platforms.into_iter().flatten().collect())
     }
 

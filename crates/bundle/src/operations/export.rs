@@ -7,8 +7,8 @@ use longshore_store::{Error, ExtraFile, Order, Outline, Place, Selector, Target}
 use longshore_sync::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted, Wish};
 
 use crate::{
-    Change, DockerManifest, DockerManifestError, LackingPlatform, LayoutPlace, LeftBehind, Lock,
-    MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
+    Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace, LeftBehind,
+    Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
 };
 
 /// What a bundle is to be made of.
@@ -142,7 +142,9 @@ impl<'a> ExportRequest<'a> {
             let known = locked.referrers();
             plan.retain_referrers(|digest| known.contains(digest));
         }
-        let undecided = UndecidedIndex::all(&picked, &plan);
+        let mut undecided = UndecidedIndex::all(&picked, &plan);
+        // What a source lacks that was locked is a change, and told as one.
+        undecided.retain(|index| locked.is_none() || index.gap != Gap::NotAtSource);
         if !undecided.is_empty() {
             return Err(ExportError::Undecided(undecided));
         }

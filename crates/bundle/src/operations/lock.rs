@@ -8,7 +8,8 @@ use longshore_store::Selector;
 use longshore_sync::{Failure, Filter, Observer, Plan, RootReport, Wanted, Wish};
 
 use crate::{
-    Choosable, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection, UndecidedIndex, What,
+    Choosable, Gap, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection, UndecidedIndex,
+    What,
 };
 
 /// What is to be pinned to digests.
@@ -147,7 +148,9 @@ impl<'a> LockRequest<'a> {
             picked.push(of);
         }
         let mut plan = Plan::discover_for(wanted, &Filter::default(), self.jobs, observer);
-        let undecided = UndecidedIndex::all(&picked, &plan);
+        let mut undecided = UndecidedIndex::all(&picked, &plan);
+        // To a check what a source lacks by now is a change.
+        undecided.retain(|index| self.gone == Gone::Kept || index.gap != Gap::NotAtSource);
         let (lost_in_plan, lost_roots) = plan.drop_failed();
         let lacking = LackingPlatform::all(&picked, &plan.roots());
         let lost = lost(asked, &failures, &lost_in_plan, &lost_roots);

@@ -212,7 +212,7 @@ pub(crate) fn asked_of(item: &Item) -> Value {
     if !platforms.is_empty() {
         value["platforms"] = json!(platforms);
     }
-    if platforms.len() > 1 && item.sparse_index == SparseIndex::Strip {
+    if platforms.len() != 1 && item.sparse_index == SparseIndex::Strip {
         value["sparseIndex"] = json!("strip");
     }
     let types = item.types.items();

@@ -171,7 +171,7 @@ fn an_index_that_is_written_anew_is_said_to_be() {
     let mut item = item();
     item.sparse_index = SparseIndex::Strip;
     let (whole, ..) = site.record(&item);
-    assert!(!whole.selection.as_str().contains("sparseIndex"), "all platforms are taken");
+    assert!(whole.selection.as_str().contains("sparseIndex"), "the source may lack some");
     item.platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
     let (stripped, ..) = site.record(&item);
     assert!(stripped.selection.as_str().contains(r#""sparseIndex":"strip""#));

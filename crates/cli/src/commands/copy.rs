@@ -113,7 +113,8 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
 
 fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
     let platforms = match (args.platform.as_slice(), args.sparse_index) {
-        ([], _) => Platforms::All,
+        ([], Some(SparseIndex::Strip)) => Platforms::Present,
+        ([], None | Some(SparseIndex::Keep)) => Platforms::All,
         ([one], None) => Platforms::One(one.clone()),
         (several, None | Some(SparseIndex::Keep)) => Platforms::Sparse(several.to_vec()),
         (several, Some(SparseIndex::Strip)) => Platforms::Stripped(several.to_vec()),
@@ -168,7 +169,8 @@ fn tell_plan(plan: &Plan<'_>, looked_for_referrers: bool, output: &Output) {
     if filtered > 0 {
         output.note(&format!("{} of indexes left out, as asked", human::entries(filtered)));
     }
-    let left = plan.referrers_seen() - plan.unfit().len() as u64;
+    let unfit = plan.unfit().iter().filter(|unfit| !unfit.is_carried).count() as u64;
+    let left = plan.referrers_seen() - unfit;
     if left > 0 {
         let count = human::count(left, "referrer");
         output.note(&format!("{count} (signatures, SBOMs, …) stay behind; --referrers takes them"));

@@ -1,6 +1,6 @@
 //! Platforms that were asked for and that an index does not offer.
 
-use longshore_bundle::{LackingPlatform, UndecidedIndex};
+use longshore_bundle::{Gap, LackingPlatform, UndecidedIndex};
 use longshore_spec::Platform;
 use longshore_sync::RootReport;
 
@@ -22,20 +22,26 @@ pub(crate) fn refuse_undecided(undecided: &[UndecidedIndex]) -> Result<(), Probl
 
 /// Says so of each of them.
 pub(crate) fn undecided(undecided: &[UndecidedIndex]) -> Problem {
-    for UndecidedIndex { reference, left_out } in undecided {
+    for UndecidedIndex { reference, gap, platforms } in undecided {
         let others =
-            if left_out.is_empty() { "some entries".to_owned() } else { left_out.join(", ") };
-        let text = format!(
-            "{reference} would come with an index that points to what stays behind: {others}"
-        );
+            if platforms.is_empty() { "some entries".to_owned() } else { platforms.join(", ") };
+        let what = match gap {
+            Gap::NotWanted => "what stays behind",
+            Gap::NotAtSource => "what its source does not have",
+        };
+        let text = format!("{reference} would come with an index that points to {what}: {others}");
         Output::problem(&Problem::new(Exit::Usage, text));
     }
+    let hint = "`sparseIndex: strip` in the file, or `--sparse-index strip`, writes it anew without them: its \
+                digest changes, and signatures of it no longer fit; `keep` leaves it as it is, and strict \
+                registries refuse it";
+    // Who asks for all platforms gets no more of what is not there.
+    if undecided.iter().any(|index| index.gap == Gap::NotAtSource) {
+        let text = "nobody has said what becomes of an index that points to what does not come";
+        return Problem::new(Exit::Usage, text).hint(hint);
+    }
     let text = "nobody has said what becomes of an index of which platforms are left out";
-    Problem::new(Exit::Usage, text).hint(
-        "`sparseIndex: strip` in the file, or `--sparse-index strip`, writes it anew without them: its \
-         digest changes, and signatures of it no longer fit; `keep` leaves it as it is, and strict \
-         registries refuse it; without platforms all of it is taken",
-    )
+    Problem::new(Exit::Usage, text).hint(format!("{hint}; without platforms all of it is taken"))
 }
 
 /// Warns of every platform that was asked for and that none of several indexes has.

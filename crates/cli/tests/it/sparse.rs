@@ -95,6 +95,70 @@ fn what_was_kept_can_be_stripped_where_it_arrives() {
 }
 
 #[test]
+fn an_index_that_lacks_entries_at_its_source_is_decided_upon_too() {
+    let site = Site::typed();
+    let place = "oci:gap:local.test/acme/app:v1";
+    site.ok(&format!("copy -q oci:site:app {place} --platform linux/amd64,linux/arm64"));
+    site.file("bundle.yaml", format!("artifacts: [{{ ref: '{place}' }}]\n"));
+    for line in [format!("export {place} -o b.tar"), "lock".to_owned()] {
+        let ran = site.run(&line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        for told in
+            ["what its source does not have: linux/arm/v7", "`sparseIndex: strip`", "`keep`"]
+        {
+            assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("all of it is taken"), "{line}: {}", ran.stderr);
+    }
+    assert!(!site.path("b.tar").exists() && !site.path("bundle.lock").exists());
+    site.ok(&format!("export -q {place} -o kept.tar --sparse-index keep"));
+    site.ok(&format!("export -q {place} -o stripped.tar --sparse-index strip"));
+    site.ok("lock -q --sparse-index strip");
+    site.ok("export -q -f bundle.yaml --locked --sparse-index strip -o locked.tar");
+    let far = Served::start(&site, "oci:far --writable");
+    let host = far.host();
+    for (line, app) in [
+        (format!("import -q stripped.tar {host}"), "acme/app:v1"),
+        (format!("import -q locked.tar {host}/locked"), "locked/acme/app:v1"),
+        (format!("copy -q {place} {host}/copied:v1 --sparse-index strip"), "copied:v1"),
+    ] {
+        site.ok(&line);
+        site.ok(&format!("verify {host}/{app}"));
+    }
+    // What is asked for by platform and lacks some of these is stripped of them, too.
+    let both = "--platform linux/amd64,linux/arm/v7 --sparse-index strip";
+    site.ok(&format!("copy -q {place} {host}/some:v1 {both}"));
+    site.ok(&format!("verify {host}/some:v1"));
+}
+
+#[test]
+fn what_comes_though_its_index_does_not_is_not_said_to_stay() {
+    let site = Site::typed();
+    let index = site.digest("oci:site:app");
+    let of_index = |stderr: &str| -> Vec<String> {
+        let of = format!("of the index {index}");
+        stderr.lines().filter(|line| line.contains(&of)).map(ToOwned::to_owned).collect()
+    };
+    let strip = "--sparse-index strip --platform linux/amd64,linux/arm64";
+    let all = site.run(&format!("copy --referrers --all oci:site oci:all {strip}"));
+    assert_eq!(all.code, 0, "{}", all.stderr);
+    let told = of_index(&all.stderr);
+    assert!(!told.is_empty());
+    assert!(told.iter().all(|line| line.contains("comes, and fits no longer")), "{told:?}");
+    let one = site.run(&format!("copy --referrers oci:site:app oci:one {strip}"));
+    let told = of_index(&one.stderr);
+    assert!(!told.is_empty());
+    assert!(told.iter().all(|line| line.contains("left behind")), "{told:?}");
+    for (place, count) in [("oci:all", told.len()), ("oci:one", 0)] {
+        let listed = site.ok(&format!("list --all {place}"));
+        let digests =
+            told.iter().filter_map(|line| line.split(' ').find(|it| it.contains("sha256")));
+        let there = digests.filter(|digest| listed.contains(*digest)).count();
+        assert_eq!(there, count, "{listed}");
+    }
+}
+
+#[test]
 fn an_image_for_another_platform_is_an_error_and_other_artifacts_are_not() {
     let site = Site::typed();
     let near = Served::start(&site, "oci:near --writable");

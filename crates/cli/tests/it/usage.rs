@@ -129,7 +129,6 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
         "copy oci:dst oci:site",
         "copy --all-tags oci:site oci:dst:app",
         "copy --all-tags --all oci:site oci:dst",
-        "copy --sparse-index strip oci:site:app oci:dst",
         "copy --jobs 0 oci:site:app oci:dst",
         "copy --jobs many oci:site:app oci:dst",
         "copy --al oci:site oci:dst",
@@ -169,15 +168,6 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
     error: the argument '--all-tags' cannot be used with '--all'
 
     Usage: longshore copy --all-tags <PLACE>...
-
-    For more information, try '--help'.
-    [exit 2]
-
-    $ longshore copy --sparse-index strip oci:site:app oci:dst
-    error: the following required arguments were not provided:
-      --platform <OS/ARCH[/VARIANT]>
-
-    Usage: longshore copy --platform <OS/ARCH[/VARIANT]> --sparse-index <HOW> <PLACE>...
 
     For more information, try '--help'.
     [exit 2]

@@ -106,15 +106,38 @@ impl Discovery<'_> {
     }
 
     /// Takes note of what is attached to an index that does not come as it is.
-    pub(super) fn leave_behind(&mut self, index: &Digest, attached: Attached) {
+    pub(super) fn leave_behind(&mut self, way: &Way, index: &Digest, attached: Attached) {
         let Attached { referrers, signatures } = attached;
-        let listed = referrers.into_iter().flatten().flat_map(|referrers| referrers.entries);
-        let tagged =
-            signatures.into_iter().flatten().map(|name| Wish::Selector(Selector::Name(name)));
-        for referrer in listed.map(Wish::Listed).chain(tagged) {
-            self.plan.referrers_seen += 1;
-            self.plan.unfit.push(Unfit { subject: index.clone(), referrer });
+        let mut leave = |referrer, is_carried| {
+            let subject = index.clone();
+            self.plan.unfit.push(Unfit { subject, referrer, is_carried });
+        };
+        for entry in referrers.into_iter().flatten().flat_map(|referrers| referrers.entries) {
+            // Whether it comes all the same is known at the end.
+            leave(Wish::Listed(entry), false);
         }
+        for found in signatures.into_iter().flatten() {
+            let name = beside(&found, way.repository.as_deref());
+            let is_wanted = self.given.contains(&(way.target, name));
+            leave(Wish::Selector(Selector::Name(found)), is_wanted);
+        }
+    }
+
+    /// Finds out what refers to an index that does not come as it is, and is wanted on its own account; the
+    /// rest stays behind.
+    pub(super) fn mark_carried(&mut self) {
+        if self.plan.unfit.is_empty() {
+            return;
+        }
+        let roots = self.plan.roots.iter().filter(|root| root.subject.is_none());
+        let wanted: HashSet<&Digest> = roots.filter_map(|root| root.origin()).collect();
+        for unfit in &mut self.plan.unfit {
+            if let Wish::Listed(entry) = &unfit.referrer {
+                unfit.is_carried = wanted.contains(&entry.digest);
+            }
+        }
+        let left = self.plan.unfit.iter().filter(|unfit| !unfit.is_carried).count();
+        self.plan.referrers_seen += left as u64;
     }
 
     fn take_referrers(&mut self, way: &Way, subject: &Digest, referrers: Referrers) {

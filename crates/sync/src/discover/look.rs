@@ -6,7 +6,7 @@ use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{
     Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Source, Subject, Target, about};
+use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, about};
 
 use super::attached::Attached;
 use super::signatures::SignatureTags;
@@ -84,8 +84,10 @@ pub(super) fn look(
         trusted: false,
     };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
-        if let (Via::Root(_), Platforms::Present) = (step.via, &filter.platforms) {
-            seen.absent = absent(source, manifest);
+        if let (Via::Root(_), Platforms::Present | Platforms::Stripped(_)) =
+            (step.via, &filter.platforms)
+        {
+            seen.absent = absent(source, manifest, &filter.platforms);
         }
         let Descriptor { digest, .. } = manifest.descriptor();
         seen.trusted = match &step.trust {
@@ -120,14 +122,16 @@ pub(super) fn look(
     seen
 }
 
-/// Returns those entries of an index that a source does not have and that say what they are for, so that
-/// they may be missing (row A-13).
-fn absent(source: &dyn Source, manifest: &Manifest) -> HashSet<Digest> {
+/// Returns those entries of an index that would be taken, that a source does not have, and that say what
+/// they are for, so that they may be missing (row A-13).
+fn absent(source: &dyn Source, manifest: &Manifest, platforms: &Platforms) -> HashSet<Digest> {
     let Content::Index(index) = manifest.content() else { return HashSet::new() };
     let is_absent = |entry: &&Descriptor| {
-        entry.platform.is_some() && source.child(entry).is_err_and(|error| error.is_not_found())
+        let head = || source.head(&Selector::Digest(entry.digest.clone()));
+        entry.platform.is_some() && head().is_err_and(|error| error.is_not_found())
     };
-    index.manifests.iter().filter(is_absent).map(|entry| entry.digest.clone()).collect()
+    let chosen = platforms.choose(index, true).into_iter();
+    chosen.filter(is_absent).map(|entry| entry.digest.clone()).collect()
 }
 
 /// Fetches a manifest, or finds that it is none although it is listed as if it were one (rows A-15,

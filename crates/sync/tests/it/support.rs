@@ -119,7 +119,16 @@ impl Source for Shelf {
             Selector::Digest(digest) => entry.digest == *digest,
         };
         let found = self.content.entries.iter().find(is_meant).cloned();
-        found.ok_or_else(|| Error::not_found(selector, "the shelf"))
+        // What no entry lists is known by its digest alone.
+        let unlisted = || match selector {
+            Selector::Name(_) => None,
+            Selector::Digest(digest) => {
+                let raw = self.read(digest).ok()?;
+                let media_type = Manifest::media_type_of(&raw).ok()?;
+                Some(Descriptor::new(media_type, digest.clone(), raw.len() as u64))
+            }
+        };
+        found.or_else(unlisted).ok_or_else(|| Error::not_found(selector, "the shelf"))
     }
 
     fn manifest(&self, selector: &Selector) -> Result<Manifest> {
