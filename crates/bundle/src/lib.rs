@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! What crosses the gap: which artifacts are wanted, and where that is written down.
 //!
 //! A [`Selection`] says which artifacts are wanted. People write it as `bundle.yaml`

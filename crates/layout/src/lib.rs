@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! The OCI image layout as a directory and as an archive (image-spec `image-layout.md`, rows A-*).
 //!
 //! - [`Directory`] is read and written in place, by several processes at once.

@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! A server of the OCI distribution spec, over any place.
 //!
 //! [`Registry`] turns a request into a response and knows no socket; what it serves is any

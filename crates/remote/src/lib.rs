@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! A client of the [OCI distribution spec][spec] (rows E-*): registries as places.
 //!
 //! - [`Client`] holds what all registries share: connections, tokens, the pace of each host. It is

@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! OCI nouns as values: parse, print, compare.
 //!
 //! Nothing here touches a file, a socket or a clock. The types carry what the

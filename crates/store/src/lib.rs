@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! What every place that holds OCI content can do.
 //!
 //! A *place* is a registry, a layout directory, a layout archive or memory. Each implements the

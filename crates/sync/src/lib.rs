@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Design
+//!
 //! Copies typed artifacts between places.
 //!
 //! A copy ([`CopyRequest`]) has two steps. [`Plan::discover`] walks everything that is wanted, manifest by manifest,
