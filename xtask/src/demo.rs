@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use longshore_fixture::{Content, Draft, Node, Random, Tree};
 use serde_json::Value;
 
-use crate::program::Program;
-use crate::run::{self, capture};
-use crate::server::{ANY_PORT, Server};
+use xtask::program::Program;
+use xtask::run::{self, capture};
+use xtask::server::{ANY_PORT, Server};
 
 /// What may be asked of this task.
 #[derive(clap::Args)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use longshore_spec::Digest;
 
-use crate::run::{self, capture, cargo, command, on_path, root};
+use xtask::run::{self, capture, cargo, command, on_path, root};
 
 const PROGRAM: &str = "longshore";
 const VERSION: &str = env!("CARGO_PKG_VERSION");

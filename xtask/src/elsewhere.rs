@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
 use serde::Deserialize;
 
-use crate::run::{self, capture, cargo, root, target_directory, timed};
+use xtask::run::{self, capture, cargo, root, target_directory, timed};
 
 /// The user that there is elsewhere, and who runs the tests. No machine has one of this number.
 const USER: u32 = 54_321;
@@ -129,7 +129,7 @@ impl Test {
                 (message.executable, message.manifest_path, message.profile)
             {
                 let directory = manifest.parent().context("a manifest is in a directory")?;
-                if directory.ends_with("xtask") {
+                if directory.ends_with("xtask") || directory.ends_with("acceptance") {
                     continue;
                 }
                 tests.push(Self { program, directory: directory.to_owned() });

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::root;
+use xtask::run::root;
 
 /// What may be asked of this task.
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{capture, command, on_path, root, shown, without_package};
+use xtask::run::{capture, command, on_path, root, shown, without_package};
 
 /// The most memory that a target may take for one input, in MiB.
 const MEMORY: u32 = 1024;

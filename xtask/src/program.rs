@@ -13,14 +13,14 @@ const NAME: &str = "longshore";
 
 /// The program, compiled.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub struct Program {
     path: PathBuf,
 }
 
 impl Program {
     /// Builds it in the profile for development, which compiles quickly and runs what takes time,
     /// the dependencies, optimised.
-    pub(crate) fn build() -> Result<Self> {
+    pub fn build() -> Result<Self> {
         #[derive(Deserialize)]
         struct Message {
             executable: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl Program {
     }
 
     /// Returns a command for it that runs in `directory`.
-    pub(crate) fn command<A>(&self, directory: &Path, args: A) -> Command
+    pub fn command<A>(&self, directory: &Path, args: A) -> Command
     where
         A: IntoIterator<Item: AsRef<OsStr>>,
     {

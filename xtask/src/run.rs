@@ -9,23 +9,25 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// Returns the directory of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+pub fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // It lies in the workspace.
+    xtask.parent().unwrap_or(xtask)
 }
 
 /// Returns the directory that cargo builds into.
-pub(crate) fn target_directory() -> PathBuf {
+pub fn target_directory() -> PathBuf {
     let directory = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     root().join(directory)
 }
 
 /// Returns whether this is continuous integration, where nothing may be skipped.
-pub(crate) fn in_ci() -> bool {
+pub fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 /// Returns a command that runs in the workspace's directory.
-pub(crate) fn command<A>(program: impl AsRef<OsStr>, args: A) -> Command
+pub fn command<A>(program: impl AsRef<OsStr>, args: A) -> Command
 where
     A: IntoIterator<Item: AsRef<OsStr>>,
 {
@@ -35,7 +37,7 @@ where
 }
 
 /// Returns a command for the cargo that runs this task.
-pub(crate) fn cargo<A>(args: A) -> Command
+pub fn cargo<A>(args: A) -> Command
 where
     A: IntoIterator<Item: AsRef<OsStr>>,
 {
@@ -46,7 +48,7 @@ where
 
 /// Takes away what cargo has set for this program as one of its package. Build scripts of dependencies
 /// look at the same variables, and much is compiled once more where those differ.
-pub(crate) fn without_package(command: &mut Command) {
+pub fn without_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -56,7 +58,7 @@ pub(crate) fn without_package(command: &mut Command) {
 }
 
 /// Prints the command, runs it, and fails if it does.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     println!("$ {line}");
     let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
@@ -67,7 +69,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs the command in silence and returns what it printed, or fails with what it complained of.
-pub(crate) fn capture(command: &mut Command) -> Result<String> {
+pub fn capture(command: &mut Command) -> Result<String> {
     let line = shown(command);
     let output = command.output().with_context(|| format!("cannot run `{line}`"))?;
     if !output.status.success() {
@@ -78,7 +80,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 }
 
 /// Returns what `work` returned and how long it took.
-pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let value = work();
     (value, start.elapsed())
@@ -86,7 +88,7 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 
 /// Returns the command as a person would type it: what was set in its environment, the program
 /// without its directory, the arguments.
-pub(crate) fn shown(command: &Command) -> String {
+pub fn shown(command: &Command) -> String {
     let settings = command
         .get_envs()
         .filter_map(|(name, value)| Some(format!("{}={}", name.display(), quoted(value?))));
@@ -106,7 +108,7 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// Returns where the PATH leads for a program's name.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }

@@ -18,28 +18,30 @@ use serde_json::{Deserializer, Value};
 use crate::run::shown;
 
 /// Where a server listens that is to find a free port.
-pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
+pub const ANY_PORT: &str = "127.0.0.1:0";
 
 /// How long a server may take to listen, and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a registry shows of itself, and whom it answers: files.
-pub(crate) struct Guard {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct Guard {
+    /// The certificate that it shows, in PEM.
+    pub certificate: PathBuf,
+    /// The key of that.
+    pub key: PathBuf,
     /// As `htpasswd` writes it.
-    pub(crate) passwords: PathBuf,
+    pub passwords: PathBuf,
 }
 
 /// A registry in a process of its own, which ends with this.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
     /// Starts `longshore serve … --json`; what it complains of goes to the file `log`.
-    pub(crate) fn ours(command: &mut Command, log: &Path) -> Result<Self> {
+    pub fn ours(command: &mut Command, log: &Path) -> Result<Self> {
         let mut server = Self::spawn(command.stdout(Stdio::piped()), log)?;
         // The pipe stays open: who writes to one without a reader fails.
         let stdout = server.child.stdout.as_mut().context("no pipe")?;
@@ -54,20 +56,20 @@ impl Server {
     }
 
     /// Starts Debian's `docker-registry` at an address, with its content and log in `directory`.
-    pub(crate) fn distribution(directory: &Path, listen: &str, deletes: bool) -> Result<Self> {
+    pub fn distribution(directory: &Path, listen: &str, deletes: bool) -> Result<Self> {
         let program = Path::new("docker-registry");
         let deletes = format!("{{enabled: {deletes}}}");
         Self::docker_registry(program, directory, &deletes, &format!("addr: {listen:?}"), "")
     }
 
     /// Starts version 3 of it, which lies at `program`, at any port.
-    pub(crate) fn distribution_3(program: &Path, directory: &Path) -> Result<Self> {
+    pub fn distribution_3(program: &Path, directory: &Path) -> Result<Self> {
         let http = format!("addr: {ANY_PORT:?}");
         Self::docker_registry(program, directory, "{enabled: true}", &http, "")
     }
 
     /// Starts Debian's `docker-registry`, which speaks TLS only and asks for passwords.
-    pub(crate) fn guarded(directory: &Path, guard: &Guard) -> Result<Self> {
+    pub fn guarded(directory: &Path, guard: &Guard) -> Result<Self> {
         let [certificate, key, passwords] =
             [&guard.certificate, &guard.key, &guard.passwords].map(|path| path.display());
         let tls = format!("{{certificate: '{certificate}', key: '{key}'}}");
@@ -119,19 +121,19 @@ impl Server {
     }
 
     /// Returns the host and port at which it answers.
-    pub(crate) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// Returns how many seconds of CPU it has used, its threads that have ended among them.
-    pub(crate) fn processor(&self) -> Result<f64> {
+    pub fn processor(&self) -> Result<f64> {
         // By its clock, since `/proc` tells no less than 1/100 s.
         let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(self.child.id())?))?;
         Ok(Duration::from(clock.now()?).as_secs_f64())
     }
 
     /// Returns the most memory that it ever had, in bytes.
-    pub(crate) fn peak_memory(&self) -> Result<u64> {
+    pub fn peak_memory(&self) -> Result<u64> {
         let status = self.account("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let most = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -144,24 +146,24 @@ impl Server {
     }
 
     /// Ends it at once, as nothing else does.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Asks it to end, as a service manager does, and returns how it did.
-    pub(crate) fn end(mut self) -> Result<ExitStatus> {
+    pub fn end(mut self) -> Result<ExitStatus> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         Ok(self.child.wait()?)
     }
 
     /// Returns a repository of it as a place.
-    pub(crate) fn place(&self, repository: &str) -> String {
+    pub fn place(&self, repository: &str) -> String {
         format!("{}/{repository}", self.address)
     }
 
     /// Returns the tags that it lists, in their order, without asking the program.
-    pub(crate) fn tags(&self, repository: &str) -> Result<Vec<String>> {
+    pub fn tags(&self, repository: &str) -> Result<Vec<String>> {
         let path = format!("/v2/{repository}/tags/list");
         let Answer { status, body, .. } = self.get(&path)?;
         if status == 404 {
@@ -179,7 +181,7 @@ impl Server {
 
     /// Returns what it answers to a GET by plain HTTP, without asking the program. Manifests of
     /// every type are accepted.
-    pub(crate) fn get(&self, path: &str) -> Result<Answer> {
+    pub fn get(&self, path: &str) -> Result<Answer> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let (host, accepted) = (&self.address, MANIFESTS.join(", "));
@@ -187,6 +189,15 @@ impl Server {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         Answer::parse(&answer).with_context(|| format!("GET {path} was not answered"))
+    }
+
+    /// Returns a manifest by its tag or digest.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Result<Answer> {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let answer = self.get(&path)?;
+        let (status, said) = (answer.status, String::from_utf8_lossy(&answer.body));
+        ensure!(status == 200, "GET {path} at {} gave {status}: {said}", self.address());
+        Ok(answer)
     }
 }
 
@@ -199,10 +210,12 @@ const MANIFESTS: [&str; 4] = [
 ];
 
 /// What a server answered.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The status of HTTP.
+    pub status: u16,
     headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    /// What came behind the headers.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -220,7 +233,7 @@ impl Answer {
     }
 
     /// Returns the first header of that name, in whatever case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }

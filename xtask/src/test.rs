@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{self, cargo};
 use crate::{fixtures, tidy};
+use xtask::run::{self, cargo};
 
 /// One check: what it is called, the command that repeats it, and the work itself.
 struct Step {

@@ -15,8 +15,8 @@ use std::fmt;
 use anyhow::{Result, bail};
 
 use crate::fixtures;
-use crate::run::root;
 use tree::Tree;
+use xtask::run::root;
 
 /// Runs every check, prints what they find, and fails if any of it breaks a rule.
 pub(crate) fn run() -> Result<()> {

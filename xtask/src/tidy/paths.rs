@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::tree::{File, Tree};
-use crate::run::root;
+use xtask::run::root;
 
 /// Finds paths in the code map that lead nowhere, and paths of a developer's machine anywhere.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -27,10 +27,10 @@ fn check_map(document: &File, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns the words of a line that are paths into the crates, xtask or testdata. A pattern such
+/// Returns the words of a line that are paths into acceptance, the crates, xtask or testdata. A pattern such
 /// as `crates/*` is none.
 fn named_paths(line: &str) -> impl Iterator<Item = &str> {
-    const ROOTS: [&str; 3] = ["crates/", "xtask/", "testdata/"];
+    const ROOTS: [&str; 4] = ["acceptance/", "crates/", "xtask/", "testdata/"];
     let words = line.split(|c: char| c.is_whitespace() || "`()[]\"',;".contains(c));
     words
         .map(|word| word.trim_end_matches([':', '.']))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{capture, command};
+use xtask::run::{capture, command};
 
 /// The files of the repository that are text, read once for all checks.
 pub(super) struct Tree {
@@ -46,11 +46,12 @@ impl Tree {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// Returns the Rust source files of the crates and of xtask.
+    /// Returns the Rust source files of the crates, of xtask and of the acceptance runs.
     pub(super) fn sources(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| {
-            let ours = file.path.starts_with("crates/") || file.path.starts_with("xtask/");
-            ours && Path::new(&file.path).extension().is_some_and(|extension| extension == "rs")
+            let ours = ["acceptance/", "crates/", "xtask/"];
+            let is_ours = ours.iter().any(|start| file.path.starts_with(start));
+            is_ours && Path::new(&file.path).extension().is_some_and(|extension| extension == "rs")
         })
     }
 }

@@ -1,5 +1,5 @@
 //! What is offered on a command line, as the scripts of the shells ask for it. That real shells insert it
-//! is seen by `cargo xtask interop shells`.
+//! is seen by `cargo acceptance interop shells`.
 
 use longshore_fixture::{Content, artifacts};
 

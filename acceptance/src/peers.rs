@@ -1,4 +1,4 @@
-//! `cargo xtask peers`: the programs that longshore is checked against.
+//! `cargo acceptance peers`: the programs that longshore is checked against.
 
 mod go;
 
@@ -68,7 +68,7 @@ pub(crate) fn required(program: &str) -> Result<Option<PathBuf>> {
     }
     let peers = parse()?;
     let remedy = if let Some(peer) = peers.debian.iter().find(|peer| peer.program == program) {
-        format!("Debian has it as `{}`: cargo xtask peers --install", peer.package)
+        format!("Debian has it as `{}`: cargo acceptance peers --install", peer.package)
     } else if let Some(peer) = peers.go.iter().find(|peer| peer.program == program && peer.scarce) {
         let version = &peer.version;
         println!(
@@ -77,9 +77,9 @@ pub(crate) fn required(program: &str) -> Result<Option<PathBuf>> {
         );
         return Ok(None);
     } else if !peers.go.iter().any(|peer| peer.program == program) {
-        "xtask/peers.toml does not know where it comes from".to_owned()
+        "acceptance/peers.toml does not know where it comes from".to_owned()
     } else if go::toolchain()?.is_some() {
-        "Go builds it: cargo xtask peers --install".to_owned()
+        "Go builds it: cargo acceptance peers --install".to_owned()
     } else {
         println!("{program} cannot be had here: what needs it is skipped. {}", go::WANTED);
         return Ok(None);
@@ -108,7 +108,7 @@ fn built(program: &str) -> Result<Option<Module>> {
 }
 
 fn parse() -> Result<Peers> {
-    toml::from_str(include_str!("../peers.toml")).context("xtask/peers.toml cannot be read")
+    toml::from_str(include_str!("../peers.toml")).context("acceptance/peers.toml cannot be read")
 }
 
 fn install(peers: &[Package]) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the suite of the distribution specification, run against `serve`.
+//! `cargo acceptance conformance`: the suite of the distribution specification, run against `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

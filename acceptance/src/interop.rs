@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: the program beside other programs that read and write image layouts, and
+//! `cargo acceptance interop`: the program beside other programs that read and write image layouts, and
 //! beside other registries and what talks with them.
 //!
 //! Each check works in a directory of its own, runs the program and its peers as users do, and
@@ -220,7 +220,7 @@ fn summarize(lines: &[Line]) -> Result<()> {
     let skipped = count(|result| matches!(result, Ok(Outcome::Skipped(_))));
     println!("{} passed, {skipped} skipped, {failed} failed", lines.len() - skipped - failed);
     if failed > 0 {
-        bail!("{failed} failed; `cargo xtask interop CHECK` repeats one check");
+        bail!("{failed} failed; `cargo acceptance interop CHECK` repeats one check");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast and how frugal the program is, beside others, in one run.
+//! `cargo acceptance bench`: how fast and how frugal the program is, beside others, in one run.
 //!
 //! Machines differ and are busy, so only the ratios within one run say much. A goal that is missed
 //! is told and is not a failure.

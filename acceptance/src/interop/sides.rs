@@ -176,17 +176,6 @@ impl Side<'_> {
     }
 }
 
-impl Server {
-    /// Returns a manifest by its tag or digest.
-    pub(super) fn manifest(&self, repository: &str, reference: &str) -> Result<Answer> {
-        let path = format!("/v2/{repository}/manifests/{reference}");
-        let answer = self.get(&path)?;
-        let (status, said) = (answer.status, String::from_utf8_lossy(&answer.body));
-        ensure!(status == 200, "GET {path} at {} gave {status}: {said}", self.address());
-        Ok(answer)
-    }
-}
-
 /// Returns the blobs of a manifest.
 fn blobs_of(manifest: &Value) -> impl Iterator<Item = Digest> + '_ {
     let config = manifest["config"]["digest"].as_str().and_then(|digest| digest.parse().ok());
