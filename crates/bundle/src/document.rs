@@ -9,8 +9,10 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserialize
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use crate::selection::wanted;
-use crate::{ConfigError, Item, LayoutPlace, Selection, SparseIndex, TagRules, What, tags, yaml};
+use crate::selection::wanted_where;
+use crate::{
+    ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, What, tags, yaml,
+};
 
 type Text = Spanned<String>;
 
@@ -80,9 +82,14 @@ impl Document {
         yaml::one(name, text)
     }
 
-    pub(crate) fn selection(self, name: &str) -> Result<Selection, ConfigError> {
+    /// Returns what is meant; `layout` reads texts that mean a layout.
+    pub(crate) fn selection(
+        self,
+        name: &str,
+        layout: ReadLayout<'_>,
+    ) -> Result<Selection, ConfigError> {
         let Self { defaults, artifacts } = self;
-        let reader = Reader { name };
+        let reader = Reader { name, layout };
         let items = artifacts.into_iter().map(|entry| reader.item(entry, &defaults));
         Ok(Selection { items: items.collect::<Result<_, _>>()? })
     }
@@ -91,6 +98,7 @@ impl Document {
 /// Turns what is written into what is meant; errors name this file.
 struct Reader<'n> {
     name: &'n str,
+    layout: ReadLayout<'n>,
 }
 
 impl Reader<'_> {
@@ -123,7 +131,7 @@ impl Reader<'_> {
                         "`tags` choose among those of a `repository`, and this has a `ref`",
                     ));
                 }
-                self.value("ref", text, wanted)?
+                self.value("ref", text, |text| wanted_where(text, self.layout))?
             }
             (None, Some(text)) => {
                 if matches!(&entry.tags, Some(Tags::Listed(listed)) if listed.is_empty()) {
@@ -131,7 +139,7 @@ impl Reader<'_> {
                 }
                 let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
                 let rules = rules.unwrap_or_default();
-                match LayoutPlace::parse(&text.value) {
+                match (self.layout)(&text.value) {
                     None => What::Repository(self.value("repository", text, repository)?, rules),
                     Some(layout) => {
                         let whole = |_: &str| layout.clone().and_then(whole);

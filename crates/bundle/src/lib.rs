@@ -110,7 +110,7 @@ pub use operations::import::{
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
-pub use place::{LayoutKind, LayoutPlace};
+pub use place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;
 pub use record::{

@@ -1,7 +1,7 @@
 //! Lists of references, one a line.
 
-use crate::selection::wanted;
-use crate::{ConfigError, Item, Selection};
+use crate::selection::wanted_where;
+use crate::{ConfigError, Item, ReadLayout, Selection};
 
 /// Tells whether a text is a list, and no YAML document: its first line that says anything is one
 /// word, and no key.
@@ -15,10 +15,14 @@ pub(crate) fn is_list(text: &str) -> bool {
     })
 }
 
-pub(crate) fn parse(name: &str, text: &str) -> Result<Selection, ConfigError> {
+pub(crate) fn parse(
+    name: &str,
+    text: &str,
+    layout: ReadLayout<'_>,
+) -> Result<Selection, ConfigError> {
     let item = |(number, line): (u64, &str)| {
         let wrong = |message: String| ConfigError::new(name, message).at(number, 1);
-        Ok(Item::new(wanted(line).map_err(wrong)?, number))
+        Ok(Item::new(wanted_where(line, layout).map_err(wrong)?, number))
     };
     Ok(Selection { items: lines(text).map(item).collect::<Result<_, _>>()? })
 }

@@ -16,6 +16,10 @@ pub struct LayoutPlace {
     pub selector: Option<Selector>,
 }
 
+/// How a text is read as a layout, `None` if it means none: [`LayoutPlace::parse`], or what knows which
+/// paths there are.
+pub type ReadLayout<'r> = &'r dyn Fn(&str) -> Option<Result<LayoutPlace, String>>;
+
 /// What a layout is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LayoutKind {
@@ -26,18 +30,28 @@ pub enum LayoutKind {
 }
 
 impl LayoutPlace {
-    /// Reads a layout; `None` for a text that begins as none does.
+    /// Reads a layout; `None` for a text that begins as none does. The path ends at the first `:`.
     ///
     /// # Errors
     ///
     /// What is wrong with the text, in words.
     pub fn parse(text: &str) -> Option<Result<Self, String>> {
+        Self::parse_where(text, |_| false)
+    }
+
+    /// Does the like where it is known which paths there are: a path with `:` in it ends at the first
+    /// `:` before which something `exists`, or is all of the text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, in words.
+    pub fn parse_where(text: &str, exists: impl Fn(&str) -> bool) -> Option<Result<Self, String>> {
         let (kind, rest) = match text.split_once(':')? {
             ("oci", rest) if !is_host(rest) => (LayoutKind::Directory, rest),
             ("oci-archive", rest) => (LayoutKind::Archive, rest),
             _ => return None,
         };
-        Some(split(rest).and_then(|(path, selector)| {
+        Some(split(rest, exists).and_then(|(path, selector)| {
             if path.is_empty() {
                 return Err(format!("`{text}` names no path; write {}", kind.example()));
             }
@@ -64,29 +78,34 @@ impl LayoutKind {
     }
 }
 
-/// Splits a path from what is selected at it: a digest after `@`, or a name after the first `:`.
-fn split(rest: &str) -> Result<(&str, Option<Selector>), String> {
-    let at = rest.find('@').filter(|at| {
-        rest[at + 1..].parse::<Digest>().is_ok_and(|digest| digest.hasher().is_some())
-    });
-    let colon = rest.find(':');
-    if let Some(at) = at
-        && colon.is_none_or(|colon| colon > at)
-    {
-        let digest = rest[at + 1..].parse().map_err(|error| format!("{error}"))?;
-        return Ok((&rest[..at], Some(Selector::Digest(digest))));
-    }
-    match colon {
-        None => Ok((rest, None)),
-        Some(colon) if colon + 1 == rest.len() => {
+/// Splits a path from what is selected at it: a digest after `@`, or a name after the first `:` before
+/// which something exists, or else the first of all.
+fn split(rest: &str, exists: impl Fn(&str) -> bool) -> Result<(&str, Option<Selector>), String> {
+    let digest_at = |at: usize| {
+        let digest: Digest = rest[at + 1..].parse().ok()?;
+        digest.hasher().is_some().then_some((at, digest))
+    };
+    let (end, digest) = match rest.match_indices('@').find_map(|(at, _)| digest_at(at)) {
+        Some((at, digest)) => (at, Some(digest)),
+        None => (rest.len(), None),
+    };
+    let path = &rest[..end];
+    let mut colons = path.match_indices(':').map(|(at, _)| at);
+    let colon = match colons.clone().find(|at| exists(&path[..*at])) {
+        None if exists(path) => None,
+        found => found.or_else(|| colons.next()),
+    };
+    let Some(colon) = colon else {
+        return Ok((path, digest.map(Selector::Digest)));
+    };
+    match &rest[colon + 1..] {
+        "" => {
             Err(format!("`{rest}` names nothing behind its `:`; leave out the `:`, or add a name"))
         }
-        Some(colon) => match &rest[colon + 1..] {
-            bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {
-                Err(format!("`{bad}` is not a name: it holds white space or control characters"))
-            }
-            name => Ok((&rest[..colon], Some(Selector::Name(Name::from(name))))),
-        },
+        bad if bad.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+            Err(format!("`{bad}` is not a name: it holds white space or control characters"))
+        }
+        name => Ok((&rest[..colon], Some(Selector::Name(Name::from(name))))),
     }
 }
 

@@ -7,7 +7,7 @@ use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
 use crate::document::Document;
-use crate::{ConfigError, LayoutPlace, SparseIndex, TagRules, foreign, list};
+use crate::{ConfigError, LayoutPlace, ReadLayout, SparseIndex, TagRules, foreign, list};
 
 /// A `bundle.yaml` with everything that one can say in it, and comments.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -84,12 +84,26 @@ impl Selection {
     ///
     /// The file is of no such form, or something in it is wrong: named by line and field.
     pub fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
+        Self::parse_where(name, text, &LayoutPlace::parse)
+    }
+
+    /// Does the like where `layout` knows more texts that mean a layout, such as plain paths.
+    ///
+    /// # Errors
+    ///
+    /// The file is of no such form, or something in it is wrong: named by line and field.
+    pub fn parse_where(
+        name: &str,
+        text: &str,
+        layout: ReadLayout<'_>,
+    ) -> Result<Parsed, ConfigError> {
+        let ours = |selection| Parsed { selection, ignored: Vec::new() };
         if list::is_list(text) {
-            return Ok(Parsed { selection: Self::from_list(name, text)?, ignored: Vec::new() });
+            return list::parse(name, text, layout).map(ours);
         }
         match foreign::parse(name, text)? {
             Some(parsed) => Ok(parsed),
-            None => Ok(Parsed { selection: Self::from_yaml(name, text)?, ignored: Vec::new() }),
+            None => Document::read(name, text)?.selection(name, layout).map(ours),
         }
     }
 
@@ -100,7 +114,7 @@ impl Selection {
     ///
     /// An unknown key, or a value that means nothing, named by line and field.
     pub fn from_yaml(name: &str, text: &str) -> Result<Self, ConfigError> {
-        Document::read(name, text)?.selection(name)
+        Document::read(name, text)?.selection(name, &LayoutPlace::parse)
     }
 
     /// Returns every layout that something is wanted of, each once.
@@ -122,7 +136,7 @@ impl Selection {
     ///
     /// The first line that is neither.
     pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
-        list::parse(name, text)
+        list::parse(name, text, &LayoutPlace::parse)
     }
 }
 
@@ -195,7 +209,12 @@ impl<'w> FromIterator<&'w What> for Choosable {
 ///
 /// What is wrong with the text, in words.
 pub fn wanted(text: &str) -> Result<What, String> {
-    match LayoutPlace::parse(text) {
+    wanted_where(text, &LayoutPlace::parse)
+}
+
+/// Does the like where `layout` knows what means a layout.
+pub(crate) fn wanted_where(text: &str, layout: ReadLayout<'_>) -> Result<What, String> {
+    match layout(text) {
         Some(layout) => layout.map(What::Layout),
         None => reference(text).map(What::Reference),
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::problem::Mistake;
+use crate::shell;
 use longshore_bundle::{LayoutKind, LayoutPlace};
 use longshore_spec::{Digest, Reference, RepositoryName};
 use longshore_store::{Name, Selector};
@@ -49,6 +50,17 @@ impl Location {
             Where::Archive(path) | Where::Directory(path) => Some(path),
             Where::Registry(_) => None,
         }
+    }
+
+    /// Returns the layout that it is, if it is one.
+    pub(crate) fn layout(&self) -> Option<LayoutPlace> {
+        let kind = match self.place {
+            Where::Archive(_) => LayoutKind::Archive,
+            Where::Directory(_) => LayoutKind::Directory,
+            Where::Registry(_) => return None,
+        };
+        let path = self.path()?.display().to_string();
+        Some(LayoutPlace { kind, path, selector: self.selector.clone() })
     }
 
     /// Tells whether the path of the layout leads to something.
@@ -99,7 +111,7 @@ impl FromStr for Location {
         if text == "-" {
             return Ok(Self::at(Where::Archive(text.into())));
         }
-        match LayoutPlace::parse(text).or_else(|| plain_path(text)) {
+        match layout(text) {
             Some(layout) => Ok(layout?.into()),
             None => in_registry(text),
         }
@@ -129,16 +141,18 @@ impl FromStr for Listable {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        if plain_path(text).is_some() {
+        if layout(text).is_some() || explain(text).is_some() {
             return text.parse().map(Self::Place);
         }
         let host = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
         // `alpine:3` is a tag, as elsewhere: only what looks like a host is one.
         let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
-        let is_host = name == "localhost" || name.contains(['.', ':']);
-        let is_registry = is_host && port.parse::<u16>().is_ok() && !host.contains('/');
-        if is_registry && explain(text).is_none() {
-            return Ok(Self::Registry(host.to_owned()));
+        let is_host = name.eq_ignore_ascii_case("localhost") || name.contains(['.', ':']);
+        if is_host && port.parse::<u16>().is_ok() && !host.contains('/') {
+            return Ok(Self::Registry(host.to_ascii_lowercase()));
+        }
+        if host.split_once("://").is_some_and(|(_, rest)| !rest.contains('/')) {
+            return self::host(text).map(Self::Registry);
         }
         text.parse().map(Self::Place)
     }
@@ -198,7 +212,7 @@ fn explain(text: &str) -> Option<Mistake> {
             "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
         _ if rest.starts_with("//") => return None,
-        _ => return explain_directory(text),
+        _ => return explain_existing(text),
     };
     Some(explained)
 }
@@ -206,33 +220,54 @@ fn explain(text: &str) -> Option<Mistake> {
 /// Reads the host of a registry, and its port if it has one.
 pub(crate) fn host(text: &str) -> Result<String, Mistake> {
     match text.split_once("://") {
-        None => Ok(text.to_owned()),
-        Some((scheme, rest)) => Err(Mistake::new(
-            format!("`{text}` is not a host: it begins with `{scheme}://`"),
-            format!("write `{}`", rest.split('/').next().unwrap_or_default()),
-        )),
+        None => Ok(text.to_ascii_lowercase()),
+        Some((scheme, rest)) => {
+            let host = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
+            Err(Mistake::new(
+                format!("`{text}` is not a host: it begins with `{scheme}://`"),
+                format!("write `{host}`"),
+            ))
+        }
     }
+}
+
+/// Reads a layout as it is typed, by its kind or by its plain path; `None` if the text means none.
+pub(crate) fn layout(text: &str) -> Option<Result<LayoutPlace, String>> {
+    LayoutPlace::parse_where(text, exists).or_else(|| plain_path(text))
+}
+
+/// Reads a layout as it is written in a file. There a name without a host is Docker's, whatever directory lies
+/// where the command runs; only the path of a file that is no layout is no reference for sure.
+pub(crate) fn layout_in_file(text: &str) -> Option<Result<LayoutPlace, String>> {
+    let not_a_layout =
+        || Path::new(text).is_file().then(|| Err(not_an_archive(text, text).to_string()));
+    layout(text).or_else(not_a_layout)
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
 }
 
 /// Reads a layout by its plain path, with what is selected in it behind; `None` if the text is none.
 fn plain_path(text: &str) -> Option<Result<LayoutPlace, String>> {
     // Where the path ends does not depend on the kind.
-    let split = LayoutPlace::parse(&format!("oci:{text}"))?;
+    let split = LayoutPlace::parse_where(&format!("oci:{text}"), exists)?;
     let path = match &split {
         Ok(layout) => layout.path.as_str(),
         Err(_) => text.split(':').next().unwrap_or_default(),
     };
+    // The `:` is part of a new archive's name where it ends only behind that as archives do.
+    if is_path(path) && !is_named_archive(path) && is_named_archive(text) && !exists(path) {
+        let path = text.to_owned();
+        return Some(Ok(LayoutPlace { kind: LayoutKind::Archive, path, selector: None }));
+    }
     let kind = kind_of(path)?;
     Some(split.map(|layout| LayoutPlace { kind, ..layout }))
 }
 
 /// Returns the kind of layout that is meant by a path: what lies there, or is named as such files are.
 fn kind_of(path: &str) -> Option<LayoutKind> {
-    const ARCHIVES: [&str; 7] =
-        [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tar.lz4"];
-    let is_path = ["/", "./", "../", "~/"].iter().any(|begin| path.starts_with(begin))
-        || [".", "..", "~"].contains(&path);
-    let is_named_archive = ARCHIVES.iter().any(|end| path.ends_with(end));
+    let (is_path, is_named_archive) = (is_path(path), is_named_archive(path));
     let on_disk = Path::new(path);
     if on_disk.is_dir() {
         let is_layout =
@@ -249,6 +284,20 @@ fn kind_of(path: &str) -> Option<LayoutKind> {
     }
 }
 
+/// Tells whether a text begins as a path does, and no reference.
+fn is_path(text: &str) -> bool {
+    ["/", "./", "../", "~/"].iter().any(|begin| text.starts_with(begin))
+        || [".", "..", "~"].contains(&text)
+}
+
+/// Tells whether a path ends as those of archives do, in whichever case.
+fn is_named_archive(path: &str) -> bool {
+    const ARCHIVES: [&str; 8] =
+        [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".tar.bz2", ".tar.lz4"];
+    let path = path.to_ascii_lowercase();
+    ARCHIVES.iter().any(|end| path.ends_with(end))
+}
+
 /// Tells whether a file begins as archives do, plain or compressed.
 fn is_archive(path: &Path) -> bool {
     /// Where a tar archive says what it is.
@@ -262,16 +311,41 @@ fn is_archive(path: &Path) -> bool {
         || (read.is_ok() && begin[MAGIC..] == *b"ustar")
 }
 
-/// Says what to write for what is a directory here, but no layout: neither is plainly meant.
-fn explain_directory(text: &str) -> Option<Mistake> {
+/// Says what to write for what is a directory or a file here, but no layout: neither is plainly meant.
+fn explain_existing(text: &str) -> Option<Mistake> {
     let path = text.split([':', '@']).next().unwrap_or_default();
     let is_short = !text.contains('/');
-    (is_short && Path::new(path).is_dir()).then(|| {
-        Mistake::new(
+    if is_short && Path::new(path).is_dir() {
+        return Some(Mistake::new(
             format!("`{path}` is a directory here, and no layout"),
             format!("write `./{text}` if it is meant, or `docker://{text}` for a registry"),
+        ));
+    }
+    if Path::new(text).is_file() {
+        return Some(not_an_archive(text, text));
+    }
+    (is_short && Path::new(path).is_file()).then(|| not_an_archive(path, text))
+}
+
+/// Tells whether a file is one that lists what is wanted, by its name; its content is no archive.
+pub(crate) fn is_list(path: &Path) -> bool {
+    let is_list = |end: &std::ffi::OsStr| {
+        ["yaml", "yml", "txt"].iter().any(|list| end.eq_ignore_ascii_case(list))
+    };
+    path.extension().is_some_and(is_list) && path.is_file() && !is_archive(path)
+}
+
+/// Says what the file at a path is not, and what to write instead of all that was typed.
+pub(crate) fn not_an_archive(path: &str, text: &str) -> Mistake {
+    let hint = if is_list(Path::new(path)) {
+        format!("`longshore export -f {} -o bundle.tar` takes what it lists", shell::word(path))
+    } else {
+        format!(
+            "an archive is a tar file, plain or compressed with gzip or zstd; write \
+             `docker://{text}` if an image of a registry is meant"
         )
-    })
+    };
+    Mistake::new(format!("`{path}` is a file here, but not an archive of a layout"), hint)
 }
 
 impl fmt::Display for Location {

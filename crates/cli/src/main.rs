@@ -17,6 +17,7 @@ mod problem;
 mod progress;
 mod registries;
 mod report;
+mod shell;
 mod store;
 mod trace;
 

@@ -44,6 +44,9 @@ impl Reference {
     /// Without a host it is on Docker Hub, and there a name of one part is one of `library`:
     /// `alpine` is `docker.io/library/alpine`, `user/app` is `docker.io/user/app`. The hosts
     /// `index.docker.io` and `registry-1.docker.io` become `docker.io`.
+    ///
+    /// Docker also takes `localhost:5000` for a tag of an image on Docker Hub. Whoever writes a host
+    /// alone means that registry, so that is an error.
     pub fn from_docker_name(text: &str) -> Result<Self, ReferenceError> {
         let error = |reason: String| ReferenceError::of_reference(text, reason);
         let parts = Parts::of(text).map_err(error)?;
@@ -160,7 +163,13 @@ impl ReferenceError {
         format!("`{}` is not a {}: {}", self.text, self.wanted, self.reason)
     }
 
-    /// Returns what was meant, if that is plain: the same in lower case, or without `https://`.
+    /// Returns why the text is none.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Returns what was meant, if that is plain: the same in lower case, without `https://`, or with a
+    /// repository behind its host.
     pub fn instead(&self) -> Option<&str> {
         self.instead.as_deref()
     }
@@ -177,6 +186,12 @@ impl ReferenceError {
         };
         let (mut faults, mut instead) = (Vec::new(), rest.to_owned());
         faults.extend(scheme.map(|scheme| format!("it begins with `{scheme}://`")));
+        if let Some(host) = host_alone(rest) {
+            faults.push("a repository is missing after the host".to_owned());
+            error.reason = faults.join(", and ");
+            error.instead = Some(format!("{}/REPOSITORY", host.to_ascii_lowercase()));
+            return error;
+        }
         if let Some(lower) = in_lower_case(rest) {
             faults.push("a repository has no upper-case letters".to_owned());
             instead = lower;
@@ -220,6 +235,9 @@ impl<'a> Parts<'a> {
                 (name, Some(digest.parse().map_err(|error| format!("{error}"))?))
             }
         };
+        if host_alone(name).is_some() {
+            return Err("a repository is missing after the host".to_owned());
+        }
         let (host, rest) = match name.split_once('/') {
             Some((first, rest)) if is_host(first) => (Some(first), rest),
             _ => (None, name),
@@ -255,6 +273,23 @@ impl<'a> Parts<'a> {
 /// Docker's rule.
 fn is_host(text: &str) -> bool {
     text.contains(['.', ':']) || text.eq_ignore_ascii_case("localhost")
+}
+
+/// Returns the host, and its port if it has one, that is all of a name: `localhost:5000` or `ghcr.io/`.
+/// A name with neither dot nor port may be an image, and so may `name:tag`.
+fn host_alone(name: &str) -> Option<&str> {
+    let text = name.split('@').next().unwrap_or_default();
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_host = host.eq_ignore_ascii_case("localhost")
+        || (host.contains('.') && name_fault(host).is_none())
+        || (host.starts_with('[') && host.ends_with(']'));
+    let is_alone =
+        is_host && !text.contains('/') && port.is_none_or(|port| port_fault(port).is_none());
+    is_alone.then_some(text)
 }
 
 /// Docker refuses 64 hex digits as a name, since they are the id of an image.

@@ -7,8 +7,9 @@ use longshore_spec::{Platform, RepositoryName};
 
 use super::{Reading, SparseIndex};
 use crate::commands::import::Destination;
-use crate::location::{Location, Where};
+use crate::location::{self, Location, Where};
 use crate::problem::Mistake;
+use crate::shell;
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -102,7 +103,7 @@ pub(crate) struct Import {
     /// From stdin into a layout or the store every blob goes straight to its place, and gets a name when
     /// all of the bundle is there. On its way into a registry the bundle is kept in an unnamed file, in
     /// --scratch, first.
-    #[arg(value_name = "BUNDLE", value_parser = out)]
+    #[arg(value_name = "BUNDLE", value_parser = bundle)]
     pub(crate) bundle: Location,
     /// Where to: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]
     ///
@@ -158,11 +159,11 @@ pub(crate) struct Taken {
 fn wanted(text: &str) -> Result<What, Mistake> {
     // A place says what is wrong with a text that was meant for another kind of it.
     let location = text.parse::<Location>()?;
-    match location.path() {
+    match location.layout() {
         Some(_) if location.is_pipe() => {
             Err(Mistake::new("`-` is no artifact", "`-f -` reads a list from stdin"))
         }
-        Some(_) => Ok(longshore_bundle::wanted(&location.to_string())?),
+        Some(layout) => Ok(What::Layout(layout)),
         None => Ok(longshore_bundle::wanted(text)?),
     }
 }
@@ -175,6 +176,30 @@ fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
             "write it in lower case, such as `site/plant-7`",
         )
     })
+}
+
+/// Reads where a bundle lies.
+fn bundle(text: &str) -> Result<Location, Mistake> {
+    if is_address(text) {
+        return Err(Mistake::new(
+            format!("`{text}` is an address, and a bundle is a file or a directory"),
+            format!(
+                "download it first, or pipe it: `curl -fL {} | longshore import - DST`",
+                shell::word(text)
+            ),
+        ));
+    }
+    if location::is_list(Path::new(text)) {
+        return Err(location::not_an_archive(text, text));
+    }
+    out(text)
+}
+
+/// Tells whether a text is an address of the web, and nothing that is there.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| ["http", "https", "ftp"].contains(&&*scheme))
+        && !Path::new(text).exists()
 }
 
 /// Reads where a bundle goes or lies: a file unless it says otherwise.

@@ -10,7 +10,7 @@ use longshore_sync::Referring;
 use super::look;
 use crate::args::{self, Reading, Taken};
 use crate::input;
-use crate::location::Location;
+use crate::location::{Location, layout_in_file};
 use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -62,7 +62,7 @@ pub(crate) fn selection(
 fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
     let (name, text) =
         (input::name(path), input::text(path, input::MAX_LIST).map_err(Problem::of)?);
-    let Parsed { selection, ignored } = Selection::parse(&name, &text)
+    let Parsed { selection, ignored } = Selection::parse_where(&name, &text, &layout_in_file)
         .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
     if !ignored.is_empty() {
         output.warning(&format!("{name}: without meaning here: {}", ignored.join(", ")));

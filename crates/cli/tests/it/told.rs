@@ -167,7 +167,7 @@ fn what_is_nearly_a_reference_is_told_what_to_write() {
     [exit 2]
 
     $ longshore list https://ghcr.io/
-    error: `https://ghcr.io/` is not a reference: it begins with `https://`
+    error: `https://ghcr.io/` is not a host: it begins with `https://`
       hint: write `ghcr.io`
     [exit 2]
 

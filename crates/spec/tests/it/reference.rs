@@ -131,7 +131,9 @@ fn docker_names() {
         ("docker://busybox", "docker.io/library/busybox"),
         ("localhost/app", "localhost/app"),
         ("localhost:5000/app", "localhost:5000/app"),
-        ("localhost:5000", "docker.io/library/localhost:5000"),
+        ("library/localhost:5000", "docker.io/library/localhost:5000"),
+        ("registry:2", "docker.io/library/registry:2"),
+        ("a.b:v1", "docker.io/library/a.b:v1"),
         ("ghcr.io/acme/app:v1", "ghcr.io/acme/app:v1"),
         ("[::1]:5000/app", "[::1]:5000/app"),
     ] {
@@ -153,21 +155,36 @@ fn docker_names() {
 
 #[test]
 fn strict_references_name_their_host() {
-    for text in [
-        "alpine",
-        "alpine:3.20",
-        "user/app",
-        "a/b:1",
-        "localhost",
-        "localhost:5000",
-        "registry.example.com",
-    ] {
+    for text in ["alpine", "alpine:3.20", "user/app", "a/b:1"] {
         assert!(fault(text).contains("does not begin with a registry"), "{text}");
     }
     assert_eq!(
         fault("user/app"),
         "`user/app` is not a reference: it does not begin with a registry, as `docker.io/user/app` does"
     );
+}
+
+#[test]
+fn a_host_alone_is_no_reference() {
+    let pinned = format!("localhost:5000@{DIGEST}");
+    for (text, instead) in [
+        ("localhost", "localhost/REPOSITORY"),
+        ("localhost:5000", "localhost:5000/REPOSITORY"),
+        ("docker://LOCALHOST:5000/", "localhost:5000/REPOSITORY"),
+        ("registry.example.com", "registry.example.com/REPOSITORY"),
+        ("127.0.0.1:5000", "127.0.0.1:5000/REPOSITORY"),
+        ("[::1]:5000", "[::1]:5000/REPOSITORY"),
+        ("ghcr.io/", "ghcr.io/REPOSITORY"),
+        ("https://ghcr.io", "ghcr.io/REPOSITORY"),
+        (&pinned, "localhost:5000/REPOSITORY"),
+    ] {
+        for error in
+            [Reference::from_docker_name(text).unwrap_err(), text.parse::<Reference>().unwrap_err()]
+        {
+            assert!(error.fault().contains("a repository is missing"), "{error}");
+            assert_eq!(error.instead(), Some(instead));
+        }
+    }
 }
 
 #[test]
@@ -207,7 +224,7 @@ fn what_is_wrong_is_said() {
         ),
         ("https://", "it begins with `https://`"),
         ("ghcr.io/a//b", "write exactly one `/` between parts"),
-        ("ghcr.io/", "is empty"),
+        ("ghcr.io/", "a repository is missing after the host; write `ghcr.io/REPOSITORY`"),
         ("ghcr.io/a:", "it is empty; write one or leave out the `:`"),
         ("ghcr.io/a@", "it has no colon"),
         ("ghcr.io/a@sha256:abc", "sha256 takes exactly 64 lower-case hex digits"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use longshore_bundle::{Mapping, TargetKind};
 use longshore_layout::Directory;
 use longshore_remote::Registry;
-use longshore_spec::Reference;
+use longshore_spec::{Reference, ReferenceError};
 
 use crate::args::Import;
 use crate::location::{Location, Where};
@@ -90,6 +90,7 @@ impl std::str::FromStr for Destination {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
+        const BELOW: &str = "/x";
         let location: Option<Location> = text.parse().ok();
         let is_layout = location.is_some_and(|location| location.path().is_some());
         if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
@@ -106,15 +107,25 @@ impl std::str::FromStr for Destination {
                 )),
             };
         }
-        let prefix = text.trim_end_matches('/');
+        let prefix = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
         // Whatever stands behind it has to make a reference of it.
-        let reference: Reference = format!("{prefix}/x").parse().map_err(|_| {
-            Mistake::new(
-                format!("`{text}` is no registry"),
-                "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
-            )
+        let reference: Reference = format!("{prefix}{BELOW}").parse().map_err(|error| {
+            let error: ReferenceError = error;
+            let instead = error.instead().filter(|instead| instead.parse::<Reference>().is_ok());
+            match instead.and_then(|instead| instead.strip_suffix(BELOW)) {
+                Some(instead) => Mistake::new(
+                    format!("`{text}` is no place to import to: {}", error.reason()),
+                    format!("write `{instead}`"),
+                ),
+                None => Mistake::new(
+                    format!("`{text}` is no registry"),
+                    "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
+                ),
+            }
         })?;
-        let (host, prefix) = (reference.registry().to_owned(), prefix.to_owned());
+        let host = reference.registry().to_owned();
+        // What is in upper case in the host is the same host.
+        let prefix = format!("{host}{}", prefix.get(host.len()..).unwrap_or_default());
         Ok(Self::Registry { host, prefix })
     }
 }
