@@ -11,6 +11,7 @@ use longshore_store::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refu
 use longshore_sync::Action;
 
 use crate::args::Args;
+use crate::shell;
 
 /// What Unix systems say of a disk that fails; the standard library has no name for it.
 const EIO: i32 = 5;
@@ -221,13 +222,19 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
                 .into()
         }
         Error::NoDirectory { directory, .. } => {
-            format!("`mkdir -p {directory}` makes it; or choose another path").into()
+            format!("`mkdir -p {}` makes it; or choose another path", shell::word(directory)).into()
         }
         Error::NothingChosen { place, tags: 0, .. } => {
+            {
+            let place = shell::word(place);
             format!("check the name; `longshore list {place}` shows what is there").into()
         }
+        }
         Error::NothingChosen { place, .. } => {
+            {
+            let place = shell::word(place);
             format!("change the rule; `longshore list {place}` shows all tags").into()
+        }
         }
         Error::NoSpace { needed, available, .. } => {
             let missing = Size(needed.saturating_sub(*available));

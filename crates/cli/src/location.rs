@@ -205,7 +205,7 @@ fn explain(text: &str) -> Option<Mistake> {
         ),
         "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
             format!("`{scheme}:` is no kind of place"),
-            format!("write `oci:{}`", rest.trim_start_matches('/')),
+            format!("write `{}`", shell::word(format!("oci:{}", rest.trim_start_matches('/')))),
         ),
         "file" | "tar" | "archive" | "oci-tar" => Mistake::new(
             format!("`{scheme}:` is no kind of place"),
@@ -318,7 +318,11 @@ fn explain_existing(text: &str) -> Option<Mistake> {
     if is_short && Path::new(path).is_dir() {
         return Some(Mistake::new(
             format!("`{path}` is a directory here, and no layout"),
-            format!("write `./{text}` if it is meant, or `docker://{text}` for a registry"),
+            format!(
+                "write `{}` if it is meant, or `{}` for a registry",
+                shell::word(format!("./{text}")),
+                shell::word(format!("docker://{text}"))
+            ),
         ));
     }
     if Path::new(text).is_file() {
@@ -342,7 +346,8 @@ pub(crate) fn not_an_archive(path: &str, text: &str) -> Mistake {
     } else {
         format!(
             "an archive is a tar file, plain or compressed with gzip or zstd; write \
-             `docker://{text}` if an image of a registry is meant"
+             `{}` if an image of a registry is meant",
+            shell::word(format!("docker://{text}"))
         )
     };
     Mistake::new(format!("`{path}` is a file here, but not an archive of a layout"), hint)

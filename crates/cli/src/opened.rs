@@ -13,6 +13,7 @@ use crate::args::Reading;
 use crate::location::{Location, Where};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
+use crate::shell;
 
 /// A place that is read.
 #[derive(Debug)]
@@ -176,7 +177,9 @@ impl Opened {
             Err(roots) if roots.is_empty() => {
                 let text = format!("{location} lists nothing that has a name");
                 let hint = format!(
-                    "`longshore list --all {location}` shows digests; write `{location}@DIGEST`"
+                    "`longshore list --all {}` shows digests; write `{}`",
+                    shell::word(location),
+                    shell::word(format!("{location}@DIGEST"))
                 );
                 Err(Problem::new(Exit::Usage, text).hint(hint))
             }
@@ -185,7 +188,11 @@ impl Opened {
                     "{location} lists {} artifacts, and does not say which is meant",
                     roots.len()
                 );
-                let hint = format!("write `{location}:NAME`; {}", self.names_hint(location));
+                let hint = format!(
+                    "write `{}`; {}",
+                    shell::word(format!("{location}:NAME")),
+                    self.names_hint(location)
+                );
                 Err(Problem::new(Exit::Usage, text).hint(hint))
             }
         }
@@ -198,7 +205,7 @@ impl Opened {
             return "the repository is not there, or has no tags; check its name".to_owned();
         }
         if names.is_empty() {
-            let whole = location.whole();
+            let whole = shell::word(location.whole());
             return format!("it has no names; `longshore list --all {whole}` shows digests");
         }
         // What begins alike was meant, most likely.
@@ -211,7 +218,7 @@ impl Opened {
         } else {
             String::new()
         };
-        let whole = location.whole();
+        let whole = shell::word(location.whole());
         format!("it has {}{more}; `longshore list {whole}` shows all", shown.join(", "))
     }
 }

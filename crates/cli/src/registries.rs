@@ -12,7 +12,7 @@ use longshore_remote::{
 
 use crate::args::{Reach, Reading};
 use crate::input;
-use crate::location::InRegistry;
+use crate::location::{InRegistry, Location};
 use crate::problem::{Exit, Mistake, Problem};
 
 /// The registries of a command; nothing is read or connected to before the first is asked for.
@@ -190,14 +190,15 @@ fn proxies() -> Proxies {
 }
 
 /// Refuses a destination whose host was left away: content would go to Docker Hub by accident.
-pub(crate) fn refuse_short(
-    place: &InRegistry,
-    typed: impl std::fmt::Display,
-) -> Result<(), Problem> {
+pub(crate) fn refuse_short(place: &InRegistry, typed: &Location) -> Result<(), Problem> {
     if !place.is_short {
         return Ok(());
     }
-    let text = format!("`{typed}` names no registry to write to");
-    let hint = format!("write `HOST/{0}`, or `docker.io/{0}` if that is meant", place.repository);
+    // With the tag and the digest, as it was typed.
+    let full = typed.to_string();
+    let path = full.split_once('/').map_or(&*full, |(_, path)| path);
+    let short = path.strip_prefix("library/").unwrap_or(path);
+    let text = format!("`{short}` names no registry to write to");
+    let hint = format!("write `HOST/{short}`, or `{full}` if Docker Hub is meant");
     Err(Problem::new(Exit::Usage, text).hint(hint))
 }

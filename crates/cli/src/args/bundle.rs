@@ -216,7 +216,7 @@ fn out(text: &str) -> Result<Location, Mistake> {
         None => Ok(location),
         Some(selector) => Err(Mistake::new(
             format!("`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout"),
-            format!("write `{}`", location.whole()),
+            format!("write `{}`", shell::word(location.whole())),
         )),
     }
 }

@@ -8,6 +8,7 @@ use crate::args::Delete;
 use crate::documents::Deleted as Gone;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::shell;
 
 pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
     let mut gone = Vec::new();
@@ -19,7 +20,9 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
             Some(Selector::Digest(digest)) => opened.whole().remove(digest),
             None => {
                 let text = format!("`{place}` does not say what goes");
-                let hint = format!("write `{place}@DIGEST`, or `{place}:NAME` for the name alone");
+                let [digest, name] =
+                    ["@DIGEST", ":NAME"].map(|end| shell::word(format!("{place}{end}")));
+                let hint = format!("write `{digest}`, or `{name}` for the name alone");
                 return Err(Problem::new(Exit::Usage, text).hint(hint));
             }
         };
@@ -35,7 +38,8 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
                 return problem;
             }
             problem.hint(format!(
-                "it may have gone already; `longshore list {whole}` shows what is there"
+                "it may have gone already; `longshore list {}` shows what is there",
+                shell::word(whole)
             ))
         })?;
         gone.push(Gone { place: place.to_string() });

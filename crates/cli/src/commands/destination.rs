@@ -13,6 +13,7 @@ use crate::location::{Location, Where};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
+use crate::shell;
 
 /// How a destination is opened.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +49,10 @@ impl Destination {
             Where::Archive(path) if path.is_dir() => {
                 let path = path.display();
                 let text = format!("{path} is a directory, where an archive is a file");
-                return Err(Problem::new(Exit::Usage, text)
-                    .hint(format!("write `oci:{path}`, or choose another name")));
+                return Err(Problem::new(Exit::Usage, text).hint(format!(
+                    "write `{}`, or choose another name",
+                    shell::word(format!("oci:{path}"))
+                )));
             }
             Where::Archive(path) => {
                 refuse_compressed(path)?;
@@ -163,7 +166,8 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
     let plain = if is_tar { bare.to_owned() } else { format!("{bare}.tar") };
     let text = format!("{name} would not be what its name says: archives are written uncompressed");
     Err(Problem::new(Exit::Usage, text).hint(format!(
-        "write {plain}, then run `{program} {plain}`; layers are compressed already"
+        "write `{0}`, then run `{program} {0}`; layers are compressed already",
+        shell::word(plain)
     )))
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod report;
 
+use std::path::Path;
 use std::time::Instant;
 
 use longshore_bundle::{
@@ -101,7 +102,7 @@ impl<'a> Exporting<'a> {
         let bundle = request.prepare(&Silent).map_err(refused)?;
         platforms::warn(&bundle.lacking, output);
         if !bundle.is_whole() {
-            let gone = |failure: &Failure| lock::gone(self.locked?, failure);
+            let gone = |failure: &Failure| lock::gone(args.file.as_deref()?, self.locked?, failure);
             tell_left_out(&bundle.failures, &bundle.failed, gone);
         }
         let report = BundleReport(&bundle);
@@ -116,7 +117,8 @@ impl<'a> Exporting<'a> {
             let text = "nothing that is wanted is left";
             return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
         }
-        lock::refuse_changes(&bundle.changes())?;
+        let file = args.file.as_deref().unwrap_or(Path::new("-"));
+        lock::refuse_changes(file, &bundle.changes())?;
         Ok(bundle)
     }
 

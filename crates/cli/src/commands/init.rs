@@ -8,6 +8,7 @@ use crate::args::Init;
 use crate::documents::InitDocument as Document;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::shell;
 
 pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
     let file = args.file.display().to_string();
@@ -20,8 +21,9 @@ pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
     let document = Document { file };
     output.summary(&document, || {
         let file = &document.file;
+        let word = shell::word(file);
         format!(
-            "{file} is an example; change it, then `longshore export -f {file} -o bundle.tar`\n"
+            "{file} is an example; change it, then `longshore export -f {word} -o bundle.tar`\n"
         )
     })?;
     Ok(Exit::Done)

@@ -21,11 +21,12 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report::tell_failures;
+use crate::shell;
 
 pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let selection = wanted::selection(&[], Some(&args.file), &args.taken, output)?;
     let path = beside(&args.file)?;
-    let before = match read(&path) {
+    let before = match read(&args.file, &path) {
         Ok(lock) => Some(lock),
         Err(_) if !path.exists() && !args.check => None,
         Err(problem) => return Err(problem),
@@ -169,15 +170,22 @@ fn beside(file: &Path) -> Result<PathBuf, Problem> {
     Ok(file.with_extension("lock"))
 }
 
-fn read(path: &Path) -> Result<Lock, Problem> {
+/// Returns the command that locks what a file wants, ready to be pasted; `rest` are its other words.
+fn command(file: &Path, rest: &[&str]) -> String {
+    let rest: String = rest.iter().map(|word| format!(" {}", shell::word(word))).collect();
+    format!("`longshore lock -f {}{rest}`", shell::word(file.display()))
+}
+
+/// Reads the lock of a file at its path.
+fn read(file: &Path, path: &Path) -> Result<Lock, Problem> {
     let bytes = input::bytes(path, input::MAX_LOCK)
-        .map_err(|error| Problem::of(error).hint("`longshore lock` writes it"))?;
+        .map_err(|error| Problem::of(error).hint(format!("{} writes it", command(file, &[]))))?;
     Lock::parse(&bytes).map_err(|error| {
         let problem = Problem::new(Exit::Usage, format!("{}: {error}", path.display()));
         match error {
             LockError::Newer(_) => problem.hint("use a newer version of longshore"),
             LockError::Malformed(_) => {
-                problem.hint("remove it, and `longshore lock` writes it anew")
+                problem.hint(format!("remove it, and {} writes it anew", command(file, &[])))
             }
         }
     })
@@ -191,7 +199,7 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
         return Err(Problem::new(Exit::Usage, text).hint(format!("add them to {}", file.display())));
     }
     let path = beside(file)?;
-    let lock = read(&path)?;
+    let lock = read(file, &path)?;
     if let [first, others @ ..] = &lock.outdated(selection)[..] {
         let more = match others.len() as u64 {
             0 => String::new(),
@@ -200,8 +208,8 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
         };
         let text = format!("{} is out of date: {first}{more}", path.display());
         let hint = format!(
-            "`longshore lock -f {}` locks what is wanted now; flags such as --platform are part of it",
-            file.display()
+            "{} locks what is wanted now; flags such as --platform are part of it",
+            command(file, &[])
         );
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
@@ -209,26 +217,25 @@ pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<L
 }
 
 /// Returns what it means that something cannot be had because what is locked is gone, if that is why.
-pub(crate) fn gone(locked: &Lock, failure: &Failure) -> Option<Problem> {
+pub(crate) fn gone(file: &Path, locked: &Lock, failure: &Failure) -> Option<Problem> {
     let Error::NotFound { what: Subject::Digest(digest), place, .. } = &*failure.error else {
         return None;
     };
     let (reference, _) = locked.artifacts().find(|(_, locked)| locked.digest == *digest)?;
     let text = format!("{reference} is locked to {digest}, which {place} does not have any more");
-    let hint = format!("`longshore lock --update {reference}` locks what it is now");
+    let hint = format!("{} locks what it is now", command(file, &["--update", reference]));
     Some(Problem::new(Exit::Failed, text).hint(hint))
 }
 
 /// Refuses a bundle that is not what was locked.
-pub(crate) fn refuse_changes(changes: &[Change]) -> Result<(), Problem> {
+pub(crate) fn refuse_changes(file: &Path, changes: &[Change]) -> Result<(), Problem> {
     for change in changes {
         Output::problem(&Problem::new(Exit::Failed, format!("not as locked: {change}")));
     }
     if !changes.is_empty() {
         let text = "what is locked cannot be had as it was";
-        return Err(
-            Problem::new(Exit::Failed, text).hint("`longshore lock --check` says what has changed")
-        );
+        return Err(Problem::new(Exit::Failed, text)
+            .hint(format!("{} says what has changed", command(file, &["--check"]))));
     }
     Ok(())
 }

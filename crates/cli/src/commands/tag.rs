@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
 use crate::report::tell_moved;
+use crate::shell;
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
@@ -105,7 +106,8 @@ pub(super) fn stays(error: &Error) -> bool {
 /// Says how what a tag stands for is deleted where tags are not.
 pub(super) fn by_digest(whole: &Location, digest: impl Display) -> String {
     format!(
-        "`longshore delete {whole}@{digest}` deletes the manifest with every tag on it, where that is allowed"
+        "`longshore delete {}` deletes the manifest with every tag on it, where that is allowed",
+        shell::word(format!("{whole}@{digest}"))
     )
 }
 
@@ -114,8 +116,12 @@ fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, Strin
     let Some(Selector::Name(name)) = &place.selector else {
         let text = format!("`{place}` has no name to remove");
         let hint = match &place.place {
-            Where::Registry(_) => format!("write `{}:TAG`", place.whole()),
-            Where::Archive(_) | Where::Directory(_) => format!("write `{}:NAME`", place.whole()),
+            Where::Registry(_) => {
+                format!("write `{}`", shell::word(format!("{}:TAG", place.whole())))
+            }
+            Where::Archive(_) | Where::Directory(_) => {
+                format!("write `{}`", shell::word(format!("{}:NAME", place.whole())))
+            }
         };
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     };
@@ -164,7 +170,9 @@ fn name_of(text: &str) -> Result<Name, Problem> {
     }) = text.parse()
     {
         let text = format!("`{text}` is a place, not a name");
-        return Err(Problem::new(Exit::Usage, text).hint(format!("write only `{name}`")));
+        return Err(
+            Problem::new(Exit::Usage, text).hint(format!("write only `{}`", shell::word(name)))
+        );
     }
     Ok(Name::new(text))
 }

@@ -557,18 +557,18 @@ fn what_no_registry_takes_is_told() {
         "gc localhost:1/app",
     ]), @r"
     $ longshore copy oci:src alpine
-    error: `docker.io/library/alpine` names no registry to write to
-      hint: write `HOST/library/alpine`, or `docker.io/library/alpine` if that is meant
+    error: `alpine` names no registry to write to
+      hint: write `HOST/alpine`, or `docker.io/library/alpine` if Docker Hub is meant
     [exit 2]
 
     $ longshore copy oci:src acme/app:v1
-    error: `docker.io/acme/app:v1` names no registry to write to
-      hint: write `HOST/acme/app`, or `docker.io/acme/app` if that is meant
+    error: `acme/app:v1` names no registry to write to
+      hint: write `HOST/acme/app:v1`, or `docker.io/acme/app:v1` if Docker Hub is meant
     [exit 2]
 
     $ longshore tag alpine v1
-    error: `docker.io/library/alpine` names no registry to write to
-      hint: write `HOST/library/alpine`, or `docker.io/library/alpine` if that is meant
+    error: `alpine` names no registry to write to
+      hint: write `HOST/alpine`, or `docker.io/library/alpine` if Docker Hub is meant
     [exit 2]
 
     $ longshore delete localhost:1/app

@@ -118,7 +118,7 @@ fn what_was_locked_and_is_gone_or_is_not_wanted_so_any_more_is_told() {
 
     $ longshore export -f bundle.yaml --locked -o bundle.tar
     error: HOST/team/app:1 is locked to sha256:a368c1fe…, which HOST/team/app does not have any more
-      hint: `longshore lock --update HOST/team/app:1` locks what it is now
+      hint: `longshore lock -f bundle.yaml --update HOST/team/app:1` locks what it is now
     error: nothing was written to bundle.tar
       hint: --keep-going writes what can be had
     [exit 1]
@@ -301,4 +301,69 @@ fn a_tag_that_cannot_be_deleted_is_told_with_the_digest_that_can() {
       hint: write `HOST/team/app@DIGEST`, or `HOST/team/app:NAME` for the name alone
     [exit 2]
     ");
+}
+
+/// Returns the commands that are shown between backticks in what was told.
+fn shown_commands(stderr: &str) -> Vec<String> {
+    let parts = stderr.split('`').skip(1).step_by(2);
+    parts.filter(|part| part.starts_with("longshore ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn commands_in_hints_can_be_pasted_into_a_shell() {
+    let site = Site::image();
+    site.ok("copy -q oci:src 'oci:it'");
+    std::fs::rename(site.path("it"), site.path("it s; $HOME (a)")).unwrap();
+    let place = "oci:it s; $HOME (a)";
+    let program = assert_cmd::cargo::cargo_bin!("longshore").display().to_string();
+    let ran = site.run(&format!("digest '{place}:nothere'"));
+    let commands = shown_commands(&ran.stderr);
+    assert_eq!(commands, [format!("longshore list '{place}'")]);
+    let line = commands[0].replacen("longshore", &program, 1);
+    let pasted = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(site.root())
+        .output()
+        .unwrap();
+    assert!(pasted.status.success(), "{}", String::from_utf8_lossy(&pasted.stderr));
+    insta::assert_snapshot!(site.errors(&[
+        "delete 'oci:it s; $HOME (a)'",
+        "copy oci:src:app 'no such dir/a.tar'",
+        "copy oci:src:app 'x y.TAR.GZ'",
+        "export -q oci:src -o 'a b.tar.zst'",
+        "copy 'oci:not there' oci:src",
+        "tag oci:src:app 'oci:src:a;b'",
+        "copy oci:src:app alpine:3.20-x",
+        "tag team/app:1 two",
+        "init 'my list.yaml'",
+    ]));
+}
+
+#[test]
+fn hints_about_locks_name_the_file_that_was_given() {
+    let served_from = Site::image();
+    let served = Served::start(&served_from, "oci:src --repository acme/app");
+    let site = Site::new();
+    let list = format!("artifacts:\n- ref: {}/acme/app:app\n", served.host());
+    site.file("my list.yaml", &list);
+    site.file("bundle.yaml", &list);
+    for (file, shown) in
+        [("my list.yaml", " -f 'my list.yaml'"), ("bundle.yaml", " -f bundle.yaml")]
+    {
+        let ran = site.run(&format!("export -f '{file}' --locked -o x.tar"));
+        assert_eq!(shown_commands(&ran.stderr), [format!("longshore lock{shown}")]);
+        site.ok(&format!("lock -q -f '{file}'"));
+        let ran = site.run(&format!("export -f '{file}' --locked --platform linux/s390x -o x.tar"));
+        assert_eq!(shown_commands(&ran.stderr), [format!("longshore lock{shown}")]);
+    }
+    // What is locked is gone.
+    let lock = site.path("my list.lock");
+    let text = std::fs::read_to_string(&lock).unwrap();
+    let digest = served_from.digest("oci:src:app");
+    let gone = format!("sha256:{}", "0".repeat(64));
+    std::fs::write(&lock, text.replace(&digest, &gone)).unwrap();
+    let ran = site.run("export -f 'my list.yaml' --locked -o x.tar");
+    let reference = format!("{}/acme/app:app", served.host());
+    let expected = format!("longshore lock -f 'my list.yaml' --update {reference}");
+    assert_eq!(shown_commands(&ran.stderr), [expected], "{}", ran.stderr);
 }

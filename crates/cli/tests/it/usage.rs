@@ -33,8 +33,8 @@ fn a_place_that_is_plainly_none_is_told_what_to_write() {
     [exit 2]
 
     $ longshore copy oci:src new
-    error: `docker.io/library/new` names no registry to write to
-      hint: write `HOST/library/new`, or `docker.io/library/new` if that is meant
+    error: `new` names no registry to write to
+      hint: write `HOST/new`, or `docker.io/library/new` if Docker Hub is meant
     [exit 2]
 
     $ longshore list ./app
@@ -78,8 +78,8 @@ fn places_of_other_tools_are_told_what_to_do() {
     [exit 2]
 
     $ longshore copy oci:src acme/app:v1
-    error: `docker.io/acme/app:v1` names no registry to write to
-      hint: write `HOST/acme/app`, or `docker.io/acme/app` if that is meant
+    error: `acme/app:v1` names no registry to write to
+      hint: write `HOST/acme/app:v1`, or `docker.io/acme/app:v1` if Docker Hub is meant
     [exit 2]
 
     $ longshore copy oci://ghcr.io/acme/chart oci:dst

@@ -14,6 +14,7 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
+use crate::shell;
 
 /// Takes apart what was typed: sources from the command line and from a list, and the target.
 pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> {
@@ -31,7 +32,8 @@ pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> 
         let text = format!(
             "`{target}` says which digest to write, but that follows from the content ({digest})"
         );
-        return Err(Problem::new(Exit::Usage, text).hint(format!("write to `{}`", target.whole())));
+        return Err(Problem::new(Exit::Usage, text)
+            .hint(format!("write to `{}`", shell::word(target.whole()))));
     }
     Ok((sources, target))
 }
@@ -73,7 +75,9 @@ pub(super) fn open(
                 return problem;
             }
             problem.hint(format!(
-                "the source comes first: check its path, or turn it round: `longshore copy {target} {source}`"
+                "the source comes first: check its path, or turn it round: `longshore copy {} {}`",
+                shell::word(target),
+                shell::word(source)
             ))
         })
     };
@@ -232,8 +236,10 @@ fn rename(
             }
             several => {
                 let text = format!("{} artifacts cannot all be called `{name}`", several.len());
-                Err(Problem::new(Exit::Usage, text)
-                    .hint(format!("write to `{}`: they keep their names", target.whole())))
+                Err(Problem::new(Exit::Usage, text).hint(format!(
+                    "write to `{}`: they keep their names",
+                    shell::word(target.whole())
+                )))
             }
         };
     }

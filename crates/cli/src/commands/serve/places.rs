@@ -13,6 +13,7 @@ use crate::args::Serve;
 use crate::location::{InRegistry, Location, Where};
 use crate::opened;
 use crate::problem::{Exit, Problem};
+use crate::shell;
 use crate::store::{self, VARIABLE};
 
 /// What is served, as one place.
@@ -47,7 +48,8 @@ pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
 fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn Place>, Problem> {
     if location.selector.is_some() {
         let text = format!("`{location}` selects an artifact, but a layout is served as a whole");
-        return Err(Problem::new(Exit::Usage, text).hint(format!("write `{}`", location.whole())));
+        return Err(Problem::new(Exit::Usage, text)
+            .hint(format!("write `{}`", shell::word(location.whole()))));
     }
     let bare = match &args.repository {
         Some(name) => name.clone(),
