@@ -25,7 +25,20 @@ pub(crate) struct Trouble {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
     #[serde(flatten)]
+    pub(crate) typed: Option<Box<Typed>>,
+    #[serde(flatten)]
     pub(crate) cause: Cause,
+}
+
+/// What of a command line an error is about.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Typed {
+    /// Flags with their dashes, and other arguments as the help names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) arguments: Vec<String>,
+    /// What was typed for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<String>,
 }
 
 /// What sort of error something is, for programs.
@@ -168,6 +181,7 @@ pub(crate) struct LockDocument {
     pub(crate) artifacts: u64,
     pub(crate) changes: Vec<LockChange>,
     pub(crate) outdated: Vec<LockOutdated>,
+    pub(crate) failures: Vec<Failed>,
 }
 
 /// A way in which what is there now is not what was locked.

@@ -28,6 +28,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Args, Command, Global};
+use crate::documents::Typed;
 use crate::hint::Running;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
@@ -59,13 +60,14 @@ fn refuse(error: &clap::Error) -> Exit {
     let problem = match explain(error) {
         Some(problem) => {
             Output::problem(&problem);
-            problem
+            Problem { typed: Some(Box::new(typed(error))), ..problem }
         }
         None if error.use_stderr() => {
             let text = error.render().to_string();
             Output::usage(&text);
             let first = text.lines().next().unwrap_or_default();
-            Problem::new(Exit::Usage, first.strip_prefix("error: ").unwrap_or(first))
+            let message = first.strip_prefix("error: ").unwrap_or(first);
+            Problem { typed: Some(Box::new(typed(error))), ..Problem::new(Exit::Usage, message) }
         }
         None => match Output::help(error) {
             Ok(()) => return Exit::Done,
@@ -83,6 +85,31 @@ fn refuse(error: &clap::Error) -> Exit {
     exit
 }
 
+/// Returns which arguments an error is about, and what was typed for them.
+fn typed(error: &clap::Error) -> Typed {
+    let texts = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.as_str()],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let arguments = texts(ContextKind::InvalidArg).into_iter().chain(texts(ContextKind::PriorArg));
+    Typed {
+        arguments: arguments.map(bare).collect(),
+        value: [ContextKind::InvalidValue, ContextKind::InvalidSubcommand]
+            .into_iter()
+            .flat_map(texts)
+            .find(|text| !text.is_empty())
+            .map(str::to_owned),
+    }
+}
+
+/// Returns an argument as it is called: `--jobs` of `--jobs <N>`, `PLACE` of `<PLACE>...`.
+fn bare(argument: &str) -> String {
+    let name = argument.split([' ', '=']).next().unwrap_or_default();
+    let name = name.trim_end_matches("...").trim_matches(['<', '>', '[', ']']);
+    name.to_owned()
+}
+
 /// Returns what is wrong with what was typed in our own words, where we have some.
 fn explain(error: &clap::Error) -> Option<Problem> {
     use std::error::Error as _;
@@ -92,6 +119,16 @@ fn explain(error: &clap::Error) -> Option<Problem> {
             Some(mistake) => Problem::from(mistake),
             None => Problem::new(Exit::Usage, source.to_string()),
         });
+    }
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        let missing = typed(error).arguments;
+        let missing: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        let text = format!("{} {are} missing", missing.join(" and "));
+        let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+        let usage = usage.trim_start_matches("Usage: ");
+        let hint = format!("write `{usage}`; `--help` says more");
+        return Some(Problem::new(Exit::Usage, text).hint(hint));
     }
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;

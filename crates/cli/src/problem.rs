@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use longshore_store::Error;
 use longshore_sync::Failure;
 
-use crate::documents::{Cause, ErrorDocument, Failed, Trouble};
+use crate::documents::{Cause, ErrorDocument, Failed, Trouble, Typed};
 use crate::hint::{self, Hint};
 
 /// How a command ended.
@@ -38,6 +38,8 @@ pub(crate) struct Problem {
     pub(crate) is_damage: bool,
     /// What sort of error of a place it is, if it is one.
     pub(crate) cause: Option<Box<Cause>>,
+    /// What of the command line it is about, if that is known.
+    pub(crate) typed: Option<Box<Typed>>,
     /// What went wrong before, if this is what it came to.
     pub(crate) failures: Vec<Failed>,
 }
@@ -51,6 +53,7 @@ impl Problem {
             hint: None,
             is_damage: false,
             cause: None,
+            typed: None,
             failures: Vec::new(),
         }
     }
@@ -91,7 +94,7 @@ impl Problem {
 
     /// Returns what `--json` prints of a problem that ends a command before its document.
     pub(crate) fn document(self) -> ErrorDocument {
-        let Self { exit, message, hint, cause, failures, .. } = self;
+        let Self { exit, message, hint, cause, typed, failures, .. } = self;
         let hint = hint.as_ref().and_then(Hint::shown);
         let kind = match exit {
             Exit::Failed => "incomplete",
@@ -99,7 +102,11 @@ impl Problem {
             Exit::Usage | Exit::Done => "usage",
         };
         let cause = cause.map_or(Cause { kind, status: None, codes: Vec::new() }, |cause| *cause);
-        ErrorDocument { error: Trouble { message, hint, cause }, failures, exit_code: exit as u8 }
+        ErrorDocument {
+            error: Trouble { message, hint, typed, cause },
+            failures,
+            exit_code: exit as u8,
+        }
     }
 
     /// Returns the problem with another exit code.

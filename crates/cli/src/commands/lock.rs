@@ -31,7 +31,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         Err(_) if !path.exists() && !args.check => None,
         Err(problem) => return Err(problem),
     };
-    let Resolved { lock: next, is_whole } =
+    let (Resolved { lock: next, is_whole }, failures) =
         resolve(before.as_ref(), args, &selection, global, output)?;
     let outdated = before.as_ref().map(|before| before.outdated(&selection)).unwrap_or_default();
     let changes = before.as_ref().map(|before| before.changes(&next)).unwrap_or_default();
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
         artifacts: next.len() as u64,
         changes: changes.iter().map(Into::into).collect(),
         outdated: outdated.iter().map(Into::into).collect(),
+        failures: failures.iter().map(Into::into).collect(),
     };
     let count = human::count(next.len() as u64, "artifact");
     if args.check {
@@ -115,14 +116,14 @@ impl From<&Outdated> for LockOutdated {
     }
 }
 
-/// Finds out what is wanted now, and says what cannot be had.
+/// Finds out what is wanted now, and says and returns what cannot be had.
 fn resolve(
     before: Option<&Lock>,
     args: &args::Lock,
     selection: &Selection,
     global: &Global,
     output: &Output,
-) -> Result<Resolved, Problem> {
+) -> Result<(Resolved, Vec<Failure>), Problem> {
     let gone = if args.check { Gone::Dropped } else { Gone::Kept };
     let request =
         LockRequest { selection, before, update: &args.update, gone, jobs: global.jobs() };
@@ -138,7 +139,10 @@ fn resolve(
     tell_failures(lost, &Report { roots, ..Report::default() });
     platforms::warn(&proposal.lacking, output);
     let failures = std::mem::take(&mut proposal.failures);
-    proposal.resolve().map_err(|refusal| refused(&refusal, args, &failures))
+    match proposal.resolve() {
+        Ok(resolved) => Ok((resolved, failures)),
+        Err(refusal) => Err(refused(&refusal, args, &failures)),
+    }
 }
 
 /// Says why nothing is locked.

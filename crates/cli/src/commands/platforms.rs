@@ -2,8 +2,9 @@
 
 use longshore_bundle::{Gap, LackingPlatform, UndecidedIndex};
 use longshore_spec::Platform;
-use longshore_sync::RootReport;
+use longshore_sync::{Action, RootReport, Side};
 
+use crate::documents::{Cause, Failed};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -22,26 +23,34 @@ pub(crate) fn refuse_undecided(undecided: &[UndecidedIndex]) -> Result<(), Probl
 
 /// Says so of each of them.
 pub(crate) fn undecided(undecided: &[UndecidedIndex]) -> Problem {
+    let mut refused = Vec::new();
     for UndecidedIndex { reference, gap, platforms } in undecided {
         let others =
             if platforms.is_empty() { "some entries".to_owned() } else { platforms.join(", ") };
         let what = match gap {
-            Gap::NotWanted => "what stays behind",
-            Gap::NotAtSource => "what its source does not have",
+            Gap::NotWanted => "is left out",
+            Gap::NotAtSource => "its source does not have",
         };
-        let text = format!("{reference} would come with an index that points to {what}: {others}");
-        Output::problem(&Problem::new(Exit::Usage, text));
+        let message = format!("the index of {reference} lists what {what}: {others}");
+        Output::problem(&Problem::new(Exit::Usage, &message));
+        let cause = Cause { kind: "sparse-index", status: None, codes: Vec::new() };
+        refused.push(Failed {
+            side: Side::Source.to_string(),
+            action: Action::Resolve.to_string(),
+            subject: reference.clone(),
+            message,
+            cause,
+        });
     }
-    let hint = "`sparseIndex: strip` in the file, or `--sparse-index strip`, writes it anew without them: its \
-                digest changes, and signatures of it no longer fit; `keep` leaves it as it is, and strict \
-                registries refuse it";
+    let hint = "`--sparse-index strip`, or `sparseIndex: strip` in the file, removes the missing platforms from \
+                the index: its digest changes, and its signatures no longer fit; `keep` leaves the index as \
+                it is, and strict registries refuse it";
+    let text = "an index that lists more than is taken needs `--sparse-index`";
     // Who asks for all platforms gets no more of what is not there.
-    if undecided.iter().any(|index| index.gap == Gap::NotAtSource) {
-        let text = "nobody has said what becomes of an index that points to what does not come";
-        return Problem::new(Exit::Usage, text).hint(hint);
-    }
-    let text = "nobody has said what becomes of an index of which platforms are left out";
-    Problem::new(Exit::Usage, text).hint(format!("{hint}; without platforms all of it is taken"))
+    let is_at_source = undecided.iter().all(|index| index.gap != Gap::NotAtSource);
+    let all = if is_at_source { "; without platforms everything is taken" } else { "" };
+    let problem = Problem::new(Exit::Usage, text).hint(format!("{hint}{all}"));
+    Problem { failures: refused, ..problem }
 }
 
 /// Warns of every platform that was asked for and that none of several indexes has.

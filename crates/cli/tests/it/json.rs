@@ -116,6 +116,61 @@ fn what_could_not_begin_says_why() {
     serde_json::from_slice::<Value>(&refused.stdout).unwrap();
 }
 
+#[test]
+fn a_usage_error_names_the_argument() {
+    let site = Site::new();
+    for (line, arguments, value) in [
+        ("list", vec!["PLACE"], None),
+        ("export", vec!["--output", "REF"], None),
+        ("copy --frobnicate a b", vec!["--frobnicate"], None),
+        ("copy --jobs x a b", vec!["--jobs"], Some("x")),
+        ("copy --progress foo a b", vec!["--progress"], Some("foo")),
+        ("copy a --all --all-tags b", vec!["--all", "--all-tags"], None),
+        ("export a -o", vec!["--output"], None),
+        ("completions tcsh", vec!["SHELL"], Some("tcsh")),
+        ("import a.tar oci:b --map xx", vec!["--map"], Some("xx")),
+        ("import a.tar https://x.example/A", vec!["DST"], Some("https://x.example/A")),
+        ("frobnicate", vec![], Some("frobnicate")),
+    ] {
+        let ran = site.run(&format!("{line} --json"));
+        assert_eq!(ran.code, 2, "{line}");
+        let error = &serde_json::from_slice::<Value>(&ran.stdout).unwrap()["error"];
+        let named = error.get("arguments").map_or(Value::Array(Vec::new()), Value::clone);
+        assert_eq!(named, Value::from(arguments), "{line}: {error}");
+        assert_eq!(error.get("value").and_then(Value::as_str), value, "{line}: {error}");
+        let keys = documented_errors();
+        let mut printed = Keys::new();
+        collect(error, "error", &mut printed);
+        assert!(printed.is_subset(&keys), "{line}: {printed:?}");
+    }
+}
+
+#[test]
+fn what_lock_cannot_have_and_what_export_refuses_is_in_the_document() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:site");
+    let host = served.host();
+    site.file(
+        "bundle.yaml",
+        format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:none }}]\n"),
+    );
+    for line in ["lock --json", "lock --check --json"] {
+        let ran = site.run(line);
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let failed = &document["failures"][0];
+        assert_eq!((&failed["kind"], &failed["status"]), (&"not-found".into(), &404.into()));
+        assert!(failed["subject"].as_str().unwrap().ends_with("none"), "{line}: {document}");
+    }
+    let ran = site.run(&format!(
+        "export {host}/site:app --platform linux/amd64,linux/arm64 -o sparse.tar --json"
+    ));
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &document["exitCode"]), (2, &2.into()));
+    let failed = &document["failures"][0];
+    assert_eq!(failed["kind"], "sparse-index");
+    assert_eq!(failed["subject"], format!("{host}/site:app"));
+}
+
 /// Returns the keys of the document that says why a command could not begin.
 fn documented_errors() -> Keys {
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
@@ -242,6 +297,10 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         changed = changed.replace(digest, &format!("sha256:{}", "1".repeat(64)));
     }
     site.file("changed.lock", changed);
+    site.file(
+        "lost.yaml",
+        format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:none }}]\n"),
+    );
     site.file("changed.yaml", wanted("linux/arm64"));
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
@@ -256,6 +315,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "export -f wanted.txt -o locked.tar --check".to_owned(),
         "export -f wanted.txt -o oci:bundle --check".to_owned(),
         "lock -f changed.yaml --check".to_owned(),
+        "lock -f lost.yaml".to_owned(),
         format!(
             "export {host}/site:app --platform linux/amd64,linux/arm64 --sparse-index keep -o sparse.tar"
         ),

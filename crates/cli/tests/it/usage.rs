@@ -133,14 +133,10 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
         "copy --jobs many oci:site:app oci:dst",
         "copy --al oci:site oci:dst",
         "copy -f nolist oci:dst",
-    ]), @r#"
+    ]), @r"
     $ longshore copy
-    error: the following required arguments were not provided:
-      <PLACE>...
-
-    Usage: longshore copy <PLACE>...
-
-    For more information, try '--help'.
+    error: `PLACE` is missing
+      hint: write `longshore copy <PLACE>...`; `--help` says more
     [exit 2]
 
     $ longshore copy oci:site
@@ -196,7 +192,7 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
     error: cannot read the list nolist: no such file or directory
       hint: check the path: it, or a directory in it, is not there
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -224,12 +220,8 @@ fn arguments_that_do_not_fit_are_named() {
     [exit 2]
 
     $ longshore tag oci:site:app
-    error: the following required arguments were not provided:
-      <NAMES>...
-
-    Usage: longshore tag <PLACE> <NAMES>...
-
-    For more information, try '--help'.
+    error: `NAMES` is missing
+      hint: write `longshore tag <PLACE> <NAMES>...`; `--help` says more
     [exit 2]
 
     $ longshore tag oci:site:app 'two words'
