@@ -71,10 +71,19 @@ impl ArchiveComparison {
         self.record().is_some_and(|there| there == record.to_bytes())
     }
 
+    /// Tells whether it is as long as its record makes it, and has each blob where it must be; content is
+    /// not read.
+    pub fn is_as_recorded(&self) -> bool {
+        self.archive().is_some_and(|archive| archive.is_as_recorded())
+    }
+
     fn record(&self) -> Option<Vec<u8>> {
+        self.archive()?.extra_file(RECORD, MAX_RECORD).ok().flatten()
+    }
+
+    fn archive(&self) -> Option<Archive> {
         let options = ArchiveOptions { inventory: Some(INVENTORY), ..ArchiveOptions::default() };
-        let archive = Archive::open(&self.path, &options).ok()?;
-        archive.extra_file(RECORD, MAX_RECORD).ok().flatten()
+        Archive::open(&self.path, &options).ok()
     }
 
     /// Returns an archive that is compared as it comes, and goes nowhere.

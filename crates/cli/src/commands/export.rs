@@ -64,12 +64,22 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         target.map(|(destination, whole)| ExportTarget { place: destination.place(), whole });
     let bundle = export.prepare(target)?;
     match there {
-        Some(there) if there.has(bundle.record()) => {
+        Some(there) if there.has(bundle.record()) && there.is_as_recorded() => {
             BundleReport(&bundle).nothing_new(args, output)
         }
-        Some(_) if !args.force => Err(Problem::of(Error::Exists { what: shown(args) })),
+        Some(there) if !args.force => Err(in_the_way(&there, &bundle, args)),
         _ => write(bundle, destination.as_ref(), begun, &export),
     }
+}
+
+/// Says why nothing can be written where an archive is.
+fn in_the_way(there: &ArchiveComparison, bundle: &Bundle<'_>, args: &Export) -> Problem {
+    let what = shown(args);
+    if !there.has(bundle.record()) {
+        return Problem::of(Error::Exists { what });
+    }
+    let text = format!("{what} is damaged: it says that it is this bundle, and does not fit that");
+    Problem::new(Exit::Failed, text).hint("--force writes it anew")
 }
 
 /// An export with all that was typed for it.

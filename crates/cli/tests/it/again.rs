@@ -29,6 +29,41 @@ fn an_export_with_nothing_new_is_done() {
 }
 
 #[test]
+fn an_export_over_a_damaged_archive_does_not_take_it_for_done() {
+    use std::os::unix::fs::FileExt as _;
+    let (site, near) = registry();
+    wanted(&site, &near);
+    let line = "export -f bundle.yaml -o b.tar";
+    site.ok(&format!("{line} -q"));
+    let whole = bytes(&site, "b.tar");
+    let header = |name: &str| {
+        let at = whole.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+        at - at % 512
+    };
+    let index: serde_json::Value =
+        serde_json::from_str(&site.ok("inspect --raw oci:site:app")).unwrap();
+    let digest = index["manifests"][0]["digest"].as_str().unwrap().replace(':', "/");
+    let of_blob = header(&format!("blobs/{digest}"));
+    for damage in ["cut off", "longer", "no header", "another index"] {
+        let file = std::fs::File::options().write(true).open(site.path("b.tar")).unwrap();
+        match damage {
+            "cut off" => file.set_len(whole.len() as u64 - 2048).unwrap(),
+            "longer" => file.set_len(whole.len() as u64 + 10_240).unwrap(),
+            "no header" => file.write_all_at(&[b'x'; 100], of_blob as u64).unwrap(),
+            _ => file.write_all_at(b" ", header("index.json") as u64 + 513).unwrap(),
+        }
+        drop(file);
+        let ran = site.run(line);
+        assert_ne!(ran.code, 0, "{damage}: {}", ran.text());
+        assert!(ran.stderr.contains("--force"), "{damage}: {}", ran.stderr);
+        site.ok(&format!("{line} -q --force"));
+        assert!(bytes(&site, "b.tar") == whole, "{damage}");
+    }
+    // What is not read is not said to be right.
+    assert!(site.ok(line).contains("`longshore verify b.tar`"));
+}
+
+#[test]
 fn a_dry_run_counts_what_a_run_before_has_left() {
     let site = Site::typed();
     // What is named must be had, so that nothing of it is left out.

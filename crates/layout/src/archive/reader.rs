@@ -120,6 +120,19 @@ impl Archive {
         self.members.blobs.keys().cloned().collect()
     }
 
+    /// Tells whether the archive is what its inventory makes it, as far as that is seen without reading
+    /// content: its length, its beginning and its end to the byte, and the header of each blob. `false`
+    /// for one that was opened without an inventory.
+    pub fn is_as_recorded(&self) -> bool {
+        let what = self.label();
+        self.members.claimed_by.is_some()
+            && self
+                .members
+                .blobs
+                .keys()
+                .all(|digest| matches!(self.members.locate(&self.file, digest, &what), Ok(Some(_))))
+    }
+
     fn read_only<T>(&self) -> Result<T> {
         Err(Error::unsupported(self.label(), Inability::Archive))
     }

@@ -16,6 +16,7 @@ use crate::location::Where;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::tell_unfit;
+use crate::shell;
 
 /// How much is written.
 pub(super) struct Measured {
@@ -151,8 +152,13 @@ impl BundleReport<'_, '_> {
             ..self.document(&Report::default(), None)
         };
         let (to, id) = (shown(args), self.0.record().id());
-        output
-            .summary(&document, || format!("nothing new: {to} is this bundle already: {id}\n"))?;
+        let word = shell::word(&to);
+        output.summary(&document, || {
+            format!(
+                "nothing new: {to} is this bundle already: {id}\n\
+                 its content was not read again; `longshore verify {word}` does that\n"
+            )
+        })?;
         Ok(if self.0.is_whole() { Exit::Done } else { Exit::Failed })
     }
 
