@@ -142,7 +142,9 @@ pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
 
 /// Tells about everything that went wrong, and which roots it concerns.
 pub(crate) fn tell_failures(discovery: &[Failure], report: &Report) {
-    let failed = report.roots.iter().filter(|root| root.outcome == Outcome::Failed);
+    // One failure at the end of all needs no line for each root.
+    let failed = report.roots.iter().filter(|_| !report.uncommitted);
+    let failed = failed.filter(|root| root.outcome == Outcome::Failed);
     let called = failed.filter_map(|root| root.wanted.as_ref().map(ToString::to_string));
     tell_all(discovery.iter().chain(&report.failures), called, |_| None);
 }
@@ -225,7 +227,7 @@ fn host_lost(failure: &Failure, count: usize) -> Problem {
 /// Does the like for what was carried out, with other names for roots: among artifacts of many
 /// repositories a tag alone does not say which one is meant.
 pub(crate) fn tell_called(report: &Report, name: impl Fn(usize, &RootReport) -> Option<String>) {
-    let roots = report.roots.iter().enumerate();
+    let roots = report.roots.iter().enumerate().filter(|_| !report.uncommitted);
     let failed = roots.filter(|(_, root)| root.outcome == Outcome::Failed && root.wanted.is_some());
     let called = failed.filter_map(|(number, root)| name(number, root));
     tell_all(report.failures.iter(), called, |_| None);

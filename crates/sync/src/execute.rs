@@ -16,7 +16,7 @@ use self::bring::Brought;
 use self::naming::{BeingNamed, Naming};
 use self::shared::Shared;
 use crate::plan::{Node, Parents, PlannedRoot, State};
-use crate::{Action, Failure, Observer, Plan, Report, Side};
+use crate::{Action, Failure, Observer, Outcome, Plan, Report, Side};
 
 impl Plan<'_> {
     /// Copies everything that is wanted into its targets, which all belong to `place`, with up to
@@ -60,6 +60,10 @@ impl Plan<'_> {
             let failure = Failure::new(Side::Target, Action::Publish, subject, error);
             observer.failed(&failure);
             report.failures.push(failure);
+            report.uncommitted = true;
+            for root in report.roots.iter_mut().filter(|root| root.outcome == Outcome::Done) {
+                root.outcome = Outcome::Failed;
+            }
         }
         Ok(report)
     }
@@ -354,6 +358,7 @@ impl<'r, 'p> Run<'r, 'p> {
             existed: self.existed.into_inner(),
             bytes: self.bytes.into_inner(),
             unverified,
+            uncommitted: false,
         };
         report.sort();
         report

@@ -28,6 +28,9 @@ pub struct Report {
     pub bytes: u64,
     /// Content that was taken though nobody can prove it (row A-38).
     pub unverified: Vec<Digest>,
+    /// Whether the place could not make durable what came: no root is there for sure, and each that would be
+    /// done has failed.
+    pub uncommitted: bool,
 }
 
 /// What became of one root. What is known of it is shared with its plan.

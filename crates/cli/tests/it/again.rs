@@ -127,6 +127,8 @@ fn a_finished_archive_whose_last_sync_failed_is_not_in_the_way() {
     let ran = crate::common::Ran::of(command.output().unwrap());
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("input/output error"), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
+    assert!(ran.text().contains("copied 0 artifacts"), "{}", ran.text());
     assert!(!site.path("app.tar").exists());
     site.ok(line);
     site.ok("verify app.tar");
