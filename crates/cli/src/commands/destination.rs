@@ -43,7 +43,8 @@ impl Destination {
         tracing::debug!("writing to {}", target.whole());
         let opened = match &target.place {
             Where::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
-            Where::Directory(path) if opening.dry_run => Directory::open(path).map(Self::Directory),
+            // Nothing is created before something is written: what a run has left that broke off before it
+            // was a layout is gone on with, and counts for a dry run.
             Where::Directory(path) => Directory::create(path).map(Self::Directory),
             Where::Archive(_) if target.is_pipe() => return Self::pipe(opening, global),
             Where::Archive(path) if path.is_dir() => {

@@ -92,6 +92,39 @@ fn a_dry_run_counts_what_a_run_before_has_left() {
 }
 
 #[test]
+fn a_dry_run_goes_on_with_a_layout_that_a_run_has_only_begun() {
+    let site = Site::image();
+    let digest = site.json("inspect oci:src:app")["layers"][0]["digest"].clone();
+    let blob = digest.as_str().unwrap().replace(':', "/");
+    // What a run leaves that is killed before it has written `oci-layout`.
+    std::fs::create_dir_all(site.path("half/blobs/sha256")).unwrap();
+    std::fs::create_dir_all(site.path("half/.longshore/partial")).unwrap();
+    std::fs::copy(
+        site.path(&format!("src/blobs/{blob}")),
+        site.path(&format!("half/blobs/{blob}")),
+    )
+    .unwrap();
+    site.ok("copy -q oci:src:app oci:full:registry.site/acme/app:v1");
+    site.ok("export -q full -o b.tar");
+    let files = site.files();
+    for line in ["copy oci:src:app oci:half", "export full -o oci:half", "import b.tar oci:half"] {
+        let document = site.json(&format!("{line} --dry-run"));
+        let (bytes, missing) = (&document["bytes"], &document["missingBytes"]);
+        assert!(missing.as_u64() < bytes.as_u64(), "{line}: {document}");
+        assert!(site.files() == files, "{line}");
+    }
+    // What is no layout is refused as a run without the flag would do.
+    std::fs::create_dir(site.path("other")).unwrap();
+    site.file("other/notes.txt", "");
+    for flag in ["", "--dry-run"] {
+        let ran = site.run(&format!("copy oci:src:app oci:other {flag}"));
+        assert_eq!(ran.code, 2, "{}", ran.text());
+        assert!(ran.stderr.contains("oci-layout"), "{}", ran.stderr);
+    }
+    site.ok("copy -q oci:src:app oci:half");
+}
+
+#[test]
 fn a_compressed_name_is_refused_with_what_to_do() {
     let (site, near) = registry();
     wanted(&site, &near);

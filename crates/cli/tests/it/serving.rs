@@ -271,12 +271,8 @@ fn bad_files_and_addresses_are_named() {
         "serve oci:src --max-requests 0",
     ]), @r"
     $ longshore serve oci:src --tls-cert one.crt
-    error: the following required arguments were not provided:
-      --tls-key <FILE>
-
-    Usage: longshore serve --tls-cert <FILE> --tls-key <FILE> <PLACE>...
-
-    For more information, try '--help'.
+    error: `--tls-key` is missing
+      hint: write `longshore serve --tls-cert <FILE> --tls-key <FILE> <PLACE>...`; `--help` says more
     [exit 2]
 
     $ longshore serve oci:src --tls-cert gone --tls-key one.key
@@ -316,12 +312,8 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
 
     $ longshore serve oci:src --anonymous-pull
-    error: the following required arguments were not provided:
-      --htpasswd <FILE>
-
-    Usage: longshore serve --htpasswd <FILE> --anonymous-pull <PLACE>...
-
-    For more information, try '--help'.
+    error: `--htpasswd` is missing
+      hint: write `longshore serve --htpasswd <FILE> --anonymous-pull <PLACE>...`; `--help` says more
     [exit 2]
 
     $ longshore serve oci:src --listen 5000

@@ -205,6 +205,8 @@ fn a_stick_that_may_only_be_read_is_read_and_refused_as_a_target() {
         "export -q HOST/acme/app:large --referrers none -o stick/b.tar --force",
         "import stick/b.tar oci:stick/new",
         "import stick/b.tar oci:there --report stick/report.json",
+        "serve --writable --listen 127.0.0.1:0 oci:stick/b",
+        "serve --writable --listen 127.0.0.1:0 oci:stick/new/deep",
     ]), @r"
     $ longshore export -q HOST/acme/app:large -o stick/new.tar
     error: cannot write stick/new.tar.partial: read-only file system
@@ -233,6 +235,16 @@ fn a_stick_that_may_only_be_read_is_read_and_refused_as_a_target() {
 
     $ longshore import stick/b.tar oci:there --report stick/report.json
     error: cannot write stick/report.json: read-only file system
+      hint: the disk cannot be written to; choose another, or mount it writable
+    [exit 2]
+
+    $ longshore serve --writable --listen 127.0.0.1:0 oci:stick/b
+    error: cannot write to stick/b: read-only file system
+      hint: the disk cannot be written to; choose another, or mount it writable
+    [exit 2]
+
+    $ longshore serve --writable --listen 127.0.0.1:0 oci:stick/new/deep
+    error: cannot write to stick/new/deep: read-only file system
       hint: the disk cannot be written to; choose another, or mount it writable
     [exit 2]
     ");

@@ -55,12 +55,9 @@ impl Target {
                 return Ok(Self::Registry(registry));
             }
         };
-        let directory = if args.dry_run && path.exists() {
-            Directory::open(&path)
-        } else {
-            Directory::create(&path)
-        };
-        Ok(Self::Layout(Arc::new(directory.map_err(Problem::of)?), path))
+        // Nothing is created before something is written.
+        let directory = Directory::create(&path).map_err(Problem::of)?;
+        Ok(Self::Layout(Arc::new(directory), path))
     }
 
     /// Returns a directory on the disk that a layout is on, or will be.

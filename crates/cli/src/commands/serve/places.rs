@@ -9,6 +9,7 @@ use longshore_registry::Access;
 use longshore_spec::RepositoryName;
 use longshore_store::{Clash, Place, Union};
 
+use super::system;
 use crate::args::Serve;
 use crate::location::{InRegistry, Location, Where};
 use crate::opened;
@@ -69,6 +70,7 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
             let links = args.links.links();
             let opened = match access {
                 Access::ReadWrite => {
+                    system::check_writable(path).map_err(Problem::of)?;
                     Directory::create_with(path, links).map(Directory::with_journal)
                 }
                 Access::ReadOnly => Directory::open_with(path, links),

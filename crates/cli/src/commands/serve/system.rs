@@ -1,5 +1,6 @@
 //! What the operating system asks of a server, and what it allows.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use longshore_store::Result;
@@ -16,6 +17,30 @@ pub(super) enum Event {
     /// It is to end, politely.
     #[cfg_attr(not(unix), expect(dead_code, reason = "the system ends it at once"))]
     Stop,
+}
+
+/// Fails if a layout at `path` could not be written to, so that a server says so before it answers. Nothing
+/// is made: what is not there yet appears with the first push.
+#[cfg(unix)]
+pub(super) fn check_writable(path: &Path) -> Result<()> {
+    use longshore_store::Error;
+    use rustix::fs::{Access, access};
+
+    let full = std::path::absolute(path).map_err(Error::io("open", path.display()))?;
+    let there = full.ancestors().find(|path| path.exists()).unwrap_or(&full);
+    let below = ["blobs", ".longshore"].map(|name| full.join(name));
+    let below = below.iter().map(PathBuf::as_path).filter(|path| path.exists());
+    for directory in below.chain([there]) {
+        access(directory, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| Error::io("write to", path.display())(error.into()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
+pub(super) fn check_writable(_: &Path) -> Result<()> {
+    Ok(())
 }
 
 /// Files that are open besides those of connections: the layout, the log, the runtime's own.
