@@ -18,6 +18,8 @@ pub(crate) struct Transfer<'a> {
     /// Where the target's registry has it already.
     arrived: Option<Location>,
     read: AtomicU64,
+    /// Up to where whoever watches was told of it: what is read once more has not come once more.
+    told: AtomicU64,
     source_failed: AtomicBool,
 }
 
@@ -28,8 +30,10 @@ impl<'a> Transfer<'a> {
         observer: &'a dyn Observer,
         allow_unverified: bool,
     ) -> Self {
-        let (read, source_failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { source, descriptor, observer, allow_unverified, arrived: None, read, source_failed }
+        let [read, told] = [0, 0].map(AtomicU64::new);
+        let source_failed = AtomicBool::new(false);
+        let arrived = None;
+        Self { source, descriptor, observer, allow_unverified, arrived, read, told, source_failed }
     }
 
     /// The same, which need not be read if the target takes it over from where it has `arrived`.
@@ -71,7 +75,9 @@ impl Blob for Transfer<'_> {
         self.source_failed.store(false, Ordering::Relaxed);
         let inner =
             self.source.open(&self.descriptor, offset).map_err(|error| self.failed(error))?;
-        let counted: Reader<'_> = Box::new(Counted { inner, of: self });
+        // What a run before has left is there already.
+        self.told.fetch_max(offset, Ordering::Relaxed);
+        let counted: Reader<'_> = Box::new(Counted { inner, at: offset, of: self });
         match prefix {
             Some(prefix) => Ok(Verifying::resume(counted, &self.descriptor, prefix)),
             None if self.allow_unverified && self.descriptor.digest.hasher().is_none() => {
@@ -84,6 +90,7 @@ impl Blob for Transfer<'_> {
 
 struct Counted<'a> {
     inner: Reader<'a>,
+    at: u64,
     of: &'a Transfer<'a>,
 }
 
@@ -97,7 +104,11 @@ impl Read for Counted<'_> {
         match &result {
             Ok(count) => {
                 self.of.read.fetch_add(*count as u64, Ordering::Relaxed);
-                self.of.observer.advanced(*count as u64);
+                self.at += *count as u64;
+                let told = self.of.told.fetch_max(self.at, Ordering::Relaxed);
+                if let more @ 1.. = self.at.saturating_sub(told) {
+                    self.of.observer.advanced(more);
+                }
             }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 self.of.source_failed.store(true, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::process::Command;
 
-use longshore_fixture::proxy::{Faults, Proxy};
+use longshore_fixture::proxy::{Faults, Proxy, Request, Rules, Times};
 use serde_json::Value;
 
 use crate::common::{Ran, Site, has, prepare};
@@ -85,6 +85,25 @@ fn events_are_what_the_document_says() {
     let undocumented: Vec<_> = of_others.filter(|key| !documented.contains(*key)).collect();
     assert!(undocumented.is_empty(), "{undocumented:?}");
     assert!(printed.iter().any(|(event, key)| event == "failed" && key == "kind"), "{printed:?}");
+}
+
+#[test]
+fn what_is_sent_once_more_is_counted_once() {
+    let site = Site::new();
+    longshore_fixture::large(&site.path("src"), 2, 1 << 20).unwrap();
+    site.ok("copy -q --all-tags oci:src oci:full:registry.site/acme/app:v1");
+    site.ok("export -q oci:full -o b.tar");
+    let served = Served::start(&site, "oci:far --writable");
+    let is_upload = |request: &Request| matches!(request.method.as_str(), "PATCH" | "PUT");
+    let rules = Rules::default().cut_upload(is_upload, 200_000, Times::InAll(2));
+    let proxy = Proxy::start(served.address(), Faults::http(rules)).unwrap();
+    let ran = site.run(&format!("import b.tar {} --progress json", proxy.address()));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let events = ran.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events: Vec<_> = events.collect();
+    let total = &events[0]["totalBytes"];
+    assert!(total.is_u64());
+    assert_eq!(&events.last().unwrap()["bytes"], total, "{}", ran.stderr);
 }
 
 #[test]
