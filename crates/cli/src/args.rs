@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub(crate) mod apart;
 mod bundle;
 
 use std::num::NonZeroUsize;

@@ -27,13 +27,19 @@ use std::time::Instant;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::{Args, Command, Global};
+use crate::args::{Args, Command, Global, apart};
 use crate::documents::Typed;
 use crate::hint::Running;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
 
 fn main() -> ExitCode {
+    let words: Vec<_> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(problem) = apart::refuse(&words) {
+        Output::problem(&problem);
+        return refused(problem).into();
+    }
     let parsed = Args::command().try_get_matches().and_then(|matches| {
         if let Some(name) = matches.subcommand_name() {
             Running::begin(name);
@@ -77,6 +83,11 @@ fn refuse(error: &clap::Error) -> Exit {
             }
         },
     };
+    refused(problem)
+}
+
+/// Says as JSON why nothing was begun, if that is wanted, and returns what it ends with.
+fn refused(problem: Problem) -> Exit {
     let exit = problem.exit;
     // Nothing has read the flags.
     if std::env::args_os().any(|word| word == "--json") {

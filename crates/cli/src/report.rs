@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use longshore_bundle::{LeftBehind, Why};
-use longshore_spec::artifact_type::ArtifactType;
+use longshore_spec::artifact_type::{ArtifactType, cosign_tag};
 use longshore_spec::{Descriptor, keys};
-use longshore_store::Error;
+use longshore_store::{Error, Name};
 use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport, Unfit};
 
 use crate::documents::{Cause, Failed, MovedName, Part, Root};
@@ -269,6 +269,30 @@ pub(crate) fn left_behind(entry: &LeftOut) -> LeftBehind {
         digest: Some(descriptor.digest.clone()),
         platform: platform(descriptor),
     }
+}
+
+/// Returns how many artifacts are done, and how many of them were attached to others and came along.
+pub(crate) fn done(roots: &[RootReport]) -> String {
+    let done = roots.iter().filter(|root| root.outcome == Outcome::Done);
+    let (referrers, artifacts): (Vec<_>, Vec<_>) = done.partition(|root| is_attached(root));
+    let referrers = referrers.len() as u64;
+    match (artifacts.len() as u64, human::count(referrers, "referrer")) {
+        (artifacts, _) if referrers == 0 => human::count(artifacts, "artifact"),
+        (0, referrers) => referrers,
+        (artifacts, referrers) => {
+            format!("{} with {referrers}", human::count(artifacts, "artifact"))
+        }
+    }
+}
+
+/// Tells whether a root came along for what it refers to, or is attached to that by its tag, as cosign does
+/// it (row E-97).
+fn is_attached(root: &RootReport) -> bool {
+    let is_tag = |name: &Name| {
+        let tag = name.as_str().rsplit(':').next().unwrap_or_default();
+        cosign_tag(tag).is_some()
+    };
+    root.subject.is_some() || !root.names.is_empty() && root.names.iter().all(is_tag)
 }
 
 /// Returns the platform of a descriptor, if it has one that says something.

@@ -204,7 +204,7 @@ fn dry_run(
         format!(
             "{}would copy {}: {} in {}, {} of it not there yet\n",
             roots(&report),
-            human::count(done(&report), "artifact"),
+            report::done(&report.roots),
             Size(bytes),
             human::count(nodes, "blob"),
             Size(missing)
@@ -230,7 +230,7 @@ fn summary(
         format!(
             "{}copied {}: {} written, {} there before; {} in {seconds:.1} s\n",
             roots(report),
-            human::count(done(report), "artifact"),
+            report::done(&report.roots),
             human::count(report.moved, "blob"),
             report.existed,
             Size(report.bytes),
@@ -241,10 +241,6 @@ fn summary(
         return Ok(());
     }
     output.summary(document, text)
-}
-
-fn done(report: &Report) -> u64 {
-    report.roots.iter().filter(|root| root.outcome == Outcome::Done).count() as u64
 }
 
 /// Returns a line for each root.

@@ -412,7 +412,11 @@ fn what_is_locked_and_gone_or_for_something_else_is_refused() {
     wanted(&site, &near);
     let missing = site.run("export -f bundle.yaml --locked -o b.tar");
     assert_eq!(missing.code, 2);
-    assert!(missing.stderr.contains("`longshore lock` writes it"), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("`longshore lock -f bundle.yaml` writes it"),
+        "{}",
+        missing.stderr
+    );
     site.ok("lock -q");
     let referrers = site.json(&format!("inspect {}/acme/app:v1", near.host()));
     let sbom = referrers["referrers"][0]["digest"].as_str().unwrap().to_owned();

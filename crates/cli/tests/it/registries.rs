@@ -400,7 +400,7 @@ fn what_cannot_be_served_is_told() {
         "serve oci:src --repository Upper",
         "serve localhost:1/app",
     ]);
-    insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @r#"
+    insta::assert_snapshot!(shown.replace(&address, "TAKEN"), @r"
     $ longshore serve oci:src --listen TAKEN
     error: cannot listen on TAKEN: something else listens there
       hint: choose another port with --listen; `--listen 127.0.0.1:0` takes a free one
@@ -437,12 +437,8 @@ fn what_cannot_be_served_is_told() {
     [exit 2]
 
     $ longshore serve oci:src --allow-missing
-    error: the following required arguments were not provided:
-      --writable
-
-    Usage: longshore serve --writable --allow-missing <PLACE>...
-
-    For more information, try '--help'.
+    error: `--writable` is missing
+      hint: write `longshore serve --writable --allow-missing <PLACE>...`; `--help` says more
     [exit 2]
 
     $ longshore serve oci:src --repository Upper
@@ -453,7 +449,7 @@ fn what_cannot_be_served_is_told() {
     error: localhost:1/app is a registry already
       hint: serve a layout: `oci:DIR` or `oci-archive:FILE`
     [exit 2]
-    "#);
+    ");
 }
 
 #[test]

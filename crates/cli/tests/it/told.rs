@@ -303,6 +303,46 @@ fn a_tag_that_cannot_be_deleted_is_told_with_the_digest_that_can() {
     ");
 }
 
+#[test]
+fn copy_counts_what_is_attached_to_artifacts_apart() {
+    let site = Site::new();
+    for (name, told) in [
+        ("referrers-cosign-tag", "copied 1 artifact with 1 referrer: "),
+        ("referrer-notation", "copied 1 artifact with 1 referrer: "),
+        ("names-full-references", "copied "),
+    ] {
+        site.fixture(name);
+        let text = site.ok(&format!("copy --all-tags --referrers oci:{name} oci:to-{name}"));
+        assert!(text.lines().any(|line| line.starts_with(told)), "{name}: {text}");
+        let dry = site.ok(&format!("copy --all-tags --referrers oci:{name} oci:other --dry-run"));
+        assert!(dry.contains(&told.replace("copied", "would copy")), "{name}: {dry}");
+    }
+    let tag = site.json("list oci:referrers-cosign-tag")[1]["name"].clone();
+    let tag = tag.as_str().unwrap();
+    let alone = site.ok(&format!("copy oci:referrers-cosign-tag:{tag} oci:alone"));
+    assert!(alone.contains("copied 1 referrer: "), "{alone}");
+}
+
+#[test]
+fn a_value_that_stands_apart_from_its_flag_is_told() {
+    let site = Site::typed();
+    for (line, write) in [
+        ("copy oci:site:app oci:dst --referrers sbom", "--referrers=sbom"),
+        ("copy --referrers sbom,signature oci:site:app oci:dst", "--referrers=sbom,signature"),
+        ("-q cp --referrers spdx oci:site:app oci:dst", "--referrers=spdx"),
+        ("export oci:site --docker-manifest linux/amd64 -o b.tar", "--docker-manifest=linux/amd64"),
+    ] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("write `{write}`")), "{line}: {}", ran.stderr);
+    }
+    site.ok("copy --referrers oci:site:app oci:dst");
+    site.ok("copy --referrers=sbom oci:site:app oci:dst");
+    // What lies there is meant.
+    site.ok("copy -q oci:site:app oci:sbom");
+    site.ok("copy --referrers sbom oci:dst");
+}
+
 /// Returns the commands that are shown between backticks in what was told.
 fn shown_commands(stderr: &str) -> Vec<String> {
     let parts = stderr.split('`').skip(1).step_by(2);

@@ -22,7 +22,7 @@ fn images_are_found_in_what_kubernetes_is_given() {
     ");
     insta::assert_snapshot!(
         site.errors(&["find-images chart.yaml", "find-images absent.yaml", "find-images"]),
-        @"
+        @r"
     $ longshore find-images chart.yaml
     error: chart.yaml:1:9: a text is expected here
       hint: give it what Kubernetes would be given; a chart is rendered by `helm template`
@@ -34,12 +34,8 @@ fn images_are_found_in_what_kubernetes_is_given() {
     [exit 2]
 
     $ longshore find-images
-    error: the following required arguments were not provided:
-      <FILE>...
-
-    Usage: longshore find-images <FILE>...
-
-    For more information, try '--help'.
+    error: `FILE` is missing
+      hint: write `longshore find-images <FILE>...`; `--help` says more
     [exit 2]
     "
     );

@@ -415,7 +415,9 @@ impl Directory {
 
     /// Writes `index.json` with what is in its journal, if there is one.
     pub(super) fn take_in_journal(&self) -> Result<()> {
-        if self.writing.is_none() || !self.is_laid_out()? || self.find_journal()?.is_none() {
+        // What cannot be opened as a directory holds no changes of ours.
+        let is_laid_out = self.is_laid_out().unwrap_or(false);
+        if self.writing.is_none() || !is_laid_out || self.find_journal()?.is_none() {
             return Ok(());
         }
         self.begin()?;
