@@ -33,6 +33,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Parsed>, ConfigErro
     Ok(Some(Parsed { selection, ignored: found.ignored }))
 }
 
+/// What is said of a key without a meaning here.
+const NOT_READ: &str = "this key is ignored";
+
 /// What was found so far.
 struct Found<'n> {
     name: &'n str,
@@ -40,19 +43,33 @@ struct Found<'n> {
     /// Found out when something is wrong.
     places: OnceCell<Places>,
     items: Vec<Item>,
-    ignored: Vec<String>,
+    ignored: Vec<ConfigError>,
 }
 
 impl Found<'_> {
-    fn ignore(&mut self, what: impl Into<String>) {
-        self.ignored.push(what.into());
+    /// Takes note of a value of the document of this number, counted from 0, that is not read, and says what
+    /// that means.
+    fn ignore_in(&mut self, document: usize, path: impl Into<String>, message: &str) {
+        let ignored = self.wrong_in(document, path, message);
+        self.ignored.push(ignored);
     }
 
-    /// Names every key of `of` that is not one of `known`.
-    fn ignore_others(&mut self, path: &str, of: &Map<String, Value>, known: &[&str]) {
+    /// Takes note of every key of `of` that is not one of `known`.
+    fn ignore_others_in(
+        &mut self,
+        document: usize,
+        path: &str,
+        of: &Map<String, Value>,
+        known: &[&str],
+    ) {
         for key in of.keys().filter(|key| !known.contains(&key.as_str())) {
-            self.ignore(format!("{path}{key}"));
+            self.ignore_in(document, format!("{path}{key}"), NOT_READ);
         }
+    }
+
+    /// Does the like for the only document.
+    fn ignore_others(&mut self, path: &str, of: &Map<String, Value>, known: &[&str]) {
+        self.ignore_others_in(0, path, of, known);
     }
 
     /// Says what is wrong with a value of the only document.
@@ -70,7 +87,8 @@ impl Found<'_> {
         let path = path.into();
         let places = self.places.get_or_init(|| Places::of(self.name, self.text));
         let at = places.find(&format!("{document}.{}", path.trim_end_matches('.')));
-        let error = ConfigError::new(self.name, message).field(path);
+        let error = ConfigError::new(self.name, message);
+        let error = if path.is_empty() { error } else { error.field(path) };
         match at {
             Some((line, column)) => error.at(line, column),
             None => error,

@@ -71,8 +71,8 @@ pub enum What {
 pub struct Parsed {
     /// What is wanted.
     pub selection: Selection,
-    /// What the file says beside and that has no meaning here, each with its line.
-    pub ignored: Vec<String>,
+    /// What the file says beside and that has no meaning here, each by its line and field.
+    pub ignored: Vec<ConfigError>,
 }
 
 impl Selection {

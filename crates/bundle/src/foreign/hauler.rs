@@ -11,6 +11,11 @@ const GROUP: &str = "content.hauler.cattle.io/";
 
 const PLATFORM: &str = "hauler.dev/platform";
 const REGISTRY: &str = "hauler.dev/registry";
+const KEY: &str = "hauler.dev/key";
+
+/// What it means that a key is not used: hauler would refuse an image that it does not fit.
+const NOT_VERIFIED: &str =
+    "signatures are not verified, so this key is ignored; `cosign verify --key` verifies them";
 
 pub(super) fn is_its(documents: &[Value]) -> bool {
     let is_its = |document: &Value| {
@@ -22,7 +27,7 @@ pub(super) fn is_its(documents: &[Value]) -> bool {
 pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), ConfigError> {
     for (at, document) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let Some(kind) = document["kind"].as_str() else {
-            found.ignore(format!("document {}, which has no `kind`", at + 1));
+            found.ignore_in(at, "", "a document without `kind` is ignored");
             continue;
         };
         if kind != "Images" {
@@ -40,13 +45,20 @@ pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), Con
         }
         let annotations = &document["metadata"]["annotations"];
         if let Some(annotations) = annotations.as_object() {
-            found.ignore_others("metadata.annotations.", annotations, &[PLATFORM, REGISTRY]);
+            let path = "metadata.annotations.";
+            found.ignore_others_in(at, path, annotations, &[PLATFORM, REGISTRY, KEY]);
+            if annotations.contains_key(KEY) {
+                found.ignore_in(at, format!("{path}{KEY}"), NOT_VERIFIED);
+            }
         }
         let images = document["spec"]["images"].as_array().into_iter().flatten();
         for (number, image) in images.enumerate() {
             let path = format!("spec.images[{number}].");
             if let Some(image) = image.as_object() {
-                found.ignore_others(&path, image, &["name", "platform"]);
+                found.ignore_others_in(at, &path, image, &["name", "platform", "key"]);
+                if image.contains_key("key") {
+                    found.ignore_in(at, format!("{path}key"), NOT_VERIFIED);
+                }
             }
             let name = image["name"].as_str().unwrap_or_default();
             let field = format!("{path}name");

@@ -64,8 +64,13 @@ pub(super) fn read(
         ];
         refuse_filters(&path, step, &FILTERS, found)?;
         found.ignore_others(&path, step, &known);
-        if let Some(target) = step.get("target").and_then(Value::as_str) {
-            found.ignore(format!("{path}target: {target}"));
+        // Every step has one: the first says it for all.
+        if number == 0 && step.contains_key("target") {
+            found.ignore_in(
+                0,
+                format!("{path}target"),
+                "targets are ignored; `import` says where to",
+            );
         }
         let source = step.get("source").and_then(Value::as_str).unwrap_or_default();
         let said = |message: String| found.wrong(format!("{path}source"), message);
@@ -121,8 +126,16 @@ fn refuse_filters(
     match filters.iter().find(|key| of.contains_key(**key)) {
         None => Ok(()),
         Some(key) => {
-            let message = "this filter is not read, and without it more would be taken than is \
-                           wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too";
+            let instead = match *key {
+                "semverRange" => "`tags: { semver: RANGE }` in `bundle.yaml` does the same",
+                "mediaTypes" => "`types` in `bundle.yaml` chooses by type",
+                "referrerFilters" => "`referrers: { types: [TYPE] }` in `bundle.yaml` chooses them",
+                "repos" => "write a step of type `repository` for each repository",
+                _ => "`tags` in `bundle.yaml` chooses by list, `regex` or `semver`",
+            };
+            let message = format!(
+                "this filter is not supported, and too much would be copied without it; {instead}"
+            );
             Err(found.wrong(format!("{path}{key}"), message))
         }
     }

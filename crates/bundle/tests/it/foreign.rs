@@ -67,8 +67,8 @@ quay.io:
     registry.example.com/redis@sha256:0000000000000000000000000000000011111111111111111111111111111111, with referrers
     registry.example.com/nginx: 1.13.1-alpine-perl, with referrers
     registry.example.com/alpine: 3.20, with referrers
-    ignored: registry.example.com.credentials
-    ignored: registry.example.com.tls-verify
+    ignored: their.yaml:13:5: registry.example.com.credentials: this key is ignored
+    ignored: their.yaml:16:5: registry.example.com.tls-verify: this key is ignored
     ");
     assert!(!format!("{:?}", read(text)).contains("secret"));
 }
@@ -107,7 +107,7 @@ sync:
 ";
     insta::assert_snapshot!(shown(text, &tags), @"
     a.example.com/one: 3.10
-    ignored: sync[0].target: b
+    ignored: their.yaml:4:5: sync[0].target: targets are ignored; `import` says where to
     ");
 }
 
@@ -138,11 +138,10 @@ sync:
     insta::assert_snapshot!(shown(text, &["3", "3.1", "3.20", "3.20-rc", "latest"]), @"
     docker.io/library/busybox:latest, with referrers
     docker.io/library/alpine: 3 3.20 for linux/amd64
-    ignored: creds
-    ignored: defaults.ratelimit
-    ignored: sync[0].target: registry:5000/library/busybox:latest
-    ignored: sync[1].schedule
-    ignored: sync[1].target: registry:5000/library/alpine
+    ignored: their.yaml:3:1: creds: this key is ignored
+    ignored: their.yaml:7:3: defaults.ratelimit: this key is ignored
+    ignored: their.yaml:11:5: sync[0].target: targets are ignored; `import` says where to
+    ignored: their.yaml:21:5: sync[1].schedule: this key is ignored
     ");
 }
 
@@ -170,8 +169,8 @@ spec:
     registry.example.com/busybox:latest for linux/amd64, with referrers
     registry.example.com/acme/app:1 for linux/arm64, with referrers
     ghcr.io/acme/app:1, with referrers
-    ignored: metadata.annotations.hauler.dev/key
-    ignored: spec.images[2].key
+    ignored: their.yaml:9:5: metadata.annotations.hauler.dev/key: signatures are not verified, so this key is ignored; `cosign verify --key` verifies them
+    ignored: their.yaml:17:7: spec.images[2].key: signatures are not verified, so this key is ignored; `cosign verify --key` verifies them
     ");
 }
 
@@ -227,10 +226,10 @@ fn what_chooses_in_a_way_that_is_not_read_is_an_error_and_not_everything() {
     let error = |text: &String| Selection::parse("their.yaml", text).unwrap_err().to_string();
     let shown: Vec<_> = cases.iter().map(error).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
-    their.yaml:7:7: sync[0].tags.semverRange: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
-    their.yaml:5:5: sync[0].tagSets: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
-    their.yaml:5:5: sync[0].mediaTypes: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
-    their.yaml:2:3: defaults.mediaTypes: this filter is not read, and without it more would be taken than is wanted; `tags` with `regex` or `semver` in `bundle.yaml` chooses too
+    their.yaml:7:7: sync[0].tags.semverRange: this filter is not supported, and too much would be copied without it; `tags: { semver: RANGE }` in `bundle.yaml` does the same
+    their.yaml:5:5: sync[0].tagSets: this filter is not supported, and too much would be copied without it; `tags` in `bundle.yaml` chooses by list, `regex` or `semver`
+    their.yaml:5:5: sync[0].mediaTypes: this filter is not supported, and too much would be copied without it; `types` in `bundle.yaml` chooses by type
+    their.yaml:2:3: defaults.mediaTypes: this filter is not supported, and too much would be copied without it; `types` in `bundle.yaml` chooses by type
     their.yaml:4:5: sync[0].type: `registry` is not read; write a step of type `repository` for each of its repositories
     their.yaml:7:1: kind: `Charts` are not read; write a chart that lies in a registry as `ref: HOST/PATH:VERSION` of `bundle.yaml`
     their.yaml:7:1: kind: `Files` are not read; push files to a registry first, such as with oras, and write that as `ref`

@@ -64,8 +64,8 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
         (input::name(path), input::text(path, input::MAX_LIST).map_err(Problem::of)?);
     let Parsed { selection, ignored } = Selection::parse_where(&name, &text, &layout_in_file)
         .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
-    if !ignored.is_empty() {
-        output.warning(&format!("{name}: without meaning here: {}", ignored.join(", ")));
+    for ignored in &ignored {
+        output.warning(&ignored.to_string());
     }
     Ok(selection)
 }

@@ -304,6 +304,28 @@ fn a_tag_that_cannot_be_deleted_is_told_with_the_digest_that_can() {
 }
 
 #[test]
+fn what_files_of_other_tools_want_beside_is_told_by_its_line() {
+    let site = Site::new();
+    site.file(
+        "hauler.yaml",
+        "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nspec:\n  images:\n  \
+         - name: 127.0.0.1:1/app:1\n    key: cosign.pub\n",
+    );
+    let ran = site.run("export -f hauler.yaml -o b.tar");
+    let told = "warning: hauler.yaml:6:5: spec.images[0].key: signatures are not verified";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    site.file(
+        "regsync.yaml",
+        "version: 1\nsync:\n- source: 127.0.0.1:1/app\n  target: b\n  type: repository\n  \
+         tags: { semverRange: ['>=3'] }\n",
+    );
+    let ran = site.run("export -f regsync.yaml -o b.tar");
+    assert_eq!(ran.code, 2);
+    let told = ["regsync.yaml:6:11: sync[0].tags.semverRange: ", "`tags: { semver: RANGE }`"];
+    assert!(told.iter().all(|told| ran.stderr.contains(told)), "{}", ran.stderr);
+}
+
+#[test]
 fn copy_counts_what_is_attached_to_artifacts_apart() {
     let site = Site::new();
     for (name, told) in [
