@@ -329,6 +329,9 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::Compressed { with } => Hint::new(format!(
             "unpack it first, with `{with} -dk FILE`; plain tar, gzip and zstd are read"
         )),
+        Flaw::HardLink { .. } => Hint::new(
+            "save the archive to a file, and give that by its name: `longshore import FILE DST`",
+        ),
         Flaw::Trailing(_) => {
             Hint::new("cut off what is behind the end, or copy the file again from where it came")
         }

@@ -48,6 +48,7 @@ fn flaws() -> Vec<Flaw> {
         Flaw::NotText,
         Flaw::Compressed { with: "xz" },
         Flaw::Trailing(text()),
+        Flaw::HardLink { member: text() },
     ]
 }
 
@@ -81,6 +82,7 @@ fn flaw_number(flaw: &Flaw) -> usize {
         Flaw::NotText => 24,
         Flaw::Compressed { .. } => 25,
         Flaw::Trailing(_) => 26,
+        Flaw::HardLink { .. } => 27,
     }
 }
 
@@ -298,7 +300,7 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 #[test]
 fn the_walk_below_meets_every_kind() {
     all_are_there(errors().iter().map(error_number), 22);
-    all_are_there(flaws().iter().map(flaw_number), 27);
+    all_are_there(flaws().iter().map(flaw_number), 28);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
     all_are_there(subjects().iter().map(subject_number), 6);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use longshore_fixture::{Content, artifacts};
 use serde_json::Value;
 
-use crate::common::Site;
+use crate::common::{Ran, Site, has};
 use crate::served::Served;
 
 /// A layout with an index under a full reference and a bare name, signed, and an archive with a chart.
@@ -159,5 +159,29 @@ fn a_name_with_capitals_in_its_host_is_found_by_its_reference() {
         site.ok(&format!("export -q {wanted} -o oci:{to}"));
         let expected = BTreeSet::from(["registry.site/acme/app:v1".to_owned()]);
         assert_eq!(references(&site, to), expected);
+    }
+}
+
+#[test]
+fn hard_links_are_read_in_a_file_and_told_in_a_pipe() {
+    if !has("tar") {
+        return;
+    }
+    let site = Site::image();
+    site.ok("copy -q oci:src:app oci:full:registry.site/acme/app:v1");
+    let layer = site.json("inspect oci:src:app")["layers"][0]["digest"].clone();
+    let blob = format!("full/blobs/{}", layer.as_str().unwrap().replace(':', "/"));
+    std::fs::create_dir(site.path("full/a")).unwrap();
+    std::fs::hard_link(site.path(&blob), site.path("full/a/first")).unwrap();
+    let mut tar = std::process::Command::new("tar");
+    tar.args(["-cf", "../linked.tar", "a", "oci-layout", "index.json", "blobs"]);
+    assert!(tar.current_dir(site.path("full")).status().unwrap().success());
+    site.ok("import -q linked.tar oci:far");
+    let mut piped = site.command("import - oci:other");
+    piped.stdin(std::fs::File::open(site.path("linked.tar")).unwrap());
+    let ran = Ran::of(piped.output().unwrap());
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    for told in ["is a hard link, and a pipe cannot be read a second time", "import FILE DST"] {
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
 }

@@ -192,6 +192,10 @@ impl<'a> Judge<'a> {
             check(self.what, self.members, self.names)?;
             return Ok(target.map(|target| Member::HardLink { name, target }));
         }
+        if kind == EntryType::Link && is_own(&name) {
+            let member = shown(&path);
+            return Err(Error::malformed(self.what, Flaw::HardLink { member }));
+        }
         if matches!(kind, EntryType::Symlink | EntryType::Link) {
             let target = entry.link_name_bytes().unwrap_or_default();
             check_link(&name, kind, &target).map_err(refused)?;

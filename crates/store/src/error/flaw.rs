@@ -44,6 +44,12 @@ pub enum Flaw {
     },
     /// Something lies behind the end of it; what, as a sentence.
     Trailing(String),
+    /// A member of an archive that comes through a pipe is a second name of one before it, which cannot be
+    /// read once more.
+    HardLink {
+        /// The member, as it is shown.
+        member: String,
+    },
     /// It ends too early; where, as a sentence.
     CutOff(String),
     /// It is of a version that is not known here.
@@ -90,6 +96,7 @@ impl Flaw {
             | Self::Credentials(_)
             | Self::Proxy(_)
             | Self::Compressed { .. }
+            | Self::HardLink { .. }
             | Self::NotText => false,
             Self::NotALayout
             | Self::NotEmpty
@@ -157,6 +164,12 @@ impl fmt::Display for Flaw {
             }
             Self::Compressed { with } => {
                 return write!(f, "it is compressed with {with}, which is not read here");
+            }
+            Self::HardLink { member } => {
+                return write!(
+                    f,
+                    "its member `{member}` is a hard link, and a pipe cannot be read a second time"
+                );
             }
             Self::Version { found, known } => {
                 return write!(f, "its version is {found}, and only {known} is supported");
