@@ -321,7 +321,7 @@ impl fmt::Display for NotForDocker {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAnImage => "it is no container image",
+            Self::NotAnImage => "it is not a container image",
             Self::NoPlatform => "it is not there for the platform",
             Self::NoTag => "it has no tag",
             Self::TagTaken => "something else has the same tag",

@@ -260,7 +260,7 @@ fn repository(text: &str) -> Result<Reference, String> {
 /// Reads a range of versions; conditions may stand side by side, with or without commas.
 pub(crate) fn range(text: &str) -> Result<semver::VersionReq, String> {
     semver::VersionReq::parse(&conditions(text))
-        .map_err(|error| format!("`{text}` is no range of versions: {error}"))
+        .map_err(|error| format!("`{text}` is not a version range: {error}"))
 }
 
 /// Returns the conditions of a range with nothing but a comma between them.
@@ -279,7 +279,7 @@ pub(crate) fn conditions(text: &str) -> String {
 pub(crate) fn regex_error(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default().trim();
-    format!("this is no regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
+    format!("this is not a regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
 }
 
 impl<'de> Deserialize<'de> for Written {

@@ -33,8 +33,8 @@ Places:
   oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
   oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; the FILE `-` is stdout
   HOST/REPOSITORY[:TAG][@DIGEST]   a registry; Docker's short names are read too: `alpine:3.20`
-`oci:` and `oci-archive:` may be left away before a path: what begins with `/`, `./` or `../`, is named
-as archives are, or is a layout that lies there. `docker://` says that a registry is meant.
+The prefixes are optional for a path that begins with `/`, `./` or `../`, that ends as archives do, or
+at which a layout lies. `docker://` says that a registry is meant.
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
 3 verify found something missing or damaged.";
@@ -107,14 +107,14 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Remove a manifest with every tag on it, or only a tag
     Delete(Delete),
-    /// Print the digest that a name stands for
+    /// Print the digest of a name
     Digest(Digest),
     /// Write what is wanted, from many repositories, into one bundle that says what it holds
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
     /// Print the images that Kubernetes manifests name, one a line
     FindImages(FindImages),
-    /// Remove what no name needs any more from a layout directory
+    /// Remove content that no name needs from a layout directory
     Gc(Gc),
     /// Load a bundle into a registry, a layout directory or the store
     #[command(after_help = IMPORT_EXAMPLES)]
@@ -126,7 +126,7 @@ pub(crate) enum Command {
     /// List what is in a layout, by name, type, platform and size
     #[command(visible_alias = "ls")]
     List(List),
-    /// Pin what `bundle.yaml` wants to digests, in `bundle.lock` beside it
+    /// Pin what `bundle.yaml` wants to digests, in `bundle.lock`
     Lock(Lock),
     /// Keep a name and password for a registry, after trying them
     Login(Login),
@@ -144,7 +144,7 @@ pub(crate) enum Command {
     Types,
     /// Remove tags and names; their content stays until `gc`
     Untag(Untag),
-    /// Prove that everything is there and hashes right
+    /// Check that everything is there and has the right digest
     Verify(Verify),
 }
 
@@ -168,10 +168,10 @@ pub(crate) struct Copy {
     /// Where from, one or several, and last where to: SRC… DST
     #[arg(value_name = "PLACE", required = true)]
     pub(crate) places: Vec<Location>,
-    /// Take every name of a source that is given without one
+    /// Copy every tag of a source that is given without one
     #[arg(long, conflicts_with = "all")]
     pub(crate) all_tags: bool,
-    /// Take everything that a source without a name lists, what has no name too
+    /// Copy everything that a source without a name lists, also without a name
     #[arg(long)]
     pub(crate) all: bool,
     /// Read further sources from a file, one a line; `-` is stdin
@@ -180,19 +180,19 @@ pub(crate) struct Copy {
     /// Take only entries of indexes for these platforms; one alone takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What becomes of an index from which platforms are left out, or of which the source lacks some: kept
-    /// without a word, where `export` refuses it
+    /// What to do with an index from which platforms are left out, or of which the source lacks some
+    /// [default: keep]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Take what refers to the artifacts too: signatures, SBOMs, attestations; only TYPES if given. Without
-    /// it they stay behind, where `export` takes them
+    /// Copy referrers too: signatures, SBOMs, attestations; with TYPES only those. Without the flag they are
+    /// not copied; `export` takes them by default
     #[arg(long, value_name = "TYPES", num_args = 0..=1, require_equals = true, default_missing_value = "any", value_delimiter = ',')]
     pub(crate) referrers: Option<Vec<String>>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
-    /// What to ask the target for when it has an artifact under the same name and digest already:
-    /// all that the artifact refers to, or nothing more
+    /// What to check at the target for an artifact that it has under the same name and digest: all that the
+    /// artifact refers to, or nothing more
     #[arg(long, value_name = "WHAT", default_value = "closure")]
     pub(crate) unchanged: Unchanged,
     /// Say what would be done and how much it is, and do nothing
@@ -201,7 +201,7 @@ pub(crate) struct Copy {
     /// Replace an archive that is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Take content whose digest cannot be computed here
+    /// Accept content whose digest algorithm is not known
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     /// Log in to sources with this name and password
@@ -228,7 +228,7 @@ pub(crate) enum Unchanged {
 pub(crate) enum SparseIndex {
     /// Keep the index and its digest, although some platforms are missing: strict registries refuse it
     Keep,
-    /// Write the index anew without them; its digest changes, so that signatures of it no longer fit
+    /// Remove them from the index; its digest changes, so that its signatures no longer fit
     Strip,
 }
 
@@ -240,7 +240,7 @@ pub(crate) struct Reading {
     /// Where a compressed archive is unpacked if its own directory cannot be written to
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
-    /// Take nothing from the addresses that an artifact names for what its registry does not have
+    /// Do not fetch content from other hosts that an artifact names
     #[arg(long, help_heading = "Registries")]
     pub(crate) no_foreign_urls: bool,
     #[command(flatten)]
@@ -250,8 +250,8 @@ pub(crate) struct Reading {
 /// What is done about links in layout directories.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FollowLinks {
-    /// Read what links lead to that leave a layout directory, as those of Bazel do; nothing is written
-    /// or removed through a link
+    /// Follow links that leave a layout directory, as Bazel makes them, for reading; nothing is written or
+    /// removed through a link
     #[arg(long)]
     follow_links: bool,
 }
@@ -267,14 +267,14 @@ impl FollowLinks {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registries")]
 pub(crate) struct Reach {
-    /// Speak plain HTTP with every registry, not only with those on this machine; those are spoken
-    /// to with TLS if --insecure or --tls-ca is given
+    /// Use plain HTTP with every registry, not only with those on this machine; --insecure and --tls-ca
+    /// use TLS there
     #[arg(long)]
     pub(crate) plain_http: bool,
     /// Skip certificate verification (insecure)
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Trust the authorities in this PEM file too, or a server's own certificate
+    /// Also trust the certificates in this PEM file: authorities, or a server's own
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
     /// Log in to registries with this name and password
@@ -289,7 +289,7 @@ pub(crate) struct Reach {
 pub(crate) struct List {
     /// A layout or a repository, one artifact of it, or a registry: its host alone
     pub(crate) place: Listable,
-    /// List what has no name too: what others refer to, or refers to others
+    /// Also list what has no name: referrers, and parts of indexes
     #[arg(long)]
     pub(crate) all: bool,
     /// List only artifacts of these types: names, families or media types; `!TYPE` leaves one out
@@ -334,7 +334,7 @@ pub(crate) struct Digest {
 pub(crate) struct Verify {
     /// One artifact, or a layout: everything in it
     pub(crate) place: Location,
-    /// Pass content whose digest cannot be computed here
+    /// Accept content whose digest algorithm is not known
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -372,7 +372,7 @@ pub(crate) struct FindImages {
 pub(crate) struct Gc {
     /// A layout directory
     pub(crate) place: Location,
-    /// Keep what is younger, such as `12h` or `7d`; `0` keeps nothing for its age
+    /// Only remove what is older, such as `12h` or `7d`; `0` removes all that nothing needs
     #[arg(long, value_name = "AGE", default_value = "1d", value_parser = human::age)]
     pub(crate) older_than: Duration,
     /// Say what would be removed, and remove nothing
@@ -440,10 +440,10 @@ pub(crate) struct Serve {
     /// The repository of names that say none [default: the file name of their layout]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<RepositoryName>,
-    /// Take pushes and deletes too, in the first place, which must be a directory
+    /// Accept pushes and deletes, in the first place, which must be a directory
     #[arg(long)]
     pub(crate) writable: bool,
-    /// Take manifests that refer to what is not there
+    /// Accept manifests that refer to missing content
     #[arg(long, requires = "writable")]
     pub(crate) allow_missing: bool,
     /// Speak TLS with the certificates in this PEM file, the server's own first

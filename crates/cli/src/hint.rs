@@ -17,7 +17,7 @@ use crate::shell;
 const EIO: i32 = 5;
 
 /// Where content is had anew.
-pub(crate) const AGAIN: &str = "get it again from where it came";
+pub(crate) const AGAIN: &str = "fetch it again from its source";
 
 /// What to do about a problem: one or several clauses, of which those are shown that the running command
 /// can follow.
@@ -161,18 +161,17 @@ impl<T: Into<Hint>> From<T> for Advice {
 /// Returns what to do about a registry that does not say what refers to artifacts: it may let nobody
 /// list tags.
 pub(crate) fn without_referrers() -> Hint {
-    Hint::new("whether signatures and SBOMs refer to it cannot be known there")
-        .and(Who::Only(&["export", "lock"]), "`--referrers none` takes it without them")
-        .and(Who::Only(&["copy"]), "leave out --referrers to take it without them")
+    Hint::new("its signatures and SBOMs cannot be listed there")
+        .and(Who::Only(&["export", "lock"]), "`--referrers none` leaves them out")
+        .and(Who::Only(&["copy"]), "leave out --referrers to copy it without them")
 }
 
 /// Returns what to do about a registry that refuses an index of which entries were left out.
 pub(crate) fn wants_all() -> Hint {
-    Hint::new("it wants all that a manifest refers to")
-        .having(
-            "sparse-index",
-            "where images of an index were left out, `--sparse-index strip` writes it anew without them",
-        )
+    Hint::new("the registry requires everything that a manifest refers to").having(
+        "sparse-index",
+        "if platforms of an index were left out, `--sparse-index strip` removes them from it",
+    )
 }
 
 /// Returns what to do about an error that came up in `action`, if it is known in which.
@@ -184,22 +183,22 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::Conflict { .. } => "copy them to different names, one at a time".into(),
         Error::Connection { why, .. } => connection(why).into(),
         Error::Corrupt { .. } | Error::Size { .. } => {
-            format!("the copy that was read is damaged; {AGAIN}").into()
+            format!("this copy is damaged; {AGAIN}").into()
         }
         Error::Denied { .. } | Error::Refused { .. } if action == Some(Action::ListReferrers) => {
             without_referrers().into()
         }
         Error::Denied { action: "push", said, .. } if said.status == 403 => {
-            Hint::new("the repository may have to be made first, or be for others to push to")
-                .having("creds", "--creds and `longshore login` say who asks")
+            Hint::new("the repository may have to be created first, or you may not push to it")
+                .having("creds", "log in with `longshore login` or --creds")
                 .into()
         }
         Error::Denied { .. } => Hint::none()
             .having(
                 "creds",
-                "give a name and password that it knows, with `longshore login` or --creds",
+                "log in with `longshore login` or --creds",
             )
-            .lacking("creds", "give a name and password that it knows, with `longshore login`")
+            .lacking("creds", "log in with `longshore login`")
             .into(),
         Error::Exists { .. } => {
             Hint::new("choose another name").having("force", "--force replaces it").into()
@@ -208,17 +207,17 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::LeadsOut { .. } => Hint::none()
             .having(
                 "follow-links",
-                "--follow-links reads what such links lead to, if you trust whoever made the layout",
+                "--follow-links follows such links; use it only if you trust whoever made the layout",
             )
-            .lacking("follow-links", "only a layout whose links stay inside is taken here")
+            .lacking("follow-links", "this command only takes a layout whose links stay inside")
             .into(),
-        Error::Limit { .. } => "no tool in use makes content like this; ask whoever made it".into(),
+        Error::Limit { .. } => "this is more than any known tool produces; ask whoever made it".into(),
         Error::Malformed { reason, .. } => flaw(reason).into(),
         Error::Manifest { source: ManifestError::Schema1, .. } => {
             Advice::Nothing("the message says which program makes something else of it")
         }
         Error::Manifest { .. } => {
-            "its digest is right, so it was made like this: whoever made it has to make it again"
+            "its digest is right, so it was created this way; whoever made it must fix it"
                 .into()
         }
         Error::NoDirectory { directory, .. } => {
@@ -249,10 +248,10 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         }
         Error::Unsupported { what, .. } => inability(what),
         Error::Unverifiable { .. } => Hint::none()
-            .having("allow-unverified", "--allow-unverified takes it without proof")
+            .having("allow-unverified", "--allow-unverified accepts it unverified")
             .lacking(
                 "allow-unverified",
-                "`longshore copy --allow-unverified` takes it without proof",
+                "`longshore copy --allow-unverified` copies it unverified",
             )
             .into(),
     }
@@ -262,15 +261,15 @@ fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
     let unknown = |code| said.is_some_and(|said| said.has(&code));
     match what {
         Subject::Digest(_) if said.is_none() => {
-            Hint::new(format!("the copy that was read is not complete; {AGAIN}"))
+            Hint::new(format!("this copy is incomplete; {AGAIN}"))
         }
         Subject::Platforms(_) => Hint::new("choose one of those that are there")
-            .having("platform", "without --platform all are taken"),
+            .having("platform", "without --platform, all of them are taken"),
         _ if unknown(ErrorCode::NameUnknown) => Hint::new(
-            "check the path, and whether you may read it: many registries do not say which of both it is",
+            "check the path, and whether you may read it: many registries answer the same to both",
         ),
         Subject::Digest(_) => Hint::new(
-            "check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again",
+            "check the digest; if something there refers to it, that is incomplete and must be pushed again",
         ),
         Subject::Name(_) | Subject::Repository(_) | Subject::Registry(_) | Subject::Other(_) => {
             Hint::new("`longshore list` shows what is there")
@@ -284,18 +283,18 @@ fn refused(action: &str, said: &Refusal) -> Advice {
     let is_push = action == "push";
     match said.status {
         405 if is_push => {
-            "it takes no pushes: it may be read-only; `longshore serve --writable` takes them".into()
+            "it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them".into()
         }
         _ if is_push && (lacks(ErrorCode::BlobUnknown) || lacks(ErrorCode::ManifestBlobUnknown)) => {
             wants_all().into()
         }
         404 if is_push => {
-            "the repository may have to be made first: not every registry makes one by itself"
+            "the repository may have to be created first: not every registry creates it on a push"
                 .into()
         }
-        413 => "the registry, or a proxy before it, takes nothing this large; its settings say how much".into(),
-        507 => "the registry has no room left; whoever runs it has to free some".into(),
-        500..=599 => "the registry, or a proxy before it, has failed; try again later, or ask whoever runs it".into(),
+        413 => "the registry, or a proxy in front of it, accepts nothing this large; check its settings".into(),
+        507 => "the registry has no space left; tell whoever runs it".into(),
+        500..=599 => "the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it".into(),
         _ => Advice::Nothing("only the registry's own words say what it did not like"),
     }
 }
@@ -303,7 +302,7 @@ fn refused(action: &str, said: &Refusal) -> Advice {
 fn flaw(reason: &Flaw) -> Hint {
     match reason {
         Flaw::DockerArchive => {
-            Hint::new("`skopeo copy docker-archive:FILE oci:DIR` makes a layout of it")
+            Hint::new("convert it with `skopeo copy docker-archive:FILE oci:DIR`")
         }
         Flaw::NotALayout | Flaw::NotEmpty => Hint::new(
             "give the directory that holds `oci-layout`, or an empty or new one to write to",
@@ -317,7 +316,7 @@ fn flaw(reason: &Flaw) -> Hint {
             Hint::new("save it to a file first; `longshore import -` reads a bundle from stdin")
         }
         Flaw::Link { .. } => {
-            Hint::new("remove the link: what is written or removed lies behind none")
+            Hint::new("remove the link: nothing is written or removed through links")
         }
         Flaw::NotOurs(_) => Hint::new("remove it, or choose another name"),
         Flaw::NotText => Hint::new(
@@ -333,35 +332,35 @@ fn flaw(reason: &Flaw) -> Hint {
             "save the archive to a file, and give that by its name: `longshore import FILE DST`",
         ),
         Flaw::Trailing(_) => {
-            Hint::new("cut off what is behind the end, or copy the file again from where it came")
+            Hint::new("copy the file again from its source, or remove what follows its end")
         }
         Flaw::Version { known, .. } => Hint::new(format!(
-            "it was made for another version of the format; have it made for {known}"
+            "it has another version of the format; create it again with version {known}"
         )),
         Flaw::WebPage => {
             Hint::new("the host answers, but not as a registry does; check its name and port")
         }
-        Flaw::NoIndex => Hint::new(format!("the layout is not complete; {AGAIN}")),
+        Flaw::NoIndex => Hint::new(format!("the layout is incomplete; {AGAIN}")),
         Flaw::CutOff(_) | Flaw::Empty => {
-            Hint::new("the file is incomplete; copy it again from where it came")
+            Hint::new("the file is incomplete; copy it again from its source")
         }
         Flaw::Answer(_) => Hint::new(
-            "the registry, or a proxy before it, does not keep to the distribution spec; tell whoever runs it",
+            "the registry, or a proxy in front of it, violates the distribution spec; tell whoever runs it",
         ),
-        Flaw::Unencrypted { .. } => Hint::new(
-            "no password or content is sent there; whoever runs the registry has to mend that",
-        ),
+        Flaw::Unencrypted { .. } => {
+            Hint::new("nothing is sent there without encryption; tell whoever runs the registry")
+        }
         Flaw::Address(_) => {
             Hint::new("write a host, and its port if it has one, such as `registry.example:5000`")
         }
         Flaw::Authority(_) => Hint::none()
-            .having("tls-ca", "--tls-ca takes files of certificates in PEM")
-            .lacking("tls-ca", "the file has to hold certificates in PEM"),
-        Flaw::Identity(_) => Hint::new("it has to be a certificate and its key, in PEM"),
-        Flaw::Credentials(_) => Hint::new("`longshore login` keeps a name and password anew"),
+            .having("tls-ca", "--tls-ca expects a file of certificates in PEM")
+            .lacking("tls-ca", "the file must hold certificates in PEM"),
+        Flaw::Identity(_) => Hint::new("it must be a certificate and its key, in PEM"),
+        Flaw::Credentials(_) => Hint::new("`longshore login` saves a name and password again"),
         Flaw::Proxy(_) => Hint::new("check the variables HTTPS_PROXY and http_proxy"),
         Flaw::NotAFile | Flaw::Damaged(_) => {
-            Hint::new(format!("it is damaged, or what made it is at fault; {AGAIN}"))
+            Hint::new(format!("it is damaged, or was created wrongly; {AGAIN}"))
         }
     }
 }
@@ -387,7 +386,7 @@ fn inability(what: &Inability) -> Advice {
             "a tag has letters, digits, `_`, `.` and `-`, and at most 128 of them".into()
         }
         Inability::ReferrersTag(_) => {
-            "the registry keeps no account of referrers, so they are listed under this tag; delete what it stands for, or choose another repository".into()
+            "the registry has no referrers API, so referrers are listed under this tag; delete it, or choose another repository".into()
         }
         Inability::Archive => {
             "copy it to a directory, `oci:DIR`, and change that; then copy it to a new archive".into()
@@ -396,7 +395,7 @@ fn inability(what: &Inability) -> Advice {
             .having("authfile", "--authfile names one")
             .into(),
         Inability::Needed(_) => "delete the manifest that needs it first".into(),
-        Inability::Elsewhere(_) => "change it where it lies".into(),
+        Inability::Elsewhere(_) => "change it in the layout that holds it".into(),
         Inability::ReadOnly
         | Inability::WriteOnly
         | Inability::Unannounced(_)
@@ -412,7 +411,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
     const INSECURE: &str = "--insecure trusts anybody who answers";
     match why {
         ConnectionFailure::OtherName { .. } => {
-            Hint::new("reach it by a name that its certificate has")
+            Hint::new("use a host name that its certificate covers")
                 .having("tls-ca", "--tls-ca does not help here")
                 .having("insecure", INSECURE)
         }
@@ -424,7 +423,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
         | ConnectionFailure::AuthorityItself
         | ConnectionFailure::BadCertificate(_) => Hint::none()
             .having("tls-ca", "trust its authority, or just this certificate, with --tls-ca FILE")
-            .lacking("tls-ca", "have its certificate made by an authority that is trusted here")
+            .lacking("tls-ca", "use a certificate of an authority that is trusted here")
             .having("insecure", INSECURE),
         ConnectionFailure::NoTls => Hint::new("check its name and port").having(
             "plain-http",
@@ -436,10 +435,10 @@ fn connection(why: &ConnectionFailure) -> Hint {
         }
         ConnectionFailure::NoHttp => Hint::new("check its name and port").having(
             "tls-ca",
-            "if it speaks TLS, --tls-ca FILE or --insecure has that spoken on this machine too",
+            "if it speaks TLS, --tls-ca FILE or --insecure use that on this machine too",
         ),
         ConnectionFailure::Handshake(_) => Hint::new(
-            "it may want a certificate of the client, or another version of TLS; ask whoever runs it",
+            "it may require a client certificate or another TLS version; ask whoever runs it",
         ),
         ConnectionFailure::NoAddress(_) => Hint::new(
             "check its name, the network and the name server; a layout is written `oci:DIR` or `oci-archive:FILE`",
@@ -453,7 +452,7 @@ fn connection(why: &ConnectionFailure) -> Hint {
             "check its name, the network and the proxy; a layout is written `oci:DIR` or `oci-archive:FILE`",
         ),
         ConnectionFailure::NotPublic => Hint::new(
-            "whoever made the artifact, or runs the registry, names a host of another network; ask them",
+            "the artifact or the registry names a host on a private network; ask whoever made or runs it",
         ),
         ConnectionFailure::Silent(_) | ConnectionFailure::Slow | ConnectionFailure::Cut(_) => {
             Hint::new(
@@ -466,14 +465,12 @@ fn connection(why: &ConnectionFailure) -> Hint {
 /// Returns what to do about what the operating system refused.
 fn io(error: &io::Error) -> Hint {
     if error.raw_os_error() == Some(EIO) {
-        return Hint::new(
-            "the disk, or what it is reached by, is failing; look into the system's log",
-        );
+        return Hint::new("the disk or its connection is failing; check the system log");
     }
     Hint::new(match error.kind() {
-        ErrorKind::NotFound => "check the path: it, or a directory in it, is not there",
+        ErrorKind::NotFound => "check the path: it, or a directory in it, does not exist",
         ErrorKind::NotADirectory => "write `oci-archive:FILE` if it is a tar file",
-        ErrorKind::PermissionDenied => "check who may read and write there",
+        ErrorKind::PermissionDenied => "check the permissions",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "free some room and run the same command again: it goes on where it stopped"
         }
@@ -483,7 +480,7 @@ fn io(error: &io::Error) -> Hint {
         ErrorKind::ReadOnlyFilesystem => {
             "the disk cannot be written to; choose another, or mount it writable"
         }
-        ErrorKind::BrokenPipe => "whoever was to read it went away",
+        ErrorKind::BrokenPipe => "the reader went away",
         _ => "check the path",
     })
 }

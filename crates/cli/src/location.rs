@@ -196,7 +196,7 @@ fn explain(text: &str) -> Option<Mistake> {
             "copy to `oci:DIR` with skopeo first",
         ),
         "docker-archive" => Mistake::new(
-            "`docker-archive:` files are no OCI layouts",
+            "`docker-archive:` files are not OCI layouts",
             "`docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one",
         ),
         "docker-daemon" | "containers-storage" => Mistake::new(
@@ -204,11 +204,11 @@ fn explain(text: &str) -> Option<Mistake> {
             "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`",
         ),
         "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
-            format!("`{scheme}:` is no kind of place"),
+            format!("`{scheme}:` is not a kind of place"),
             format!("write `{}`", shell::word(format!("oci:{}", rest.trim_start_matches('/')))),
         ),
         "file" | "tar" | "archive" | "oci-tar" => Mistake::new(
-            format!("`{scheme}:` is no kind of place"),
+            format!("`{scheme}:` is not a kind of place"),
             "write `oci-archive:FILE`, or `oci:DIR` for a directory",
         ),
         _ if rest.starts_with("//") => return None,
@@ -317,7 +317,7 @@ fn explain_existing(text: &str) -> Option<Mistake> {
     let is_short = !text.contains('/');
     if is_short && Path::new(path).is_dir() {
         return Some(Mistake::new(
-            format!("`{path}` is a directory here, and no layout"),
+            format!("`{path}` is a directory here, but not a layout"),
             format!(
                 "write `{}` if it is meant, or `{}` for a registry",
                 shell::word(format!("./{text}")),

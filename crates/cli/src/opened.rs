@@ -51,7 +51,7 @@ impl Opened {
         registries: &Registries,
     ) -> Result<Self, Problem> {
         if location.is_pipe() {
-            let hint = "save it to a file first: content is read from any offset".to_owned();
+            let hint = "save it to a file first".to_owned();
             return Err(
                 Problem::new(Exit::Usage, "an archive cannot be read from a pipe").hint(hint)
             );
@@ -166,8 +166,8 @@ impl Opened {
     fn only(&self, location: &Location) -> Result<Root, Problem> {
         let mut roots = self.whole().roots().map_err(Problem::of)?;
         if roots.is_empty() {
-            let hint = "it is empty: check the path, or copy something to it first";
-            return Err(Problem::new(Exit::Usage, format!("{location} lists nothing")).hint(hint));
+            let hint = "check the path, or copy something to it first";
+            return Err(Problem::new(Exit::Usage, format!("{location} is empty")).hint(hint));
         }
         if roots.len() > 1 {
             roots.retain(|root| !root.names.is_empty());
@@ -175,7 +175,7 @@ impl Opened {
         match <[Root; 1]>::try_from(roots) {
             Ok([root]) => Ok(root),
             Err(roots) if roots.is_empty() => {
-                let text = format!("{location} lists nothing that has a name");
+                let text = format!("{location} holds nothing that has a name");
                 let hint = format!(
                     "`longshore list --all {}` shows digests; write `{}`",
                     shell::word(location),
@@ -184,10 +184,7 @@ impl Opened {
                 Err(Problem::new(Exit::Usage, text).hint(hint))
             }
             Err(roots) => {
-                let text = format!(
-                    "{location} lists {} artifacts, and does not say which is meant",
-                    roots.len()
-                );
+                let text = format!("{location} holds {} artifacts, so say which one", roots.len());
                 let hint = format!(
                     "write `{}`; {}",
                     shell::word(format!("{location}:NAME")),
@@ -258,7 +255,8 @@ fn unfinished(path: &Path) -> Option<Problem> {
     if !partial.exists() || !journal.exists() {
         return None;
     }
-    let text = format!("{} is not finished: whatever wrote it broke off", partial.display());
-    let hint = "run the same command again, and it goes on from there; nothing of it is damaged";
+    let text =
+        format!("{} is not finished: the command that wrote it was interrupted", partial.display());
+    let hint = "run the same command again: it continues from there";
     Some(Problem::new(Exit::Usage, text).hint(hint))
 }

@@ -131,12 +131,16 @@ fn kind(error: &Error) -> &'static str {
 pub(crate) fn tell_unfit(unfit: &[Unfit], output: &Output) {
     const SHOWN: usize = 20;
     for unfit in unfit.iter().take(SHOWN) {
-        let what = if unfit.is_carried { "comes, and fits no longer" } else { "left behind" };
-        output.warning(&format!("{what}, since the index does not come as it is: {unfit}"));
+        let what = if unfit.is_carried {
+            "copied, but its index is changed, so it no longer fits"
+        } else {
+            "not copied, because its index is changed"
+        };
+        output.warning(&format!("{what}: {unfit}"));
     }
     if let more @ 1.. = unfit.len().saturating_sub(SHOWN) {
         let count = human::count(more as u64, "more referrer");
-        output.warning(&format!("{count} of indexes that do not come as they are"));
+        output.warning(&format!("{count} of changed indexes"));
     }
 }
 

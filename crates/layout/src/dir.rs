@@ -328,7 +328,7 @@ impl Dir {
     pub(crate) fn foreign(&self, found: &Stat) -> Result<Option<String>> {
         let kind = FileType::from_raw_mode(found.st_mode);
         Ok(if kind != FileType::RegularFile {
-            Some(format!("it is no file but {}", called(kind)))
+            Some(format!("it is not a file but {}", called(kind)))
         } else if found.st_nlink > 1 {
             Some("it has another name elsewhere, too".to_owned())
         } else if found.st_uid != rustix::process::geteuid().as_raw()
@@ -426,7 +426,7 @@ impl Dir {
         let found = rustix::fs::fstat(file).map_err(|error| self.failed("open", name, error))?;
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => Ok(found),
-            kind => Err(self.malformed(name, format!("it is no file but {}", called(kind)))),
+            kind => Err(self.malformed(name, format!("it is not a file but {}", called(kind)))),
         }
     }
 
@@ -465,7 +465,7 @@ impl Dir {
             Some(Errno::LOOP) => Err(self.malformed(path, "it is a link that leads in circles")),
             // That is what opening a socket says.
             Some(Errno::NXIO | Errno::OPNOTSUPP) => {
-                Err(self.malformed(path, "it is no file but a socket or device"))
+                Err(self.malformed(path, "it is not a file but a socket or device"))
             }
             _ => Err(Error::io("open", self.path.join(path).display())(error)),
         }
@@ -511,7 +511,7 @@ fn not_a_file(path: &Path, kind: FileType) -> Error {
     let flaw = match kind {
         FileType::Directory => Flaw::Directory,
         FileType::Fifo => Flaw::Pipe,
-        kind => format!("it is no file but {}", called(kind)).into(),
+        kind => format!("it is not a file but {}", called(kind)).into(),
     };
     Error::malformed(path.display(), flaw)
 }

@@ -101,7 +101,7 @@ impl Client {
         // Docker Hub is one name to its users and another on the network.
         let served_by = if host == "docker.io" { "registry-1.docker.io" } else { host };
         if host.is_empty() || host.contains(['/', '?', '#', '@', '\\']) {
-            return Err(malformed("it is no registry".to_owned()));
+            return Err(malformed("it is not a registry".to_owned()));
         }
         let address = |scheme| Url::parse(&format!("{scheme}://{served_by}/v2/"));
         let base = address("https").map_err(malformed)?;

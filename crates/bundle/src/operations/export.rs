@@ -65,7 +65,7 @@ pub enum ExportError {
     #[error(transparent)]
     Conflict(Error),
     /// Nobody said what becomes of indexes of which platforms are left out.
-    #[error("nobody has said what becomes of an index of which platforms are left out")]
+    #[error("an index lists more than is taken, and it is not said what to do with it")]
     Undecided(Vec<UndecidedIndex>),
     /// Docker cannot be told of it.
     #[error(transparent)]

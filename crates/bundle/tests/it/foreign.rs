@@ -191,10 +191,10 @@ fn what_is_wrong_in_them_is_named() {
     ];
     let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
-    their.yaml:3:5: r.example.com.images-by-tag-regex.a: this is no regular expression: unclosed group
+    their.yaml:3:5: r.example.com.images-by-tag-regex.a: this is not a regular expression: unclosed group
     their.yaml:3:5: r.example.com.images.A: `r.example.com/A` is not a reference: a repository has no upper-case letters; write `r.example.com/a`
     their.yaml:2:5: sync[0].source: `A` is not a reference: a repository has no upper-case letters; write `a`
-    their.yaml:5:13: sync[0].tags.allow: this is no regular expression: unclosed character class
+    their.yaml:5:13: sync[0].tags.allow: this is not a regular expression: unclosed character class
     their.yaml:5:7: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
     their.yaml:1:1: unknown field `a`, expected one of defaults, artifacts
     their.yaml:3:1: a second document begins here; write all into one

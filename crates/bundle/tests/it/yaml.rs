@@ -105,8 +105,8 @@ fn what_is_wrong_is_named_by_line_and_field() {
     bundle.yaml:2:5: this has a `ref` and a `repository`; one of them says what is wanted
     bundle.yaml:2:5: `tags` choose among those of a `repository`, and this has a `ref`
     bundle.yaml:2:17: repository: `a:b` is one artifact; write it as `ref`
-    bundle.yaml:3:20: tags.regex: this is no regular expression: unclosed group
-    bundle.yaml:3:21: tags.semver: `abc` is no range of versions: unexpected character 'a' while parsing major version number
+    bundle.yaml:3:20: tags.regex: this is not a regular expression: unclosed group
+    bundle.yaml:3:21: tags.semver: `abc` is not a version range: unexpected character 'a' while parsing major version number
     bundle.yaml:3:21: a whole number is expected here
     bundle.yaml:3:13: unknown field `latest`, expected one of regex, semver, exclude, newest
     bundle.yaml:3:12: tags: `-b` is not a tag: it must begin with a letter, a digit or `_`

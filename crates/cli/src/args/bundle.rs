@@ -40,19 +40,19 @@ pub(crate) struct Export {
     /// Where to: an archive file, `oci:DIR`, or `-` for stdout
     #[arg(short, long, value_name = "OUT", value_parser = out)]
     pub(crate) output: Location,
-    /// Add `manifest.json`, by which `docker load`, `podman load` and skopeo's `docker-archive:` read
-    /// images out of the bundle, one PLATFORM of each [default: the only one that there is]
+    /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
+    /// the images, one PLATFORM of each [default: the only one that there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "the flag, and what it may be given")]
     pub(crate) docker_manifest: Option<Option<Platform>>,
-    /// Write a bundle of what can be had if some cannot, and end with 1
+    /// Write what is available if something is not, and end with 1
     #[arg(long)]
     pub(crate) keep_going: bool,
     /// Take what `lock` has pinned, and nothing else
     #[arg(long, requires = "file")]
     pub(crate) locked: bool,
-    /// Make the bundle once more and compare it with OUT, an archive to the byte, a directory blob by
-    /// blob; write nothing, and end with 3 if it differs
+    /// Create the bundle again and compare it with OUT, an archive byte by byte, a directory blob by blob;
+    /// write nothing, and end with 3 if it differs
     #[arg(long, conflicts_with_all = ["keep_going", "dry_run", "force"])]
     pub(crate) check: bool,
     /// Say what would be written and how much it is, and write nothing
@@ -61,7 +61,7 @@ pub(crate) struct Export {
     /// Replace an archive that is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Take content whose digest cannot be computed here
+    /// Accept content whose digest algorithm is not known
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -76,10 +76,10 @@ pub(crate) struct Lock {
     /// What is wanted; the lock lies beside it, as `NAME.lock`
     #[arg(short, long, value_name = "FILE", default_value = "bundle.yaml")]
     pub(crate) file: PathBuf,
-    /// Say what has changed since it was locked, write nothing, and end with 3 if anything has
+    /// Say what has changed since it was locked, write nothing, and end with 3 if anything did
     #[arg(long, conflicts_with = "update")]
     pub(crate) check: bool,
-    /// Pin only this anew, a reference or all of a repository, and what was not locked
+    /// Update only this, a reference or all of a repository, and add what was not locked
     #[arg(long, value_name = "NAME")]
     pub(crate) update: Vec<String>,
     #[command(flatten)]
@@ -119,16 +119,16 @@ pub(crate) struct Import {
     /// elsewhere
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     pub(crate) prefix: Option<RepositoryName>,
-    /// What becomes of an index of which the bundle lacks platforms
+    /// What to do with an index of which the bundle lacks platforms
     #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
     pub(crate) sparse_index: SparseIndex,
-    /// Write what went where into a file, as JSON
+    /// Write a report of what went where into a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Say what would go where and how much it is, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Take content whose digest cannot be computed here
+    /// Accept content whose digest algorithm is not known
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -142,12 +142,10 @@ pub(crate) struct Taken {
     /// Take only entries of indexes for these platforms; one alone takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What becomes of an index of which several platforms are taken, but not all; without a word it is
-    /// refused, where `copy` keeps it
+    /// What to do with an index of which several platforms are taken, but not all [default: refuse it]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Take of what refers to the artifacts only these types; `none` leaves all of it behind, as `copy` does
-    /// by default
+    /// Which referrers to take: `all`, `none` (as `copy` does by default), or only these types
     #[arg(long, value_name = "TYPES", default_value = "all", value_delimiter = ',')]
     pub(crate) referrers: Vec<String>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
@@ -161,7 +159,7 @@ fn wanted(text: &str) -> Result<What, Mistake> {
     let location = text.parse::<Location>()?;
     match location.layout() {
         Some(_) if location.is_pipe() => {
-            Err(Mistake::new("`-` is no artifact", "`-f -` reads a list from stdin"))
+            Err(Mistake::new("`-` is not an artifact", "`-f -` reads a list from stdin"))
         }
         Some(layout) => Ok(What::Layout(layout)),
         None => Ok(longshore_bundle::wanted(text)?),
@@ -172,7 +170,7 @@ fn wanted(text: &str) -> Result<What, Mistake> {
 fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
     text.trim_matches('/').parse().map_err(|_| {
         Mistake::new(
-            format!("`{text}` is no beginning of a path"),
+            format!("`{text}` cannot begin a path"),
             "write it in lower case, such as `site/plant-7`",
         )
     })

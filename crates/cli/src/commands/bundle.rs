@@ -6,8 +6,7 @@ use crate::opened::Opened;
 use crate::problem::{Exit, Problem};
 
 /// What to do about a bundle that is not what its record says.
-pub(crate) const AGAIN: &str =
-    "get the bundle again from where it came; `longshore copy --all` takes what is in it unseen";
+pub(crate) const AGAIN: &str = "fetch the bundle again from its source; `longshore copy --all` copies what is in it without this check";
 
 /// Reads the record of a bundle; `None` for a layout that is none.
 pub(crate) fn record(opened: &Opened) -> Result<Option<Record>, Problem> {

@@ -80,9 +80,10 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         if let Some(refused) = refused {
             output.result(&refused, String::new)?;
         }
-        let text = format!("nothing was written to {target}: an archive is whole or not there");
+        let text =
+            format!("nothing was written to {target}: an archive is written whole or not at all");
         return Err(
-            Problem::new(Exit::Failed, text).hint("leave out what cannot be had, or repair it")
+            Problem::new(Exit::Failed, text).hint("leave out what is not available, or repair it")
         );
     }
     let totals = plan.size();
@@ -148,12 +149,12 @@ fn tell(
 ) {
     tell_plan(plan, looked_for_referrers, output);
     for digest in &report.unverified {
-        output.warning(&format!("{digest} was taken without proof: its algorithm is not known"));
+        output.warning(&format!("{digest} was copied unverified: its algorithm is not known"));
     }
     if let (Destination::Archive(archive), false) = (destination, complete) {
         let partial = archive.partial().display();
         output.note(&format!(
-            "what has come is kept in {partial}; the same command goes on from there"
+            "what has arrived is kept in {partial}; the same command continues from there"
         ));
     }
 }
@@ -167,19 +168,20 @@ fn tell_plan(plan: &Plan<'_>, looked_for_referrers: bool, output: &Output) {
     let filtered =
         plan.left_out().iter().filter(|entry| matches!(entry, LeftOut::Filtered(_))).count();
     if filtered > 0 {
-        output.note(&format!("{} of indexes left out, as asked", human::entries(filtered)));
+        let count = human::count(filtered as u64, "platform");
+        output.note(&format!("skipped {count}, as requested"));
     }
     let unfit = plan.unfit().iter().filter(|unfit| !unfit.is_carried).count() as u64;
     let left = plan.referrers_seen() - unfit;
     if left > 0 {
         let count = human::count(left, "referrer");
-        output.note(&format!("{count} (signatures, SBOMs, …) stay behind; --referrers takes them"));
+        output
+            .note(&format!("{count} not copied (signatures, SBOMs, …); `--referrers` copies them"));
     }
     report::tell_unfit(plan.unfit(), output);
     if !looked_for_referrers {
         output.note(
-            "nobody looked for what refers to them (signatures, SBOMs, …): it stays behind; --referrers \
-             takes it",
+            "referrers (signatures, SBOMs, …) were not looked for and not copied; `--referrers` copies them",
         );
     }
 }

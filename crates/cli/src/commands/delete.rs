@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
             Some(Selector::Name(name)) => opened.whole().untag(name),
             Some(Selector::Digest(digest)) => opened.whole().remove(digest),
             None => {
-                let text = format!("`{place}` does not say what goes");
+                let text = format!("`{place}` does not say what to delete");
                 let [digest, name] =
                     ["@DIGEST", ":NAME"].map(|end| shell::word(format!("{place}{end}")));
                 let hint = format!("write `{digest}`, or `{name}` for the name alone");

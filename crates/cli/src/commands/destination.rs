@@ -134,7 +134,7 @@ impl Destination {
         let is_of_stdout = self.is_stdout() && matches!(error, Error::Io { .. });
         let problem = Problem::of(error);
         if is_of_stdout {
-            problem.because(Exit::Failed).hint("see what stdout leads to; the archive is not whole")
+            problem.because(Exit::Failed).hint("check where stdout goes; the archive is incomplete")
         } else {
             problem
         }
@@ -165,7 +165,7 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
     let bare = &name[..name.len() - ending.len()];
     let is_tar = Path::new(bare).extension().is_some_and(|end| end.eq_ignore_ascii_case("tar"));
     let plain = if is_tar { bare.to_owned() } else { format!("{bare}.tar") };
-    let text = format!("{name} would not be what its name says: archives are written uncompressed");
+    let text = format!("{name} names a compressed archive, and archives are written uncompressed");
     Err(Problem::new(Exit::Usage, text).hint(format!(
         "write `{0}`, then run `{program} {0}`; layers are compressed already",
         shell::word(plain)

@@ -119,12 +119,12 @@ impl<'a> Exporting<'a> {
         if !bundle.is_whole() && !takes_what_it_can {
             report.refused(args, output)?;
             let text = format!("nothing was written to {}", shown(args));
-            let hint = "--keep-going writes what can be had";
+            let hint = "--keep-going writes what is available";
             return Err(Problem::new(Exit::Failed, text).hint(hint));
         }
         if bundle.outline().roots().is_empty() {
             report.refused(args, output)?;
-            let text = "nothing that is wanted is left";
+            let text = "nothing is left to export";
             return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
         }
         let file = args.file.as_deref().unwrap_or(Path::new("-"));
@@ -207,7 +207,7 @@ fn write(
     if let (Destination::Archive(archive), false) = (destination, complete) {
         let partial = archive.partial().display();
         output.note(&format!(
-            "what has come is kept in {partial}; the same command goes on from there"
+            "what has arrived is kept in {partial}; the same command continues from there"
         ));
     }
     BundleReport(&bundle).summary(&report, &size, destination, begun, output)?;

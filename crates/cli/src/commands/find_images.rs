@@ -30,14 +30,13 @@ pub(crate) fn run(args: &FindImages, output: &Output) -> Result<Exit, Problem> {
             .checked_sub(text.len() as u64)
             .ok_or_else(|| too_much("what is read", format!("{MAX_BYTES} bytes")))?;
         let found = longshore_bundle::find_images(&name, &text).map_err(|error| {
-            Problem::new(Exit::Usage, error.to_string()).hint(
-                "give it what Kubernetes would be given; a chart is rendered by `helm template`",
-            )
+            Problem::new(Exit::Usage, error.to_string())
+                .hint("give it Kubernetes manifests; render a chart with `helm template` first")
         })?;
         let named_by = |by: String| if by.is_empty() { name.clone() } else { by };
         for image in found.unread {
             let (by, text) = (named_by(image.named_by), image.text);
-            output.warning(&format!("{by}: `{text}` is no reference, so it is not in the list"));
+            output.warning(&format!("{by}: `{text}` is not a reference, so it is not in the list"));
         }
         for image in found.images {
             let by = named_by(image.named_by);

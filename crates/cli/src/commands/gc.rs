@@ -27,11 +27,11 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
             Output::problem(&problem_of(failure));
         }
         let text = format!(
-            "nothing was removed from {}: what damaged manifests need is not known",
+            "nothing was removed from {}: it is unknown what its damaged manifests need",
             args.place
         );
         Problem::new(Exit::Failed, text)
-            .hint("get them again, or `longshore untag` what needs them")
+            .hint("fetch them again, or remove their names with `longshore untag`")
     })?;
     let collected =
         directory.collect(&needed, args.older_than, args.dry_run).map_err(Problem::of)?;

@@ -156,7 +156,7 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
     let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
     for (rule, name) in mapping.idle(&names).zip(names.iter().cycle()) {
         output.warning(&format!(
-            "--map {rule} fits nothing in the bundle; names there are full, such as {name}"
+            "--map {rule} matches nothing in the bundle; its names are full, such as {name}"
         ));
     }
 }
@@ -213,7 +213,7 @@ fn refused_move(error: MoveError) -> Problem {
     let problem = Problem::new(Exit::Usage, error.to_string());
     match error {
         MoveError::NoReference(_) => {
-            problem.hint("`longshore copy` takes artifacts under any name")
+            problem.hint("`longshore copy` copies artifacts under any name")
         }
         MoveError::NotMapped(_) => problem.hint("change the rule that --map gives"),
         MoveError::NoNames => problem,
@@ -237,7 +237,7 @@ fn refused(refusal: ImportRefusal, opened: &Opened) -> Problem {
         ImportRefusal::Store(error) => return Problem::of(error),
         ImportRefusal::Different(all) => {
             let (first, more) = (&all[0], more(all.len()));
-            format!("the bundle is not what its `bundle.json` says: {first}{more}")
+            format!("the bundle does not match its `bundle.json`: {first}{more}")
         }
         ImportRefusal::Incomplete(all) => {
             let (first, more) = (&all[0], more(all.len()));
@@ -250,9 +250,9 @@ fn refused(refusal: ImportRefusal, opened: &Opened) -> Problem {
 /// Returns what to do about a bundle that is not taken.
 fn again(layout: &Opened) -> &'static str {
     if matches!(layout, Opened::Received(_)) {
-        "get it again from where it came; what has come has no name, and goes with `longshore gc`"
+        "fetch it again from its source; `longshore gc` removes what has arrived"
     } else {
-        "get it again from where it came; nothing was written"
+        "fetch it again from its source; nothing was written"
     }
 }
 
@@ -268,7 +268,7 @@ fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &Plan<'_>, output: &Outpu
     }
     if !known.is_empty() {
         output.note(&format!(
-            "{} left out when the bundle was made; `longshore verify` names them",
+            "{} left out when the bundle was created; `longshore verify` names them",
             human::entries(known.len())
         ));
     }
@@ -277,7 +277,7 @@ fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &Plan<'_>, output: &Outpu
     if unnamed > 0 {
         let count = human::count(unnamed, "artifact");
         output.warning(&format!(
-            "{count} without a tag: some registries remove what is known by its digest only"
+            "{count} pushed by digest only: some registries remove manifests without a tag"
         ));
     }
     let there: HashSet<&Digest> = plan.digests().collect();
@@ -285,7 +285,7 @@ fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &Plan<'_>, output: &Outpu
     let others = others.filter(|root| !there.contains(&root.descriptor.digest)).count();
     if others > 0 {
         let entries = human::entries(others);
-        output.note(&format!("{entries} without a name, that refer to nothing, stay behind"));
+        output.note(&format!("{entries} without a name not imported"));
     }
 }
 

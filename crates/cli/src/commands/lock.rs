@@ -150,12 +150,12 @@ fn refused(refusal: &LockRefusal, args: &args::Lock, failures: &[Failure]) -> Pr
     match refusal {
         LockRefusal::NothingFound => {
             let what =
-                if args.check { "nobody knows what has changed" } else { "nothing is locked" };
-            let text = format!("nothing that is wanted can be had, so {what}");
+                if args.check { "it is unknown what has changed" } else { "nothing is locked" };
+            let text = format!("nothing that is wanted is available, so {what}");
             Problem::new(Exit::Failed, text).with(failures.iter())
         }
         LockRefusal::Unavailable(name) => {
-            let text = format!("`{name}` cannot be had, so nothing is locked");
+            let text = format!("`{name}` is not available, so nothing is locked");
             Problem::new(Exit::Failed, text).with(failures.iter())
         }
         LockRefusal::NotWanted(name) => {
@@ -169,7 +169,10 @@ fn refused(refusal: &LockRefusal, args: &args::Lock, failures: &[Failure]) -> Pr
 /// Returns the path of the lock of a file.
 fn beside(file: &Path) -> Result<PathBuf, Problem> {
     if file == Path::new("-") {
-        return Err(Problem::new(Exit::Usage, "a lock lies beside a file, and stdin is none"));
+        return Err(Problem::new(
+            Exit::Usage,
+            "a lock is written beside its file, and stdin has no place",
+        ));
     }
     Ok(file.with_extension("lock"))
 }
@@ -199,7 +202,7 @@ fn read(file: &Path, path: &Path) -> Result<Lock, Problem> {
 pub(crate) fn of_export(args: &Export, selection: &Selection) -> Result<Option<Lock>, Problem> {
     let Some(file) = args.file.as_ref().filter(|_| args.locked) else { return Ok(None) };
     if !args.wanted.is_empty() {
-        let text = "--locked takes what is locked, and no references beside";
+        let text = "--locked exports what is locked, so no references can be given";
         return Err(Problem::new(Exit::Usage, text).hint(format!("add them to {}", file.display())));
     }
     let path = beside(file)?;
@@ -226,7 +229,7 @@ pub(crate) fn gone(file: &Path, locked: &Lock, failure: &Failure) -> Option<Prob
         return None;
     };
     let (reference, _) = locked.artifacts().find(|(_, locked)| locked.digest == *digest)?;
-    let text = format!("{reference} is locked to {digest}, which {place} does not have any more");
+    let text = format!("{reference} is locked to {digest}, which is gone from {place}");
     let hint = format!("{} locks what it is now", command(file, &["--update", reference]));
     Some(Problem::new(Exit::Failed, text).hint(hint))
 }
@@ -237,7 +240,7 @@ pub(crate) fn refuse_changes(file: &Path, changes: &[Change]) -> Result<(), Prob
         Output::problem(&Problem::new(Exit::Failed, format!("not as locked: {change}")));
     }
     if !changes.is_empty() {
-        let text = "what is locked cannot be had as it was";
+        let text = "what was locked is not the same any more";
         return Err(Problem::new(Exit::Failed, text)
             .hint(format!("{} says what has changed", command(file, &["--check"]))));
     }

@@ -25,15 +25,13 @@ pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
     let tried = tried.map_err(|error| match error {
         Error::Denied { .. } => Problem::of(error)
             .because(Exit::Failed)
-            .hint("check name and password; nothing was kept"),
+            .hint("check name and password; nothing was saved"),
         error => Problem::of(error).because(Exit::Failed),
     })?;
     let file = registries::login_file(&args.reach)?;
     if tried == Tried::NotAsked {
         let host = &args.registry;
-        output.warning(&format!(
-            "{host} lets everybody in and asked for no password, so this one was not tried"
-        ));
+        output.warning(&format!("{host} asked for no password, so this one was not checked"));
     }
     registries::files([file.clone()]).store(&args.registry, &credential).map_err(Problem::of)?;
     let document = Document { registry: args.registry.clone(), file: file.display().to_string() };
@@ -49,7 +47,7 @@ pub(crate) fn logout(args: &Logout, output: &Output) -> Result<Exit, Problem> {
     let erased = registries::files([file.clone()]).erase(&args.registry).map_err(Problem::of)?;
     let document = Document { registry: args.registry.clone(), file: file.display().to_string() };
     if !erased {
-        let text = format!("{} knows no password for {}", document.file, document.registry);
+        let text = format!("{} has no password for {}", document.file, document.registry);
         return Err(Problem::new(Exit::Usage, text).hint("--authfile names another file"));
     }
     output.summary(&document, || {

@@ -58,7 +58,7 @@ pub(crate) fn warn_of_none(wanted: &[Platform], roots: &[RootReport], output: &O
     let offering: Vec<_> = roots.iter().filter(|root| root.offers_platforms()).collect();
     for platform in wanted.iter().filter(|_| !offering.is_empty()) {
         if offering.iter().all(|root| root.lacks(platform)) {
-            output.warning(&format!("no index has {platform}"));
+            output.warning(&format!("no index offers {platform}"));
         }
     }
 }

@@ -129,7 +129,7 @@ fn stop(server: Server, grace: Duration, log: Option<Log>, output: &Output) -> E
         return Exit::Done;
     }
     let requests = human::count(left as u64, "request");
-    output.warning(&format!("{requests} did not end within {} s, and broke off", grace.as_secs()));
+    output.warning(&format!("cut off {requests} that did not end within {} s", grace.as_secs()));
     Exit::Failed
 }
 

@@ -54,7 +54,7 @@ fn of_root(name: &Name, root: &Root) -> Result<Name, Problem> {
     let digest = &root.descriptor.digest;
     match name.apart() {
         (_, Some(other)) if other != *digest => {
-            let text = format!("`{name}` would be {digest}, and not what its digest says");
+            let text = format!("the digest in `{name}` is not that of the artifact, {digest}");
             Err(Problem::new(Exit::Usage, text).hint("leave out the digest"))
         }
         (name, _) => Ok(name),

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let orphaned = verified.orphans().map_err(Problem::of)?;
     let differences = verified.differences(&orphaned).map_err(Problem::of)?;
     for (number, difference) in differences.iter().enumerate() {
-        let text = format!("not as `bundle.json` has it: {difference}");
+        let text = format!("it does not match `bundle.json`: {difference}");
         let problem = Problem::new(Exit::Difference, text);
         // What is to be done about many is said once.
         let is_first = number == 0;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     }
     let document = document(plan, report, &orphaned, record.as_ref(), &differences);
     for digest in &report.unverified {
-        output.warning(&format!("{digest} was passed without proof: its algorithm is not known"));
+        output.warning(&format!("{digest} was not verified: its algorithm is not known"));
     }
     output.summary(&document, || text(&document, &orphaned, begun))?;
     let ambiguous = plan.conflict();

@@ -70,13 +70,13 @@ fn a_bundle_goes_from_registry_to_registry() {
         "verify oci-archive:bundle.tar",
     ]), @"
     $ longshore export -f bundle.yaml -o bundle.tar --dry-run
-    2 entries of indexes left out, as asked
+    skipped 2 platforms, as requested
     HOST/acme/app:v1        index       linux/amd64,linux/arm64  sha256:94ab682b…  4 referrers
     HOST/charts/shop:1.4.0  helm-chart                           sha256:38ef38cf…  1 referrer
     would export 2 artifacts with 5 referrers: 17.6 KiB in 23 blobs, 17.6 KiB of it not there yet; an archive of 48.5 KiB
 
     $ longshore export -f bundle.yaml -o bundle.tar
-    2 entries of indexes left out, as asked
+    skipped 2 platforms, as requested
     bundle.tar takes 48.5 KiB; ROOM are free
     HOST/acme/app:v1        index       linux/amd64,linux/arm64  sha256:94ab682b…  4 referrers
     HOST/charts/shop:1.4.0  helm-chart                           sha256:38ef38cf…  1 referrer
@@ -94,13 +94,13 @@ fn a_bundle_goes_from_registry_to_registry() {
     let text = shown(&near, &site, &[&import, &import]);
     insta::assert_snapshot!(far.redacted(&text).replace(far.host(), "FAR"), @r"
     $ longshore import bundle.tar HOST/mirror --report report.json
-    2 entries left out when the bundle was made; `longshore verify` names them
+    2 entries left out when the bundle was created; `longshore verify` names them
     HOST/acme/app:v1        HOST/mirror/acme/app:v1        sha256:94ab682b…
     HOST/charts/shop:1.4.0  HOST/mirror/charts/shop:1.4.0  sha256:38ef38cf…
     imported 2 artifacts with 5 referrers: 23 blobs written, 0 there before; 17.6 KiB in TIME
 
     $ longshore import bundle.tar HOST/mirror --report report.json
-    2 entries left out when the bundle was made; `longshore verify` names them
+    2 entries left out when the bundle was created; `longshore verify` names them
     HOST/acme/app:v1        HOST/mirror/acme/app:v1        sha256:94ab682b…
     HOST/charts/shop:1.4.0  HOST/mirror/charts/shop:1.4.0  sha256:38ef38cf…
     imported 2 artifacts with 5 referrers: 4 blobs written, 19 there before; 2.6 KiB in TIME
@@ -171,7 +171,7 @@ fn what_cannot_be_had_is_named_and_dropped_if_asked() {
       hint: `longshore list` shows what is there
     error: v1 is not in HOST/nowhere: it answered 404: MANIFEST_UNKNOWN: v1 is not here
     error: nothing was written to b.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
     ");
     assert!(!site.path("b.tar").exists() && !site.path("b.tar.partial").exists());
@@ -272,23 +272,23 @@ fn any_layout_with_full_names_can_be_imported_and_others_are_told() {
         "import oci:full HOST --map a",
     ]), @r"
     $ longshore import oci:site HOST
-    error: `app` of the bundle is no full reference, so it goes nowhere
-      hint: `longshore copy` takes artifacts under any name
+    error: `app` in the bundle is not a full reference (HOST/PATH:TAG), so it cannot be imported
+      hint: `longshore copy` copies artifacts under any name
     [exit 2]
 
     $ longshore import oci:full SOMEWHERE/
-    error: `SOMEWHERE/` is no registry
+    error: `SOMEWHERE/` is not a registry
       hint: write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout
     [exit 2]
 
     $ longshore import oci:full oci-archive:x.tar
-    error: `oci-archive:x.tar` is no place to import to
+    error: `oci-archive:x.tar` cannot be imported to
       hint: `longshore copy --all` makes an archive of another
     [exit 2]
 
     $ longshore import gone.tar HOST
     error: cannot open gone.tar: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore import oci:full:registry.site/acme/app:v1 HOST

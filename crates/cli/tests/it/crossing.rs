@@ -27,7 +27,7 @@ fn everything_goes_under_a_prefix() {
     assert_eq!(site.digest(&name), site.digest("oci:site:app"));
     let wrong = site.run(&format!("import b.tar {} --prefix Plant", far.host()));
     assert_eq!(wrong.code, 2);
-    assert!(wrong.stderr.contains("`Plant` is no beginning of a path"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("`Plant` cannot begin a path"), "{}", wrong.stderr);
 }
 
 #[test]
@@ -49,7 +49,8 @@ fn a_report_that_cannot_be_written_is_told_before_all_else() {
 fn a_bundle_is_looked_at_before_its_target() {
     let site = Site::typed();
     let nowhere = "registry.site.invalid";
-    for (bundle, told) in [("gone.tar", "cannot open gone.tar"), ("oci:site", "no full reference")]
+    for (bundle, told) in
+        [("gone.tar", "cannot open gone.tar"), ("oci:site", "not a full reference")]
     {
         let ran = site.run(&format!("import {bundle} {nowhere}"));
         assert_eq!(ran.code, 2);
@@ -123,7 +124,11 @@ fn what_comes_through_a_pipe_goes_straight_to_its_place_and_is_named_last() {
     let refused = ran(import(&gap, "import - oci:gap"));
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("the bundle is not complete"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("what has come has no name"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("`longshore gc` removes what has arrived"),
+        "{}",
+        refused.stderr
+    );
     // Elsewhere it is kept on the way, in a place that has to be there.
     let kept = ran(import(&whole, &format!("import - {}/x", near.host())));
     assert_eq!(kept.code, 2, "{}", kept.stderr);

@@ -26,7 +26,11 @@ fn a_bundle_tells_docker_of_its_images_the_same_in_every_form() {
     let docker = format!("{export} --docker-manifest=linux/arm64");
     let ran = site.run(&format!("{docker} -o b.tar --json"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("charts/shop:1.4.0: it is no container image"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("charts/shop:1.4.0: it is not a container image"),
+        "{}",
+        ran.stderr
+    );
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(document["dockerManifest"]["platform"], "linux/arm64");
     assert_eq!(document["dockerManifest"]["skipped"].as_array().unwrap().len(), 1);

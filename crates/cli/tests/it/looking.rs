@@ -187,14 +187,14 @@ fn verify_tells_missing_damaged_orphaned_and_left_out_apart() {
     left out  linux/arm64 sha256:70c30bc7…: the source does not have it
     1 missing, 1 damaged: 2 roots, 3 blobs verified, 445 B in TIME; 3 blobs needed by nothing
     "#);
-    insta::assert_snapshot!(redacted(&ran.stderr), @r#"
+    insta::assert_snapshot!(redacted(&ran.stderr), @r"
     error: sha256:61a213d0… is not in bad
-      hint: the copy that was read is not complete; get it again from where it came
+      hint: this copy is incomplete; fetch it again from its source
     error: sha256:d5991443… is corrupt: its size is 2071 bytes, but its content has 7
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     error: `app` is not complete
     error: `sparse` is not complete
-    "#);
+    ");
 }
 
 #[test]

@@ -16,25 +16,25 @@ fn content_that_is_not_what_it_should_be_is_named() {
     let corrupt = site.fixture("layout-bad-digest");
     let short = site.fixture("layout-short-blob");
     let lines = [missing, corrupt, short].map(|name| format!("copy -q oci:{name} oci:dst"));
-    insta::assert_snapshot!(site.errors(&lines.each_ref().map(String::as_str)), @r#"
+    insta::assert_snapshot!(site.errors(&lines.each_ref().map(String::as_str)), @r"
     $ longshore copy -q oci:layout-missing-blob oci:dst
     error: sha256:d5991443… is not in layout-missing-blob
-      hint: the copy that was read is not complete; get it again from where it came
+      hint: this copy is incomplete; fetch it again from its source
     error: `app` is not complete
     [exit 1]
 
     $ longshore copy -q oci:layout-bad-digest oci:dst
     error: sha256:d5991443… is corrupt: its content hashes to sha256:d759af29…
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     error: `app` is not complete
     [exit 1]
 
     $ longshore copy -q oci:layout-short-blob oci:dst
     error: sha256:d5991443… is corrupt: its size is 2071 bytes, but its content has 100
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     error: `app` is not complete
     [exit 1]
-    "#);
+    ");
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn files_that_are_not_what_they_should_be_are_named() {
     ]), @r"
     $ longshore list oci-archive:tar-truncated-in-blob.tar
     error: tar-truncated-in-blob.tar is malformed: its member `blobs/sha256/d5991443…` is cut off: it has 2071 bytes, and the file ends after 1035 of them
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 2]
 
     $ longshore list oci:layout-index-corrupt
     error: layout-index-corrupt/index.json is malformed: EOF while parsing a string at line 1 column 149
-      hint: it is damaged, or what made it is at fault; get it again from where it came
+      hint: it is damaged, or was created wrongly; fetch it again from its source
     [exit 2]
 
     $ longshore list oci-archive:notes.txt
@@ -111,12 +111,12 @@ fn files_that_are_not_what_they_should_be_are_named() {
 
     $ longshore list oci:nowhere
     error: cannot open nowhere: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore list oci-archive:nowhere.tar
     error: cannot open nowhere.tar: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
     ");
 }
@@ -134,7 +134,7 @@ fn names_that_are_not_there_or_mean_several_things_are_named() {
         "digest oci:full:1.0",
         "untag oci:site:nope",
         "digest oci:site@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    ]), @r#"
+    ]), @r"
     $ longshore copy oci:site:ap oci:dst
     error: `ap` is not in oci:site
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list oci:site` shows all
@@ -151,12 +151,12 @@ fn names_that_are_not_there_or_mean_several_things_are_named() {
     [exit 1]
 
     $ longshore inspect oci:site
-    error: oci:site lists 17 artifacts, and does not say which is meant
+    error: oci:site holds 17 artifacts, so say which one
       hint: write `oci:site:NAME`; it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list oci:site` shows all
     [exit 2]
 
     $ longshore copy oci:site oci:dst
-    error: oci:site lists 17 artifacts, and does not say which is meant
+    error: oci:site holds 17 artifacts, so say which one
       hint: write `oci:site:NAME`; it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list oci:site` shows all; or take all with --all-tags or --all
     [exit 2]
 
@@ -174,7 +174,7 @@ fn names_that_are_not_there_or_mean_several_things_are_named() {
     error: `sha256:e3b0c442…` is not in oci:site
       hint: it has `app`, `bottle`, `built`, `bundle`, `chart` and 12 more; `longshore list oci:site` shows all
     [exit 1]
-    "#);
+    ");
 }
 
 fn full_names() -> Content {
@@ -245,8 +245,8 @@ fn what_is_in_the_way_is_named() {
     [exit 2]
 
     $ longshore copy oci:empty oci-archive:new.tar
-    error: oci:empty lists nothing
-      hint: it is empty: check the path, or copy something to it first
+    error: oci:empty is empty
+      hint: check the path, or copy something to it first
     [exit 2]
 
     $ longshore copy oci:new oci:src
@@ -268,9 +268,9 @@ fn a_platform_or_type_that_is_not_there_is_named() {
     ]), @r"
     $ longshore copy -q --platform linux/s390x oci:site:app oci-archive:new.tar
     error: app: the platform linux/s390x is not in the index sha256:94ab682b…, which has linux/amd64, linux/arm64, linux/arm/v7, windows(10.0.17763.6293)/amd64
-      hint: choose one of those that are there; without --platform all are taken
-    error: nothing was written to oci-archive:new.tar: an archive is whole or not there
-      hint: leave out what cannot be had, or repair it
+      hint: choose one of those that are there; without --platform, all of them are taken
+    error: nothing was written to oci-archive:new.tar: an archive is written whole or not at all
+      hint: leave out what is not available, or repair it
     [exit 1]
 
     $ longshore copy --platform linux oci:site:app oci-archive:new.tar
@@ -365,27 +365,27 @@ fn what_may_not_be_read_or_written_is_named() {
     insta::assert_snapshot!(shown, @"
     $ longshore list oci-archive:secret.tar
     error: cannot open secret.tar: permission denied
-      hint: check who may read and write there
+      hint: check the permissions
     [exit 2]
 
     $ longshore list oci:locked
     error: cannot open locked/index.json: permission denied
-      hint: check who may read and write there
+      hint: check the permissions
     [exit 2]
 
     $ longshore copy oci:src oci:closed/new
     error: cannot create the directory closed/new: permission denied
-      hint: check who may read and write there
+      hint: check the permissions
     [exit 2]
 
     $ longshore copy oci:src oci-archive:closed/new.tar
     error: cannot write closed/new.tar.partial: permission denied
-      hint: check who may read and write there
+      hint: check the permissions
     [exit 2]
 
     $ longshore tag oci:src:app other
     error: cannot create the directory src/.longshore: permission denied
-      hint: check who may read and write there
+      hint: check the permissions
     [exit 2]
 
     $ longshore man closed

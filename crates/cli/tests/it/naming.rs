@@ -259,7 +259,11 @@ fn a_tag_beside_a_digest_is_kept_and_the_digest_is_what_is_fetched() {
     ] {
         let refused = site.run(&line);
         assert_eq!(refused.code, 2, "{line}: {}", refused.stderr);
-        assert!(refused.stderr.contains("not what its digest says"), "{line}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is not that of the artifact"),
+            "{line}: {}",
+            refused.stderr
+        );
     }
 }
 

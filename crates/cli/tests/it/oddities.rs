@@ -43,8 +43,7 @@ fn images_behind_links_are_found_and_templates_are_told() {
     std::os::unix::fs::symlink("../real.yml", site.path("all/link.yaml")).unwrap();
     let ran = site.run("find-images all");
     assert_eq!((ran.code, ran.text().as_str()), (0, "docker.io/library/a:1\n"), "{}", ran.stderr);
-    let told =
-        "warning: all/link.yaml: `{{ .Values.image }}` is no reference, so it is not in the list\n";
+    let told = "warning: all/link.yaml: `{{ .Values.image }}` is not a reference, so it is not in the list\n";
     assert_eq!(ran.stderr, told);
 }
 
@@ -252,7 +251,7 @@ fn platforms_that_are_not_there_and_signatures_of_the_old_index_are_told() {
     let all = site.run(&format!("{export} linux/amd64,linux/arm64 --sparse-index strip"));
     assert!(!all.stderr.contains("has nothing for"), "{}", all.stderr);
     let index = site.digest("oci:site:app");
-    let told = "left behind, since the index does not come as it is: spdx sha256:";
+    let told = "not copied, because its index is changed: spdx sha256:";
     assert!(all.stderr.contains(told), "{}", all.stderr);
     assert!(all.stderr.contains(&format!(" of the index {index}\n")), "{}", all.stderr);
     let one = site.run(&format!("{export} linux/amd64"));

@@ -149,7 +149,7 @@ fn an_index_that_is_refused_is_told_with_all_that_was_left_out_of_it() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     insta::assert_snapshot!(far.redacted(&redacted(&ran.stderr)), @"
     error: sha256:56f0d8b8…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:02632f6e… is not in this repository; push it first; left out of it are sha256:02632f6e…, sha256:71abc916…, sha256:b27fd160…
-      hint: it wants all that a manifest refers to; where images of an index were left out, `--sparse-index strip` writes it anew without them
+      hint: the registry requires everything that a manifest refers to; if platforms of an index were left out, `--sparse-index strip` removes them from it
     error: `HOST/x/team/app:v1` is not complete
     ");
 }
@@ -187,6 +187,6 @@ fn a_registry_that_lists_no_tags_is_told_with_a_way_out() {
     proxy.faults().rules = denies(|path| path.ends_with("/tags/list") || path.contains(".sig"));
     let ran = site.run("export -f bundle.yaml -o denied.tar");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("`--referrers none` takes it without"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--referrers none` leaves them out"), "{}", ran.stderr);
     site.ok("export -q -f bundle.yaml --referrers none -o without.tar");
 }

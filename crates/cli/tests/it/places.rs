@@ -64,7 +64,7 @@ fn names_that_clash_are_told_before_anything_is_served() {
 
     $ longshore serve --writable oci-archive:x.tar oci:a
     error: oci-archive:x.tar is an archive, which is never changed
-      hint: name a directory first, which takes what is pushed: `oci:DIR`
+      hint: name a directory first, which pushes are written to: `oci:DIR`
     [exit 2]
     ");
     // What is written to comes first.
@@ -219,6 +219,6 @@ fn what_to_type_next_is_printed() {
       [[registry.mirror]]
       location = "HOST/docker.io"
       insecure = true
-    only this machine reaches it; with `--listen :5000` others do, and are told what they type
+    only this machine reaches it; `--listen :5000` serves other machines too
     "#);
 }

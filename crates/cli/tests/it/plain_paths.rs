@@ -47,7 +47,11 @@ fn a_registry_is_meant_where_nothing_lies_and_where_it_is_said() {
     std::fs::create_dir(site.path("alpine")).unwrap();
     let ran = site.run("copy alpine:3.20 oci:dst");
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("`alpine` is a directory here, and no layout"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`alpine` is a directory here, but not a layout"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("`docker://alpine:3.20`"), "{}", ran.stderr);
     // A layout of the same name is meant first.
     let host = "127.0.0.1:1/acme";

@@ -90,10 +90,10 @@ fn a_certificate_that_is_not_good_is_told() {
         (tls::AUTHORITY, "copy HOST/app:v1 oci:dst --tls-ca none.pem"),
     ]
     .map(|(pem, line)| errors(&site, &start(pem), &[line]));
-    insta::assert_snapshot!(shown.join("\n"), @r#"
+    insta::assert_snapshot!(shown.join("\n"), @r"
     $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
-    error: cannot reach HOST: its certificate is for elsewhere.example, and not for localhost
-      hint: reach it by a name that its certificate has; --tls-ca does not help here; --insecure trusts anybody who answers
+    error: cannot reach HOST: its certificate is for elsewhere.example, not for localhost
+      hint: use a host name that its certificate covers; --tls-ca does not help here; --insecure trusts anybody who answers
     [exit 2]
 
     $ longshore copy oci:src HOST/app:v1 --tls-ca other.pem
@@ -102,7 +102,7 @@ fn a_certificate_that_is_not_good_is_told() {
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst --tls-ca other.pem
-    error: cannot reach HOST: no authority that is trusted here vouches for its certificate
+    error: cannot reach HOST: its certificate is not from an authority that is trusted here
       hint: trust its authority, or just this certificate, with --tls-ca FILE; --insecure trusts anybody who answers
     [exit 1]
 
@@ -113,14 +113,14 @@ fn a_certificate_that_is_not_good_is_told() {
 
     $ longshore copy HOST/app:v1 oci:dst --tls-ca notes.txt
     error: an authority is malformed: there is no certificate in PEM in the file
-      hint: --tls-ca takes files of certificates in PEM
+      hint: --tls-ca expects a file of certificates in PEM
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst --tls-ca none.pem
     error: cannot read none.pem: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
-    "#);
+    ");
     // Each of the two hints helps.
     let host = start(tls::AUTHORITY);
     for flag in ["--tls-ca authority.pem", "--insecure"] {
@@ -172,32 +172,32 @@ fn who_is_not_let_in_is_told() {
     insta::assert_snapshot!(shown, @r#"
     $ longshore copy --authfile auth.json HOST/app:v1 oci:dst
     error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 1]
 
     $ longshore copy --creds me:wrong HOST/app:v1 oci:dst
     error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 1]
 
     $ longshore copy --creds me:wrong oci:src HOST/app:v1
     error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: authentication required
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 2]
 
     $ longshore copy --creds me:right oci:src HOST/app:v1
     error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: the token has expired
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 2]
 
     $ longshore copy --creds me:right HOST/app:v1 oci:dst
     error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: the token has expired
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 1]
 
     $ longshore copy --creds me:wrong HOST/app:v1 oci:dst
     error: cannot get a token for HOST: SERVICE denies it: 401: UNAUTHORIZED: incorrect username or password
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 1]
     "#);
 }
@@ -255,12 +255,12 @@ fn login_finds_out_about_the_password_or_says_that_nobody_asked() {
     ];
     insta::assert_snapshot!(shown.join("\n"), @r"
     any: exit 0, kept
-    warning: HOST lets everybody in and asked for no password, so this one was not tried
+    warning: HOST asked for no password, so this one was not checked
     logged in to HOST; the password is kept by auth.json
 
     wrong: exit 1, not kept
     error: cannot log in to HOST: HOST denies it: 401: UNAUTHORIZED: the name or the password is wrong
-      hint: check name and password; nothing was kept
+      hint: check name and password; nothing was saved
 
     secret: exit 0, kept
     logged in to HOST; the password is kept by auth.json
@@ -287,7 +287,7 @@ fn a_repository_that_has_to_be_made_first_is_told() {
     insta::assert_snapshot!(shown.join("\n"), @r"
     $ longshore copy oci:src HOST/app:v1
     error: cannot push sha256:61a213d0…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
-      hint: the repository may have to be made first: not every registry makes one by itself
+      hint: the repository may have to be created first: not every registry creates it on a push
     error: cannot push sha256:8bb9332c…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
     error: cannot push sha256:d5991443…: HOST/app answered 404: NAME_UNKNOWN: make `app` first
     error: `v1` is not complete
@@ -295,7 +295,7 @@ fn a_repository_that_has_to_be_made_first_is_told() {
 
     $ longshore copy oci:src HOST/app:v1
     error: cannot push sha256:61a213d0…: HOST denies it: 403: DENIED: make `app` first
-      hint: the repository may have to be made first, or be for others to push to; --creds and `longshore login` say who asks
+      hint: the repository may have to be created first, or you may not push to it; log in with `longshore login` or --creds
     error: cannot push sha256:8bb9332c…: HOST denies it: 403: DENIED: make `app` first
     error: cannot push sha256:d5991443…: HOST denies it: 403: DENIED: make `app` first
     error: `v1` is not complete
@@ -312,7 +312,7 @@ fn what_a_registry_cannot_do_is_told() {
     insta::assert_snapshot!(served.errors(&site, &[sparse]), @r#"
     $ longshore copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1
     error: sha256:1caad312…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first; left out of it are sha256:70c30bc7…
-      hint: it wants all that a manifest refers to; where images of an index were left out, `--sparse-index strip` writes it anew without them
+      hint: the registry requires everything that a manifest refers to; if platforms of an index were left out, `--sparse-index strip` removes them from it
     error: `v1` is not complete
     [exit 1]
     "#);
@@ -333,9 +333,9 @@ fn a_registry_without_an_account_of_referrers_is_no_failure() {
         "copy oci:site:app HOST/all:app",
         "copy --referrers oci:site:app HOST/all:app",
         "copy --referrers HOST/all:app oci:far",
-    ]), @r#"
+    ]), @r"
     $ longshore copy oci:site:app HOST/all:app
-    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    3 referrers not copied (signatures, SBOMs, …); `--referrers` copies them
     [exit 0]
 
     $ longshore copy --referrers oci:site:app HOST/all:app
@@ -343,5 +343,5 @@ fn a_registry_without_an_account_of_referrers_is_no_failure() {
 
     $ longshore copy --referrers HOST/all:app oci:far
     [exit 0]
-    "#);
+    ");
 }

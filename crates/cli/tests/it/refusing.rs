@@ -49,43 +49,43 @@ fn a_bundle_that_is_cut_off_is_told() {
     ]), @r"
     $ longshore verify -q oci-archive:none.tar
     error: none.tar is empty
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 3]
 
     $ longshore import none.tar HOST
     error: none.tar is empty
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 2]
 
     $ longshore import head.tar HOST
     error: head.tar has no `index.json`
-      hint: the layout is not complete; get it again from where it came
+      hint: the layout is incomplete; fetch it again from its source
     [exit 2]
 
     $ longshore verify -q oci-archive:blob.tar
     error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 3]
 
     $ longshore import blob.tar HOST
     error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 2]
 
     $ longshore serve oci-archive:blob.tar
     error: blob.tar is malformed: its member `blobs/sha256/44136fa3…` is cut off: it has 2 bytes, and the file ends after 0 of them
-      hint: the file is incomplete; copy it again from where it came
+      hint: the file is incomplete; copy it again from its source
     [exit 2]
 
     $ longshore verify -q oci-archive:member.tar
     error: sha256:d74ea4d2… is not in member.tar
-      hint: the copy that was read is not complete; get it again from where it came
+      hint: this copy is incomplete; fetch it again from its source
     error: `sha256:ff344c22…` is not complete
     [exit 3]
 
     $ longshore import member.tar HOST
     error: the bundle is not complete: sha256:d74ea4d2… is not in it
-      hint: get it again from where it came; nothing was written
+      hint: fetch it again from its source; nothing was written
     [exit 1]
     ");
 }
@@ -106,9 +106,9 @@ fn what_is_not_finished_is_not_called_damaged() {
     insta::assert_snapshot!(said.join("\n"), @r"
     $ longshore export HOST/acme/app:v1 HOST/charts/shop:1.4.0 -o b.tar
     error: sha256:f31c622a… is not in HOST/charts/shop: it answered 404: BLOB_UNKNOWN: sha256:f31c622a… is not here
-      hint: check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again
+      hint: check the digest; if something there refers to it, that is incomplete and must be pushed again
     error: `HOST/charts/shop:1.4.0` is not complete
-    what has come is kept in b.tar.partial; the same command goes on from there
+    what has arrived is kept in b.tar.partial; the same command continues from there
     [exit 1]
     ");
     insta::assert_snapshot!(refused(&site, &far, &near, &[
@@ -121,38 +121,38 @@ fn what_is_not_finished_is_not_called_damaged() {
         "list oci-archive:b.tar",
     ]), @r"
     $ longshore verify oci-archive:b.tar
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore verify oci-archive:b.tar.partial
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore import b.tar HOST
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore serve oci-archive:b.tar
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore serve oci-archive:b.tar.partial
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore copy --all oci-archive:b.tar.partial oci:copied
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
 
     $ longshore list oci-archive:b.tar
-    error: b.tar.partial is not finished: whatever wrote it broke off
-      hint: run the same command again, and it goes on from there; nothing of it is damaged
+    error: b.tar.partial is not finished: the command that wrote it was interrupted
+      hint: run the same command again: it continues from there
     [exit 2]
     ");
     site.file(&blob, content);
@@ -245,8 +245,8 @@ fn what_was_put_into_a_bundle_later_is_found_out() {
     [exit 0]
 
     $ longshore verify -q oci-archive:b.tar
-    error: not as `bundle.json` has it: sha256:187897ce… is there, and was not recorded
-      hint: get the bundle again from where it came; `longshore copy --all` takes what is in it unseen
+    error: it does not match `bundle.json`: sha256:187897ce… is there, and was not recorded
+      hint: fetch the bundle again from its source; `longshore copy --all` copies what is in it without this check
     [exit 3]
     ");
 }
@@ -270,13 +270,13 @@ fn damage_is_named_and_what_needs_it_gets_no_name() {
     ]).replace(host, "NEAR"), @r"
     $ longshore verify -q oci-archive:b.tar
     error: sha256:f31c622a… is corrupt: its content hashes to sha256:d6729a79…
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     error: `NEAR/charts/shop:1.4.0` is not complete
     [exit 3]
 
     $ longshore import -q b.tar HOST
     error: sha256:f31c622a… is corrupt: its content hashes to sha256:d6729a79…
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     error: `HOST/charts/shop:1.4.0` is not complete
     [exit 1]
     ");
@@ -403,14 +403,14 @@ fn one_tag_of_a_hundred_that_is_not_there_is_named_and_the_others_go_on() {
     error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     error: nothing was written to b.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export -f list.txt -o oci:b
     error: v99 is not in HOST/acme/app: it answered 404: MANIFEST_UNKNOWN: v99 is not here
       hint: `longshore list` shows what is there
     error: nothing was written to b
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export -f list.txt -o b.tar --dry-run

@@ -119,17 +119,17 @@ fn what_a_user_sees() {
         "copy --dry-run HOST/mixed:stable oci:end",
     ]), @"
     $ longshore copy oci:site:app HOST/acme/app:v1
-    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    3 referrers not copied (signatures, SBOMs, …); `--referrers` copies them
     v1  index  sha256:94ab682b…
     copied 1 artifact: 14 blobs written, 0 there before; 15.0 KiB in TIME
 
     $ longshore copy oci:site:app HOST/acme/app:v1
-    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    3 referrers not copied (signatures, SBOMs, …); `--referrers` copies them
     v1  index  sha256:94ab682b…
     copied 1 artifact: 0 blobs written, 14 there before; 0 B in TIME
 
     $ longshore copy oci:site:chart oci:site:policy HOST/mixed
-    1 referrer (signatures, SBOMs, …) stay behind; --referrers takes them
+    1 referrer not copied (signatures, SBOMs, …); `--referrers` copies them
     chart   helm-chart  sha256:38ef38cf…
     policy  oci-image   sha256:09896968…
     copied 2 artifacts: 6 blobs written, 0 there before; 7.3 KiB in TIME
@@ -348,7 +348,7 @@ fn what_is_only_read_is_not_written() {
     ]), @r"
     $ longshore copy oci:src:app HOST/other:v1
     error: cannot push sha256:61a213d0…: HOST answered 405: UNSUPPORTED: POST is not allowed here
-      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
+      hint: it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them
     error: cannot push sha256:8bb9332c…: HOST answered 405: UNSUPPORTED: POST is not allowed here
     error: cannot push sha256:d5991443…: HOST answered 405: UNSUPPORTED: POST is not allowed here
     error: `v1` is not complete
@@ -356,13 +356,13 @@ fn what_is_only_read_is_not_written() {
 
     $ longshore copy oci:src:app HOST/src:v2
     error: sha256:a368c1fe…: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
-      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
+      hint: it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them
     error: `v2` is not complete
     [exit 1]
 
     $ longshore tag HOST/src:app v2
     error: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
-      hint: it takes no pushes: it may be read-only; `longshore serve --writable` takes them
+      hint: it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them
     [exit 1]
 
     $ longshore untag HOST/src:app
@@ -407,12 +407,12 @@ fn what_cannot_be_served_is_told() {
     [exit 2]
 
     $ longshore serve oci:src --listen localhost
-    error: `localhost` is no address to listen on
+    error: `localhost` is not an address to listen on
       hint: give it a port: `localhost:5000`
     [exit 2]
 
     $ longshore serve oci:src --listen 127.0.0.1
-    error: `127.0.0.1` is no address to listen on
+    error: `127.0.0.1` is not an address to listen on
       hint: give it a port: `127.0.0.1:5000`
     [exit 2]
 
@@ -423,12 +423,12 @@ fn what_cannot_be_served_is_told() {
 
     $ longshore serve oci:none
     error: cannot open none: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore serve oci-archive:none.tar
     error: cannot open none.tar: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore serve oci:src:app
@@ -489,7 +489,7 @@ fn what_is_not_there_is_told() {
     $ longshore copy HOST/site:app HOST/site:none oci:dst
     error: none is not in HOST/site: it answered 404: MANIFEST_UNKNOWN: none is not here
       hint: `longshore list` shows what is there
-    nobody looked for what refers to them (signatures, SBOMs, …): it stays behind; --referrers takes it
+    referrers (signatures, SBOMs, …) were not looked for and not copied; `--referrers` copies them
     [exit 1]
 
     $ longshore copy --all-tags HOST/none oci:dst
@@ -568,7 +568,7 @@ fn what_no_registry_takes_is_told() {
     [exit 2]
 
     $ longshore delete localhost:1/app
-    error: `localhost:1/app` does not say what goes
+    error: `localhost:1/app` does not say what to delete
       hint: write `localhost:1/app@DIGEST`, or `localhost:1/app:NAME` for the name alone
     [exit 2]
 
@@ -624,23 +624,23 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
-    error: HOST is no registry: it does not speak the OCI distribution spec: it answered 404 Not Found
+    error: HOST is not a registry: it does not speak the OCI distribution spec: it answered 404 Not Found
       hint: check its name and port
     [exit 2]
 
     $ longshore list HOST/app
     error: cannot list app/tags/list: HOST answered 500 Internal Server Error
-      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
+      hint: the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
     error: cannot read v1: HOST answered 500 Internal Server Error
-      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
+      hint: the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
     error: cannot use HOST as a registry: HOST answered 500 Internal Server Error
-      hint: the registry, or a proxy before it, has failed; try again later, or ask whoever runs it
+      hint: the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it
     [exit 2]
 
     $ longshore list HOST/app
@@ -654,7 +654,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
-    error: HOST is no registry: it does not speak the OCI distribution spec
+    error: HOST is not a registry: it does not speak the OCI distribution spec
       hint: check its name and port
     [exit 2]
 
@@ -703,7 +703,7 @@ fn a_registry_that_serves_something_else_is_told() {
     insta::assert_snapshot!(shown.join("\n"), @r"
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
     error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
@@ -713,26 +713,26 @@ fn a_registry_that_serves_something_else_is_told() {
     warning: HOST/app says that sha256-393b6869….att is sha256:a368c1fe…; by its content it is sha256:393b6869…
     warning: HOST/app says that sha256-393b6869….sbom is sha256:a368c1fe…; by its content it is sha256:393b6869…
     error: sha256:61a213d0… is not in HOST/app: it answered 404 Not Found
-      hint: check the digest; if it belongs to something that is there, that is not complete, and has to be pushed again
+      hint: check the digest; if something there refers to it, that is incomplete and must be pushed again
     error: sha256:8bb9332c… is not in HOST/app: it answered 404 Not Found
     error: sha256:d5991443… is not in HOST/app: it answered 404 Not Found
     error: `HOST/app:v1` is not complete
-    3 referrers (signatures, SBOMs, …) stay behind; --referrers takes them
+    3 referrers not copied (signatures, SBOMs, …); `--referrers` copies them
     [exit 1]
 
     $ longshore copy HOST/app@sha256:a368c1fe… oci:dst
     error: sha256:a368c1fe… is corrupt: its content hashes to sha256:393b6869…
-      hint: the copy that was read is damaged; get it again from where it came
+      hint: this copy is damaged; fetch it again from its source
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
     error: v1 is over the limit of 8388608 bytes
-      hint: no tool in use makes content like this; ask whoever made it
+      hint: this is more than any known tool produces; ask whoever made it
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
     error: sha256:44136fa3… cannot be read as a manifest: its media type is `application/vnd.oci.image.manifest.v1+json`, but it has no `config`
-      hint: its digest is right, so it was made like this: whoever made it has to make it again
+      hint: its digest is right, so it was created this way; whoever made it must fix it
     [exit 1]
     ");
     assert!(!wrong.asked().is_empty());

@@ -135,7 +135,7 @@ fn what_does_not_end_in_time_is_broken_off_and_told() {
     let pull = service.half_pull();
     service.signal(Signal::TERM);
     assert_eq!(service.code(), Some(1));
-    let said = "warning: 1 request did not end within 1 s, and broke off\n";
+    let said = "warning: cut off 1 request that did not end within 1 s\n";
     assert_eq!(service.log("warning"), said);
     drop(pull);
 }
@@ -160,7 +160,7 @@ fn images_travel_by_tls_with_a_password_and_without_they_do_not() {
     assert_ne!(site.run(&format!("digest {other}")).code, 0);
     site.file("users", CHANGED);
     service.signal(Signal::HUP);
-    service.log("users is used from now on");
+    service.log("users was reloaded");
     assert_ne!(site.run(&format!("tag {place} 2 --creds ana:secret")).code, 0);
     site.ok(&format!("tag {place} 2 --creds ana:changed"));
     service.signal(Signal::TERM);
@@ -189,10 +189,10 @@ fn files_that_change_are_read_again_and_bad_ones_are_not_used() {
     // Nobody says anything, and the certificate comes before its key.
     std::fs::copy(site.path("two.crt"), site.path("crt")).unwrap();
     service.signal(Signal::HUP);
-    service.log("do not go together");
+    service.log("do not match");
     site.ok(&place("one.crt"));
     std::fs::copy(site.path("two.key"), site.path("key")).unwrap();
-    service.log("crt is used from now on");
+    service.log("crt was reloaded");
     site.ok(&place("two.crt"));
     assert_ne!(site.run(&place("one.crt")).code, 0);
 }
@@ -277,27 +277,27 @@ fn bad_files_and_addresses_are_named() {
 
     $ longshore serve oci:src --tls-cert gone --tls-key one.key
     error: cannot read gone: no such file or directory
-      hint: --tls-cert is for certificates in PEM, the server's own first; --tls-key for its key
+      hint: --tls-cert expects certificates in PEM, the server's own first; --tls-key its key
     [exit 2]
 
     $ longshore serve oci:src --tls-cert none --tls-key one.key
-    error: none is no file of certificates in PEM: there is no `BEGIN CERTIFICATE` in it
-      hint: --tls-cert is for certificates in PEM, the server's own first; --tls-key for its key
+    error: none is not a file of certificates in PEM: there is no `BEGIN CERTIFICATE` in it
+      hint: --tls-cert expects certificates in PEM, the server's own first; --tls-key its key
     [exit 2]
 
     $ longshore serve oci:src --tls-cert one.crt --tls-key none
-    error: none is no key in PEM: there is no `BEGIN PRIVATE KEY` in it
-      hint: --tls-cert is for certificates in PEM, the server's own first; --tls-key for its key
+    error: none is not a key in PEM: there is no `BEGIN PRIVATE KEY` in it
+      hint: --tls-cert expects certificates in PEM, the server's own first; --tls-key its key
     [exit 2]
 
     $ longshore serve oci:src --tls-cert one.crt --tls-key two.key
-    error: one.crt and two.key do not go together: the key is that of another certificate
-      hint: --tls-cert is for certificates in PEM, the server's own first; --tls-key for its key
+    error: one.crt and two.key do not match: the key is that of another certificate
+      hint: --tls-cert expects certificates in PEM, the server's own first; --tls-key its key
     [exit 2]
 
     $ longshore serve oci:src --htpasswd gone
     error: cannot read gone: no such file or directory
-      hint: --htpasswd is for a file that `htpasswd -B` writes
+      hint: --htpasswd expects a file that `htpasswd -B` writes
     [exit 2]
 
     $ longshore serve oci:src --htpasswd none
@@ -306,7 +306,7 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
 
     $ longshore serve oci:src --htpasswd md5
-    warning: md5:1: the password of `ana` is an MD5 hash, not a bcrypt hash; it is passed over
+    warning: md5:1: the password of `ana` is an MD5 hash, not a bcrypt hash; the line is skipped
     error: md5 holds no name and bcrypt hash, so nobody could log in
       hint: `htpasswd -B md5 NAME` adds a name and password
     [exit 2]
@@ -317,17 +317,17 @@ fn bad_files_and_addresses_are_named() {
     [exit 2]
 
     $ longshore serve oci:src --listen 5000
-    error: `5000` is no address to listen on
+    error: `5000` is not an address to listen on
       hint: write `127.0.0.1:5000`, or `:5000` for every address
     [exit 2]
 
     $ longshore serve oci:src --listen ::1
-    error: `::1` is no address to listen on
+    error: `::1` is not an address to listen on
       hint: write `[::1]:5000`
     [exit 2]
 
     $ longshore serve oci:src --listen http://localhost:5000
-    error: `http://localhost:5000` is no address to listen on
+    error: `http://localhost:5000` is not an address to listen on
       hint: write `HOST:PORT`
     [exit 2]
 

@@ -106,14 +106,14 @@ fn what_has_no_full_reference_and_what_is_not_there_is_named() {
         "export oci-archive:- -o b.tar",
     ]), @r"
     $ longshore export oci:bare:app -o b.tar
-    error: oci:bare:app has no full reference (HOST/PATH:TAG), by which a bundle goes
+    error: oci:bare:app has no full reference (HOST/PATH:TAG), which a bundle needs
       hint: `longshore tag oci:DIR:NAME HOST/PATH:TAG` gives it one
     error: nothing was written to b.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export oci:all -o b.tar
-    error: oci:all lists 4 artifacts, and does not say which is meant
+    error: oci:all holds 4 artifacts, so say which one
       hint: write `oci:all:NAME`; it has `app`, `registry.site/acme/app:v1`, `registry.site/acme/tool:1.2.0`, `registry.site/acme/tool:1.3.0`; `longshore list oci:all` shows all
     [exit 2]
 
@@ -121,12 +121,12 @@ fn what_has_no_full_reference_and_what_is_not_there_is_named() {
     error: oci:all:gone: gone is not in all
       hint: `longshore list` shows what is there
     error: nothing was written to b.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export oci:nowhere -o b.tar
     error: cannot open nowhere: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore export oci:all:registry.site/acme/app:v1 -o oci:all
@@ -135,7 +135,7 @@ fn what_has_no_full_reference_and_what_is_not_there_is_named() {
     [exit 2]
 
     $ longshore export oci-archive:- -o b.tar
-    error: `-` is no artifact
+    error: `-` is not an artifact
       hint: `-f -` reads a list from stdin
     [exit 2]
     ");

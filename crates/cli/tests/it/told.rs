@@ -35,7 +35,7 @@ fn a_host_that_cannot_be_reached_is_one_line() {
       hint: check its name and port, and whether it is running; a layout is written `oci:DIR` or `oci-archive:FILE`
     error: cannot reach OTHER: nothing listens on port PORT
     error: nothing was written to bundle.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
     ");
 }
@@ -67,14 +67,14 @@ fn rules_that_choose_nothing_are_told_beside_what_there_is() {
     error: no tag of HOST/team/app fits semver `>=9, <10`: it has 3 tags, of which v2.0.1 is the newest version
       hint: change the rule; `longshore list HOST/team/app` shows all tags
     error: nothing was written to bundle.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export -f bundle.yaml -o bundle.tar
     error: no tag of HOST/team/app fits regex `rc-.*`: it has 3 tags, of which v2.0.1 is the newest version
       hint: change the rule; `longshore list HOST/team/app` shows all tags
     error: nothing was written to bundle.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
 
     $ longshore export -f bundle.yaml -o bundle.tar
@@ -117,10 +117,10 @@ fn what_was_locked_and_is_gone_or_is_not_wanted_so_any_more_is_told() {
     [exit 3]
 
     $ longshore export -f bundle.yaml --locked -o bundle.tar
-    error: HOST/team/app:1 is locked to sha256:a368c1fe…, which HOST/team/app does not have any more
+    error: HOST/team/app:1 is locked to sha256:a368c1fe…, which is gone from HOST/team/app
       hint: `longshore lock -f bundle.yaml --update HOST/team/app:1` locks what it is now
     error: nothing was written to bundle.tar
-      hint: --keep-going writes what can be had
+      hint: --keep-going writes what is available
     [exit 1]
     ");
 }
@@ -257,7 +257,7 @@ fn what_a_registry_says_holds_no_json() {
     insta::assert_snapshot!(shown, @r"
     $ longshore copy --authfile auth.json HOST/app:v1 oci:dst
     error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required: Action pull, Name app, Type repository
-      hint: give a name and password that it knows, with `longshore login` or --creds
+      hint: log in with `longshore login` or --creds
     [exit 1]
     ");
 }
@@ -297,7 +297,7 @@ fn a_tag_that_cannot_be_deleted_is_told_with_the_digest_that_can() {
     [exit 1]
 
     $ longshore delete HOST/team/app
-    error: `HOST/team/app` does not say what goes
+    error: `HOST/team/app` does not say what to delete
       hint: write `HOST/team/app@DIGEST`, or `HOST/team/app:NAME` for the name alone
     [exit 2]
     ");

@@ -18,17 +18,17 @@ fn a_place_that_is_plainly_none_is_told_what_to_write() {
         "list oci:src:",
     ]), @r"
     $ longshore copy empty oci:dst
-    error: `empty` is a directory here, and no layout
+    error: `empty` is a directory here, but not a layout
       hint: write `./empty` if it is meant, or `docker://empty` for a registry
     [exit 2]
 
     $ longshore copy empty:app oci:dst
-    error: `empty` is a directory here, and no layout
+    error: `empty` is a directory here, but not a layout
       hint: write `./empty:app` if it is meant, or `docker://empty:app` for a registry
     [exit 2]
 
     $ longshore copy src empty
-    error: `empty` is a directory here, and no layout
+    error: `empty` is a directory here, but not a layout
       hint: write `./empty` if it is meant, or `docker://empty` for a registry
     [exit 2]
 
@@ -39,7 +39,7 @@ fn a_place_that_is_plainly_none_is_told_what_to_write() {
 
     $ longshore list ./app
     error: cannot open ./app: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore list oci:
@@ -88,7 +88,7 @@ fn places_of_other_tools_are_told_what_to_do() {
     [exit 2]
 
     $ longshore copy docker-archive:alpine.tar oci:dst
-    error: `docker-archive:` files are no OCI layouts
+    error: `docker-archive:` files are not OCI layouts
       hint: `docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one
     [exit 2]
 
@@ -108,12 +108,12 @@ fn places_of_other_tools_are_told_what_to_do() {
     [exit 2]
 
     $ longshore copy ocidir://src:app oci:dst
-    error: `ocidir:` is no kind of place
+    error: `ocidir:` is not a kind of place
       hint: write `oci:src:app`
     [exit 2]
 
     $ longshore copy file://src.tar oci:dst
-    error: `file:` is no kind of place
+    error: `file:` is not a kind of place
       hint: write `oci-archive:FILE`, or `oci:DIR` for a directory
     [exit 2]
     ");
@@ -155,7 +155,7 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
     [exit 2]
 
     $ longshore copy --all-tags oci:site oci:dst:app
-    oci:site: 4 entries without a tag stay behind; --all takes them
+    oci:site: 4 entries without a tag not copied; --all copies them
     error: 17 artifacts cannot all be called `app`
       hint: write to `oci:dst`: they keep their names
     [exit 2]
@@ -190,7 +190,7 @@ fn arguments_of_copy_that_do_not_fit_are_named() {
 
     $ longshore copy -f nolist oci:dst
     error: cannot read the list nolist: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
     ");
 }
@@ -358,12 +358,12 @@ fn pipes_are_for_one_thing_only() {
     ]), @r"
     $ longshore copy oci-archive:- oci:dst
     error: an archive cannot be read from a pipe
-      hint: save it to a file first: content is read from any offset
+      hint: save it to a file first
     [exit 2]
 
     $ longshore list -
     error: an archive cannot be read from a pipe
-      hint: save it to a file first: content is read from any offset
+      hint: save it to a file first
     [exit 2]
 
     $ longshore copy --json oci:src oci-archive:-

@@ -25,12 +25,12 @@ fn images_are_found_in_what_kubernetes_is_given() {
         @r"
     $ longshore find-images chart.yaml
     error: chart.yaml:1:9: a text is expected here
-      hint: give it what Kubernetes would be given; a chart is rendered by `helm template`
+      hint: give it Kubernetes manifests; render a chart with `helm template` first
     [exit 2]
 
     $ longshore find-images absent.yaml
     error: cannot read absent.yaml: no such file or directory
-      hint: check the path: it, or a directory in it, is not there
+      hint: check the path: it, or a directory in it, does not exist
     [exit 2]
 
     $ longshore find-images

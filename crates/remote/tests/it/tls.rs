@@ -42,7 +42,7 @@ fn a_certificate_that_is_an_authority_too_is_accepted_where_just_it_is_named() {
 
 #[test]
 fn a_certificate_that_is_not_named_is_refused() {
-    let nobody = "no authority that is trusted here vouches for its certificate";
+    let nobody = "its certificate is not from an authority that is trusted here";
     let authority = "its certificate is an authority's own, and not trusted here";
     refused(ask("localhost", tls::SERVER, &[]), nobody);
     refused(ask("localhost", tls::AUTHORITY, &[]), authority);
@@ -53,9 +53,9 @@ fn a_certificate_that_is_not_named_is_refused() {
 
 #[test]
 fn a_certificate_for_another_host_is_refused_also_where_it_is_named() {
-    let another = "its certificate is for elsewhere.example, and not for localhost";
+    let another = "its certificate is for elsewhere.example, not for localhost";
     refused(ask("localhost", tls::OTHER_HOST, &[tls::OTHER_HOST]), another);
-    let another = "its certificate is for elsewhere.example, and not for 127.0.0.1";
+    let another = "its certificate is for elsewhere.example, not for 127.0.0.1";
     refused(ask("127.0.0.1", tls::OTHER_HOST, &[tls::OTHER_HOST]), another);
 }
 

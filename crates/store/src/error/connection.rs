@@ -66,16 +66,16 @@ impl fmt::Display for ConnectionFailure {
             }
             Self::Refused { port: None } => "the connection is refused, by it or by the proxy",
             Self::NoRoute => "no network leads there",
-            Self::ConnectTimeout => "it did not take the connection in time",
+            Self::ConnectTimeout => "it did not accept the connection in time",
             Self::Silent(time) => return write!(f, "it said nothing for {} s", time.as_secs()),
-            Self::Slow => "too little comes through to be waited for",
-            Self::NotPublic => "it has no public address, and only such may be named there",
+            Self::Slow => "the connection is too slow",
+            Self::NotPublic => "it has no public address, as such a host must",
             Self::Cut(how) => return write!(f, "the connection was cut: {how}"),
             Self::OtherName { names, wanted } => {
                 let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
                 return match wanted {
                     Some(wanted) => {
-                        write!(f, "its certificate is for {names}, and not for {wanted}")
+                        write!(f, "its certificate is for {names}, not for {wanted}")
                     }
                     None => f.write_str("its certificate is for another host"),
                 };
@@ -83,15 +83,15 @@ impl fmt::Display for ConnectionFailure {
             Self::Expired => "its certificate has expired",
             Self::NotYetValid => "its certificate is not valid yet",
             Self::UnknownAuthority => {
-                "no authority that is trusted here vouches for its certificate"
+                "its certificate is not from an authority that is trusted here"
             }
             Self::AuthorityItself => "its certificate is an authority's own, and not trusted here",
             Self::BadCertificate(how) => {
                 return write!(f, "its certificate is not accepted: {how}");
             }
-            Self::Handshake(said) => return write!(f, "it refuses to speak TLS with us: {said}"),
+            Self::Handshake(said) => return write!(f, "the TLS handshake failed: {said}"),
             Self::NoTls => "it does not speak TLS",
-            Self::SpeaksTls => "it speaks TLS, and was spoken to without",
+            Self::SpeaksTls => "it speaks TLS, and was addressed without it",
             Self::NoHttp => "it does not speak HTTP",
             Self::Other(what) => what,
         })

@@ -86,7 +86,7 @@ impl fmt::Display for Inability {
                 f.write_str("is an archive, which is written as a whole and never changed")
             }
             Self::NoFullReference => {
-                f.write_str("has no full reference (HOST/PATH:TAG), by which a bundle goes")
+                f.write_str("has no full reference (HOST/PATH:TAG), which a bundle needs")
             }
             Self::TagDelete { said } => write!(f, "does not delete tags: it answered {said}"),
             Self::ManifestDelete { said } => {
@@ -94,13 +94,13 @@ impl fmt::Display for Inability {
             }
             Self::NoRegistry { said } => answered(
                 f,
-                "is no registry: it does not speak the OCI distribution spec",
+                "is not a registry: it does not speak the OCI distribution spec",
                 said.as_deref(),
             ),
             Self::Catalog { said } => {
                 answered(f, "does not list its repositories", said.as_deref())
             }
-            Self::NotATag(name) => write!(f, "cannot use `{name}`, which is no tag"),
+            Self::NotATag(name) => write!(f, "cannot use `{name}`, which is not a valid tag"),
             Self::ReferrersTag(tag) => {
                 write!(f, "cannot list a referrer: its tag {tag} is taken by something else")
             }
@@ -111,7 +111,7 @@ impl fmt::Display for Inability {
             Self::Adoption(digest) => write!(f, "does not take over {digest}"),
             Self::Removal(digest) => write!(f, "does not remove {digest}"),
             Self::ManifestsOnly(digest) => {
-                write!(f, "lists manifests only, and {digest} is none")
+                write!(f, "lists manifests only, and {digest} is not one")
             }
             Self::Unannounced(text) | Self::Other(text) => f.write_str(text),
         }

@@ -32,7 +32,9 @@ pub enum TargetKind {
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     /// Its name is no full reference.
-    #[error("`{0}` of the bundle is no full reference, so it goes nowhere")]
+    #[error(
+        "`{0}` in the bundle is not a full reference (HOST/PATH:TAG), so it cannot be imported"
+    )]
     NoReference(Name),
     /// What a rule makes of its name is no reference; in words.
     #[error("{0}")]

@@ -199,7 +199,7 @@ fn roots(
         roots.into_iter().partition(|root| args.all || is_tag(root));
     if !left.is_empty() {
         let count = human::entries(left.len());
-        output.note(&format!("{location}: {count} without a tag stay behind; --all takes them"));
+        output.note(&format!("{location}: {count} without a tag not copied; --all copies them"));
     }
     Ok(KnownRoots { roots: taken, unknown })
 }
@@ -268,7 +268,7 @@ fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Resu
     };
     match (digest, found) {
         (Some(digest), Some(found)) if digest != found => {
-            let text = format!("`{target}` would be {found}, and not what its digest says");
+            let text = format!("the digest in `{target}` is not that of the artifact, {found}");
             Err(Problem::new(Exit::Usage, text).hint("leave out the digest, or copy what has it"))
         }
         _ => Ok(()),
@@ -285,7 +285,7 @@ fn to_tags(names: &mut Vec<Name>, output: &Output) {
         let tag = Name::new(tag);
         if tag.tag().is_none() {
             output.warning(&format!(
-                "`{name}` is no tag: what it stands for is known by its digest only"
+                "`{name}` is not a valid tag: its artifact is pushed by digest only"
             ));
             return false;
         }

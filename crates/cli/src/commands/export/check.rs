@@ -24,7 +24,7 @@ pub(super) fn run(export: &Exporting<'_>, registries: &Registries<'_>) -> Result
             Err(Problem::new(Exit::Usage, "--check compares with a file, not with a pipe"))
         }
         Where::Archive(path) => archive(path, export),
-        Where::Registry(_) => Err(Problem::new(Exit::Usage, format!("{place} is no archive"))),
+        Where::Registry(_) => Err(Problem::new(Exit::Usage, format!("{place} is not an archive"))),
     }
 }
 

@@ -93,12 +93,13 @@ impl BundleReport<'_, '_> {
         let asked = |why| left.iter().filter(|left| left.why == why).count();
         let platforms = asked(Why::Platform);
         if platforms > 0 {
-            output.note(&format!("{} of indexes left out, as asked", human::entries(platforms)));
+            let count = human::count(platforms as u64, "platform");
+            output.note(&format!("skipped {count}, as requested"));
         }
         let types = asked(Why::Type) as u64;
         if types > 0 {
             let artifacts = human::count(types, "artifact");
-            output.note(&format!("{artifacts} of types that were not asked for left out"));
+            output.note(&format!("skipped {artifacts} of other types, as requested"));
         }
         if let Some(docker) = &self.0.record().docker_manifest {
             for skipped in &docker.skipped {
@@ -174,7 +175,7 @@ impl BundleReport<'_, '_> {
         let id = self.0.record().id();
         output.summary(&document, || match differs_at {
             None => format!("it is the same, to the byte: {id}\n"),
-            Some(0) => format!("it is another bundle; the one of today is {id}\n"),
+            Some(0) => format!("it is another bundle; today's is {id}\n"),
             Some(at) => format!("it differs at byte {at} from {id}\n"),
         })?;
         Ok(if same { Exit::Done } else { Exit::Difference })
@@ -187,7 +188,7 @@ impl BundleReport<'_, '_> {
         output: &Output,
     ) -> Result<Exit, Problem> {
         for difference in &differences {
-            let text = format!("not as it would be written: {difference}");
+            let text = format!("it differs: {difference}");
             Output::problem(&Problem::new(Exit::Difference, text));
         }
         let same = differences.is_empty();

@@ -99,7 +99,7 @@ impl std::str::FromStr for Destination {
                     "write `oci:DIR`",
                 )),
                 _ => Err(Mistake::new(
-                    format!("`{text}` is no place to import to"),
+                    format!("`{text}` cannot be imported to"),
                     "`longshore copy --all` makes an archive of another",
                 )),
             };
@@ -111,11 +111,11 @@ impl std::str::FromStr for Destination {
             let instead = error.instead().filter(|instead| instead.parse::<Reference>().is_ok());
             match instead.and_then(|instead| instead.strip_suffix(BELOW)) {
                 Some(instead) => Mistake::new(
-                    format!("`{text}` is no place to import to: {}", error.reason()),
+                    format!("`{text}` cannot be imported to: {}", error.reason()),
                     format!("write `{instead}`"),
                 ),
                 None => Mistake::new(
-                    format!("`{text}` is no registry"),
+                    format!("`{text}` is not a registry"),
                     "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
                 ),
             }

@@ -10,9 +10,9 @@ use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
 const TLS_HINT: &str =
-    "--tls-cert is for certificates in PEM, the server's own first; --tls-key for its key";
+    "--tls-cert expects certificates in PEM, the server's own first; --tls-key its key";
 
-const HTPASSWD_HINT: &str = "--htpasswd is for a file that `htpasswd -B` writes";
+const HTPASSWD_HINT: &str = "--htpasswd expects a file that `htpasswd -B` writes";
 
 /// The files of a server, as they were read last.
 #[derive(Debug, Default)]
@@ -76,15 +76,14 @@ impl Files {
     }
 
     fn take_up(&mut self, server: &Server, output: &Output, is_due: fn(&mut Watched) -> bool) {
-        let kept =
-            |text: String| output.warning(&format!("{text}; what was there before is used on"));
+        let kept = |text: String| output.warning(&format!("{text}; the previous one stays in use"));
         if let Some(tls) = &mut self.tls
             && is_due(tls)
         {
             match tls.certificate() {
                 Ok(certificate) => {
                     server.show(certificate);
-                    output.note(&format!("{} is used from now on", tls.paths[0].display()));
+                    output.note(&format!("{} was reloaded", tls.paths[0].display()));
                 }
                 Err(text) => kept(text),
             }
@@ -96,7 +95,7 @@ impl Files {
                 Ok(passwords) => {
                     // An empty file is what somebody wants who locks everybody out.
                     server.ask_for(passwords);
-                    output.note(&format!("{} is used from now on", htpasswd.paths[0].display()));
+                    output.note(&format!("{} was reloaded", htpasswd.paths[0].display()));
                 }
                 Err(text) => kept(text),
             }
@@ -135,14 +134,14 @@ impl Watched {
         let [chain, key] = &self.paths[..] else { unreachable!("there are two") };
         Certificate::from_pem(&contents[0], &contents[1]).map_err(|error| match error {
             CertificateError::Certificate(reason) => {
-                format!("{} is no file of certificates in PEM: {reason}", chain.display())
+                format!("{} is not a file of certificates in PEM: {reason}", chain.display())
             }
             CertificateError::Key(reason) => {
-                format!("{} is no key in PEM: {reason}", key.display())
+                format!("{} is not a key in PEM: {reason}", key.display())
             }
             CertificateError::Pair(reason) => {
                 let (chain, key) = (chain.display(), key.display());
-                format!("{chain} and {key} do not go together: {reason}")
+                format!("{chain} and {key} do not match: {reason}")
             }
         })
     }
@@ -154,7 +153,7 @@ impl Watched {
         let (passwords, refused) = Passwords::parse(text);
         for refused in refused {
             output.warning(&format!(
-                "{path}:{}: {}; it is passed over",
+                "{path}:{}: {}; the line is skipped",
                 refused.line, refused.reason
             ));
         }

@@ -21,8 +21,9 @@ impl FromStr for Listen {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { host: address.ip().to_string(), port: address.port() });
         }
-        let error =
-            |hint: String| Err(Mistake::new(format!("`{text}` is no address to listen on"), hint));
+        let error = |hint: String| {
+            Err(Mistake::new(format!("`{text}` is not an address to listen on"), hint))
+        };
         if text.parse::<u16>().is_ok() {
             return error(format!("write `127.0.0.1:{text}`, or `:{text}` for every address"));
         }
@@ -35,7 +36,7 @@ impl FromStr for Listen {
         match text.rsplit_once(':') {
             Some((host, port)) => match port.parse() {
                 Ok(port) if !host.contains(':') => Ok(Self { host: host.to_owned(), port }),
-                _ => error(format!("`{port}` is no port; write `HOST:PORT`")),
+                _ => error(format!("`{port}` is not a port; write `HOST:PORT`")),
             },
             None => error(format!("give it a port: `{text}:5000`")),
         }
@@ -90,7 +91,7 @@ impl Listen {
                 }
             }
             host => {
-                let unknown = |_| io::Error::new(ErrorKind::NotFound, "nobody knows such a host");
+                let unknown = |_| io::Error::new(ErrorKind::NotFound, "there is no such host");
                 let found = (host, self.port).to_socket_addrs().map_err(unknown)?;
                 let mut addresses: Vec<_> = found.collect();
                 addresses.dedup();

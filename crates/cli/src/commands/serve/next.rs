@@ -14,7 +14,7 @@ const LOOKED_AT: usize = 50;
 
 /// What is said where other machines do not reach the server.
 pub(super) const ONLY_HERE: &str =
-    "only this machine reaches it; with `--listen :5000` others do, and are told what they type\n";
+    "only this machine reaches it; `--listen :5000` serves other machines too\n";
 
 /// Returns what a person types next at `host`: a pull for one artifact of each kind, and how Docker, Podman,
 /// containerd and k3s are told to ask here.

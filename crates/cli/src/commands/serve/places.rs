@@ -59,7 +59,7 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
     match &location.place {
         Where::Archive(_) if access == Access::ReadWrite => {
             let text = format!("{location} is an archive, which is never changed");
-            let hint = "name a directory first, which takes what is pushed: `oci:DIR`";
+            let hint = "name a directory first, which pushes are written to: `oci:DIR`";
             Err(Problem::new(Exit::Usage, text).hint(hint))
         }
         Where::Archive(path) => {
