@@ -66,7 +66,6 @@ enum Form {
 enum Counted {
     Nothing,
     Artifacts(u64),
-    Blobs(u64),
 }
 
 struct State {
@@ -92,12 +91,6 @@ impl Progress {
         let roots = plan.roots();
         let coming = roots.iter().filter(|root| root.outcome == Outcome::Done).count();
         self.counted = Counted::Artifacts(coming as u64);
-        self.begun()
-    }
-
-    /// Shows how many blobs of a plan are done, too.
-    pub(crate) fn of_blobs(mut self, plan: &Plan<'_>) -> Self {
-        self.counted = Counted::Blobs(plan.size().nodes);
         self.begun()
     }
 
@@ -172,7 +165,7 @@ impl Progress {
     fn artifacts(&self) -> Option<u64> {
         match self.counted {
             Counted::Artifacts(total) => Some(total),
-            Counted::Blobs(_) | Counted::Nothing => None,
+            Counted::Nothing => None,
         }
     }
 
@@ -186,7 +179,6 @@ impl Progress {
         let counted = match self.counted {
             Counted::Nothing => String::new(),
             Counted::Artifacts(total) => format!(" {count}/{}", human::count(total, "artifact")),
-            Counted::Blobs(total) => format!(" {count}/{}", human::count(total, "blob")),
         };
         let between = if more.is_empty() { "" } else { ": " };
         format!("{}{counted}{between}{more}", self.verb)
@@ -292,9 +284,6 @@ impl Observer for Progress {
     fn finished(&self, _: &Digest, size: u64, moved: bool) {
         if !moved && !self.knows_begin.load(Ordering::Relaxed) {
             self.add(size);
-        }
-        if matches!(self.counted, Counted::Blobs(_)) {
-            self.one_more();
         }
     }
 

@@ -134,10 +134,6 @@ enum Progress {
 impl<'r, 'p> Run<'r, 'p> {
     fn new(plan: &'r Plan<'p>, order: Order, observer: &'r dyn Observer) -> Self {
         let needed = plan.needed();
-        let numbered = (0..).zip(&plan.roots);
-        let mut roots: Vec<(u32, u32)> =
-            numbered.filter_map(|(number, root)| Some((root.node?, number))).collect();
-        roots.sort_unstable();
         let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
         let waiting: Vec<u32> = (0..)
             .take(plan.nodes.len())
@@ -177,7 +173,7 @@ impl<'r, 'p> Run<'r, 'p> {
             plan,
             observer,
             parents: plan.parents(),
-            roots,
+            roots: plan.roots_by_node(),
             order,
             in_order,
             coming: OnceLock::new(),

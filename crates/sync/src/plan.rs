@@ -476,6 +476,15 @@ impl Plan<'_> {
         &self.edges[first_child as usize..][..child_count as usize]
     }
 
+    /// Returns nodes with their roots, by number, sorted.
+    pub(crate) fn roots_by_node(&self) -> Vec<(u32, u32)> {
+        let numbered = (0..).zip(&self.roots);
+        let mut roots: Vec<(u32, u32)> =
+            numbered.filter_map(|(number, root)| Some((root.node?, number))).collect();
+        roots.sort_unstable();
+        roots
+    }
+
     /// Returns the parents of every node.
     pub(crate) fn parents(&self) -> Parents {
         let mut ends = vec![0_u32; self.nodes.len() + 1];

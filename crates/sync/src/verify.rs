@@ -1,11 +1,12 @@
 //! Proving that every byte is there.
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use longshore_store::Error;
 use rayon::prelude::*;
 
-use crate::plan::{Node, State};
+use crate::plan::{Node, Parents, State};
 use crate::transfer::Transfer;
 use crate::{Action, Failure, Observer, Plan, Report, Side};
 
@@ -17,10 +18,14 @@ impl Plan<'_> {
     /// `jobs` threads. Manifests were hashed when they were discovered.
     pub fn verify(&self, jobs: usize, observer: &dyn Observer) -> Report {
         let mut report = Report::default();
-        for node in self.nodes.iter().filter(|node| node.state == State::Manifest) {
-            observer.advanced(node.size);
-            observer.finished(&node.digest, node.size, true);
-            report.moved += 1;
+        let wholes = Wholes::new(self, observer);
+        for (number, node) in (0..).zip(&self.nodes) {
+            if node.state == State::Manifest {
+                observer.advanced(node.size);
+                observer.finished(&node.digest, node.size, true);
+                report.moved += 1;
+                wholes.proven(number);
+            }
         }
         let mut blobs: Vec<u32> = self.numbers(|node| node.state == State::Blob);
         let node = |number: &u32| &self.nodes[*number as usize];
@@ -28,7 +33,13 @@ impl Plan<'_> {
             let (a, b) = (node(a), node(b));
             b.size.cmp(&a.size).then_with(|| a.digest.cmp(&b.digest))
         });
-        let check = |number: &u32| (*number, self.check(node(number), observer));
+        let check = |number: &u32| {
+            let checked = self.check(node(number), observer);
+            if checked.is_ok() {
+                wholes.proven(*number);
+            }
+            (*number, checked)
+        };
         let checked: Vec<(u32, Result<u64, Failure>)> = match pool(jobs) {
             // One blob a task: they are large, and unequal.
             Some(pool) => pool.install(|| blobs.par_iter().with_max_len(1).map(check).collect()),
@@ -86,6 +97,46 @@ impl Plan<'_> {
                 observer.failed(&failure);
                 Err(failure)
             }
+        }
+    }
+}
+
+/// Tells of each root as soon as all of it is proven.
+struct Wholes<'v, 'p> {
+    plan: &'v Plan<'p>,
+    observer: &'v dyn Observer,
+    parents: Parents,
+    /// Nodes with their roots, by number, sorted.
+    roots: Vec<(u32, u32)>,
+    /// What is still to be proven of each node: itself, and each that it refers to.
+    waiting: Vec<AtomicU32>,
+}
+
+impl<'v, 'p> Wholes<'v, 'p> {
+    fn new(plan: &'v Plan<'p>, observer: &'v dyn Observer) -> Self {
+        let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
+        let waiting = (0..).take(plan.nodes.len()).map(|node| {
+            let children = plan.children(node).iter().filter(is_there).count();
+            AtomicU32::new(u32::try_from(children + 1).unwrap_or(u32::MAX))
+        });
+        let (waiting, roots) = (waiting.collect(), plan.roots_by_node());
+        Self { plan, observer, parents: plan.parents(), roots, waiting }
+    }
+
+    /// Takes note of a node whose own content is right.
+    fn proven(&self, node: u32) {
+        let mut proven = vec![node];
+        while let Some(node) = proven.pop() {
+            if self.waiting[node as usize].fetch_sub(1, Ordering::AcqRel) != 1 {
+                continue;
+            }
+            let start = self.roots.partition_point(|(of, _)| *of < node);
+            let roots = self.roots[start..].iter().take_while(|(of, _)| *of == node);
+            for (_, root) in roots {
+                let names = &self.plan.roots[*root as usize].names;
+                self.observer.named(names, &self.plan.nodes[node as usize].digest);
+            }
+            proven.extend(self.parents.of(node));
         }
     }
 }

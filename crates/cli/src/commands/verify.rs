@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let verification = request.prepare(roots, &Silent);
     let plan = verification.plan();
-    let progress = Progress::new(output, "verifying", plan.size().bytes).of_blobs(plan);
+    let progress = Progress::new(output, "verifying", plan.size().bytes).of_artifacts(plan);
     let verified = verification.run(global.cores(), &progress);
     progress.finish();
     let (plan, report) = (verified.plan(), &verified.report);

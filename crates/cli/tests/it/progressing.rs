@@ -24,7 +24,7 @@ fn lines_for_a_log_have_a_beginning_and_an_end() {
         ),
         ("export oci:full -o b.tar", "exporting 0/1 artifact: 0 B of ", "exporting 1/1 artifact: "),
         ("import b.tar oci:far", "importing 0/1 artifact: 0 B of ", "importing 1/1 artifact: "),
-        ("verify oci:dst", "verifying 0/", "verifying "),
+        ("verify oci:dst", "verifying 0/2 artifacts: ", "verifying 2/2 artifacts: "),
     ] {
         let Ran { code, stderr, .. } = site.run(&format!("{line} --progress plain"));
         assert_eq!(code, 0, "{line}: {stderr}");
@@ -85,6 +85,29 @@ fn events_are_what_the_document_says() {
     let undocumented: Vec<_> = of_others.filter(|key| !documented.contains(*key)).collect();
     assert!(undocumented.is_empty(), "{undocumented:?}");
     assert!(printed.iter().any(|(event, key)| event == "failed" && key == "kind"), "{printed:?}");
+}
+
+#[test]
+fn verify_counts_the_artifacts_that_are_whole() {
+    let site = Site::typed();
+    site.ok("copy -q oci:site:app oci:site:chart oci:site:bottle oci:dst");
+    let layer = site.json("inspect oci:dst:chart")["layers"][0]["digest"].clone();
+    let blob = format!("dst/blobs/{}", layer.as_str().unwrap().replace(':', "/"));
+    site.file(&blob, "damaged");
+    let ran = site.run("verify oci:dst --progress json");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let events = ran.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events: Vec<_> = events.collect();
+    assert_eq!(events[0]["totalArtifacts"], 3);
+    let finished = events.iter().find(|event| event["event"] == "finished").unwrap();
+    assert_eq!(finished["artifacts"], 2);
+    let mut whole: Vec<_> = events
+        .iter()
+        .filter(|event| event["event"] == "artifact")
+        .map(|event| event["names"][0].as_str().unwrap())
+        .collect();
+    whole.sort_unstable();
+    assert_eq!(whole, ["app", "bottle"]);
 }
 
 #[test]

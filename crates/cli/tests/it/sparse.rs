@@ -148,7 +148,7 @@ fn what_comes_though_its_index_does_not_is_not_said_to_stay() {
     let one = site.run(&format!("copy --referrers oci:site:app oci:one {strip}"));
     let told = of_index(&one.stderr);
     assert!(!told.is_empty());
-    assert!(told.iter().all(|line| line.contains("left behind")), "{told:?}");
+    assert!(told.iter().all(|line| line.contains("not copied")), "{told:?}");
     for (place, count) in [("oci:all", told.len()), ("oci:one", 0)] {
         let listed = site.ok(&format!("list --all {place}"));
         let digests =

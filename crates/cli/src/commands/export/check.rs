@@ -75,7 +75,7 @@ fn directory(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit
     let roots = view.roots().map_err(Problem::of)?;
     let verification = request.prepare(KnownRoots { roots, unknown: Vec::new() }, &Silent);
     let plan = verification.plan();
-    let progress = Progress::new(output, "comparing", plan.size().bytes).of_blobs(plan);
+    let progress = Progress::new(output, "comparing", plan.size().bytes).of_artifacts(plan);
     let verified = verification.run(global.cores(), &progress);
     progress.finish();
     found.extend(bundle.different_content(verified).map_err(Problem::of)?);
