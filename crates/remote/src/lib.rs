@@ -23,6 +23,7 @@ pub mod credentials;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod kept;
 mod list;
 mod problem;
 mod registry;

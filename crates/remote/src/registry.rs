@@ -10,6 +10,7 @@ use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result
 
 use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
 use crate::http::{Again, Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
+use crate::kept::Kept;
 use crate::list::Unlisted;
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
@@ -44,6 +45,7 @@ struct Shared {
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
     /// Registries whose HEAD was tried out.
     tried: Mutex<HashSet<Arc<str>>>,
+    kept: Mutex<Kept>,
 }
 
 /// What a registry need not have, and shows not to have when it is used.
@@ -91,6 +93,7 @@ impl Client {
             lists: Mutex::default(),
             lacking: Mutex::default(),
             tried: Mutex::default(),
+            kept: Mutex::default(),
         })))
     }
 
@@ -243,6 +246,11 @@ impl Registry {
     pub(crate) fn tries_head(&self) -> bool {
         let mut tried = self.client.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
         tried.insert(Arc::clone(&self.host))
+    }
+
+    /// Locks the manifests that wait to be asked for.
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.client.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lacking(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Feature)>> {

@@ -10,6 +10,7 @@ use super::presence::may_be_sent;
 use super::{DIGEST, Remote};
 use crate::auth::Scope;
 use crate::http::{Answer, Call, is_page};
+use crate::kept;
 use crate::registry::Feature;
 
 /// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
@@ -27,30 +28,51 @@ impl Remote {
             return Ok(self.get_manifest(selector)?.descriptor().clone());
         }
         match self.headed(selector)? {
-            Headed::There(descriptor) => Ok(self.proven(selector, descriptor)),
+            Headed::There(said) if self.is_proven(selector, &said) => Ok(said),
             // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
             // none can say with it why it denies something.
-            Headed::Absent | Headed::Unsaid => {
-                Ok(self.get_manifest(selector)?.descriptor().clone())
-            }
+            _ => self.head_by_content(selector),
         }
     }
 
-    /// Returns what HEAD `said`, or what the content shows that it is. Of each registry HEAD is tried out
-    /// once: nothing else shows that it gives another digest, type or length than what a GET brings.
-    fn proven(&self, selector: &Selector, said: Descriptor) -> Descriptor {
-        if !self.registry.tries_head() {
-            return said;
+    /// Returns what a manifest is by its content, and keeps that for who asks for it next.
+    pub(super) fn head_by_content(&self, selector: &Selector) -> Result<Descriptor> {
+        let manifest = self.get_manifest(selector)?;
+        self.keep(&manifest);
+        Ok(manifest.descriptor().clone())
+    }
+
+    /// Tells whether what HEAD said is what a GET brings, or brings nothing by which that could be told.
+    /// Nothing else shows that HEAD gives another digest, type or length. Of a digest it can give no
+    /// other, and is tried out once for each registry.
+    pub(super) fn is_proven(&self, selector: &Selector, said: &Descriptor) -> bool {
+        let is_kept = self.registry.kept().descriptor(&self.key(&said.digest)) == Some(said);
+        if is_kept || matches!(selector, Selector::Digest(_)) && !self.registry.tries_head() {
+            return true;
         }
-        match self.manifest_at_once(selector) {
-            Some(found) if *found.descriptor() != said => {
-                let found = found.descriptor().clone();
-                tracing::debug!(place = %self, %selector, ?said, ?found, "HEAD is wrong");
-                self.registry.lacks(Feature::HeadManifest);
-                found
-            }
-            _ => said,
+        let Some(found) = self.manifest_at_once(selector) else { return true };
+        self.keep(&found);
+        let found = found.descriptor();
+        if found == said {
+            return true;
         }
+        self.registry.lacks(Feature::HeadManifest);
+        self.warn_once(&format!(
+            "{self} answers HEAD of {selector} with {}; by its content it is {}",
+            told(said, found),
+            told(found, said),
+        ));
+        false
+    }
+
+    fn key(&self, digest: &Digest) -> kept::Key {
+        (self.registry.host().to_owned(), self.name.clone(), digest.clone())
+    }
+
+    fn keep(&self, manifest: &Manifest) {
+        let descriptor = manifest.descriptor();
+        let (key, raw) = (self.key(&descriptor.digest), manifest.raw().clone());
+        self.registry.kept().keep(key, descriptor.clone(), raw);
     }
 
     /// Returns a manifest if it comes without being asked for again.
@@ -79,7 +101,7 @@ impl Remote {
     }
 
     /// Asks by HEAD.
-    fn headed(&self, selector: &Selector) -> Result<Headed> {
+    pub(super) fn headed(&self, selector: &Selector) -> Result<Headed> {
         let call = self.manifest_call(Method::HEAD, selector)?;
         let Some(answer) = self.probe(&call)? else { return Ok(Headed::Unsaid) };
         Ok(match answer.status().as_u16() {
@@ -125,6 +147,10 @@ impl Remote {
     /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
     /// the registry says, since the digest is right (row B-32).
     pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let kept = self.registry.kept().take(&self.key(&descriptor.digest));
+        if let Some(raw) = kept {
+            return manifest_from(raw, descriptor.clone());
+        }
         let found = self.fetch(&Selector::Digest(descriptor.digest.clone()))?;
         let sent = found.media_type.as_ref().filter(|sent| **sent != descriptor.media_type);
         if let Some(sent) = sent.filter(|sent| is_known(sent)) {
@@ -266,8 +292,19 @@ fn described(answer: &Answer<'_>, selector: &Selector) -> Option<Descriptor> {
     Some(Descriptor::new(MediaType::new(media_type.essence()), digest, size))
 }
 
+/// Says of a manifest what tells it from another.
+fn told(one: &Descriptor, other: &Descriptor) -> String {
+    if one.digest != other.digest {
+        one.digest.to_string()
+    } else if one.size != other.size {
+        format!("{} bytes", one.size)
+    } else {
+        format!("`{}`", one.media_type)
+    }
+}
+
 /// What HEAD says of a manifest.
-enum Headed {
+pub(super) enum Headed {
     There(Descriptor),
     Absent,
     Unsaid,

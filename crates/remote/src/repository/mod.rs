@@ -7,8 +7,8 @@ mod presence;
 mod publish;
 mod push;
 mod referrers;
+mod roots;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -16,7 +16,7 @@ use http::{HeaderName, Method};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
 use longshore_store::{
     Blob, Entry, Error, Flaw, Held, Inability, KnownRoots, Location, Name, Pushed, Reader,
-    Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target, in_parallel,
+    Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target,
 };
 
 use self::presence::Presence;
@@ -27,9 +27,6 @@ use crate::list::Unlisted;
 
 /// The header that names the digest of what is answered (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-
-/// How many tags are looked up at once.
-const LOOKUPS: usize = 8;
 
 /// One repository of a registry.
 ///
@@ -227,32 +224,8 @@ impl Repository for Remote {
         }
     }
 
-    /// Fails if the registry answers for none of its tags: then it is not about a tag.
     fn known_roots(&self) -> Result<KnownRoots> {
-        let names = self.names()?;
-        let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
-        let found = in_parallel(&names, LOOKUPS, |name| self.head(&name.clone().into()));
-        let mut roots: BTreeMap<_, Root> = BTreeMap::new();
-        let mut unknown = Vec::new();
-        for (name, found) in names.into_iter().zip(found) {
-            match found {
-                Ok(descriptor) => {
-                    // What says the same digest of something else is no name of it.
-                    let Descriptor { digest, size, media_type, .. } = &descriptor;
-                    let key = (digest.clone(), *size, media_type.as_str().to_owned());
-                    let root = roots.entry(key);
-                    root.or_insert_with(|| Root { descriptor, names: Vec::new() }).names.push(name);
-                }
-                Err(error) => unknown.push((name, error)),
-            }
-        }
-        let is_of_host = |(_, error): &(Name, Error)| {
-            matches!(error, Error::Connection { .. } | Error::Throttled { .. })
-        };
-        if roots.is_empty() && unknown.iter().all(is_of_host) && !unknown.is_empty() {
-            return Err(unknown.swap_remove(0).1);
-        }
-        Ok(KnownRoots { roots: roots.into_values().collect(), unknown })
+        self.tagged()
     }
 
     fn untag(&self, name: &Name) -> Result<()> {
@@ -287,15 +260,4 @@ impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Tells whether `name` is of the form that lists of referrers have (row E-87).
-fn is_referrers_tag(name: &Name) -> bool {
-    const HEX: usize = 64;
-    let hex = |text: &str| {
-        text.len() == HEX && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    name.as_str().split_once('-').is_some_and(|(algorithm, encoded)| {
-        matches!(algorithm, "sha256" | "sha512") && hex(encoded)
-    })
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use longshore_spec::{Descriptor, Digest, ManifestError, MediaType, Role};
 use longshore_store::{
-    Entry, Error, Held, Repository as _, Selector, Source as _, Target as _, Verifying,
+    Entry, Error, Held, Name, Repository as _, Selector, Source as _, Target as _, Verifying,
 };
 use serde_json::json;
 
@@ -197,6 +197,56 @@ fn e29_a_head_that_says_something_else_is_found_out() {
     let found = remote(&stub.host).head(&by_name()).unwrap();
     assert_eq!(found, *image(None).descriptor());
     assert_eq!(stub.count("GET"), 1);
+}
+
+#[test]
+fn e29_what_head_says_of_each_tag_is_found_out_by_its_content() {
+    let (own, other) = (image(None), image(Some(image(None).descriptor())));
+    let right = own.descriptor();
+    for (length, media_type, named) in [
+        (right.size, MediaType::IMAGE_MANIFEST, Digest::sha256("another")),
+        (right.size, MediaType::IMAGE_MANIFEST, other.descriptor().digest.clone()),
+        (17, MediaType::IMAGE_MANIFEST, right.digest.clone()),
+        (right.size, MediaType::IMAGE_INDEX, right.digest.clone()),
+    ] {
+        let (all, said) = ([own.clone(), other.clone()], named.clone());
+        let stub = Stub::new(move |request| {
+            let reference = request.path().rsplit('/').next().unwrap();
+            let found = match reference {
+                "list" => return Response::ok(r#"{"tags":["a","b","c"]}"#),
+                "a" => &all[1],
+                "b" | "c" => &all[0],
+                digest => {
+                    match all.iter().find(|it| it.descriptor().digest.to_string() == digest) {
+                        Some(found) => found,
+                        None => return Response::new(404),
+                    }
+                }
+            };
+            let response = Response::ok(found.raw().clone());
+            let descriptor = found.descriptor();
+            if request.method == "HEAD" && reference != "a" {
+                return response
+                    .header("content-length", length)
+                    .header("content-type", media_type)
+                    .header("docker-content-digest", &said);
+            }
+            response
+                .header("content-type", MediaType::IMAGE_MANIFEST)
+                .header("docker-content-digest", &descriptor.digest)
+        });
+        let remote = remote(&stub.host);
+        let mut roots = remote.roots().unwrap();
+        roots.sort_by(|a, b| a.names.cmp(&b.names));
+        let found: Vec<_> = roots.iter().map(|root| (&root.descriptor, &root.names)).collect();
+        let names: [&[Name]; 2] = [&["a".into()], &["b".into(), "c".into()]];
+        assert_eq!(found[0], (other.descriptor(), &names[0].to_vec()), "{named}");
+        assert_eq!(found[1], (right, &names[1].to_vec()), "{named}");
+        // Who asks for what was found gets it without another request.
+        let before = stub.log().len();
+        assert_eq!(remote.child(right).unwrap().raw(), own.raw());
+        assert_eq!(stub.log().len(), before);
+    }
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! What has a tag, and what each tag stands for.
+
+use std::collections::BTreeMap;
+
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{Error, KnownRoots, Name, Result, Root, Selector, Source as _, in_parallel};
+
+use super::Remote;
+use super::manifest::Headed;
+use crate::registry::Feature;
+
+/// How many tags are looked up at once.
+const LOOKUPS: usize = 8;
+
+/// What tags stand for by HEAD: descriptors that say the same, and the tags of each.
+type Groups = BTreeMap<(Digest, u64, String), (Descriptor, Vec<Name>)>;
+
+impl Remote {
+    /// Fails if the registry answers for none of its tags: then it is not about a tag.
+    pub(super) fn tagged(&self) -> Result<KnownRoots> {
+        let names = self.names()?;
+        let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
+        let headed = in_parallel(&names, LOOKUPS, |name| self.head_first(name));
+        let (mut groups, mut unknown) = (Groups::new(), Vec::new());
+        let (mut by_head, mut by_content) = (Groups::new(), Vec::new());
+        for (name, headed) in names.into_iter().zip(headed) {
+            match headed {
+                Ok(First::Said(descriptor)) => add(&mut by_head, descriptor, name),
+                Ok(First::Is(descriptor)) => by_content.push((name, descriptor)),
+                Err(error) => unknown.push((name, error)),
+            }
+        }
+        // Of those that HEAD says the same of, one GET proves all, or none.
+        let said: Vec<_> = by_head.into_values().collect();
+        let proven = in_parallel(&said, LOOKUPS, |(descriptor, names)| {
+            self.is_proven(&names[0].clone().into(), descriptor)
+        });
+        let mut doubtful = Vec::new();
+        for ((descriptor, names), is_proven) in said.into_iter().zip(proven) {
+            for name in names {
+                if is_proven {
+                    add(&mut groups, descriptor.clone(), name);
+                } else {
+                    doubtful.push(name);
+                }
+            }
+        }
+        let found =
+            in_parallel(&doubtful, LOOKUPS, |name| self.head_by_content(&name.clone().into()));
+        for (name, found) in doubtful.into_iter().zip(found) {
+            match found {
+                Ok(descriptor) => by_content.push((name, descriptor)),
+                Err(error) => unknown.push((name, error)),
+            }
+        }
+        for (name, descriptor) in by_content {
+            add(&mut groups, descriptor, name);
+        }
+        let is_of_host = |(_, error): &(Name, Error)| {
+            matches!(error, Error::Connection { .. } | Error::Throttled { .. })
+        };
+        if groups.is_empty() && unknown.iter().all(is_of_host) && !unknown.is_empty() {
+            return Err(unknown.swap_remove(0).1);
+        }
+        let root = |(descriptor, mut names): (Descriptor, Vec<Name>)| {
+            names.sort_unstable();
+            Root { descriptor, names }
+        };
+        unknown.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(KnownRoots { roots: groups.into_values().map(root).collect(), unknown })
+    }
+
+    /// Asks by HEAD what a tag stands for, and by GET where that says nothing.
+    fn head_first(&self, name: &Name) -> Result<First> {
+        let selector = Selector::Name(name.clone());
+        if self.registry.may_have(Feature::HeadManifest)
+            && let Headed::There(said) = self.headed(&selector)?
+        {
+            return Ok(First::Said(said));
+        }
+        self.head_by_content(&selector).map(First::Is)
+    }
+}
+
+/// What a tag stands for.
+enum First {
+    /// As HEAD says, which may be wrong.
+    Said(Descriptor),
+    /// By its content.
+    Is(Descriptor),
+}
+
+/// Adds a name to those of what it stands for. What says the same digest of something else is no name
+/// of it.
+fn add(groups: &mut Groups, descriptor: Descriptor, name: Name) {
+    let Descriptor { digest, size, media_type, .. } = &descriptor;
+    let key = (digest.clone(), *size, media_type.as_str().to_owned());
+    groups.entry(key).or_insert_with(|| (descriptor, Vec::new())).1.push(name);
+}
+
+/// Tells whether `name` is of the form that lists of referrers have (row E-87).
+fn is_referrers_tag(name: &Name) -> bool {
+    const HEX: usize = 64;
+    let hex = |text: &str| {
+        text.len() == HEX && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    name.as_str().split_once('-').is_some_and(|(algorithm, encoded)| {
+        matches!(algorithm, "sha256" | "sha512") && hex(encoded)
+    })
+}
