@@ -46,6 +46,8 @@ struct Shared {
     /// Registries whose HEAD was tried out.
     tried: Mutex<HashSet<Arc<str>>>,
     kept: Mutex<Kept>,
+    /// How many lists of referrers of each registry were tried out.
+    lists_tried: Mutex<HashMap<Arc<str>, Arc<Mutex<usize>>>>,
 }
 
 /// What a registry need not have, and shows not to have when it is used.
@@ -59,6 +61,8 @@ pub(crate) enum Feature {
     HeadManifest,
     /// Content with the request that ends an upload.
     Put,
+    /// Lists of referrers in which all refer to what was asked for.
+    OwnReferrers,
     /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
     Discovery,
 }
@@ -94,6 +98,7 @@ impl Client {
             lacking: Mutex::default(),
             tried: Mutex::default(),
             kept: Mutex::default(),
+            lists_tried: Mutex::default(),
         })))
     }
 
@@ -251,6 +256,12 @@ impl Registry {
     /// Locks the manifests that wait to be asked for.
     pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.client.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many lists of referrers were tried out; locked while one is.
+    pub(crate) fn lists_tried(&self) -> Arc<Mutex<usize>> {
+        let mut tried = self.client.0.lists_tried.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tried.entry(Arc::clone(&self.host)).or_default())
     }
 
     fn lacking(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Feature)>> {

@@ -137,8 +137,8 @@ struct Discovery<'a> {
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
     known: Known,
-    /// Referrers that were met, by target and filter.
-    met: HashSet<(u32, u32, Digest)>,
+    /// Referrers that were met, by target and filter, each with what it is said to refer to.
+    met: HashSet<(u32, u32, Digest, Digest)>,
     /// Names that were wanted, by target.
     given: HashSet<(u32, Name)>,
     /// Names of what cosign attached, by target and filter.
@@ -272,6 +272,7 @@ impl<'a> Discovery<'a> {
         }
         let mut next = Vec::new();
         let taken = match seen.found {
+            Ok(Found::Manifest(manifest)) if self.is_stranger(&step, &manifest) => Ok(()),
             Ok(Found::Manifest(manifest)) => {
                 let digest = manifest.descriptor().digest.clone();
                 let taken =

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use longshore_spec::{Content, Descriptor, Role, Size, keys, printable_line};
+use longshore_spec::{Content, Descriptor, Digest, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
 
 use super::look::{self, Attached, Look, Referrer, look};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         .filter(|root| stands_alone(root))
         .map(|root| {
             let name = root.names.first();
-            let node = node(&attached, Role::Manifest, &root.descriptor, name, MAX_DEPTH);
+            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut Vec::new());
             Node { role: "root", ..node }
         })
         .chain(unknown.iter().map(|(name, error)| Node::lost(name, error)))
@@ -69,16 +69,27 @@ impl Node {
     }
 }
 
-/// Looks at a node and all below it, so many levels deep.
+/// Looks at a node and all below it, of which `above` is the path from the root.
 fn node(
     attached: &Attached<'_>,
     role: Role,
     descriptor: &Descriptor,
     name: Option<&Name>,
-    depth: usize,
+    above: &mut Vec<Digest>,
 ) -> Node {
-    let view = attached.view();
-    let mut node = Node {
+    let mut node = bare(role, descriptor, name);
+    if role != Role::Manifest {
+        node.problem = attached.view().open(descriptor, 0).err().map(|error| error.to_string());
+        return node;
+    }
+    let found = look(attached.view(), descriptor);
+    fill(&mut node, attached, descriptor, name, found, above);
+    node
+}
+
+/// Returns a node of which only its descriptor is known.
+fn bare(role: Role, descriptor: &Descriptor, name: Option<&Name>) -> Node {
+    Node {
         name: name.map(ToString::to_string),
         role: match role {
             Role::Manifest => "manifest",
@@ -94,49 +105,76 @@ fn node(
         absent: false,
         problem: None,
         children: Vec::new(),
-    };
-    if role != Role::Manifest {
-        node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
-        return node;
     }
-    if depth == 0 {
+}
+
+/// Fills in what a look at a manifest found, and all below it.
+fn fill(
+    node: &mut Node,
+    attached: &Attached<'_>,
+    descriptor: &Descriptor,
+    name: Option<&Name>,
+    found: Look,
+    above: &mut Vec<Digest>,
+) {
+    let view = attached.view();
+    if above.len() >= MAX_DEPTH {
         node.problem = Some(format!("nested more than {MAX_DEPTH} levels deep"));
-        return node;
+        return;
     }
-    match look(view, descriptor) {
+    let manifest = match found {
+        Look::Manifest(manifest) => manifest,
         Look::Opaque => {
             node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
+            return;
         }
         Look::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
             node.absent = true;
+            return;
         }
-        Look::Broken(error) => node.problem = Some(error.to_string()),
-        Look::Manifest(manifest) => {
-            node.artifact_type = Some(about::artifact_type(view, &manifest).name().to_owned());
-            if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
-                node.platforms = look::platforms(view, &manifest);
-            }
-            let child = |(role, child): (Role, &Descriptor)| {
-                self::node(attached, role, child, None, depth - 1)
-            };
-            node.children = manifest.children().map(child).collect();
-            let listed: Vec<_> = manifest.children().map(|(_, child)| &child.digest).collect();
-            match attached.referrers(&descriptor.digest, name) {
-                Err(error) => {
-                    node.problem = Some(format!("its referrers cannot be listed: {error}"));
-                }
-                Ok(referrers) => {
-                    let new =
-                        referrers.iter().filter(|of| !listed.contains(&&of.descriptor.digest));
-                    node.children.extend(new.map(|Referrer { name, descriptor }| Node {
-                        role: "referrer",
-                        ..self::node(attached, Role::Manifest, descriptor, name.as_ref(), depth - 1)
-                    }));
+        Look::Broken(error) => {
+            node.problem = Some(error.to_string());
+            return;
+        }
+    };
+    node.artifact_type = Some(about::artifact_type(view, &manifest).name().to_owned());
+    if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
+        node.platforms = look::platforms(view, &manifest);
+    }
+    above.push(descriptor.digest.clone());
+    let child = |(role, child): (Role, &Descriptor)| self::node(attached, role, child, None, above);
+    node.children = manifest.children().map(child).collect();
+    let listed: Vec<_> = manifest.children().map(|(_, child)| &child.digest).collect();
+    match attached.referrers(&descriptor.digest, name) {
+        Err(error) => node.problem = Some(format!("its referrers cannot be listed: {error}")),
+        Ok(referrers) => {
+            for referrer in referrers {
+                let digest = &referrer.descriptor.digest;
+                // What is above cannot refer to what is below, whatever a place says.
+                if !listed.contains(&digest) && !above.contains(digest) {
+                    node.children.extend(self::referrer(attached, &referrer, above));
                 }
             }
         }
     }
-    node
+    above.pop();
+}
+
+/// Looks at what refers to the last of `above`; `None` if it refers to something else.
+fn referrer(attached: &Attached<'_>, referrer: &Referrer, above: &mut Vec<Digest>) -> Option<Node> {
+    let Referrer { name, descriptor } = referrer;
+    let found = look(attached.view(), descriptor);
+    // What has a name is attached by that.
+    if let (None, Look::Manifest(manifest), Some(listed)) = (name, &found, above.last())
+        && let Some(subject) = manifest.subject().filter(|subject| subject.digest != *listed)
+    {
+        let (digest, subject) = (&descriptor.digest, &subject.digest);
+        tracing::warn!("{digest} is listed as a referrer of {listed}, but refers to {subject}");
+        return None;
+    }
+    let mut node = Node { role: "referrer", ..bare(Role::Manifest, descriptor, name.as_ref()) };
+    fill(&mut node, attached, descriptor, name.as_ref(), found, above);
+    Some(node)
 }
 
 fn is_broken(node: &Node) -> bool {
@@ -163,7 +201,7 @@ fn label(node: &Node) -> String {
 
 /// The beginning of a digest is enough for people.
 fn short(digest: &str) -> String {
-    digest.parse::<longshore_spec::Digest>().map_or_else(
+    digest.parse::<Digest>().map_or_else(
         |_| digest.to_owned(),
         |digest| format!("{}:{}", digest.algorithm(), digest.short()),
     )

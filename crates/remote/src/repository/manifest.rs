@@ -69,7 +69,8 @@ impl Remote {
         (self.registry.host().to_owned(), self.name.clone(), digest.clone())
     }
 
-    fn keep(&self, manifest: &Manifest) {
+    /// Keeps a manifest for who asks for it next.
+    pub(super) fn keep(&self, manifest: &Manifest) {
         let descriptor = manifest.descriptor();
         let (key, raw) = (self.key(&descriptor.digest), manifest.raw().clone());
         self.registry.kept().keep(key, descriptor.clone(), raw);

@@ -9,20 +9,32 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use longshore_spec::{Content, Descriptor, Digest, Index, Manifest, MediaType};
 use longshore_store::{
     AnsweredBy, Error, Flaw, Inability, Name, Referrers, Result, Selector, Source as _,
-    manifest_from,
+    in_parallel, manifest_from,
 };
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::Remote;
 use crate::auth::challenge;
-use crate::http::{Answer, Call, Url, next_page};
+use crate::http::{Answer, Call, Url, is_page, next_page};
 use crate::list::{Pages, incomplete};
+use crate::registry::Feature;
 
 /// No list of referrers has more pages: some give ten entries on each.
 const MOST_PAGES: usize = 10_000;
 
 /// How often a list is written anew that somebody else wrote over (row E-86).
 const REWRITES: usize = 3;
+
+/// So many lists of a registry are compared with what their entries say: one that gives the same list for
+/// whatever is asked is found out by the second.
+const LISTS_TRIED: usize = 2;
+
+/// How many entries of these lists are read.
+const ENTRIES_TRIED: usize = 32;
+
+/// How many of them at once.
+const LOOKUPS: usize = 8;
 
 /// The encoded part of a digest that fits into a tag whole.
 const UNCUT: usize = 64;
@@ -36,6 +48,7 @@ impl Remote {
         };
         let entries: BTreeMap<_, _> =
             found.into_iter().map(|entry| (entry.digest.clone(), entry)).collect();
+        let entries = self.honest(subject, entries);
         Ok(Referrers { entries: entries.into_values().collect(), answered_by })
     }
 
@@ -52,6 +65,8 @@ impl Remote {
             pages.begin(&call.url)?;
             let answer = self.read(&call)?;
             if is_first && knows_no_referrers(&answer) {
+                let status = answer.status();
+                tracing::debug!(place = %self, %status, "no referrers API: asking for the tag");
                 return Ok(None);
             }
             if !answer.status().is_success() {
@@ -66,9 +81,19 @@ impl Remote {
             if bytes > limits.referrers_bytes {
                 return Err(over(format!("{} bytes", limits.referrers_bytes)));
             }
-            let Some(entries) = entries(raw, is_index) else {
-                let reason = Flaw::Answer("it is no image index".to_owned());
-                return Err(Error::malformed(what, reason));
+            let entries = match Page::of(raw, is_index) {
+                Page::List(entries) => entries,
+                Page::NoList if is_first => {
+                    tracing::debug!(
+                        place = %self,
+                        "what its referrers API answers is no list: asking for the tag"
+                    );
+                    return Ok(None);
+                }
+                Page::NoList | Page::Damaged => {
+                    let reason = Flaw::Answer("it is no image index".to_owned());
+                    return Err(Error::malformed(what, reason));
+                }
             };
             let (before, length) = (found.len(), entries.len());
             found.extend(entries.into_iter().filter(|entry| known.insert(entry.digest.clone())));
@@ -79,6 +104,56 @@ impl Remote {
             pages.end(length, found.len() - before)?;
             call = page_call(next, subject);
         }
+    }
+
+    /// Returns those entries of a list whose own subject is the one that was asked for, as far as they
+    /// are read. There are registries that answer with the same list for whatever is asked.
+    fn honest(
+        &self,
+        subject: &Digest,
+        mut entries: BTreeMap<Digest, Descriptor>,
+    ) -> BTreeMap<Digest, Descriptor> {
+        // A digest within what it is the digest of cannot be.
+        if entries.remove(subject).is_some() {
+            self.tell_stranger(subject, subject, subject);
+        }
+        let lists = self.registry.lists_tried();
+        let mut tried = lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_tried = *tried >= LISTS_TRIED;
+        if entries.is_empty() || is_tried && self.registry.may_have(Feature::OwnReferrers) {
+            return entries;
+        }
+        *tried += 1;
+        let most = if is_tried { entries.len() } else { ENTRIES_TRIED };
+        let asked: Vec<_> = entries.values().take(most).cloned().collect();
+        let found = in_parallel(&asked, LOOKUPS, |entry| self.subject_of(entry));
+        for (entry, found) in asked.into_iter().zip(found) {
+            if let Some(found) = found.filter(|found| found != subject) {
+                self.tell_stranger(&entry.digest, subject, &found);
+                entries.remove(&entry.digest);
+            }
+        }
+        entries
+    }
+
+    /// Returns what an entry of a list refers to; `None` if it cannot be had, which is told when it is
+    /// wanted, or says nothing of that: some list what cosign attached by its tag, too.
+    fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
+        let found = self.get_child(entry).ok()?;
+        self.keep(&found);
+        Some(found.subject()?.digest.clone())
+    }
+
+    /// Warns of an entry that refers to something else than the list says. All others are read, then.
+    fn tell_stranger(&self, entry: &Digest, listed: &Digest, found: &Digest) {
+        self.registry.lacks(Feature::OwnReferrers);
+        self.warn_once(&if entry == listed {
+            format!("{self} lists {entry} as a referrer of itself; it is left out")
+        } else {
+            format!(
+                "{self} lists {entry} as a referrer of {listed}, but it refers to {found}; it is left out"
+            )
+        });
     }
 
     fn referrers_call(&self, subject: &Digest) -> Call<'static> {
@@ -155,8 +230,17 @@ impl Remote {
 
     /// Returns `subject` if its referrers are listed in its fallback tag.
     pub(super) fn fallback_listing(&self, subject: &Digest) -> Result<Option<Digest>> {
-        let answer = self.read(&self.referrers_call(subject))?;
-        Ok(knows_no_referrers(&answer).then(|| subject.clone()))
+        match self.listed_by_api(subject) {
+            Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
+            // It has an API that does not answer this.
+            Err(
+                Error::Denied { .. }
+                | Error::NotFound { .. }
+                | Error::Refused { .. }
+                | Error::Malformed { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Changes the list in a fallback tag until `change` finds nothing to change: what others write
@@ -255,9 +339,35 @@ fn is_index(answer: &Answer<'_>) -> bool {
     answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }
 
+/// What the body of an answer is.
+enum Page {
+    List(Vec<Descriptor>),
+    /// It is nothing, a page for people, or a document of something else: there is no such API.
+    NoList,
+    Damaged,
+}
+
+impl Page {
+    fn of(raw: Bytes, is_index: bool) -> Self {
+        if raw.trim_ascii().is_empty() || is_page(&raw) {
+            return Self::NoList;
+        }
+        // Read as what it should be, any document without entries would be an empty index.
+        let members: serde_json::Result<BTreeMap<String, IgnoredAny>> =
+            serde_json::from_slice(&raw);
+        match members {
+            Ok(members) if members.contains_key("manifests") => {
+                entries(raw, is_index).map_or(Self::Damaged, Self::List)
+            }
+            Ok(_) => Self::NoList,
+            Err(error) if error.is_data() => Self::NoList,
+            Err(_) => Self::Damaged,
+        }
+    }
+}
+
 /// Returns the entries of a page; `None` if it is no index, not even an empty one.
 fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
-    // Read as what it should be, any document without entries would be an empty index.
     let named = match Manifest::media_type_of(&raw) {
         Ok(named) => named,
         Err(_) if is_index => MediaType::from(MediaType::IMAGE_INDEX),
@@ -277,7 +387,7 @@ fn is_of(entry: &Value, digest: &Digest) -> bool {
 /// One that wants to know who asks does not say so, and neither does one that is broken.
 fn knows_no_referrers(answer: &Answer<'_>) -> bool {
     match answer.status().as_u16() {
-        400 | 404 | 405 | 406 | 501 => true,
+        204 | 400 | 404 | 405 | 406 | 410 | 501 => true,
         401 => challenge(answer.headers()).is_none(),
         // Some serve the page of their web site for every address that they do not know.
         200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),

@@ -269,7 +269,7 @@ fn e92_only_some_answers_mean_that_no_account_is_kept() {
         });
         remote(&stub.host).referrers(&subject).map(|found| found.answered_by)
     };
-    for status in [400, 401, 404, 405, 406] {
+    for status in [204, 400, 401, 404, 405, 406, 410] {
         assert_eq!(ask(Response::new(status)).unwrap(), AnsweredBy::FallbackTag, "{status}");
     }
     let page = Response::ok("<html>").header("content-type", "text/html; charset=utf-8");
@@ -279,8 +279,71 @@ fn e92_only_some_answers_mean_that_no_account_is_kept() {
     }
     let challenge = Response::new(401).header("www-authenticate", "Basic realm=\"x\"");
     assert!(matches!(ask(challenge), Err(Error::Denied { .. })));
-    assert!(matches!(ask(Response::ok("{}")), Err(Error::Malformed { .. })));
+    // What is no list: nothing, or a document of something else.
+    let typed = |body: &str| Response::ok(body).header("content-type", MediaType::IMAGE_INDEX);
+    for body in ["", " \n", "{}", "[]", "null", "<html>", r#"{"errors":[{"code":"X"}]}"#] {
+        assert_eq!(ask(Response::ok(body)).unwrap(), AnsweredBy::FallbackTag, "{body}");
+        assert_eq!(ask(typed(body)).unwrap(), AnsweredBy::FallbackTag, "{body}");
+    }
+    let empty = format!(r#"{{"schemaVersion":2,"mediaType":"{}"}}"#, MediaType::IMAGE_INDEX);
+    assert_eq!(ask(typed(&empty)).unwrap(), AnsweredBy::FallbackTag);
+    // What is cut off, or is a list in another form.
+    for body in [r#"{"schemaVersion":2,"manifests":["#, r#"{"manifests":[{"digest":"x"}]}"#, "x"] {
+        assert!(matches!(ask(typed(body)), Err(Error::Malformed { .. })), "{body}");
+    }
     assert_eq!(ask(index_of(&[])).unwrap(), AnsweredBy::Place);
+}
+
+#[test]
+fn what_refers_to_something_else_is_left_out_of_a_list() {
+    let subject = image(None);
+    let (own, other) = (signature(1), signature_of(signature(1).descriptor(), 2));
+    let all = [subject.clone(), own.clone(), other.clone()];
+    let stub = Stub::new(move |request| {
+        if request.is("GET", "/referrers/") {
+            return index_of(&[own.as_referrer(), other.as_referrer()]);
+        }
+        let digest = request.path().rsplit('/').next().unwrap();
+        let found = all.iter().find(|found| found.descriptor().digest.to_string() == digest);
+        let typed =
+            |raw: &[u8]| Response::ok(raw).header("content-type", MediaType::IMAGE_MANIFEST);
+        found.map_or(Response::new(404), |found| typed(found.raw()))
+    });
+    let remote = remote(&stub.host);
+    let referrers = |of: &longshore_spec::Manifest| {
+        let found = remote.referrers(&of.descriptor().digest).unwrap();
+        found.entries.into_iter().map(|entry| entry.digest).collect::<Vec<_>>()
+    };
+    let digest = |of: &longshore_spec::Manifest| of.descriptor().digest.clone();
+    let (own, other) = (signature(1), signature_of(signature(1).descriptor(), 2));
+    assert_eq!(referrers(&subject), [digest(&own)]);
+    assert_eq!(referrers(&own), [digest(&other)]);
+    assert_eq!(referrers(&other), []);
+    // What was read to find that out is not read again.
+    let before = stub.log().len();
+    remote.child(other.descriptor()).unwrap();
+    assert_eq!(stub.log().len(), before);
+}
+
+#[test]
+fn lists_that_are_right_are_believed_from_the_third_on() {
+    let stub = fake::registry(Profile::NEW);
+    let remote = remote(&stub.host);
+    let mut subjects = vec![image(None)];
+    for number in 1..=3 {
+        let last = subjects.last().unwrap().descriptor().clone();
+        subjects.push(signature_of(&last, number));
+    }
+    for manifest in &subjects {
+        remote.push_manifest(manifest, Entry::Child).unwrap();
+    }
+    for (at, pair) in subjects.windows(2).enumerate() {
+        let before = stub.count("GET /v2/library/app/manifests/");
+        let found = remote.referrers(&pair[0].descriptor().digest).unwrap();
+        assert_eq!(found.entries, [pair[1].as_referrer()]);
+        let read = stub.count("GET /v2/library/app/manifests/") - before;
+        assert_eq!(read, usize::from(at < 2));
+    }
 }
 
 #[test]

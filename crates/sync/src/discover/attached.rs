@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use longshore_spec::{Digest, Role};
+use longshore_spec::{Digest, Manifest, Role};
 use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
 use super::known::Key;
@@ -105,6 +105,24 @@ impl Discovery<'_> {
         }
     }
 
+    /// Tells whether what was listed as a referrer refers to something else, and leaves it out if so:
+    /// places have been seen to list the same for whatever is asked. One that says nothing of what it
+    /// refers to may be attached by a tag.
+    pub(super) fn is_stranger(&mut self, step: &Step, manifest: &Manifest) -> bool {
+        let (Via::Referrer(root), Wish::Listed(_)) = (step.via, &step.wish) else { return false };
+        let planned = &mut self.plan.roots[root];
+        let (Some(listed), Some(own)) = (planned.subject.as_deref(), manifest.subject()) else {
+            return false;
+        };
+        if own.digest == *listed {
+            return false;
+        }
+        let (digest, own) = (&manifest.descriptor().digest, &own.digest);
+        tracing::warn!("{digest} is listed as a referrer of {listed}, but refers to {own}");
+        planned.skipped = true;
+        true
+    }
+
     /// Takes note of what is attached to an index that does not come as it is.
     pub(super) fn leave_behind(&mut self, way: &Way, index: &Digest, attached: Attached) {
         let Attached { referrers, signatures } = attached;
@@ -142,8 +160,9 @@ impl Discovery<'_> {
 
     fn take_referrers(&mut self, way: &Way, subject: &Digest, referrers: Referrers) {
         for entry in referrers.entries {
-            if self.met.insert((way.target, way.filter, entry.digest.clone())) {
-                let (way, wish, subject) = (way.clone(), Wish::Listed(entry), subject.clone());
+            let (digest, subject) = (entry.digest.clone(), subject.clone());
+            if self.met.insert((way.target, way.filter, digest, subject.clone())) {
+                let (way, wish) = (way.clone(), Wish::Listed(entry));
                 self.referrers.push(Referrer { way, wish, names: Vec::new(), subject });
             }
         }

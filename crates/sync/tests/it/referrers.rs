@@ -261,3 +261,28 @@ fn a_list_that_cannot_be_had_is_a_failure_only_if_it_is_wanted() {
     plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
     assert_eq!(target.committed(), [false], "not all that was wanted has come");
 }
+
+#[test]
+fn what_refers_to_something_else_than_a_list_says_stays() {
+    let (mut source, [app, sbom, signature]) = signed();
+    // The same list for whatever is asked.
+    let all: Vec<_> = source.referrers.values().flatten().cloned().collect();
+    for digest in [&app, &sbom, &signature].map(|it| it.digest.clone()) {
+        source.referrers.insert(digest, all.clone());
+    }
+    let target = Watched::new(Order::LargestFirst);
+    let report = copy(&source, &target, &with_referrers(), 2);
+    assert!(report.is_complete());
+    let done: Vec<_> = report
+        .roots
+        .iter()
+        .filter(|root| root.outcome == Outcome::Done)
+        .map(|root| (&root.descriptor.as_ref().unwrap().digest, root.subject.as_deref()))
+        .collect();
+    let expected = [
+        (&app.digest, None),
+        (&sbom.digest, Some(&app.digest)),
+        (&signature.digest, Some(&sbom.digest)),
+    ];
+    assert_eq!(done, expected);
+}
