@@ -33,6 +33,6 @@ mod secret;
 pub use config::{
     Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, WarningHandler,
 };
-pub use registry::{Client, Registry, Tried};
+pub use registry::{Catalog, Client, NoRepository, Registry, Tried};
 pub use repository::Remote;
 pub use secret::Secret;

@@ -10,31 +10,37 @@ use longshore_store::{Error, Flaw, Result, Subject};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::http::{Call, Url, is_page, next_page, shown, with_query};
+use crate::http::{Call, Trouble, Url, is_page, next_page, shown, with_query};
+use crate::problem::clean;
 use crate::{Limits, Registry};
 
 /// How many entries of a list are asked for at once, the next where a registry refuses so many. Last,
 /// it chooses itself.
 const PAGES: [Option<usize>; 3] = [Some(1000), Some(100), None];
 
+/// What some put before their texts. JSON has none (RFC 8259 8.1), and who reads it may pass over it.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How many pages without an entry are gone through in a row: who filters a list may have some.
 const MOST_EMPTY: usize = 16;
 
 impl Registry {
     /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102).
+    /// E-102). Errors call the list `what`.
     pub(crate) fn list(
         &self,
         path: &str,
+        what: &str,
         member: &str,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<BTreeSet<String>, Unlisted> {
+    ) -> Result<Listed, Unlisted> {
         let limits = self.http().limits();
         let mut found = Entries::new(limits);
-        let mut pages = Pages::new(format!("the list {path}"), limits.list_pages);
+        let mut pages = Pages::new(what.to_owned(), limits.list_pages);
         let mut sizes = PAGES.into_iter();
         let mut size = sizes.next().flatten();
         let first = |size: Option<usize>| match size {
@@ -46,14 +52,27 @@ impl Registry {
         loop {
             let is_first = found.pages == 0;
             pages.begin(&url)?;
-            let call = Call::new(Method::GET, url.clone(), "list", path)
+            let call = Call::new(Method::GET, url.clone(), "read", what)
                 .header(ACCEPT, "application/json")
                 .whole(limits.list_page_bytes);
-            let answer = self.read(&call, repository, scope.clone())?;
+            let is_sized = is_first && size.is_some();
+            // Some fail with a size that they do not know, as often as they are asked.
+            let answer =
+                self.http().persist(|| match self.read_attempt(&call, repository, scope) {
+                    Err(Trouble { error, .. }) if is_sized && fails(&error) => Ok(None),
+                    result => result.map(Some),
+                })?;
+            let Some(answer) = answer else {
+                tracing::debug!(what, ?size, "it fails: asking for no size");
+                (size, url) = (None, first(None));
+                continue;
+            };
             if !answer.status().is_success() {
-                let may_be_size = is_first && refuses_size(answer.status());
-                if let Some(smaller) = sizes.next().filter(|_| may_be_size) {
-                    tracing::debug!(path, ?size, status = %answer.status(), "asking for less");
+                if is_sized && refuses_size(answer.status()) {
+                    // Who says that there is nothing, or that it is for others, says so of any size.
+                    let hides = matches!(answer.status().as_u16(), 403 | 404);
+                    let smaller = sizes.next().flatten().filter(|_| !hides);
+                    tracing::debug!(what, ?size, status = %answer.status(), "asking for less");
                     (size, url) = (smaller, first(smaller));
                     continue;
                 }
@@ -66,8 +85,8 @@ impl Registry {
             }
             let link = next_page(answer.headers());
             let next = link.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
-            let body = answer.into_bytes(path, limits.list_page_bytes)?;
-            let page = found.read_page(&body, path, member)?;
+            let body = answer.into_bytes(what, limits.list_page_bytes)?;
+            let page = found.read_page(&body, what, member)?;
             url = match (next, page.last) {
                 // How many there are says nothing as long as there is a link.
                 (Some(next), _) => {
@@ -83,16 +102,30 @@ impl Registry {
                 {
                     with_query(first(size), "last", &last)
                 }
-                _ => return Ok(found.all),
+                _ => break,
             };
         }
+        Ok(Listed { texts: found.all, others: found.others })
     }
 }
 
-/// Tells whether an answer may mean that so many entries are not given at once, and not that there is no
-/// such list or that it is for others.
+/// What a list holds.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) texts: BTreeSet<String>,
+    /// Entries that are no texts, as they look.
+    pub(crate) others: BTreeSet<String>,
+}
+
+/// Tells whether a registry failed, and said so.
+fn fails(error: &Error) -> bool {
+    matches!(error, Error::Refused { said, .. } if said.status == 500)
+}
+
+/// Tells whether an answer may mean that so many entries are not given at once. Some say then that there
+/// is no such list, or that it is for others.
 fn refuses_size(status: StatusCode) -> bool {
-    status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 404 | 429)
+    status.is_client_error() && !matches!(status.as_u16(), 401 | 429)
 }
 
 /// Why there is no list.
@@ -202,6 +235,8 @@ struct Entries<'l> {
     pages: usize,
     /// The bound that was passed.
     over: Option<String>,
+    /// Entries that are no texts.
+    others: BTreeSet<String>,
 }
 
 /// What one page brought.
@@ -215,40 +250,42 @@ struct Page {
 
 impl<'l> Entries<'l> {
     fn new(limits: &'l Limits) -> Self {
-        Self { limits, all: BTreeSet::new(), bytes: 0, pages: 0, over: None }
+        let (all, others) = (BTreeSet::new(), BTreeSet::new());
+        Self { limits, all, bytes: 0, pages: 0, over: None, others }
     }
 
     /// Adds the entries of a page. Go writes an empty list as `null`.
-    fn read_page(&mut self, body: &[u8], path: &str, member: &str) -> Result<Page> {
-        let what = format!("the list {path}");
+    fn read_page(&mut self, body: &[u8], what: &str, member: &str) -> Result<Page> {
         if is_page(body) {
             return Err(Error::malformed(what, Flaw::WebPage));
         }
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let mut reader = serde_json::Deserializer::from_slice(body);
         self.pages += 1;
         let read = Document { member, entries: self }.deserialize(&mut reader);
         match read.and_then(|page| reader.end().map(|()| page)) {
             Ok(page) => Ok(page),
             Err(error) => Err(match self.over.take() {
-                Some(limit) => Error::Limit { what, limit },
+                Some(limit) => Error::Limit { what: what.to_owned(), limit },
                 None => Error::malformed(what, Flaw::Answer(error.to_string())),
             }),
         }
     }
 
     /// Adds an entry and returns whether it is new. Fails with the bound that it passes.
-    fn add(&mut self, entry: String) -> Result<bool, String> {
-        if self.all.contains(&entry) {
+    fn add(&mut self, entry: String, is_text: bool) -> Result<bool, String> {
+        let known = if is_text { &self.all } else { &self.others };
+        if known.contains(&entry) {
             return Ok(false);
         }
         self.bytes += entry.len();
         if self.bytes > self.limits.list_bytes {
             return Err(format!("{} bytes", self.limits.list_bytes));
         }
-        if self.all.len() >= self.limits.list_entries {
+        if self.all.len() + self.others.len() >= self.limits.list_entries {
             return Err(format!("{} entries", self.limits.list_entries));
         }
-        Ok(self.all.insert(entry))
+        Ok(if is_text { &mut self.all } else { &mut self.others }.insert(entry))
     }
 }
 
@@ -312,10 +349,14 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(entry) = list.next_element::<String>()? {
+        while let Some(entry) = list.next_element::<Value>()? {
+            let (entry, is_text) = match entry {
+                Value::String(text) => (text, true),
+                other => (clean(&other.to_string()), false),
+            };
             self.page.length += 1;
             self.page.last = Some(entry.clone());
-            match self.entries.add(entry) {
+            match self.entries.add(entry, is_text) {
                 Ok(is_new) => self.page.fresh += usize::from(is_new),
                 Err(limit) => {
                     self.entries.over = Some(limit);
@@ -337,7 +378,8 @@ mod tests {
             (r#"{"tags":null}"#, Some(0)),
             (r#"{"name":"x"}"#, Some(0)),
             (r#"{"tags":["a","b"],"x":[{"tags":["c"]}]}"#, Some(2)),
-            (r#"{"tags":[1]}"#, None),
+            (r#"{"tags":[1,null,"1",{"a":[2]}]}"#, Some(4)),
+            ("\u{feff}{\"tags\":[\"a\"]}", Some(1)),
             (r#"{"tags":"a"}"#, None),
             (r#"{"tags":["a"]} x"#, None),
             ("[]", None),
@@ -358,11 +400,11 @@ mod tests {
         let page = entries.read_page(br#"{"tags":["b","ccc"]}"#, "x", "tags").unwrap();
         assert_eq!(page, Page { length: 2, fresh: 1, last: Some("ccc".to_owned()) });
         let error = entries.read_page(br#"{"tags":[""]}"#, "x", "tags").unwrap_err();
-        assert_eq!(error.to_string(), "the list x is over the limit of 3 entries");
+        assert_eq!(error.to_string(), "x is over the limit of 3 entries");
         let limits = Limits { list_bytes: 5, ..Limits::default() };
         let mut entries = Entries::new(&limits);
         let error = entries.read_page(br#"{"tags":["aaa","bbb"]}"#, "x", "tags").unwrap_err();
-        assert_eq!(error.to_string(), "the list x is over the limit of 5 bytes");
+        assert_eq!(error.to_string(), "x is over the limit of 5 bytes");
     }
 
     #[test]

@@ -5,17 +5,45 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, StatusCode};
-use longshore_spec::{Digest, RepositoryName};
+use longshore_spec::{Digest, ReferenceError, RepositoryName};
 use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
 use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
 use crate::http::{Again, Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
 use crate::kept::Kept;
 use crate::list::Unlisted;
+use crate::problem::clean;
 use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
 
 /// A repository that nobody has: a registry that asks who wants to read asks for this one, too.
 const NOBODYS: &str = "longshore/nobodys";
+
+/// What a registry lists.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Its repositories, sorted.
+    pub repositories: Vec<RepositoryName>,
+    /// What else it lists.
+    pub others: Vec<NoRepository>,
+}
+
+/// What a registry lists as a repository and what cannot be one. Displayed, it says why.
+#[derive(Debug)]
+pub enum NoRepository {
+    /// It is no text; how it looks.
+    NoText(String),
+    /// It is no name.
+    NoName(ReferenceError),
+}
+
+impl fmt::Display for NoRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoText(text) => write!(f, "`{text}` is no text"),
+            Self::NoName(error) => f.write_str(&clean(&error.fault())),
+        }
+    }
+}
 
 /// What became of a credential that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +255,29 @@ impl Registry {
         Error::unsupported(&self.host, Inability::NoRegistry { said })
     }
 
+    /// Returns what the registry lists, as far as it lists anything.
+    pub fn catalog(&self) -> Result<Catalog> {
+        let what = format!("the list of repositories of {}", self.host);
+        let list = self.list("_catalog", &what, "repositories", None, &Scope::catalog());
+        let found = list.map_err(|unlisted| {
+            let said = match unlisted {
+                Unlisted::Refused(Error::Refused { said, .. }) => Some(said),
+                Unlisted::Refused(Error::NotFound { said, .. }) => said,
+                unlisted => return unlisted.into(),
+            };
+            Error::unsupported(&self.host, Inability::Catalog { said })
+        })?;
+        let others = found.others.into_iter().map(NoRepository::NoText).collect();
+        let mut catalog = Catalog { repositories: Vec::new(), others };
+        for text in found.texts {
+            match text.parse() {
+                Ok(name) => catalog.repositories.push(name),
+                Err(error) => catalog.others.push(NoRepository::NoName(error)),
+            }
+        }
+        Ok(catalog)
+    }
+
     /// Returns a repository. No request is made.
     pub fn remote(&self, name: &RepositoryName) -> Remote {
         Remote::new(self.clone(), name.clone())
@@ -293,6 +344,16 @@ impl Registry {
         scope: Scope,
     ) -> Result<Answer<'_>> {
         self.send(&self.meant(call), repository, [scope])
+    }
+
+    /// Makes a call that changes nothing, once.
+    pub(crate) fn read_attempt(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scope: &Scope,
+    ) -> Result<Answer<'_>, Trouble> {
+        self.attempt(&self.meant(call), repository, &BTreeSet::from([scope.clone()]))
     }
 
     /// Makes a HEAD call. `None` if whoever answers fails with it, or hangs up: many never try it out, and
@@ -376,20 +437,13 @@ impl Place for Registry {
         Ok(Box::new(self.remote(name)))
     }
 
+    /// Warns of what is listed and is no name.
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let list = self.list("_catalog", "repositories", None, &Scope::catalog());
-        let found = list.map_err(|unlisted| {
-            let said = match unlisted {
-                Unlisted::Refused(Error::Refused { said, .. }) => Some(said),
-                Unlisted::Refused(Error::NotFound { said, .. }) => said,
-                unlisted => return unlisted.into(),
-            };
-            Error::unsupported(&self.host, Inability::Catalog { said })
-        })?;
-        let names = found.iter().filter_map(|text| {
-            text.parse().inspect_err(|error| tracing::warn!("{}: {error}", self.host)).ok()
-        });
-        Ok(names.collect())
+        let Catalog { repositories, others } = self.catalog()?;
+        for other in others {
+            tracing::warn!("{} lists what is no repository: {other}", self.host);
+        }
+        Ok(repositories)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use longshore_remote::Catalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
-use longshore_store::{Error, KnownRoots, Place as _, Root, Source, about};
+use longshore_store::{Error, KnownRoots, Root, Source, about};
 
 use super::look::{self, Attached, Look, look};
 use crate::args::{Global, List};
@@ -33,12 +34,17 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
 
 /// Lists what a registry holds, as far as it tells.
 fn repositories(host: &str, registries: &Registries<'_>, output: &Output) -> Result<Exit, Problem> {
-    let found = registries.registry(host)?.repositories().map_err(Problem::of)?;
+    let Catalog { repositories, others } =
+        registries.registry(host)?.catalog().map_err(Problem::of)?;
     let repository = |name| Listed { repository: format!("{host}/{name}") };
-    let found: Vec<Listed> = found.into_iter().map(repository).collect();
+    let found: Vec<Listed> = repositories.into_iter().map(repository).collect();
     output
         .result(&found, || found.iter().map(|found| format!("{}\n", found.repository)).collect())?;
-    Ok(Exit::Done)
+    for other in &others {
+        let text = format!("{host} lists what is no repository: {other}");
+        Output::problem(&Problem::new(Exit::Failed, text));
+    }
+    Ok(if others.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Lists the artifacts of a layout or a repository.

@@ -151,6 +151,21 @@ fn what_is_no_tag_is_named() {
 }
 
 #[test]
+fn what_is_no_repository_is_named() {
+    let among = Among::new();
+    let names = r#"{"repositories":["team/app","UPPER",null]}"#;
+    let answer = Answer::status(200).header("Content-Type", "application/json").body(names);
+    among.answers("/_catalog", answer);
+    let host = among.proxy.address();
+    let ran = among.site.run(&format!("list {host}"));
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.text(), format!("{host}/team/app\n"));
+    for named in ["`UPPER`", "`null` is no text"] {
+        assert!(ran.stderr.contains(named), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn where_nothing_answers_nothing_is_listed() {
     let among = Among::new();
     let mut proxy = Proxy::start(among.proxy.address(), Faults::http(Rules::default())).unwrap();

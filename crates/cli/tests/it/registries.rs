@@ -629,7 +629,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore list HOST/app
-    error: cannot list app/tags/list: HOST answered 500 Internal Server Error
+    error: cannot read the list of tags of HOST/app: HOST answered 500 Internal Server Error
       hint: the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it
     [exit 2]
 
@@ -644,7 +644,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore list HOST/app
-    error: the list app/tags/list is a web page
+    error: the list of tags of HOST/app is a web page
       hint: the host answers, but not as a registry does; check its name and port
     [exit 2]
 
@@ -659,7 +659,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore list HOST/app
-    error: cannot list app/tags/list: HOST answered 418 I'm a teapot
+    error: cannot read the list of tags of HOST/app: HOST answered 418 I'm a teapot
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::Credential;
 use crate::Secret;
+use crate::list::BYTE_ORDER_MARK;
 
 /// The name of Docker Hub in references, and the key under which its credential is kept.
 const DOCKER_HUB: &str = "docker.io";
@@ -55,6 +56,7 @@ impl Document {
     /// Reads a document; `None` if it is none. Before it had other members, Docker's was no more than its
     /// entries, as that of `~/.dockercfg` is.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         // The error of the parser may quote a secret.
         let document: Self = serde_json::from_slice(text).ok()?;
         if document.auths.is_some()

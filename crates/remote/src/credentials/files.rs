@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::document::{self, Document};
 use super::helper::Helper;
 use super::{Credential, Credentials};
+use crate::list::BYTE_ORDER_MARK;
 
 /// How long a helper program may take: it may have to ask its user.
 const HELPER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -230,8 +231,9 @@ fn malformed(path: &Path) -> Error {
 /// Replaces a file by one whose entries are changed.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
     let text = read(path)?.unwrap_or_else(|| b"{}".to_vec());
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     let mut document: Map<String, Value> =
-        serde_json::from_slice(&text).map_err(|_| malformed(path))?;
+        serde_json::from_slice(text).map_err(|_| malformed(path))?;
     let auths = document.entry("auths").or_insert(Value::Null);
     if auths.is_null() {
         *auths = json!({});

@@ -1,5 +1,6 @@
 //! Addresses: how they are put together, what leads from one to another, and how they are shown.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
@@ -62,7 +63,8 @@ impl Url {
             return Err(Error::Limit { what: what(), limit: format!("{MOST_BYTES} bytes") });
         }
         let malformed = |reason: String| Error::malformed(what(), Flaw::Answer(reason));
-        let url = self.0.join(link).map_err(|error| malformed(error.to_string()))?;
+        let link = whole(link);
+        let url = self.0.join(&link).map_err(|error| malformed(error.to_string()))?;
         if !is_of_web(&url) {
             return Err(malformed("it is no address of a web server".to_owned()));
         }
@@ -150,6 +152,26 @@ impl fmt::Debug for Url {
     }
 }
 
+/// Returns a link as it was meant that is encoded as a whole, as if it were a value in a query.
+fn whole(link: &str) -> Cow<'_, str> {
+    let lower = link.to_ascii_lowercase();
+    let is_encoded = lower.contains("%2f") || lower.contains("%3f");
+    if link.contains(['/', '?']) || !is_encoded {
+        return link.into();
+    }
+    let mut bytes = Vec::with_capacity(link.len());
+    let mut rest = link.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.filter(|_| *first == b'%');
+        let encoded = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let encoded = encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(encoded.unwrap_or(*first));
+        rest = if encoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
 fn is_of_web(url: &reqwest::Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.host_str().is_some()
 }
@@ -233,6 +255,9 @@ mod tests {
         for (link, expected) in [
             ("/v2/_catalog?last=a%2Fb&n=2", "https://m.example/v2/_catalog?last=a%2Fb&n=2"),
             ("_catalog?last=a", "https://m.example/v2/_catalog?last=a"),
+            ("%2Fv2%2f_catalog%3Flast%3Da%252Fb", "https://m.example/v2/_catalog?last=a%2Fb"),
+            ("https%3A%2F%2Fm.example%2Fp%3Fx%", "https://m.example/p?x%"),
+            ("?last=a%2Fb", "https://m.example/v2/_catalog?last=a%2Fb"),
             ("?last=a", "https://m.example/v2/_catalog?last=a"),
             ("//internal:5000/v2/_catalog?x", "https://m.example/v2/_catalog?x"),
             ("http://m.example/v2/_catalog?x", "https://m.example/v2/_catalog?x"),

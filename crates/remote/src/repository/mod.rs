@@ -23,7 +23,7 @@ use self::presence::Presence;
 use crate::Registry;
 use crate::auth::Scope;
 use crate::http::{Answer, Call};
-use crate::list::Unlisted;
+use crate::list::{Listed, Unlisted};
 
 /// The header that names the digest of what is answered (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -57,13 +57,19 @@ impl Remote {
         Ok(self.listed()?.is_some())
     }
 
-    /// Returns the tags, `None` if the registry knows no such list.
+    /// Returns the tags, `None` if the registry knows no such list. What is no text there is taken for a
+    /// tag as it looks: one of digits may be written as a number, and one that is not there is told with
+    /// those that cannot be had.
     fn listed(&self) -> Result<Option<Vec<Name>>> {
         let path = format!("{}/tags/list", self.name);
-        let scope = Scope::pull(&self.name);
-        match self.registry.list(&path, "tags", Some(&self.name), &scope) {
+        let (what, scope) = (format!("the list of tags of {self}"), Scope::pull(&self.name));
+        match self.registry.list(&path, &what, "tags", Some(&self.name), &scope) {
             Err(Unlisted::Refused(Error::NotFound { .. })) => Ok(None),
-            tags => Ok(Some(tags?.into_iter().map(Name::new).collect())),
+            listed => {
+                let Listed { mut texts, others } = listed?;
+                texts.extend(others);
+                Ok(Some(texts.into_iter().map(Name::new).collect()))
+            }
         }
     }
 

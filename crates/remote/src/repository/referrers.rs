@@ -12,6 +12,7 @@ use longshore_store::{
     in_parallel, manifest_from,
 };
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::Remote;
@@ -353,17 +354,26 @@ impl Page {
             return Self::NoList;
         }
         // Read as what it should be, any document without entries would be an empty index.
-        let members: serde_json::Result<BTreeMap<String, IgnoredAny>> =
-            serde_json::from_slice(&raw);
-        match members {
-            Ok(members) if members.contains_key("manifests") => {
+        match serde_json::from_slice(&raw) {
+            Ok(Members { manifests: true }) => {
                 entries(raw, is_index).map_or(Self::Damaged, Self::List)
             }
-            Ok(_) => Self::NoList,
+            Ok(Members { manifests: false }) => Self::NoList,
             Err(error) if error.is_data() => Self::NoList,
             Err(_) => Self::Damaged,
         }
     }
+}
+
+/// Whether a document has what makes it a list. Go writes an empty one as `null`.
+#[derive(Deserialize)]
+struct Members {
+    #[serde(default, deserialize_with = "is_there")]
+    manifests: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// Returns the entries of a page; `None` if it is no index, not even an empty one.

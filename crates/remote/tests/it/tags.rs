@@ -1,6 +1,6 @@
 //! Lists and what is taken away (rows E-100 to E-112).
 
-use longshore_remote::{Client, Config, Limits};
+use longshore_remote::{Catalog, Client, Config, Limits};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Entry, Error, Name, Place as _, Repository as _, Source as _, Target as _};
 use serde_json::json;
@@ -96,9 +96,52 @@ fn a_list_without_end_is_refused() {
             };
             assert!(matches!(error, Error::Limit { .. }), "{error}");
             let text = error.to_string();
-            assert!(text.contains(path) && text.ends_with(bound), "{text}");
+            let named = if path == "_catalog" { "repositories of" } else { "tags of" };
+            assert!(text.contains(named) && text.ends_with(bound), "{text}");
         }
     }
+}
+
+#[test]
+fn a_size_that_is_refused_in_any_words_is_not_asked_for_again() {
+    for status in [400, 403, 404, 405, 413, 422, 500] {
+        for most in [0, 100] {
+            let stub = Stub::new(move |request| {
+                let size = request.param("n").map_or(0, |size| size.parse().unwrap());
+                if size > most {
+                    return Response::new(status)
+                        .body(r#"{"errors":[{"code":"PAGINATION_NUMBER_INVALID"}]}"#);
+                }
+                Response::ok(r#"{"tags":["a"],"repositories":["b"]}"#)
+            });
+            assert_eq!(remote(&stub.host).names().unwrap(), names(&["a"]), "{status} {most}");
+            let found = registry(&stub.host).repositories().unwrap();
+            assert_eq!(found, ["b".parse().unwrap()], "{status} {most}");
+            assert!(stub.log().len() <= 6, "{status} {most}: {:?}", stub.log());
+        }
+    }
+    // What is refused without a size is refused.
+    for status in [400, 403, 500] {
+        let stub = Stub::new(move |_| Response::new(status));
+        assert!(remote(&stub.host).names().is_err(), "{status}");
+    }
+    let stub = Stub::new(|_| Response::new(404));
+    assert_eq!(remote(&stub.host).names().unwrap(), []);
+}
+
+#[test]
+fn what_is_no_text_keeps_nothing_from_the_others() {
+    let stub = Stub::new(|request| match request.path() {
+        path if path.ends_with("/list") => Response::ok(r#"{"tags":["a",5,null,"b"]}"#),
+        _ => Response::ok("\u{feff}{\"repositories\":[\"a\",5,\"B\",null,\"../x\",\"\",\"b\"]}"),
+    });
+    assert_eq!(remote(&stub.host).names().unwrap(), names(&["5", "a", "b", "null"]));
+    let Catalog { repositories, others } = registry(&stub.host).catalog().unwrap();
+    assert_eq!(repositories, ["a", "b"].map(|name| name.parse().unwrap()));
+    let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+    assert_eq!(others.len(), 5, "{others:?}");
+    assert!(others.contains(&"`null` is no text".to_owned()), "{others:?}");
+    assert!(others.iter().any(|other| other.starts_with("`B` is not a")), "{others:?}");
 }
 
 #[test]
