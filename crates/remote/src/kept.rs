@@ -1,4 +1,4 @@
-//! Manifests that were read to find out whether HEAD is right, until they are asked for.
+//! Manifests that were read to find out what is right, for who asks for them next.
 
 use std::collections::HashMap;
 
@@ -11,33 +11,49 @@ const MOST_BYTES: usize = 16 << 20;
 /// Whose manifest it is: registry, repository, digest.
 pub(crate) type Key = (String, RepositoryName, Digest);
 
-/// Manifests by what they are asked for, each handed out once.
+/// Manifests by what they are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    manifests: HashMap<Key, (Descriptor, Bytes)>,
+    manifests: HashMap<Key, Manifest>,
+    /// How many bytes they have together, and those that were asked for.
     bytes: usize,
+    bytes_given: usize,
+}
+
+#[derive(Debug)]
+struct Manifest {
+    descriptor: Descriptor,
+    raw: Bytes,
+    /// Whether somebody has asked for it. It makes room for others.
+    is_given: bool,
 }
 
 impl Kept {
     /// Keeps a manifest, if there is room.
     pub(crate) fn keep(&mut self, key: Key, descriptor: Descriptor, raw: Bytes) {
-        if self.bytes + raw.len() <= MOST_BYTES {
+        // Half of all at once, so that it is seldom gone through.
+        if self.bytes + raw.len() > MOST_BYTES && self.bytes_given >= MOST_BYTES / 2 {
+            self.manifests.retain(|_, kept| !kept.is_given);
+            (self.bytes, self.bytes_given) = (self.bytes - self.bytes_given, 0);
+        }
+        if self.bytes + raw.len() <= MOST_BYTES && !self.manifests.contains_key(&key) {
             self.bytes += raw.len();
-            let before = self.manifests.insert(key, (descriptor, raw));
-            self.bytes -= before.map_or(0, |(_, raw)| raw.len());
+            self.manifests.insert(key, Manifest { descriptor, raw, is_given: false });
         }
     }
 
     /// Returns what is known of a manifest that is kept.
     pub(crate) fn descriptor(&self, key: &Key) -> Option<&Descriptor> {
-        self.manifests.get(key).map(|(descriptor, _)| descriptor)
+        self.manifests.get(key).map(|kept| &kept.descriptor)
     }
 
-    /// Hands out the bytes of a manifest.
-    pub(crate) fn take(&mut self, key: &Key) -> Option<Bytes> {
-        let (_, raw) = self.manifests.remove(key)?;
-        self.bytes -= raw.len();
-        Some(raw)
+    /// Returns the bytes of a manifest.
+    pub(crate) fn raw(&mut self, key: &Key) -> Option<Bytes> {
+        let kept = self.manifests.get_mut(key)?;
+        if !std::mem::replace(&mut kept.is_given, true) {
+            self.bytes_given += kept.raw.len();
+        }
+        Some(kept.raw.clone())
     }
 }
 
@@ -56,9 +72,11 @@ mod tests {
             kept.keep(key(text), descriptor.clone(), half.clone());
         }
         assert!(kept.descriptor(&key("b")).is_some() && kept.descriptor(&key("c")).is_none());
-        assert!(kept.take(&key("a")).is_some() && kept.take(&key("a")).is_none());
+        // What was asked for makes room.
+        assert!(kept.raw(&key("a")).is_some() && kept.raw(&key("a")).is_some());
         kept.keep(key("c"), descriptor, half);
-        assert!(kept.take(&key("c")).is_some());
-        assert_eq!(kept.bytes, MOST_BYTES / 2);
+        assert!(kept.raw(&key("a")).is_none());
+        assert!(kept.raw(&key("b")).is_some() && kept.raw(&key("c")).is_some());
+        assert_eq!((kept.bytes, kept.bytes_given), (MOST_BYTES, MOST_BYTES));
     }
 }

@@ -119,12 +119,16 @@ fn content_of_another_digest_is_named() {
         .header("Docker-Content-Digest", &digest)
         .body(other);
     among.answers(format!("/manifests/{digest}"), answer);
-    for (line, code) in [("list PLACE", 1), ("tree PLACE", 1), ("verify PLACE", 3)] {
-        among.told(line, &digest, code);
+    among.told(&format!("copy PLACE@{digest} oci:far"), &digest, 1);
+    among.told(&format!("inspect PLACE@{digest}"), &digest, 1);
+    // Its tag still brings what it stands for.
+    for line in ["list", "tree", "verify"] {
+        among.site.ok(&format!("{line} {}", among.place()));
     }
-    for to in ["oci:far", "oci-archive:far.tar"] {
-        among.told(&format!("copy --all-tags PLACE {to}"), &digest, 1);
-        assert_eq!(among.tags(to), ["v1", "v2"]);
+    for to in ["oci:all", "oci-archive:all.tar"] {
+        among.site.ok(&format!("copy --all-tags {} {to}", among.place()));
+        assert_eq!(among.tags(to), ["bad", "v1", "v2"]);
+        among.site.ok(&format!("verify {to}"));
     }
 }
 

@@ -57,8 +57,9 @@ impl Remote {
             return true;
         }
         self.registry.lacks(Feature::HeadManifest);
+        // In the words for a GET that says so, too.
         self.warn_once(&format!(
-            "{self} answers HEAD of {selector} with {}; by its content it is {}",
+            "{self} says that {selector} is {}; by its content it is {}",
             told(said, found),
             told(found, said),
         ));
@@ -148,7 +149,7 @@ impl Remote {
     /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
     /// the registry says, since the digest is right (row B-32).
     pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
-        let kept = self.registry.kept().take(&self.key(&descriptor.digest));
+        let kept = self.registry.kept().raw(&self.key(&descriptor.digest));
         if let Some(raw) = kept {
             return manifest_from(raw, descriptor.clone());
         }
@@ -298,7 +299,7 @@ fn told(one: &Descriptor, other: &Descriptor) -> String {
     if one.digest != other.digest {
         one.digest.to_string()
     } else if one.size != other.size {
-        format!("{} bytes", one.size)
+        format!("{} bytes long", one.size)
     } else {
         format!("`{}`", one.media_type)
     }
