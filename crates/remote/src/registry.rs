@@ -356,8 +356,8 @@ impl Registry {
         self.attempt(&self.meant(call), repository, &BTreeSet::from([scope.clone()]))
     }
 
-    /// Makes a HEAD call. `None` if whoever answers fails with it, or hangs up: many never try it out, and
-    /// a GET has to tell.
+    /// Makes a HEAD call. `None` if whoever answers fails with it, has had too many, hangs up, or leads to
+    /// where nobody is: many never try it out, and a GET has to tell.
     pub(crate) fn probe(
         &self,
         call: &Call<'_>,
@@ -367,11 +367,24 @@ impl Registry {
         let (call, scopes) = (self.meant(call), BTreeSet::from([scope]));
         self.http().persist(|| match self.attempt(&call, repository, &scopes) {
             Err(
-                Trouble { error: Error::Refused { .. }, .. }
+                Trouble {
+                    error:
+                        Error::Refused { .. }
+                        | Error::Throttled { .. }
+                        | Error::Limit { .. }
+                        | Error::Malformed { .. },
+                    ..
+                }
                 | Trouble { error: Error::Connection { .. }, again: Again::Perhaps | Again::Once },
             ) => Ok(None),
+            Err(Trouble { error, .. }) if self.is_of_another(&error) => Ok(None),
             result => result.map(Some),
         })
+    }
+
+    /// Tells whether a host cannot be reached that the registry led to.
+    pub(crate) fn is_of_another(&self, error: &Error) -> bool {
+        error.lost_host().is_some_and(|(host, _)| host != self.base.host())
     }
 
     /// Makes a call that changes nothing, once. `None` if nothing comes of that.

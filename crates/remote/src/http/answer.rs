@@ -1,13 +1,14 @@
 //! Answers: a status, headers, and a body that is pulled by whoever wants it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, StatusCode};
-use longshore_store::{ConnectionFailure, Error, Refusal, Result, Subject};
+use longshore_store::{ConnectionFailure, Error, Flaw, Refusal, Result, Subject};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
@@ -90,46 +91,6 @@ impl<'a> Answer<'a> {
             || self.headers().contains_key(TRANSFER_ENCODING)
     }
 
-    /// Reads into `buffer` what is there, waiting for at least one byte unless the body is over.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(PIECE);
-        let Self { http, response, meter, rest, failed, over, .. } = self;
-        let mut filled = take(rest, &mut buffer[..wanted]);
-        if filled > 0 && failed.is_some() || *over {
-            return Ok(filled);
-        }
-        if let Some(error) = failed.take() {
-            return Err(error);
-        }
-        let error = http.runtime().block_on(async {
-            while filled < wanted {
-                let begun = Instant::now();
-                let come = match timeout(meter.patience(), response.chunk()).await {
-                    Ok(Ok(Some(chunk))) => chunk,
-                    Ok(Ok(None)) => break,
-                    Ok(Err(error)) => return Some(problem::failure(error).into()),
-                    Err(_) => Bytes::new(),
-                };
-                let pace = meter.note(begun.elapsed(), come.len() as u64);
-                *rest = come;
-                filled += take(rest, &mut buffer[filled..wanted]);
-                match pace {
-                    Pace::Fair => {}
-                    Pace::Slow => return Some(ConnectionFailure::Slow.into()),
-                    Pace::Silent => return Some(ConnectionFailure::Silent(http.idle()).into()),
-                }
-            }
-            None
-        });
-        match error {
-            Some(error) if filled == 0 => Err(error),
-            error => {
-                *failed = error;
-                Ok(filled)
-            }
-        }
-    }
-
     /// Reads the whole body into memory, so that one that is cut off is found while the request can
     /// still be made again.
     pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), Trouble> {
@@ -165,13 +126,39 @@ impl<'a> Answer<'a> {
         loop {
             let count = self.read(&mut buffer).map_err(Error::io("read", &what))?;
             if count == 0 {
-                return Ok(all.freeze());
+                return self.decoded(all.freeze(), &what, limit);
             }
             if all.len() as u64 + count as u64 > limit {
                 return Err(over());
             }
             all.extend_from_slice(&buffer[..count]);
         }
+    }
+
+    /// Returns in what way the body is said to be encoded, although nobody asked for that.
+    pub(crate) fn encoding(&self) -> Option<String> {
+        let named = self.header(CONTENT_ENCODING)?.to_ascii_lowercase();
+        (!named.is_empty() && named != "identity").then(|| problem::clean(&named))
+    }
+
+    /// Returns a document as it was before it was encoded. All documents are JSON, or pages, by which
+    /// one is known that is not encoded, whatever is said of it.
+    fn decoded(&self, raw: Bytes, what: &str, limit: u64) -> Result<Bytes> {
+        let Some(encoding) = self.encoding() else { return Ok(raw) };
+        if raw.trim_ascii_start().first().is_none_or(|first| b"{[<".contains(first)) {
+            return Ok(raw);
+        }
+        let mut document = Vec::new();
+        if is_gzip(&encoding)
+            && MultiGzDecoder::new(&raw[..]).take(limit + 1).read_to_end(&mut document).is_ok()
+        {
+            if document.len() as u64 > limit {
+                let limit = format!("{limit} bytes");
+                return Err(Error::Limit { what: what.to_owned(), limit });
+            }
+            return Ok(document.into());
+        }
+        Err(unasked(what, &encoding))
     }
 
     /// Reads the beginning of the body, as far as it comes soon.
@@ -208,6 +195,59 @@ impl<'a> Answer<'a> {
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({} of {})", self.status(), self.host())
+    }
+}
+
+/// Tells whether an encoding is the one that can be undone here.
+pub(crate) fn is_gzip(encoding: &str) -> bool {
+    matches!(encoding, "gzip" | "x-gzip")
+}
+
+/// Returns what it means that something comes in an encoding that cannot be undone.
+pub(crate) fn unasked(what: impl ToString, encoding: &str) -> Error {
+    let reason = format!("it comes encoded as `{encoding}`, which was not asked for");
+    Error::malformed(what, Flaw::Answer(reason))
+}
+
+/// Reads what is there, waiting for at least one byte unless the body is over.
+impl io::Read for Answer<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(PIECE);
+        let Self { http, response, meter, rest, failed, over, .. } = self;
+        let mut filled = take(rest, &mut buffer[..wanted]);
+        if filled > 0 && failed.is_some() || *over {
+            return Ok(filled);
+        }
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let error = http.runtime().block_on(async {
+            while filled < wanted {
+                let begun = Instant::now();
+                let come = match timeout(meter.patience(), response.chunk()).await {
+                    Ok(Ok(Some(chunk))) => chunk,
+                    Ok(Ok(None)) => break,
+                    Ok(Err(error)) => return Some(problem::failure(error).into()),
+                    Err(_) => Bytes::new(),
+                };
+                let pace = meter.note(begun.elapsed(), come.len() as u64);
+                *rest = come;
+                filled += take(rest, &mut buffer[filled..wanted]);
+                match pace {
+                    Pace::Fair => {}
+                    Pace::Slow => return Some(ConnectionFailure::Slow.into()),
+                    Pace::Silent => return Some(ConnectionFailure::Silent(http.idle()).into()),
+                }
+            }
+            None
+        });
+        match error {
+            Some(error) if filled == 0 => Err(error),
+            error => {
+                *failed = error;
+                Ok(filled)
+            }
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
-pub(crate) use self::answer::{Answer, failure_of, is_page};
+pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unasked};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::part::{Part, Streamed};

@@ -2,14 +2,15 @@
 
 use std::io::{self, Read};
 
-use http::header::{CONTENT_RANGE, RANGE};
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
-use longshore_spec::Descriptor;
+use longshore_spec::{Descriptor, Digest};
 use longshore_store::{ConnectionFailure, Error, Flaw, Reader, Result};
 
 use super::Remote;
 use crate::ForeignUrls;
-use crate::http::{Answer, Call, Reach, Url, failure_of};
+use crate::http::{Answer, Call, Reach, Url, failure_of, is_gzip, unasked};
 
 /// How often in a row a blob is asked for again without much more having come.
 const MOST_STALLS: u32 = 5;
@@ -83,7 +84,7 @@ impl Remote {
             reach,
             blob: blob.clone(),
             position: offset,
-            answer: None,
+            content: None,
             stalls: 0,
             stalled_at: offset,
             in_vain: 0,
@@ -101,7 +102,7 @@ struct BlobReader<'a> {
     blob: Descriptor,
     /// How many bytes of the blob have been handed out, or were not asked for.
     position: u64,
-    answer: Option<Answer<'a>>,
+    content: Option<Content<'a>>,
     /// How often in a row it was cut off, and where the first time was.
     stalls: u32,
     stalled_at: u64,
@@ -120,8 +121,12 @@ impl BlobReader<'_> {
             position => call().header(RANGE, &format!("bytes={position}-")),
         };
         let answer = self.remote.read(&ranged)?;
-        let (mut answer, start) = match answer.status() {
-            StatusCode::PARTIAL_CONTENT if first_byte(&answer) == Some(self.position) => {
+        let rest = self.blob.size.saturating_sub(self.position);
+        let (answer, start) = match answer.status() {
+            StatusCode::PARTIAL_CONTENT
+                if first_byte(&answer) == Some(self.position)
+                    && self.encoding(&answer, rest).is_none() =>
+            {
                 (answer, self.position)
             }
             StatusCode::OK => (answer, 0),
@@ -138,21 +143,72 @@ impl BlobReader<'_> {
             }
             _ => return Err(self.remote.refused(&ranged, answer)),
         };
+        let mut content = match self.encoding(&answer, self.blob.size.saturating_sub(start)) {
+            None => Content::Plain(Box::new(answer)),
+            Some(encoding) if is_gzip(&encoding) => {
+                Content::Gzip(Box::new(MultiGzDecoder::new(answer)), digest.clone())
+            }
+            Some(encoding) => return Err(unasked(digest, &encoding)),
+        };
         self.in_vain += self.position - start;
         if self.in_vain > self.blob.size.saturating_mul(MOST_IN_VAIN) {
             let what = format!("{digest}, which comes from its first byte after each cut,");
             return Err(Error::Limit { what, limit: format!("{MOST_IN_VAIN} times its size") });
         }
-        skip(&mut answer, self.position - start).map_err(Error::io("read", digest))?;
-        self.answer = Some(answer);
+        skip(&mut content, self.position - start).map_err(Error::io("read", digest))?;
+        self.content = Some(content);
         Ok(())
+    }
+
+    /// Returns how what comes is encoded, although nobody asked for that. Object stores say of what is
+    /// compressed itself that it is encoded: then it has the length that is wanted, or a type that says so.
+    fn encoding(&self, answer: &Answer<'_>, length: u64) -> Option<String> {
+        let encoding = answer.encoding()?;
+        let media_type = self.blob.media_type.as_str();
+        let is_content = match answer.header(CONTENT_LENGTH).map(str::parse::<u64>) {
+            Some(Ok(sent)) => length == sent,
+            _ => media_type.ends_with("gzip") || media_type.ends_with("zstd"),
+        };
+        (!is_content).then_some(encoding)
+    }
+}
+
+/// What comes of a blob.
+enum Content<'a> {
+    Plain(Box<Answer<'a>>),
+    /// It is encoded, and a part of what has this digest.
+    Gzip(Box<MultiGzDecoder<Answer<'a>>>, Digest),
+}
+
+impl Content<'_> {
+    fn has_known_end(&self) -> bool {
+        match self {
+            Self::Plain(answer) => answer.has_known_end(),
+            // It has one of its own.
+            Self::Gzip(..) => true,
+        }
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(answer) => answer.read(buffer),
+            Self::Gzip(decoder, digest) => decoder.read(buffer).map_err(|error| {
+                use io::ErrorKind::{InvalidData, InvalidInput};
+                if matches!(error.kind(), InvalidData | InvalidInput) {
+                    return unasked(digest, "gzip").into();
+                }
+                error
+            }),
+        }
     }
 }
 
 impl BlobReader<'_> {
     /// Lets go of a connection that failed. Fails too if that has happened too often.
     fn stalled(&mut self, error: io::Error) -> io::Result<()> {
-        self.answer = None;
+        self.content = None;
         if self.position >= self.stalled_at.saturating_add(PROGRESS) {
             self.stalls = 0;
         }
@@ -181,7 +237,7 @@ impl Read for BlobReader<'_> {
             return Ok(0);
         }
         loop {
-            let Some(answer) = &mut self.answer else {
+            let Some(content) = &mut self.content else {
                 match self.ask() {
                     Ok(()) => continue,
                     Err(error @ Error::Connection { .. }) => self.stalled(error.into())?,
@@ -189,10 +245,12 @@ impl Read for BlobReader<'_> {
                 }
                 continue;
             };
-            match answer.read(buffer) {
+            match content.read(buffer) {
                 // Where the answer said how long it is, its end is the content's: shorter content is
                 // for others to judge.
-                Ok(0) if self.position >= self.blob.size || answer.has_known_end() => return Ok(0),
+                Ok(0) if self.position >= self.blob.size || content.has_known_end() => {
+                    return Ok(0);
+                }
                 Ok(0) => self.stalled(io::ErrorKind::UnexpectedEof.into())?,
                 Ok(count) => {
                     self.position += count as u64;
@@ -200,10 +258,17 @@ impl Read for BlobReader<'_> {
                 }
                 // All has come that was to come, whatever length the answer said.
                 Err(_) if self.position >= self.blob.size => return Ok(0),
+                Err(error) if is_lasting(&error) => return Err(error),
                 Err(error) => self.stalled(error)?,
             }
         }
     }
+}
+
+/// Tells whether what comes would be the same another time.
+fn is_lasting(error: &io::Error) -> bool {
+    let carried = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(carried, Some(Error::Malformed { .. }))
 }
 
 /// Returns where the part begins that came, if the answer says so.
@@ -213,12 +278,12 @@ fn first_byte(answer: &Answer<'_>) -> Option<u64> {
 }
 
 /// Reads past the first `count` bytes.
-fn skip(answer: &mut Answer<'_>, count: u64) -> io::Result<()> {
+fn skip(content: &mut Content<'_>, count: u64) -> io::Result<()> {
     let mut buffer = vec![0; SKIPPED_AT_ONCE];
     let mut left = count;
     while left > 0 {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        match answer.read(&mut buffer[..wanted])? {
+        match content.read(&mut buffer[..wanted])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => left -= count as u64,
         }

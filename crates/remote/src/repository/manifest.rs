@@ -6,7 +6,6 @@ use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaTyp
 use longshore_store::{Error, Flaw, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
-use super::presence::may_be_sent;
 use super::{DIGEST, Remote};
 use crate::auth::Scope;
 use crate::http::{Answer, Call, is_page};
@@ -24,14 +23,17 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
 
 impl Remote {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
-        if !self.registry.may_have(Feature::HeadManifest) {
-            return Ok(self.get_manifest(selector)?.descriptor().clone());
-        }
         match self.headed(selector)? {
             Headed::There(said) if self.is_proven(selector, &said) => Ok(said),
             // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
             // none can say with it why it denies something.
-            _ => self.head_by_content(selector),
+            headed => {
+                let found = self.head_by_content(selector)?;
+                if matches!(headed, Headed::Unsaid) {
+                    self.registry.lacks(Feature::HeadManifest);
+                }
+                Ok(found)
+            }
         }
     }
 
@@ -96,7 +98,7 @@ impl Remote {
             Headed::Absent => Ok(None),
             Headed::Unsaid => match self.get_manifest(selector) {
                 Ok(found) => Ok(Some(found.descriptor().clone())),
-                Err(error) if may_be_sent(&error) => Ok(None),
+                Err(error) if self.may_be_sent(&error) => Ok(None),
                 Err(error) => Err(error),
             },
         }
@@ -104,6 +106,9 @@ impl Remote {
 
     /// Asks by HEAD.
     pub(super) fn headed(&self, selector: &Selector) -> Result<Headed> {
+        if !self.registry.may_have(Feature::HeadManifest) {
+            return Ok(Headed::Unsaid);
+        }
         let call = self.manifest_call(Method::HEAD, selector)?;
         let Some(answer) = self.probe(&call)? else { return Ok(Headed::Unsaid) };
         Ok(match answer.status().as_u16() {
@@ -172,7 +177,7 @@ impl Remote {
             // One of both is wrong, and it is not the digest.
             Some(_) => match self.get_manifest(&manifest.digest.clone().into()) {
                 Ok(found) => Ok(found.descriptor().size == manifest.size),
-                Err(error) if may_be_sent(&error) => Ok(false),
+                Err(error) if self.may_be_sent(&error) => Ok(false),
                 Err(error) => Err(error),
             },
             None => Ok(false),
@@ -217,11 +222,21 @@ impl Remote {
             Selector::Digest(digest) => Some(digest),
             Selector::Name(_) => None,
         };
-        if media_type.as_ref().is_some_and(|sent| schema1.iter().any(|text| sent.is(text))) {
-            // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
-            let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
-            return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
-        }
+        let is_schema1 = |sent: &&MediaType| schema1.iter().any(|text| sent.is(text));
+        let media_type = match media_type.as_ref().filter(is_schema1) {
+            None => media_type,
+            Some(sent) => {
+                let Ok(named) = Manifest::media_type_of(&raw) else {
+                    // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
+                    let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
+                    return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
+                };
+                self.warn_once(&format!(
+                    "{self} says that {selector} is `{sent}`; by its content it is `{named}`"
+                ));
+                None
+            }
+        };
         if asked.is_none() && is_page(&raw) {
             let what = format!("the manifest {selector}");
             return Err(Error::malformed(what, Flaw::WebPage));

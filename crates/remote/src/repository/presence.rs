@@ -38,7 +38,7 @@ impl Remote {
         match self.touch_blob(&blob.digest) {
             Ok(Presence::There(size)) => Ok(size.is_none_or(|size| size == blob.size)),
             Ok(Presence::Absent) => Ok(false),
-            Err(error) if may_be_sent(&error) => Ok(false),
+            Err(error) if self.may_be_sent(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -49,7 +49,10 @@ impl Remote {
             return Ok(None);
         }
         let call = self.call(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
-        let Some(answer) = self.probe(&call)? else { return Ok(None) };
+        let Some(answer) = self.probe(&call)? else {
+            self.registry.lacks(Feature::HeadBlob);
+            return Ok(None);
+        };
         Ok(match answer.status().as_u16() {
             200..=299 if is_page(&answer) => None,
             // Some say of every answer to HEAD that it has nothing.
@@ -82,14 +85,15 @@ impl Remote {
             _ => Err(self.refused(&call, answer)),
         }
     }
-}
 
-/// Tells whether who answers so, when asked what is there, may still take it.
-pub(super) fn may_be_sent(error: &Error) -> bool {
-    match error {
-        Error::Denied { said, .. } => said.status == 403,
-        Error::NotFound { .. } | Error::Refused { .. } => true,
-        _ => false,
+    /// Tells whether who answers so, when asked what is there, may still take it. Where it leads may be
+    /// nowhere.
+    pub(super) fn may_be_sent(&self, error: &Error) -> bool {
+        match error {
+            Error::Denied { said, .. } => said.status == 403,
+            Error::NotFound { .. } | Error::Refused { .. } | Error::Limit { .. } => true,
+            error => self.registry.is_of_another(error),
+        }
     }
 }
 

@@ -73,12 +73,15 @@ impl Remote {
     /// Asks by HEAD what a tag stands for, and by GET where that says nothing.
     fn head_first(&self, name: &Name) -> Result<First> {
         let selector = Selector::Name(name.clone());
-        if self.registry.may_have(Feature::HeadManifest)
-            && let Headed::There(said) = self.headed(&selector)?
-        {
+        let headed = self.headed(&selector)?;
+        if let Headed::There(said) = headed {
             return Ok(First::Said(said));
         }
-        self.head_by_content(&selector).map(First::Is)
+        let found = self.head_by_content(&selector)?;
+        if matches!(headed, Headed::Unsaid) {
+            self.registry.lacks(Feature::HeadManifest);
+        }
+        Ok(First::Is(found))
     }
 }
 

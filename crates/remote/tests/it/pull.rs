@@ -290,7 +290,7 @@ fn first(request: &Request, blob: &[u8]) -> Response {
 
 #[test]
 fn e30_a_head_that_is_refused_or_fails_says_nothing() {
-    for status in [400, 401, 403, 404, 405, 406, 410, 500, 501, 502, 503] {
+    for status in [400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503] {
         let stub = headed(move |_| Response::new(status));
         reads(&stub);
         let heads = stub.requests().iter().filter(|each| each.method == "HEAD").count();
@@ -304,6 +304,11 @@ fn e30_a_head_that_is_refused_or_fails_says_nothing() {
         }
         Response::new(307).header("location", "/signed/manifests/?X-Amz-Signature=1")
     }));
+    reads(&headed(|_| Response::new(429).header("retry-after", 0)));
+    // To where nobody is, or nowhere.
+    for location in ["http://127.0.0.1:1/x", "/v2/round", "ftp://x/y"] {
+        reads(&headed(move |_| Response::new(307).header("location", location)));
+    }
     // By a web site that has a page for every address.
     reads(&headed(|_| Response::ok("<html>").header("content-type", "text/html")));
     reads(&headed(|_| Response::new(200).header("content-type", MediaType::IMAGE_MANIFEST)));
@@ -335,6 +340,11 @@ fn e29_what_a_target_has_it_may_say_by_get() {
         assert!(remote.lists(&manifest, &["v1".into()]).unwrap(), "{status}");
         assert_eq!(remote.stands_for(&"v1".into()).unwrap(), Some(manifest.digest.clone()));
     }
+    // So is what is said to be where nobody is.
+    let stub = Stub::new(|_| Response::new(307).header("location", "http://127.0.0.1:1/x"));
+    let other = remote(&stub.host);
+    assert_eq!(other.held(&blob, Role::Layer).unwrap(), Held::Nothing);
+    assert_eq!(other.held(&manifest, Role::Manifest).unwrap(), Held::Nothing);
     // What nobody says is sent, and then they say what they do not like.
     for status in [403, 404, 405, 501] {
         let stub = Stub::new(move |_| Response::new(status));
@@ -507,5 +517,81 @@ fn b05_a_blob_that_is_shorter_or_longer_is_not_taken_for_a_cut_one() {
         let error = Error::from_io("read", "it", read_blob(&stub, b"hello").unwrap_err());
         assert!(matches!(error, Error::Size { .. }), "{error}");
         assert_eq!(stub.log().len(), 1);
+    }
+}
+
+fn gzip(raw: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut encoder = flate2::read::GzEncoder::new(raw, flate2::Compression::fast());
+    encoder.read_to_end(&mut all).unwrap();
+    all
+}
+
+/// Answers with an image, a list and blobs, encoded as `encoding` says, `body` having done so.
+fn encoded(encoding: &'static str, body: fn(&[u8]) -> Vec<u8>) -> Stub {
+    Stub::new(move |request| {
+        let raw = match request.path() {
+            path if path.contains("/manifests/") => image(None).raw().to_vec(),
+            path if path.contains("/blobs/") => noise(100_000),
+            _ => br#"{"name":"x","tags":["v1"]}"#.to_vec(),
+        };
+        Response::ok(body(&raw)).header("content-encoding", encoding)
+    })
+}
+
+#[test]
+fn what_comes_encoded_although_nobody_asked_is_decoded() {
+    let blob = Descriptor::of("application/octet-stream", &noise(100_000));
+    let read = |stub: &Stub| {
+        let remote = remote(&stub.host);
+        assert_eq!(remote.names()?, ["v1".into()]);
+        assert_eq!(*remote.manifest(&by_name())?.descriptor(), *image(None).descriptor());
+        remote.child(image(None).descriptor())?;
+        let mut content = Vec::new();
+        let mut reader = Verifying::new(remote.open(&blob, 0)?, &blob)?;
+        reader.read_to_end(&mut content).map_err(|error| Error::from_io("read", "it", error))?;
+        assert!(content == noise(100_000));
+        // From any byte.
+        let mut rest = Vec::new();
+        remote.open(&blob, 99_999).unwrap().read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, noise(100_000)[99_999..]);
+        Ok::<_, Error>(())
+    };
+    read(&encoded("gzip", gzip)).unwrap();
+    read(&encoded("X-GZIP", gzip)).unwrap();
+    // What is only said to be encoded, as object stores do of what is compressed itself.
+    for encoding in ["gzip", "br", "identity"] {
+        read(&encoded(encoding, <[u8]>::to_vec)).unwrap();
+    }
+    // What cannot be decoded is not called corrupt.
+    let other: fn(&[u8]) -> Vec<u8> = |raw| [b"\x01", raw].concat();
+    for (encoding, body) in [("br", other), ("gzip", other)] {
+        let stub = encoded(encoding, body);
+        let error = read(&stub).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        let mut content = Vec::new();
+        let failed = match remote(&stub.host).open(&blob, 0) {
+            Ok(mut reader) => {
+                Error::from_io("read", "it", reader.read_to_end(&mut content).unwrap_err())
+            }
+            Err(error) => error,
+        };
+        let expected = format!("it comes encoded as `{encoding}`, which was not asked for");
+        assert!(failed.to_string().ends_with(&expected), "{failed}");
+    }
+    // No bound is passed by what unpacks to very much.
+    let stub = encoded("gzip", |_| gzip(&vec![b' '; 64 << 20]));
+    let error = remote(&stub.host).manifest(&by_name()).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
+}
+
+#[test]
+fn a_type_of_schema_1_on_other_content_is_not_believed() {
+    for media_type in [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED] {
+        let stub = serving_image(media_type, Some(image(None).descriptor().digest.clone()));
+        let remote = remote(&stub.host);
+        assert_eq!(*remote.manifest(&by_name()).unwrap().descriptor(), *image(None).descriptor());
+        assert_eq!(remote.head(&by_name()).unwrap(), *image(None).descriptor());
+        remote.child(image(None).descriptor()).unwrap();
     }
 }
