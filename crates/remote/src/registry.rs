@@ -71,6 +71,7 @@ struct Shared {
     chunk_size: u64,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
+    proven: Mutex<HashSet<(Arc<str>, Feature)>>,
     /// Registries whose HEAD was tried out.
     tried: Mutex<HashSet<Arc<str>>>,
     kept: Mutex<Kept>,
@@ -83,6 +84,8 @@ struct Shared {
 pub(crate) enum Feature {
     /// Blobs that come with the first request (row E-45).
     SinglePost,
+    /// Blobs that are taken over from a repository that is named (row E-60).
+    Mount,
     /// HEAD of blobs.
     HeadBlob,
     /// HEAD of tags that names what a GET brings.
@@ -124,6 +127,7 @@ impl Client {
             chunk_size: config.chunk_size.max(1),
             lists: Mutex::default(),
             lacking: Mutex::default(),
+            proven: Mutex::default(),
             tried: Mutex::default(),
             kept: Mutex::default(),
             lists_tried: Mutex::default(),
@@ -296,6 +300,20 @@ impl Registry {
     /// Takes note that the registry lacks something.
     pub(crate) fn lacks(&self, feature: Feature) {
         self.lacking().insert((Arc::clone(&self.host), feature));
+    }
+
+    /// Tells whether the registry has shown that it has something.
+    pub(crate) fn has_proven(&self, feature: Feature) -> bool {
+        self.proven().contains(&(Arc::clone(&self.host), feature))
+    }
+
+    /// Takes note that the registry has shown that it has something.
+    pub(crate) fn proves(&self, feature: Feature) {
+        self.proven().insert((Arc::clone(&self.host), feature));
+    }
+
+    fn proven(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Feature)>> {
+        self.client.0.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells, the first time it is asked, that HEAD of the registry has not been tried out.

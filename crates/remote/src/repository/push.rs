@@ -10,6 +10,7 @@ use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Blob, Error, Flaw, Pushed, Refusal, Result};
 
 use super::Remote;
+use super::manifest::claimed_digest;
 use super::presence::Presence;
 use crate::PushMode;
 use crate::auth::Scope;
@@ -71,6 +72,7 @@ impl Remote {
         let is_small = *size <= SMALL && self.registry.push_mode() == PushMode::Whole;
         let from = blob.location().filter(|from| from.registry == self.registry.host());
         let from = from.map(|from| from.repository).filter(|from| *from != self.name);
+        let from = from.filter(|_| self.registry.may_have(Feature::Mount));
         let mut session = None;
         if from.is_some() || !is_small && self.registry.may_have(Feature::Discovery) {
             match self.mount(digest, from.as_ref())? {
@@ -85,6 +87,8 @@ impl Remote {
             PushMode::Whole => Way::Patch,
         };
         let (mut cuts, mut failures) = (0, 0);
+        // Whether it goes in another way only since it was cut off.
+        let mut is_evading = false;
         self.registry.http().persist(|| {
             if session.is_none() && is_small && self.registry.may_have(Feature::SinglePost) {
                 match self.post_whole(blob)? {
@@ -107,8 +111,17 @@ impl Remote {
                     // What is long and is cut off again and again gets further in pieces.
                     if cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() {
                         way = Way::Chunks;
+                    } else if cuts == CUTS_UNTIL_CHUNKS && way == Way::Put {
+                        // Some hang up on content in a way that they do not know.
+                        (way, is_evading) = (Way::Patch, true);
                     }
                 }
+                // It was the line, then.
+                Err(Trouble { error, again: Again::Never }) if is_evading && is_refusal(error) => {
+                    (way, is_evading) = (Way::Put, false);
+                    return result.map_err(|trouble| Trouble::passing(trouble.error));
+                }
+                Ok(()) if is_evading => self.registry.lacks(Feature::Put),
                 Err(Trouble { error: Error::Refused { .. }, again: Again::Perhaps }) => {
                     failures += 1;
                     if failures >= FAILURES_UNTIL_OTHER {
@@ -129,7 +142,7 @@ impl Remote {
         let mut first = None;
         // Of several refusals, the first is about what most registries take.
         let telling = |first: Option<Error>, trouble: Trouble| match (&trouble, first) {
-            (Trouble { error: Error::Refused { .. }, again: Again::Never }, Some(first)) => {
+            (Trouble { error, again: Again::Never }, Some(first)) if is_refusal(error) => {
                 Trouble::lasting(first)
             }
             _ => trouble,
@@ -197,12 +210,16 @@ impl Remote {
             Err(error) => return refused(&error),
         };
         match answer.status() {
-            // Some registries answer so although another digest is there now (row E-64).
-            StatusCode::CREATED if digest.algorithm() == "sha256" => Ok(Mount::Done),
-            StatusCode::CREATED => Ok(match self.look_for(digest)? {
-                Presence::There(_) => Mount::Done,
-                Presence::Absent => Mount::Refused,
-            }),
+            StatusCode::CREATED => {
+                let feature = from.map_or(Feature::Discovery, |_| Feature::Mount);
+                if self.is_taken(digest, &answer, feature) {
+                    return Ok(Mount::Done);
+                }
+                if digest.algorithm() == "sha256" {
+                    self.registry.lacks(feature);
+                }
+                refused(&"it is not there")
+            }
             StatusCode::ACCEPTED => Ok(opened(&answer).map_or(Mount::Refused, Mount::Session)),
             status => refused(&status),
         }
@@ -225,7 +242,9 @@ impl Remote {
             self.push_attempt(&call).inspect_err(|_| self.registry.lacks(Feature::SinglePost))?;
         let status = answer.status();
         match status.as_u16() {
-            201 | 204 => return Ok(Posted::Done),
+            201 | 204 if self.is_taken(digest, &answer, Feature::SinglePost) => {
+                return Ok(Posted::Done);
+            }
             401 | 403 => return Err(self.not_pushed(&call, answer).into()),
             _ => {}
         }
@@ -233,6 +252,29 @@ impl Remote {
         self.registry.lacks(Feature::SinglePost);
         let session = opened(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
         Ok(session.map_or(Posted::Refused, Posted::Session))
+    }
+
+    /// Tells whether a blob is there that a registry says to have taken in answer to a POST. Some say so of
+    /// every POST, and have only opened an upload, or keep it under another digest (row E-64). The digest in
+    /// the answer shows that the content was looked at; without it the registry is asked, until one blob
+    /// that it took in this way was there: one that does not tell both apart never has it.
+    fn is_taken(&self, digest: &Digest, answer: &Answer<'_>, feature: Feature) -> bool {
+        let is_named = match claimed_digest(answer) {
+            Some(named) if named == *digest => return true,
+            named => named.is_some(),
+        };
+        if !is_named && digest.algorithm() == "sha256" && self.registry.has_proven(feature) {
+            return true;
+        }
+        match self.look_for(digest) {
+            Ok(Presence::There(_)) => {
+                self.registry.proves(feature);
+                true
+            }
+            Ok(Presence::Absent) => false,
+            // Who may push need not be let in to look.
+            Err(_) => true,
+        }
     }
 
     /// Opens an upload.
@@ -331,9 +373,10 @@ enum Mount {
 }
 
 /// Tells whether a status may mean that the way is refused in which content was sent. Artifactory says
-/// 404, Pulp 400, others that they do not know the method.
+/// 404, Pulp 400, others that they do not know the method. Firewalls deny it: who may open an upload may
+/// write, and where that is not so, the first refusal is told.
 fn is_about_way(status: u16) -> bool {
-    matches!(status, 400 | 404 | 405 | 411 | 415 | 416 | 422 | 501)
+    matches!(status, 400 | 403 | 404 | 405 | 411 | 415 | 416 | 422 | 501 | 505)
 }
 
 /// An upload in chunks (rows E-46 to E-55).
@@ -464,6 +507,11 @@ impl Chunked<'_> {
         let reason = format!("it has {taken} bytes, whatever is sent");
         Error::malformed(what, Flaw::Answer(reason))
     }
+}
+
+/// Tells whether a registry has answered, and does not do what it was asked.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Refused { .. } | Error::Denied { .. })
 }
 
 /// Tells whether a registry has only too much to do.

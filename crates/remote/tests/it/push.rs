@@ -56,10 +56,78 @@ fn e41_an_upload_may_lead_to_another_host() {
     assert_eq!(other.requests()[0].body, b"content");
 }
 
+/// Answers that the content is there whose digest a parameter has.
+fn named_after(param: &str, request: &Request) -> Response {
+    let digest = request.param(param).unwrap_or_default();
+    Response::new(201).header("location", "/x").header("docker-content-digest", digest)
+}
+
+/// A registry that answers 201 to every POST, and takes content only as it ends an upload.
+fn boasting(takes: &'static [&'static str]) -> Stub {
+    let there = Mutex::new(Vec::new());
+    Stub::new(move |request| {
+        let mut there = there.lock().unwrap();
+        let asked = |param: &str| takes.contains(&param).then(|| request.param(param)).flatten();
+        match request.method.as_str() {
+            "POST" => {
+                there.extend(asked("digest").or_else(|| asked("mount")));
+                Response::new(201).header("location", "/up")
+            }
+            "PUT" => {
+                there.extend(request.param("digest"));
+                Response::new(201)
+            }
+            _ if there.iter().any(|digest| request.path().ends_with(digest)) => {
+                Response::ok("content")
+            }
+            _ => Response::new(404),
+        }
+    })
+}
+
+#[test]
+fn what_a_registry_says_to_have_taken_is_looked_for() {
+    let push = |stub: &Stub, piece: &Piece| {
+        let remote = remote(&stub.host);
+        let mut mounted = Piece::new("mounted");
+        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+        for _ in 0..2 {
+            remote.push_blob(piece).unwrap();
+            remote.push_blob(&mounted).unwrap();
+        }
+    };
+    for piece in [Piece::new("small"), Piece::new(noise(100_000))] {
+        let stub = boasting(&[]);
+        push(&stub, &piece);
+        assert_eq!(stub.count("PUT"), 4, "{:?}", stub.log());
+        // What has been there once is believed.
+        let stub = boasting(&["digest", "mount"]);
+        push(&stub, &piece);
+        assert_eq!((stub.count("PUT"), stub.count("HEAD")), (0, 2), "{:?}", stub.log());
+    }
+    // Who may not look is told nothing else.
+    let stub = Stub::new(|request| match request.method.as_str() {
+        "POST" => Response::new(201),
+        _ => Response::new(403),
+    });
+    remote(&stub.host).push_blob(&Piece::new("small")).unwrap();
+    // Of another digest that is said to be there, nothing is believed.
+    let stub = Stub::new(|request| match request.method.as_str() {
+        "POST" if request.param("digest").is_some() || request.param("mount").is_some() => {
+            Response::new(201).header("docker-content-digest", Digest::sha256("x"))
+        }
+        "POST" => Response::new(202).header("location", "/up"),
+        "PUT" => Response::new(201),
+        _ => Response::new(404),
+    });
+    push(&stub, &Piece::new("small"));
+    assert_eq!(stub.count("PUT"), 4, "{:?}", stub.log());
+}
+
 #[test]
 fn e45_a_small_blob_goes_with_the_first_request() {
     for length in [0, 1, 65_536] {
-        let stub = Stub::new(|_| Response::new(201));
+        let stub = Stub::new(|request| named_after("digest", request));
         let piece = Piece::new(noise(length));
         let pushed = remote(&stub.host).push_blob(&piece).unwrap();
         assert_eq!(pushed, Pushed::Written(length as u64));
@@ -102,7 +170,7 @@ fn e45_a_registry_that_takes_nothing_with_the_first_request_is_asked_once() {
 #[test]
 fn e62_a_registry_may_find_by_itself_where_a_blob_is() {
     let stub = Stub::new(|request| match request.param("mount") {
-        Some(_) => Response::new(201).header("location", "/x"),
+        Some(_) => named_after("mount", request),
         None => Response::new(404),
     });
     let piece = Piece::new(noise(100_000));
@@ -146,7 +214,8 @@ fn a_connection_that_is_cut_is_no_reason_to_give_up() {
     });
     let piece = Piece::new(noise(700_000));
     remote(&stub.host).push_blob(&piece).unwrap();
-    assert_eq!((stub.count("POST"), stub.count("PUT")), (3, 3));
+    // Nor is it one to go on in a way that the registry does not know.
+    assert_eq!((stub.count("PATCH"), stub.count("PUT")), (2, 3));
     assert!(of(&stub, "PUT")[2].body == piece.content);
 }
 
@@ -365,7 +434,7 @@ fn mounting(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (S
 
 #[test]
 fn e60_a_blob_of_the_same_registry_is_mounted() {
-    let (stub, pushed) = mounting(|_| Response::new(201).header("location", "/x"));
+    let (stub, pushed) = mounting(|request| named_after("mount", request));
     assert_eq!((pushed, stub.log().len()), (Pushed::Mounted, 1));
 }
 

@@ -49,11 +49,13 @@ fn picky(takes: impl Fn(&Request) -> Option<u16> + Send + Sync + 'static) -> Stu
 
 #[test]
 fn content_that_is_refused_with_put_goes_with_patch() {
-    for status in [400, 404, 405, 411, 415, 416, 422, 501] {
+    for status in [400, 403, 404, 405, 411, 415, 416, 422, 501, 505] {
         for length in [7, 200_000, 5_000_000] {
+            // Who may not even open an upload may not write.
             let stub = picky(move |request| {
+                let is_opening = status == 403 && request.method == "POST";
                 let is_content = request.method != "PATCH" && !request.body.is_empty();
-                is_content.then_some(status)
+                (is_content && !is_opening).then_some(status)
             });
             let remote = remote(&stub.host);
             remote.push_blob(&Piece::new(noise(length))).unwrap();
@@ -91,6 +93,30 @@ fn a_registry_that_fails_with_put_gets_the_content_with_patch() {
         });
         remote(&stub.host).push_blob(&Piece::new(noise(200_000))).unwrap();
         assert_eq!((stub.count("PUT"), stub.count("PATCH")), (3, 1), "{status}");
+    }
+}
+
+#[test]
+fn a_registry_that_hangs_up_on_put_gets_the_content_with_patch() {
+    let hangs_up = |request: &Request| request.method == "PUT" && !request.body.is_empty();
+    let inner = picky(|_| None);
+    let stub = Stub::new(move |request| {
+        if hangs_up(request) { Response::hang_up() } else { inner.answer(request, &request.target) }
+    });
+    let remote = remote(&stub.host);
+    remote.push_blob(&Piece::new(noise(200_000))).unwrap();
+    assert_eq!((stub.count("PUT"), stub.count("PATCH")), (3, 1));
+    remote.push_blob(&Piece::new(noise(200_001))).unwrap();
+    assert_eq!((stub.count("PUT"), stub.count("PATCH")), (4, 2));
+}
+
+#[test]
+fn who_may_write_nothing_is_told_so() {
+    for status in [401, 403] {
+        let stub = picky(move |request| (!request.body.is_empty()).then_some(status));
+        let error = remote(&stub.host).push_blob(&Piece::new(noise(200_000))).unwrap_err();
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("{status}: BLOB_UNKNOWN")), "{error}");
     }
 }
 
