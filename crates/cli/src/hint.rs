@@ -271,9 +271,11 @@ fn not_found(what: &Subject, said: Option<&Refusal>) -> Hint {
         Subject::Digest(_) => Hint::new(
             "check the digest; if something there refers to it, that is incomplete and must be pushed again",
         ),
-        Subject::Name(_) | Subject::Repository(_) | Subject::Registry(_) | Subject::Other(_) => {
-            Hint::new("`longshore list` shows what is there")
-        }
+        Subject::Name(_)
+        | Subject::Tagged { .. }
+        | Subject::Repository(_)
+        | Subject::Registry(_)
+        | Subject::Other(_) => Hint::new("`longshore list` shows what is there"),
     }
 }
 

@@ -191,6 +191,7 @@ fn subjects() -> Vec<Subject> {
         Subject::Digest(digest()),
         Subject::Name(Name::new("v1")),
         Subject::Repository(repository),
+        Subject::Tagged { repository: "r.example/app".to_owned(), tag: Name::new("v1") },
         Subject::Registry("r.example".to_owned()),
         Subject::Platforms(Vec::new()),
         Subject::Other(String::new()),
@@ -205,6 +206,7 @@ fn subject_number(what: &Subject) -> usize {
         Subject::Registry(_) => 3,
         Subject::Platforms(_) => 4,
         Subject::Other(_) => 5,
+        Subject::Tagged { .. } => 6,
     }
 }
 

@@ -148,7 +148,7 @@ fn an_index_that_is_refused_is_told_with_all_that_was_left_out_of_it() {
     let ran = site.run(&format!("import -q oci:kept {}/x", far.host()));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     insta::assert_snapshot!(far.redacted(&redacted(&ran.stderr)), @"
-    error: sha256:56f0d8b8…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:02632f6e… is not in this repository; push it first; left out of it are sha256:02632f6e…, sha256:71abc916…, sha256:b27fd160…
+    error: sha256:56f0d8b8…: cannot push HOST/x/team/app:v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:02632f6e… is not in this repository; push it first; left out of it are sha256:02632f6e…, sha256:71abc916…, sha256:b27fd160…
       hint: the registry requires everything that a manifest refers to; if platforms of an index were left out, `--sparse-index strip` removes them from it
     error: `HOST/x/team/app:v1` is not complete
     ");

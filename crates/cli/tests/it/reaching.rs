@@ -171,12 +171,12 @@ fn who_is_not_let_in_is_told() {
     let shown = shown.join("\n").replace(&refusing.host(), "SERVICE");
     insta::assert_snapshot!(shown, @r#"
     $ longshore copy --authfile auth.json HOST/app:v1 oci:dst
-    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
+    error: cannot read HOST/app:v1: HOST denies it: 401: UNAUTHORIZED: authentication required
       hint: log in with `longshore login` or --creds
     [exit 1]
 
     $ longshore copy --creds me:wrong HOST/app:v1 oci:dst
-    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required
+    error: cannot read HOST/app:v1: HOST denies it: 401: UNAUTHORIZED: authentication required
       hint: log in with `longshore login` or --creds
     [exit 1]
 
@@ -191,7 +191,7 @@ fn who_is_not_let_in_is_told() {
     [exit 2]
 
     $ longshore copy --creds me:right HOST/app:v1 oci:dst
-    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: the token has expired
+    error: cannot read HOST/app:v1: HOST denies it: 401: UNAUTHORIZED: the token has expired
       hint: log in with `longshore login` or --creds
     [exit 1]
 
@@ -311,7 +311,7 @@ fn what_a_registry_cannot_do_is_told() {
     let sparse = "copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1";
     insta::assert_snapshot!(served.errors(&site, &[sparse]), @r#"
     $ longshore copy -q --platform linux/amd64 --sparse-index keep oci:src HOST/app:v1
-    error: sha256:1caad312…: cannot push v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first; left out of it are sha256:70c30bc7…
+    error: sha256:1caad312…: cannot push HOST/app:v1: HOST answered 400: MANIFEST_BLOB_UNKNOWN: sha256:70c30bc7… is not in this repository; push it first; left out of it are sha256:70c30bc7…
       hint: the registry requires everything that a manifest refers to; if platforms of an index were left out, `--sparse-index strip` removes them from it
     error: `v1` is not complete
     [exit 1]

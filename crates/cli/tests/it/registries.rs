@@ -355,13 +355,13 @@ fn what_is_only_read_is_not_written() {
     [exit 1]
 
     $ longshore copy oci:src:app HOST/src:v2
-    error: sha256:a368c1fe…: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
+    error: sha256:a368c1fe…: cannot push HOST/src:v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
       hint: it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them
     error: `v2` is not complete
     [exit 1]
 
     $ longshore tag HOST/src:app v2
-    error: cannot push v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
+    error: cannot push HOST/src:v2: HOST answered 405: UNSUPPORTED: PUT is not allowed here
       hint: it accepts no pushes: it may be read-only; `longshore serve --writable` accepts them
     [exit 1]
 
@@ -634,7 +634,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: cannot read v1: HOST answered 500 Internal Server Error
+    error: cannot read HOST/app:v1: HOST answered 500 Internal Server Error
       hint: the registry, or a proxy in front of it, failed; try again later, or ask whoever runs it
     [exit 1]
 
@@ -649,7 +649,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: the manifest v1 is a web page
+    error: the manifest HOST/app:v1 is a web page
       hint: the host answers, but not as a registry does; check its name and port
     [exit 1]
 
@@ -663,7 +663,7 @@ fn a_server_that_is_no_registry_is_told() {
     [exit 2]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: cannot read v1: HOST answered 418 I'm a teapot
+    error: cannot read HOST/app:v1: HOST answered 418 I'm a teapot
     [exit 1]
 
     $ longshore copy oci:src HOST/app:v1
@@ -726,7 +726,7 @@ fn a_registry_that_serves_something_else_is_told() {
     [exit 1]
 
     $ longshore copy HOST/app:v1 oci:dst
-    error: v1 is over the limit of 8388608 bytes
+    error: HOST/app:v1 is over the limit of 8388608 bytes
       hint: this is more than any known tool produces; ask whoever made it
     [exit 1]
 

@@ -256,7 +256,7 @@ fn what_a_registry_says_holds_no_json() {
     let shown = stub.errors(&site, "copy --authfile auth.json HOST/app:v1 oci:dst");
     insta::assert_snapshot!(shown, @r"
     $ longshore copy --authfile auth.json HOST/app:v1 oci:dst
-    error: cannot read v1: HOST denies it: 401: UNAUTHORIZED: authentication required: Action pull, Name app, Type repository
+    error: cannot read HOST/app:v1: HOST denies it: 401: UNAUTHORIZED: authentication required: Action pull, Name app, Type repository
       hint: log in with `longshore login` or --creds
     [exit 1]
     ");

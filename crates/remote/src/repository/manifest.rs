@@ -238,7 +238,7 @@ impl Remote {
             }
         };
         if asked.is_none() && is_page(&raw) {
-            let what = format!("the manifest {selector}");
+            let what = format!("the manifest {}", call.what);
             return Err(Error::malformed(what, Flaw::WebPage));
         }
         let digest = identify(&raw, asked, claimed.as_ref())?;

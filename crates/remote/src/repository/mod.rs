@@ -73,7 +73,7 @@ impl Remote {
         }
     }
 
-    /// Begins a call about something in the repository.
+    /// Begins a call about something in the repository. Errors call a tag by it.
     fn call(
         &self,
         method: Method,
@@ -81,6 +81,10 @@ impl Remote {
         action: &'static str,
         what: impl Into<Subject>,
     ) -> Call<'static> {
+        let what = match what.into() {
+            Subject::Name(tag) => Subject::Tagged { repository: self.to_string(), tag },
+            what => what,
+        };
         Call::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
     }
 
@@ -103,6 +107,11 @@ impl Remote {
     fn located(&self, error: Error) -> Error {
         match error {
             Error::NotFound { what, said, .. } => {
+                // It is said once where that is.
+                let what = match what {
+                    Subject::Tagged { tag, .. } => Subject::Name(tag),
+                    what => what,
+                };
                 Error::NotFound { what, place: self.to_string(), said }
             }
             error => error,

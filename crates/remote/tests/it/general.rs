@@ -166,7 +166,10 @@ fn e09_a_refusal_says_what_the_registry_said() {
     let body = r#"{"errors":[{"code":"TEAPOT","message":"short\u001b[31m","detail":{"a":[1]}}]}"#;
     let stub = Stub::new(move |_| Response::new(418).body(body));
     let error = remote(&stub.host).manifest(&Selector::Name("v1".into())).unwrap_err();
-    let expected = format!("cannot read v1: {} answered 418: TEAPOT: short [31m: a 1", stub.host);
+    let expected = format!(
+        "cannot read {0}/library/app:v1: {0} answered 418: TEAPOT: short [31m: a 1",
+        stub.host
+    );
     assert_eq!(error.to_string(), expected);
 }
 

@@ -13,6 +13,13 @@ pub enum Subject {
     Digest(Digest),
     /// What a name stands for: a tag, or whatever an entry of a layout is called.
     Name(Name),
+    /// What a tag stands for in a repository of a registry.
+    Tagged {
+        /// The repository, with its registry.
+        repository: String,
+        /// The tag.
+        tag: Name,
+    },
     /// A repository.
     Repository(RepositoryName),
     /// A registry, by host and port.
@@ -28,6 +35,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Digest(digest) => digest.fmt(f),
             Self::Name(name) => name.fmt(f),
+            Self::Tagged { repository, tag } => write!(f, "{repository}:{tag}"),
             Self::Repository(name) => name.fmt(f),
             Self::Registry(host) => f.pad(host),
             Self::Platforms(platforms) => {
