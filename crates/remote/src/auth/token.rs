@@ -85,7 +85,11 @@ impl Request<'_> {
         // The error of the parser may quote what it read.
         let reply: Reply = serde_json::from_slice(&body)
             .map_err(|_| malformed("what came is not of the form it must have"))?;
-        let value = [reply.token, reply.access_token].into_iter().flatten().find(|t| !t.is_empty());
+        let value = [reply.token, reply.access_token]
+            .into_iter()
+            .flatten()
+            .map(|token| token.trim().to_owned())
+            .find(|token| !token.is_empty());
         let value = value.ok_or_else(|| malformed("none came"))?;
         let life = reply
             .expires_in
@@ -103,8 +107,14 @@ impl Request<'_> {
         let malformed = |flaw: Flaw| {
             Error::malformed(format!("the address for tokens that {} gave", self.registry), flaw)
         };
-        Url::parse(self.realm).map_err(|reason| malformed(Flaw::Answer(reason)))?;
-        let mut url = self.asked_at.follow(self.realm)?;
+        if self.realm.contains("://") {
+            Url::parse(self.realm).map_err(|reason| malformed(Flaw::Answer(reason)))?;
+        }
+        // It may be relative to where it was named, as other addresses are (RFC 9110 4.1).
+        let mut url = self.asked_at.follow(self.realm).map_err(|error| match error {
+            Error::Malformed { reason, .. } => malformed(reason),
+            error => error,
+        })?;
         let is_open = !url.is_encrypted() && !self.plain_http.allows(&url);
         if is_open && self.credential.is_some() {
             let reason = "nothing is encrypted there, and it would be shown a secret";

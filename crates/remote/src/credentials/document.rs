@@ -43,15 +43,6 @@ struct Entry {
     registrytoken: Option<String>,
 }
 
-/// A helper program that knows the credentials of a registry.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Helper<'a> {
-    /// Chosen for this registry.
-    Own(&'a str),
-    /// For all registries.
-    Shared(&'a str),
-}
-
 impl Document {
     /// Reads a document; `None` if it is none. Before it had other members, Docker's was no more than its
     /// entries, as that of `~/.dockercfg` is.
@@ -69,14 +60,14 @@ impl Document {
         Some(Self { auths, ..document })
     }
 
-    /// Returns the helper program to ask about `registry`.
-    pub(super) fn helper(&self, registry: &str) -> Option<Helper<'_>> {
+    /// Returns the helper program to ask about `registry`: its own, or that for all.
+    pub(super) fn helper(&self, registry: &str) -> Option<&str> {
         let own = self.cred_helpers.iter().flatten();
         let mut own = own.filter(|(key, _)| same_host(Key::of(key).host, registry));
         let some = |name: &&String| !name.is_empty();
         let own = own.next().map(|(_, name)| name).filter(some);
         let shared = self.creds_store.as_ref().filter(some);
-        own.map(|name| Helper::Own(name)).or(shared.map(|name| Helper::Shared(name)))
+        own.or(shared).map(String::as_str)
     }
 
     /// Returns the entry whose key is the longest part of `registry/repository` that has one.
@@ -181,7 +172,9 @@ struct Key<'a> {
 
 impl<'a> Key<'a> {
     fn of(key: &'a str) -> Self {
-        let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+        // Whatever the scheme: some keep the transports of their references in it.
+        let key = key.trim();
+        let address = key.split_once("://").map(|(_, address)| address);
         let (host, path) =
             address.unwrap_or(key).split_once('/').unwrap_or((address.unwrap_or(key), ""));
         let path = path.trim_matches('/');
@@ -262,7 +255,7 @@ mod tests {
         let mut document: Document = serde_json::from_str(TEXT).unwrap();
         assert_eq!(document.helper("quay.io"), None);
         document.creds_store = Some("pass".to_owned());
-        assert_eq!(document.helper("gcr.io"), Some(Helper::Own("gcloud")));
-        assert_eq!(document.helper("quay.io"), Some(Helper::Shared("pass")));
+        assert_eq!(document.helper("gcr.io"), Some("gcloud"));
+        assert_eq!(document.helper("quay.io"), Some("pass"));
     }
 }

@@ -117,10 +117,8 @@ impl Files {
     fn helper_of(&self, path: &Path, registry: &str) -> Result<Option<Named<'_>>> {
         let Some(document) = load(path)? else { return Ok(None) };
         // A helper is for registries; what is for a part of one stays in the file.
-        Ok(document.helper(registry).filter(|_| !registry.contains('/')).map(|helper| {
-            let (document::Helper::Own(name) | document::Helper::Shared(name)) = helper;
-            Named { name: name.to_owned(), files: self }
-        }))
+        let name = document.helper(registry).filter(|_| !registry.contains('/'));
+        Ok(name.map(|name| Named { name: name.to_owned(), files: self }))
     }
 
     /// Asks a helper program, each once for the same: it may take a while, or warn.
@@ -147,8 +145,7 @@ impl Files {
         let Some(document) = load(path)? else { return Ok(None) };
         let ask = |name: &str| self.ask(name, document::key(registry));
         let found = match document.helper(registry) {
-            Some(document::Helper::Own(name)) => ask(name)?,
-            Some(document::Helper::Shared(name)) => match ask(name) {
+            Some(name) => match ask(name) {
                 // The file may come from another machine. What is in it is still worth a look.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     tracing::warn!("{} names a helper `{name}` that is not here", path.display());

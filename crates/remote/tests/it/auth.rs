@@ -54,6 +54,32 @@ fn guarded(service: &Stub, takes: impl Fn(&str) -> bool + Send + Sync + 'static)
 }
 
 #[test]
+fn the_address_for_tokens_may_be_relative() {
+    for realm in ["/token", "../../../../token", "//HOST/token", "/token?x=1"] {
+        let raw = image(None).raw().clone();
+        let stub = Stub::new(move |request: &Request| {
+            let token = request.header("authorization");
+            match request.path() {
+                // As some end a line.
+                "/token" => Response::ok("{\"token\": \"t1\\n\"}"),
+                _ if token == Some("Bearer t1") => Response::ok(raw.clone()),
+                _ => {
+                    let realm = realm.replace("HOST", request.header("host").unwrap());
+                    let challenge = format!("Bearer realm=\"{realm}\",service=\"s\"");
+                    Response::new(401).header("www-authenticate", challenge)
+                }
+            }
+        });
+        read(&registry(&stub.host), "a/b").unwrap();
+    }
+    let stub = Stub::new(|_| {
+        Response::new(401).header("www-authenticate", "Bearer realm=\"ftp://x/token\"")
+    });
+    let error = read(&registry(&stub.host), "a/b").unwrap_err().to_string();
+    assert!(error.starts_with("the address for tokens that"), "{error}");
+}
+
+#[test]
 fn a_token_is_fetched_once_and_used_again() {
     let service = tokens(300);
     let stub = guarded(&service, |_| true);

@@ -223,6 +223,9 @@ fn a_file_may_be_written_in_many_ways() {
         // Without a scheme, a path is a part of the registry and no more.
         (r#""r.example/team": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
         (r#""r.example/team/": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#""docker://r.example": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#"" oci://r.example/team ": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
+        (r#""docker://r.example.org": {"auth": "bWU6cHc="}"#, "team/x", None),
         (r#""r.example/team": {"auth": "bWU6cHc="}"#, "other/x", None),
         (r#""https://r.example:5000/team": {"auth": "bWU6cHc="}"#, "team/x", None),
         (r#""https://not-r.example": {"auth": "bWU6cHc="}"#, "x", None),
@@ -240,6 +243,8 @@ fn a_file_may_be_written_in_many_ways() {
 #[test]
 fn a_file_may_be_nothing_but_entries() {
     let repository = "team/app".parse().unwrap();
+    let home = Home::new("\u{feff}{\"auths\": {\"r.example\": {\"auth\": \"bWU6cHc=\"}}}");
+    assert_eq!(home.files().find("r.example", None).unwrap(), Some(password("me", "pw")));
     let home = Home::new(r#"{"https://r.example/v1/": {"auth": "bWU6cHc=", "email": "me"}}"#);
     let found = home.files().find("r.example", Some(&repository)).unwrap();
     assert_eq!(found, Some(password("me", "pw")));
@@ -253,13 +258,15 @@ fn a_file_may_be_nothing_but_entries() {
 }
 
 #[test]
-fn a_helper_for_all_that_is_not_here_is_passed_over() {
-    let home =
-        Home::new(r#"{"credsStore": "absent", "auths": {"r.example": {"auth": "bWU6cHc="}}}"#);
-    let found = home.files().find("r.example", None).unwrap();
-    assert_eq!(found, Some(password("me", "pw")));
-    let home = Home::new(r#"{"credHelpers": {"r.example": "absent"}}"#);
-    assert!(home.files().find("r.example", None).is_err(), "one that was chosen is not");
+fn a_helper_that_is_not_here_is_passed_over() {
+    for named in [r#""credsStore": "absent""#, r#""credHelpers": {"r.example": "absent"}"#] {
+        let entry = r#""auths": {"r.example": {"auth": "bWU6cHc="}}"#;
+        let home = Home::new(&format!("{{{named}, {entry}}}"));
+        let found = home.files().find("r.example", None).unwrap();
+        assert_eq!(found, Some(password("me", "pw")));
+        let home = Home::new(&format!("{{{named}}}"));
+        assert_eq!(home.files().find("r.example", None).unwrap(), None);
+    }
     let home = Home::new(r#"{"credsStore": "../../bin/sh"}"#);
     assert!(matches!(home.files().find("r.example", None), Err(Error::Malformed { .. })));
 }
