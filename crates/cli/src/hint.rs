@@ -181,6 +181,10 @@ pub(crate) fn advice(error: &Error, action: Option<Action>) -> Advice {
         Error::Busy { .. } => "wait until it is done, or stop it".into(),
         Error::Cancelled => "run the same command again, and it goes on from there".into(),
         Error::Conflict { .. } => "copy them to different names, one at a time".into(),
+        Error::Connection { led_by: Some(registry), .. } => {
+            format!("check the network; if that host is wrong, whoever runs {registry} can tell")
+                .into()
+        }
         Error::Connection { why, .. } => connection(why).into(),
         Error::Corrupt { .. } | Error::Size { .. } => {
             format!("this copy is damaged; {AGAIN}").into()
@@ -290,7 +294,11 @@ fn refused(action: &str, said: &Refusal) -> Advice {
         _ if is_push && (lacks(ErrorCode::BlobUnknown) || lacks(ErrorCode::ManifestBlobUnknown)) => {
             wants_all().into()
         }
-        404 if is_push => {
+        _ if is_push
+            && (said.status == 404
+                || lacks(ErrorCode::NameUnknown)
+                || lacks(ErrorCode::NameInvalid)) =>
+        {
             "the repository may have to be created first: not every registry creates it on a push"
                 .into()
         }

@@ -436,8 +436,24 @@ impl Registry {
         self.http().persist(|| self.attempt(call, repository, &scopes))
     }
 
-    /// Makes the call once. Only the registry itself gets to see who asks (row E-41).
+    /// Makes the call once. Only the registry itself gets to see who asks (row E-41). Of another host that
+    /// cannot be reached it is told that the registry leads there: for content, a token or an upload.
     pub(crate) fn attempt(
+        &self,
+        call: &Call<'_>,
+        repository: Option<&RepositoryName>,
+        scopes: &BTreeSet<Scope>,
+    ) -> Result<Answer<'_>, Trouble> {
+        self.attempt_there(call, repository, scopes).map_err(|mut trouble| {
+            let is_led = call.reach != Reach::Foreign && self.is_of_another(&trouble.error);
+            if let (true, Error::Connection { led_by, .. }) = (is_led, &mut trouble.error) {
+                *led_by = Some(self.host.to_string());
+            }
+            trouble
+        })
+    }
+
+    fn attempt_there(
         &self,
         call: &Call<'_>,
         repository: Option<&RepositoryName>,

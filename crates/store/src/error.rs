@@ -65,7 +65,7 @@ pub enum Error {
         actual: Digest,
     },
     /// A host cannot be reached, or does not answer to the end.
-    #[error("cannot {action} {what}: {why}")]
+    #[error("cannot {action} {what}{}: {why}", led(.led_by.as_deref()))]
     Connection {
         /// What was tried: a verb.
         action: &'static str,
@@ -73,6 +73,8 @@ pub enum Error {
         what: String,
         /// Why that failed.
         why: ConnectionFailure,
+        /// The registry that leads there, if the user does not.
+        led_by: Option<String>,
     },
     /// Who asks is not known to a place, or may not do what was asked.
     #[error("cannot {action} {what}: {place} denies it: {said}")]
@@ -243,7 +245,7 @@ impl Error {
 
     /// Returns an [`Error::Connection`] of a host that cannot be reached.
     pub fn unreachable(host: impl ToString, why: ConnectionFailure) -> Self {
-        Self::Connection { action: REACH, what: host.to_string(), why }
+        Self::Connection { action: REACH, what: host.to_string(), why, led_by: None }
     }
 
     /// Returns a function that makes an [`Error::Io`] of what the operating system said.
@@ -259,7 +261,7 @@ impl Error {
             Err(source) => source,
         };
         match source.downcast::<ConnectionFailure>() {
-            Ok(why) => Self::Connection { action, what: what.to_string(), why },
+            Ok(why) => Self::Connection { action, what: what.to_string(), why, led_by: None },
             Err(source) => Self::Io { action, what: what.to_string(), source },
         }
     }
@@ -306,7 +308,7 @@ impl Error {
     /// that is asked of it can be had then.
     pub fn lost_host(&self) -> Option<(&str, &ConnectionFailure)> {
         match self {
-            Self::Connection { action: REACH, what, why } => Some((what, why)),
+            Self::Connection { action: REACH, what, why, .. } => Some((what, why)),
             _ => None,
         }
     }
@@ -317,6 +319,11 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
+}
+
+/// Says who leads to a host, behind its name.
+fn led(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(", where {by} leads"))
 }
 
 /// Says what is wrong with something, behind its name.

@@ -257,6 +257,8 @@ fn errors() -> Vec<Error> {
     all.extend(flaws().into_iter().map(|flaw| Error::malformed("it", flaw)));
     all.extend(inabilities().into_iter().map(|what| Error::unsupported("it", what)));
     all.extend(failures().into_iter().map(|why| Error::unreachable("it", why)));
+    let (why, led_by) = (ConnectionFailure::NoRoute, Some("r.example".to_owned()));
+    all.push(Error::Connection { action: "reach", what: text(), why, led_by });
     for what in subjects() {
         all.push(Error::not_found(what.clone(), "it"));
         for code in [ErrorCode::NameUnknown, ErrorCode::ManifestUnknown] {
@@ -305,7 +307,7 @@ fn the_walk_below_meets_every_kind() {
     all_are_there(flaws().iter().map(flaw_number), 28);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
-    all_are_there(subjects().iter().map(subject_number), 6);
+    all_are_there(subjects().iter().map(subject_number), 7);
 }
 
 /// Says what `text` names that `command` does not have: flags of its own, and in backquotes after

@@ -283,6 +283,10 @@ fn a_repository_that_has_to_be_made_first_is_told() {
         });
         errors(&site, &stub.host(), &["copy oci:src HOST/app:v1"])
     };
+    for (head, code) in [("400 Bad Request", "NAME_UNKNOWN"), ("409 Conflict", "NAME_UNKNOWN")] {
+        let said = told(head, code);
+        assert!(said.contains("hint: the repository may have to be made first"), "{said}");
+    }
     let shown = [told("404 Not Found", "NAME_UNKNOWN"), told("403 Forbidden", "DENIED")];
     insta::assert_snapshot!(shown.join("\n"), @r"
     $ longshore copy oci:src HOST/app:v1
@@ -344,4 +348,33 @@ fn a_registry_without_an_account_of_referrers_is_no_failure() {
     $ longshore copy --referrers HOST/all:app oci:far
     [exit 0]
     ");
+}
+
+#[test]
+fn who_leads_to_where_nobody_is_is_told() {
+    type Answers = fn(&str) -> String;
+    const NOBODY: &str = "http://127.0.0.1:1";
+    let site = Site::image();
+    let heads: [(&str, Answers); 3] = [
+        ("copy oci:src HOST/app:v1", |asked| match asked {
+            asked if asked.starts_with("POST ") => {
+                format!("202 Accepted\r\nLocation: {NOBODY}/up")
+            }
+            "GET /v2/" => "200 OK".to_owned(),
+            _ => "404 Not Found".to_owned(),
+        }),
+        ("inspect HOST/app:v1", |_| format!("307 Temporary Redirect\r\nLocation: {NOBODY}/x")),
+        ("inspect HOST/app:v1", |_| {
+            let realm = format!("Bearer realm=\"{NOBODY}/token\",service=\"s\"");
+            format!("401 Unauthorized\r\nWWW-Authenticate: {realm}")
+        }),
+    ];
+    for (line, head) in heads {
+        let stub = Stub::start(move |asked| (head(asked), Vec::new()));
+        let said = errors(&site, &stub.host(), &[line]);
+        let expected =
+            "error: cannot reach 127.0.0.1:1, where HOST leads: nothing listens on port 1";
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains("hint: check the network; if that host is wrong"), "{said}");
+    }
 }

@@ -63,7 +63,7 @@ impl Http {
         })?;
         let stalled = || {
             let (what, why) = (host.to_owned(), ConnectionFailure::Slow);
-            let error = Error::Connection { action: "send to", what, why };
+            let error = Error::Connection { action: "send to", what, why, led_by: None };
             Trouble { error, again: Again::Once }
         };
         match step {
@@ -177,7 +177,8 @@ fn answered(
     host: &str,
 ) -> Result<Answered, Trouble> {
     let response = answer.map_err(|why| {
-        Trouble::passing(Error::Connection { action: "send to", what: host.to_owned(), why })
+        let what = host.to_owned();
+        Trouble::passing(Error::Connection { action: "send to", what, why, led_by: None })
     })?;
     Ok((response, upload))
 }
