@@ -36,6 +36,19 @@ pub(super) const QUIRKS: &[Quirk] = &[
     quirk("gives a manifest no length and no digest on HEAD", Work::Pull, |known| {
         manifest_head(known)
     }),
+    quirk("says the digest and length of something else on HEAD", Work::Pull, |known| {
+        let other = known.layers[0].digest.to_string();
+        manifest_heads(move || {
+            Answer::status(200)
+                .header("Content-Type", MediaType::IMAGE_MANIFEST)
+                .header("Content-Length", "17")
+                .header("Docker-Content-Digest", &other)
+        })
+    }),
+    quirk("answers HEAD of a manifest with 429", Work::Pull, |_| heads(Class::Manifest, 429)),
+    quirk("leads HEAD of a manifest to where nobody is", Work::Pull, |_| {
+        manifest_heads(|| Answer::status(307).header("Location", "http://127.0.0.1:1/x"))
+    }),
     quirk("answers HEAD of a blob with 403", Work::Push, |_| heads(Class::Blob, 403)),
     quirk("answers HEAD of a blob with 405", Work::Push, |_| heads(Class::Blob, 405)),
     quirk("says no Docker-Content-Digest", Work::Pull, |known| {
@@ -52,7 +65,14 @@ pub(super) const QUIRKS: &[Quirk] = &[
         let digest = known.manifest.digest.to_string();
         manifest(known, "text/plain; charset=utf-8", Some(digest))
     }),
-    quirk("compresses what nobody asked to be left as it is", Work::Pull, compressed),
+    quirk("gives manifests as those of schema 1", Work::Pull, |known| {
+        let digest = known.manifest.digest.to_string();
+        manifest(known, MediaType::DOCKER_SCHEMA1_SIGNED, Some(digest))
+    }),
+    quirk("compresses what nobody asked to be left as it is", Work::Pull, |known| {
+        compressed(known, false)
+    }),
+    quirk("compresses what is asked for as it is", Work::Pull, |known| compressed(known, true)),
     quirk("gives blobs elsewhere, by 307", Work::Pull, elsewhere),
     quirk("breaks each large blob off once", Work::Pull, |_| {
         Rules::default().cut_body(is(Class::Blob), 1000, Times::PerTarget(1))
@@ -88,6 +108,16 @@ pub(super) const QUIRKS: &[Quirk] = &[
     quirk("takes uploads by PATCH only: 404 for a PUT with content", Work::Push, |_| {
         no_content_in_put(404)
     }),
+    quirk("takes uploads by PATCH only: 403 for a PUT with content", Work::Push, |_| {
+        no_content_in_put(403)
+    }),
+    quirk("answers 201 to a POST with content or a mount, and has nothing", Work::Push, |_| {
+        Rules::default().answer(|request| {
+            let boasts = ["digest=", "mount="].iter().any(|key| request.target.contains(key));
+            let is_asked = request.class() == Class::Upload && request.method == "POST";
+            (is_asked && boasts).then(|| Answer::status(201))
+        })
+    }),
     quirk("says that the tags are null", Work::List(&[]), |_| {
         tags(|_| Answer::status(200).body(json!({"name": REPOSITORY, "tags": null}).to_string()))
     }),
@@ -110,13 +140,15 @@ pub(super) const QUIRKS: &[Quirk] = &[
             page(request, |next| format!("</v2/{REPOSITORY}/tags/list?{next}>; rel=\"next\""))
         })
     }),
-    quirk("refuses pages of more than 100 tags", Work::List(&TAGS), |_| {
-        Rules::default().answer(|request| {
-            let asked = request.target.split(['?', '&']).find_map(|part| part.strip_prefix("n="));
-            let is_large = asked.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > 100);
-            (request.class() == Class::Tags && is_large).then(|| {
-                said(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
-            })
+    quirk("refuses pages of more than 100 tags", Work::List(&TAGS), |_| no_large_pages(400)),
+    quirk("refuses pages of more than 100 tags, with 404", Work::List(&TAGS), |_| {
+        no_large_pages(404)
+    }),
+    quirk("fails with pages of more than 100 tags", Work::List(&TAGS), |_| no_large_pages(500)),
+    error("has null among its tags", Work::List(&TAGS), |_| {
+        tags(|_| {
+            let tags: Vec<_> = TAGS.into_iter().map(Some).chain([None]).collect();
+            Answer::status(200).body(json!({"name": REPOSITORY, "tags": tags}).to_string())
         })
     }),
     quirk("lists no tags: 401", Work::PullAll, |_| {
@@ -125,6 +157,17 @@ pub(super) const QUIRKS: &[Quirk] = &[
     quirk("answers 400 to who asks for referrers", Work::PullAll, |_| {
         Rules::default().answer(|request| {
             (request.class() == Class::Referrers).then(|| Answer::status(400).body("bad request"))
+        })
+    }),
+    quirk("answers {} to who asks for referrers", Work::PullAll, |_| {
+        referrers(|| Answer::status(200).header("Content-Type", "application/json").body("{}"))
+    }),
+    quirk("lists what is asked for as its own referrer", Work::PullAll, |known| {
+        let entry = known.manifest.clone();
+        referrers(move || {
+            let index = MediaType::IMAGE_INDEX;
+            let list = json!({"schemaVersion": 2, "mediaType": index, "manifests": [entry]});
+            Answer::status(200).header("Content-Type", index).body(list.to_string())
         })
     }),
     quirk("has an image under the tag of the list of referrers", Work::PullAll, |known| {
@@ -149,6 +192,29 @@ fn is(class: Class) -> impl Fn(&Request) -> bool {
 fn heads(class: Class, status: u16) -> Rules {
     Rules::default().answer(move |request| {
         (request.method == "HEAD" && request.class() == class).then(|| Answer::status(status))
+    })
+}
+
+/// Answers HEAD of a manifest so.
+fn manifest_heads(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Rules {
+    Rules::default().answer(move |request| {
+        (request.method == "HEAD" && request.class() == Class::Manifest).then(&answer)
+    })
+}
+
+/// Answers so to who asks for referrers.
+fn referrers(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Rules {
+    Rules::default().answer(move |request| (request.class() == Class::Referrers).then(&answer))
+}
+
+/// Refuses to list more than 100 tags at once.
+fn no_large_pages(status: u16) -> Rules {
+    Rules::default().answer(move |request| {
+        let asked = request.target.split(['?', '&']).find_map(|part| part.strip_prefix("n="));
+        let is_large = asked.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > 100);
+        (request.class() == Class::Tags && is_large).then(|| {
+            said(status, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
+        })
     })
 }
 
@@ -178,8 +244,8 @@ fn manifest_head(_: &Known) -> Rules {
     })
 }
 
-/// Compresses whatever is asked for without `identity`.
-fn compressed(known: &Known) -> Rules {
+/// Compresses whatever is asked for without `identity`, or also with it.
+fn compressed(known: &Known, always: bool) -> Rules {
     let contents: Vec<_> = known
         .content
         .blobs
@@ -189,7 +255,7 @@ fn compressed(known: &Known) -> Rules {
     let manifest = known.manifest.digest.to_string();
     Rules::default().answer(move |request| {
         let accepted = request.header("Accept-Encoding");
-        let is_taken = accepted.is_none_or(|accepted| accepted.contains("gzip"));
+        let is_taken = always || accepted.is_none_or(|accepted| accepted.contains("gzip"));
         if request.method != "GET" || !is_taken {
             return None;
         }
