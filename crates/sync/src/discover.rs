@@ -137,14 +137,16 @@ struct Discovery<'a> {
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
     known: Known,
-    /// Referrers that were met, by target and filter, each with what it is said to refer to.
-    met: HashSet<(u32, u32, Digest, Digest)>,
+    /// Referrers that were met, by target and filter.
+    met: HashSet<(u32, u32, Digest)>,
     /// Names that were wanted, by target.
     given: HashSet<(u32, Name)>,
     /// Names of what cosign attached, by target and filter.
     beside: HashSet<(u32, u32, Name)>,
     /// Referrers that were met on this round.
     referrers: Vec<Referrer>,
+    /// Those that refer to something else than their list said, by what that is.
+    strangers: Vec<(Descriptor, Referrer)>,
     /// Indexes, and their entries that have to be there.
     required: Vec<(u32, u32)>,
     /// Entries of indexes that are not there, with what was asked for and what was answered.
@@ -185,6 +187,7 @@ impl<'a> Discovery<'a> {
             given: HashSet::new(),
             beside: HashSet::new(),
             referrers: Vec::new(),
+            strangers: Vec::new(),
             required: Vec::new(),
             absent: BTreeMap::new(),
             media_types: HashSet::new(),

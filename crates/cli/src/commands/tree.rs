@@ -1,5 +1,6 @@
 //! `tree`: what artifacts consist of.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use longshore_spec::{Content, Descriptor, Digest, Role, Size, keys, printable_line};
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         .filter(|root| stands_alone(root))
         .map(|root| {
             let name = root.names.first();
-            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut Vec::new());
+            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut Way::default());
             Node { role: "root", ..node }
         })
         .chain(unknown.iter().map(|(name, error)| Node::lost(name, error)))
@@ -69,13 +70,22 @@ impl Node {
     }
 }
 
-/// Looks at a node and all below it, of which `above` is the path from the root.
+/// The way from a root to a node.
+#[derive(Default)]
+struct Way {
+    above: Vec<Digest>,
+    /// What was listed below this root as a referrer, and does not say of what: it is shown once, since a
+    /// place may list it for whatever is asked.
+    unsaid: HashSet<Digest>,
+}
+
+/// Looks at a node and all below it.
 fn node(
     attached: &Attached<'_>,
     role: Role,
     descriptor: &Descriptor,
     name: Option<&Name>,
-    above: &mut Vec<Digest>,
+    way: &mut Way,
 ) -> Node {
     let mut node = bare(role, descriptor, name);
     if role != Role::Manifest {
@@ -83,7 +93,7 @@ fn node(
         return node;
     }
     let found = look(attached.view(), descriptor);
-    fill(&mut node, attached, descriptor, name, found, above);
+    fill(&mut node, attached, descriptor, name, found, way);
     node
 }
 
@@ -115,10 +125,10 @@ fn fill(
     descriptor: &Descriptor,
     name: Option<&Name>,
     found: Look,
-    above: &mut Vec<Digest>,
+    way: &mut Way,
 ) {
     let view = attached.view();
-    if above.len() >= MAX_DEPTH {
+    if way.above.len() >= MAX_DEPTH {
         node.problem = Some(format!("nested more than {MAX_DEPTH} levels deep"));
         return;
     }
@@ -141,8 +151,8 @@ fn fill(
     if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
         node.platforms = look::platforms(view, &manifest);
     }
-    above.push(descriptor.digest.clone());
-    let child = |(role, child): (Role, &Descriptor)| self::node(attached, role, child, None, above);
+    way.above.push(descriptor.digest.clone());
+    let child = |(role, child): (Role, &Descriptor)| self::node(attached, role, child, None, way);
     node.children = manifest.children().map(child).collect();
     let listed: Vec<_> = manifest.children().map(|(_, child)| &child.digest).collect();
     match attached.referrers(&descriptor.digest, name) {
@@ -151,29 +161,33 @@ fn fill(
             for referrer in referrers {
                 let digest = &referrer.descriptor.digest;
                 // What is above cannot refer to what is below, whatever a place says.
-                if !listed.contains(&digest) && !above.contains(digest) {
-                    node.children.extend(self::referrer(attached, &referrer, above));
+                if !listed.contains(&digest) && !way.above.contains(digest) {
+                    node.children.extend(self::referrer(attached, &referrer, way));
                 }
             }
         }
     }
-    above.pop();
+    way.above.pop();
 }
 
-/// Looks at what refers to the last of `above`; `None` if it refers to something else.
-fn referrer(attached: &Attached<'_>, referrer: &Referrer, above: &mut Vec<Digest>) -> Option<Node> {
+/// Looks at what refers to the last of the way; `None` if it refers to something else.
+fn referrer(attached: &Attached<'_>, referrer: &Referrer, way: &mut Way) -> Option<Node> {
     let Referrer { name, descriptor } = referrer;
     let found = look(attached.view(), descriptor);
     // What has a name is attached by that.
-    if let (None, Look::Manifest(manifest), Some(listed)) = (name, &found, above.last())
-        && let Some(subject) = manifest.subject().filter(|subject| subject.digest != *listed)
-    {
-        let (digest, subject) = (&descriptor.digest, &subject.digest);
-        tracing::warn!("{digest} is listed as a referrer of {listed}, but refers to {subject}");
-        return None;
+    if let (None, Look::Manifest(manifest), Some(listed)) = (name, &found, way.above.last()) {
+        let digest = &descriptor.digest;
+        match manifest.subject().map(|subject| &subject.digest) {
+            None if !way.unsaid.insert(digest.clone()) => return None,
+            Some(own) if own != listed => {
+                tracing::warn!("{digest} is listed as a referrer of {listed}, but refers to {own}");
+                return None;
+            }
+            _ => {}
+        }
     }
     let mut node = Node { role: "referrer", ..bare(Role::Manifest, descriptor, name.as_ref()) };
-    fill(&mut node, attached, descriptor, name.as_ref(), found, above);
+    fill(&mut node, attached, descriptor, name.as_ref(), found, way);
     Some(node)
 }
 

@@ -266,6 +266,33 @@ fn an_update_moves_nothing_else_and_asks_for_nothing_else() {
 }
 
 #[test]
+fn the_same_referrers_for_whatever_is_asked_end() {
+    let among = Among::new();
+    let signature = "application/vnd.dev.cosign.simplesigning.v1+json";
+    let entry = |tag: &str| {
+        let raw = among.site.run(&format!("inspect --raw {}:{tag}", among.place())).stdout;
+        let digest = longshore_spec::Digest::sha256(&raw).to_string();
+        serde_json::json!({
+            "mediaType": MANIFEST, "digest": digest, "size": raw.len(), "artifactType": signature,
+        })
+    };
+    let entries: Vec<_> = ["v1", "v2", "bad"].map(entry).into();
+    let list = serde_json::json!({"schemaVersion": 2, "manifests": entries}).to_string();
+    let answer = Answer::status(200)
+        .header("Content-Type", "application/vnd.oci.image.index.v1+json")
+        .body(list);
+    among.proxy.faults().rules = Some(
+        Rules::default()
+            .answer(move |request| request.path().contains("/referrers/").then(|| answer.clone())),
+    );
+    let tree = among.site.ok(&format!("tree {}", among.place()));
+    // Of three, each has the two others.
+    assert_eq!(tree.matches("referrer ").count(), 6, "{tree}");
+    among.site.ok(&format!("copy --all-tags --referrers {} oci:far", among.place()));
+    assert_eq!(among.tags("oci:far"), ["bad", "v1", "v2"]);
+}
+
+#[test]
 fn referrers_that_cannot_be_listed_are_not_none() {
     let among = Among::new();
     let digest = among.site.digest(&format!("{}:v1", among.place()));

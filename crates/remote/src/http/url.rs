@@ -39,6 +39,11 @@ impl Url {
         if location.len() > MOST_BYTES {
             return Err(Error::Limit { what: what(), limit: format!("{MOST_BYTES} bytes") });
         }
+        // Some that do not know their own host leave it out: the parser would take a part of the path for it.
+        let location = match location.split_once(":///") {
+            Some(("http" | "https", path)) => &format!("/{}", path.trim_start_matches('/')),
+            _ => location,
+        };
         let mut url =
             self.0.join(location).map_err(|error| malformed(Flaw::Answer(error.to_string())))?;
         if !is_of_web(&url) {
@@ -226,6 +231,8 @@ mod tests {
             ("/p/q", "https://a.example:5000/p/q"),
             ("p", "https://a.example:5000/v2/x/blobs/uploads/p"),
             ("//host/p", "https://host/p"),
+            ("http:///p/q?x", "https://a.example:5000/p/q?x"),
+            ("https:////p", "https://a.example:5000/p"),
             ("https://other/p", "https://other/p"),
             ("https://u:secret@other/p", "https://other/p"),
         ] {

@@ -65,6 +65,7 @@ impl Discovery<'_> {
     /// Returns the steps to the referrers that were met and are not known otherwise.
     pub(super) fn begin_referrers(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
+        self.place_strangers();
         for Referrer { way, wish, names, subject } in std::mem::take(&mut self.referrers) {
             // An index may list what refers to another of its entries (row E-98).
             let is_known = |entry, is_trusted| {
@@ -117,10 +118,30 @@ impl Discovery<'_> {
         if own.digest == *listed {
             return false;
         }
-        let (digest, own) = (&manifest.descriptor().digest, &own.digest);
-        tracing::warn!("{digest} is listed as a referrer of {listed}, but refers to {own}");
+        let digest = &manifest.descriptor().digest;
+        tracing::warn!(
+            "{digest} is listed as a referrer of {listed}, but refers to {}",
+            own.digest
+        );
         planned.skipped = true;
+        let (way, wish, subject) = (step.way.clone(), step.wish.clone(), own.digest.clone());
+        self.strangers.push((own.clone(), Referrer { way, wish, names: Vec::new(), subject }));
         true
+    }
+
+    /// Takes those that refer to something that is in the plan, whatever list they stood in.
+    fn place_strangers(&mut self) {
+        for (own, referrer) in std::mem::take(&mut self.strangers) {
+            let is_known = |is_trusted| {
+                let key = Key::new(&referrer.way, &own, Role::Manifest, is_trusted);
+                self.known.get(&key, &self.plan.nodes).is_some()
+            };
+            if is_known(false) || is_known(true) {
+                self.referrers.push(referrer);
+            } else {
+                self.strangers.push((own, referrer));
+            }
+        }
     }
 
     /// Takes note of what is attached to an index that does not come as it is.
@@ -160,9 +181,8 @@ impl Discovery<'_> {
 
     fn take_referrers(&mut self, way: &Way, subject: &Digest, referrers: Referrers) {
         for entry in referrers.entries {
-            let (digest, subject) = (entry.digest.clone(), subject.clone());
-            if self.met.insert((way.target, way.filter, digest, subject.clone())) {
-                let (way, wish) = (way.clone(), Wish::Listed(entry));
+            if self.met.insert((way.target, way.filter, entry.digest.clone())) {
+                let (way, wish, subject) = (way.clone(), Wish::Listed(entry), subject.clone());
                 self.referrers.push(Referrer { way, wish, names: Vec::new(), subject });
             }
         }
