@@ -69,6 +69,8 @@ struct Shared {
     mirrors: Vec<Mirror>,
     push: PushMode,
     chunk_size: u64,
+    /// How long chunks are where a registry takes none that are longer.
+    chunks: Mutex<HashMap<Arc<str>, u64>>,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
     proven: Mutex<HashSet<(Arc<str>, Feature)>>,
@@ -125,6 +127,7 @@ impl Client {
             mirrors: config.mirrors.clone(),
             push: config.push,
             chunk_size: config.chunk_size.max(1),
+            chunks: Mutex::default(),
             lists: Mutex::default(),
             lacking: Mutex::default(),
             proven: Mutex::default(),
@@ -345,8 +348,19 @@ impl Registry {
         self.client.0.push
     }
 
+    /// Returns how long a chunk is, as far as the registry is known to take it.
     pub(crate) fn chunk_size(&self) -> u64 {
-        self.client.0.chunk_size
+        let known = self.chunks().get(&self.host).copied();
+        known.unwrap_or(u64::MAX).min(self.client.0.chunk_size)
+    }
+
+    /// Takes note that no chunk may be longer than this.
+    pub(crate) fn shortens_chunks(&self, to: u64) {
+        self.chunks().insert(Arc::clone(&self.host), to);
+    }
+
+    fn chunks(&self) -> MutexGuard<'_, HashMap<Arc<str>, u64>> {
+        self.client.0.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the address of something below `/v2/`.

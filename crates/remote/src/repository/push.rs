@@ -23,6 +23,9 @@ const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-leng
 /// No registry gets longer chunks: what is cut off goes again from where its chunk began.
 const LONGEST_CHUNK: u64 = 1 << 30;
 
+/// Where even chunks are too long, they are halved down to this. In bytes.
+const SHORTEST_CHUNK: u64 = 64 << 10;
+
 /// What is no longer is sent with the first request, where the registry takes that: should it not,
 /// little was sent for nothing. In bytes.
 const SMALL: u64 = 64 << 10;
@@ -396,17 +399,30 @@ impl Chunked<'_> {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
         }
         let chunk = self.remote.registry.chunk_size().max(self.session.least_chunk);
-        let length = if self.is_whole { size } else { chunk };
+        let mut length = if self.is_whole { size } else { chunk };
         let mut chunk = Part::whole(self.blob);
         let mut taken = 0;
         while taken < size {
             chunk.move_to(taken, length)?;
             taken = match self.send(&chunk)? {
                 Sent::Taken(taken) => taken,
+                Sent::TooLong(_) if self.may_be_halved(&chunk) => {
+                    length = (chunk.end() - chunk.start()).div_ceil(2).max(SHORTEST_CHUNK);
+                    self.remote.registry.shortens_chunks(length);
+                    taken
+                }
+                Sent::TooLong(error) => return Err((*error).into()),
                 Sent::Refused(error) => return Ok(Whole::Refused(error, Way::Chunks)),
             };
         }
         self.close().map(|()| Whole::Done)
+    }
+
+    /// Tells whether a shorter chunk may be taken: proxies bound what one request may have, some to 1 MiB
+    /// if nobody tells them otherwise.
+    fn may_be_halved(&self, chunk: &Part<'_>) -> bool {
+        let length = chunk.end() - chunk.start();
+        length > SHORTEST_CHUNK && length.div_ceil(2) >= self.session.least_chunk
     }
 
     /// Sends a chunk.
@@ -437,6 +453,9 @@ impl Chunked<'_> {
                         || is_about_way(answer.status().as_u16())) =>
             {
                 return Ok(Sent::Refused(self.remote.not_pushed(&call, answer).into()));
+            }
+            Ok(answer) if answer.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Ok(Sent::TooLong(self.remote.not_pushed(&call, answer).into()));
             }
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
             Ok(answer) => return Err(self.remote.not_pushed(&call, answer).into()),
@@ -527,6 +546,8 @@ fn is_overload(trouble: &Trouble) -> bool {
 enum Sent {
     /// So many bytes of the blob are there now.
     Taken(u64),
+    /// The registry takes none this long.
+    TooLong(Box<Error>),
     /// The registry takes none like this.
     Refused(Box<Error>),
 }

@@ -86,6 +86,23 @@ fn content_that_is_refused_in_one_piece_goes_in_chunks() {
 }
 
 #[test]
+fn chunks_that_are_too_long_are_halved() {
+    let takes = |most: usize| picky(move |request| (request.body.len() > most).then_some(413));
+    let stub = takes(1 << 20);
+    let remote_of = remote(&stub.host);
+    let numbered = || of(&stub, "PATCH").iter().filter(|each| each.body.len() <= 1 << 20).count();
+    remote_of.push_blob(&Piece::new(noise(5_000_000))).unwrap();
+    assert_eq!((numbered(), stub.count("PATCH")), (5, 7));
+    // How long they may be is known the next time.
+    remote_of.push_blob(&Piece::new(noise(5_000_001))).unwrap();
+    assert_eq!((numbered(), stub.count("PATCH")), (10, 12));
+    // What is shorter than a chunk is halved, too; where nothing is taken, that is told.
+    remote(&takes(100_000).host).push_blob(&Piece::new(noise(200_000))).unwrap();
+    let error = remote(&takes(1000).host).push_blob(&Piece::new(noise(200_000))).unwrap_err();
+    assert!(error.to_string().contains("answered 413"), "{error}");
+}
+
+#[test]
 fn a_registry_that_fails_with_put_gets_the_content_with_patch() {
     for status in [500, 502, 504] {
         let stub = picky(move |request| {
