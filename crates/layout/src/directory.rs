@@ -175,12 +175,12 @@ impl Directory {
         files::read(&file, &self.root.join(name), limit).map(Some)
     }
 
-    /// Returns how many blobs of `outline` go into one directory, if that is more than a directory of the
+    /// Returns how many blobs of an outline go into one directory, if that is more than a directory of the
     /// file system holds for sure: one of FAT has room for some 10,900 names of this length, and for
-    /// fewer where others lie beside them.
-    pub fn crowded(&self, outline: &Outline) -> Option<usize> {
+    /// fewer where others lie beside them. On others the outline is not asked for.
+    pub fn crowded(&self, outline: impl FnOnce() -> Outline) -> Option<usize> {
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        most_in_one(outline).filter(|_| files::is_on_fat(there))
+        if files::is_on_fat(there) { most_in_one(&outline()) } else { None }
     }
 
     /// Returns the directory's path.
@@ -544,6 +544,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let here = Directory::create(directory.path().join("new")).unwrap();
         let is_fat = files::is_on_fat(directory.path());
-        assert_eq!(here.crowded(&outline(FAT_BLOBS + 1, 0)).is_some(), is_fat);
+        assert_eq!(here.crowded(|| outline(FAT_BLOBS + 1, 0)).is_some(), is_fat);
     }
 }

@@ -78,6 +78,12 @@ impl Outline {
         Self { nodes, roots, files }
     }
 
+    /// Returns the same with these files beside the content.
+    #[must_use]
+    pub fn with_files(self, files: Vec<ExtraFile>) -> Self {
+        Self { files, ..self }
+    }
+
     /// Returns every piece of content once, in the fixed order.
     pub fn nodes(&self) -> &[OutlineNode] {
         &self.nodes

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{Error, ExtraFile, Order, Place, Target};
+use longshore_store::{Error, ExtraFile, Order, Outline, Place, Target};
 
 use self::bring::Brought;
 use self::naming::{BeingNamed, Naming};
@@ -32,6 +32,28 @@ impl Plan<'_> {
         jobs: usize,
         observer: &dyn Observer,
     ) -> Result<Report, Failure> {
+        // The outline takes about as much as the plan, and goes before the work begins.
+        self.execute_after(|| place.prepare(&self.outline(files)), place, jobs, observer)
+    }
+
+    /// Does the like for whoever has the outline of this plan, with files beside the content, already.
+    pub fn execute_outlined(
+        &self,
+        place: &dyn Place,
+        outline: &Outline,
+        jobs: usize,
+        observer: &dyn Observer,
+    ) -> Result<Report, Failure> {
+        self.execute_after(|| place.prepare(outline), place, jobs, observer)
+    }
+
+    fn execute_after(
+        &self,
+        prepare: impl FnOnce() -> longshore_store::Result<()>,
+        place: &dyn Place,
+        jobs: usize,
+        observer: &dyn Observer,
+    ) -> Result<Report, Failure> {
         let refuse = |error| {
             let subject = format!("{place:?}");
             Failure::new(Side::Target, Action::Prepare, subject, error)
@@ -39,9 +61,7 @@ impl Plan<'_> {
         if let Some(conflict) = self.conflict() {
             return Err(refuse(conflict));
         }
-        let outline = self.outline(files);
-        place.prepare(&outline).map_err(refuse)?;
-        drop(outline);
+        prepare().map_err(refuse)?;
         if place.is_near() {
             // What cannot be told now fails when it is written to.
             let there = self.totals(jobs).map_or(0, |totals| totals.bytes - totals.missing);

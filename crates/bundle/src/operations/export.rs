@@ -255,8 +255,8 @@ impl<'a> Bundle<'a> {
     }
 
     fn bring(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, WriteError> {
-        let files = self.made.files.clone();
-        let report = self.plan.execute(place, files, self.request.jobs, observer);
+        let Made { outline, .. } = &self.made;
+        let report = self.plan.execute_outlined(place, outline, self.request.jobs, observer);
         report.map_err(WriteError::Place)
     }
 }
@@ -269,7 +269,9 @@ impl Made {
         dropped: &[LeftBehind],
         is_made: bool,
     ) -> Result<Self, ExportError> {
-        let mut record = Record::of(plan, request.places.selection(), dropped);
+        let outline = plan.outline(Vec::new());
+        let selection = request.places.selection();
+        let mut record = Record::of_outlined(plan, &outline, selection, dropped);
         let docker = match request.docker {
             DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
                 let docker = DockerManifest::of(plan, platform, request.jobs);
@@ -286,7 +288,7 @@ impl Made {
                 return Err(ExportError::TooLong { name, length, limit });
             }
         }
-        let outline = plan.outline(files.clone());
+        let outline = outline.with_files(files.clone());
         Ok(Self { record, files, outline, docker })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use longshore_layout::{Came, Layout};
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, Reference, RepositoryName};
-use longshore_store::{Error, Name, Place, Repository, Result, Root, Source, Target};
+use longshore_store::{Error, Name, Outline, Place, Repository, Result, Root, Source, Target};
 use longshore_sync::{Failure, Filter, Observer, Plan, Platforms, Referring, Report, Wanted, Wish};
 
 pub use self::moves::{Move, MoveError, TargetKind};
@@ -242,11 +242,12 @@ impl<'a> Import<'a> {
         let Self { request, plan } = self;
         let OpenBundle { layout, record, listed } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
-            let differences = differences(record, *layout, listed, &plan)?;
+            let outline = plan.outline(Vec::new());
+            let differences = differences(record, *layout, listed, &outline)?;
             if !differences.is_empty() {
                 return Err(ImportRefusal::Different(differences));
             }
-            let gaps = gaps(*layout, &plan)?;
+            let gaps = gaps(*layout, &outline)?;
             if !gaps.is_empty() {
                 return Err(ImportRefusal::Incomplete(gaps));
             }
@@ -283,9 +284,8 @@ fn count(came: &Came, report: &mut Report) {
     report.unverified.extend(unverified.iter().cloned());
 }
 
-/// Returns what a plan needs and a layout does not store, sorted.
-fn gaps(layout: &dyn Layout, plan: &Plan<'_>) -> Result<Vec<Digest>> {
-    let outline = plan.outline(Vec::new());
+/// Returns what is needed and a layout does not store, sorted.
+fn gaps(layout: &dyn Layout, outline: &Outline) -> Result<Vec<Digest>> {
     let stored: HashSet<Digest> = layout.stored()?.into_iter().collect();
     let needed = outline.nodes().iter().map(|node| &node.digest);
     let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();

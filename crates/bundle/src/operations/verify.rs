@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use longshore_layout::Layout;
 use longshore_spec::Digest;
-use longshore_store::{Error, KnownRoots, Name, Repository, Result, Root};
+use longshore_store::{Error, KnownRoots, Name, Outline, Repository, Result, Root};
 use longshore_sync::{Failure, Filter, Observer, Plan, Report, Wanted, Wish};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
@@ -106,7 +106,7 @@ impl<'a> Verified<'a> {
         else {
             return Ok(Vec::new());
         };
-        let mut found = differences(record, *layout, listed, plan)?;
+        let mut found = differences(record, *layout, listed, &plan.outline(Vec::new()))?;
         if layout.is_written_once() {
             found.extend(record.unknown(orphans));
         }
@@ -123,15 +123,15 @@ impl<'a> Verified<'a> {
     }
 }
 
-/// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and the
-/// plan knows what that needs.
+/// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and
+/// `outline` what that needs.
 pub(super) fn differences(
     record: &Record,
     layout: &dyn Layout,
     listed: &[Root],
-    plan: &Plan<'_>,
+    outline: &Outline,
 ) -> Result<Vec<Difference>> {
-    let mut differences = record.differences(listed, &plan.outline(Vec::new()));
+    let mut differences = record.differences(listed, outline);
     if record.docker_manifest.is_some() {
         let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
             Err(Error::Limit { .. }) => None,

@@ -17,6 +17,16 @@ impl Record {
     /// Returns the record of a plan that takes `selection`, and of what had to be `dropped` from it. It
     /// depends on what is wanted and what is there, not on the order or on who asked.
     pub fn of(plan: &Plan<'_>, selection: &Selection, dropped: &[LeftBehind]) -> Self {
+        Self::of_outlined(plan, &plan.outline(Vec::new()), selection, dropped)
+    }
+
+    /// Does the like with the outline of the plan.
+    pub(crate) fn of_outlined(
+        plan: &Plan<'_>,
+        outline: &Outline,
+        selection: &Selection,
+        dropped: &[LeftBehind],
+    ) -> Self {
         let reports = plan.roots();
         Self {
             format_version: FORMAT_VERSION,
@@ -24,8 +34,8 @@ impl Record {
             referrers: referrers(&reports),
             selection: asked(selection).into(),
             docker_manifest: None,
-            left_out: left_out(plan, &reports, dropped),
-            blobs: blobs(&plan.outline(Vec::new())),
+            left_out: left_out(plan, outline, &reports, dropped),
+            blobs: blobs(outline),
             read_as: ReadAs::default(),
         }
     }
@@ -154,7 +164,12 @@ fn referrers(reports: &[RootReport]) -> Vec<RecordedReferrer> {
     referrers
 }
 
-fn left_out(plan: &Plan<'_>, reports: &[RootReport], dropped: &[LeftBehind]) -> Vec<LeftBehind> {
+fn left_out(
+    plan: &Plan<'_>,
+    outline: &Outline,
+    reports: &[RootReport],
+    dropped: &[LeftBehind],
+) -> Vec<LeftBehind> {
     let entry = |why, descriptor: &Descriptor| LeftBehind {
         why,
         reference: None,
@@ -177,7 +192,6 @@ fn left_out(plan: &Plan<'_>, reports: &[RootReport], dropped: &[LeftBehind]) -> 
         platform: None,
     });
     // What one root leaves out another may take.
-    let outline = plan.outline(Vec::new());
     let there: HashSet<&Digest> = outline.nodes().iter().map(|node| &node.digest).collect();
     let is_there =
         |left: &LeftBehind| left.digest.as_ref().is_some_and(|digest| there.contains(digest));

@@ -175,7 +175,7 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
 /// Warns of a directory on a FAT file system that takes more files than such a directory holds, for sure or
 /// nearly.
 pub(crate) fn warn_if_crowded(directory: &Directory, plan: &Plan<'_>, output: &Output) {
-    if let Some(blobs) = directory.crowded(&plan.outline(Vec::new())) {
+    if let Some(blobs) = directory.crowded(|| plan.outline(Vec::new())) {
         output.warning(&format!(
             "{} is on a FAT file system, where a directory holds about 10,900 files, and {blobs} blobs go \
              into one; an archive (`oci-archive:FILE`) has no such bound",
