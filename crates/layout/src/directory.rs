@@ -354,28 +354,25 @@ impl Place for Directory {
         self.size_of_blob(digest)
     }
 
-    fn is_near(&self) -> bool {
-        true
-    }
-
     /// Refuses what there is no room for, before anything is created.
-    fn prepare(&self, outline: &Outline) -> Result<()> {
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.writing()?;
-        let mut needed = 0_u64;
+        let (mut needed, mut there) = (0_u64, 0_u64);
         for node in outline.nodes() {
-            let held = self.partial_or_whole(&node.digest, node.size)?;
-            needed = needed.saturating_add(match held {
-                Held::Whole => 0,
-                Held::Prefix(there) => node.size.saturating_sub(there),
-                Held::Nothing => node.size,
-            });
+            let held = match self.partial_or_whole(&node.digest, node.size)? {
+                Held::Whole => node.size,
+                Held::Prefix(there) => there.min(node.size),
+                Held::Nothing => 0,
+            };
+            there = there.saturating_add(held);
+            needed = needed.saturating_add(node.size - held);
         }
-        let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        files::check_room(there, needed)?;
+        let disk = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+        files::check_room(disk, needed)?;
         self.check_roots(outline)?;
         self.begin()?;
         outline.files().clone_into(&mut self.extra());
-        Ok(())
+        Ok(Some(there))
     }
 
     /// Makes every change visible. Extra files appear last, and only if all of the outline is there.

@@ -37,20 +37,16 @@ pub trait Place: Debug + Send + Sync {
     }
 
     /// Takes note of all that will come, before the first byte does. A place may refuse here, for
-    /// example because it has no room; nothing has changed then.
-    fn prepare(&self, outline: &Outline) -> Result<()> {
+    /// example because it has no room; nothing has changed then. Returns how many bytes of it are there
+    /// already, if the place knows that at once and not by a request for each piece.
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let _ = outline;
-        Ok(())
+        Ok(None)
     }
 
     /// Returns in which order the place wants to be given what comes.
     fn order(&self) -> Order {
         Order::LargestFirst
-    }
-
-    /// Tells whether it knows what it holds at once, without a request for each piece.
-    fn is_near(&self) -> bool {
-        false
     }
 
     /// Tells whether it is whole or not there at all, as an archive is: a root that fails takes all others

@@ -118,8 +118,8 @@ impl Place for Union {
         Ok(None)
     }
 
-    fn prepare(&self, outline: &Outline) -> Result<()> {
-        self.writable.as_ref().map_or(Ok(()), |place| place.prepare(outline))
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
+        self.writable.as_ref().map_or(Ok(None), |place| place.prepare(outline))
     }
 
     fn order(&self) -> Order {

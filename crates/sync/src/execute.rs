@@ -49,7 +49,7 @@ impl Plan<'_> {
 
     fn execute_after(
         &self,
-        prepare: impl FnOnce() -> longshore_store::Result<()>,
+        prepare: impl FnOnce() -> longshore_store::Result<Option<u64>>,
         place: &dyn Place,
         jobs: usize,
         observer: &dyn Observer,
@@ -61,10 +61,7 @@ impl Plan<'_> {
         if let Some(conflict) = self.conflict() {
             return Err(refuse(conflict));
         }
-        prepare().map_err(refuse)?;
-        if place.is_near() {
-            // What cannot be told now fails when it is written to.
-            let there = self.totals(jobs).map_or(0, |totals| totals.bytes - totals.missing);
+        if let Some(there) = prepare().map_err(refuse)? {
             observer.resumed(there);
         }
         let run = Run::new(self, place.order(), observer);

@@ -146,7 +146,7 @@ pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Proble
                 Directory::open_with(path, links).and_then(|_| Directory::create_with(path, links));
             // What cannot be written to is told before anything is looked up.
             let ready = directory
-                .and_then(|directory| directory.prepare(&Outline::default()).map(|()| directory));
+                .and_then(|directory| directory.prepare(&Outline::default()).map(|_| directory));
             ready.map(Opened::Directory).map_err(Problem::of)
         }
         Where::Registry(registry) => {

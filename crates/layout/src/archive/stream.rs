@@ -61,12 +61,12 @@ impl Place for ArchiveStream {
         self.write_only()
     }
 
-    fn prepare(&self, outline: &Outline) -> Result<()> {
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let form = Form::new(outline)?;
         state.out.write_all(&form.head).map_err(failed())?;
         state.form = Some(form);
-        Ok(())
+        Ok(None)
     }
 
     fn has_no_half(&self) -> bool {

@@ -271,15 +271,16 @@ impl Place for ArchiveWriter {
     /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
     /// before anything is written, and with [`Error::Busy`] while another process writes the same
     /// archive. Told of another plan, it begins anew, with what came for the one before.
-    fn prepare(&self, outline: &Outline) -> Result<()> {
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.check_free()?;
         let form = Form::new(outline)?;
         // An earlier plan is done with: its lock goes, and what came for it serves this one.
         let earlier = self.slot().take().and_then(|filling| self.set_aside(&filling));
         self.check_room(form.length)?;
         let filling = Filling { earlier, ..self.begin(form)? };
+        let there = filling.there();
         *self.slot() = Some(Arc::new(filling));
-        Ok(())
+        Ok(Some(there))
     }
 
     fn has_no_half(&self) -> bool {
@@ -288,10 +289,6 @@ impl Place for ArchiveWriter {
 
     fn order(&self) -> Order {
         Order::Outline
-    }
-
-    fn is_near(&self) -> bool {
-        true
     }
 
     /// Publishes the archive if it is `complete`; keeps what has come for the next run if not.
@@ -328,6 +325,16 @@ impl Place for ArchiveWriter {
 impl Filling {
     fn states(&self) -> MutexGuard<'_, Vec<State>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many bytes of content are there.
+    fn there(&self) -> u64 {
+        let of = |(slot, state): (&Slot, &State)| match state {
+            State::There => slot.size,
+            State::Begun(bytes) => *bytes,
+            State::Coming => 0,
+        };
+        self.form.slots.iter().zip(&*self.states()).map(of).sum()
     }
 
     /// Claims a slot for one writer; `None` if its content is there already, perhaps because

@@ -398,8 +398,10 @@ fn an_archive_that_is_there_stays() {
     let scene = Scene::new();
     let late = ArchiveWriter::new(scene.path(), false).unwrap();
     std::fs::write(scene.path(), "older").unwrap();
-    let refused =
-        [late.prepare(&parcel.outline), ArchiveWriter::new(scene.path(), false).map(drop)];
+    let refused = [
+        late.prepare(&parcel.outline).map(drop),
+        ArchiveWriter::new(scene.path(), false).map(drop),
+    ];
     for refused in refused {
         assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
     }

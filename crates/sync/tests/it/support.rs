@@ -248,13 +248,13 @@ impl Place for Watched {
         self.memory.repositories()
     }
 
-    fn prepare(&self, outline: &Outline) -> Result<()> {
+    fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let needed = outline.nodes().iter().map(|node| node.size).sum();
         if needed > self.room {
             let place = "the target".to_owned();
             return Err(Error::NoSpace { place, needed, available: self.room });
         }
-        Ok(())
+        Ok(None)
     }
 
     fn order(&self) -> Order {
