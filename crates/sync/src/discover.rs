@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use longshore_spec::artifact_type::ArtifactType;
-use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, Platform, Role};
+use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, More, Platform, Role};
 use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
 use self::alike::alone;
@@ -32,6 +32,17 @@ const KEPT_MANIFESTS: u64 = 16 << 20;
 
 /// What one that is kept takes beside its bytes.
 const KEPT_BESIDE: u64 = 128;
+
+/// So many bytes of addresses and of embedded content are kept of all descriptors; what is beyond that is read
+/// from its source alone.
+const KEPT_MORE: usize = 4 << 20;
+
+/// So many addresses are kept of one descriptor, and none that is longer than programs take.
+const MOST_URLS: usize = 8;
+const LONGEST_URL: usize = 2048;
+
+/// Embedded content is kept up to this length, in base64: it is meant for what is not worth a request.
+const LONGEST_DATA: usize = 8 << 10;
 
 /// A plan of more nodes than this is refused: it bounds the memory that a plan takes.
 const MAX_NODES: usize = 5_000_000;
@@ -156,6 +167,7 @@ struct Discovery<'a> {
     /// So are the names of artifact types, and repositories.
     texts: HashSet<Arc<str>>,
     kept: u64,
+    kept_more: usize,
 }
 
 impl<'a> Discovery<'a> {
@@ -174,6 +186,7 @@ impl<'a> Discovery<'a> {
             unfit: Vec::new(),
             sparse: HashMap::new(),
             lacking: HashMap::new(),
+            more: HashMap::new(),
             allow_unverified: filter.allow_unverified,
         };
         Self {
@@ -193,6 +206,7 @@ impl<'a> Discovery<'a> {
             media_types: HashSet::new(),
             texts: HashSet::new(),
             kept: 0,
+            kept_more: 0,
         }
     }
 
@@ -487,6 +501,7 @@ impl<'a> Discovery<'a> {
     ) -> (u32, bool) {
         let key = Key::new(way, descriptor, role, is_trusted);
         if let Some(node) = self.known.get(&key, &self.plan.nodes) {
+            self.keep_more(node, descriptor, role);
             let known = &mut self.plan.nodes[node as usize];
             if role != Role::Manifest {
                 // Whichever manifest came first, it stands at the same place of an outline.
@@ -511,7 +526,30 @@ impl<'a> Discovery<'a> {
             state: if role == Role::Manifest { State::Unseen } else { State::Blob },
         };
         push(&mut self.plan.nodes, node);
+        self.keep_more(number, descriptor, role);
         (number, true)
+    }
+
+    /// Keeps what a descriptor says of where its content is, or what it is, within bounds: the first that
+    /// says anything counts.
+    fn keep_more(&mut self, number: u32, descriptor: &Descriptor, role: Role) {
+        let Some(more) = descriptor.more.as_ref().filter(|_| role != Role::Manifest) else {
+            return;
+        };
+        if self.plan.more.contains_key(&number) {
+            return;
+        }
+        let is_short = |url: &&String| url.len() <= LONGEST_URL;
+        let urls: Vec<String> =
+            more.urls.iter().filter(is_short).take(MOST_URLS).cloned().collect();
+        let data = more.data.clone().filter(|data| data.len() <= LONGEST_DATA);
+        let kept = More { urls, data, ..More::default() };
+        let size = kept.urls.iter().map(String::len).sum::<usize>()
+            + kept.data.as_ref().map_or(0, String::len);
+        if size > 0 && self.kept_more + size <= KEPT_MORE {
+            self.kept_more += size;
+            self.plan.more.insert(number, Box::new(kept));
+        }
     }
 
     /// Returns the same media type, shared with all nodes that have it.

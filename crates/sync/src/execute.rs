@@ -33,7 +33,8 @@ impl Plan<'_> {
         observer: &dyn Observer,
     ) -> Result<Report, Failure> {
         // The outline takes about as much as the plan, and goes before the work begins.
-        self.execute_after(|| place.prepare(&self.outline(files)), place, jobs, observer)
+        let there = self.begin(place, &self.outline(files))?;
+        Ok(self.carry_out(place, there, jobs, observer))
     }
 
     /// Does the like for whoever has the outline of this plan, with files beside the content, already.
@@ -44,24 +45,30 @@ impl Plan<'_> {
         jobs: usize,
         observer: &dyn Observer,
     ) -> Result<Report, Failure> {
-        self.execute_after(|| place.prepare(outline), place, jobs, observer)
+        let there = self.begin(place, outline)?;
+        Ok(self.carry_out(place, there, jobs, observer))
     }
 
-    fn execute_after(
-        &self,
-        prepare: impl FnOnce() -> longshore_store::Result<Option<u64>>,
-        place: &dyn Place,
-        jobs: usize,
-        observer: &dyn Observer,
-    ) -> Result<Report, Failure> {
-        let refuse = |error| {
+    /// Makes the place ready; returns how many bytes are there, if it knows.
+    fn begin(&self, place: &dyn Place, outline: &Outline) -> Result<Option<u64>, Failure> {
+        let prepared = match self.conflict() {
+            Some(conflict) => Err(conflict),
+            None => place.prepare(outline),
+        };
+        prepared.map_err(|error| {
             let subject = format!("{place:?}");
             Failure::new(Side::Target, Action::Prepare, subject, error)
-        };
-        if let Some(conflict) = self.conflict() {
-            return Err(refuse(conflict));
-        }
-        if let Some(there) = prepare().map_err(refuse)? {
+        })
+    }
+
+    fn carry_out(
+        &self,
+        place: &dyn Place,
+        there: Option<u64>,
+        jobs: usize,
+        observer: &dyn Observer,
+    ) -> Report {
+        if let Some(there) = there {
             observer.resumed(there);
         }
         let run = Run::new(self, place.order(), observer);
@@ -82,7 +89,7 @@ impl Plan<'_> {
                 root.outcome = Outcome::Failed;
             }
         }
-        Ok(report)
+        report
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use longshore_spec::artifact_type::ArtifactType;
-use longshore_spec::{Descriptor, Digest, MediaType, Platform, Role};
+use longshore_spec::{Descriptor, Digest, MediaType, More, Platform, Role};
 use longshore_store::{
     Error, ExtraFile, Held, Name, Outline, OutlineNode, Result, Root, Selector, Source, Target,
     in_parallel,
@@ -63,6 +63,8 @@ pub struct Plan<'a> {
     pub(crate) sparse: HashMap<u32, Vec<Platform>>,
     /// The platforms that indexes list and their source lacks, by node.
     pub(crate) lacking: HashMap<u32, Vec<Platform>>,
+    /// Where else content lies, or the content itself, as few descriptors say it, by node.
+    pub(crate) more: HashMap<u32, Box<More>>,
     pub(crate) allow_unverified: bool,
 }
 
@@ -307,7 +309,8 @@ impl Plan<'_> {
     pub fn ask_for_content(&mut self, jobs: usize) {
         let needed = self.needed();
         let mut blobs = self.numbers(|node| node.state == State::Blob);
-        blobs.retain(|number| needed[*number as usize]);
+        // What may lie elsewhere is not fetched from there for its size.
+        blobs.retain(|number| needed[*number as usize] && !self.more.contains_key(number));
         let ask = |number: &u32| {
             let node = &self.nodes[*number as usize];
             self.sources[node.source as usize].size(&node.descriptor()).map(drop)
@@ -463,6 +466,12 @@ impl Plan<'_> {
     pub(crate) fn needed_nodes(&self) -> Vec<&Node> {
         let needed = self.needed();
         self.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node).collect()
+    }
+
+    /// Returns the descriptor by which a node is read: with what it says of where the content is.
+    pub(crate) fn source_descriptor(&self, number: u32) -> Descriptor {
+        let more = self.more.get(&number).cloned();
+        Descriptor { more, ..self.nodes[number as usize].descriptor() }
     }
 
     /// Returns the numbers of the nodes that are as `is` says.

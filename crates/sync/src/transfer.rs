@@ -1,6 +1,6 @@
 //! A piece of content on its way.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use longshore_spec::{Descriptor, Hasher};
@@ -73,8 +73,17 @@ impl Blob for Transfer<'_> {
         let offset = prefix.as_ref().map_or(0, Hasher::count);
         // Whoever opens again has got over what went wrong before.
         self.source_failed.store(false, Ordering::Relaxed);
-        let inner =
-            self.source.open(&self.descriptor, offset).map_err(|error| self.failed(error))?;
+        // What is wrong with embedded content is no reason not to ask for it.
+        let inner: Reader<'_> = match self.descriptor.embedded() {
+            Ok(Some(content)) => {
+                let mut content = Cursor::new(content);
+                content.set_position(offset);
+                Box::new(content)
+            }
+            Ok(None) | Err(_) => {
+                self.source.open(&self.descriptor, offset).map_err(|error| self.failed(error))?
+            }
+        };
         // What a run before has left is there already.
         self.told.fetch_max(offset, Ordering::Relaxed);
         let counted: Reader<'_> = Box::new(Counted { inner, at: offset, of: self });

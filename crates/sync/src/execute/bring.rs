@@ -72,8 +72,9 @@ impl Run<'_, '_> {
         let source = self.plan.sources[node.source as usize];
         let allow_unverified = self.plan.allow_unverified;
         let arrived = self.queue().shared.at(&node.digest);
-        let transfer = Transfer::new(source, node.descriptor(), self.observer, allow_unverified)
-            .or_from(arrived);
+        let descriptor = self.plan.source_descriptor(number);
+        let transfer =
+            Transfer::new(source, descriptor, self.observer, allow_unverified).or_from(arrived);
         let pushed = target.push_blob(&transfer);
         self.bytes.fetch_add(transfer.read(), Ordering::Relaxed);
         let pushed =

@@ -7,6 +7,7 @@
 
 mod cancel;
 mod disagreements;
+mod elsewhere;
 mod failures;
 mod filters;
 mod naming;
