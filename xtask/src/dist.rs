@@ -77,7 +77,16 @@ fn build(linking: &Linking) -> Result<PathBuf> {
     }
 
     let target = linking.target.as_str();
-    let args = ["build", "--locked", "--profile", "dist", "--package", PROGRAM, "--target", target];
+    let args = [
+        "build",
+        "--locked",
+        "--profile",
+        "dist",
+        "--package",
+        "longshore-cli",
+        "--target",
+        target,
+    ];
     let mut command = cargo(args);
     command
         .arg("--config")

@@ -11,6 +11,9 @@ use crate::run::{self, cargo};
 
 const NAME: &str = "longshore";
 
+/// The package that it is in.
+const PACKAGE: &str = "longshore-cli";
+
 /// The program, compiled.
 #[derive(Debug)]
 pub struct Program {
@@ -25,7 +28,7 @@ impl Program {
         struct Message {
             executable: Option<PathBuf>,
         }
-        let mut build = cargo(["build", "--package", NAME, "--bin", NAME]);
+        let mut build = cargo(["build", "--package", PACKAGE, "--bin", NAME]);
         build.arg("--message-format=json-render-diagnostics");
         let line = run::shown(&build);
         // The first time this takes minutes, and cargo tells how far it is.

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
@@ -26,21 +27,28 @@ pub trait Opener<'p> {
     /// Returns the artifact that is meant where nothing is selected in a layout: the only one, or the only
     /// one that has a name.
     fn only(&self, layout: &LayoutPlace) -> Result<Root, Self::Error> {
-        let mut roots = self.layout(layout)?.roots()?;
-        if roots.len() > 1 {
-            roots.retain(|root| !root.names.is_empty());
-        }
-        let candidates = roots.iter().flat_map(|root| &root.names).map(ToString::to_string);
-        let candidates = candidates.take(MOST_SHOWN).collect();
-        match <[Root; 1]>::try_from(roots) {
-            Ok([root]) => Ok(root),
-            Err(roots) if roots.is_empty() => {
-                Err(Error::not_found("an artifact with a name", layout).into())
-            }
-            Err(_) => {
-                let (name, place) = ("the only artifact".to_owned(), layout.to_string());
-                Err(Error::Ambiguous { name, place, candidates }.into())
-            }
+        Ok(only_root(&*self.layout(layout)?, layout)?)
+    }
+}
+
+/// Returns the only root of a layout, or the only one that has a name; `place` is what errors call it.
+///
+/// # Errors
+///
+/// There is none, or there are several.
+pub fn only_root(view: &dyn Repository, place: &dyn fmt::Display) -> Result<Root> {
+    let mut roots = view.roots()?;
+    if roots.len() > 1 {
+        roots.retain(|root| !root.names.is_empty());
+    }
+    let candidates = roots.iter().flat_map(|root| &root.names).map(ToString::to_string);
+    let candidates = candidates.take(MOST_SHOWN).collect();
+    match <[Root; 1]>::try_from(roots) {
+        Ok([root]) => Ok(root),
+        Err(roots) if roots.is_empty() => Err(Error::not_found("an artifact with a name", place)),
+        Err(_) => {
+            let (name, place) = ("the only artifact".to_owned(), place.to_string());
+            Err(Error::Ambiguous { name, place, candidates })
         }
     }
 }

@@ -89,7 +89,7 @@ mod selection;
 mod tags;
 mod yaml;
 
-pub use catalog::{Opener, SelectedPlaces};
+pub use catalog::{Opener, SelectedPlaces, only_root};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,

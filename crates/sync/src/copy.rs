@@ -48,6 +48,13 @@ impl<'a> PreparedCopy<'a> {
         &self.plan
     }
 
+    /// Returns everything that went wrong while it was prepared, or was left out for, and gives it up.
+    pub fn into_failures(self) -> Vec<Failure> {
+        let mut failures = self.lost;
+        failures.extend(self.plan.into_failures());
+        failures
+    }
+
     /// Leaves out, from now on, every root that cannot be had as a whole: `place` has no half. Where it
     /// cannot be begun again sources are asked for all content now.
     pub fn leave_out_failed(&mut self, place: &dyn Place) {

@@ -208,7 +208,7 @@ impl File {
 
 /// Returns whether the file belongs to a crate that only the program's users see through it.
 fn is_library(path: &str) -> bool {
-    path.starts_with("crates/") && !path.starts_with("crates/cli/")
+    path.starts_with("crates/") && !path.starts_with("crates/cli/") && !path.contains("/examples/")
 }
 
 /// Returns whether the file belongs to the program.

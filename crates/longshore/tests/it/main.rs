@@ -1,0 +1,61 @@
+//! The examples, run against a registry of our own.
+
+#![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
+
+#[path = "../../examples/copy.rs"]
+#[expect(dead_code, reason = "its `main` is for whoever runs it alone")]
+mod copy;
+#[path = "../../examples/export.rs"]
+#[expect(dead_code, reason = "as above")]
+mod export;
+#[path = "../../examples/import.rs"]
+#[expect(dead_code, reason = "as above")]
+mod import;
+#[path = "../../examples/progress.rs"]
+#[expect(dead_code, reason = "as above")]
+mod progress;
+#[path = "../../examples/verify.rs"]
+#[expect(dead_code, reason = "as above")]
+mod verify;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use longshore::layout::Directory;
+use longshore::registry::front::{self, Server};
+use longshore::registry::{Access, Options, Registry};
+use longshore::store::{Memory, Repository as _};
+use longshore_fixture::{Content, artifacts};
+
+/// A registry in memory, and its host.
+fn serve() -> (Server, String) {
+    let options = Options { access: Access::ReadWrite, ..Options::default() };
+    let registry = Arc::new(Registry::new(Arc::new(Memory::new()), options));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let host = server.addresses()[0].to_string();
+    (server, host)
+}
+
+#[test]
+fn the_examples_take_an_artifact_to_the_other_side() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let content = Content::tagged("v1", |content| artifacts::multi_platform(content, 1));
+    content.write_directory(path("src").as_ref()).unwrap();
+    let (_near, near) = serve();
+    let (_far, far) = serve();
+    let app = format!("{near}/team/app:v1");
+    assert!(!progress::run(&format!("oci:{}:v1", path("src")), &app, 1).unwrap());
+    copy::run(&format!("oci:{}", path("src")), &app).unwrap();
+    let bundle = path("site.tar");
+    export::run(&app, &bundle).unwrap();
+    verify::run(&bundle).unwrap();
+    import::run(&bundle, &format!("{far}/mirror")).unwrap();
+    let back = format!("oci:{}:back", path("back"));
+    assert!(progress::run(&format!("{far}/mirror/team/app:v1"), &back, u64::MAX).unwrap());
+    let there = Directory::open(path("back")).unwrap();
+    assert_eq!(there.whole().roots().unwrap()[0].descriptor.digest, content.entries[0].digest);
+    assert!(copy::run("oci:nowhere", &app).is_err());
+    assert!(verify::run(&path("nowhere.tar")).is_err());
+}
