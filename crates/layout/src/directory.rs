@@ -483,6 +483,12 @@ impl Contents for Directory {
 impl Drop for Directory {
     /// What was named stays named even if nobody committed; a failure here has nobody to hear it.
     fn drop(&mut self) {
+        // Where nothing was begun, nothing was named.
+        let lock = self.writing.as_ref().map(|writing| &writing.lock);
+        let lock = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner).is_some());
+        if lock != Some(true) {
+            return;
+        }
         if let Err(error) = self.settle() {
             tracing::warn!(%error, "the last changes of names are lost");
         }
