@@ -40,7 +40,7 @@ pub struct LackingPlatform {
 
 impl UndecidedIndex {
     /// Returns every such index of a plan.
-    pub fn all(picked: &[Picked<'_>], plan: &Plan<'_>) -> Vec<Self> {
+    pub(crate) fn all(picked: &[Picked<'_>], plan: &Plan<'_>) -> Vec<Self> {
         let undecided = picked.iter().filter(|of| of.item.sparse_index == SparseIndex::Refuse);
         let undecided: HashSet<String> = undecided.map(|of| of.reference.to_string()).collect();
         let mut found = Vec::new();
@@ -63,7 +63,7 @@ impl UndecidedIndex {
 
 impl LackingPlatform {
     /// Returns every such platform. What is for no platform at all, or does not say, is taken as it is.
-    pub fn all(picked: &[Picked<'_>], roots: &[RootReport]) -> Vec<Self> {
+    pub(crate) fn all(picked: &[Picked<'_>], roots: &[RootReport]) -> Vec<Self> {
         let mut offered: HashMap<&str, Vec<&Platform>> = HashMap::new();
         for root in roots.iter().filter(|root| root.subject.is_none()) {
             for name in &root.names {
