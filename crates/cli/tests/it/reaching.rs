@@ -285,7 +285,7 @@ fn a_repository_that_has_to_be_made_first_is_told() {
     };
     for (head, code) in [("400 Bad Request", "NAME_UNKNOWN"), ("409 Conflict", "NAME_UNKNOWN")] {
         let said = told(head, code);
-        assert!(said.contains("hint: the repository may have to be made first"), "{said}");
+        assert!(said.contains("hint: the repository may have to be created first"), "{said}");
     }
     let shown = [told("404 Not Found", "NAME_UNKNOWN"), told("403 Forbidden", "DENIED")];
     insta::assert_snapshot!(shown.join("\n"), @r"
