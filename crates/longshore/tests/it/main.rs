@@ -5,15 +5,24 @@
 #[path = "../../examples/copy.rs"]
 #[expect(dead_code, reason = "its `main` is for whoever runs it alone")]
 mod copy;
+#[path = "../../examples/credentials.rs"]
+#[expect(dead_code, reason = "as above")]
+mod credentials;
 #[path = "../../examples/export.rs"]
 #[expect(dead_code, reason = "as above")]
 mod export;
 #[path = "../../examples/import.rs"]
 #[expect(dead_code, reason = "as above")]
 mod import;
+#[path = "../../examples/place.rs"]
+#[expect(dead_code, reason = "as above")]
+mod place;
 #[path = "../../examples/progress.rs"]
 #[expect(dead_code, reason = "as above")]
 mod progress;
+#[path = "../../examples/serve.rs"]
+#[expect(dead_code, reason = "as above")]
+mod serving;
 #[path = "../../examples/verify.rs"]
 #[expect(dead_code, reason = "as above")]
 mod verify;
@@ -24,8 +33,12 @@ use std::sync::Arc;
 use longshore::layout::Directory;
 use longshore::registry::front::{self, Server};
 use longshore::registry::{Access, Options, Registry};
+use longshore::spec::{Digest, MediaType};
 use longshore::store::{Memory, Repository as _};
 use longshore_fixture::{Content, artifacts};
+
+/// As `htpasswd -nbB -C 4 ana secret` writes it.
+const ANA: &str = "ana:$2y$04$JXYLJfVLFx0AFy9LS3dm8OUGRM4xj6F/I2jGBXtoGET3i1fZ5.YYG";
 
 /// A registry in memory, and its host.
 fn serve() -> (Server, String) {
@@ -58,4 +71,24 @@ fn the_examples_take_an_artifact_to_the_other_side() {
     assert_eq!(there.whole().roots().unwrap()[0].descriptor.digest, content.entries[0].digest);
     assert!(copy::run("oci:nowhere", &app).is_err());
     assert!(verify::run(&path("nowhere.tar")).is_err());
+}
+
+#[test]
+fn a_place_of_ones_own_is_copied_from_and_its_content_pushed_to_a_registry_that_asks_who_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let note = format!("oci:{}:note", path("note"));
+    place::run("words", &note).unwrap();
+    let server = serving::run(&path("served"), "127.0.0.1:0", ANA).unwrap();
+    let host = server.addresses()[0].to_string();
+    let app = format!("{host}/team/note:v1");
+    assert!(copy::run(&note, &app).is_err(), "nobody said who pushes");
+    assert!(credentials::run(&note, &app, "other.example", "ana", "secret").is_err());
+    credentials::run(&note, &app, &host, "ana", "secret").unwrap();
+    let back = format!("oci:{}:back", path("back"));
+    copy::run(&app, &back).unwrap();
+    let there = Directory::open(path("back")).unwrap();
+    let artifact = there.whole().roots().unwrap().remove(0).descriptor;
+    let blob = there.whole().blob(&Digest::sha256("words")).unwrap();
+    assert_eq!((artifact.media_type.as_str(), blob.size), (MediaType::IMAGE_MANIFEST, 5));
 }
