@@ -13,7 +13,8 @@
 //! Artifacts lie in registries, or in layouts ([`LayoutPlace`]) under the full references that they have
 //! there. [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
 //! what a bundle holds and why; a [`DockerManifest`] tells Docker of it. A [`Lock`], the content of
-//! `bundle.lock`, pins what is wanted to digests.
+//! `bundle.lock`, pins what is wanted to digests. [`SCHEMA`] is the JSON Schema of `bundle.yaml`; with the
+//! feature `schema` those of the other two are derived, by `schemars`.
 //!
 //! # Operations
 //!
@@ -118,5 +119,5 @@ pub use record::{
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 pub use resolve::{Catalog, Picked, SparseIndex};
-pub use selection::{Choosable, EXAMPLE, Item, Parsed, Said, Selection, What, wanted};
+pub use selection::{Choosable, EXAMPLE, Item, Parsed, SCHEMA, Said, Selection, What, wanted};
 pub use tags::{NoSuchTags, TagRules};

@@ -12,6 +12,10 @@ use crate::{ConfigError, LayoutPlace, ReadLayout, SparseIndex, TagRules, foreign
 /// A `bundle.yaml` with everything that one can say in it, and comments.
 pub const EXAMPLE: &str = include_str!("example.yaml");
 
+/// The JSON Schema of `bundle.yaml`. It is written by hand, since the same things may be written in
+/// several ways; tests hold it to the reader.
+pub const SCHEMA: &str = include_str!("bundle.schema.json");
+
 /// Which artifacts are wanted, in the order in which they were written.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
