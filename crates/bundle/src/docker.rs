@@ -39,6 +39,7 @@ struct Image {
 /// What a record says of the `manifest.json` beside it.
 // Fields are in the order of canonical JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedDockerManifest {
     /// What the file is.
@@ -55,6 +56,7 @@ pub struct RecordedDockerManifest {
 
 /// A root that `manifest.json` does not name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotForDocker {
     /// What it is called.
@@ -65,6 +67,7 @@ pub struct NotForDocker {
 
 /// Why a root is not named in `manifest.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Obstacle {
     /// It is no container image: its config or a layer is of another type.

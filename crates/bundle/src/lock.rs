@@ -17,8 +17,11 @@ pub const FORMAT_VERSION: u64 = 1;
 /// What is wanted, pinned to digests: the content of `bundle.lock`, indented JSON in which everything
 /// is sorted, so that a change is a few lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lock {
+    /// The version of this form.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT_VERSION)))]
     format_version: u64,
     /// What was asked for, in the form of `bundle.yaml`.
     selection: Vec<Value>,
@@ -28,6 +31,7 @@ pub struct Lock {
 
 /// One artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Locked {
     /// What its reference stood for.
@@ -42,6 +46,7 @@ pub struct Locked {
 
 /// A manifest that comes along for what it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LockedReferrer {
     /// What it is.

@@ -45,13 +45,18 @@ pub const FORMAT_VERSION: u64 = 1;
 // Fields here and below are in the order of canonical JSON, so that writing it takes no second copy:
 // a record may have hundreds of thousands of blobs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = with_id))]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Everything that is there, in the order of an archive.
     pub blobs: Vec<RecordedBlob>,
     /// The `manifest.json` that lies beside it, if that was asked for.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
     pub docker_manifest: Option<RecordedDockerManifest>,
+    /// The version of this form.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT_VERSION)))]
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
@@ -60,6 +65,7 @@ pub struct Record {
     /// What was wanted and is there, by reference.
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub selection: Asked,
     #[serde(skip)]
     read_as: ReadAs,
@@ -86,6 +92,7 @@ pub struct Asked(Box<RawValue>);
 
 /// An artifact that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedRoot {
     /// Its type as a word.
@@ -106,6 +113,7 @@ pub struct RecordedRoot {
 
 /// A manifest that came along for what it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedReferrer {
     /// Its type as a word.
@@ -121,6 +129,7 @@ pub struct RecordedReferrer {
 
 /// Something that is not in the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LeftBehind {
     /// What it is, as far as that is known.
@@ -138,6 +147,7 @@ pub struct LeftBehind {
 
 /// Why something is not in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Why {
     /// It was asked for and could not be had.
@@ -152,12 +162,14 @@ pub enum Why {
 
 /// A piece of content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordedBlob {
     /// What it is.
     pub digest: Digest,
     /// What it is to the manifests that refer to it; where they differ, the first of manifest, config
     /// and layer.
     #[serde(with = "role")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "role::schema"))]
     pub role: Role,
     /// Its length in bytes.
     pub size: u64,
@@ -338,6 +350,19 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
+/// Adds the id to the schema of a record, in which it has no field: it is that of all others.
+#[cfg(feature = "schema")]
+fn with_id(schema: &mut schemars::Schema) {
+    let said = "The sha256 of this file without the id.";
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let id = serde_json::json!({ "type": "string", "description": said });
+        properties.insert("id".to_owned(), id);
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.push("id".into());
+    }
+}
+
 /// Tells whether a text is what `serde_json` writes of its value: members are sorted, since maps are,
 /// and there is no white space. All numbers here are whole, and all keys of ours are ASCII.
 fn is_canonical(text: &[u8]) -> bool {
@@ -367,6 +392,12 @@ mod role {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
     pub(super) fn serialize<S: Serializer>(role: &Role, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(word(*role))
+    }
+
+    #[cfg(feature = "schema")]
+    pub(super) fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words = [Role::Manifest, Role::Config, Role::Layer].map(word);
+        schemars::json_schema!({ "type": "string", "enum": words })
     }
 
     pub(super) fn word(role: Role) -> &'static str {

@@ -29,6 +29,8 @@ mod names;
 mod platform;
 mod read;
 mod reference;
+#[cfg(feature = "schema")]
+mod schema;
 mod size;
 mod text;
 
