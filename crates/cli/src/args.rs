@@ -2,6 +2,7 @@
 
 pub(crate) mod apart;
 mod bundle;
+mod schema;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use longshore_spec::{Platform, RepositoryName};
 
 use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
 pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
+pub(crate) use self::schema::{Described, Schema};
 use crate::commands::serve::Listen;
 use crate::human;
 use crate::location::{Listable, Location, host};
@@ -134,6 +136,8 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
+    /// Print the JSON Schema of what a command prints with --json, or of a file
+    Schema(Schema),
     /// Serve a layout as a registry, without unpacking anything
     Serve(Serve),
     /// Give an artifact further names

@@ -34,6 +34,8 @@ fn commands_flags_and_words_are_offered_where_they_may_stand() {
         ("copy oci:a o", "oci-archive:", "--all"),
         ("man s", "src/", "Cargo.toml"),
         ("--json list s", "src/", "serve"),
+        ("schema bundle", "bundle.yaml", "copy"),
+        ("schema c", "copy", "--json"),
     ] {
         let found = offered(line);
         assert!(found.iter().any(|value| value == some), "{line}: {found:?}");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::common::{Ran, Site};
+use crate::schemas::Schemas;
 use crate::served::{Served, Stub};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
@@ -13,6 +14,20 @@ const POD: &str = "kind: Pod\nmetadata: { name: web }\nspec: { containers: [{ im
 
 /// A key by the path that leads to it: `roots[].digest`.
 type Keys = BTreeSet<String>;
+
+/// What commands printed, each document held to its schema.
+#[derive(Default)]
+struct Printed {
+    keys: BTreeMap<String, Keys>,
+    schemas: Schemas,
+}
+
+impl Printed {
+    fn take(&mut self, command: &str, document: &Value) {
+        self.schemas.check(command.split(' ').next().unwrap_or_default(), document);
+        collect(document, "", self.keys.entry(command.to_owned()).or_default());
+    }
+}
 
 #[test]
 fn the_document_and_the_program_agree_on_every_key() {
@@ -78,6 +93,7 @@ fn what_could_not_begin_says_why() {
         ("serve none", 2, "usage"),
     ];
     let keys = documented_errors();
+    let mut schemas = Schemas::default();
     for (line, code, kind) in lines {
         let ran = site.run(&format!("{line} --json"));
         assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
@@ -91,6 +107,7 @@ fn what_could_not_begin_says_why() {
             "{line}: {message}: {}",
             ran.stderr
         );
+        schemas.check("error", &document);
         let mut printed = Keys::new();
         collect(&document, "", &mut printed);
         printed.retain(|key| !key.starts_with("failures[]"));
@@ -100,6 +117,7 @@ fn what_could_not_begin_says_why() {
     }
     let locked: Value = serde_json::from_slice(&site.run("lock --json").stdout).unwrap();
     assert_eq!(locked["failures"][0]["kind"], "connection");
+    schemas.check("error", &locked);
     let denied = Stub::start(|_| {
         let body = r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
         ("403 Forbidden".to_owned(), body.as_bytes().to_vec())
@@ -180,7 +198,7 @@ fn documented_errors() -> Keys {
 }
 
 /// One line for each command that there is, in an order in which each succeeds.
-fn commands() -> [&'static str; 14] {
+fn commands() -> [&'static str; 15] {
     [
         "copy --all oci:site oci:far",
         "list oci:site",
@@ -193,6 +211,7 @@ fn commands() -> [&'static str; 14] {
         "delete oci:far:policy",
         "gc oci:far",
         "types",
+        "schema",
         "find-images pod.yaml",
         "completions bash",
         "man man",
@@ -240,24 +259,23 @@ fn printed() -> BTreeMap<String, Keys> {
     ];
     let referrer = site.json("list --all --type sbom oci:site")[0]["digest"].clone();
     let subject = format!("inspect oci:site@{}", referrer.as_str().unwrap());
-    let mut printed: BTreeMap<String, Keys> = BTreeMap::new();
+    let mut printed = Printed::default();
     for line in commands().into_iter().chain(more).chain([subject.as_str()]) {
         let ran = site.run(&format!("{line} --json"));
         let document: Value = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));
-        let command = line.split(' ').next().unwrap_or_default();
-        collect(&document, "", printed.entry(command.to_owned()).or_default());
+        printed.take(line.split(' ').next().unwrap_or_default(), &document);
     }
     // It prints before it ends.
     let served = Served::start(&site, "oci:site");
-    collect(&served.document, "", printed.entry("serve".to_owned()).or_default());
+    printed.take("serve", &served.document);
     let host = served.host();
     for (command, line) in [
         ("list HOST", format!("list {host}")),
         ("login", format!("login -u me --password-stdin --authfile auth.json {host}")),
         ("logout", format!("logout --authfile auth.json {host}")),
     ] {
-        collect(&told(&site, &line, "hunter2"), "", printed.entry(command.to_owned()).or_default());
+        printed.take(command, &told(&site, &line, "hunter2"));
     }
     let incomplete = Served::start(&site, "oci:layout-missing-blob");
     let incomplete = incomplete.host();
@@ -269,10 +287,9 @@ fn printed() -> BTreeMap<String, Keys> {
         let ran = site.run(&format!("{line} --json"));
         let document: Value = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));
-        let command = line.split(' ').next().unwrap_or_default();
-        collect(&document, "", printed.entry(command.to_owned()).or_default());
+        printed.take(line.split(' ').next().unwrap_or_default(), &document);
     }
-    printed
+    printed.keys
 }
 
 /// Returns commands about bundles from and to the registry `host`, which takes no pushes.

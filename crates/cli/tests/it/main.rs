@@ -29,6 +29,7 @@ mod progressing;
 mod reaching;
 mod refusing;
 mod registries;
+mod schemas;
 mod served;
 mod serving;
 mod sources;

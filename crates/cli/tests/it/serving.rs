@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::common::Site;
+use crate::schemas::Schemas;
 
 /// A test that waits longer than this has hung.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -168,6 +169,10 @@ fn images_travel_by_tls_with_a_password_and_without_they_do_not() {
     let log = service.log("");
     let lines = log.lines().filter(|line| line.starts_with('{'));
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut schemas = Schemas::default();
+    for line in &lines {
+        schemas.check("access-log", line);
+    }
     assert!(lines.iter().any(|line| {
         line["user"] == "ana" && line["method"] == "PUT" && line["target"] == "/v2/app/manifests/1"
     }));

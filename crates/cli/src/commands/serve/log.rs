@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime};
 
 use longshore_registry::front::{Observer, Record};
-use serde::Serialize;
 
+use crate::documents::RequestLine;
 use crate::output::Output;
 
 /// So many lines wait for whoever reads the log; what comes then is counted and not shown.
@@ -29,23 +29,6 @@ enum Message {
     Line(String),
     /// All that came before is to be out; then this is dropped.
     Flush(#[expect(dead_code, reason = "dropping it is the answer")] SyncSender<()>),
-}
-
-/// A line as JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    time: String,
-    client: String,
-    user: Option<&'a str>,
-    method: &'a str,
-    target: &'a str,
-    status: Option<u16>,
-    received: u64,
-    sent: u64,
-    whole: bool,
-    millis: u64,
-    user_agent: Option<&'a str>,
 }
 
 impl Log {
@@ -113,7 +96,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn as_json(record: &Record) -> String {
-    let line = Line {
+    let line = RequestLine {
         time: rfc3339(record.begun),
         client: record.client.to_string(),
         user: record.user.as_deref(),

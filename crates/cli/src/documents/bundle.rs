@@ -1,0 +1,182 @@
+//! What commands about bundles print.
+
+use longshore_bundle::LeftBehind;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Failed, MovedName, Part, Root};
+
+/// What `export` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExportDocument {
+    /// The id of the bundle: the sha256 of its `bundle.json` without the id.
+    pub(crate) id: String,
+    /// Whether nothing was written, since `--dry-run` was given.
+    pub(crate) dry_run: bool,
+    /// What was wanted, the referrers that came along, and what could not be had.
+    pub(crate) roots: Vec<Root>,
+    /// Pieces of content in the bundle, manifests among them.
+    pub(crate) blobs: u64,
+    /// Their size.
+    pub(crate) bytes: u64,
+    /// The size of the archive, to the byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) archive: Option<u64>,
+    /// How much of the content is not there yet; only with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing_bytes: Option<u64>,
+    /// Bytes that were read from registries.
+    pub(crate) read: u64,
+    /// What was left out.
+    pub(crate) left_out: Vec<LeftBehind>,
+    /// Referrers that were seen and stay behind, since what they refer to does not come as it is.
+    pub(crate) referrers_left: u64,
+    /// What `manifest.json` says; only with `--docker-manifest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) docker_manifest: Option<ForDocker>,
+    /// Digests that were taken without proof, see `--allow-unverified`.
+    pub(crate) unverified: Vec<String>,
+    /// Everything that went wrong.
+    pub(crate) failures: Vec<Failed>,
+    /// Whether the bundle that is there is the one that would be written; with `--check`, and where nothing
+    /// is written since it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) same: Option<bool>,
+    /// The first byte that differs, counted from 0; 0 if its `bundle.json` is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) differs_at: Option<u64>,
+    /// How the directory is not the one that would be written; only with `--check` of a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) differences: Option<Vec<String>>,
+}
+
+/// What `manifest.json` says, and what it does not.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ForDocker {
+    /// The platform that is taken of each image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<String>,
+    /// Roots that it does not name, each with the reason.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// What `import` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ImportDocument {
+    /// Everything of the bundle that has a name.
+    pub(crate) roots: Vec<ImportedRoot>,
+    /// The manifests that came along for what they refer to.
+    pub(crate) referrers: Vec<Part>,
+    /// Pieces of content that the roots need, once for each repository.
+    pub(crate) blobs: u64,
+    /// Their size.
+    pub(crate) bytes: u64,
+    /// How much of that is not there yet; only with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing_bytes: Option<u64>,
+    /// Pieces of content that were written.
+    pub(crate) written: u64,
+    /// Pieces of content that were there before, or were taken over from another repository.
+    pub(crate) existed: u64,
+    /// Bytes that were read from the bundle.
+    pub(crate) read: u64,
+    /// Names that stood for something else before; with `--dry-run`, that do.
+    pub(crate) moved: Vec<MovedName>,
+    /// Entries of indexes that are not in the bundle.
+    pub(crate) left_out: Vec<LeftBehind>,
+    /// Digests that were taken without proof, see `--allow-unverified`.
+    pub(crate) unverified: Vec<String>,
+    /// Everything that went wrong.
+    pub(crate) failures: Vec<Failed>,
+}
+
+/// A root, where it came from and where it went.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ImportedRoot {
+    /// What it is called in the bundle.
+    pub(crate) from: String,
+    /// What it is called where it goes.
+    pub(crate) to: String,
+    /// What it is.
+    pub(crate) digest: String,
+    /// The media type of its manifest.
+    pub(crate) media_type: String,
+    /// Its type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<String>,
+    /// `done` or `failed`.
+    pub(crate) outcome: &'static str,
+}
+
+/// What `lock` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LockDocument {
+    /// The lock.
+    pub(crate) file: String,
+    /// How many artifacts are locked.
+    pub(crate) artifacts: u64,
+    /// What has changed since it was locked, or changed in the lock.
+    pub(crate) changes: Vec<LockChange>,
+    /// How what is asked for is not what was asked for when it was locked.
+    pub(crate) outdated: Vec<LockOutdated>,
+    /// What could not be had; it stays as it was locked, if it was.
+    pub(crate) failures: Vec<Failed>,
+}
+
+/// A way in which what is there now is not what was locked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LockChange {
+    /// `new`, `gone`, `moved`, `platforms` (others are taken of it), `new-referrer` or `gone-referrer`.
+    pub(crate) change: &'static str,
+    /// What is wanted.
+    pub(crate) reference: String,
+    /// The digest that was locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// The digest that it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    /// The type of the referrer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<String>,
+}
+
+/// A way in which what is asked for is not what was asked for when it was locked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LockOutdated {
+    /// `key`: it has another value; `wanted`: it was not; `unwanted`: it was, and is not.
+    pub(crate) change: &'static str,
+    /// The reference or repository that it is about.
+    pub(crate) of: String,
+    /// The key of `bundle.yaml`, such as `tags.semver`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// Its value when it was locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<serde_json::Value>,
+    /// Its value now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<serde_json::Value>,
+}
+
+/// What `find-images` prints of an image.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FoundImage {
+    /// The image, in full.
+    pub(crate) reference: String,
+    /// Kind and name of the objects that name it, or the file.
+    pub(crate) named_by: Vec<String>,
+}
+
+/// What `init` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct InitDocument {
+    /// The file that was written.
+    pub(crate) file: String,
+}

@@ -1,0 +1,135 @@
+//! What `schema` prints, and what is held to it.
+
+use std::collections::BTreeMap;
+
+use longshore_fixture::misfit;
+use serde_json::Value;
+
+use crate::common::{Ran, Site};
+use crate::served::{Served, Stub};
+
+/// The schemas that the program prints, each asked for once.
+#[derive(Default)]
+pub(crate) struct Schemas(BTreeMap<String, Value>);
+
+impl Schemas {
+    /// Panics unless a value is what a schema says, with no key beside those that it names.
+    pub(crate) fn check(&mut self, name: &str, value: &Value) {
+        let schema = self.0.entry(name.to_owned()).or_insert_with(|| {
+            serde_json::from_str(&Site::new().ok(&format!("schema {name}"))).unwrap()
+        });
+        if let Some(misfit) = misfit(schema, value) {
+            panic!("this is not what `longshore schema {name}` says: {misfit}: {value}");
+        }
+    }
+}
+
+#[test]
+fn there_is_a_list_and_a_schema_for_each_name_in_it() {
+    let site = Site::new();
+    let list = site.json("schema");
+    let names = list.as_array().unwrap().iter().map(|known| known["name"].as_str().unwrap());
+    let names: Vec<_> = names.collect();
+    for name in ["copy", "find-images", "bundle.yaml", "bundle.lock", "bundle.json", "progress"] {
+        assert!(names.contains(&name), "{name}");
+    }
+    let text = site.ok("schema");
+    let shown = text.lines().skip(1).map(|line| line.split("  ").next().unwrap());
+    assert_eq!(shown.collect::<Vec<_>>(), names);
+    for name in names {
+        let text = site.ok(&format!("schema {name}"));
+        assert_eq!(text, site.ok(&format!("schema --json {name}")), "{name}");
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(schema["title"], name);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+    }
+}
+
+#[test]
+fn every_key_is_described() {
+    fn look(schema: &Value, name: &str) {
+        let members = schema.as_object().into_iter().flatten();
+        for (keyword, of) in members {
+            match of {
+                Value::Object(keys) if keyword == "properties" => {
+                    for (key, of) in keys {
+                        let is_fixed = of.get("const").is_some();
+                        let about = of.get("description").or_else(|| of.get("$ref"));
+                        assert!(is_fixed || about.is_some(), "{name}: {key}");
+                        look(of, name);
+                    }
+                }
+                Value::Object(_) => look(of, name),
+                Value::Array(all) => all.iter().for_each(|of| look(of, name)),
+                _ => {}
+            }
+        }
+    }
+    let site = Site::new();
+    for known in site.json("schema").as_array().unwrap() {
+        let name = known["name"].as_str().unwrap();
+        look(&serde_json::from_str(&site.ok(&format!("schema {name}"))).unwrap(), name);
+    }
+}
+
+#[test]
+fn what_is_told_line_by_line_fits() {
+    let mut schemas = Schemas::default();
+    let site = Site::typed();
+    site.fixture("layout-missing-blob");
+    let served = Stub::start(|_| {
+        let body = r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
+        ("403 Forbidden".to_owned(), body.as_bytes().to_vec())
+    });
+    let mut events = Vec::new();
+    for line in [
+        "copy --all oci:site oci:far",
+        "copy --all oci:layout-missing-blob oci:other",
+        &format!("copy oci:site:app {}/app", served.host()),
+        "verify oci:far",
+    ] {
+        let ran = site.run(&format!("{line} --progress json"));
+        for line in ran.stderr.lines().filter(|line| line.starts_with('{')) {
+            let event: Value = serde_json::from_str(line).unwrap();
+            schemas.check("progress", &event);
+            events.push(event["event"].as_str().unwrap().to_owned());
+        }
+    }
+    for event in ["begun", "moving", "artifact", "failed", "finished"] {
+        assert!(events.iter().any(|seen| seen == event), "{event}: {events:?}");
+    }
+}
+
+#[test]
+fn files_of_bundles_fit() {
+    let mut schemas = Schemas::default();
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:site");
+    let host = served.host();
+    site.file(
+        "bundle.yaml",
+        format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:chart, types: [chart] }}]\n"),
+    );
+    site.ok("lock -q");
+    let read = |path: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(site.path(path)).unwrap()).unwrap()
+    };
+    schemas.check("bundle.lock", &read("bundle.lock"));
+    site.ok("export -q -f bundle.yaml --locked -o oci:bundle --docker-manifest=linux/amd64");
+    let record = read("bundle/bundle.json");
+    schemas.check("bundle.json", &record);
+    assert!(record.get("dockerManifest").is_some());
+    site.run(&format!("export -q {host}/site:app {host}/site:none --keep-going -o oci:some"));
+    let record = read("some/bundle.json");
+    schemas.check("bundle.json", &record);
+    assert_eq!(record["leftOut"][0]["why"], "failed");
+}
+
+#[test]
+fn a_name_that_has_no_schema_lists_what_has() {
+    let ran: Ran = Site::new().run("schema bundle.yml");
+    assert_eq!(ran.code, 2);
+    for said in ["'bundle.yml'", "copy", "bundle.lock", "a similar value exists: 'bundle.yaml'"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+}
