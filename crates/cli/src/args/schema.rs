@@ -15,6 +15,7 @@ pub(crate) enum Described {
     /// What `completions` prints
     Completions,
     /// What `copy` prints
+    #[value(alias = "cp")]
     Copy,
     /// What `delete` prints
     Delete,
@@ -33,6 +34,7 @@ pub(crate) enum Described {
     /// What `inspect` prints
     Inspect,
     /// What `list` prints
+    #[value(alias = "ls")]
     List,
     /// What `lock` prints
     Lock,
@@ -62,6 +64,8 @@ pub(crate) enum Described {
     Progress,
     /// A line of `serve --access-log --json`
     AccessLog,
+    /// The file of `import --report`
+    ImportReport,
     /// What a bundle is to hold
     #[value(name = "bundle.yaml")]
     BundleYaml,

@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::args::{self, Described};
 use crate::documents::{
     CopyDocument, Deleted, ErrorDocument, ExportDocument, FoundImage, GcDocument, ImportDocument,
-    InitDocument, InspectDocument, KnownSchema, KnownType, ListLine, ListedRepository,
-    LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent, RequestLine, Script,
-    ServeDocument, Tagged, TreeNode, Untagged, VerifyDocument,
+    ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
+    ListedRepository, LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent,
+    RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged, VerifyDocument,
 };
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
@@ -67,6 +67,7 @@ fn text(of: Described) -> Result<String, Problem> {
         Described::Error => derived::<ErrorDocument>(),
         Described::Progress => derived::<ProgressEvent>(),
         Described::AccessLog => derived::<RequestLine<'_>>(),
+        Described::ImportReport => derived::<Vec<ImportedRoot>>(),
         Described::BundleLock => derived::<Lock>(),
         Described::BundleJson => derived::<Record>(),
         Described::BundleYaml => return Ok(SCHEMA.to_owned()),

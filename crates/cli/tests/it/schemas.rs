@@ -33,6 +33,7 @@ fn there_is_a_list_and_a_schema_for_each_name_in_it() {
     for name in ["copy", "find-images", "bundle.yaml", "bundle.lock", "bundle.json", "progress"] {
         assert!(names.contains(&name), "{name}");
     }
+    assert_eq!(site.ok("schema ls"), site.ok("schema list"));
     let text = site.ok("schema");
     let shown = text.lines().skip(1).map(|line| line.split("  ").next().unwrap());
     assert_eq!(shown.collect::<Vec<_>>(), names);
@@ -119,6 +120,8 @@ fn files_of_bundles_fit() {
     let record = read("bundle/bundle.json");
     schemas.check("bundle.json", &record);
     assert!(record.get("dockerManifest").is_some());
+    site.ok("import -q oci:bundle oci:far --report report.json");
+    schemas.check("import-report", &read("report.json"));
     site.run(&format!("export -q {host}/site:app {host}/site:none --keep-going -o oci:some"));
     let record = read("some/bundle.json");
     schemas.check("bundle.json", &record);
