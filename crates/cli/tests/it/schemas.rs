@@ -8,6 +8,8 @@ use serde_json::Value;
 use crate::common::{Ran, Site};
 use crate::served::{Served, Stub};
 
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
+
 /// The schemas that the program prints, each asked for once.
 #[derive(Default)]
 pub(crate) struct Schemas(BTreeMap<String, Value>);
@@ -70,6 +72,82 @@ fn every_key_is_described() {
     for known in site.json("schema").as_array().unwrap() {
         let name = known["name"].as_str().unwrap();
         look(&serde_json::from_str(&site.ok(&format!("schema {name}"))).unwrap(), name);
+    }
+}
+
+#[test]
+fn the_document_and_the_schemas_agree_on_types() {
+    let site = Site::new();
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let (mut schema, mut about, mut checked) = (Value::Null, "", 0);
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            about = heading.trim_matches('`');
+            let name = match about {
+                "Errors" => "error",
+                "list HOST" => "list",
+                command if heading.starts_with('`') => command,
+                _ => "",
+            };
+            schema = match name {
+                "" => Value::Null,
+                name => serde_json::from_str(&site.ok(&format!("schema {name}"))).unwrap(),
+            };
+        }
+        let row: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [key, kind, _] = row[..] else { continue };
+        let (Some(key), false) = (key.strip_prefix('`'), schema.is_null()) else { continue };
+        let key = key.trim_end_matches('`');
+        let top = match about {
+            "list" => &schema["anyOf"][0],
+            "list HOST" => &schema["anyOf"][1],
+            _ => &schema,
+        };
+        let (of, is_optional) = member(&schema, top, key);
+        let (kind, said) = match kind.strip_suffix(", optional") {
+            Some(kind) => (kind, true),
+            None => (kind, false),
+        };
+        assert_eq!(is_optional, said, "{about}: {key}");
+        let expected = match kind {
+            "text" => "string",
+            "number" => "integer",
+            "true" | "true or false" => "boolean",
+            "list" | "list of text" => "array",
+            "object" | "object of text" => "object",
+            "any" => "null",
+            other => panic!("{about}: {key} is of a type that is not known: {other}"),
+        };
+        // What is one of several words is a text, too.
+        let of = of.get("oneOf").map_or(of, |words| &words[0]);
+        assert_eq!(of["type"].as_str().unwrap_or("null"), expected, "{about}: {key}: {of}");
+        checked += 1;
+    }
+    assert!(checked > 200, "{checked}");
+}
+
+/// Returns the schema of what a path such as `roots[].digest` leads to, and whether it may be left out.
+fn member<'s>(root: &'s Value, schema: &'s Value, path: &str) -> (&'s Value, bool) {
+    let (mut schema, mut is_optional) = (referred(root, schema), false);
+    for part in path.split('.') {
+        let (key, is_list) = part.strip_suffix("[]").map_or((part, false), |key| (key, true));
+        if !key.is_empty() {
+            let required = schema["required"].as_array().into_iter().flatten();
+            is_optional = required.filter(|required| *required == key).count() == 0;
+            let found = schema["properties"].get(key).unwrap_or_else(|| panic!("{path}: {schema}"));
+            schema = referred(root, found);
+        }
+        if is_list {
+            schema = referred(root, &schema["items"]);
+        }
+    }
+    (schema, is_optional)
+}
+
+fn referred<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(to) => root.pointer(to.trim_start_matches('#')).unwrap(),
+        None => schema,
     }
 }
 
