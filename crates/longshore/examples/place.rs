@@ -85,8 +85,6 @@ pub(crate) fn run(text: &str, to: &str) -> std::result::Result<(), PlaceError> {
     };
     let request = CopyRequest { wanted: vec![wanted], filter: Filter::default(), jobs: 8 };
     let report = request.prepare(&Silent).run(target.place(), &Silent);
-    match report.map_err(|failure| *failure.error)?.is_complete() {
-        true => Ok(()),
-        false => Err(PlaceError::Text("not complete".to_owned())),
-    }
+    let report = report.map_err(|failure| *failure.error)?;
+    if report.is_complete() { Ok(()) } else { Err(PlaceError::Text("not complete".to_owned())) }
 }
