@@ -297,8 +297,14 @@ impl Listing {
         let order = self.order(by);
         let compare = |slot: &Slot| compare(&by.key(self.entry(slot.number()), slot.nth()));
         let begin = order.partition_point(|slot| compare(slot).is_lt());
-        let length = order[begin..].partition_point(|slot| compare(slot).is_eq());
-        &order[begin..][..length]
+        let found = &order[begin..];
+        // Few are found, most often: the end is looked for nearby first.
+        let mut near = 1;
+        while found.get(near - 1).is_some_and(|slot| compare(slot).is_eq()) && near < found.len() {
+            near = (2 * near).min(found.len());
+        }
+        let end = found[..near.min(found.len())].partition_point(|slot| compare(slot).is_eq());
+        &found[..end]
     }
 
     fn entry(&self, number: u32) -> &Entry {
