@@ -6,7 +6,7 @@ use std::fmt;
 
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
-use longshore_sync::{Failure, Wanted, Wish};
+use longshore_sync::{CopyItem, Failure, RootRequest};
 
 use crate::{Catalog, Item, LayoutPlace, Lock, Picked, Selection, What};
 
@@ -112,7 +112,7 @@ impl<'p> SelectedPlaces<'p> {
     }
 
     /// Returns how one artifact is asked for, and what it will be called.
-    pub fn wanted(&self, picked: &Picked<'_>) -> Wanted<'_> {
+    pub fn wanted(&self, picked: &Picked<'_>) -> CopyItem<'_> {
         let reference = &picked.reference;
         let layout = picked.item.what.layout();
         let selector = match (layout, reference.digest()) {
@@ -124,12 +124,12 @@ impl<'p> SelectedPlaces<'p> {
                 Selector::Name(written.cloned().unwrap_or_else(|| Name::new(name)))
             }
         };
-        Wanted {
+        CopyItem {
             source: match layout {
                 None => &*self.repositories[&key(reference)],
                 Some(layout) => &*self.layout(layout).view,
             },
-            wish: Wish::Selector(selector),
+            wish: RootRequest::Selector(selector),
             target: None,
             names: vec![Name::new(reference.to_string())],
             filter: None,

@@ -15,7 +15,7 @@ use longshore_store::{Name, Selector};
 /// A place as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Location {
-    pub(crate) place: Where,
+    pub(crate) place: PlaceKind,
     pub(crate) selector: Option<Selector>,
     /// The tag beside a digest that is selected in a registry: what it is called.
     pub(crate) tag: Option<Name>,
@@ -23,7 +23,7 @@ pub(crate) struct Location {
 
 /// What a place is, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Where {
+pub(crate) enum PlaceKind {
     Archive(PathBuf),
     Directory(PathBuf),
     Registry(InRegistry),
@@ -41,23 +41,23 @@ pub(crate) struct InRegistry {
 impl Location {
     /// Tells whether the place is stdin or stdout.
     pub(crate) fn is_pipe(&self) -> bool {
-        matches!(&self.place, Where::Archive(path) if path == Path::new("-"))
+        matches!(&self.place, PlaceKind::Archive(path) if path == Path::new("-"))
     }
 
     /// Returns the path of a layout.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.place {
-            Where::Archive(path) | Where::Directory(path) => Some(path),
-            Where::Registry(_) => None,
+            PlaceKind::Archive(path) | PlaceKind::Directory(path) => Some(path),
+            PlaceKind::Registry(_) => None,
         }
     }
 
     /// Returns the layout that it is, if it is one.
     pub(crate) fn layout(&self) -> Option<LayoutPlace> {
         let kind = match self.place {
-            Where::Archive(_) => LayoutKind::Archive,
-            Where::Directory(_) => LayoutKind::Directory,
-            Where::Registry(_) => return None,
+            PlaceKind::Archive(_) => LayoutKind::Archive,
+            PlaceKind::Directory(_) => LayoutKind::Directory,
+            PlaceKind::Registry(_) => return None,
         };
         let path = self.path()?.display().to_string();
         Some(LayoutPlace { kind, path, selector: self.selector.clone() })
@@ -83,7 +83,7 @@ impl Location {
     }
 
     /// Returns the same place with nothing selected in it yet.
-    pub(crate) fn at(place: Where) -> Self {
+    pub(crate) fn at(place: PlaceKind) -> Self {
         Self { place, selector: None, tag: None }
     }
 
@@ -109,7 +109,7 @@ impl FromStr for Location {
     /// else is a reference, and `docker://` says so where a layout has the same name.
     fn from_str(text: &str) -> Result<Self, Mistake> {
         if text == "-" {
-            return Ok(Self::at(Where::Archive(text.into())));
+            return Ok(Self::at(PlaceKind::Archive(text.into())));
         }
         match layout(text) {
             Some(layout) => Ok(layout?.into()),
@@ -122,8 +122,8 @@ impl From<LayoutPlace> for Location {
     fn from(layout: LayoutPlace) -> Self {
         let path = PathBuf::from(layout.path);
         let place = match layout.kind {
-            LayoutKind::Directory => Where::Directory(path),
-            LayoutKind::Archive => Where::Archive(path),
+            LayoutKind::Directory => PlaceKind::Directory(path),
+            LayoutKind::Archive => PlaceKind::Archive(path),
         };
         Self { place, selector: layout.selector, tag: None }
     }
@@ -173,7 +173,7 @@ fn in_registry(text: &str) -> Result<Location, Mistake> {
         Mistake::new(error.fault(), hint)
     })?;
     let named = text.strip_prefix("docker://").unwrap_or(text);
-    let place = Where::Registry(InRegistry {
+    let place = PlaceKind::Registry(InRegistry {
         host: reference.registry().to_owned(),
         repository: reference.repository().clone(),
         is_short: named.parse::<Reference>().is_err(),
@@ -356,9 +356,9 @@ pub(crate) fn not_an_archive(path: &str, text: &str) -> Mistake {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Where::Archive(path) => write!(f, "oci-archive:{}", path.display())?,
-            Where::Directory(path) => write!(f, "oci:{}", path.display())?,
-            Where::Registry(InRegistry { host, repository, .. }) => {
+            PlaceKind::Archive(path) => write!(f, "oci-archive:{}", path.display())?,
+            PlaceKind::Directory(path) => write!(f, "oci:{}", path.display())?,
+            PlaceKind::Registry(InRegistry { host, repository, .. }) => {
                 write!(f, "{host}/{repository}")?;
             }
         }
@@ -459,7 +459,7 @@ mod tests {
         ] {
             let location: Location = text.parse().unwrap();
             assert_eq!(location.to_string(), shown);
-            let Where::Registry(found) = location.place else { panic!("{text} is a registry") };
+            let PlaceKind::Registry(found) = location.place else { panic!("{text} is a registry") };
             assert_eq!(found.is_short, is_short, "{text}");
         }
     }

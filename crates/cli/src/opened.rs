@@ -4,28 +4,28 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use longshore_bundle::INVENTORY;
-use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Layout, Received};
+use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Layout, StreamedArchive};
 use longshore_remote::Remote;
 use longshore_spec::Tag;
 use longshore_store::{KnownRoots, Name, Place as _, Repository, Result, Root, Selector};
 
 use crate::args::Reading;
-use crate::location::{Location, Where};
+use crate::location::{Location, PlaceKind};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::shell;
 
 /// A place that is read.
 #[derive(Debug)]
-pub(crate) enum Opened {
+pub(crate) enum OpenPlace {
     Archive(Archive),
     Directory(Directory),
     /// What came through a pipe into a directory.
-    Received(Received),
+    StreamedArchive(StreamedArchive),
     Registry(Remote),
 }
 
-impl Opened {
+impl OpenPlace {
     /// Opens what a location leads to.
     pub(crate) fn open(
         location: &Location,
@@ -58,13 +58,13 @@ impl Opened {
         }
         tracing::debug!("opening {}", location.whole());
         let opened = match &location.place {
-            Where::Directory(path) => {
+            PlaceKind::Directory(path) => {
                 Directory::open_with(path, reading.links.links()).map(Self::Directory)
             }
-            Where::Archive(path) => {
+            PlaceKind::Archive(path) => {
                 return archive(path, reading.scratch.as_deref(), inventory).map(Self::Archive);
             }
-            Where::Registry(place) => return registries.remote(place).map(Self::Registry),
+            PlaceKind::Registry(place) => return registries.remote(place).map(Self::Registry),
         };
         opened.map_err(Problem::of)
     }
@@ -74,7 +74,7 @@ impl Opened {
         match self {
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Directory(directory) => Box::new(directory.whole()),
-            Self::Received(received) => Box::new(received.whole()),
+            Self::StreamedArchive(received) => Box::new(received.whole()),
             Self::Registry(remote) => Box::new(remote.clone()),
         }
     }
@@ -84,7 +84,7 @@ impl Opened {
         match self {
             Self::Archive(archive) => Some(archive),
             Self::Directory(directory) => Some(directory),
-            Self::Received(received) => Some(received),
+            Self::StreamedArchive(received) => Some(received),
             Self::Registry(_) => None,
         }
     }
@@ -93,7 +93,7 @@ impl Opened {
     pub(crate) fn commit(&self) -> Result<()> {
         match self {
             Self::Directory(directory) => directory.commit(true),
-            Self::Archive(_) | Self::Received(_) | Self::Registry(_) => Ok(()),
+            Self::Archive(_) | Self::StreamedArchive(_) | Self::Registry(_) => Ok(()),
         }
     }
 

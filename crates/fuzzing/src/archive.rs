@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_bundle::{INVENTORY, RECORD};
-use longshore_layout::{Archive, ArchiveOptions, Directory, Received, Receiving};
+use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
 use longshore_store::Repository as _;
 
 /// A header, and what content is rounded up to.
@@ -43,10 +43,10 @@ pub fn archive(input: &[u8]) {
     assert_eq!(came, opened.stored().into_iter().collect());
 }
 
-fn receive(bytes: &[u8], directory: &Path) -> Option<Received> {
-    let receiving = Receiving { files: &[(RECORD, 1 << 20)], allow_unverified: true };
+fn receive(bytes: &[u8], directory: &Path) -> Option<StreamedArchive> {
+    let receiving = StreamOptions { files: &[(RECORD, 1 << 20)], allow_unverified: true };
     let site = Arc::new(Directory::create(directory.join("site")).expect("a layout can be made"));
-    Received::read(bytes, site, receiving, &|_| ()).ok()
+    StreamedArchive::read(bytes, site, receiving, &|_| ()).ok()
 }
 
 /// Sets the checksum of what looks like a header.

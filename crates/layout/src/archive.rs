@@ -3,22 +3,22 @@
 //! Reading and writing share nothing but the names of members: any tar that holds a layout is
 //! read, exactly one form is written (`format`).
 
-mod format;
+mod inventory;
 mod journal;
 mod members;
 mod reader;
-mod received;
-mod recorded;
 mod stream;
+mod stream_reader;
+mod tar_layout;
 mod unpack;
 mod writer;
 
 use longshore_store::{Error, Inability};
 
+pub use self::inventory::Inventory;
 pub use self::reader::{Archive, ArchiveOptions};
-pub use self::received::{Came, Received, Receiving};
-pub use self::recorded::Inventory;
 pub use self::stream::ArchiveStream;
+pub use self::stream_reader::{StreamOptions, StreamStats, StreamedArchive};
 pub use self::writer::ArchiveWriter;
 
 /// What an archive says that is to be ended before all has come.

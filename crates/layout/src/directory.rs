@@ -25,12 +25,12 @@ use self::changes::{Seen, Writing};
 pub use self::collect::Collected;
 use crate::dir::{Dir, Found, Links, missing};
 use crate::files;
-use crate::holdings;
 use crate::index::{Change, Index};
 use crate::listing::Listing;
 use crate::lock::Lock;
+use crate::membership;
 use crate::persist::{Durable, Named, persist};
-use crate::view::{Contents, View};
+use crate::view::{Backend, View};
 
 /// The one version of layouts that there is (row A-04).
 const VERSION: &str = "1.0.0";
@@ -75,7 +75,7 @@ pub struct Directory {
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
     listing: Mutex<Option<Box<Seen>>>,
-    holdings: holdings::Cache,
+    membership: membership::Cache,
     bare_names_in: Option<RepositoryName>,
     /// `index.json` of more bytes than this is neither read nor written.
     max_index: u64,
@@ -201,7 +201,7 @@ impl Directory {
             links,
             writing,
             listing: Mutex::default(),
-            holdings: holdings::Cache::default(),
+            membership: membership::Cache::default(),
             bare_names_in: None,
             max_index: MAX_INDEX,
             journal_from: None,
@@ -339,7 +339,7 @@ impl Place for Directory {
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let mut found = self.holdings.names(self)?;
+        let mut found = self.membership.names(self)?;
         found.extend(self.pushed_to()?);
         found.sort_unstable();
         found.dedup();
@@ -347,7 +347,7 @@ impl Place for Directory {
     }
 
     fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
-        Ok(self.holdings.has_name(self, name)? || self.was_pushed_to(name)?)
+        Ok(self.membership.has_name(self, name)? || self.was_pushed_to(name)?)
     }
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
@@ -393,7 +393,7 @@ impl Place for Directory {
     }
 }
 
-impl Contents for Directory {
+impl Backend for Directory {
     fn label(&self) -> String {
         self.root.display().to_string()
     }
@@ -418,8 +418,8 @@ impl Contents for Directory {
         self.open_blob(digest, offset)
     }
 
-    fn holdings(&self) -> &holdings::Cache {
-        &self.holdings
+    fn membership(&self) -> &membership::Cache {
+        &self.membership
     }
 
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {

@@ -3,7 +3,7 @@
 use longshore_spec::Digest;
 use longshore_store::{Place, Repository, Result};
 
-use crate::{Archive, Came, Directory, Received};
+use crate::{Archive, Directory, StreamStats, StreamedArchive};
 
 /// A layout that is read: a directory, an archive, or what came through a pipe.
 pub trait Layout: Place {
@@ -19,7 +19,7 @@ pub trait Layout: Place {
     fn stored(&self) -> Result<Vec<Digest>>;
 
     /// Returns what came through the pipe, if it came through one.
-    fn came(&self) -> Option<&Came> {
+    fn came(&self) -> Option<&StreamStats> {
         None
     }
 
@@ -61,7 +61,7 @@ impl Layout for Archive {
     }
 }
 
-impl Layout for Received {
+impl Layout for StreamedArchive {
     fn whole(&self) -> Box<dyn Repository + '_> {
         Box::new(self.whole())
     }
@@ -75,7 +75,7 @@ impl Layout for Received {
         Ok(self.stored())
     }
 
-    fn came(&self) -> Option<&Came> {
+    fn came(&self) -> Option<&StreamStats> {
         Some(self.came())
     }
 }

@@ -7,7 +7,7 @@
 //! - [`Directory`] is read and written in place, by several processes at once.
 //! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
 //! - [`ArchiveWriter`] fills a planned tar in parallel and goes on after a kill; [`ArchiveStream`]
-//!   writes the same bytes into a pipe; [`Received`]
+//!   writes the same bytes into a pipe; [`StreamedArchive`]
 //!   is an archive whose content went from a pipe straight into a directory.
 //!
 //! All of them are [`Place`]s. A layout is one list of names; [`Directory::whole`] and its likes
@@ -25,17 +25,18 @@ mod archive;
 mod dir;
 mod directory;
 mod files;
-mod holdings;
 mod index;
 mod layout;
 mod listing;
 mod lock;
+mod membership;
 mod names;
 mod persist;
 mod view;
 
 pub use archive::{
-    Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Came, Inventory, Received, Receiving,
+    Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Inventory, StreamOptions, StreamStats,
+    StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Collected, Directory};

@@ -13,14 +13,14 @@ use longshore_store::{
     Selector, Source, Subject, Target, Upload, Verifying, read_manifest,
 };
 
-use crate::holdings::{self, Member};
 use crate::index::Change;
 use crate::listing::{Entry as Listed, Listing};
+use crate::membership::{self, Member};
 use crate::names::{self, Scope};
 
 /// What directories and archives have in common. What one cannot do fails with
 /// [`Error::Unsupported`].
-pub(crate) trait Contents: Debug + Send + Sync {
+pub(crate) trait Backend: Debug + Send + Sync {
     /// Returns what to call it in errors: its path.
     fn label(&self) -> String;
 
@@ -44,7 +44,7 @@ pub(crate) trait Contents: Debug + Send + Sync {
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>>;
 
     /// Returns what was found out of repositories so far.
-    fn holdings(&self) -> &holdings::Cache;
+    fn membership(&self) -> &membership::Cache;
 
     /// See [`Target::held`]. A place that keeps no parts holds all of a blob or nothing.
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
@@ -112,18 +112,18 @@ pub(crate) trait Contents: Debug + Send + Sync {
 /// A layout, or the part of it that belongs to a repository, as a [`Repository`].
 #[derive(Debug, Clone)]
 pub struct View<'a> {
-    contents: &'a dyn Contents,
+    contents: &'a dyn Backend,
     scope: Scope,
 }
 
 impl<'a> View<'a> {
     /// All of a layout; names are those of its entries.
-    pub(crate) fn whole(contents: &'a dyn Contents) -> Self {
+    pub(crate) fn whole(contents: &'a dyn Backend) -> Self {
         Self { contents, scope: Scope::Layout }
     }
 
     /// What belongs to one repository; names are its tags.
-    pub(crate) fn repository(contents: &'a dyn Contents, name: &RepositoryName) -> Self {
+    pub(crate) fn repository(contents: &'a dyn Backend, name: &RepositoryName) -> Self {
         let bare = contents.bare_names_in() == Some(name);
         Self { contents, scope: Scope::Repository { name: name.clone(), bare } }
     }
@@ -149,7 +149,7 @@ impl<'a> View<'a> {
     /// something is where that is.
     fn holds(&self, entry: &Listed) -> bool {
         let is_whole = self.scope.repository().is_none();
-        is_whole || !self.contents.holdings().is_tied(self.contents, entry)
+        is_whole || !self.contents.membership().is_tied(self.contents, entry)
     }
 
     /// Returns the entries that a digest has here.
@@ -168,7 +168,7 @@ impl<'a> View<'a> {
         if self.contents.size(digest)?.is_none() {
             return Err(self.not_found(digest));
         }
-        let found = self.contents.holdings().find(self.contents, &self.scope, digest)?;
+        let found = self.contents.membership().find(self.contents, &self.scope, digest)?;
         found.ok_or_else(|| self.not_found(digest))
     }
 
@@ -294,7 +294,7 @@ impl Source for View<'_> {
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
-        self.contents.holdings().referrers(self.contents, &self.scope, subject)
+        self.contents.membership().referrers(self.contents, &self.scope, subject)
     }
 }
 
@@ -339,7 +339,7 @@ impl Target for View<'_> {
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        let pushed = self.contents.push(&Received(manifest))?;
+        let pushed = self.contents.push(&PushedManifest(manifest))?;
         if let Entry::Root(names) = entry {
             let reached = match self.scope.repository() {
                 Some(repository) => self.reach(manifest, repository)?,
@@ -445,9 +445,9 @@ impl Repository for View<'_> {
 }
 
 /// A manifest in hand, as a blob.
-struct Received<'a>(&'a Manifest);
+struct PushedManifest<'a>(&'a Manifest);
 
-impl Blob for Received<'_> {
+impl Blob for PushedManifest<'_> {
     fn descriptor(&self) -> &Descriptor {
         self.0.descriptor()
     }

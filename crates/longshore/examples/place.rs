@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use longshore::spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore::store::{AnsweredBy, Name, Reader, Referrers, Selector, Source, manifest_from};
-use longshore::sync::{CopyRequest, Wanted, Wish};
+use longshore::sync::{CopyItem, CopyRequest, RootRequest};
 use longshore::{Error, Filter, PlaceError, Places, Result, Silent};
 
 /// One artifact in memory, called `latest`.
@@ -76,9 +76,9 @@ pub(crate) fn run(text: &str, to: &str) -> std::result::Result<(), PlaceError> {
 
     let target = Places::new(&longshore::remote::Config::default())?.target(to)?;
     let whole = target.whole();
-    let wanted = Wanted {
+    let wanted = CopyItem {
         source: &shelf,
-        wish: Wish::Selector(Selector::Name("latest".into())),
+        wish: RootRequest::Selector(Selector::Name("latest".into())),
         target: Some(&*whole),
         names: vec![target.name.clone().unwrap_or_else(|| "latest".into())],
         filter: None,

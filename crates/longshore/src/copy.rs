@@ -1,7 +1,7 @@
 //! A copy of one artifact, in one call.
 
 use longshore_store::Selector;
-use longshore_sync::{CopyRequest, Filter, Observer, Report, Wanted, Wish};
+use longshore_sync::{CopyItem, CopyRequest, Filter, Observer, Report, RootRequest};
 
 use crate::{OpenSource, OpenTarget, PlaceError};
 
@@ -38,9 +38,9 @@ pub fn copy(
         Selector::Name(name) => Some(name.clone()),
         Selector::Digest(_) => None,
     };
-    let wanted = Wanted {
+    let wanted = CopyItem {
         source: &*from,
-        wish: Wish::Selector(selector),
+        wish: RootRequest::Selector(selector),
         target: Some(&*to),
         names: target.name.clone().or(own).into_iter().collect(),
         filter: None,

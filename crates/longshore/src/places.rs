@@ -32,14 +32,14 @@ pub enum PlaceError {
 /// A place that is read, and what is meant in it.
 #[derive(Debug)]
 pub struct OpenSource {
-    opened: Opened,
+    opened: OpenPlace,
     /// What was written.
     text: String,
     selector: Option<Selector>,
 }
 
 #[derive(Debug)]
-enum Opened {
+enum OpenPlace {
     Archive(Archive),
     Directory(Directory),
     Registry(Remote),
@@ -64,7 +64,7 @@ enum Written {
 #[derive(Debug)]
 pub struct OpenLayouts<'p> {
     places: &'p Places,
-    layouts: Vec<(LayoutPlace, Opened)>,
+    layouts: Vec<(LayoutPlace, OpenPlace)>,
 }
 
 impl Places {
@@ -90,7 +90,7 @@ impl Places {
                     Some(digest) => Selector::Digest(digest.clone()),
                     None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
                 };
-                (Opened::Registry(self.remote(&reference)?), Some(selector))
+                (OpenPlace::Registry(self.remote(&reference)?), Some(selector))
             }
             What::Repository(..) | What::References(..) => {
                 return Err(PlaceError::Text(format!("`{text}` is no single place")));
@@ -143,13 +143,13 @@ impl Places {
         Ok(OpenLayouts { places: self, layouts })
     }
 
-    fn layout(&self, layout: &LayoutPlace) -> Result<Opened> {
+    fn layout(&self, layout: &LayoutPlace) -> Result<OpenPlace> {
         match layout.kind {
-            LayoutKind::Directory => Directory::open(&layout.path).map(Opened::Directory),
+            LayoutKind::Directory => Directory::open(&layout.path).map(OpenPlace::Directory),
             LayoutKind::Archive => {
                 let scratch = self.scratch.clone();
                 let options = ArchiveOptions { scratch, ..ArchiveOptions::default() };
-                Archive::open(Path::new(&layout.path), &options).map(Opened::Archive)
+                Archive::open(Path::new(&layout.path), &options).map(OpenPlace::Archive)
             }
         }
     }
@@ -159,7 +159,7 @@ impl Places {
     }
 }
 
-impl Opened {
+impl OpenPlace {
     fn whole(&self) -> Box<dyn Repository + '_> {
         match self {
             Self::Archive(archive) => Box::new(archive.whole()),
@@ -178,9 +178,9 @@ impl OpenSource {
     /// Returns the layout, if it is one.
     pub fn layout(&self) -> Option<&dyn Layout> {
         match &self.opened {
-            Opened::Archive(archive) => Some(archive),
-            Opened::Directory(directory) => Some(directory),
-            Opened::Registry(_) => None,
+            OpenPlace::Archive(archive) => Some(archive),
+            OpenPlace::Directory(directory) => Some(directory),
+            OpenPlace::Registry(_) => None,
         }
     }
 

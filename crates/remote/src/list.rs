@@ -13,7 +13,7 @@ use serde::de::{
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::http::{Call, Trouble, Url, is_page, next_page, shown, with_query};
+use crate::http::{AttemptError, Call, Url, is_page, next_page, shown, with_query};
 use crate::problem::clean;
 use crate::{Limits, Registry};
 
@@ -59,7 +59,7 @@ impl Registry {
             // Some fail with a size that they do not know, as often as they are asked.
             let answer =
                 self.http().persist(|| match self.read_attempt(&call, repository, scope) {
-                    Err(Trouble { error, .. }) if is_sized && fails(&error) => Ok(None),
+                    Err(AttemptError { error, .. }) if is_sized && fails(&error) => Ok(None),
                     result => result.map(Some),
                 })?;
             let Some(answer) = answer else {

@@ -8,7 +8,7 @@ use longshore_store::{ConnectionFailure, Error, ErrorCode, Refusal, Subject};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::http::{Again, Trouble, tls_failure};
+use crate::http::{AttemptError, Retry, tls_failure};
 
 /// How much of what a registry says is shown.
 const MOST_SHOWN: usize = 300;
@@ -48,17 +48,17 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
 
 /// Returns what it means that no answer came: a certificate that is not good now is not good in a
 /// minute, and who takes no connection seldom begins to.
-pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> Trouble {
+pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> AttemptError {
     let is_about_certificates =
         matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_)));
     let is_connected = !error.is_connect();
     let error = Error::unreachable(host, failure(error));
     if is_about_certificates {
-        Trouble::lasting(error)
+        AttemptError::lasting(error)
     } else if is_connected {
-        Trouble::passing(error)
+        AttemptError::passing(error)
     } else {
-        Trouble { error, again: Again::Briefly }
+        AttemptError { error, retry: Retry::Briefly }
     }
 }
 

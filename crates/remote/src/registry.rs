@@ -9,7 +9,9 @@ use longshore_spec::{Digest, ReferenceError, RepositoryName};
 use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
 
 use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
-use crate::http::{Again, Answer, Call, Http, Reach, Trouble, Url, is_page, shown, with_query};
+use crate::http::{
+    Answer, AttemptError, Call, Http, Reach, Retry, Url, is_page, shown, with_query,
+};
 use crate::kept::Kept;
 use crate::list::Unlisted;
 use crate::problem::clean;
@@ -384,7 +386,7 @@ impl Registry {
         call: &Call<'_>,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         self.attempt(&self.meant(call), repository, &BTreeSet::from([scope.clone()]))
     }
 
@@ -399,7 +401,7 @@ impl Registry {
         let (call, scopes) = (self.meant(call), BTreeSet::from([scope]));
         self.http().persist(|| match self.attempt(&call, repository, &scopes) {
             Err(
-                Trouble {
+                AttemptError {
                     error:
                         Error::Refused { .. }
                         | Error::Throttled { .. }
@@ -407,9 +409,12 @@ impl Registry {
                         | Error::Malformed { .. },
                     ..
                 }
-                | Trouble { error: Error::Connection { .. }, again: Again::Perhaps | Again::Once },
+                | AttemptError {
+                    error: Error::Connection { .. },
+                    retry: Retry::Perhaps | Retry::Once,
+                },
             ) => Ok(None),
-            Err(Trouble { error, .. }) if self.is_of_another(&error) => Ok(None),
+            Err(AttemptError { error, .. }) if self.is_of_another(&error) => Ok(None),
             result => result.map(Some),
         })
     }
@@ -457,7 +462,7 @@ impl Registry {
         call: &Call<'_>,
         repository: Option<&RepositoryName>,
         scopes: &BTreeSet<Scope>,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         self.attempt_there(call, repository, scopes).map_err(|mut trouble| {
             let is_led = call.reach != Reach::Foreign && self.is_of_another(&trouble.error);
             if let (true, Error::Connection { led_by, .. }) = (is_led, &mut trouble.error) {
@@ -472,7 +477,7 @@ impl Registry {
         call: &Call<'_>,
         repository: Option<&RepositoryName>,
         scopes: &BTreeSet<Scope>,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         if !self.is_own(call) {
             return self.http().attempt(call, None);
         }

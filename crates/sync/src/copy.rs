@@ -2,13 +2,13 @@
 
 use longshore_store::{Order, Place};
 
-use crate::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted};
+use crate::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport};
 
 /// What is to be copied.
 #[derive(Debug)]
 pub struct CopyRequest<'a> {
     /// What is wanted, and where it goes.
-    pub wanted: Vec<Wanted<'a>>,
+    pub wanted: Vec<CopyItem<'a>>,
     /// What is taken of everything that does not say so itself.
     pub filter: Filter,
     /// How much is done at once.

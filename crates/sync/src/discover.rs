@@ -1,9 +1,9 @@
 //! The walk that makes a plan.
 
 mod alike;
-mod attached;
+mod inspect;
 mod known;
-mod look;
+mod referrers;
 mod signatures;
 mod sizes;
 
@@ -16,15 +16,15 @@ use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, More, Pla
 use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
 use self::alike::alone;
-use self::attached::Referrer;
+use self::inspect::{Found, Seen, look, no_platform};
 use self::known::{Key, Known};
-use self::look::{Found, Seen, look, no_platform};
+use self::referrers::Referrer;
 use self::signatures::repository_of;
 pub use self::signatures::{SignatureTags, subject_of};
 use crate::plan::{LeftOut, Node, PlannedRoot, State};
 use crate::{
-    Action, Failure, Filter, FoundRoot, Observer, Plan, Platforms, Referring, Side, Silent,
-    Unchanged, Wanted, Wish,
+    Action, CopyItem, Failure, Filter, FoundRoot, Observer, Plan, Platforms, Referring,
+    RootRequest, Side, Silent, Unchanged,
 };
 
 /// So many bytes of manifests are kept from discovery to copying; the rest is fetched again.
@@ -55,13 +55,13 @@ impl<'a> Plan<'a> {
     /// under several filters is looked into once for each: what one leaves out another may take.
     ///
     /// What cannot be found out fails its root and no other; see [`Plan::failures`].
-    pub fn discover(wanted: Vec<Wanted<'a>>, filter: &Filter, jobs: usize) -> Self {
+    pub fn discover(wanted: Vec<CopyItem<'a>>, filter: &Filter, jobs: usize) -> Self {
         Self::discover_for(wanted, filter, jobs, &Silent)
     }
 
     /// Does the like for an observer, who may end it: what was not looked into by then fails.
     pub fn discover_for(
-        wanted: Vec<Wanted<'a>>,
+        wanted: Vec<CopyItem<'a>>,
         filter: &Filter,
         jobs: usize,
         observer: &dyn Observer,
@@ -98,9 +98,9 @@ impl<'a> Plan<'a> {
 
 /// A manifest that is looked into next.
 struct Step {
-    way: Way,
-    wish: Wish,
-    via: Via,
+    way: Route,
+    wish: RootRequest,
+    via: Origin,
     trust: Trust,
     /// Roots that are the same content under other names, and by which descriptors they are listed.
     alike: Vec<(usize, Descriptor)>,
@@ -119,7 +119,7 @@ enum Trust {
 
 /// From where to where something goes, and what of it.
 #[derive(Clone)]
-struct Way {
+struct Route {
     source: u32,
     target: u32,
     /// What is taken of it, by number.
@@ -130,7 +130,7 @@ struct Way {
 
 /// How a manifest was come upon.
 #[derive(Clone, Copy)]
-enum Via {
+enum Origin {
     /// It is wanted: the number of its root.
     Root(usize),
     /// It refers to something that is wanted: the number of its root.
@@ -210,11 +210,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    fn begin(&mut self, wanted: Wanted<'a>) -> Step {
-        let Wanted { source, wish, target, names, filter } = wanted;
+    fn begin(&mut self, wanted: CopyItem<'a>) -> Step {
+        let CopyItem { source, wish, target, names, filter } = wanted;
         let label = match &wish {
-            Wish::Listed(_) if !names.is_empty() => names[0].clone(),
-            Wish::Selector(Selector::Name(name)) => name.clone(),
+            RootRequest::Listed(_) if !names.is_empty() => names[0].clone(),
+            RootRequest::Selector(Selector::Name(name)) => name.clone(),
             wish => Name::new(wish.to_string()),
         };
         let source = number(&mut self.plan.sources, &mut self.sources, source, address(source));
@@ -224,9 +224,9 @@ impl<'a> Discovery<'a> {
         let repository =
             names.first().and_then(repository_of).map(|repository| self.text(repository));
         let filter = filter.map_or(0, |filter| self.filter_number(filter));
-        let way = Way { source, target, filter, repository };
+        let way = Route { source, target, filter, repository };
         let trust = self.trust_if_listed(&way, &names);
-        let via = Via::Root(self.add_root(Some(label), names, None));
+        let via = Origin::Root(self.add_root(Some(label), names, None));
         Step { way, wish, via, trust, alike: Vec::new() }
     }
 
@@ -245,11 +245,11 @@ impl<'a> Discovery<'a> {
         number(&mut self.filters, &mut self.numbers_of_filters, Arc::clone(&filter), filter)
     }
 
-    fn filter(&self, way: &Way) -> Arc<Filter> {
+    fn filter(&self, way: &Route) -> Arc<Filter> {
         Arc::clone(&self.filters[way.filter as usize])
     }
 
-    fn trust_if_listed(&self, way: &Way, names: &[Name]) -> Trust {
+    fn trust_if_listed(&self, way: &Route, names: &[Name]) -> Trust {
         match self.filter(way).unchanged {
             Unchanged::Closure => Trust::No,
             Unchanged::Digest => Trust::IfListed(names.to_vec()),
@@ -281,7 +281,8 @@ impl<'a> Discovery<'a> {
         if self.plan.nodes.len() > MAX_NODES {
             return Vec::new();
         }
-        if let (Via::Root(root) | Via::Referrer(root), Some(origin)) = (step.via, seen.origin) {
+        if let (Origin::Root(root) | Origin::Referrer(root), Some(origin)) = (step.via, seen.origin)
+        {
             self.plan.roots[root].origin = Some(Box::new(origin));
         }
         if let Some((index, attached)) = seen.left_behind {
@@ -311,7 +312,7 @@ impl<'a> Discovery<'a> {
                 Ok(())
             }
             Ok(Found::Unwanted(descriptor, artifact_type)) => {
-                if let Via::Root(root) | Via::Referrer(root) = step.via {
+                if let Origin::Root(root) | Origin::Referrer(root) = step.via {
                     let artifact_type = self.text(&artifact_type);
                     self.plan.roots[root].skipped = true;
                     self.tell_root(root, descriptor, artifact_type);
@@ -337,15 +338,17 @@ impl<'a> Discovery<'a> {
 
     fn take_failure(&mut self, step: &Step, error: Error) {
         let subject = match step.via {
-            Via::Root(root) => self.plan.roots[root].wanted.as_ref().map(ToString::to_string),
-            Via::Referrer(_) => None,
-            Via::Child(node) => {
+            Origin::Root(root) => self.plan.roots[root].wanted.as_ref().map(ToString::to_string),
+            Origin::Referrer(_) => None,
+            Origin::Child(node) => {
                 let state = &mut self.plan.nodes[node as usize].state;
                 if *state != State::Unseen {
                     // It came as a root of another source meanwhile.
                     return;
                 }
-                if let (Error::NotFound { .. }, Wish::Listed(descriptor)) = (&error, &step.wish) {
+                if let (Error::NotFound { .. }, RootRequest::Listed(descriptor)) =
+                    (&error, &step.wish)
+                {
                     // Whether that is a failure depends on every index that lists it.
                     *state = State::Absent;
                     self.absent.insert(node, (descriptor.clone(), error));
@@ -384,7 +387,7 @@ impl<'a> Discovery<'a> {
         let gone_platforms: Vec<Platform> =
             gone.iter().filter_map(|entry| platform_of(entry)).collect();
         let gone: Vec<LeftOut> = gone.into_iter().map(left_out).collect();
-        let is_root = matches!(step.via, Via::Root(_));
+        let is_root = matches!(step.via, Origin::Root(_));
         let may_author = matches!(filter.platforms, Platforms::Stripped(_) | Platforms::Present);
         let is_authored = is_root && may_author && !gone.is_empty();
         let manifest = if is_authored {
@@ -400,7 +403,7 @@ impl<'a> Discovery<'a> {
         let is_trusted = is_trusted && !is_authored;
         let node =
             self.settle(step, manifest.descriptor(), Role::Manifest, is_trusted, &artifact_type);
-        if let Via::Root(root) = step.via {
+        if let Origin::Root(root) = step.via {
             self.plan.roots[root].platforms = platforms(&manifest, is_gone);
         }
         // What was absent as an entry is not as a root of another source.
@@ -439,7 +442,7 @@ impl<'a> Discovery<'a> {
 
     fn take_child(
         &mut self,
-        way: &Way,
+        way: &Route,
         trust: &Trust,
         parent: u32,
         role: Role,
@@ -455,8 +458,8 @@ impl<'a> Discovery<'a> {
             push(&mut self.required, (parent, node));
         }
         if is_new {
-            let (way, wish) = (way.clone(), Wish::Listed(child.clone()));
-            let (via, trust) = (Via::Child(node), trust.clone());
+            let (way, wish) = (way.clone(), RootRequest::Listed(child.clone()));
+            let (via, trust) = (Origin::Child(node), trust.clone());
             next.push(Step { way, wish, via, trust, alike: Vec::new() });
         }
         node
@@ -472,8 +475,8 @@ impl<'a> Discovery<'a> {
         artifact_type: &ArtifactType,
     ) -> u32 {
         let root = match step.via {
-            Via::Child(node) => return node,
-            Via::Root(root) | Via::Referrer(root) => root,
+            Origin::Child(node) => return node,
+            Origin::Root(root) | Origin::Referrer(root) => root,
         };
         let (node, _) = self.node(&step.way, descriptor, role, is_trusted);
         let artifact_type = self.text(artifact_type.name());
@@ -494,7 +497,7 @@ impl<'a> Discovery<'a> {
     /// Returns the node of some content, and whether it is new.
     fn node(
         &mut self,
-        way: &Way,
+        way: &Route,
         descriptor: &Descriptor,
         role: Role,
         is_trusted: bool,
@@ -631,9 +634,9 @@ impl<'a> Discovery<'a> {
 }
 
 /// Returns the entries of an index that are taken; `None` if there is no choice.
-fn choose(filter: &Filter, manifest: &Manifest, via: Via) -> Result<Option<HashSet<Digest>>> {
+fn choose(filter: &Filter, manifest: &Manifest, via: Origin) -> Result<Option<HashSet<Digest>>> {
     let Content::Index(index) = manifest.content() else { return Ok(None) };
-    let is_root = matches!(via, Via::Root(_));
+    let is_root = matches!(via, Origin::Root(_));
     let chosen = filter.platforms.choose(index, is_root);
     let wanted = filter.platforms.wanted();
     let offered: Vec<Platform> = index.manifests.iter().filter_map(platform_of).collect();

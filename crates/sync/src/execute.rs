@@ -1,6 +1,6 @@
 //! Carrying a plan out.
 
-mod bring;
+mod copy_node;
 mod naming;
 mod shared;
 
@@ -12,7 +12,7 @@ use std::thread;
 use longshore_spec::{Digest, Role};
 use longshore_store::{Error, ExtraFile, Order, Outline, Place, Target};
 
-use self::bring::Brought;
+use self::copy_node::Brought;
 use self::naming::{BeingNamed, Naming};
 use self::shared::Shared;
 use crate::plan::{Node, Parents, PlannedRoot, State};

@@ -35,7 +35,7 @@ pub use copy::{CopyRequest, PreparedCopy};
 pub use discover::{SignatureTags, subject_of};
 pub use filter::{Filter, Platforms, Referring, Unchanged};
 pub use observe::{Observer, Silent};
-pub use plan::{LeftOut, Moved, Plan, Totals, Unfit, Wanted, Wish};
+pub use plan::{CopyItem, LeftOut, Moved, Plan, RootRequest, Totals, Unfit};
 pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
 pub use survey::{Part, survey};

@@ -19,11 +19,11 @@ const ASKED_AT_ONCE: usize = 4096;
 
 /// Something that is wanted.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct CopyItem<'a> {
     /// Where it lies.
     pub source: &'a dyn Source,
     /// Which it is.
-    pub wish: Wish,
+    pub wish: RootRequest,
     /// Where it goes; `None` if it is only looked at.
     pub target: Option<&'a dyn Target>,
     /// What it will be called there.
@@ -34,7 +34,7 @@ pub struct Wanted<'a> {
 
 /// How something that is wanted is given.
 #[derive(Debug, Clone)]
-pub enum Wish {
+pub enum RootRequest {
     /// By name or digest.
     Selector(Selector),
     /// By the descriptor that lists it.
@@ -131,7 +131,7 @@ pub struct Unfit {
     /// What it refers to.
     pub subject: Digest,
     /// What it is.
-    pub referrer: Wish,
+    pub referrer: RootRequest,
     /// Whether it comes all the same, since it is wanted on its own account.
     pub is_carried: bool,
 }
@@ -567,8 +567,8 @@ impl std::fmt::Display for Unfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { subject, referrer, .. } = self;
         match referrer {
-            Wish::Selector(name) => write!(f, "{name}")?,
-            Wish::Listed(entry) => {
+            RootRequest::Selector(name) => write!(f, "{name}")?,
+            RootRequest::Listed(entry) => {
                 let declared = entry.artifact_type.as_ref().unwrap_or(&entry.media_type);
                 write!(f, "{} {}", ArtifactType::declared_as(declared).name(), entry.digest)?;
             }
@@ -577,7 +577,7 @@ impl std::fmt::Display for Unfit {
     }
 }
 
-impl std::fmt::Display for Wish {
+impl std::fmt::Display for RootRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Selector(selector) => selector.fmt(f),

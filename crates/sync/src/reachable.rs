@@ -6,7 +6,7 @@ use longshore_spec::Digest;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_store::{Repository, Result, Root};
 
-use crate::{Action, Failure, Filter, Plan, Referring, Wanted, Wish};
+use crate::{Action, CopyItem, Failure, Filter, Plan, Referring, RootRequest};
 
 /// Returns every digest that is needed: what can be reached from named roots and from unnamed ones
 /// without a subject, and what refers to it. A referrer lives as long as its subject.
@@ -26,9 +26,9 @@ pub fn reachable(
         !root.names.is_empty() || !is_referrer()
     };
     let roots = repository.roots()?.into_iter().filter(is_kept);
-    let wanted = roots.map(|Root { descriptor, names }| Wanted {
+    let wanted = roots.map(|Root { descriptor, names }| CopyItem {
         source: repository,
-        wish: Wish::Listed(descriptor),
+        wish: RootRequest::Listed(descriptor),
         target: None,
         names,
         filter: None,

@@ -6,13 +6,13 @@ use longshore_spec::{Digest, Manifest, MediaType, Platform};
 use longshore_store::{Result, Root, Source, Verifying};
 
 use crate::plan::{Node, State};
-use crate::{Filter, Plan, Totals, Wanted, Wish};
+use crate::{CopyItem, Filter, Plan, RootRequest, Totals};
 
 /// Looks into all that roots of one source need, in their order; nothing is copied.
 pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
-    let wanted = roots.iter().map(|root| Wanted {
+    let wanted = roots.iter().map(|root| CopyItem {
         source,
-        wish: Wish::Listed(root.descriptor.clone()),
+        wish: RootRequest::Listed(root.descriptor.clone()),
         target: None,
         names: root.names.clone(),
         filter: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_spec::{Platform, Reference};
 use longshore_store::{Error, ExtraFile, Order, Outline, Place, Selector, Target};
-use longshore_sync::{Failure, Filter, Observer, Plan, Report, RootReport, Wanted, Wish};
+use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, RootRequest};
 
 use crate::{
     Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace, LeftBehind,
@@ -128,7 +128,7 @@ impl<'a> ExportRequest<'a> {
     pub fn prepare(&self, observer: &dyn Observer) -> Result<Bundle<'a>, ExportError> {
         let Self { places, locked, target, jobs, .. } = *self;
         let (picked, failures) = places.pick(locked, jobs);
-        let wanted = picked.iter().map(|picked| Wanted {
+        let wanted = picked.iter().map(|picked| CopyItem {
             target: target.map(|target| target.whole),
             filter: Some(Arc::new(picked.item.filter())),
             ..pinned(places.wanted(picked), &picked.reference, locked)
@@ -299,11 +299,12 @@ fn left_behind(root: &RootReport) -> LeftBehind {
 }
 
 /// Returns how one artifact is asked for: by the digest that it is locked to.
-fn pinned<'s>(wanted: Wanted<'s>, reference: &Reference, locked: Option<&Lock>) -> Wanted<'s> {
+fn pinned<'s>(wanted: CopyItem<'s>, reference: &Reference, locked: Option<&Lock>) -> CopyItem<'s> {
     match locked.and_then(|locked| locked.get(reference)) {
-        Some(locked) => {
-            Wanted { wish: Wish::Selector(Selector::Digest(locked.digest.clone())), ..wanted }
-        }
+        Some(locked) => CopyItem {
+            wish: RootRequest::Selector(Selector::Digest(locked.digest.clone())),
+            ..wanted
+        },
         None => wanted,
     }
 }

@@ -4,11 +4,13 @@ mod moves;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use longshore_layout::{Came, Layout};
+use longshore_layout::{Layout, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, Reference, RepositoryName};
 use longshore_store::{Error, Name, Outline, Place, Repository, Result, Root, Source, Target};
-use longshore_sync::{Failure, Filter, Observer, Plan, Platforms, Referring, Report, Wanted, Wish};
+use longshore_sync::{
+    CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
+};
 
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::differences;
@@ -175,10 +177,10 @@ impl<'a> Routes<'a> {
         Ok(Self { moves, target, sources, targets })
     }
 
-    fn wanted(&self) -> Vec<Wanted<'_>> {
-        let wanted = self.moves.iter().map(|moved| Wanted {
+    fn wanted(&self) -> Vec<CopyItem<'_>> {
+        let wanted = self.moves.iter().map(|moved| CopyItem {
             source: self.source(&moved.from),
-            wish: Wish::Listed(moved.root.descriptor.clone()),
+            wish: RootRequest::Listed(moved.root.descriptor.clone()),
             target: self.target(&moved.to),
             names: self.names(&moved.to),
             filter: None,
@@ -275,8 +277,8 @@ impl<'a> Import<'a> {
 }
 
 /// Counts what came through a pipe before the plan was made, which found it there then.
-fn count(came: &Came, report: &mut Report) {
-    let Came { written, bytes, unverified, .. } = came;
+fn count(came: &StreamStats, report: &mut Report) {
+    let StreamStats { written, bytes, unverified, .. } = came;
     let needed = (*written).min(report.existed);
     report.existed -= needed;
     report.moved += needed;

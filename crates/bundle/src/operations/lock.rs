@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use longshore_spec::Digest;
 use longshore_store::Selector;
-use longshore_sync::{Failure, Filter, Observer, Plan, RootReport, Wanted, Wish};
+use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, RootReport, RootRequest};
 
 use crate::{
     Choosable, Gap, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection, UndecidedIndex,
@@ -138,11 +138,11 @@ impl<'a> LockRequest<'a> {
                 continue;
             };
             let filter = Some(Arc::new(of.item.filter()));
-            let plain = Wanted { filter, ..places.wanted(&of) };
+            let plain = CopyItem { filter, ..places.wanted(&of) };
             wanted.push(match pin {
                 Pin::Anew => plain,
                 Pin::To(digest) => {
-                    Wanted { wish: Wish::Selector(Selector::Digest(digest)), ..plain }
+                    CopyItem { wish: RootRequest::Selector(Selector::Digest(digest)), ..plain }
                 }
             });
             picked.push(of);

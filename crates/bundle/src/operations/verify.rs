@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use longshore_layout::Layout;
 use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Name, Outline, Repository, Result, Root};
-use longshore_sync::{Failure, Filter, Observer, Plan, Report, Wanted, Wish};
+use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, Report, RootRequest};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
 
@@ -45,11 +45,13 @@ impl<'a> VerifyRequest<'a> {
     /// on its own.
     pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
         let KnownRoots { roots: listed, unknown } = roots;
-        let of_root =
-            |Root { descriptor, names }: &Root| (Wish::Listed(descriptor.clone()), names.clone());
-        let of_name = |(name, _): (Name, Error)| (Wish::Selector(name.clone().into()), vec![name]);
+        let of_root = |Root { descriptor, names }: &Root| {
+            (RootRequest::Listed(descriptor.clone()), names.clone())
+        };
+        let of_name =
+            |(name, _): (Name, Error)| (RootRequest::Selector(name.clone().into()), vec![name]);
         let wishes = listed.iter().map(of_root).chain(unknown.into_iter().map(of_name));
-        let wanted = wishes.map(|(wish, names)| Wanted {
+        let wanted = wishes.map(|(wish, names)| CopyItem {
             source: self.view,
             wish,
             target: None,

@@ -7,7 +7,7 @@ use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Platform};
 use longshore_store::Name;
-use longshore_sync::{Filter, Plan, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Plan, RootRequest};
 use serde_json::{Value, json};
 
 /// Artifacts under their names, as an export has found them.
@@ -34,9 +34,9 @@ impl Wares {
     /// Gives `look` the plan that takes everything in this order.
     fn planned<T>(&self, turned: bool, look: impl FnOnce(&Plan<'_>) -> T) -> T {
         let view = self.layout.whole();
-        let wanted = |(root, name): &(Descriptor, String)| Wanted {
+        let wanted = |(root, name): &(Descriptor, String)| CopyItem {
             source: &view,
-            wish: Wish::Listed(root.clone()),
+            wish: RootRequest::Listed(root.clone()),
             target: None,
             names: vec![Name::from(name.as_str())],
             filter: None,

@@ -10,7 +10,7 @@ use longshore_layout::Directory;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, MediaType, Role};
 use longshore_store::{Name, Repository as _, Root, Selector};
-use longshore_sync::{Filter, Plan, Referring, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Plan, Referring, RootRequest};
 
 const APP: &str = "registry.site/team/app:v1";
 
@@ -39,9 +39,9 @@ impl Site {
     fn record(&self, item: &Item) -> (Record, Vec<Root>, Plan<'static>) {
         let view: &'static _ = Box::leak(Box::new(Directory::open(self.layout.path()).unwrap()));
         let view: &'static _ = Box::leak(Box::new(view.whole()));
-        let wanted = Wanted {
+        let wanted = CopyItem {
             source: view,
-            wish: Wish::Selector(Selector::Name(Name::from(APP))),
+            wish: RootRequest::Selector(Selector::Name(Name::from(APP))),
             target: None,
             names: vec![Name::from(APP)],
             filter: Some(Arc::new(item.filter())),

@@ -7,7 +7,7 @@ use longshore_spec::{Platform, RepositoryName};
 
 use super::{Reading, SparseIndex};
 use crate::commands::import::Destination;
-use crate::location::{self, Location, Where};
+use crate::location::{self, Location, PlaceKind};
 use crate::problem::Mistake;
 use crate::shell;
 
@@ -206,8 +206,8 @@ fn out(text: &str) -> Result<Location, Mistake> {
         || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind))
         || Path::new(text).is_dir();
     let location: Location = match text {
-        text if !is_place => Location::at(Where::Archive(text.into())),
-        text if Path::new(text).is_dir() => Location::at(Where::Directory(text.into())),
+        text if !is_place => Location::at(PlaceKind::Archive(text.into())),
+        text if Path::new(text).is_dir() => Location::at(PlaceKind::Directory(text.into())),
         text => text.parse()?,
     };
     match &location.selector {

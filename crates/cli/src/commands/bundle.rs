@@ -2,14 +2,14 @@
 
 use longshore_bundle::{OpenError, Record, RecordError};
 
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::problem::{Exit, Problem};
 
 /// What to do about a bundle that is not what its record says.
 pub(crate) const AGAIN: &str = "fetch the bundle again from its source; `longshore copy --all` copies what is in it without this check";
 
 /// Reads the record of a bundle; `None` for a layout that is none.
-pub(crate) fn record(opened: &Opened) -> Result<Option<Record>, Problem> {
+pub(crate) fn record(opened: &OpenPlace) -> Result<Option<Record>, Problem> {
     opened.layout().map_or(Ok(None), |layout| Record::read(layout).map_err(unreadable))
 }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_sync::{
-    CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
-    Referring, Report, RootReport, Silent, Totals, Unchanged, Wanted,
+    CopyItem, CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
+    Referring, Report, RootReport, Silent, Totals, Unchanged,
 };
 
 use self::wanted::Taken;
@@ -19,7 +19,7 @@ use crate::documents::{CopyDocument as Document, MovedName};
 use crate::human;
 use crate::interrupt;
 use crate::location::Location;
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let opening = Opening { dry_run: args.dry_run, force: args.force };
     let destination = Destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
-    let views: Vec<_> = opened.iter().map(Opened::whole).collect();
-    let wanted = taken.into_iter().map(|Taken { source, wish, names }| Wanted {
+    let views: Vec<_> = opened.iter().map(OpenPlace::whole).collect();
+    let wanted = taken.into_iter().map(|Taken { source, wish, names }| CopyItem {
         source: &*views[source],
         wish,
         target: whole.as_deref(),

@@ -9,7 +9,7 @@ use longshore_store::{Error, ExtraFile, Place, Target};
 use longshore_sync::Plan;
 
 use crate::args::Global;
-use crate::location::{Location, Where};
+use crate::location::{Location, PlaceKind};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
@@ -42,12 +42,12 @@ impl Destination {
     ) -> Result<Option<Self>, Problem> {
         tracing::debug!("writing to {}", target.whole());
         let opened = match &target.place {
-            Where::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
+            PlaceKind::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
             // Nothing is created before something is written: what a run has left that broke off before it
             // was a layout is gone on with, and counts for a dry run.
-            Where::Directory(path) => Directory::create(path).map(Self::Directory),
-            Where::Archive(_) if target.is_pipe() => return Self::pipe(opening, global),
-            Where::Archive(path) if path.is_dir() => {
+            PlaceKind::Directory(path) => Directory::create(path).map(Self::Directory),
+            PlaceKind::Archive(_) if target.is_pipe() => return Self::pipe(opening, global),
+            PlaceKind::Archive(path) if path.is_dir() => {
                 let path = path.display();
                 let text = format!("{path} is a directory, where an archive is a file");
                 return Err(Problem::new(Exit::Usage, text).hint(format!(
@@ -55,11 +55,11 @@ impl Destination {
                     shell::word(format!("oci:{path}"))
                 )));
             }
-            Where::Archive(path) => {
+            PlaceKind::Archive(path) => {
                 refuse_compressed(path)?;
                 ArchiveWriter::new(path, opening.force).map(Self::Archive)
             }
-            Where::Registry(place) => {
+            PlaceKind::Registry(place) => {
                 refuse_short(place, target)?;
                 let remote = registries.remote(place)?;
                 // Told once, and not for every blob.

@@ -20,7 +20,7 @@ use super::wanted::{self, Layouts, Places};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
-use crate::location::Where;
+use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         global,
         output,
     };
-    if let Where::Archive(path) = &args.output.place {
+    if let PlaceKind::Archive(path) = &args.output.place {
         destination::refuse_compressed(path)?;
     }
     if args.check {
@@ -49,8 +49,8 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     }
     layouts.refuse_as_target(&args.output)?;
     let there = match &args.output.place {
-        Where::Archive(path) => ArchiveComparison::with_bundle(path),
-        Where::Directory(_) | Where::Registry(_) => None,
+        PlaceKind::Archive(path) => ArchiveComparison::with_bundle(path),
+        PlaceKind::Directory(_) | PlaceKind::Registry(_) => None,
     };
     let opening = Opening { dry_run: args.dry_run, force: args.force };
     // Another bundle that is there stays, and so nothing is opened for writing.

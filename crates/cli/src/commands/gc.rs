@@ -6,13 +6,13 @@ use longshore_spec::Size;
 use crate::args::{Gc, Global};
 use crate::documents::{GcDocument as Document, RemovedBlob as Blob};
 use crate::human;
-use crate::location::Where;
+use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::problem_of;
 
 pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let (Where::Directory(path), None) = (&args.place.place, &args.place.selector) else {
+    let (PlaceKind::Directory(path), None) = (&args.place.place, &args.place.selector) else {
         let text = format!("`{}` cannot be collected", args.place);
         return Err(
             Problem::new(Exit::Usage, text).hint("give a whole layout directory: `oci:DIR`")

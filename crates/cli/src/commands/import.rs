@@ -11,7 +11,9 @@ use longshore_bundle::{
     DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST, MAX_RECORD,
     Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
 };
-use longshore_layout::{Archive, Directory, Received, Receiving, check_writable, write_file};
+use longshore_layout::{
+    Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
+};
 use longshore_spec::{Digest, Reference, Size};
 use longshore_sync::{
     LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport, Silent,
@@ -24,7 +26,7 @@ use crate::args::{Global, Import, SparseIndex};
 use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};
 use crate::human;
 use crate::interrupt;
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -163,18 +165,18 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 
 /// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
-fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<Opened, Problem> {
+fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenPlace, Problem> {
     if !args.bundle.is_pipe() {
         let registries = Registries::reading(&args.reading);
-        return Opened::open(&args.bundle, &args.reading, &registries);
+        return OpenPlace::open(&args.bundle, &args.reading, &registries);
     }
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
-        return receive(args, directory, output).map(Opened::Received);
+        return receive(args, directory, output).map(OpenPlace::StreamedArchive);
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
     Archive::from_pipe(std::io::stdin().lock(), &directory)
-        .map(Opened::Archive)
+        .map(OpenPlace::Archive)
         .map_err(Problem::of)
 }
 
@@ -183,19 +185,20 @@ fn receive(
     args: &Import,
     directory: &Arc<Directory>,
     output: &Output,
-) -> Result<Received, Problem> {
+) -> Result<StreamedArchive, Problem> {
     let files = [(RECORD, MAX_RECORD), (DOCKER_MANIFEST, MAX_DOCKER_MANIFEST)];
-    let receiving = Receiving { files: &files, allow_unverified: args.allow_unverified };
+    let receiving = StreamOptions { files: &files, allow_unverified: args.allow_unverified };
     let progress = Progress::without_end(output, "receiving");
     let observe = |bytes| progress.advanced(bytes);
-    let received = Received::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
+    let received =
+        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
     progress.finish();
     received.map_err(Problem::of)
 }
 
 /// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
-fn tell_damaged(layout: &Opened, plan: &Plan<'_>, output: &Output) {
-    let Opened::Received(received) = layout else { return };
+fn tell_damaged(layout: &OpenPlace, plan: &Plan<'_>, output: &Output) {
+    let OpenPlace::StreamedArchive(received) = layout else { return };
     let came: HashSet<Digest> = received.stored().into_iter().collect();
     let lacking: HashSet<&Digest> =
         plan.digests().filter(|digest| !came.contains(digest)).collect();
@@ -228,7 +231,7 @@ fn refused_move(error: MoveError) -> Problem {
 }
 
 /// Says why a bundle is not taken.
-fn refused(refusal: ImportRefusal, opened: &Opened) -> Problem {
+fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
     let more = |count: usize| match count - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
@@ -248,8 +251,8 @@ fn refused(refusal: ImportRefusal, opened: &Opened) -> Problem {
 }
 
 /// Returns what to do about a bundle that is not taken.
-fn again(layout: &Opened) -> &'static str {
-    if matches!(layout, Opened::Received(_)) {
+fn again(layout: &OpenPlace) -> &'static str {
+    if matches!(layout, OpenPlace::StreamedArchive(_)) {
         "fetch it again from its source; `longshore gc` removes what has arrived"
     } else {
         "fetch it again from its source; nothing was written"

@@ -14,7 +14,7 @@ use crate::documents::{
 };
 use crate::human;
 use crate::location::{Listable, Location};
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -55,7 +55,7 @@ fn artifacts(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let opened = Opened::open(place, &args.reading, registries)?;
+    let opened = OpenPlace::open(place, &args.reading, registries)?;
     let view = opened.whole();
     let types = look::types(&args.types)?;
     let KnownRoots { mut roots, unknown } = opened.selected(place)?;

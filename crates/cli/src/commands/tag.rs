@@ -12,8 +12,8 @@ use longshore_store::{
 use super::look::{Look, look};
 use crate::args::{Reading, Tag, Untag};
 use crate::documents::{MovedName, Tagged, Untagged as Named};
-use crate::location::{Location, Where};
-use crate::opened::Opened;
+use crate::location::{Location, PlaceKind};
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
@@ -112,14 +112,14 @@ pub(super) fn by_digest(whole: &Location, digest: impl Display) -> String {
 }
 
 /// Returns the layout that a name is to be taken away from, the name, and what it stands for.
-fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, String), Problem> {
+fn find_name(place: &Location, reading: &Reading) -> Result<(OpenPlace, Name, String), Problem> {
     let Some(Selector::Name(name)) = &place.selector else {
         let text = format!("`{place}` has no name to remove");
         let hint = match &place.place {
-            Where::Registry(_) => {
+            PlaceKind::Registry(_) => {
                 format!("write `{}`", shell::word(format!("{}:TAG", place.whole())))
             }
-            Where::Archive(_) | Where::Directory(_) => {
+            PlaceKind::Archive(_) | PlaceKind::Directory(_) => {
                 format!("write `{}`", shell::word(format!("{}:NAME", place.whole())))
             }
         };
@@ -131,15 +131,15 @@ fn find_name(place: &Location, reading: &Reading) -> Result<(Opened, Name, Strin
 }
 
 /// Opens a place that must be there, to change its names.
-pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Problem> {
+pub(super) fn open(place: &Location, reading: &Reading) -> Result<OpenPlace, Problem> {
     tracing::debug!("changing {}", place.whole());
     match &place.place {
-        Where::Archive(path) => {
+        PlaceKind::Archive(path) => {
             let text = format!("names in the archive {} cannot be changed", path.display());
             let hint = "copy it under another name: `longshore copy oci-archive:FILE:REF oci-archive:NEW:NAME`";
             Err(Problem::new(Exit::Usage, text).hint(hint))
         }
-        Where::Directory(path) => {
+        PlaceKind::Directory(path) => {
             // Only a copy creates what is not there.
             let links = reading.links.links();
             let directory =
@@ -147,11 +147,11 @@ pub(super) fn open(place: &Location, reading: &Reading) -> Result<Opened, Proble
             // What cannot be written to is told before anything is looked up.
             let ready = directory
                 .and_then(|directory| directory.prepare(&Outline::default()).map(|_| directory));
-            ready.map(Opened::Directory).map_err(Problem::of)
+            ready.map(OpenPlace::Directory).map_err(Problem::of)
         }
-        Where::Registry(registry) => {
+        PlaceKind::Registry(registry) => {
             refuse_short(registry, place)?;
-            Opened::open(place, reading, &Registries::reading(reading))
+            OpenPlace::open(place, reading, &Registries::reading(reading))
         }
     }
 }
@@ -165,7 +165,7 @@ fn name_of(text: &str) -> Result<Name, Problem> {
     }
     if let Ok(Location {
         selector: Some(name),
-        place: Where::Archive(_) | Where::Directory(_),
+        place: PlaceKind::Archive(_) | PlaceKind::Directory(_),
         ..
     }) = text.parse()
     {

@@ -9,14 +9,14 @@ use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
 use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report;
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = Opened::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
+    let layout = OpenPlace::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
     let KnownRoots { roots, unknown } = layout.selected(&args.place)?;
     let attached = Attached::of(&*view);

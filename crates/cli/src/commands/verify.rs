@@ -12,7 +12,7 @@ use super::bundle;
 use crate::args::{Global, Verify};
 use crate::documents::VerifyDocument as Document;
 use crate::human;
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -74,9 +74,9 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
-fn open(args: &Verify) -> Result<Opened, Problem> {
+fn open(args: &Verify) -> Result<OpenPlace, Problem> {
     let registries = Registries::reading(&args.reading);
-    Opened::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
+    OpenPlace::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
 }

@@ -11,7 +11,7 @@ use super::look;
 use crate::args::{self, Reading, Taken};
 use crate::input;
 use crate::location::{Location, layout_in_file};
-use crate::opened::Opened;
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -80,7 +80,7 @@ fn sparse_index(taken: &Taken) -> SparseIndex {
 }
 
 /// The layouts that something is wanted of.
-pub(crate) struct Layouts(Vec<(LayoutPlace, Opened)>);
+pub(crate) struct Layouts(Vec<(LayoutPlace, OpenPlace)>);
 
 impl Layouts {
     /// Opens every layout of a selection, each once.
@@ -90,7 +90,7 @@ impl Layouts {
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
         let open = |layout: LayoutPlace| {
-            let found = Opened::open(&layout.clone().into(), reading, registries)?;
+            let found = OpenPlace::open(&layout.clone().into(), reading, registries)?;
             Ok((layout, found))
         };
         selection.layouts().into_iter().map(open).collect::<Result<_, _>>().map(Self)
@@ -108,7 +108,7 @@ impl Layouts {
         }
     }
 
-    fn opened(&self, layout: &LayoutPlace) -> &Opened {
+    fn opened(&self, layout: &LayoutPlace) -> &OpenPlace {
         let found = self.0.iter().find(|(place, _)| place == layout);
         let (_, opened) = found.unwrap_or_else(|| unreachable!("every layout was opened"));
         opened

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repository, Result};
 
+use super::inventory::{self, Inventory};
 use super::members::Members;
-use super::recorded::{self, Inventory};
 use super::unpack;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
-use crate::holdings;
 use crate::index::{Change, Index};
 use crate::listing::Listing;
-use crate::view::{Contents, View};
+use crate::membership;
+use crate::view::{Backend, View};
 
 /// An OCI image layout as a tar archive, read in place.
 ///
@@ -29,7 +29,7 @@ pub struct Archive {
     members: Members,
     listing: Arc<Listing>,
     /// What was found out of repositories.
-    known: holdings::Cache,
+    known: membership::Cache,
     bare_names_in: Option<RepositoryName>,
 }
 
@@ -73,7 +73,7 @@ impl Archive {
             return Err(malformed(Flaw::Empty));
         }
         let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
-        let listed = options.inventory.and_then(|inventory| recorded::find(&file, &inventory));
+        let listed = options.inventory.and_then(|inventory| inventory::find(&file, &inventory));
         let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
         let layout = layout.ok_or_else(|| malformed(no_layout(&members)))?;
@@ -87,7 +87,7 @@ impl Archive {
             file,
             members,
             listing,
-            known: holdings::Cache::default(),
+            known: membership::Cache::default(),
             bare_names_in: None,
         })
     }
@@ -165,7 +165,7 @@ impl Place for Archive {
     }
 }
 
-impl Contents for Archive {
+impl Backend for Archive {
     fn label(&self) -> String {
         self.path.display().to_string()
     }
@@ -188,7 +188,7 @@ impl Contents for Archive {
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 
-    fn holdings(&self) -> &holdings::Cache {
+    fn membership(&self) -> &membership::Cache {
         &self.known
     }
 

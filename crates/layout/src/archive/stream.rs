@@ -9,13 +9,13 @@ use longshore_store::{
     Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
 };
 
-use super::format::{self, END, Form};
+use super::tar_layout::{self, END, Form};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
-use crate::holdings;
 use crate::index::Change;
 use crate::listing::Listing;
-use crate::view::{Contents, View};
+use crate::membership;
+use crate::view::{Backend, View};
 
 /// An archive that is written into a pipe, byte for byte what [`super::ArchiveWriter`] writes.
 ///
@@ -23,7 +23,7 @@ use crate::view::{Contents, View};
 pub struct ArchiveStream {
     state: Mutex<State>,
     /// What was found out of repositories.
-    known: holdings::Cache,
+    known: membership::Cache,
 }
 
 struct State {
@@ -38,7 +38,7 @@ impl ArchiveStream {
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Self {
             state: Mutex::new(State { out, form: None, next: Some(0) }),
-            known: holdings::Cache::default(),
+            known: membership::Cache::default(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Place for ArchiveStream {
     }
 }
 
-impl Contents for ArchiveStream {
+impl Backend for ArchiveStream {
     fn label(&self) -> String {
         "standard output".to_owned()
     }
@@ -109,7 +109,7 @@ impl Contents for ArchiveStream {
         self.write_only()
     }
 
-    fn holdings(&self) -> &holdings::Cache {
+    fn membership(&self) -> &membership::Cache {
         &self.known
     }
 
@@ -132,7 +132,7 @@ impl Contents for ArchiveStream {
         let mut reader = blob.open(None)?;
         // From here on a failure leaves half a member in the pipe.
         *next = None;
-        out.write_all(&format::blob_header(digest, *size)).map_err(failed())?;
+        out.write_all(&tar_layout::blob_header(digest, *size)).map_err(failed())?;
         let mut buffer = files::buffer(*size);
         loop {
             match reader.read(&mut buffer).map_err(Error::io("read", digest))? {

@@ -15,17 +15,17 @@ use longshore_store::{
     Verifying,
 };
 
-use super::format::{self, END, Form, Slot};
 use super::journal::{self, Journal, Left, Progress, open_part};
+use super::tar_layout::{self, END, Form, Slot};
 use super::{INCOMPLETE, unannounced};
 use crate::dir::{Dir, no_directory, parent};
 use crate::files::{self, Region};
-use crate::holdings;
 use crate::index::Change;
 use crate::listing::Listing;
 use crate::lock;
+use crate::membership;
 use crate::persist::{Durable, Named, persist, rename, sync_directory};
-use crate::view::{Contents, View};
+use crate::view::{Backend, View};
 
 /// An archive that is written: planned first, then filled by many at once.
 ///
@@ -41,7 +41,7 @@ pub struct ArchiveWriter {
     /// What there is since the plan is known, until that is done with.
     filling: Mutex<Option<Arc<Filling>>>,
     /// What was found out of repositories.
-    known: holdings::Cache,
+    known: membership::Cache,
 }
 
 /// What there is once the plan is known.
@@ -100,7 +100,7 @@ impl ArchiveWriter {
         }
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
-        let known = holdings::Cache::default();
+        let known = membership::Cache::default();
         Ok(Self { path, partial, journal, replace, filling: Mutex::default(), known })
     }
 
@@ -357,7 +357,7 @@ impl Claim<'_> {
     fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let (file, slot) = (&self.filling.file, self.slot);
-        let header = format::blob_header(digest, *size);
+        let header = tar_layout::blob_header(digest, *size);
         file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
         let pushed = match self.resume(digest)? {
             None if self.take_over(blob, what)? => Pushed::Existed,
@@ -456,7 +456,7 @@ impl Drop for Claim<'_> {
     }
 }
 
-impl Contents for ArchiveWriter {
+impl Backend for ArchiveWriter {
     fn label(&self) -> String {
         self.path.display().to_string()
     }
@@ -473,7 +473,7 @@ impl Contents for ArchiveWriter {
         self.unreadable()
     }
 
-    fn holdings(&self) -> &holdings::Cache {
+    fn membership(&self) -> &membership::Cache {
         &self.known
     }
 

@@ -404,7 +404,7 @@ impl Directory {
             seen.files.journal = Some(journal);
             // That of `index.json` stays: who wrote it since did so without a lock.
             seen.stamps.journal = self.stamps(&seen.files)?.journal;
-            self.holdings.follow(&listing);
+            self.membership.follow(&listing);
             seen.listing = listing;
             return Ok(Some(Went::IntoJournal));
         }
@@ -432,7 +432,7 @@ impl Directory {
         // What was written need not be read again, unless another file lies there by now.
         let files = Files { index: file, journal: None };
         let stamps = self.stamps(&files)?;
-        self.holdings.follow(&listing);
+        self.membership.follow(&listing);
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = Some(Box::new(Seen { stamps, files, listing, is_settled: true }));
         Ok(())

@@ -13,7 +13,7 @@ use super::blobs::OF_ITS_OWN;
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
 use crate::dir::Dir;
-use crate::view::Contents as _;
+use crate::view::Backend as _;
 
 /// What a collection removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

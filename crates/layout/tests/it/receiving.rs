@@ -7,14 +7,15 @@ use std::sync::Arc;
 use longshore_fixture::{
     Content, Form, Format, Order, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip, zstd,
 };
-use longshore_layout::{Archive, ArchiveOptions, Directory, Received, Receiving};
+use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
 use longshore_store::{Error, Repository as _, Result, Source as _};
 
-const TAKEN: Receiving<'_> = Receiving { files: &[("bundle.json", 100)], allow_unverified: true };
+const TAKEN: StreamOptions<'_> =
+    StreamOptions { files: &[("bundle.json", 100)], allow_unverified: true };
 
-fn receive(bytes: impl Read + Send, directory: &Path) -> Result<Received> {
+fn receive(bytes: impl Read + Send, directory: &Path) -> Result<StreamedArchive> {
     let directory = Arc::new(Directory::create(directory.join("site")).unwrap());
-    Received::read(bytes, directory, TAKEN, &|_| ())
+    StreamedArchive::read(bytes, directory, TAKEN, &|_| ())
 }
 
 /// Tells what a directory lists; nothing if it is not there yet.

@@ -14,7 +14,7 @@ use longshore_store::{Error, Flaw, Result};
 pub(crate) use self::challenge::{Challenge, challenge};
 use self::token::Token;
 use crate::credentials::{Credential, Credentials};
-use crate::http::{Answer, Call, Http, Reach, Trouble, Url};
+use crate::http::{Answer, AttemptError, Call, Http, Reach, Url};
 use crate::{PlainHttp, Secret};
 
 /// What a request wants to do, as authorization services see it: `repository:library/app:pull`.
@@ -93,7 +93,7 @@ impl Auth {
         http: &'h Http,
         call: &Call<'_>,
         wish: &Wish<'_>,
-    ) -> Result<Option<Answer<'h>>, Trouble> {
+    ) -> Result<Option<Answer<'h>>, AttemptError> {
         let Some(Credential::Password { username, password }) = self.credential(wish)? else {
             return Ok(None);
         };
@@ -107,7 +107,7 @@ impl Auth {
         http: &'h Http,
         call: &Call<'_>,
         wish: &Wish<'_>,
-    ) -> Result<Answer<'h>, Trouble> {
+    ) -> Result<Answer<'h>, AttemptError> {
         let known = self.known().challenges.get(wish.registry).cloned();
         let authorization = match known {
             Some(known) => self.authorization(http, call, &known, wish, None)?,
@@ -172,7 +172,7 @@ impl Auth {
         (challenge, may_name): &(Challenge, Reach),
         wish: &Wish<'_>,
         stale: Option<&HeaderValue>,
-    ) -> Result<Option<HeaderValue>, Trouble> {
+    ) -> Result<Option<HeaderValue>, AttemptError> {
         let credential = self.credential(wish)?;
         match (challenge, &credential) {
             (_, Some(Credential::Token(token))) => Ok(Some(header("Bearer", token)?)),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{basic, header};
 use crate::credentials::Credential;
-use crate::http::{Body, Call, Http, Reach, Trouble, Url, field, with_query};
+use crate::http::{AttemptError, Body, Call, Http, Reach, Url, field, with_query};
 use crate::{PlainHttp, Secret};
 
 /// How long a token lasts that does not say so (token specification, `expires_in`).
@@ -61,7 +61,7 @@ pub(super) struct Request<'a> {
 
 impl Request<'_> {
     /// Asks the service that the registry named.
-    pub(super) fn fetch(&self, http: &Http) -> Result<Token, Trouble> {
+    pub(super) fn fetch(&self, http: &Http) -> Result<Token, AttemptError> {
         let asked = Instant::now();
         let (call, authorization) = self.call()?;
         let call = call.whole(MOST_BYTES);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 use super::meter::{Meter, Pace};
-use super::{Again, Http, Reach, Trouble, Url, public};
+use super::{AttemptError, Http, Reach, Retry, Url, public};
 use crate::problem;
 
 /// How much of a body is handed out at once: waking the runtime costs more than copying.
@@ -93,14 +93,14 @@ impl<'a> Answer<'a> {
 
     /// Reads the whole body into memory, so that one that is cut off is found while the request can
     /// still be made again.
-    pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), Trouble> {
+    pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), AttemptError> {
         let all = self.all(what, limit).map_err(|error| match error {
-            Error::Connection { why: ConnectionFailure::Slow, .. } => Trouble::lasting(error),
+            Error::Connection { why: ConnectionFailure::Slow, .. } => AttemptError::lasting(error),
             Error::Connection { why: ConnectionFailure::Silent(_), .. } => {
-                Trouble { error, again: Again::Once }
+                AttemptError { error, retry: Retry::Once }
             }
-            Error::Connection { .. } => Trouble::passing(error),
-            error => Trouble::lasting(error),
+            Error::Connection { .. } => AttemptError::passing(error),
+            error => AttemptError::lasting(error),
         })?;
         (self.rest, self.over) = (all, true);
         Ok(())

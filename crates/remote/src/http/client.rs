@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::meter::Meter;
 use super::pace::{Pace, backoff};
 use super::part::Streamed;
-use super::{Again, Body, Hop, Lane, Reach, Trouble, Url, proxy, public, shown, tls};
+use super::{AttemptError, Body, Hop, Lane, Reach, Retry, Url, proxy, public, shown, tls};
 use crate::{Config, ForeignUrls, Limits, WarningHandler, problem};
 
 /// How many different warnings are remembered; what comes after is not shown.
@@ -169,10 +169,10 @@ impl Http {
         &self,
         hop: &Hop<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         let host = hop.url.host();
         if let Some(error) = self.pace.given_up(&host) {
-            return Err(Trouble::lasting(error));
+            return Err(AttemptError::lasting(error));
         }
         let is_guarded = match hop.reach {
             Reach::Anywhere => false,
@@ -212,14 +212,14 @@ impl Http {
         let response = self
             .runtime
             .block_on(async { timeout(self.idle, request.send()).await })
-            .map_err(|_| Trouble { error: silent(&host, self.idle), again: Again::Once })?
+            .map_err(|_| AttemptError { error: silent(&host, self.idle), retry: Retry::Once })?
             .map_err(|error| self.no_answer(&host, error))?;
         tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
         Ok(Answer::new(self, response, hop.url.clone(), None))
     }
 
     /// Returns what it means that no answer came. A host that has answered before is waited for.
-    fn no_answer(&self, host: &str, error: reqwest::Error) -> Trouble {
+    fn no_answer(&self, host: &str, error: reqwest::Error) -> AttemptError {
         let mut trouble = problem::no_answer(host, error);
         if let Error::Connection { why: ConnectionFailure::Refused { port }, .. } =
             &mut trouble.error
@@ -228,10 +228,10 @@ impl Http {
         }
         // Where it is depends on nothing that passes. Nor is the host given up: others may ask it.
         if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
-            return Trouble::lasting(trouble.error);
+            return AttemptError::lasting(trouble.error);
         }
-        let is_known = trouble.again == Again::Briefly && self.pace.has_answered(host);
-        if is_known { Trouble::passing(trouble.error) } else { trouble }
+        let is_known = trouble.retry == Retry::Briefly && self.pace.has_answered(host);
+        if is_known { AttemptError::passing(trouble.error) } else { trouble }
     }
 }
 

@@ -87,14 +87,14 @@ pub(crate) enum Reach {
 
 /// What went wrong with one attempt, and whether another may help.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct AttemptError {
     pub(crate) error: Error,
-    pub(crate) again: Again,
+    pub(crate) retry: Retry,
 }
 
 /// Whether another attempt may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Retry {
     Never,
     /// After a while of our choice.
     Perhaps,
@@ -159,19 +159,19 @@ impl Body<'_> {
     }
 }
 
-impl Trouble {
+impl AttemptError {
     /// Another attempt would end the same way.
     pub(crate) fn lasting(error: Error) -> Self {
-        Self { error, again: Again::Never }
+        Self { error, retry: Retry::Never }
     }
 
     /// Another attempt may do better.
     pub(crate) fn passing(error: Error) -> Self {
-        Self { error, again: Again::Perhaps }
+        Self { error, retry: Retry::Perhaps }
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
         Self::lasting(error)
     }
@@ -186,7 +186,7 @@ impl Http {
         &self,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         let mut answer = self.follow(call, authorization)?;
         let status = answer.status();
         let host = answer.host();
@@ -204,14 +204,14 @@ impl Http {
         if rest.is_some() || matches!(status.as_u16(), 429 | 503) {
             self.pace.slow_down(&host, rest.filter(|rest| *rest <= pace::LONGEST_WAIT));
         }
-        let again = match rest {
-            None => Again::Perhaps,
+        let retry = match rest {
+            None => Retry::Perhaps,
             Some(rest) if rest > pace::LONGEST_WAIT => {
                 self.warn_once(&format!(
                     "{host} asks to be left alone for {} s, which is longer than is waited here",
                     rest.as_secs()
                 ));
-                Again::Never
+                Retry::Never
             }
             Some(rest) => {
                 if rest >= pace::TOLD_WAIT {
@@ -220,33 +220,33 @@ impl Http {
                         rest.as_secs()
                     ));
                 }
-                Again::Rested
+                Retry::Rested
             }
         };
-        Err(Trouble { error: answer.into_error(call.action, &call.what), again })
+        Err(AttemptError { error: answer.into_error(call.action, &call.what), retry })
     }
 
     /// Does `work` until it succeeds, fails for good, or has been tried often enough.
     pub(crate) fn persist<T>(
         &self,
-        mut work: impl FnMut() -> Result<T, Trouble>,
+        mut work: impl FnMut() -> Result<T, AttemptError>,
     ) -> Result<T, Error> {
         let mut attempt = 0;
         loop {
-            let Trouble { error, again } = match work() {
+            let AttemptError { error, retry } = match work() {
                 Ok(done) => return Ok(done),
                 Err(trouble) => trouble,
             };
-            let (most, wait) = match again {
-                Again::Never => return Err(error),
-                Again::Once => (self.retries().min(1), self.backoff(attempt)),
-                Again::Perhaps => (self.retries(), self.backoff(attempt)),
-                Again::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
+            let (most, wait) = match retry {
+                Retry::Never => return Err(error),
+                Retry::Once => (self.retries().min(1), self.backoff(attempt)),
+                Retry::Perhaps => (self.retries(), self.backoff(attempt)),
+                Retry::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
                 // The rest that a host asked for is kept by whoever asks it next.
-                Again::Rested => (self.retries(), Duration::ZERO),
+                Retry::Rested => (self.retries(), Duration::ZERO),
             };
             if attempt >= most {
-                if again == Again::Briefly {
+                if retry == Retry::Briefly {
                     self.pace.give_up(&error);
                 }
                 return Err(error);
@@ -261,7 +261,7 @@ impl Http {
         &self,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer<'_>, Trouble> {
+    ) -> Result<Answer<'_>, AttemptError> {
         let mut hop = Hop {
             method: call.method.clone(),
             url: call.url.clone(),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::client::silent;
 use super::meter::{Meter, Pace};
 use super::part::Streamed;
-use super::{Again, Http, Trouble, patience_after_upload};
+use super::{AttemptError, Http, Retry, patience_after_upload};
 use crate::problem;
 
 /// How many pieces wait between reading and sending.
@@ -44,7 +44,7 @@ impl Http {
         request: RequestBuilder,
         content: &dyn Streamed,
         host: &str,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<Answered, AttemptError> {
         let (sender, receiver) = channel(WAITING);
         let sent = Arc::new(AtomicU64::new(0));
         let length = content.len();
@@ -64,7 +64,7 @@ impl Http {
         let stalled = || {
             let (what, why) = (host.to_owned(), ConnectionFailure::Slow);
             let error = Error::Connection { action: "send to", what, why, led_by: None };
-            Trouble { error, again: Again::Once }
+            AttemptError { error, retry: Retry::Once }
         };
         match step {
             Step::Taken => {}
@@ -81,7 +81,7 @@ impl Http {
         let sending = &mut progress.sending.0;
         match self.runtime().block_on(async { timeout(patience, sending).await }) {
             Ok(answer) => answered(flatten(answer), None, host),
-            Err(_) => Err(Trouble { error: silent(host, patience), again: Again::Once }),
+            Err(_) => Err(AttemptError { error: silent(host, patience), retry: Retry::Once }),
         }
     }
 }
@@ -175,10 +175,10 @@ fn answered(
     answer: Result<Response, ConnectionFailure>,
     upload: Option<Sender<Bytes>>,
     host: &str,
-) -> Result<Answered, Trouble> {
+) -> Result<Answered, AttemptError> {
     let response = answer.map_err(|why| {
         let what = host.to_owned();
-        Trouble::passing(Error::Connection { action: "send to", what, why, led_by: None })
+        AttemptError::passing(Error::Connection { action: "send to", what, why, led_by: None })
     })?;
     Ok((response, upload))
 }

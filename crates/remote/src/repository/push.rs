@@ -14,7 +14,7 @@ use super::manifest::claimed_digest;
 use super::presence::Presence;
 use crate::PushMode;
 use crate::auth::Scope;
-use crate::http::{Again, Answer, Body, Call, Part, Trouble, Url, with_query};
+use crate::http::{Answer, AttemptError, Body, Call, Part, Retry, Url, with_query};
 use crate::registry::Feature;
 
 /// The header by which a registry asks for longer chunks (row E-49).
@@ -53,7 +53,7 @@ struct Session {
 
 /// How a blob is sent. Each is for registries that do not take the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+enum UploadMethod {
     /// With the request that ends the upload.
     Put,
     /// With one request before that, as Docker does.
@@ -66,7 +66,7 @@ enum Way {
 enum Whole {
     Done,
     /// The registry takes nothing in this way, or nothing of this size.
-    Refused(Box<Error>, Way),
+    Refused(Box<Error>, UploadMethod),
 }
 
 impl Remote {
@@ -85,9 +85,9 @@ impl Remote {
             }
         }
         let mut way = match self.registry.push_mode() {
-            PushMode::Chunks => Way::Chunks,
-            PushMode::Whole if self.registry.may_have(Feature::Put) => Way::Put,
-            PushMode::Whole => Way::Patch,
+            PushMode::Chunks => UploadMethod::Chunks,
+            PushMode::Whole if self.registry.may_have(Feature::Put) => UploadMethod::Put,
+            PushMode::Whole => UploadMethod::Patch,
         };
         let (mut cuts, mut failures) = (0, 0);
         // Whether it goes in another way only since it was cut off.
@@ -106,29 +106,31 @@ impl Remote {
             };
             let result = self.fill(blob, session, &mut way);
             match &result {
-                Err(Trouble {
+                Err(AttemptError {
                     error: Error::Connection { .. },
-                    again: Again::Perhaps | Again::Once,
+                    retry: Retry::Perhaps | Retry::Once,
                 }) => {
                     cuts += 1;
                     // What is long and is cut off again and again gets further in pieces.
                     if cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() {
-                        way = Way::Chunks;
-                    } else if cuts == CUTS_UNTIL_CHUNKS && way == Way::Put {
+                        way = UploadMethod::Chunks;
+                    } else if cuts == CUTS_UNTIL_CHUNKS && way == UploadMethod::Put {
                         // Some hang up on content in a way that they do not know.
-                        (way, is_evading) = (Way::Patch, true);
+                        (way, is_evading) = (UploadMethod::Patch, true);
                     }
                 }
                 // It was the line, then.
-                Err(Trouble { error, again: Again::Never }) if is_evading && is_refusal(error) => {
-                    (way, is_evading) = (Way::Put, false);
-                    return result.map_err(|trouble| Trouble::passing(trouble.error));
+                Err(AttemptError { error, retry: Retry::Never })
+                    if is_evading && is_refusal(error) =>
+                {
+                    (way, is_evading) = (UploadMethod::Put, false);
+                    return result.map_err(|trouble| AttemptError::passing(trouble.error));
                 }
                 Ok(()) if is_evading => self.registry.lacks(Feature::Put),
-                Err(Trouble { error: Error::Refused { .. }, again: Again::Perhaps }) => {
+                Err(AttemptError { error: Error::Refused { .. }, retry: Retry::Perhaps }) => {
                     failures += 1;
                     if failures >= FAILURES_UNTIL_OTHER {
-                        way = way.max(Way::Patch);
+                        way = way.max(UploadMethod::Patch);
                     }
                 }
                 _ => {}
@@ -139,14 +141,19 @@ impl Remote {
     }
 
     /// Sends the content in `way`, or in the next that the registry takes.
-    fn fill(&self, blob: &dyn Blob, session: Session, way: &mut Way) -> Result<(), Trouble> {
+    fn fill(
+        &self,
+        blob: &dyn Blob,
+        session: Session,
+        way: &mut UploadMethod,
+    ) -> Result<(), AttemptError> {
         let digest = &blob.descriptor().digest;
         let (mut session, tried) = (Some(session), *way);
         let mut first = None;
         // Of several refusals, the first is about what most registries take.
-        let telling = |first: Option<Error>, trouble: Trouble| match (&trouble, first) {
-            (Trouble { error, again: Again::Never }, Some(first)) if is_refusal(error) => {
-                Trouble::lasting(first)
+        let telling = |first: Option<Error>, trouble: AttemptError| match (&trouble, first) {
+            (AttemptError { error, retry: Retry::Never }, Some(first)) if is_refusal(error) => {
+                AttemptError::lasting(first)
             }
             _ => trouble,
         };
@@ -156,9 +163,9 @@ impl Remote {
                 None => self.begin(digest).map_err(|trouble| telling(first.take(), trouble))?,
             };
             let (url, result) = match way {
-                Way::Put => (open.url.clone(), self.put_patiently(blob, &open)),
-                Way::Patch | Way::Chunks => {
-                    let is_whole = *way == Way::Patch;
+                UploadMethod::Put => (open.url.clone(), self.put_patiently(blob, &open)),
+                UploadMethod::Patch | UploadMethod::Chunks => {
+                    let is_whole = *way == UploadMethod::Patch;
                     let mut upload =
                         Chunked { remote: self, blob, session: open, is_whole, stalls: 0 };
                     let result = upload.run();
@@ -168,7 +175,7 @@ impl Remote {
             let (error, next) = match result {
                 Ok(Whole::Done) => {
                     // What is too large in one request says nothing of others.
-                    if (tried, *way) == (Way::Put, Way::Patch) {
+                    if (tried, *way) == (UploadMethod::Put, UploadMethod::Patch) {
                         self.registry.lacks(Feature::Put);
                     }
                     return Ok(());
@@ -229,7 +236,7 @@ impl Remote {
     }
 
     /// Sends the content with the request that would open an upload (row E-45).
-    fn post_whole(&self, blob: &dyn Blob) -> Result<Posted, Trouble> {
+    fn post_whole(&self, blob: &dyn Blob) -> Result<Posted, AttemptError> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         if *size == 0 {
             prove_empty(blob)?;
@@ -281,7 +288,7 @@ impl Remote {
     }
 
     /// Opens an upload.
-    fn begin(&self, digest: &Digest) -> Result<Session, Trouble> {
+    fn begin(&self, digest: &Digest) -> Result<Session, AttemptError> {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
         let call = Call::new(Method::POST, announced(url, digest), "push", digest);
         let answer = self.push_attempt(&call)?;
@@ -293,7 +300,7 @@ impl Remote {
 
     /// Sends the content in one request, and once more into the same upload where the registry was
     /// only too busy: a new one would be more for it to do.
-    fn put_patiently(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, Trouble> {
+    fn put_patiently(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, AttemptError> {
         let busy = match self.put_whole(blob, session) {
             Err(trouble) if is_overload(&trouble) => trouble,
             result => return result,
@@ -301,13 +308,13 @@ impl Remote {
         self.registry.http().wait(0);
         match self.put_whole(blob, session) {
             // The upload may be gone by now; another may do better.
-            Err(Trouble { again: Again::Never, .. }) | Ok(Whole::Refused(..)) => Err(busy),
+            Err(AttemptError { retry: Retry::Never, .. }) | Ok(Whole::Refused(..)) => Err(busy),
             result => result,
         }
     }
 
     /// Sends the content in one request.
-    fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, Trouble> {
+    fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, AttemptError> {
         let digest = &blob.descriptor().digest;
         if blob.descriptor().size == 0 {
             // There is nothing to send, but what the descriptor says has to be true all the same.
@@ -323,15 +330,15 @@ impl Remote {
         match answer.status().as_u16() {
             201 | 204 => Ok(Whole::Done),
             200 | 202 => self.check_taken(digest, answer.status()).map(|()| Whole::Done),
-            413 => Ok(Whole::Refused(self.not_pushed(&call, answer).into(), Way::Chunks)),
+            413 => Ok(Whole::Refused(self.not_pushed(&call, answer).into(), UploadMethod::Chunks)),
             status if is_about_way(status) => {
-                Ok(Whole::Refused(self.not_pushed(&call, answer).into(), Way::Patch))
+                Ok(Whole::Refused(self.not_pushed(&call, answer).into(), UploadMethod::Patch))
             }
             _ => Err(self.not_pushed(&call, answer).into()),
         }
     }
 
-    fn push_attempt(&self, call: &Call<'_>) -> Result<Answer<'_>, Trouble> {
+    fn push_attempt(&self, call: &Call<'_>) -> Result<Answer<'_>, AttemptError> {
         let scopes = BTreeSet::from([Scope::push(&self.name)]);
         self.registry.attempt(call, Some(&self.name), &scopes)
     }
@@ -340,14 +347,14 @@ impl Remote {
     /// understands does not matter (row E-56).
     fn abandon<T>(&self, url: Url, result: T) -> T {
         let call = Call::new(Method::DELETE, url, "cancel", "an upload");
-        if let Err(Trouble { error, .. }) = self.push_attempt(&call) {
+        if let Err(AttemptError { error, .. }) = self.push_attempt(&call) {
             tracing::debug!(%error, "an upload was left open");
         }
         result
     }
 
     /// Looks whether a blob was taken where the status does not say so.
-    fn check_taken(&self, digest: &Digest, status: StatusCode) -> Result<(), Trouble> {
+    fn check_taken(&self, digest: &Digest, status: StatusCode) -> Result<(), AttemptError> {
         if let Presence::There(_) = self.look_for(digest)? {
             return Ok(());
         }
@@ -393,7 +400,7 @@ struct Chunked<'a> {
 }
 
 impl Chunked<'_> {
-    fn run(&mut self) -> Result<Whole, Trouble> {
+    fn run(&mut self) -> Result<Whole, AttemptError> {
         let size = self.blob.descriptor().size;
         if size == 0 {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
@@ -412,7 +419,7 @@ impl Chunked<'_> {
                     taken
                 }
                 Sent::TooLong(error) => return Err((*error).into()),
-                Sent::Refused(error) => return Ok(Whole::Refused(error, Way::Chunks)),
+                Sent::Refused(error) => return Ok(Whole::Refused(error, UploadMethod::Chunks)),
             };
         }
         self.close().map(|()| Whole::Done)
@@ -426,7 +433,7 @@ impl Chunked<'_> {
     }
 
     /// Sends a chunk.
-    fn send(&mut self, chunk: &Part<'_>) -> Result<Sent, Trouble> {
+    fn send(&mut self, chunk: &Part<'_>) -> Result<Sent, AttemptError> {
         let digest = chunk.digest();
         let (position, end) = (chunk.start(), chunk.end());
         let mut call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
@@ -444,7 +451,7 @@ impl Chunked<'_> {
                     // Without a range, the registry has said only that it took the chunk.
                     Taken::Unsaid => end,
                     Taken::NoneOrOne if end == 1 => end,
-                    Taken::NoneOrOne => return Err(Trouble::passing(self.out_of_step(0))),
+                    Taken::NoneOrOne => return Err(AttemptError::passing(self.out_of_step(0))),
                 }
             }
             Ok(answer)
@@ -459,10 +466,10 @@ impl Chunked<'_> {
             }
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
             Ok(answer) => return Err(self.remote.not_pushed(&call, answer).into()),
-            Err(Trouble { error, again: Again::Never }) => return Err(error.into()),
+            Err(AttemptError { error, retry: Retry::Never }) => return Err(error.into()),
             // Who takes nothing for so long is asked once.
-            Err(trouble) if trouble.again == Again::Once && self.stalls > 0 => return Err(trouble),
-            Err(Trouble { error, .. }) if self.stalls < MOST_STALLS => {
+            Err(trouble) if trouble.retry == Retry::Once && self.stalls > 0 => return Err(trouble),
+            Err(AttemptError { error, .. }) if self.stalls < MOST_STALLS => {
                 tracing::debug!(%digest, %error, "asking how much has come");
                 self.remote.registry.http().wait(self.stalls);
                 self.status()?
@@ -484,19 +491,19 @@ impl Chunked<'_> {
     }
 
     /// Asks how many bytes have come (row E-53).
-    fn status(&mut self) -> Result<u64, Trouble> {
+    fn status(&mut self) -> Result<u64, AttemptError> {
         let digest = &self.blob.descriptor().digest;
         let call = Call::new(Method::GET, self.session.url.clone(), "push", digest);
         let answer = self.remote.push_attempt(&call)?;
         if !answer.status().is_success() {
             // The upload is gone; another one may do better.
-            return Err(Trouble::passing(self.remote.not_pushed(&call, answer)));
+            return Err(AttemptError::passing(self.remote.not_pushed(&call, answer)));
         }
         self.moved_to(&answer)?;
         match taken(&answer) {
             Taken::Bytes(count) => Ok(count),
             // Another upload does better than a guess.
-            Taken::Unsaid | Taken::NoneOrOne => Err(Trouble::passing(self.out_of_step(0))),
+            Taken::Unsaid | Taken::NoneOrOne => Err(AttemptError::passing(self.out_of_step(0))),
         }
     }
 
@@ -508,7 +515,7 @@ impl Chunked<'_> {
         Ok(())
     }
 
-    fn close(&self) -> Result<(), Trouble> {
+    fn close(&self) -> Result<(), AttemptError> {
         let digest = &self.blob.descriptor().digest;
         let url = with_query(self.session.url.clone(), "digest", &digest.to_string());
         let call = Call::new(Method::PUT, url, "push", digest).header(CONTENT_TYPE, OCTETS);
@@ -516,7 +523,7 @@ impl Chunked<'_> {
         match answer.status().as_u16() {
             201 | 204 => Ok(()),
             200 | 202 => self.remote.check_taken(digest, answer.status()),
-            416 => Err(Trouble::passing(self.remote.not_pushed(&call, answer))),
+            416 => Err(AttemptError::passing(self.remote.not_pushed(&call, answer))),
             _ => Err(self.remote.not_pushed(&call, answer).into()),
         }
     }
@@ -534,7 +541,7 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// Tells whether a registry has only too much to do.
-fn is_overload(trouble: &Trouble) -> bool {
+fn is_overload(trouble: &AttemptError) -> bool {
     match &trouble.error {
         Error::Throttled { .. } => true,
         Error::Refused { said, .. } => said.status == StatusCode::SERVICE_UNAVAILABLE,

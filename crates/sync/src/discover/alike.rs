@@ -8,8 +8,8 @@ use std::sync::Arc;
 use longshore_spec::Descriptor;
 use longshore_store::in_parallel;
 
-use super::{Discovery, Step, Trust, Via};
-use crate::{FoundRoot, Platforms, Wish};
+use super::{Discovery, Origin, Step, Trust};
+use crate::{FoundRoot, Platforms, RootRequest};
 
 impl Discovery<'_> {
     /// Makes one step of all that lead to the same content on the same way: it is looked into once,
@@ -26,12 +26,12 @@ impl Discovery<'_> {
         let mut joined: Vec<Step> = Vec::new();
         for step in steps {
             let key = self.can_be_joined(&step).then(|| match &step.wish {
-                Wish::Listed(Descriptor { digest, size, .. }) => {
+                RootRequest::Listed(Descriptor { digest, size, .. }) => {
                     let (way, trust) = (&step.way, matches!(step.trust, Trust::Yes));
                     let way = (way.source, way.target, way.filter, &way.repository);
                     Some(hasher.hash_one((way, trust, digest, size)))
                 }
-                Wish::Selector(_) => None,
+                RootRequest::Selector(_) => None,
             });
             let Some(key) = key.flatten() else {
                 joined.push(step);
@@ -40,7 +40,8 @@ impl Discovery<'_> {
             let at = *first.entry(key).or_insert(joined.len());
             match joined.get_mut(at) {
                 Some(other) if is_alike(other, &step) => {
-                    if let (Via::Root(root), Wish::Listed(listed)) = (step.via, step.wish) {
+                    if let (Origin::Root(root), RootRequest::Listed(listed)) = (step.via, step.wish)
+                    {
                         other.alike.push((root, listed));
                     }
                 }
@@ -53,7 +54,8 @@ impl Discovery<'_> {
     /// Finds out whether a target that may be trusted is; `None` if that has to wait until it is
     /// known what is taken.
     fn trust_of(&self, step: &Step) -> Option<Trust> {
-        let (Trust::IfListed(names), Wish::Listed(listed)) = (&step.trust, &step.wish) else {
+        let (Trust::IfListed(names), RootRequest::Listed(listed)) = (&step.trust, &step.wish)
+        else {
             return None;
         };
         if !self.can_be_joined(step) {
@@ -69,12 +71,12 @@ impl Discovery<'_> {
     /// its own descriptor.
     fn can_be_joined(&self, step: &Step) -> bool {
         matches!(self.filter(&step.way).platforms, Platforms::All | Platforms::Sparse(_))
-            && matches!(step.wish, Wish::Listed(_))
+            && matches!(step.wish, RootRequest::Listed(_))
     }
 
     /// Tells the roots that are alike what the first of them is.
     pub(super) fn take_alike(&mut self, step: &Step, alike: Vec<(usize, Descriptor)>) {
-        let Via::Root(first) = step.via else { return };
+        let Origin::Root(first) = step.via else { return };
         for (root, mut listed) in alike {
             let first = &self.plan.roots[first];
             if let Some(descriptor) = &first.descriptor {
@@ -97,8 +99,8 @@ pub(super) fn alone(step: &Step, alike: Vec<(usize, Descriptor)>) -> impl Iterat
     let (way, trust) = (step.way.clone(), step.trust.clone());
     alike.into_iter().map(move |(root, listed)| Step {
         way: way.clone(),
-        wish: Wish::Listed(listed),
-        via: Via::Root(root),
+        wish: RootRequest::Listed(listed),
+        via: Origin::Root(root),
         trust: trust.clone(),
         alike: Vec::new(),
     })
@@ -115,7 +117,9 @@ fn is_alike(one: &Step, other: &Step) -> bool {
         };
         (step.way.source, step.way.target, step.way.filter, is_trusted)
     };
-    let (Wish::Listed(a), Wish::Listed(b)) = (&one.wish, &other.wish) else { return false };
+    let (RootRequest::Listed(a), RootRequest::Listed(b)) = (&one.wish, &other.wish) else {
+        return false;
+    };
     way(one) == way(other)
         && way(one).3.is_some()
         && one.way.repository == other.way.repository

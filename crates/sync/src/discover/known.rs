@@ -6,7 +6,7 @@ use std::hash::BuildHasher as _;
 
 use longshore_spec::{Descriptor, Digest, MediaType, Role};
 
-use super::Way;
+use super::Route;
 use crate::plan::Node;
 
 /// What makes two pieces of content one node: a target, and a descriptor as far as it says which
@@ -36,7 +36,12 @@ pub(super) struct Known {
 }
 
 impl<'d> Key<'d> {
-    pub(super) fn new(way: &Way, descriptor: &'d Descriptor, role: Role, is_trusted: bool) -> Self {
+    pub(super) fn new(
+        way: &Route,
+        descriptor: &'d Descriptor,
+        role: Role,
+        is_trusted: bool,
+    ) -> Self {
         let Descriptor { digest, size, media_type, .. } = descriptor;
         let manifest = (role == Role::Manifest).then_some((media_type, way.filter));
         Self { target: way.target, digest, size: *size, manifest, is_trusted }

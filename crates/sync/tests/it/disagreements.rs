@@ -6,7 +6,7 @@ use longshore_fixture::{Content, Draft, graph};
 use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::{Name, Order, Repository, Target};
-use longshore_sync::{Filter, Outcome, Plan, Report, Silent, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent};
 use proptest::prelude::*;
 
 use crate::places::{archive, pipe, write};
@@ -89,9 +89,9 @@ fn check(source: &Shelf, plan: &Plan<'_>, report: &Report, digest: &Digest) {
 
 /// Checks that all that a layout lists is there, and returns what it is called.
 fn verified(whole: &dyn Repository) -> BTreeSet<Name> {
-    let wanted = whole.roots().unwrap().into_iter().map(|root| Wanted {
+    let wanted = whole.roots().unwrap().into_iter().map(|root| CopyItem {
         source: whole,
-        wish: Wish::Listed(root.descriptor),
+        wish: RootRequest::Listed(root.descriptor),
         target: None,
         names: root.names,
         filter: None,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use longshore_fixture::artifacts;
 use longshore_spec::{Descriptor, Digest, Manifest};
 use longshore_store::{Name, Order, Reader, Referrers, Result, Selector, Source};
-use longshore_sync::{Filter, Plan, Silent, Wanted};
+use longshore_sync::{CopyItem, Filter, Plan, Silent};
 
 use crate::support::{Fault, Shelf, Watched, copy};
 
@@ -50,7 +50,7 @@ fn b06_addresses_reach_the_source() {
     let shelf = Shelf::of(|content| artifacts::urls(content, 1));
     let source = Noting { shelf: &shelf, opened: Mutex::default() };
     let target = Watched::new(Order::LargestFirst);
-    let wanted = Wanted { source: &source, ..shelf.wanted(Some(&target)).remove(0) };
+    let wanted = CopyItem { source: &source, ..shelf.wanted(Some(&target)).remove(0) };
     let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
     assert!(plan.execute(&target, Vec::new(), 2, &Silent).unwrap().is_complete());
     let opened = source.opened.into_inner().unwrap();

@@ -6,7 +6,8 @@ use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Error, Name, Order, Repository as _, Root, Selector};
 use longshore_sync::{
-    Action, Failure, Filter, LeftOut, Outcome, Plan, RootReport, Side, Silent, Wanted, Wish,
+    Action, CopyItem, Failure, Filter, LeftOut, Outcome, Plan, RootReport, RootRequest, Side,
+    Silent,
 };
 
 use crate::support::{Fault, Shelf, Watched, copy, named, texts, with_referrers};
@@ -25,8 +26,8 @@ fn a_name_that_is_not_there_fails_its_root_only() {
     let source = Shelf::of(|content| artifacts::image(content, 1));
     let target = Watched::new(Order::LargestFirst);
     let mut wanted = source.wanted(Some(&target));
-    wanted.push(Wanted {
-        wish: Wish::Selector(Selector::Name("ap".into())),
+    wanted.push(CopyItem {
+        wish: RootRequest::Selector(Selector::Name("ap".into())),
         names: vec!["ap".into()],
         ..wanted[0].clone()
     });
@@ -198,9 +199,9 @@ fn manifests_that_cannot_be_read_are_named_with_the_reason() {
         let layout = Directory::open(fixture.write(directory.path()).unwrap()).unwrap();
         let view = layout.whole();
         let roots = view.roots().unwrap().into_iter();
-        let wanted = roots.map(|Root { descriptor, names }| Wanted {
+        let wanted = roots.map(|Root { descriptor, names }| CopyItem {
             source: &view,
-            wish: Wish::Listed(descriptor),
+            wish: RootRequest::Listed(descriptor),
             target: None,
             names,
             filter: None,
@@ -360,8 +361,8 @@ fn a_layer_that_is_a_directory_is_a_failure() {
         let layout = Directory::open(directory.path()).unwrap();
         let view = layout.whole();
         let Root { descriptor, names } = view.roots().unwrap().remove(0);
-        let wish = Wish::Listed(descriptor);
-        let wanted = Wanted { source: &view, wish, target: None, names, filter: None };
+        let wish = RootRequest::Listed(descriptor);
+        let wanted = CopyItem { source: &view, wish, target: None, names, filter: None };
         let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
         let report = plan.verify(2, &Silent);
         assert_eq!(report.roots[0].outcome, Outcome::Failed);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use longshore_fixture::{Content, artifacts};
 use longshore_spec::{Digest, Role};
 use longshore_store::{Order, Target as _};
-use longshore_sync::{Filter, Outcome, Plan, Platforms, Referring, Silent, Wanted};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Platforms, Referring, Silent};
 
 use crate::support::{Fault, Shelf, Watched, types};
 
@@ -26,11 +26,11 @@ fn sparse(platform: &str) -> Filter {
     Filter { platforms, ..Filter::default() }
 }
 
-fn with<'a>(mut wanted: Vec<Wanted<'a>>, filters: &[&Filter]) -> Vec<Wanted<'a>> {
+fn with<'a>(mut wanted: Vec<CopyItem<'a>>, filters: &[&Filter]) -> Vec<CopyItem<'a>> {
     let named: Vec<_> = wanted.drain(..).filter(|wanted| !wanted.names.is_empty()).collect();
     let filtered = named.into_iter().zip(filters);
     filtered
-        .map(|(wanted, filter)| Wanted { filter: Some(Arc::new((*filter).clone())), ..wanted })
+        .map(|(wanted, filter)| CopyItem { filter: Some(Arc::new((*filter).clone())), ..wanted })
         .collect()
 }
 

@@ -11,7 +11,7 @@ use longshore_store::{
     Blob, ConnectionFailure, Entry, Error, Held, Memory, Name, Place, Pushed, Reader, Referrers,
     Refusal, Repository, Result, Selector, Source, Target,
 };
-use longshore_sync::{Filter, Outcome, Plan, Platforms, Report, Silent, Wanted};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Platforms, Report, Silent};
 
 use crate::support::{Shelf, named};
 
@@ -226,7 +226,7 @@ impl Source for Counted {
 fn content_of_many_names_is_looked_into_once() {
     let source = Counted(many(), AtomicUsize::new(0));
     let wanted = source.0.wanted(None);
-    let wanted = wanted.into_iter().map(|wanted| Wanted { source: &source, ..wanted });
+    let wanted = wanted.into_iter().map(|wanted| CopyItem { source: &source, ..wanted });
     let plan = Plan::discover(wanted.collect(), &Filter::default(), 4);
     assert_eq!(source.1.load(Ordering::Relaxed), 1);
     for (root, entry) in iter::zip(plan.roots(), &source.0.content.entries) {

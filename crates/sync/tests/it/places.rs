@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use longshore_fixture::{graph, typed};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
 use longshore_store::{Location, Order, Place, Repository as _, Root, Source as _, Target};
-use longshore_sync::{Filter, Outcome, Plan, Silent, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, RootRequest, Silent};
 
 use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name, with_referrers};
 
@@ -72,9 +72,9 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
     let writer = ArchiveWriter::new(&path, false).unwrap();
     let view = layout.whole();
     let target = writer.whole();
-    let wanted = |Root { descriptor, names }| Wanted {
+    let wanted = |Root { descriptor, names }| CopyItem {
         source: &view,
-        wish: Wish::Listed(descriptor),
+        wish: RootRequest::Listed(descriptor),
         target: Some(&target),
         names,
         filter: None,

@@ -295,9 +295,9 @@ fn a_stripped_index_is_new_keeps_the_rest_and_verifies() {
     assert!(target.content(&list[0].digest).is_none());
 
     let repository = target.repository();
-    let wanted = longshore_sync::Wanted {
+    let wanted = longshore_sync::CopyItem {
         source: &*repository,
-        wish: longshore_sync::Wish::Selector(Selector::Name("app".into())),
+        wish: longshore_sync::RootRequest::Selector(Selector::Name("app".into())),
         target: None,
         names: Vec::new(),
         filter: None,

@@ -57,7 +57,7 @@ fn ten_thousand_roots_take_seconds() {
     let source = Shelf::new(images(1, 2));
     let root = source.wanted(None).remove(0);
     let targets: Vec<_> = (0..10_000).map(|_| Watched::new(Order::LargestFirst)).collect();
-    let wanted = |target| longshore_sync::Wanted { target: Some(target), ..root.clone() };
+    let wanted = |target| longshore_sync::CopyItem { target: Some(target), ..root.clone() };
     let begun = Instant::now();
     let wanted = targets.iter().map(|target| wanted(target as &dyn longshore_store::Target));
     let plan = Plan::discover(wanted.collect(), &Filter::default(), 4);

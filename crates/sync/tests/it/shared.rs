@@ -8,7 +8,7 @@ use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Source as _, Target,
 };
-use longshore_sync::{Filter, Outcome, Plan, Report, Silent, Unchanged, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent, Unchanged};
 
 use crate::support::{Shelf, closure, named, with_referrers};
 
@@ -166,7 +166,7 @@ fn an_equal_digest_is_trusted_only_where_asked_to() {
     // Under another name it is to be named, and nothing else is to be sent.
     let mut wanted = source.wanted(Some(&target));
     let again = wanted[0].clone();
-    wanted.push(Wanted { names: vec![Name::from("other")], ..again });
+    wanted.push(CopyItem { names: vec![Name::from("other")], ..again });
     let plan = Plan::discover(wanted, &digest, 1);
     sent.lock().unwrap().clear();
     assert!(plan.execute(&memory, Vec::new(), 1, &Silent).unwrap().is_complete());
@@ -192,9 +192,10 @@ fn a_new_referrer_of_something_that_is_trusted_is_taken() {
     let filter = Filter { unchanged: Unchanged::Digest, ..with_referrers() };
     assert!(copy(&before, &memory, &[&target], &filter).is_complete());
     sent.lock().unwrap().clear();
-    let wish = Wish::Listed(index);
+    let wish = RootRequest::Listed(index);
     let names = vec![Name::from("app")];
-    let wanted = vec![Wanted { source: &after, wish, target: Some(&target), names, filter: None }];
+    let wanted =
+        vec![CopyItem { source: &after, wish, target: Some(&target), names, filter: None }];
     let plan = Plan::discover(wanted, &filter, 2);
     assert!(plan.execute(&memory, Vec::new(), 2, &Silent).unwrap().is_complete());
     let sent: Vec<_> = sent.lock().unwrap().keys().cloned().collect();
@@ -218,9 +219,9 @@ fn what_is_trusted_for_one_root_is_not_for_another() {
         let target = Counted::new(&memory, "one", &sent);
         // It holds the index of an earlier copy, which left its entries out.
         target.repository().push_manifest(&manifest, Entry::Root(&["app".into()])).unwrap();
-        let want = |descriptor: &Descriptor, name: &str| Wanted {
+        let want = |descriptor: &Descriptor, name: &str| CopyItem {
             source: &source,
-            wish: Wish::Listed(descriptor.clone()),
+            wish: RootRequest::Listed(descriptor.clone()),
             target: Some(&target as &dyn Target),
             names: vec![name.into()],
             filter: None,

@@ -12,7 +12,7 @@ use longshore_store::{
     AnsweredBy, Blob, Entry, Error, Held, Location, Memory, Name, Order, Outline, Place, Pushed,
     Reader, Referrers, Repository, Result, Selector, Source, Target, manifest_from,
 };
-use longshore_sync::{Filter, Outcome, Plan, Referring, Report, Silent, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Referring, Report, RootRequest, Silent};
 
 /// What a source does wrong with one digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +79,10 @@ impl Shelf {
     }
 
     /// Everything that is listed, under the names that it has.
-    pub(crate) fn wanted<'a>(&'a self, target: Option<&'a dyn Target>) -> Vec<Wanted<'a>> {
-        let wanted = |entry: &Descriptor| Wanted {
+    pub(crate) fn wanted<'a>(&'a self, target: Option<&'a dyn Target>) -> Vec<CopyItem<'a>> {
+        let wanted = |entry: &Descriptor| CopyItem {
             source: self,
-            wish: Wish::Listed(entry.clone()),
+            wish: RootRequest::Listed(entry.clone()),
             target,
             names: name(entry).into_iter().collect(),
             filter: None,

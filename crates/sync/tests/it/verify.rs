@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use longshore_fixture::{artifacts, broken, catalog, graph};
 use longshore_layout::{Archive, ArchiveOptions, Directory, View};
 use longshore_store::{Repository as _, Root};
-use longshore_sync::{Filter, Outcome, Plan, Report, Silent, Wanted, Wish};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent};
 
 use crate::support::{Fault, Shelf, closure};
 
@@ -34,9 +34,9 @@ impl Layout {
 /// Verifies all that a layout lists; returns whether it is whole.
 fn is_whole(view: &View<'_>, filter: &Filter) -> (bool, Report, Vec<String>) {
     let roots = view.roots().unwrap().into_iter();
-    let wanted = roots.map(|Root { descriptor, names }| Wanted {
+    let wanted = roots.map(|Root { descriptor, names }| CopyItem {
         source: view,
-        wish: Wish::Listed(descriptor),
+        wish: RootRequest::Listed(descriptor),
         target: None,
         names,
         filter: None,

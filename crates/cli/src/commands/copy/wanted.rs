@@ -4,13 +4,13 @@ use std::path::Path;
 
 use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Name, Root, Selector};
-use longshore_sync::Wish;
+use longshore_sync::RootRequest;
 
 use crate::args::Copy;
 use crate::human;
 use crate::input;
-use crate::location::{InRegistry, Location, Where};
-use crate::opened::Opened;
+use crate::location::{InRegistry, Location, PlaceKind};
+use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
@@ -67,10 +67,10 @@ pub(super) fn open(
     target: &Location,
     args: &Copy,
     registries: &Registries<'_>,
-) -> Result<Vec<Opened>, Problem> {
+) -> Result<Vec<OpenPlace>, Problem> {
     refuse_itself(sources, target)?;
     let open = |source: &Location| {
-        Opened::open(source, &args.reading, registries).map_err(|problem| {
+        OpenPlace::open(source, &args.reading, registries).map_err(|problem| {
             if source.exists() || source.is_pipe() || !target.exists() {
                 return problem;
             }
@@ -87,7 +87,9 @@ pub(super) fn open(
 /// Refuses to copy a layout onto itself.
 fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem> {
     match sources.iter().find(|source| source.is_same_file(target)) {
-        Some(source) if target.selector.is_none() || matches!(target.place, Where::Archive(_)) => {
+        Some(source)
+            if target.selector.is_none() || matches!(target.place, PlaceKind::Archive(_)) =>
+        {
             let text = format!("{source} would be copied onto itself");
             Err(Problem::new(Exit::Usage, text)
                 .hint("`longshore tag` gives an artifact a further name"))
@@ -101,7 +103,7 @@ fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem>
 pub(super) struct Taken {
     /// The number of its source.
     pub(super) source: usize,
-    pub(super) wish: Wish,
+    pub(super) wish: RootRequest,
     /// What it will be called.
     pub(super) names: Vec<Name>,
 }
@@ -110,14 +112,14 @@ pub(super) struct Taken {
 pub(super) fn taken(
     args: &Copy,
     sources: &[Location],
-    opened: &[Opened],
+    opened: &[OpenPlace],
     target: &Location,
     output: &Output,
 ) -> Result<Vec<Taken>, Problem> {
     let mut taken = Vec::new();
     let mut unknown = Vec::new();
     for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
-        if let (Where::Registry(_), Some(selector), 2..) =
+        if let (PlaceKind::Registry(_), Some(selector), 2..) =
             (&location.place, &location.selector, sources.len())
         {
             // Many are asked for at once, later, and not one after the other now.
@@ -125,7 +127,8 @@ pub(super) fn taken(
                 Selector::Name(name) => Some(name.clone()),
                 Selector::Digest(_) => location.tag.clone(),
             };
-            let (wish, names) = (Wish::Selector(selector.clone()), name.into_iter().collect());
+            let (wish, names) =
+                (RootRequest::Selector(selector.clone()), name.into_iter().collect());
             taken.push(Taken { source, wish, names });
             continue;
         }
@@ -133,13 +136,13 @@ pub(super) fn taken(
             Ok(KnownRoots { roots, unknown }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
                     source,
-                    wish: Wish::Listed(descriptor),
+                    wish: RootRequest::Listed(descriptor),
                     names,
                 }));
                 // Asked for once more, each fails on its own, and not the others.
                 taken.extend(unknown.into_iter().map(|(name, _)| Taken {
                     source,
-                    wish: Wish::Selector(name.clone().into()),
+                    wish: RootRequest::Selector(name.clone().into()),
                     names: vec![name],
                 }));
             }
@@ -147,7 +150,7 @@ pub(super) fn taken(
             Err(problem) if let Some(selector) = &location.selector => {
                 taken.push(Taken {
                     source,
-                    wish: Wish::Selector(selector.clone()),
+                    wish: RootRequest::Selector(selector.clone()),
                     names: Vec::new(),
                 });
                 unknown.push(problem);
@@ -169,15 +172,15 @@ pub(super) fn taken(
 
 /// Returns the roots of a source that are wanted.
 /// Tells whether a layout lists nothing, so that all of it is nothing, too.
-fn is_empty(layout: &Opened) -> bool {
-    !matches!(layout, Opened::Registry(_))
+fn is_empty(layout: &OpenPlace) -> bool {
+    !matches!(layout, OpenPlace::Registry(_))
         && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
 }
 
 fn roots(
     args: &Copy,
     location: &Location,
-    layout: &Opened,
+    layout: &OpenPlace,
     output: &Output,
 ) -> Result<KnownRoots, Problem> {
     let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
@@ -245,10 +248,10 @@ fn rename(
     }
     for Taken { source, names, .. } in taken {
         match (&sources[*source].place, &target.place) {
-            (_, Where::Registry(_)) => to_tags(names, output),
+            (_, PlaceKind::Registry(_)) => to_tags(names, output),
             // Tags of several repositories may be alike, now or with the next copy; their references
             // are not.
-            (Where::Registry(InRegistry { host, repository, .. }), _) => {
+            (PlaceKind::Registry(InRegistry { host, repository, .. }), _) => {
                 for name in names {
                     *name = Name::new(format!("{host}/{repository}:{name}"));
                 }
@@ -262,9 +265,9 @@ fn rename(
 /// Refuses to give a name with a digest behind it to what has another.
 fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Result<(), Problem> {
     let found = match &one.wish {
-        Wish::Listed(descriptor) => Some(&descriptor.digest),
-        Wish::Selector(Selector::Digest(digest)) => Some(digest),
-        Wish::Selector(Selector::Name(_)) => None,
+        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
+        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
+        RootRequest::Selector(Selector::Name(_)) => None,
     };
     match (digest, found) {
         (Some(digest), Some(found)) if digest != found => {

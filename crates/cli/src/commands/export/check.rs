@@ -8,8 +8,8 @@ use longshore_sync::{Report, Silent};
 
 use super::report::BundleReport;
 use super::{Exporting, refused};
-use crate::location::Where;
-use crate::opened::Opened;
+use crate::location::PlaceKind;
+use crate::opened::OpenPlace;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
@@ -19,12 +19,14 @@ use crate::report::tell_failures;
 pub(super) fn run(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit, Problem> {
     let place = &export.args.output;
     match &place.place {
-        Where::Directory(_) => directory(export, registries),
-        Where::Archive(_) if place.is_pipe() => {
+        PlaceKind::Directory(_) => directory(export, registries),
+        PlaceKind::Archive(_) if place.is_pipe() => {
             Err(Problem::new(Exit::Usage, "--check compares with a file, not with a pipe"))
         }
-        Where::Archive(path) => archive(path, export),
-        Where::Registry(_) => Err(Problem::new(Exit::Usage, format!("{place} is not an archive"))),
+        PlaceKind::Archive(path) => archive(path, export),
+        PlaceKind::Registry(_) => {
+            Err(Problem::new(Exit::Usage, format!("{place} is not an archive")))
+        }
     }
 }
 
@@ -57,7 +59,7 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
 /// Compares what the bundle would be with a directory.
 fn directory(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit, Problem> {
     let &Exporting { args, global, output, .. } = export;
-    let opened = Opened::open(&args.output, &args.reading, registries)?;
+    let opened = OpenPlace::open(&args.output, &args.reading, registries)?;
     let bundle = export.prepare(None)?;
     let view = opened.whole();
     let layout = opened.layout();

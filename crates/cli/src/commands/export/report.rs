@@ -12,7 +12,7 @@ use crate::args::Export;
 use crate::commands::destination::Destination;
 use crate::documents::{ExportDocument as Document, ForDocker};
 use crate::human;
-use crate::location::Where;
+use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::tell_unfit;
@@ -41,7 +41,7 @@ impl Measured {
         let bytes = total(outline.nodes().iter().map(|node| node.size));
         // In a dry run there is no destination of what is not there yet.
         let archive = match &args.output.place {
-            Where::Directory(_) => None,
+            PlaceKind::Directory(_) => None,
             _ => Some(ArchiveWriter::length(outline).map_err(Problem::of)?),
         };
         let (free, missing) = match destination {

@@ -9,7 +9,7 @@ use longshore_remote::Registry;
 use longshore_spec::{Reference, ReferenceError};
 
 use crate::args::Import;
-use crate::location::{Location, Where};
+use crate::location::{Location, PlaceKind};
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
 use crate::store;
@@ -93,8 +93,8 @@ impl std::str::FromStr for Destination {
         if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
             let location: Location = text.parse()?;
             return match (location.place, location.selector) {
-                (Where::Directory(path), None) => Ok(Self::Layout(path)),
-                (Where::Directory(_), Some(_)) => Err(Mistake::new(
+                (PlaceKind::Directory(path), None) => Ok(Self::Layout(path)),
+                (PlaceKind::Directory(_), Some(_)) => Err(Mistake::new(
                     format!("`{text}` names an artifact, but a bundle keeps its names"),
                     "write `oci:DIR`",
                 )),

@@ -11,7 +11,7 @@ use longshore_store::{Clash, Place, Union};
 
 use super::system;
 use crate::args::Serve;
-use crate::location::{InRegistry, Location, Where};
+use crate::location::{InRegistry, Location, PlaceKind};
 use crate::opened;
 use crate::problem::{Exit, Problem};
 use crate::shell;
@@ -57,16 +57,16 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
         None => named_after(location),
     };
     match &location.place {
-        Where::Archive(_) if access == Access::ReadWrite => {
+        PlaceKind::Archive(_) if access == Access::ReadWrite => {
             let text = format!("{location} is an archive, which is never changed");
             let hint = "name a directory first, which pushes are written to: `oci:DIR`";
             Err(Problem::new(Exit::Usage, text).hint(hint))
         }
-        Where::Archive(path) => {
+        PlaceKind::Archive(path) => {
             let archive = opened::archive(path, args.scratch.as_deref(), Some(INVENTORY))?;
             Ok(Box::new(archive.with_bare_names_in(bare)))
         }
-        Where::Directory(path) => {
+        PlaceKind::Directory(path) => {
             let links = args.links.links();
             let opened = match access {
                 Access::ReadWrite => {
@@ -77,14 +77,14 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
             };
             Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
         }
-        Where::Registry(InRegistry { is_short: true, repository, .. }) => {
+        PlaceKind::Registry(InRegistry { is_short: true, repository, .. }) => {
             let typed = repository.as_str();
             let typed = typed.strip_prefix("library/").unwrap_or(typed);
             let text = format!("there is no layout at `{typed}`");
             Err(Problem::new(Exit::Usage, text)
                 .hint("check the path; a layout is a directory or a tar archive"))
         }
-        Where::Registry(_) => {
+        PlaceKind::Registry(_) => {
             let text = format!("{location} is a registry already");
             Err(Problem::new(Exit::Usage, text)
                 .hint("serve a layout: `oci:DIR` or `oci-archive:FILE`"))
@@ -105,7 +105,7 @@ fn store(args: &Serve) -> Result<Location, Problem> {
             "`longshore import` and `longshore serve --writable` begin it; {hint}"
         )));
     }
-    Ok(Location::at(Where::Directory(store)))
+    Ok(Location::at(PlaceKind::Directory(store)))
 }
 
 /// Returns the name of a layout's file as the name of a repository, as far as it can be one.

@@ -13,8 +13,8 @@ use std::os::unix::fs::FileExt as _;
 use longshore_spec::Digest;
 use longshore_store::{Error, OutlineNode, Result};
 
-use super::format::{END, Form, blob_header};
 use super::members::{Extent, Members, Seeking};
+use super::tar_layout::{END, Form, blob_header};
 use crate::directory::MAX_INDEX;
 use crate::files;
 

@@ -7,8 +7,8 @@ use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
 use super::known::Key;
 use super::signatures::{SignatureTags, beside};
-use super::{Discovery, Step, Via, Way};
-use crate::{Action, Referring, Unfit, Wish};
+use super::{Discovery, Origin, Route, Step};
+use crate::{Action, Referring, RootRequest, Unfit};
 
 /// What is attached to one manifest.
 pub(super) struct Attached {
@@ -26,8 +26,8 @@ impl Default for Attached {
 
 /// A referrer that was met, and what it will be called.
 pub(super) struct Referrer {
-    way: Way,
-    wish: Wish,
+    way: Route,
+    wish: RootRequest,
     names: Vec<Name>,
     subject: Digest,
 }
@@ -72,7 +72,7 @@ impl Discovery<'_> {
                 let key = Key::new(&way, entry, Role::Manifest, is_trusted);
                 self.known.get(&key, &self.plan.nodes).is_some()
             };
-            if let Wish::Listed(entry) = &wish
+            if let RootRequest::Listed(entry) = &wish
                 && (is_known(entry, false) || is_known(entry, true))
             {
                 continue;
@@ -80,11 +80,11 @@ impl Discovery<'_> {
             if let Referring::Taken(_) = self.filter(&way).referrers {
                 let trust = self.trust_if_listed(&way, &names);
                 let root = self.add_root(None, names, Some(subject));
-                if let Wish::Listed(entry) = &wish {
+                if let RootRequest::Listed(entry) = &wish {
                     // What it is is known even if it cannot be had.
                     self.plan.roots[root].descriptor = Some(entry.clone());
                 }
-                let via = Via::Referrer(root);
+                let via = Origin::Referrer(root);
                 steps.push(Step { way, wish, via, trust, alike: Vec::new() });
             } else {
                 self.plan.referrers_seen += 1;
@@ -94,7 +94,7 @@ impl Discovery<'_> {
     }
 
     /// Takes note of what is attached to a manifest.
-    pub(super) fn take_attached(&mut self, way: &Way, subject: &Digest, attached: Attached) {
+    pub(super) fn take_attached(&mut self, way: &Route, subject: &Digest, attached: Attached) {
         match attached.signatures {
             Ok(signatures) => self.take_signatures(way, subject, signatures),
             Err(error) => self.fail(Action::ListReferrers, subject.to_string(), error),
@@ -110,7 +110,9 @@ impl Discovery<'_> {
     /// places have been seen to list the same for whatever is asked. One that says nothing of what it
     /// refers to may be attached by a tag.
     pub(super) fn is_stranger(&mut self, step: &Step, manifest: &Manifest) -> bool {
-        let (Via::Referrer(root), Wish::Listed(_)) = (step.via, &step.wish) else { return false };
+        let (Origin::Referrer(root), RootRequest::Listed(_)) = (step.via, &step.wish) else {
+            return false;
+        };
         let planned = &mut self.plan.roots[root];
         let (Some(listed), Some(own)) = (planned.subject.as_deref(), manifest.subject()) else {
             return false;
@@ -145,7 +147,7 @@ impl Discovery<'_> {
     }
 
     /// Takes note of what is attached to an index that does not come as it is.
-    pub(super) fn leave_behind(&mut self, way: &Way, index: &Digest, attached: Attached) {
+    pub(super) fn leave_behind(&mut self, way: &Route, index: &Digest, attached: Attached) {
         let Attached { referrers, signatures } = attached;
         let mut leave = |referrer, is_carried| {
             let subject = index.clone();
@@ -153,12 +155,12 @@ impl Discovery<'_> {
         };
         for entry in referrers.into_iter().flatten().flat_map(|referrers| referrers.entries) {
             // Whether it comes all the same is known at the end.
-            leave(Wish::Listed(entry), false);
+            leave(RootRequest::Listed(entry), false);
         }
         for found in signatures.into_iter().flatten() {
             let name = beside(&found, way.repository.as_deref());
             let is_wanted = self.given.contains(&(way.target, name));
-            leave(Wish::Selector(Selector::Name(found)), is_wanted);
+            leave(RootRequest::Selector(Selector::Name(found)), is_wanted);
         }
     }
 
@@ -171,7 +173,7 @@ impl Discovery<'_> {
         let roots = self.plan.roots.iter().filter(|root| root.subject.is_none());
         let wanted: HashSet<&Digest> = roots.filter_map(|root| root.origin()).collect();
         for unfit in &mut self.plan.unfit {
-            if let Wish::Listed(entry) = &unfit.referrer {
+            if let RootRequest::Listed(entry) = &unfit.referrer {
                 unfit.is_carried = wanted.contains(&entry.digest);
             }
         }
@@ -179,10 +181,11 @@ impl Discovery<'_> {
         self.plan.referrers_seen += left as u64;
     }
 
-    fn take_referrers(&mut self, way: &Way, subject: &Digest, referrers: Referrers) {
+    fn take_referrers(&mut self, way: &Route, subject: &Digest, referrers: Referrers) {
         for entry in referrers.entries {
             if self.met.insert((way.target, way.filter, entry.digest.clone())) {
-                let (way, wish, subject) = (way.clone(), Wish::Listed(entry), subject.clone());
+                let (way, wish, subject) =
+                    (way.clone(), RootRequest::Listed(entry), subject.clone());
                 self.referrers.push(Referrer { way, wish, names: Vec::new(), subject });
             }
         }
@@ -190,13 +193,13 @@ impl Discovery<'_> {
 
     /// Takes what is attached by tag, under a tag beside the name of its root. What is wanted under
     /// that name already is not taken twice.
-    fn take_signatures(&mut self, way: &Way, subject: &Digest, signatures: Vec<Name>) {
+    fn take_signatures(&mut self, way: &Route, subject: &Digest, signatures: Vec<Name>) {
         for found in signatures {
             let name = beside(&found, way.repository.as_deref());
             if !self.given.contains(&(way.target, name.clone()))
                 && self.beside.insert((way.target, way.filter, name.clone()))
             {
-                let (way, wish) = (way.clone(), Wish::Selector(Selector::Name(found)));
+                let (way, wish) = (way.clone(), RootRequest::Selector(Selector::Name(found)));
                 let (names, subject) = (vec![name], subject.clone());
                 self.referrers.push(Referrer { way, wish, names, subject });
             }

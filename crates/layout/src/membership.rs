@@ -19,7 +19,7 @@ use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 use self::graph::{Graph, Says};
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
-use crate::view::Contents;
+use crate::view::Backend;
 
 /// So many bytes are kept of what manifests say; with more, all is forgotten and read again.
 const MAX_GRAPH: u64 = 256 << 20;
@@ -110,7 +110,7 @@ impl Cache {
     /// entry that says no repository and has no name is where its subject is.
     pub(crate) fn find(
         &self,
-        contents: &dyn Contents,
+        contents: &dyn Backend,
         scope: &Scope,
         digest: &Digest,
     ) -> Result<Option<Member>> {
@@ -134,7 +134,7 @@ impl Cache {
     /// damaged: what it said is not known.
     pub(crate) fn referrers(
         &self,
-        contents: &dyn Contents,
+        contents: &dyn Backend,
         scope: &Scope,
         subject: &Digest,
     ) -> Result<Referrers> {
@@ -151,7 +151,7 @@ impl Cache {
     /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
     /// that of what says none, if there is such a thing. An entry that says none and refers to
     /// something here is where that is.
-    pub(crate) fn names(&self, contents: &dyn Contents) -> Result<Vec<RepositoryName>> {
+    pub(crate) fn names(&self, contents: &dyn Backend) -> Result<Vec<RepositoryName>> {
         let listing = contents.listing()?;
         let bare = contents.bare_names_in().filter(|_| {
             let says_none = |entry: &&Entry| entry.says().is_none();
@@ -162,7 +162,7 @@ impl Cache {
     }
 
     /// Tells whether a repository is among [`Cache::names`].
-    pub(crate) fn has_name(&self, contents: &dyn Contents, name: &RepositoryName) -> Result<bool> {
+    pub(crate) fn has_name(&self, contents: &dyn Backend, name: &RepositoryName) -> Result<bool> {
         let listing = contents.listing()?;
         let mut entries = listing.within_repository(name.as_str());
         if entries.any(|entry| entry.says() == Some(name.as_str())) {
@@ -174,7 +174,7 @@ impl Cache {
 
     /// Tells whether an entry says no repository, and refers to something that is here: it is where that
     /// is.
-    pub(crate) fn is_tied(&self, contents: &dyn Contents, entry: &Entry) -> bool {
+    pub(crate) fn is_tied(&self, contents: &dyn Backend, entry: &Entry) -> bool {
         if !entry.is_loose() {
             return false;
         }
@@ -187,7 +187,7 @@ impl Cache {
     }
 
     /// Tells whether a manifest that was read refers to something that is stored.
-    fn tie(&self, contents: &dyn Contents, digest: &Digest) -> bool {
+    fn tie(&self, contents: &dyn Backend, digest: &Digest) -> bool {
         let Some((subject, is_stored)) = self.graph().subject(digest) else { return false };
         if is_stored {
             return true;
@@ -225,7 +225,7 @@ impl Cache {
     /// known.
     fn ask<T>(
         &self,
-        contents: &dyn Contents,
+        contents: &dyn Backend,
         scope: &Scope,
         listing: &Listing,
         again: Again,
@@ -278,7 +278,7 @@ impl Cache {
 
     fn look_into_part(
         &self,
-        contents: &dyn Contents,
+        contents: &dyn Backend,
         which: Which,
         listing: &Listing,
         again: Again,
@@ -356,7 +356,7 @@ impl Cache {
 
     /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
     /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
-    fn look(&self, contents: &dyn Contents, descriptor: &Descriptor) -> Result<Says> {
+    fn look(&self, contents: &dyn Backend, descriptor: &Descriptor) -> Result<Says> {
         if let Some(known) = self.graph().says(&descriptor.digest) {
             return Ok(known);
         }
@@ -448,7 +448,7 @@ mod tests {
                 push(&layout, repository, &format!("v{number}"));
                 forgetful.follow(&layout.listing().unwrap());
             }
-            for cache in [layout.holdings(), &forgetful] {
+            for cache in [layout.membership(), &forgetful] {
                 assert_eq!(role(cache, "many", "shared"), Some(Role::Layer));
                 assert_eq!(role(cache, "few", "shared"), (few > 0).then_some(Role::Layer));
                 assert_eq!(role(cache, "none", "shared"), None);
@@ -465,7 +465,7 @@ mod tests {
         let layout = Directory::create(directory.path()).unwrap();
         let [one, two] = ["v1", "v2"].map(|tag| push(&layout, "a", tag));
         let holds = |content: &str| {
-            layout.holdings().find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
+            layout.membership().find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
         };
         assert!(holds("a:v1") && holds("a:v2") && holds("shared"));
         let repository = layout.repository(&"a".parse().unwrap()).unwrap();

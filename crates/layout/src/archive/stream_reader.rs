@@ -16,10 +16,10 @@ use longshore_store::{
 use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
-use crate::holdings;
 use crate::index::{Change, Index};
 use crate::listing::Listing;
-use crate::view::{Contents, View};
+use crate::membership;
+use crate::view::{Backend, View};
 
 /// What the pipe is called in errors.
 const LABEL: &str = "the pipe";
@@ -32,7 +32,7 @@ const WRITERS: usize = 8;
 
 /// What is taken of an archive that comes through a pipe.
 #[derive(Debug, Clone, Copy)]
-pub struct Receiving<'a> {
+pub struct StreamOptions<'a> {
     /// Files beside the content that are kept, and how many bytes each may have.
     pub files: &'a [(&'a str, u64)],
     /// Whether content is taken whose digest cannot be computed (row A-38).
@@ -41,18 +41,18 @@ pub struct Receiving<'a> {
 
 /// A layout archive that came through a pipe. Its blobs lie in a directory under their digests, each
 /// verified and written once; nothing there names them. What it lists is only here.
-pub struct Received {
+pub struct StreamedArchive {
     directory: Arc<Directory>,
     listing: Arc<Listing>,
     files: BTreeMap<String, Vec<u8>>,
-    came: Came,
+    came: StreamStats,
     /// What was found out of repositories.
-    known: holdings::Cache,
+    known: membership::Cache,
 }
 
 /// What came through the pipe.
 #[derive(Debug, Default)]
-pub struct Came {
+pub struct StreamStats {
     /// How many blobs were not there before.
     pub written: u64,
     /// How many bytes were read.
@@ -65,7 +65,7 @@ pub struct Came {
     blobs: HashMap<Digest, u64>,
 }
 
-impl Received {
+impl StreamedArchive {
     /// Reads an archive to its end and takes its blobs into `directory`. Compressed ones are unpacked on
     /// the way. `observe` is told how many bytes have come since it was told last.
     ///
@@ -74,7 +74,7 @@ impl Received {
     pub fn read(
         pipe: impl Read + Send,
         directory: Arc<Directory>,
-        receiving: Receiving<'_>,
+        receiving: StreamOptions<'_>,
         observe: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
         let pipe = unpack::through(pipe, Path::new(LABEL))?;
@@ -96,7 +96,7 @@ impl Received {
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
         let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
         let listing = Arc::new(Listing::new(index));
-        Ok(Self { directory, listing, files, came, known: holdings::Cache::default() })
+        Ok(Self { directory, listing, files, came, known: membership::Cache::default() })
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -110,7 +110,7 @@ impl Received {
     }
 
     /// Returns what came through the pipe.
-    pub fn came(&self) -> &Came {
+    pub fn came(&self) -> &StreamStats {
         &self.came
     }
 
@@ -127,8 +127,8 @@ impl Received {
 /// An archive on its way into a directory.
 struct Taking<'a> {
     directory: &'a Directory,
-    receiving: Receiving<'a>,
-    came: Mutex<Came>,
+    receiving: StreamOptions<'a>,
+    came: Mutex<StreamStats>,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -409,7 +409,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Place for Received {
+impl Place for StreamedArchive {
     fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
         Ok(Box::new(View::repository(self, name)))
     }
@@ -419,7 +419,7 @@ impl Place for Received {
     }
 }
 
-impl Contents for Received {
+impl Backend for StreamedArchive {
     fn label(&self) -> String {
         LABEL.to_owned()
     }
@@ -436,10 +436,10 @@ impl Contents for Received {
         if !self.came.blobs.contains_key(digest) {
             return Err(Error::not_found(digest, self.label()));
         }
-        Contents::open(&*self.directory, digest, offset)
+        Backend::open(&*self.directory, digest, offset)
     }
 
-    fn holdings(&self) -> &holdings::Cache {
+    fn membership(&self) -> &membership::Cache {
         &self.known
     }
 
@@ -452,8 +452,8 @@ impl Contents for Received {
     }
 }
 
-impl fmt::Debug for Received {
+impl fmt::Debug for StreamedArchive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Received({})", self.directory.path().display())
+        write!(f, "StreamedArchive({})", self.directory.path().display())
     }
 }

@@ -8,10 +8,10 @@ use longshore_spec::{
 };
 use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, about};
 
-use super::attached::Attached;
+use super::referrers::Attached;
 use super::signatures::SignatureTags;
-use super::{Step, Trust, Via};
-use crate::{Filter, Platforms, Referring, Wish};
+use super::{Origin, Step, Trust};
+use crate::{Filter, Platforms, Referring, RootRequest};
 
 /// What a look at a manifest found.
 pub(super) struct Seen {
@@ -69,8 +69,8 @@ pub(super) fn look(
     let fetched = fetch(source, &step.wish);
     let origin = fetched.as_ref().ok().map(|found| found.descriptor().digest.clone());
     let found = fetched.and_then(|found| match (step.via, &filter.referrers) {
-        (Via::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
-        (Via::Referrer(_), Referring::Taken(types)) => {
+        (Origin::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
+        (Origin::Referrer(_), Referring::Taken(types)) => {
             choose(source, found, types, &Platforms::All)
         }
         _ => Ok(found),
@@ -84,7 +84,7 @@ pub(super) fn look(
         trusted: false,
     };
     if let Ok(Found::Manifest(manifest)) = &seen.found {
-        if let (Via::Root(_), Platforms::Present | Platforms::Stripped(_)) =
+        if let (Origin::Root(_), Platforms::Present | Platforms::Stripped(_)) =
             (step.via, &filter.platforms)
         {
             seen.absent = absent(source, manifest, &filter.platforms);
@@ -136,10 +136,10 @@ fn absent(source: &dyn Source, manifest: &Manifest, platforms: &Platforms) -> Ha
 
 /// Fetches a manifest, or finds that it is none although it is listed as if it were one (rows A-15,
 /// C-22).
-fn fetch(source: &dyn Source, wish: &Wish) -> Result<Found> {
+fn fetch(source: &dyn Source, wish: &RootRequest) -> Result<Found> {
     let manifest = match wish {
-        Wish::Selector(selector) => source.manifest(selector),
-        Wish::Listed(descriptor) => source.child(descriptor),
+        RootRequest::Selector(selector) => source.manifest(selector),
+        RootRequest::Listed(descriptor) => source.child(descriptor),
     };
     let error = match manifest {
         Ok(manifest) => return Ok(Found::Manifest(Box::new(manifest))),
@@ -149,15 +149,15 @@ fn fetch(source: &dyn Source, wish: &Wish) -> Result<Found> {
     let is_no_manifest = match &error {
         Error::Manifest { source, .. } => *source != ManifestError::Schema1,
         Error::Limit { .. } | Error::Unverifiable { .. } => true,
-        Error::NotFound { .. } => matches!(wish, Wish::Listed(_)),
+        Error::NotFound { .. } => matches!(wish, RootRequest::Listed(_)),
         _ => false,
     };
     if !is_no_manifest {
         return Err(error);
     }
     let descriptor = match wish {
-        Wish::Selector(selector) => source.head(selector)?,
-        Wish::Listed(descriptor) => descriptor.clone(),
+        RootRequest::Selector(selector) => source.head(selector)?,
+        RootRequest::Listed(descriptor) => descriptor.clone(),
     };
     // What claims to be a manifest has to be one.
     if claims_to_be_manifest(&descriptor.media_type)
@@ -237,7 +237,7 @@ fn admits(source: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> Resul
         if entry.platform.as_deref().is_some_and(Platform::is_unknown) {
             continue;
         }
-        let artifact_type = match fetch(source, &Wish::Listed(entry)) {
+        let artifact_type = match fetch(source, &RootRequest::Listed(entry)) {
             Ok(Found::Manifest(child))
                 if ArtifactType::of(&child).name() == ArtifactType::INDEX =>
             {
