@@ -1,8 +1,8 @@
 //! A registry on a TCP port: HTTP/1.1 and HTTP/2, as `hyper` speaks them, with TLS or without.
 //!
-//! Each request is served by one thread of a pool from its first to its last byte. The thread asks
-//! for the next piece of a body when it is done with the one before, and waits until the socket has
-//! taken what it gave: a client that is slow slows down nobody else and fills no memory.
+//! A request holds a thread of a pool until its answer is known, and while its body is received. A blob
+//! is read by a thread only as fast as its client takes it: if the client is slow, the thread does other
+//! work, and another goes on later. So a slow client slows down nobody else, and fills no memory.
 //!
 //! Connections are many and cheap, threads are few: a connection has no thread unless a request is
 //! served on it. When there are as many connections as there may be, those on which nothing happens

@@ -1,4 +1,5 @@
-//! How much is done at once, for whom, and how slow it may be.
+//! Admission control: the threads and memory that requests get, how long they wait for them, and how
+//! slow a body may be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,35 +12,38 @@ use super::pace::Terms;
 use super::shares::{Share, Shares};
 use crate::fault::{Code, Fault};
 
-/// So long a request waits for its turn: clients give up after half a minute or a minute without an
-/// answer.
+/// How long a request waits for a thread or memory. Clients give up after half a minute or a minute
+/// without an answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// What needs little and takes no time finds room in this part of the memory, whatever else goes on.
+/// One part in this many of the memory is kept for requests themselves: what only makes a transfer faster
+/// must leave it free.
 const SPARED: u64 = 4;
 
-/// A list is written in memory. This part of it is asked for before it is known how long the list is.
+/// One part in this many of the memory is reserved for a list, which is built in memory, before its length
+/// is known.
 const LIST: u64 = 16;
 
-/// How often it is looked who is too slow, in the time that is allowed.
+/// How often a body is checked within the time that it may be behind.
 const LOOKS: u32 = 4;
 
-/// No more often than this.
+/// The shortest time between two checks.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// What a request needs to be served.
+/// The right to use a thread. Dropping it lets the next request in.
 #[derive(Debug)]
 pub(super) struct Permit {
     _thread: Share,
+    /// One of the writers or readers, for work that may take long.
     _long: Option<Share>,
 }
 
-/// What a thread is wanted for.
+/// What a request needs a thread for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// To find an answer: it does not take long.
+    /// To find an answer, which is quick.
     Answer,
-    /// To take a body in.
+    /// To receive a body.
     Receive,
     /// To read a blob while its client takes it.
     Send,
@@ -51,15 +55,15 @@ impl Work {
     }
 }
 
-/// Hands out what requests are served with. Clients share all of it.
+/// Hands out threads and memory to requests, fairly among clients.
 #[derive(Debug)]
 pub(super) struct Admission {
     threads: Arc<Shares>,
-    /// Those of the threads that may take bodies in: a client that sends slowly holds one for as long
-    /// as it likes, and whoever pulls needs one only for moments.
+    /// How many threads may receive bodies at once. A client that sends slowly holds its thread for long,
+    /// so pulls, which need one only for moments, must find others.
     writers: Arc<Shares>,
-    /// Those that may read blobs. With those that take bodies in, they leave some for answers that are
-    /// found in moments.
+    /// How many threads may read blobs at once. Writers and readers together leave some threads for
+    /// [`Work::Answer`].
     readers: Arc<Shares>,
     /// In bytes.
     memory: Arc<Shares>,
@@ -76,9 +80,9 @@ impl Admission {
         Self {
             threads: Shares::new(threads, max_waiting),
             writers: Shares::new(threads / 2, max_waiting),
-            // Answers that have begun wait as long as they may: their number is bounded by the memory.
+            // Responses that have begun may always wait for a reader: the memory bounds their number.
             readers: Shares::new(threads * 3 / 8, u64::MAX),
-            // What waits is in memory too, with its headers.
+            // A waiting request is in memory too, with its headers.
             memory: Shares::new(total, total / 2),
             total,
             alone,
@@ -94,17 +98,17 @@ impl Admission {
         self.memory.take(client, bytes, MAX_WAIT).await.ok_or_else(busy)
     }
 
-    /// Returns more memory if there is plenty.
+    /// Returns memory if [`SPARED`] of it stays free.
     pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<Share> {
         self.memory.try_take(client, bytes, self.total / SPARED)
     }
 
-    /// Returns more memory if there is any.
+    /// Returns memory, down to the last byte, without waiting for it.
     pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
         self.memory.try_take(client, bytes, 0)
     }
 
-    /// Returns how much memory a list takes for which nobody knows yet how long it is.
+    /// Returns how much memory to reserve for a list whose length is not known yet.
     pub(super) fn list(&self) -> u64 {
         self.total / LIST
     }
@@ -124,7 +128,7 @@ impl Admission {
         Ok(Permit { _thread: thread, _long: long })
     }
 
-    /// Returns how many requests wait.
+    /// Returns how many requests wait for a thread or memory.
     pub(super) fn waiting(&self) -> usize {
         let threads = [&self.threads, &self.writers, &self.readers];
         threads.map(|threads| threads.waiting()).iter().sum::<usize>() + self.memory.waiting()
@@ -134,13 +138,13 @@ impl Admission {
         &self.memory
     }
 
-    /// Returns after how long it is to be asked again whether a body that stands still is too slow:
-    /// others may have begun to wait.
+    /// Returns how long to wait before a stalled body is checked again: its terms get stricter as soon as
+    /// another request waits.
     pub(super) fn interval(&self) -> Duration {
         (self.while_others_wait.window / LOOKS).max(SHORTEST_LOOK)
     }
 
-    /// Returns how slow a body may be now.
+    /// Returns how slow a body may be now; less slow while other requests wait.
     pub(super) fn terms(&self) -> Terms {
         if self.waiting() > 0 { self.while_others_wait } else { self.alone }
     }
