@@ -1,4 +1,4 @@
-//! The same archive into a pipe.
+//! Writing a planned archive to a pipe.
 
 use std::fmt;
 use std::io::{Read as _, Write};
@@ -17,24 +17,24 @@ use crate::listing::Listing;
 use crate::membership;
 use crate::view::{Backend, View};
 
-/// An archive that is written into a pipe, byte for byte what [`super::ArchiveWriter`] writes.
+/// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a file.
 ///
-/// A pipe has no second try: after a failure the archive that came out lacks its end.
+/// A pipe cannot be rewound: after a failure the archive lacks its end, and readers see that it does.
 pub struct ArchiveStream {
     state: Mutex<State>,
-    /// What was found out of repositories.
+    /// Required by [`Backend`]; stays empty, since nothing is read back from a pipe.
     known: membership::Cache,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
     form: Option<Form>,
-    /// The number of the slot that comes next; `None` once something came out only in part.
+    /// The number of the slot that comes next; `None` after a member was cut off.
     next: Option<usize>,
 }
 
 impl ArchiveStream {
-    /// Returns an archive that goes to `out`.
+    /// Returns an archive that is written to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Self {
             state: Mutex::new(State { out, form: None, next: Some(0) }),
@@ -77,8 +77,8 @@ impl Place for ArchiveStream {
         Order::Sequence
     }
 
-    /// Ends the archive if it is `complete`; one that is not lacks its end, so that readers see it.
-    /// Fails if it is said to be complete and is not.
+    /// Writes the end of the archive if it is `complete`; without it, readers see that the archive was cut
+    /// off. Fails if the caller says `complete` and content is missing.
     fn commit(&self, complete: bool) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if complete {
@@ -117,7 +117,7 @@ impl Backend for ArchiveStream {
         Ok(Held::Nothing)
     }
 
-    /// Takes the one blob that comes next.
+    /// Writes `blob`, which must be the next in the order of the outline.
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { out, form, next } = &mut *state;
@@ -130,7 +130,7 @@ impl Backend for ArchiveStream {
             return Err(unannounced(self.label(), what));
         };
         let mut reader = blob.open(None)?;
-        // From here on a failure leaves half a member in the pipe.
+        // A failure from here on leaves half a member in the pipe.
         *next = None;
         out.write_all(&tar_layout::blob_header(digest, *size)).map_err(failed())?;
         let mut buffer = files::buffer(*size);

@@ -27,62 +27,62 @@ use crate::membership;
 use crate::persist::{Durable, Named, persist, rename, sync_directory};
 use crate::view::{Backend, View};
 
-/// An archive that is written: planned first, then filled by many at once.
+/// An archive that is being written: first planned, then filled by many workers at once.
 ///
 /// [`Place::prepare`] computes where everything goes, so the size is known before the first byte
-/// of content, and the bytes are the same whoever writes them in whatever order. Content goes to
-/// `NAME.partial`, once; a journal beside it lets a killed run go on. `NAME` appears only when
-/// everything is there, verified and synced.
+/// of content, and the bytes do not depend on the order in which workers write. Content is written once,
+/// to `NAME.partial`; a journal beside it lets the next run continue after a kill. `NAME` appears only
+/// when everything is there, verified and synced.
 pub struct ArchiveWriter {
     path: PathBuf,
     partial: PathBuf,
     journal: PathBuf,
     replace: bool,
-    /// What there is since the plan is known, until that is done with.
+    /// `None` until [`Place::prepare`] is told the plan.
     filling: Mutex<Option<Arc<Filling>>>,
-    /// What was found out of repositories.
+    /// Required by [`Backend`]; stays empty, since nothing is read back from an archive being written.
     known: membership::Cache,
 }
 
-/// What there is once the plan is known.
+/// The partial archive of a known plan.
 struct Filling {
     form: Form,
-    /// Where the archive appears.
+    /// Where the partial archive lies, and the final one appears.
     directory: Dir,
     file: Arc<File>,
     journal: Journal,
-    /// What came for an earlier plan of the same run.
+    /// Content that was written for an earlier plan of the same run.
     earlier: Option<Earlier>,
     /// By slot.
     states: Mutex<Vec<State>>,
-    /// Told whenever a state changes.
+    /// Notified whenever a state changes.
     changed: Condvar,
 }
 
 /// Whether the content of a slot is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is not, but for so many bytes at its beginning.
+    /// Only so many bytes at its beginning are; 0 if none.
     Begun(u64),
-    /// A writer is at it.
+    /// A writer is filling the slot.
     Coming,
     There,
 }
 
-/// What came for a plan that was given up for another one: a file without a name.
+/// Content that was written for a plan before another one replaced it. Its file has no name any more.
 struct Earlier {
     file: Arc<File>,
-    /// Where content begins that is there as a whole.
+    /// The offset of each complete blob.
     there: HashMap<Digest, u64>,
 }
 
-/// The right to write a slot. When it goes, others learn what became of the slot, even if the
-/// writer panicked.
+/// The right to write a slot. Dropping it sets the slot's state and wakes those that wait for the slot,
+/// even if the writer panicked.
 struct Claim<'a> {
     filling: &'a Filling,
     number: u32,
     slot: Slot,
-    /// What the slot will be.
+    /// The state that the slot gets when the claim is dropped.
     state: State,
 }
 
@@ -94,7 +94,7 @@ impl ArchiveWriter {
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
         }
-        // Told before anything is asked of anybody.
+        // A caller should learn this before it asks a source for anything.
         if !parent(&path).exists() {
             return Err(no_directory(&path));
         }
@@ -115,8 +115,8 @@ impl ArchiveWriter {
         Form::new(outline).map(|form| form.length)
     }
 
-    /// Returns how many bytes of the content of `outline` a run before has left, which this archive would
-    /// go on with. Nothing is changed; what is not ours, or of another plan, is nothing.
+    /// Returns how many bytes of the content of `outline` an earlier run left, from which this one would
+    /// continue: 0 if its files are not ours or belong to another plan. Changes nothing.
     pub fn left_of(&self, outline: &Outline) -> Result<u64> {
         let form = Form::new(outline)?;
         let (Ok(there), Ok(bytes)) = (self.partial.metadata(), journal::read(&self.journal)) else {
@@ -134,8 +134,7 @@ impl ArchiveWriter {
         Ok(known.into_iter().filter_map(of).sum())
     }
 
-    /// Returns how many bytes there is room for where the archive goes, what a run before left of it
-    /// included.
+    /// Returns how many bytes are free for the archive, including those that an earlier run left of it.
     pub fn room(&self) -> Result<u64> {
         let free = files::room(parent(&self.path))?;
         Ok(free.saturating_add(self.allocated()))
@@ -146,26 +145,26 @@ impl ArchiveWriter {
         &self.path
     }
 
-    /// Returns the path under which the archive lies while it is not complete.
+    /// Returns the path of the archive while it is incomplete.
     pub fn partial(&self) -> &Path {
         &self.partial
     }
 
     fn filling(&self) -> Result<Arc<Filling>> {
         let what = "is an archive, and must be told what will come before it comes";
-        self.slot().clone().ok_or_else(|| unannounced(self.label(), what))
+        self.current().clone().ok_or_else(|| unannounced(self.label(), what))
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Filling>>> {
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Filling>>> {
         self.filling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails unless there is room for what is still missing of the archive.
+    /// Fails unless there is room for the bytes that the partial archive still lacks.
     fn check_room(&self, length: u64) -> Result<()> {
         files::check_room(parent(&self.path), length.saturating_sub(self.allocated()))
     }
 
-    /// Returns what the archive takes on the disk while it is not complete.
+    /// Returns how many bytes the partial archive occupies on the disk.
     fn allocated(&self) -> u64 {
         use std::os::unix::fs::MetadataExt as _;
         const SECTOR: u64 = 512;
@@ -176,7 +175,7 @@ impl ArchiveWriter {
         let (directory, name) = Dir::of_file(&self.partial)?;
         let (file, left) = open_part(Named::new(&directory, name))?;
         lock::take(&file, &self.partial)?;
-        // Whoever held the lock until now may have given the file its final name meanwhile.
+        // The process that held the lock before may have renamed the file to its final name.
         if !directory.has(&file, name) {
             return Err(Error::Busy { what: self.partial.display().to_string() });
         }
@@ -198,12 +197,12 @@ impl ArchiveWriter {
             }
             return Err(self.no_room(error, form.length));
         }
-        // It holds `bundle.json`, which may be large, and is not needed again.
+        // The head holds `bundle.json`, which may be large; it is written here and not needed again.
         let head = std::mem::take(&mut form.head);
         file.write_all_at(&head, 0).map_err(self.writing())?;
         let mut states = vec![State::Begun(0); form.slots.len()];
         for (number, progress) in known {
-            // What the file does not reach was never written, whatever the journal says.
+            // Bytes beyond the end of the file were never written, whatever the journal says.
             let Some(slot) = form.slots.get(number as usize) else { continue };
             match progress {
                 Progress::Done if slot.content + slot.size <= there => {
@@ -220,8 +219,9 @@ impl ArchiveWriter {
         Ok(Filling { form, directory, file, journal, earlier: None, states, changed })
     }
 
-    /// Takes its names from what came for a plan that is given up, so that the next one begins anew beside
-    /// it; nothing if there is no room for both, or if a name is not ours any more.
+    /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for the
+    /// next plan. Returns `None` if the disk has no room for both files, or if the name leads to another
+    /// file by now.
     fn set_aside(&self, filling: &Filling) -> Option<Earlier> {
         let Filling { form, directory, file, states, .. } = filling;
         let states = states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,7 +239,7 @@ impl ArchiveWriter {
         Some(Earlier { file: Arc::clone(file), there })
     }
 
-    /// Fails with [`Error::Exists`] if an archive is there that is to stay.
+    /// Fails with [`Error::Exists`] if there is an archive that must not be replaced.
     fn check_free(&self) -> Result<()> {
         if !self.replace && self.path.exists() {
             return Err(Error::Exists { what: self.path.display().to_string() });
@@ -270,16 +270,16 @@ impl Place for ArchiveWriter {
 
     /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
     /// before anything is written, and with [`Error::Busy`] while another process writes the same
-    /// archive. Told of another plan, it begins anew, with what came for the one before.
+    /// archive. A second plan starts a new archive, which takes over the blobs written for the first.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.check_free()?;
         let form = Form::new(outline)?;
-        // An earlier plan is done with: its lock goes, and what came for it serves this one.
-        let earlier = self.slot().take().and_then(|filling| self.set_aside(&filling));
+        // This releases the lock of an earlier plan, and keeps its blobs for this one.
+        let earlier = self.current().take().and_then(|filling| self.set_aside(&filling));
         self.check_room(form.length)?;
         let filling = Filling { earlier, ..self.begin(form)? };
         let there = filling.there();
-        *self.slot() = Some(Arc::new(filling));
+        *self.current() = Some(Arc::new(filling));
         Ok(Some(there))
     }
 
@@ -291,8 +291,8 @@ impl Place for ArchiveWriter {
         Order::Outline
     }
 
-    /// Publishes the archive if it is `complete`; keeps what has come for the next run if not.
-    /// Fails if it is said to be complete and is not.
+    /// Renames the archive to its final name if it is `complete`; otherwise keeps the partial archive for
+    /// the next run. Fails if the caller says `complete` and content is missing.
     fn commit(&self, complete: bool) -> Result<()> {
         let filling = self.filling()?;
         filling.journal.sync(&filling.file)?;
@@ -312,7 +312,7 @@ impl Place for ArchiveWriter {
                 .map_err(self.writing())
         })?;
         if let Err(error) = sync_directory(directory) {
-            // With its final name it would be in the way of the run that is to go on.
+            // The next run could not continue: it would find the final name taken.
             if !self.replace {
                 rename(path, partial)?;
             }
@@ -337,8 +337,8 @@ impl Filling {
         self.form.slots.iter().zip(&*self.states()).map(of).sum()
     }
 
-    /// Claims a slot for one writer; `None` if its content is there already, perhaps because
-    /// another writer that was waited for brought it.
+    /// Claims a slot for one writer, after waiting for another that is filling it. Returns `None` if the
+    /// content is there by then.
     fn claim(&self, number: u32, slot: Slot) -> Option<Claim<'_>> {
         let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
         let mut states =
@@ -353,7 +353,7 @@ impl Filling {
 }
 
 impl Claim<'_> {
-    /// Writes a blob to where it goes, behind what is there of it.
+    /// Writes a blob into its slot, after the bytes that are there already.
     fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let (file, slot) = (&self.filling.file, self.slot);
@@ -362,7 +362,7 @@ impl Claim<'_> {
         let pushed = match self.resume(digest)? {
             None if self.take_over(blob, what)? => Pushed::Existed,
             None => Pushed::Written(self.copy(blob, None, what)?),
-            // What was left may have been damaged: once more from the first byte.
+            // The bytes that were there may be damaged: start again from the first.
             Some(prefix) => Pushed::Written(match self.copy(blob, Some(prefix), what) {
                 Err(error) if error.is_corruption() => self.copy(blob, None, what),
                 result => result,
@@ -374,7 +374,8 @@ impl Claim<'_> {
         Ok(pushed)
     }
 
-    /// Writes a blob that came for an earlier plan; tells whether it did, and is right.
+    /// Writes a blob from the file of an earlier plan. Returns false if that lacks the blob, or holds it
+    /// damaged.
     fn take_over(&mut self, blob: &dyn Blob, what: &Path) -> Result<bool> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let Some(Earlier { file, there }) = &self.filling.earlier else { return Ok(false) };
@@ -390,7 +391,8 @@ impl Claim<'_> {
         }
     }
 
-    /// Hashes what is there of a blob.
+    /// Hashes the bytes of a blob that are there. Returns `None` if there are none, or if no hasher exists
+    /// for the digest.
     fn resume(&self, digest: &Digest) -> Result<Option<Hasher>> {
         let State::Begun(there @ 1..) = self.state else { return Ok(None) };
         let Some(mut hasher) = digest.hasher() else { return Ok(None) };
@@ -404,14 +406,14 @@ impl Claim<'_> {
         }
     }
 
-    /// Writes a blob behind what is there of it; returns how many bytes were read from the source.
+    /// Writes a blob from its source, after the bytes that `prefix` covers; returns how many bytes were read.
     fn copy(&mut self, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
         let start = prefix.as_ref().map_or(0, Hasher::count);
         self.state = State::Begun(start);
         self.write(blob.open(prefix)?, blob.descriptor(), start, what)
     }
 
-    /// Writes what `reader` gives from byte `start` on; returns how much that was.
+    /// Writes the bytes of `reader` into the slot, from byte `start` on; returns how many there were.
     fn write(
         &mut self,
         mut reader: Verifying<'_>,
@@ -430,7 +432,7 @@ impl Claim<'_> {
                 Err(error) => {
                     let error = Error::from_io("read", digest, error);
                     if error.is_corruption() {
-                        // Nobody must go on behind bytes that proved wrong.
+                        // No run may continue after bytes that proved wrong.
                         self.state = State::Begun(0);
                         journal.note(file, number, Progress::Bytes(0), 0)?;
                     }
@@ -501,14 +503,14 @@ impl Backend for ArchiveWriter {
         })?;
         let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
         let pushed = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
-        // The last piece was not noted on the way.
+        // `write` does not note the last piece, since only here the blob is done.
         let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
         Ok(pushed)
     }
 
     fn change(&self, _: Vec<Change>) -> Result<()> {
-        // Names were announced, and stand in `index.json` since then.
+        // The outline announced all names, and `prepare` wrote them into `index.json`.
         Ok(())
     }
 }
@@ -525,8 +527,8 @@ impl fmt::Debug for ArchiveWriter {
     }
 }
 
-/// Reserves room without making the file longer, where the file system can: then a disk that is
-/// full is noticed now. Elsewhere the check before has to do.
+/// Reserves disk space without making the file longer, so that a full disk is noticed now. Where the file
+/// system cannot do that, only the earlier check of the free space protects.
 fn reserve(file: &File, length: u64) -> std::io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, length) {
