@@ -1,4 +1,4 @@
-//! How fast a host is asked.
+//! How many requests a host gets at once, and when: it is asked less while it answers 429.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,28 +8,29 @@ use std::time::{Duration, Instant};
 
 use longshore_store::{ConnectionFailure, Error};
 
-/// A host that asks for a longer wait is not waited for.
+/// The longest `Retry-After` that is obeyed: if a host asks for more, the request fails.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
-/// A wait that is this long is told of.
+/// The user is told of a wait that is this long.
 pub(super) const TOLD_WAIT: Duration = Duration::from_secs(5);
 
-/// No wait of our own is longer.
+/// The longest wait before another attempt, where the host names none.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
-/// How many answers in a row it takes until a host is asked one request more at once.
+/// After so many answers, a host that was slowed down gets one more request at once.
 const HEALED_AFTER: usize = 8;
 
-/// How long a host is not asked that could not be reached.
+/// How long no request is sent to a host that could not be reached.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(30);
 
-/// How long a request waits for its turn. A bound, not a promise: an upload whose content comes from
-/// the same host would otherwise wait for itself.
+/// How long a request waits while its host has as many as it may have. Then it is sent all the same: an
+/// upload whose content comes from the same host would otherwise wait for itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pace of all hosts.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// The most requests that any host gets at once.
     most: usize,
     hosts: Mutex<HashMap<String, Host>>,
     changed: Condvar,
@@ -37,18 +38,19 @@ pub(super) struct Pace {
 
 #[derive(Debug)]
 struct Host {
-    /// How many requests may be under way.
+    /// How many requests may be under way at once.
     limit: usize,
     under_way: usize,
+    /// Since `limit` last changed.
     answers: usize,
     has_answered: bool,
-    /// Before this, nothing is asked.
+    /// No request is sent before this, as the host asked.
     rests_until: Option<Instant>,
-    /// Before this, nothing is asked either, and why.
+    /// No request is sent before this either: the host could not be reached, for this reason.
     given_up: Option<(Instant, ConnectionFailure)>,
 }
 
-/// Leave to ask a host; given back when dropped.
+/// Permission for one request to a host; dropping it lets the next request go.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     pace: &'a Pace,
@@ -60,7 +62,7 @@ impl Pace {
         Self { most: most.max(1), hosts: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until `host` may be asked.
+    /// Waits until a request may be sent to `host`.
     pub(super) fn acquire(&self, host: &str) -> Permit<'_> {
         let patience = Instant::now() + PATIENCE;
         let mut hosts = self.hosts();
@@ -82,8 +84,7 @@ impl Pace {
         }
     }
 
-    /// Takes note that `host` asked for fewer requests: half as many from now on, and none for
-    /// `rest` (row E-08).
+    /// Halves the number of requests that `host` gets at once, and sends it none for `rest` (row E-08).
     pub(super) fn slow_down(&self, host: &str, rest: Option<Duration>) {
         let mut hosts = self.hosts();
         let state = self.state(&mut hosts, host);
@@ -96,7 +97,7 @@ impl Pace {
         }
     }
 
-    /// Takes note that `host` answered.
+    /// Records that `host` answered.
     pub(super) fn answered(&self, host: &str) {
         let mut hosts = self.hosts();
         let most = self.most;
@@ -109,15 +110,14 @@ impl Pace {
         }
     }
 
-    /// Takes note that a host cannot be reached: whoever wants thousands of artifacts of it learns so
-    /// at once.
+    /// Records that a host cannot be reached, so that requests for thousands of its artifacts fail at once.
     pub(super) fn give_up(&self, error: &Error) {
         let Error::Connection { what: host, why, .. } = error else { return };
         let until = Instant::now() + GIVEN_UP_FOR;
         self.state(&mut self.hosts(), host).given_up = Some((until, why.clone()));
     }
 
-    /// Returns why `host` is not asked, if it was given up a while ago.
+    /// Returns why `host` cannot be reached, if that was found out less than [`GIVEN_UP_FOR`] ago.
     pub(super) fn given_up(&self, host: &str) -> Option<Error> {
         let hosts = self.hosts();
         let (until, why) = hosts.get(host)?.given_up.as_ref()?;
@@ -154,11 +154,11 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Returns how long to wait before attempt number `attempt`, the first being 0: any time up to an
-/// end that doubles, so that those who failed together do not come back together.
+/// Returns how long to wait before retry number `attempt`, the first being 0: a random time below a bound
+/// that doubles each time, so that requests that failed together are not repeated together.
 pub(super) fn backoff(base: Duration, attempt: u32) -> Duration {
     let most = base.saturating_mul(1 << attempt.min(16)).min(LONGEST_BACKOFF);
-    // The only source of chance in the standard library: it needs no more quality than this.
+    // The standard library has no other source of randomness, and this one is good enough.
     let chance = RandomState::new().hash_one(attempt);
     let share = chance % 1000;
     most.mul_f64(f64::from(u32::try_from(share).unwrap_or(0)) / 1000.0)
