@@ -1,4 +1,4 @@
-//! Proving that every byte is there.
+//! Verifying a plan: every byte is there and hashes right.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,8 +14,8 @@ use crate::{Action, Failure, Observer, Plan, Report, Side};
 const PIECE: usize = 256 << 10;
 
 impl Plan<'_> {
-    /// Reads and hashes all content of the plan in its sources, the largest first, with up to
-    /// `jobs` threads. Manifests were hashed when they were discovered.
+    /// Reads and hashes all blobs of the plan in their sources, the largest first, on up to `jobs` threads.
+    /// Manifests were hashed when they were discovered.
     pub fn verify(&self, jobs: usize, observer: &dyn Observer) -> Report {
         let mut report = Report::default();
         let wholes = Wholes::new(self, observer);
@@ -59,7 +59,7 @@ impl Plan<'_> {
                 }
                 Err(failure) => {
                     broken.push(number);
-                    // That it was cancelled is told once.
+                    // Every thread ends with this; one report of it is enough.
                     let is_cancelled = matches!(*failure.error, Error::Cancelled);
                     if !is_cancelled || !std::mem::replace(&mut was_cancelled, true) {
                         report.failures.push(failure);
@@ -77,6 +77,7 @@ impl Plan<'_> {
         report
     }
 
+    /// Reads and hashes one blob; returns how many bytes were read from its source.
     fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
         let source = self.sources[node.source as usize];
         observer.began(None, &node.digest, node.size);
@@ -101,14 +102,14 @@ impl Plan<'_> {
     }
 }
 
-/// Tells of each root as soon as all of it is proven.
+/// Tells the observer of each root as soon as its closure is verified.
 struct Wholes<'v, 'p> {
     plan: &'v Plan<'p>,
     observer: &'v dyn Observer,
     parents: Parents,
-    /// Nodes with their roots, by number, sorted.
+    /// Pairs of a node and a root that it is, by number, sorted.
     roots: Vec<(u32, u32)>,
-    /// What is still to be proven of each node: itself, and each that it refers to.
+    /// How much of each node is not verified yet: its own content counts 1, and so does each child.
     waiting: Vec<AtomicU32>,
 }
 
@@ -123,7 +124,7 @@ impl<'v, 'p> Wholes<'v, 'p> {
         Self { plan, observer, parents: plan.parents(), roots, waiting }
     }
 
-    /// Takes note of a node whose own content is right.
+    /// Records that the content of a node is right, and tells of the roots that this completes.
     fn proven(&self, node: u32) {
         let mut proven = vec![node];
         while let Some(node) = proven.pop() {
@@ -141,8 +142,8 @@ impl<'v, 'p> Wholes<'v, 'p> {
     }
 }
 
-/// Returns a pool of so many threads; without one, which only a lack of threads can cause, the
-/// work is done by the caller.
+/// Returns a pool of so many threads, or `None` if the system has no threads left: then the caller does
+/// the work itself.
 fn pool(jobs: usize) -> Option<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new().num_threads(jobs.max(1)).build().ok()
 }
