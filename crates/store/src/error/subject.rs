@@ -11,9 +11,9 @@ use crate::{Name, Selector};
 pub enum Subject {
     /// Content, by its digest.
     Digest(Digest),
-    /// What a name stands for: a tag, or whatever an entry of a layout is called.
+    /// An artifact, by its name: a tag, or the name of an entry in a layout.
     Name(Name),
-    /// What a tag stands for in a repository of a registry.
+    /// An artifact, by its tag in a repository of a registry.
     Tagged {
         /// The repository, with its registry.
         repository: String,
@@ -24,7 +24,7 @@ pub enum Subject {
     Repository(RepositoryName),
     /// A registry, by host and port.
     Registry(String),
-    /// Platforms that an index was to have.
+    /// Platforms that a request asks for.
     Platforms(Vec<Platform>),
     /// Something else, in words.
     Other(String),
