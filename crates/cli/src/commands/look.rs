@@ -1,4 +1,4 @@
-//! What several commands show of a manifest.
+//! Manifests and their referrers, as several commands show them.
 
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Descriptor, Digest, Kind, Manifest};
@@ -8,15 +8,16 @@ use longshore_sync::{SignatureTags, subject_of};
 use crate::documents::Part;
 use crate::problem::{Exit, Problem};
 
-/// What an entry turned out to be.
+/// The content of a descriptor, read as a manifest.
 pub(crate) enum Look {
     Manifest(Box<Manifest>),
-    /// It is no manifest (row A-15).
+    /// Content of an unknown type that is no manifest (row A-15).
     Opaque,
+    /// It cannot be read, or is not what its descriptor says.
     Broken(Error),
 }
 
-/// Reads what a descriptor points to as a manifest.
+/// Reads the content of a descriptor as a manifest.
 pub(crate) fn look(source: &dyn Source, descriptor: &Descriptor) -> Look {
     match source.child(descriptor) {
         Ok(manifest) => Look::Manifest(Box::new(manifest)),
@@ -29,7 +30,7 @@ pub(crate) fn look(source: &dyn Source, descriptor: &Descriptor) -> Look {
     }
 }
 
-/// What refers to the artifacts of a place: by their subject, and by the tags that cosign gives.
+/// Finds the referrers of artifacts in a place, by `subject` and by cosign's tags.
 pub(crate) struct Attached<'v> {
     view: &'v dyn Source,
     tags: SignatureTags,
@@ -37,7 +38,7 @@ pub(crate) struct Attached<'v> {
 
 /// A manifest that refers to another.
 pub(crate) struct Referrer {
-    /// The name that it goes by, if that is what attaches it.
+    /// Its tag of cosign's, if that makes it a referrer and not a `subject`.
     pub(crate) name: Option<Name>,
     pub(crate) descriptor: Descriptor,
 }
@@ -50,7 +51,7 @@ impl From<&Referrer> for Part {
 }
 
 impl<'v> Attached<'v> {
-    /// Lists the names of a place once.
+    /// Lists the names of a place once, to find cosign's tags among them.
     pub(crate) fn of(view: &'v dyn Source) -> Self {
         Self { view, tags: SignatureTags::find(view).unwrap_or_default() }
     }
@@ -59,14 +60,14 @@ impl<'v> Attached<'v> {
         self.view
     }
 
-    /// Returns what refers to a manifest, which goes by `name`. Fails where the place cannot say what
-    /// has it as its subject.
+    /// Returns the referrers of the manifest `to`, which has the name `name`. Fails if the place cannot list
+    /// referrers by `subject`.
     pub(crate) fn referrers(&self, to: &Digest, name: Option<&Name>) -> Result<Vec<Referrer>> {
         let listed = self.view.referrers(to)?.entries.into_iter();
         let mut all: Vec<_> =
             listed.map(|descriptor| Referrer { name: None, descriptor }).collect();
         for name in self.tagged(to, name) {
-            // It may have gone since.
+            // The tag may have been removed since the names were listed.
             let Ok(descriptor) = self.view.head(&Selector::Name(name.clone())) else { continue };
             let name = Some(name);
             if all.iter().all(|known| known.descriptor.digest != descriptor.digest) {
@@ -76,12 +77,12 @@ impl<'v> Attached<'v> {
         Ok(all)
     }
 
-    /// Returns the same as a document has it.
+    /// Returns the referrers as `--json` prints them.
     pub(crate) fn parts(&self, to: &Digest, name: Option<&Name>) -> Result<Vec<Part>> {
         Ok(self.referrers(to, name)?.iter().map(Into::into).collect())
     }
 
-    /// Tells whether all names of a root attach it to something that is here.
+    /// Tells whether a root has only tags of cosign's, each for a subject that is in this place.
     pub(crate) fn is_attached(&self, root: &Root) -> bool {
         let is_here = |name: &Name| {
             subject_of(name).is_some_and(|subject| self.view.head(&subject.into()).is_ok())
@@ -89,18 +90,18 @@ impl<'v> Attached<'v> {
         !root.names.is_empty() && root.names.iter().all(is_here)
     }
 
-    /// Returns the names of what cosign attached, as far as the place says.
+    /// Returns cosign's tags for the manifest `to`; none if the place cannot tell.
     fn tagged(&self, to: &Digest, name: Option<&Name>) -> Vec<Name> {
         self.tags.of(self.view, to, name).unwrap_or_default()
     }
 }
 
-/// Returns the platforms that something is for, as text.
+/// Returns the platforms of an artifact, as text.
 pub(crate) fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<String> {
     about::platforms(source, manifest).iter().map(ToString::to_string).collect()
 }
 
-/// Reads what was typed behind `--type`.
+/// Parses the values of `--type`.
 pub(crate) fn types(typed: &[String]) -> Result<TypeFilter, Problem> {
     TypeFilter::parse(typed).map_err(|error| {
         Problem::new(Exit::Usage, error.to_string())
