@@ -1,4 +1,4 @@
-//! Exports and imports that are killed again and again, between real registries.
+//! Exports from a registry, and imports into another, that are killed again and again.
 
 mod content;
 mod far;
@@ -23,18 +23,19 @@ use crate::peers;
 use crate::server::{ANY_PORT, Server};
 
 const JOBS: u64 = 2;
-/// What may be fetched twice after a kill: so much for each job, and this part of the content.
+/// How much may be fetched again after a kill, for each job.
 const TWICE: u64 = 16 << 20;
+/// Beyond that, one part in this many of the content.
 const PART: u64 = 100;
-/// What passes beside blobs in one run, at most: requests, manifests, and what a registry answers.
+/// The most that passes in one run beside blobs: requests, headers and manifests.
 const BESIDE: u64 = 256 << 10;
-/// How much the proxy passes a second: about what is written, so that little waits in sockets, which would
-/// be fetched and lost.
+/// How many bytes a second the proxy passes: about as many as are written, so that few wait in sockets,
+/// where a kill would lose them.
 const RATE: u64 = 160 << 20;
-/// How often one export or import is killed before it may come to its end, at most.
+/// How often one export or import is killed at most, before it may finish.
 const MOST_KILLS: usize = 3;
 
-/// Kills `kills` exports and as many imports, of which two thirds must be inside a transfer.
+/// Kills exports `kills` times and imports as often; two thirds of the kills must hit a transfer.
 pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Result<()> {
     println!("\n== SIGKILL of exports and imports, {kills} each; {JOBS} jobs, seed {seed}");
     if peers::required("docker-registry")?.is_none() {
@@ -61,7 +62,7 @@ pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Resul
     Ok(std::fs::remove_file(archive)?)
 }
 
-/// A registry behind a proxy that counts.
+/// A registry behind a proxy that counts bytes.
 struct Line {
     server: Server,
     proxy: Proxy,
@@ -90,24 +91,25 @@ impl Line {
     }
 }
 
-/// What came of all rounds.
+/// The results of all rounds.
 #[derive(Default)]
 struct Tally {
     kills: usize,
+    /// The kills that hit a transfer.
     inside: usize,
     rounds: usize,
-    /// The most that passed twice for one kill, in bytes.
+    /// The most bytes that passed twice, in the mean of a round's kills.
     worst: u64,
 }
 
 impl Tally {
-    /// Takes note of a round in which `twice` bytes passed twice.
+    /// Records a round of so many `kills`, in which `twice` bytes passed twice.
     fn round(&mut self, kills: usize, twice: u64) {
         self.rounds += 1;
         self.worst = self.worst.max(twice / (kills as u64).max(1));
     }
 
-    /// Fails unless enough was hit inside a transfer.
+    /// Prints the results, and fails unless two thirds of the kills hit a transfer.
     fn judge(&self, what: &str) -> Result<()> {
         let Self { kills, inside, rounds, worst } = self;
         println!(
@@ -129,6 +131,7 @@ struct Output {
 }
 
 impl Output {
+    /// Exports without a kill, and records the files that this wrote.
     fn whole(program: &Path, wanted: &[String], place: String, path: PathBuf) -> Result<Self> {
         let output = Self { place, path, expected: BTreeMap::new() };
         succeed(export(program, wanted, &output))?;
@@ -146,7 +149,7 @@ impl Output {
         }
     }
 
-    /// Fails if something is under its final name that is not whole.
+    /// Fails if, after a kill, a file under its final name is not complete.
     fn check_half(&self, program: &Path) -> Result<()> {
         let found = self.files()?;
         for (name, digest) in &found {
@@ -163,7 +166,7 @@ impl Output {
         Ok(())
     }
 
-    /// Fails unless all is there, nothing else, and nothing beside it.
+    /// Fails unless the files are those of the undisturbed export, with no partial file left.
     fn check_whole(&self, program: &Path) -> Result<()> {
         ensure!(self.files()? == self.expected, "{} is another bundle", self.place);
         for suffix in [".partial", ".partial.journal"] {
@@ -177,7 +180,7 @@ impl Output {
     }
 }
 
-/// Kills exports; returns the archive that an undisturbed one wrote.
+/// Kills exports; returns the archive that an undisturbed export wrote.
 fn exports(
     program: &Path,
     work: &Path,
@@ -223,7 +226,7 @@ fn exports(
             tally.inside += usize::from(is_inside);
             times.push(format!("{:.1}", mib(passed)));
             output.check_half(program)?;
-            // It may have been done, but for telling so.
+            // A kill may come between the archive's final name and the end of the process.
             is_done = output.path.is_file();
         }
         tally.kills += times.len();

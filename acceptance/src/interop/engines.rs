@@ -1,4 +1,4 @@
-//! Engines that run containers: podman and containerd pull from our registry and push to it.
+//! Container engines: podman and containerd pull from our registry and push to it.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -13,14 +13,14 @@ use super::ground::Ground;
 use crate::run::{capture, shown};
 use crate::server::{ANY_PORT, Server};
 
-/// What the images are called: as they would be where they came from.
+/// The names of the images in our registry, as if they had been copied from Docker Hub.
 const INDEX: &str = "docker.io/library/index:v1";
 const IMAGE: &str = "docker.io/library/image:v1";
 
 /// How long containerd may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves an image, and one for several platforms.
+/// Serves a layout with an image, and an index of images for several platforms.
 fn images(ground: &Ground<'_>) -> Result<Server> {
     let mut content = Content::new();
     let index = artifacts::multi_platform(&mut content, 1);
@@ -31,12 +31,12 @@ fn images(ground: &Ground<'_>) -> Result<Server> {
     ground.serve("images", ANY_PORT, &["--writable"])
 }
 
-/// Returns the digest of what a name of the registry stands for.
+/// Returns the digest of an artifact in the registry, by its name.
 fn digest(ground: &Ground<'_>, server: &Server, name: &str) -> Result<String> {
     Ok(ground.ours(&["digest", &server.place(name)])?.trim().to_owned())
 }
 
-/// podman pulls both images, and pushes one of them back.
+/// podman pulls both, and pushes the image back.
 pub(super) fn podman(ground: &Ground<'_>) -> Result<Outcome> {
     let server = images(ground)?;
     let [root, state] = ["root", "state"].map(|name| ground.path(name).display().to_string());
@@ -49,7 +49,7 @@ pub(super) fn podman(ground: &Ground<'_>) -> Result<Outcome> {
     }
     let [from, to] = ["library/image:v1", "pushed/image:v1"].map(|name| server.place(name));
     podman(&["push", "--quiet", "--tls-verify=false", &from, &to])?;
-    // It packs layers anew, and so writes another manifest; the config tells that it is the same.
+    // podman compresses layers again, so the manifest differs; the same config shows the same image.
     let config = |place: &str| ground.ours(&["inspect", "--config", place]);
     ensure!(config(&from)? == config(&to)?, "{to} has another config than {from}");
     drop(server);
@@ -57,7 +57,8 @@ pub(super) fn podman(ground: &Ground<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed("an image and an index pulled, an image pushed".to_owned()))
 }
 
-/// containerd pulls both images, one by its own name and asked of us as a mirror, and pushes one.
+/// containerd pulls both, the image by its name on Docker Hub with our registry as a mirror, and pushes
+/// the image.
 pub(super) fn containerd(ground: &Ground<'_>) -> Result<Outcome> {
     let server = images(ground)?;
     let engine = Containerd::start(ground)?;
@@ -70,7 +71,7 @@ pub(super) fn containerd(ground: &Ground<'_>) -> Result<Outcome> {
     )?;
     let hosts = hosts.display().to_string();
     let index = server.place("library/index:v1");
-    // This way of unpacking asks for nothing of the system.
+    // The native snapshotter only copies files; others need certain file systems or mounts.
     let native = ["images", "pull", "--snapshotter", "native"];
     engine.ctr(&[&native[..], &["--plain-http", &index]].concat())?;
     engine.ctr(&[&native[..], &["--hosts-dir", &hosts, IMAGE]].concat())?;
@@ -92,7 +93,7 @@ pub(super) fn containerd(ground: &Ground<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed("an index pulled, an image pulled through a mirror and pushed".to_owned()))
 }
 
-/// A containerd of its own, which ends with this.
+/// A containerd for one check, which is killed when this is dropped.
 struct Containerd<'g> {
     ground: &'g Ground<'g>,
     child: Child,

@@ -1,4 +1,4 @@
-//! Completion in real shells: keys are typed on a terminal, and the command that came of it is run.
+//! Completion in real shells: keys are typed on a terminal, and the completed command line is run.
 
 use std::fs;
 use std::io::{Read, Write as _};
@@ -15,16 +15,17 @@ use longshore_fixture::{Content, artifacts};
 use super::Outcome;
 use super::ground::Ground;
 
-/// How long a shell may take to begin, or to run a line.
+/// How long a shell may take to start, or to run a line.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a shell shows when it is ready.
+/// The prompt of every shell.
 const READY: &str = "READY> ";
 
-/// The last line of what the program was given.
+/// The last line of the log that the stand-in for the program writes: all arguments are there.
 const END: &str = "END\n";
 
-/// What is typed, where `\t` asks for completion, and the words that the program then gets.
+/// The keys that are typed, where `\t` asks for completion, and the arguments that the program must then
+/// get.
 const LINES: [(&str, &[&str]); 12] = [
     ("longshore veri\toci:si\t:char\t", &["verify", "oci:site:chart"]),
     (
@@ -57,7 +58,7 @@ struct Shell {
 }
 
 impl Shell {
-    /// Starts a shell by a command line, on a terminal that util-linux's `script` makes.
+    /// Starts the shell of a command line, on a terminal that util-linux's `script` makes.
     fn start(ground: &Ground<'_>, line: &str) -> Result<Self> {
         let mut command = ground.peer_command("script", &["-qfc", line, "/dev/null"]);
         let path = std::env::var("PATH").unwrap_or_default();
@@ -75,10 +76,11 @@ impl Shell {
             }
         });
         let mut shell = Self { child, shown, text: String::new() };
-        shell.wait("the shell does not begin", |shell| shell.text.contains(READY))?;
+        shell.wait("the shell does not start", |shell| shell.text.contains(READY))?;
         Ok(shell)
     }
 
+    /// Collects what the shell shows until `is_there` holds.
     fn wait(&mut self, failure: &str, is_there: impl Fn(&Self) -> bool) -> Result<()> {
         let begun = Instant::now();
         while !is_there(self) {
@@ -90,7 +92,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Types a line and runs it; returns the words that the program was given.
+    /// Types a line and runs it; returns the arguments that the program got.
     fn run(&mut self, line: &str, log: &Path) -> Result<Vec<String>> {
         let _ = fs::remove_file(log);
         self.text.clear();
@@ -111,9 +113,9 @@ impl Drop for Shell {
     }
 }
 
-/// Types in bash, zsh and fish.
+/// Types all lines in bash, zsh and fish.
 pub(super) fn check(ground: &Ground<'_>) -> Result<Outcome> {
-    furnish(ground)?;
+    set_up(ground)?;
     let mut told = Vec::new();
     for (name, line) in [
         ("bash", "bash --rcfile bashrc -i"),
@@ -126,6 +128,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed(format!("lines completed: {}", told.join(", "))))
 }
 
+/// Types all lines in one shell; returns how many there were.
 fn drive(ground: &Ground<'_>, line: &str) -> Result<usize> {
     let mut shell = Shell::start(ground, line)?;
     let log = ground.path("given");
@@ -138,8 +141,9 @@ fn drive(ground: &Ground<'_>, line: &str) -> Result<usize> {
     Ok(LINES.len())
 }
 
-/// Makes what can be completed, and what shells read when they begin.
-fn furnish(ground: &Ground<'_>) -> Result<()> {
+/// Makes the layouts and files to complete, the stand-in for the program, and the files that shells read
+/// when they start.
+fn set_up(ground: &Ground<'_>) -> Result<()> {
     ground.layout("site", &longshore_fixture::typed())?;
     let full = Content::tagged("r.example:5000/team/app:1", |content| artifacts::image(content, 1));
     ground.layout("my layouts/full", &full)?;
@@ -154,7 +158,7 @@ fn furnish(ground: &Ground<'_>) -> Result<()> {
             ground.ours(&["completions", shell])?,
         )?;
     }
-    // The program is asked what comes next; all else only notes what it was given.
+    // The stand-in asks the real program for completions. It runs no other command, and logs its arguments.
     let program = ground.command(&[]).get_program().to_owned();
     let wrapper = format!(
         "#!/bin/sh\nif [ \"$1\" = complete ]; then exec {} \"$@\"; fi\nprintf '%s\\n' \"$@\" {} >given\n",

@@ -1,4 +1,4 @@
-//! What ten times as much costs: CPU and memory of commands and requests, at n and at 10 n.
+//! How costs grow with the content: CPU and memory of commands and requests, at n and at 10 n.
 
 mod content;
 mod jobs;
@@ -13,23 +13,23 @@ use anyhow::{Result, ensure};
 use self::content::Layouts;
 use self::table::Table;
 
-/// The larger size is so many times the smaller.
+/// The larger size divided by the smaller.
 const GROWTH: usize = 10;
-/// Both sizes are divided by this where the machine has other things to do.
+/// `--quick` divides both sizes by this, for machines that have other things to do.
 const QUICK: usize = 10;
 
-/// What there are `n` of. A size is the larger of the two, of a full run.
+/// The things that are counted: a row has n of one kind, and then 10 n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Tags of one repository, each with a manifest of its own.
     Tags,
-    /// Repositories, each with one artifact, as a server leaves what was pushed.
+    /// Repositories, each with one artifact, in a layout that a server wrote.
     Repositories,
-    /// Artifacts, each of a repository of its own, as in a bundle.
+    /// Artifacts, each under a full reference to a repository of its own, as in a bundle.
     Artifacts,
     /// Names of one manifest: an `index.json` of 50 MB, and next to no content.
     Names,
-    /// Names that are pushed one after the other.
+    /// Tags that are pushed one after the other.
     Pushes,
     /// Blobs, a hundred to an image.
     Blobs,
@@ -38,6 +38,7 @@ enum Kind {
 }
 
 impl Kind {
+    /// Returns the larger of the two sizes of a full run.
     fn most(self) -> usize {
         match self {
             Self::Tags => 20_000,
@@ -62,11 +63,11 @@ impl Kind {
     }
 }
 
-/// What a run is given.
+/// What all measurements share.
 struct Run<'a> {
     program: &'a Path,
     layouts: Layouts,
-    /// What sizes are divided by.
+    /// [`QUICK`] or 1.
     divisor: usize,
     table: Table,
 }
@@ -83,7 +84,7 @@ impl Run<'_> {
     }
 }
 
-/// Measures every row whose name contains `only`, prints them all, and fails if one is over a bound.
+/// Measures every row whose name contains `only`, prints all rows, and fails if one exceeds its bound.
 pub(super) fn run(program: &Path, work: &Path, quick: bool, only: &str) -> Result<()> {
     println!("\n== growth: n and {GROWTH} n");
     let work = tempfile::tempdir_in(work)?;
