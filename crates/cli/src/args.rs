@@ -39,7 +39,7 @@ The prefixes are optional for a path that begins with `/`, `./` or `../`, that e
 at which a layout lies. `docker://` says that a registry is meant.
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
-3 verify found something missing or damaged.";
+3 `verify`, `lock --check` or `export --check` found a difference.";
 
 const COPY_EXAMPLES: &str = "\
 Examples:

@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Failed = 1,
     /// It was asked for wrongly, or what it needs is not as it must be.
     Usage = 2,
-    /// `verify` found a difference.
+    /// `verify`, `lock --check` or `export --check` found a difference.
     Difference = 3,
 }
 
