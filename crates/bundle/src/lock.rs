@@ -107,7 +107,7 @@ pub enum Outdated {
     /// This was asked for, and is not any more.
     Unwanted(String),
     /// This is asked for, and was not.
-    CopyItem(String),
+    Wanted(String),
 }
 
 impl Lock {
@@ -190,7 +190,7 @@ impl Lock {
                 None => outdated.push(Outdated::Unwanted(of)),
             }
         }
-        outdated.extend(new.into_iter().flatten().map(|item| Outdated::CopyItem(called(item))));
+        outdated.extend(new.into_iter().flatten().map(|item| Outdated::Wanted(called(item))));
         outdated
     }
 
@@ -325,7 +325,7 @@ impl fmt::Display for Outdated {
                 write!(f, "`{key}` of {of} was {before} and is {now}")
             }
             Self::Unwanted(of) => write!(f, "{of} was wanted, and is not"),
-            Self::CopyItem(of) => write!(f, "{of} is wanted, and was not"),
+            Self::Wanted(of) => write!(f, "{of} is wanted, and was not"),
         }
     }
 }

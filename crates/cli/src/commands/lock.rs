@@ -111,7 +111,7 @@ impl From<&Outdated> for LockOutdated {
                 ..of("key", item)
             },
             Outdated::Unwanted(item) => of("unwanted", item),
-            Outdated::CopyItem(item) => of("wanted", item),
+            Outdated::Wanted(item) => of("wanted", item),
         }
     }
 }
