@@ -3,11 +3,15 @@
 use crate::selection::wanted_where;
 use crate::{ConfigError, Item, ReadLayout, Selection};
 
-/// Tells whether a text is a list, and no YAML document: its first line that says anything is one
-/// word, and no key.
+/// Tells whether a text is a list, and no YAML document: its first line that says anything is a path, which
+/// may have spaces, or one word, and no key.
 pub(crate) fn is_list(text: &str) -> bool {
+    const PATHS: [&str; 5] = ["/", "./", "../", "oci:", "oci-archive:"];
     let first = lines(text).next().map(|(_, line)| line);
     first.is_some_and(|line| {
+        if PATHS.iter().any(|begin| line.starts_with(begin)) {
+            return true;
+        }
         !line.contains(char::is_whitespace)
             && !line.ends_with(':')
             && line != "---"

@@ -369,9 +369,12 @@ fn flaw(reason: &Flaw) -> Hint {
         Flaw::Identity(_) => Hint::new("it must be a certificate and its key, in PEM"),
         Flaw::Credentials(_) => Hint::new("`longshore login` saves a name and password again"),
         Flaw::Proxy(_) => Hint::new("check the variables HTTPS_PROXY and http_proxy"),
-        Flaw::NotAFile | Flaw::Damaged(_) => {
-            Hint::new(format!("it is damaged, or was created wrongly; {AGAIN}"))
-        }
+        Flaw::Journal(_) => Hint::new(
+            "without this file the layout is as in its index.json, and lacks what was pushed last; \
+             move it away to go on so",
+        ),
+        Flaw::NotAFile => Hint::new("give the path of a file; `-` is stdout"),
+        Flaw::Damaged(_) => Hint::new(format!("it is damaged, or was created wrongly; {AGAIN}")),
     }
 }
 

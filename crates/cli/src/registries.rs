@@ -151,12 +151,15 @@ fn known_files(reach: &Reach) -> Vec<PathBuf> {
         PathBuf::from(format!("/run/containers/{user}"))
     };
     let run = path_in("XDG_RUNTIME_DIR").map(|path| path.join("containers"));
-    let run = run.unwrap_or_else(of_user).join("auth.json");
+    let run = run.map(|path| path.join("auth.json")).or_else(|| {
+        // On some machines only root may look there.
+        Some(of_user().join("auth.json")).filter(|path| path.try_exists().is_ok())
+    });
     let config = path_in("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
     let config = config.map(|path| path.join("containers/auth.json"));
     // Where Docker kept it before that.
     let before = below_home(".dockercfg");
-    std::iter::once(run).chain(config).chain(docker_file()).chain(before).collect()
+    run.into_iter().chain(config).chain(docker_file()).chain(before).collect()
 }
 
 /// Returns the file that `login` writes: the one that is named, else Docker's, which most tools read

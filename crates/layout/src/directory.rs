@@ -304,9 +304,14 @@ impl Directory {
         let partial = format!("{name}.new");
         let file = own.create_anew(&partial)?;
         let (partial, target) = (Named::new(&own, &partial), Named::new(&there, name));
-        persist(&file, partial, target, Durable::Now, |mut file| {
+        let written = persist(&file, partial, target, Durable::Now, |mut file| {
             content(&mut file).map_err(Error::io("write", partial.path().display()))
-        })?;
+        });
+        if let Err(error) = written {
+            // On a disk that is full it is in the way of everything else.
+            _ = partial.directory.remove(partial.name);
+            return Err(error);
+        }
         Ok(file)
     }
 
@@ -489,8 +494,10 @@ impl Drop for Directory {
         if lock != Some(true) {
             return;
         }
-        if let Err(error) = self.settle() {
+        if let Err(error) = self.flush() {
             tracing::warn!(%error, "the last changes of names are lost");
+        } else if let Err(error) = self.take_in_journal() {
+            tracing::warn!(%error, "index.json lacks the last changes, which its journal keeps");
         }
     }
 }

@@ -288,6 +288,12 @@ impl Listing {
         self.range(By::Digest, |key| (key.digest, key.first).cmp(&(Some(digest), repository)))
     }
 
+    /// Returns what a name stands for.
+    pub(crate) fn stands_for(&self, name: &str) -> Option<&Digest> {
+        let mut found = self.called(By::RefName, name).chain(self.called(By::ImageName, name));
+        found.next().map(|entry| &entry.descriptor().digest)
+    }
+
     /// Returns the entries that are found by one of their names, in the order of `index.json`.
     pub(crate) fn called(&self, by: By, name: &str) -> impl Iterator<Item = &Entry> {
         self.range(by, |key| key.first.cmp(name)).iter().map(|slot| self.entry(slot.number()))

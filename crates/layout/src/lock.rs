@@ -2,10 +2,18 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use longshore_store::{Error, Result};
 
 use crate::dir::Dir;
+
+/// Who waits longer for another process says so.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// How often it is tried until then.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A lock that is held until it is dropped, or until the process ends, however it ends.
 #[derive(Debug)]
@@ -39,8 +47,13 @@ impl Lock {
     ) -> Result<Self> {
         let file = directory.open_or_create(name)?;
         let path = directory.path().join(name);
-        if let Err(TryLockError::WouldBlock) = attempt(&file) {
-            tracing::debug!(path = %path.display(), "waiting for another process");
+        let began = Instant::now();
+        while let Err(TryLockError::WouldBlock) = attempt(&file) {
+            if began.elapsed() >= SHORT {
+                tracing::warn!("waiting for another process, which holds {}", path.display());
+                break;
+            }
+            thread::sleep(PAUSE);
         }
         wait(&file).map_err(Error::io("lock", path.display()))?;
         Ok(Self { _file: file })

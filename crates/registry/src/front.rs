@@ -232,7 +232,12 @@ impl Server {
             tokio::time::timeout(grace, self.state.closed()).await.is_ok()
         });
         let left = if ended { 0 } else { self.shared.metrics.in_flight() };
-        self.shared.registry.settle();
+        // What is durable stays so, though nobody settles it: another process may hold the lock for long.
+        let registry = Arc::clone(&self.shared.registry);
+        runtime.block_on(async {
+            let settled = tokio::task::spawn_blocking(move || registry.settle());
+            let _ = tokio::time::timeout(grace.max(SETTLE_INTERVAL), settled).await;
+        });
         runtime.shutdown_background();
         left
     }

@@ -56,10 +56,11 @@ pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result
             }
         })?;
         let same = changes.is_empty() && outdated.is_empty();
-        return Ok(match (same, is_whole) {
-            (false, _) => Exit::Difference,
-            (true, false) => Exit::Failed,
-            (true, true) => Exit::Done,
+        return Ok(match same {
+            false => Exit::Difference,
+            // What cannot be had may have been locked, or never have been.
+            true if !is_whole || !failures.is_empty() => Exit::Failed,
+            true => Exit::Done,
         });
     }
     write_file(&path, &next.to_bytes()).map_err(Problem::of)?;

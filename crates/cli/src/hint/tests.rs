@@ -49,6 +49,7 @@ fn flaws() -> Vec<Flaw> {
         Flaw::Compressed { with: "xz" },
         Flaw::Trailing(text()),
         Flaw::HardLink { member: text() },
+        Flaw::Journal(text()),
     ]
 }
 
@@ -83,6 +84,7 @@ fn flaw_number(flaw: &Flaw) -> usize {
         Flaw::Compressed { .. } => 25,
         Flaw::Trailing(_) => 26,
         Flaw::HardLink { .. } => 27,
+        Flaw::Journal(_) => 28,
     }
 }
 
@@ -304,7 +306,7 @@ fn all_are_there(numbers: impl Iterator<Item = usize>, count: usize) {
 #[test]
 fn the_walk_below_meets_every_kind() {
     all_are_there(errors().iter().map(error_number), 22);
-    all_are_there(flaws().iter().map(flaw_number), 28);
+    all_are_there(flaws().iter().map(flaw_number), 29);
     all_are_there(inabilities().iter().map(inability_number), 19);
     all_are_there(failures().iter().map(failure_number), 19);
     all_are_there(subjects().iter().map(subject_number), 7);

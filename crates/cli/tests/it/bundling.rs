@@ -514,3 +514,16 @@ fn what_was_asked_for_by_digest_has_it_in_the_bundle_and_not_where_it_arrives() 
     assert_eq!(listed("oci-archive:b.tar"), pinned.as_str());
     assert_eq!(listed("oci:far"), name.as_str());
 }
+
+#[test]
+fn what_was_never_there_to_be_locked_is_a_failure_of_the_check_too() {
+    let site = Site::typed();
+    site.ok("copy -q oci:site:app oci:full:registry.site/acme/app:v1");
+    let wanted = "- ref: oci:full:registry.site/acme/app";
+    site.file("bundle.yaml", format!("artifacts:\n{wanted}:v1\n{wanted}:nope\n"));
+    assert_eq!(site.run("lock").code, 1);
+    let check = site.run("lock --check --json");
+    assert_eq!(check.code, 1, "{}", check.stderr);
+    let document: Value = serde_json::from_slice(&check.stdout).unwrap();
+    assert_eq!(document["failures"].as_array().unwrap().len(), 1);
+}

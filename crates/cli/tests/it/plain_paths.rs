@@ -88,7 +88,10 @@ fn lists_and_bundle_yaml_take_plain_paths_too() {
     std::fs::rename(site.path("media/c.tar"), site.path("media/12:30.tar")).unwrap();
     std::fs::rename(site.path("media/d"), site.path("media/a:b")).unwrap();
     let absolute = site.path("media/full").display().to_string();
+    site.ok("copy -q oci:media/full oci:media/d");
+    std::fs::rename(site.path("media/d"), site.path("media/with a space")).unwrap();
     let places = [
+        "./media/with a space",
         "./media/full",
         "media/full:registry.site/acme/app:v1",
         "media/12:30.tar",

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{
-    Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Blob, Error, Flaw, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
     Verifying,
 };
 
@@ -91,6 +91,10 @@ impl ArchiveWriter {
     /// until the new one is complete; otherwise it is an error.
     pub fn new(path: impl Into<PathBuf>, replace: bool) -> Result<Self> {
         let path = path.into();
+        // A device, pipe or socket would be replaced by a file, which nobody means.
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(Error::malformed(path.display(), Flaw::NotAFile));
+        }
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
         }

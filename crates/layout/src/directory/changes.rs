@@ -5,6 +5,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use longshore_store::{Error, Flaw, Result};
@@ -126,6 +127,14 @@ impl Stamps {
     }
 }
 
+/// What an `index.json` is that cannot be read, and was written a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HalfWritten {
+    /// What was read before counts.
+    IsAsBefore,
+    IsMalformed,
+}
+
 /// Where changes went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Went {
@@ -183,11 +192,11 @@ impl Directory {
         } else if !self.is_laid_out()? {
             return Ok(Arc::new(Listing::new(Index::default())));
         }
-        self.look_at_index()
+        self.look_at_index(HalfWritten::IsAsBefore)
     }
 
     /// Returns what is listed in the `index.json` that is there, and its journal.
-    fn look_at_index(&self) -> Result<Arc<Listing>> {
+    fn look_at_index(&self, half_written: HalfWritten) -> Result<Arc<Listing>> {
         let mut seen = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files = self.find_files()?;
         let mut stamps = self.stamps(&files)?;
@@ -210,22 +219,23 @@ impl Directory {
         }
         let index = match (self.parse_index(&files.index), &*seen) {
             (Err(Error::Malformed { .. }), Some(before))
-                if stamps.index.is_younger(HALF_WRITTEN) =>
+                if half_written == HalfWritten::IsAsBefore
+                    && stamps.index.is_younger(HALF_WRITTEN) =>
             {
                 return Ok(Arc::clone(&before.listing));
             }
             (index, _) => index?,
         };
-        let journal = files.journal.as_ref().map(|file| self.read_journal(file)).transpose()?;
-        let is_whole = journal.as_ref().is_none_or(|journal| journal.is_whole);
-        let changes = journal.map(|journal| journal.changes).unwrap_or_default();
-        let listing = if changes.is_empty() {
-            let before = seen.take().map(|seen| seen.listing);
-            let before = before.filter(|before| before.is(&index));
-            before.unwrap_or_else(|| Arc::new(Listing::new(index)))
-        } else {
-            let without = Listing::new(index);
-            Arc::new(without.changed(&changes).unwrap_or(without))
+        let (listing, is_whole) = match &files.journal {
+            None => {
+                let before = seen.take().map(|seen| seen.listing);
+                let before = before.filter(|before| before.is(&index));
+                (before.unwrap_or_else(|| Arc::new(Listing::new(index))), true)
+            }
+            Some(journal) => {
+                let (listing, is_whole) = self.with_changes_of(journal, Listing::new(index))?;
+                (Arc::new(listing), is_whole)
+            }
         };
         let is_settled = is_whole && !stamps.index.is_younger(TICK);
         let listed = Arc::clone(&listing);
@@ -235,7 +245,14 @@ impl Directory {
 
     /// Returns what `index.json` lists now, which nobody else changes: its lock is held.
     pub(super) fn listed_alone(&self) -> Result<Arc<Listing>> {
-        self.look_at_index()
+        // What another tool is writing in place must not be replaced before it is there.
+        let until = Instant::now() + HALF_WRITTEN;
+        loop {
+            match self.look_at_index(HalfWritten::IsMalformed) {
+                Err(Error::Malformed { .. }) if Instant::now() < until => thread::sleep(TICK),
+                listed => return listed,
+            }
+        }
     }
 
     /// Opens the files that say what is listed. The journal first: what it has that `index.json` has,
@@ -399,7 +416,7 @@ impl Directory {
             && Arc::ptr_eq(&seen.listing, &before)
             && self.journal_from.is_some_and(|from| seen.stamps.index.length >= from)
             && self.check_listing(&listing).is_ok()
-            && let Some(journal) = self.append(seen.stamps.journal_length(), changes)?
+            && let Some(journal) = self.append(seen.stamps.journal_length(), changes, &before)?
         {
             seen.files.journal = Some(journal);
             // That of `index.json` stays: who wrote it since did so without a lock.

@@ -9,10 +9,13 @@
 //! Each line is what was appended at once: the sha256 of the rest in hex, a space, and a JSON array
 //! of changes. A last line that was cut off is ignored: nobody was told that it is durable. Where changes
 //! are made twice, in the same order, names stand for the same; so a journal may outlive the `index.json`
-//! that has it.
+//! that has it. A change of a name says what the name stood for before: if it stands for something else in
+//! `index.json`, another tool has changed it since, and that counts.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::time::Duration;
 
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::{Error, Flaw, Name, Result};
@@ -22,6 +25,7 @@ use super::{Directory, OWN};
 use crate::dir::Part;
 use crate::files;
 use crate::index::Change;
+use crate::listing::Listing;
 use crate::names::Scope;
 
 const JOURNAL: &str = "index.journal";
@@ -32,7 +36,7 @@ pub(super) const MAX_JOURNAL: u64 = 16 << 20;
 /// What was read of a journal.
 pub(super) struct Journal {
     /// In the order in which they are made.
-    pub(super) changes: Vec<Change>,
+    changes: Vec<Written>,
     /// Whether nothing was cut off.
     pub(super) is_whole: bool,
 }
@@ -47,18 +51,99 @@ impl Journal {
             number += 1;
             match proven(line) {
                 Some(json) => {
-                    let read = changes_of(json).map_err(|reason| Error::malformed(what, reason))?;
+                    let read: Vec<Written> = serde_json::from_slice(json).map_err(|error| {
+                        let reason = format!("line {number}: {error}");
+                        Error::malformed(what, Flaw::Journal(reason))
+                    })?;
                     changes.extend(read);
                 }
                 // After a power cut the end of a file may be there without what was in it.
                 None if lines.peek().is_none() => is_whole = false,
                 None => {
                     let damaged = format!("line {number} is not what was written");
-                    return Err(Error::malformed(what, Flaw::Damaged(damaged)));
+                    return Err(Error::malformed(what, Flaw::Journal(damaged)));
                 }
             }
         }
         Ok(Self { changes, is_whole })
+    }
+
+    /// Returns how many changes it has.
+    pub(super) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Makes the changes on what `index.json` lists, but for names that another tool has changed since.
+    /// `None` if nothing is different then. `what` names the journal.
+    pub(super) fn onto(self, index: &Listing, what: &str) -> Result<Option<Listing>> {
+        let (mut now, mut changes) = (Names::of(index), Vec::new());
+        let mut passed_over = BTreeSet::new();
+        for written in self.changes {
+            if let Written::Set(name, _, before) | Written::Unset(name, before) = &written {
+                let then = match &written {
+                    Written::Set(_, descriptor, _) => Some(&descriptor.digest),
+                    _ => None,
+                };
+                let found = now.stands_for(name);
+                if found != before.as_ref() && found != then {
+                    passed_over.insert(name.clone());
+                    continue;
+                }
+                passed_over.remove(name);
+            }
+            let change = written.change();
+            let change =
+                change.map_err(|error| Error::malformed(what, Flaw::Journal(error.to_string())))?;
+            now.follow(&change);
+            changes.push(change);
+        }
+        for name in passed_over {
+            tracing::warn!("{what}: another tool has changed `{name}` since, which counts");
+        }
+        Ok(index.changed(&changes))
+    }
+}
+
+/// What names stand for while changes are made.
+struct Names<'l> {
+    listing: &'l Listing,
+    /// Those that were changed.
+    changed: HashMap<String, Option<Digest>>,
+}
+
+impl<'l> Names<'l> {
+    fn of(listing: &'l Listing) -> Self {
+        Self { listing, changed: HashMap::new() }
+    }
+
+    fn stands_for(&self, name: &str) -> Option<&Digest> {
+        match self.changed.get(name) {
+            Some(digest) => digest.as_ref(),
+            None => self.listing.stands_for(name),
+        }
+    }
+
+    fn follow(&mut self, change: &Change) {
+        match change {
+            Change::Set(name, descriptor) => {
+                self.changed.insert(name.to_string(), Some(descriptor.digest.clone()));
+            }
+            Change::Unset(name) => _ = self.changed.insert(name.to_string(), None),
+            Change::Remove(digest, scope) => {
+                for entry in self.listing.of_digest(digest, scope) {
+                    for name in entry.names() {
+                        self.changed.entry(name.to_owned()).or_insert(None);
+                    }
+                }
+                // With every name that it has got since; whose repository it is does not matter here.
+                for stands_for in self.changed.values_mut() {
+                    if stands_for.as_ref() == Some(digest) {
+                        *stands_for = None;
+                    }
+                }
+            }
+            Change::Add(_) | Change::Reached(..) => {}
+        }
     }
 }
 
@@ -67,10 +152,12 @@ impl Journal {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 enum Written {
     Add(Descriptor),
-    Set(String, Descriptor),
+    /// A name, what it stands for, and what it stood for.
+    Set(String, Descriptor, Option<Digest>),
     Remove(Digest, Option<Within>),
     Reached(Vec<Digest>, String),
-    Unset(String),
+    /// A name, and what it stood for.
+    Unset(String, Option<Digest>),
 }
 
 /// A repository, of which bare names are or not.
@@ -82,10 +169,13 @@ struct Within {
 }
 
 impl Written {
-    fn of(change: &Change) -> Self {
+    fn of(change: &Change, names: &Names<'_>) -> Self {
+        let before = |name: &Name| names.stands_for(name.as_str()).cloned();
         match change {
             Change::Add(descriptor) => Self::Add(descriptor.clone()),
-            Change::Set(name, descriptor) => Self::Set(name.to_string(), descriptor.clone()),
+            Change::Set(name, descriptor) => {
+                Self::Set(name.to_string(), descriptor.clone(), before(name))
+            }
             Change::Remove(digest, Scope::Layout) => Self::Remove(digest.clone(), None),
             Change::Remove(digest, Scope::Repository { name, bare }) => {
                 let within = Within { repository: name.to_string(), bare: *bare };
@@ -94,14 +184,14 @@ impl Written {
             Change::Reached(digests, repository) => {
                 Self::Reached(digests.iter().cloned().collect(), repository.to_string())
             }
-            Change::Unset(name) => Self::Unset(name.to_string()),
+            Change::Unset(name) => Self::Unset(name.to_string(), before(name)),
         }
     }
 
     fn change(self) -> Result<Change, longshore_spec::ReferenceError> {
         Ok(match self {
             Self::Add(descriptor) => Change::Add(descriptor),
-            Self::Set(name, descriptor) => Change::Set(Name::new(name), descriptor),
+            Self::Set(name, descriptor, _) => Change::Set(Name::new(name), descriptor),
             Self::Remove(digest, None) => Change::Remove(digest, Scope::Layout),
             Self::Remove(digest, Some(Within { repository, bare })) => {
                 Change::Remove(digest, Scope::Repository { name: repository.parse()?, bare })
@@ -109,16 +199,9 @@ impl Written {
             Self::Reached(digests, repository) => {
                 Change::Reached(digests.into_iter().collect(), repository.parse()?)
             }
-            Self::Unset(name) => Change::Unset(Name::new(name)),
+            Self::Unset(name, _) => Change::Unset(Name::new(name)),
         })
     }
-}
-
-/// Returns the changes that are in the JSON of a line.
-fn changes_of(json: &[u8]) -> Result<Vec<Change>, String> {
-    let written: Vec<Written> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let changes = written.into_iter().map(Written::change);
-    changes.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// Returns the JSON of a line, if it is what was written.
@@ -132,9 +215,15 @@ fn proven(line: &[u8]) -> Option<&[u8]> {
 /// The hexadecimal digits of a sha256.
 const SUM: usize = 64;
 
-/// Returns the line that holds `changes`.
-fn line(changes: &[Change]) -> Vec<u8> {
-    let written: Vec<_> = changes.iter().map(Written::of).collect();
+/// Returns the line that holds `changes` of `before`.
+fn line(changes: &[Change], before: &Listing) -> Vec<u8> {
+    let mut names = Names::of(before);
+    let written = changes.iter().map(|change| {
+        let written = Written::of(change, &names);
+        names.follow(change);
+        written
+    });
+    let written: Vec<_> = written.collect();
     // Texts and numbers become JSON always.
     let json = serde_json::to_vec(&written).unwrap_or_default();
     let mut line = Digest::sha256(&json).encoded().as_bytes().to_vec();
@@ -160,19 +249,37 @@ impl Directory {
         Ok(found.map_err(Error::io("open", self.root.join(OWN).join(JOURNAL).display()))?.len())
     }
 
-    pub(super) fn read_journal(&self, file: &File) -> Result<Journal> {
+    /// Makes the changes of a journal on what `index.json` lists. Returns what is listed then, and whether
+    /// nothing of the journal was cut off.
+    pub(super) fn with_changes_of(&self, file: &File, index: Listing) -> Result<(Listing, bool)> {
         let path = self.root.join(OWN).join(JOURNAL);
         let bytes = files::read(file, &path, MAX_JOURNAL)?;
-        Journal::parse(&bytes, &path.display().to_string())
+        let what = path.display().to_string();
+        let journal = Journal::parse(&bytes, &what)?;
+        if self.writing.is_none() && is_old(file) {
+            let count = journal.len();
+            tracing::warn!(
+                "{what}: {count} changes by a server that was killed are not in index.json yet, where \
+                 other tools look"
+            );
+        }
+        let is_whole = journal.is_whole;
+        let changed = journal.onto(&index, &what)?;
+        Ok((changed.unwrap_or(index), is_whole))
     }
 
-    /// Appends changes to the journal, and returns it: they are durable. `length` is that of the journal
-    /// that was read, all of it. Returns `None`, and has written nothing, if `index.json` is to be
+    /// Appends changes of what is listed to the journal, and returns it: they are durable. `length` is that of
+    /// the journal that was read, all of it. Returns `None`, and has written nothing, if `index.json` is to be
     /// written instead: where the journal is full, or not ours.
     ///
     /// The lock of `index.json` is held.
-    pub(super) fn append(&self, length: u64, changes: &[Change]) -> Result<Option<File>> {
-        let line = line(changes);
+    pub(super) fn append(
+        &self,
+        length: u64,
+        changes: &[Change],
+        listed: &Listing,
+    ) -> Result<Option<File>> {
+        let line = line(changes, listed);
         if length + line.len() as u64 > MAX_JOURNAL {
             return Ok(None);
         }
@@ -207,6 +314,13 @@ impl Directory {
             _ => Ok(()),
         }
     }
+}
+
+/// Tells whether no server that lives has left a journal: it would have written `index.json` by now.
+fn is_old(file: &File) -> bool {
+    const OLD: Duration = Duration::from_secs(10);
+    let modified = file.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > OLD))
 }
 
 fn write_at(file: &mut File, offset: u64, line: &[u8]) -> io::Result<()> {
@@ -280,15 +394,18 @@ mod tests {
             Change::Reached([digest].into(), repository.clone()),
             Change::Unset("v1".into()),
         ];
-        let written = [line(&changes[..3]), line(&changes[3..])].concat();
+        let none = Listing::new(Index::default());
+        let written = [line(&changes[..3], &none), line(&changes[3..], &none)].concat();
         let read = Journal::parse(&written, "it").unwrap();
         assert!(read.is_whole);
-        assert_eq!(format!("{:?}", read.changes), format!("{changes:?}"));
+        let read: Vec<_> = read.changes.into_iter().map(|read| read.change().unwrap()).collect();
+        assert_eq!(format!("{read:?}"), format!("{changes:?}"));
     }
 
     #[test]
     fn an_end_that_was_cut_off_is_ignored_and_what_is_damaged_before_it_named() {
-        let [first, second] = ["a", "b"].map(|of| line(&[Change::Add(manifest(of))]));
+        let none = Listing::new(Index::default());
+        let [first, second] = ["a", "b"].map(|of| line(&[Change::Add(manifest(of))], &none));
         let whole = [&*first, &*second].concat();
         let count = |bytes: &[u8]| {
             let read = Journal::parse(bytes, "it").unwrap();
@@ -376,6 +493,46 @@ mod tests {
         assert_eq!(names, ["theirs".into(), "v4".into()]);
         layout.settle().unwrap();
         assert_eq!((in_index(path), seen(path).len()), (2, 2));
+    }
+
+    #[test]
+    fn a_name_that_another_tool_changed_after_a_kill_stays_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        for (tag, content) in [("v1", "a"), ("v2", "a"), ("v1", "b"), ("v3", "a")] {
+            name(&layout, tag, content);
+        }
+        layout.whole().untag(&"v3".into()).unwrap();
+        std::mem::forget(layout);
+        assert_eq!(seen(path), ["v0 a", "v1 b", "v2 a"]);
+        let mut index = Index::default();
+        let theirs = [("v0", "a"), ("v1", "c"), ("v3", "c")];
+        index.manifests = theirs.map(|(tag, of)| crate::names::named(manifest(of), tag)).to_vec();
+        fs::write(path.join("index.json"), index.to_bytes()).unwrap();
+        let expected = ["v0 a", "v1 c", "v2 a", "v3 c"];
+        assert_eq!(seen(path), expected);
+        served(path);
+        assert_eq!(
+            (seen(path), journal(path).exists()),
+            (expected.map(str::to_owned).to_vec(), false)
+        );
+    }
+
+    #[test]
+    fn an_index_that_another_tool_is_writing_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        let mut index = Index::default();
+        index.manifests = vec![crate::names::named(manifest("c"), "theirs")];
+        let bytes = index.to_bytes();
+        fs::write(path.join("index.json"), &bytes[..bytes.len() / 2]).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| name(&layout, "v1", "a"));
+            fs::write(path.join("index.json"), &bytes).unwrap();
+        });
+        assert_eq!(seen(path), ["theirs c", "v1 a"]);
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Entry {
         if self.goes_by_image_name { self.image_name() } else { self.ref_name() }
     }
 
+    /// Returns all names that it is found by.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.ref_name().into_iter().chain(self.image_name())
+    }
+
     pub(super) fn ref_name(&self) -> Option<&str> {
         names::ref_name(&self.descriptor)
     }

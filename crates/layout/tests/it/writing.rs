@@ -524,3 +524,9 @@ fn gnu_tar_reads_what_is_written() {
     assert!(read_all(unpacked.path()).unwrap() == read_all(&scene.path()).unwrap());
     assert_eq!(std::fs::read(unpacked.path().join("bundle.json")).unwrap(), b"{}\n");
 }
+
+#[test]
+fn a_device_is_not_replaced_by_an_archive() {
+    let error = ArchiveWriter::new("/dev/null", true).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/null is not a file");
+}

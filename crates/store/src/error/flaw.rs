@@ -79,6 +79,8 @@ pub enum Flaw {
     Credentials(String),
     /// It cannot be used as the address of a proxy; why.
     Proxy(String),
+    /// It is the journal of a layout, and damaged; how, as a sentence.
+    Journal(String),
     /// It is damaged, or was made wrongly; how, as a sentence.
     Damaged(String),
 }
@@ -114,6 +116,7 @@ impl Flaw {
             | Self::NotATar
             | Self::CutOff(_)
             | Self::Version { .. }
+            | Self::Journal(_)
             | Self::Damaged(_) => true,
         }
     }
@@ -191,6 +194,7 @@ impl fmt::Display for Flaw {
             | Self::Credentials(text)
             | Self::Proxy(text)
             | Self::Trailing(text)
+            | Self::Journal(text)
             | Self::Damaged(text) => text,
         })
     }
