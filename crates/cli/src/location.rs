@@ -250,6 +250,10 @@ fn exists(path: &str) -> bool {
 
 /// Reads a layout by its plain path, with what is selected in it behind; `None` if the text is none.
 fn plain_path(text: &str) -> Option<Result<LayoutPlace, String>> {
+    // Who writes `localhost:5000/app` means a registry, whatever lies here by that name.
+    if !is_path(text) && !is_named_archive(text) && has_port(text) {
+        return None;
+    }
     // Where the path ends does not depend on the kind.
     let split = LayoutPlace::parse_where(&format!("oci:{text}"), exists)?;
     let path = match &split {
@@ -263,6 +267,12 @@ fn plain_path(text: &str) -> Option<Result<LayoutPlace, String>> {
     }
     let kind = kind_of(path)?;
     Some(split.map(|layout| LayoutPlace { kind, ..layout }))
+}
+
+/// Tells whether a text begins with a host and its port, and goes on behind them.
+fn has_port(text: &str) -> bool {
+    let host = text.split_once('/').and_then(|(host, _)| host.rsplit_once(':'));
+    host.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 /// Returns the kind of layout that is meant by a path: what lies there, or is named as such files are.

@@ -123,6 +123,19 @@ fn lists_and_bundle_yaml_take_plain_paths_too() {
 }
 
 #[test]
+fn a_host_with_a_port_is_a_registry_whatever_lies_there() {
+    let site = Site::typed();
+    std::fs::create_dir(site.path("localhost:1")).unwrap();
+    site.ok("copy -q oci:site:app oci:there");
+    std::fs::rename(site.path("there"), site.path("localhost:1/team")).unwrap();
+    for place in ["localhost:1/team", "localhost:1/team:app"] {
+        let ran = site.run(&format!("digest {place}"));
+        assert!(ran.stderr.contains("nothing listens on port 1"), "{}", ran.stderr);
+    }
+    site.ok("digest ./localhost:1/team:app");
+}
+
+#[test]
 fn what_is_no_layout_is_named_and_asked_of_no_registry() {
     let site = Site::new();
     for (name, text) in [

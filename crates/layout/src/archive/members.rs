@@ -88,6 +88,12 @@ impl Members {
                     None => continue,
                 },
             };
+            if name.ends_with(JOURNAL) && extent.size > 0 {
+                tracing::warn!(
+                    "{what} was made of a layout that a server was writing: the names that it got last \
+                     are missing; make it anew when the server has ended, or was started again"
+                );
+            }
             let earlier = match blob(&name) {
                 Some(digest) => found.blobs.insert(digest, extent),
                 None => found.files.insert(name, extent),
@@ -344,6 +350,9 @@ fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'stati
     }
     Ok(())
 }
+
+/// Where a server keeps changes that `index.json` does not have yet.
+const JOURNAL: &[u8] = b".longshore/index.journal";
 
 /// Tells whether a name is one that a layout itself has.
 pub(super) fn is_own(name: &[u8]) -> bool {
