@@ -391,6 +391,10 @@ impl<'a> Discovery<'a> {
         let may_author = matches!(filter.platforms, Platforms::Stripped(_) | Platforms::Present);
         let is_authored = is_root && may_author && !gone.is_empty();
         let manifest = if is_authored {
+            // Nobody wants an index of nothing.
+            if manifest.children().all(|(_, child)| is_gone(child)) {
+                return Err(no_platform(&manifest, &[], &gone_platforms));
+            }
             let digest = manifest.descriptor().digest.clone();
             let stripped = manifest.retain_entries(|entry| !is_gone(entry));
             stripped.map_err(|source| Error::Manifest { digest, source })?

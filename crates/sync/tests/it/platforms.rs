@@ -177,6 +177,12 @@ fn an_index_of_which_the_source_lacks_entries_is_written_anew_without_them() {
     let children: Vec<_> = written.children().map(|(_, child)| child.clone()).collect();
     let others = entries(&whole, &root(&whole)).into_iter().filter(|entry| *entry != gone);
     assert_eq!(children, others.collect::<Vec<_>>());
+    let mut content = whole.content.clone();
+    for entry in entries(&whole, &root(&whole)) {
+        content.blobs.remove(&entry.digest);
+    }
+    let none = refused(&Shelf::new(content), Platforms::Present);
+    assert!(none.contains("is not in the index") && none.ends_with("which has none"), "{none}");
     // As it is, it comes too, and points to what is not there.
     let (_, report, _) = copied(&source, Platforms::All);
     assert_eq!(report.roots[0].descriptor, Some(root(&whole)));
