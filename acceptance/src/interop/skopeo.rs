@@ -61,7 +61,7 @@ pub(super) fn docker_archive(ground: &Ground<'_>) -> Result<Outcome> {
     for said in [is_docker, hint] {
         refused(&mut ground.command(&["list", "oci-archive:docker.tar"]), said)?;
     }
-    refused(&mut ground.command(&["list", docker]), "files are no OCI layouts")?;
+    refused(&mut ground.command(&["list", docker]), "files are not OCI layouts")?;
     let mut copy = ground.command(&["copy", "--all", "oci-archive:docker.tar", "oci:never"]);
     refused(&mut copy, is_docker)?;
     ensure!(!ground.path("never").exists(), "a refused copy has left its target behind");
