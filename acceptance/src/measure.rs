@@ -94,7 +94,7 @@ pub(crate) fn program() -> Result<PathBuf> {
         "--release",
         "--locked",
         "--package",
-        "longshore",
+        "longshore-cli",
     ]))?;
     Ok(crate::run::target_directory().join("release/longshore"))
 }
