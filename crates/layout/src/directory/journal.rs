@@ -25,8 +25,8 @@ use super::{Directory, OWN};
 use crate::dir::Part;
 use crate::files;
 use crate::index::Change;
-use crate::listing::Listing;
-use crate::names::Scope;
+use crate::listing::{Entry, Listing};
+use crate::names::{self, Scope};
 
 const JOURNAL: &str = "index.journal";
 
@@ -107,8 +107,8 @@ impl Journal {
 /// What names stand for while changes are made.
 struct Names<'l> {
     listing: &'l Listing,
-    /// Those that were changed.
-    changed: HashMap<String, Option<Digest>>,
+    /// Those that were changed, with their entries.
+    changed: HashMap<String, Option<Entry>>,
 }
 
 impl<'l> Names<'l> {
@@ -118,7 +118,7 @@ impl<'l> Names<'l> {
 
     fn stands_for(&self, name: &str) -> Option<&Digest> {
         match self.changed.get(name) {
-            Some(digest) => digest.as_ref(),
+            Some(entry) => entry.as_ref().map(|entry| &entry.descriptor().digest),
             None => self.listing.stands_for(name),
         }
     }
@@ -126,19 +126,23 @@ impl<'l> Names<'l> {
     fn follow(&mut self, change: &Change) {
         match change {
             Change::Set(name, descriptor) => {
-                self.changed.insert(name.to_string(), Some(descriptor.digest.clone()));
+                let entry = Entry::new(names::named(descriptor.clone(), name.as_str()));
+                self.changed.insert(name.to_string(), Some(entry));
             }
             Change::Unset(name) => _ = self.changed.insert(name.to_string(), None),
             Change::Remove(digest, scope) => {
-                for entry in self.listing.of_digest(digest, scope) {
+                let listed = self.listing.of_digest(digest, &Scope::Layout).into_iter();
+                for entry in listed.filter(|entry| scope.holds(entry)) {
                     for name in entry.names() {
                         self.changed.entry(name.to_owned()).or_insert(None);
                     }
                 }
-                // With every name that it has got since; whose repository it is does not matter here.
-                for stands_for in self.changed.values_mut() {
-                    if stands_for.as_ref() == Some(digest) {
-                        *stands_for = None;
+                // With every name that it has got since.
+                let goes =
+                    |entry: &Entry| entry.descriptor().digest == *digest && scope.holds(entry);
+                for entry in self.changed.values_mut() {
+                    if entry.as_ref().is_some_and(goes) {
+                        *entry = None;
                     }
                 }
             }
@@ -362,7 +366,7 @@ mod tests {
     fn seen(path: &Path) -> Vec<String> {
         let layout = Directory::open(path).unwrap();
         let listing = layout.listed().unwrap();
-        let entry = |entry: &crate::listing::Entry| {
+        let entry = |entry: &Entry| {
             let digest = &entry.descriptor().digest;
             let known = ["a", "b", "c"].into_iter().find(|of| manifest(of).digest == *digest);
             format!("{} {}", entry.name().unwrap_or("-"), known.unwrap_or("?"))
@@ -486,7 +490,7 @@ mod tests {
         name(&layout, "v4", "c");
         // Another tool, which knows of no journal and of no lock.
         let mut index = Index::default();
-        index.manifests = vec![crate::names::named(manifest("a"), "theirs")];
+        index.manifests = vec![names::named(manifest("a"), "theirs")];
         fs::write(path.join("index.json"), index.to_bytes()).unwrap();
         assert_eq!(seen(path), ["theirs a", "v4 c"]);
         let names = layout.whole().names().unwrap();
@@ -508,7 +512,7 @@ mod tests {
         assert_eq!(seen(path), ["v0 a", "v1 b", "v2 a"]);
         let mut index = Index::default();
         let theirs = [("v0", "a"), ("v1", "c"), ("v3", "c")];
-        index.manifests = theirs.map(|(tag, of)| crate::names::named(manifest(of), tag)).to_vec();
+        index.manifests = theirs.map(|(tag, of)| names::named(manifest(of), tag)).to_vec();
         fs::write(path.join("index.json"), index.to_bytes()).unwrap();
         let expected = ["v0 a", "v1 c", "v2 a", "v3 c"];
         assert_eq!(seen(path), expected);
@@ -520,12 +524,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_removed_from_one_repository_and_moves_in_another_is_no_other_tool_s_doing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let layout = served(path);
+        name(&layout, "reg.example/one:v1", "b");
+        name(&layout, "reg.example/two:v1", "b");
+        let one = "reg.example/one".parse().unwrap();
+        layout.repository(&one).unwrap().remove(&manifest("b").digest).unwrap();
+        name(&layout, "reg.example/two:v1", "c");
+        name(&layout, "reg.example/one:v1", "a");
+        std::mem::forget(layout);
+        assert_eq!(in_index(path), 1);
+        assert_eq!(seen(path), ["reg.example/one:v1 a", "reg.example/two:v1 c", "v0 a"]);
+    }
+
+    #[test]
     fn an_index_that_another_tool_is_writing_is_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let layout = served(path);
         let mut index = Index::default();
-        index.manifests = vec![crate::names::named(manifest("c"), "theirs")];
+        index.manifests = vec![names::named(manifest("c"), "theirs")];
         let bytes = index.to_bytes();
         fs::write(path.join("index.json"), &bytes[..bytes.len() / 2]).unwrap();
         std::thread::scope(|scope| {
