@@ -16,6 +16,7 @@ use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, More, Pla
 use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
 use self::alike::alone;
+pub(crate) use self::alike::differ_by_name_only;
 use self::inspect::{Found, Seen, look, no_platform};
 use self::known::{Key, Known};
 use self::referrers::Referrer;

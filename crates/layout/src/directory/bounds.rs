@@ -1,7 +1,10 @@
 //! What reading `index.json` refuses, writing it refuses first.
 
+use std::io::{self, Write};
+
 use longshore_spec::keys;
 use longshore_store::{Outline, Result};
+use serde::Serialize;
 
 use super::{Directory, INDEX};
 use crate::index::{self, Change};
@@ -10,17 +13,19 @@ use crate::names;
 
 impl Directory {
     /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
-    pub(super) fn check_changes(&self, changes: &[Change]) -> Result<()> {
+    /// Returns by how many bytes they make it longer, at most.
+    pub(super) fn check_changes(&self, changes: &[Change]) -> Result<u64> {
         let there = self.length_when_written(|| self.index_length())?;
         let added: u64 = changes.iter().map(Change::length).sum();
         let most = there.saturating_add(self.pending_length()).saturating_add(added);
         if most <= self.max_index {
-            return Ok(());
+            return Ok(added);
         }
         // Near the bound it counts what they replace and take away.
         self.write_changes()?;
         let listing = self.listed()?.changed(changes);
-        listing.map_or(Ok(()), |listing| self.check_listing(&listing))
+        listing.map_or(Ok(()), |listing| self.check_listing(&listing))?;
+        Ok(added)
     }
 
     /// Refuses what would list more than anybody reads.
@@ -31,7 +36,7 @@ impl Directory {
             let add = root.names.is_empty().then(|| Change::Add(root.descriptor.clone()));
             set.chain(add)
         });
-        self.check_changes(&changes.collect::<Vec<_>>())
+        self.check_changes(&changes.collect::<Vec<_>>()).map(drop)
     }
 
     /// Returns how many bytes `index.json` has now, at most, with what is in its journal.
@@ -54,8 +59,7 @@ impl Change {
     /// Returns by how many bytes an index grows at most.
     pub(super) fn length(&self) -> u64 {
         /// A comma before an entry or annotation, and what stands around an annotation's key and value.
-        const AROUND: usize = 8;
-        let text = |text: &str| serde_json::to_vec(text).map_or(0, |bytes| bytes.len());
+        const AROUND: u64 = 8;
         let (entry, mark) = match self {
             Self::Add(descriptor) => (names::unnamed(descriptor.clone()), None),
             Self::Set(name, descriptor) => {
@@ -65,10 +69,28 @@ impl Change {
             }
             Self::Remove(..) | Self::Reached(..) | Self::Unset(_) => return 0,
         };
-        let entry = serde_json::to_vec(&entry).map_or(0, |bytes| bytes.len()) + AROUND;
+        let text = |text: &str| length_as_json(text);
         let mark = mark.map_or(0, |mark| text(keys::REPOSITORY) + text(mark) + AROUND);
-        (entry + mark) as u64
+        length_as_json(&entry) + AROUND + mark
     }
+}
+
+/// Returns how many bytes a value has as JSON.
+fn length_as_json(value: &(impl Serialize + ?Sized)) -> u64 {
+    struct Count(u64);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    let written = serde_json::to_writer(&mut count, value);
+    written.map_or(0, |()| count.0)
 }
 
 #[cfg(test)]

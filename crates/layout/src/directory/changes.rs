@@ -286,10 +286,10 @@ impl Directory {
 
     /// Takes note of changes to `index.json`; writes it now and then.
     pub(super) fn note_changes(&self, changes: Vec<Change>) -> Result<()> {
-        self.check_changes(&changes)?;
+        let length = self.check_changes(&changes)?;
         let is_due = {
             let mut pending = self.begin()?.pending();
-            pending.length += changes.iter().map(Change::length).sum::<u64>();
+            pending.length += length;
             pending.changes.extend(changes);
             pending.noted += 1;
             pending.written.elapsed() >= INDEX_INTERVAL.max(pending.took * INDEX_SHARE)

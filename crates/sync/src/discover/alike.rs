@@ -123,7 +123,12 @@ fn is_alike(one: &Step, other: &Step) -> bool {
     way(one) == way(other)
         && way(one).3.is_some()
         && one.way.repository == other.way.repository
-        && (&a.digest, a.size, &a.artifact_type) == (&b.digest, b.size, &b.artifact_type)
+        && differ_by_name_only(a, b)
+}
+
+/// Tells whether two entries say the same of the same content, but for names.
+pub(crate) fn differ_by_name_only(a: &Descriptor, b: &Descriptor) -> bool {
+    (&a.digest, a.size, &a.artifact_type) == (&b.digest, b.size, &b.artifact_type)
         && a.media_type.as_str() == b.media_type.as_str()
         && (&a.platform, &a.more) == (&b.platform, &b.more)
         && a.annotations.beside_names().eq(b.annotations.beside_names())

@@ -1,11 +1,13 @@
 //! Bringing one node into its target.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use longshore_spec::{Digest, Manifest};
+use longshore_spec::{Descriptor, Digest, Manifest, keys};
 use longshore_store::{Entry, Error, Held, MAX_DEPTH, Name, Order, Pushed, Target};
 
 use super::Run;
+use crate::discover::differ_by_name_only;
 use crate::plan::{Node, PlannedRoot, State};
 use crate::transfer::Transfer;
 use crate::{Action, Failure, Side};
@@ -98,7 +100,7 @@ impl Run<'_, '_> {
         }
         let copy = |side| move |error| fail(node, side, Action::Copy, error);
         let manifest = self.manifest(number, roots).map_err(copy(Side::Source))?;
-        let push = |manifest: &Manifest, entry| {
+        let push = |manifest: &Manifest, entry: Entry<'_>| {
             let pushed = target.push_manifest(manifest, entry);
             pushed.map_err(|error| self.not_taken(node, manifest, error))
         };
@@ -112,14 +114,19 @@ impl Run<'_, '_> {
         } else if self.begin_to_name(number, target, &manifest)? {
             return Ok(None);
         } else {
-            // Several wishes may have met in one manifest, each with what its entry said.
-            for root in roots {
+            // Several requests may have led to one manifest, each with what its entry said. Where that
+            // is the same, and there may be a hundred thousand names, all of them are one change.
+            for roots in roots.chunk_by(|a, b| can_be_named_at_once(a, b)) {
                 let found = manifest.clone();
-                let found = match &root.descriptor {
+                let found = match &roots[0].descriptor {
                     Some(descriptor) => found.described(descriptor.clone()),
                     None => found,
                 };
-                pushed.push(push(&found, Entry::Root(&root.names))?);
+                let names: Cow<'_, [Name]> = match roots {
+                    [root] => Cow::Borrowed(&root.names),
+                    roots => roots.iter().flat_map(|root| root.names.iter().cloned()).collect(),
+                };
+                pushed.push(push(&found, Entry::Root(&names))?);
             }
         }
         let written = |pushed: &Pushed| match pushed {
@@ -178,6 +185,15 @@ impl Run<'_, '_> {
                 .map_err(|source| Error::Manifest { digest: node.digest.clone(), source }),
         }
     }
+}
+
+/// Tells whether two roots with the same manifest differ by their names only, and have some.
+fn can_be_named_at_once(a: &PlannedRoot, b: &PlannedRoot) -> bool {
+    let (Some(one), Some(other)) = (&a.descriptor, &b.descriptor) else { return false };
+    let mark = |of: &Descriptor| of.annotations.get(keys::REPOSITORY).cloned();
+    !(a.names.is_empty() || b.names.is_empty())
+        && mark(one) == mark(other)
+        && differ_by_name_only(one, other)
 }
 
 fn held(node: &Node, target: &dyn Target) -> Result<Held, Failure> {
