@@ -84,6 +84,7 @@ mod operations;
 mod place;
 mod platforms;
 mod problem;
+mod receipt;
 mod record;
 mod resolve;
 mod selection;
@@ -110,10 +111,15 @@ pub use operations::import::{
     Routes, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
+pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
 pub use problem::ConfigError;
+pub use receipt::{
+    MAX_RECEIPT, RECEIPT_VERSION, Receipt, ReceiptError, ReceiptManifest, ReceiptRepository,
+    SiteName, SiteNameError,
+};
 pub use record::{
     Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,

@@ -5,4 +5,5 @@ pub(crate) mod compare;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod lock;
+pub(crate) mod receipt;
 pub(crate) mod verify;

@@ -12,8 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
-use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES};
-pub(crate) use self::bundle::{Export, Import, Init, Lock, Taken};
+use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
+pub(crate) use self::bundle::{Export, Import, Init, Lock, Receipt, Taken};
 pub(crate) use self::schema::{Described, Schema};
 use crate::commands::serve::Listen;
 use crate::human;
@@ -136,6 +136,9 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
+    /// Write down what a site holds, so that the next bundle for it need not carry that again
+    #[command(after_help = RECEIPT_EXAMPLES)]
+    Receipt(Receipt),
     /// Print the JSON Schema of what a command prints with --json, or of a file
     Schema(Schema),
     /// Serve a layout as a registry, without unpacking anything

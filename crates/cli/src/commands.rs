@@ -17,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod login;
 mod look;
 mod platforms;
+pub(crate) mod receipt;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod tag;

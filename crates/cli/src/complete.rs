@@ -21,6 +21,7 @@ use longshore_spec::artifact_type::TABLE;
 
 use crate::args::{Args, Complete, Shell};
 use crate::commands::import::Destination;
+use crate::commands::receipt::SitePlace;
 use crate::location::{Listable, Location};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -235,6 +236,7 @@ impl<'c> Typed<'c> {
             TypeId::of::<Location>(),
             TypeId::of::<Listable>(),
             TypeId::of::<Destination>(),
+            TypeId::of::<SitePlace>(),
             TypeId::of::<What>(),
         ]) {
             return place::places(typed, self.selects(arg));
@@ -257,7 +259,7 @@ impl<'c> Typed<'c> {
     fn selects(&self, arg: &Arg) -> bool {
         !matches!(
             (self.command.get_name(), arg.get_id().as_str()),
-            ("gc" | "import" | "serve", _) | ("export", "output")
+            ("gc" | "import" | "receipt" | "serve", _) | ("export", "output")
         )
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ExportDocument, ForDocker, FoundImage, ImportDocument, ImportedRoot, InitDocument, LockChange,
-    LockDocument, LockOutdated,
+    LockDocument, LockOutdated, ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

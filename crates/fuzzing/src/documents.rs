@@ -1,7 +1,7 @@
-//! JSON: `index.json`, manifests, `bundle.json` and `bundle.lock`.
+//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock` and receipts.
 
 use bytes::Bytes;
-use longshore_bundle::{Lock, Record, RecordError};
+use longshore_bundle::{Lock, Receipt, Record, RecordError};
 use longshore_layout::Index;
 use longshore_spec::{Descriptor, Digest, Manifest, Platform};
 
@@ -55,4 +55,25 @@ pub fn record(input: &[u8]) {
         let again = Lock::parse(&lock.to_bytes()).expect("what is written is read");
         assert_eq!(again, lock);
     }
+}
+
+/// What is read as a receipt is written as what is read as the same.
+///
+/// The checksum is set right before, as the id of a record is.
+pub fn receipt(input: &[u8]) {
+    _ = Receipt::read(input);
+    let Ok(text) = str::from_utf8(input) else { return };
+    let end = text.rfind("checksum").unwrap_or(text.len());
+    let text = &text[..end];
+    let whole = format!("{text}checksum {}\n", Digest::sha256(text));
+    let Ok(receipt) = Receipt::read(whole.as_bytes()) else { return };
+    let written = |receipt: &Receipt| {
+        let mut text = Vec::new();
+        receipt.write(&mut text).expect("memory takes all");
+        text
+    };
+    let again = Receipt::read(&written(&receipt)[..]).expect("what is written is read");
+    assert_eq!(again, receipt);
+    let bare = receipt.clone().digests_only();
+    assert!(bare.contents().keys().eq(receipt.contents().keys()));
 }

@@ -14,7 +14,7 @@ mod requests;
 mod wanted;
 
 pub use archive::archive;
-pub use documents::{index, manifest, record};
+pub use documents::{index, manifest, receipt, record};
 pub use headers::headers;
 pub use references::references;
 pub use requests::requests;
@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("headers", headers),
     ("index", index),
     ("manifest", manifest),
+    ("receipt", receipt),
     ("record", record),
     ("references", references),
     ("requests", requests),

@@ -1,7 +1,8 @@
 //! A layout, or the part of it that belongs to a repository, as a repository.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::io::Read as _;
 use std::sync::Arc;
 
 use longshore_spec::{
@@ -110,7 +111,7 @@ pub(crate) trait Backend: Debug + Send + Sync {
 }
 
 /// A layout, or the part of it that belongs to a repository, as a [`Repository`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct View<'a> {
     contents: &'a dyn Backend,
     scope: Scope,
@@ -257,6 +258,12 @@ impl<'a> View<'a> {
     }
 }
 
+impl Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
+    }
+}
+
 impl Source for View<'_> {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
         let name = match selector {
@@ -282,6 +289,15 @@ impl Source for View<'_> {
 
     fn size(&self, blob: &Descriptor) -> Result<u64> {
         self.contents.size(&blob.digest)?.ok_or_else(|| self.not_found(&blob.digest))
+    }
+
+    fn has_content(&self, blob: &Descriptor) -> Result<bool> {
+        if self.contents.size(&blob.digest)? != Some(blob.size) {
+            return Ok(false);
+        }
+        let read = self.open(blob, 0)?.read(&mut [0]);
+        let read = read.map_err(|error| Error::from_io("read", &blob.digest, error))?;
+        Ok(read > 0 || blob.size == 0)
     }
 
     fn names(&self) -> Result<Vec<Name>> {

@@ -304,6 +304,19 @@ impl Error {
         matches!(self, Self::NotFound { .. } | Self::NothingChosen { .. })
     }
 
+    /// Tells whether it says nothing of the content that was asked for: nobody could look at it.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            Self::Cancelled
+                | Self::Connection { .. }
+                | Self::Denied { .. }
+                | Self::Refused { .. }
+                | Self::Throttled { .. }
+                | Self::Unsupported { .. }
+        )
+    }
+
     /// Returns the host that cannot be reached and why, if that is what the error is about: nothing
     /// that is asked of it can be had then.
     pub fn lost_host(&self) -> Option<(&str, &ConnectionFailure)> {

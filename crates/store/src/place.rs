@@ -1,6 +1,7 @@
 //! The traits that every place implements.
 
 use std::fmt::Debug;
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
@@ -112,6 +113,19 @@ pub trait Source: Debug + Send + Sync {
         let mut content = self.open(blob, 0)?;
         let read = std::io::copy(&mut content, &mut std::io::sink());
         read.map_err(|error| Error::from_io("read", &blob.digest, error))
+    }
+
+    /// Proves by its first byte that a blob is here, as long as its descriptor says: a registry may say
+    /// of content that it is there when it is gone, and a layout may have a file that was cut off. What
+    /// has no bytes is only asked for. That its bytes are the right ones is not proven.
+    fn has_content(&self, blob: &Descriptor) -> Result<bool> {
+        let mut content = match self.open(blob, 0) {
+            Err(error) if error.is_not_found() => return Ok(false),
+            content => content?,
+        };
+        let read = content.read(&mut [0]);
+        let read = read.map_err(|error| Error::from_io("read", &blob.digest, error))?;
+        Ok(read > 0 || blob.size == 0)
     }
 
     /// Returns every name, sorted.

@@ -287,6 +287,15 @@ impl Source for View<'_> {
         self.first(&blob.digest, |part| part.size(blob))
     }
 
+    fn has_content(&self, blob: &Descriptor) -> Result<bool> {
+        for part in self.parts() {
+            if part.has_content(blob)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         let mut found = Vec::new();
         for part in self.parts() {

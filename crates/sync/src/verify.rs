@@ -78,7 +78,7 @@ impl Plan<'_> {
     }
 
     /// Reads and hashes one blob; returns how many bytes were read from its source.
-    fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
+    pub(super) fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
         let source = self.sources[node.source as usize];
         observer.began(None, &node.digest, node.size);
         let transfer = Transfer::new(source, node.descriptor(), observer, self.allow_unverified);

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Rule, What};
+use longshore_bundle::{Rule, SiteName, What};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::{Reading, SparseIndex};
 use crate::commands::import::Destination;
+use crate::commands::receipt::SitePlace;
 use crate::location::{self, Location, PlaceKind};
 use crate::problem::Mistake;
 use crate::shell;
@@ -25,6 +26,12 @@ Examples:
   longshore import bundle.tar registry.site.local --map docker.io/=registry.site.local/hub/
   longshore import bundle.tar registry.site.local --prefix plant-7
   longshore import bundle.tar && longshore serve";
+
+pub(super) const RECEIPT_EXAMPLES: &str = "\
+Examples:
+  longshore receipt registry.site.local/mirror -o plant-7.receipt
+  longshore receipt oci:site -o plant-7.receipt
+  longshore receipt --digests-only --site plant-7 > plant-7.receipt";
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
@@ -87,6 +94,30 @@ pub(crate) struct Lock {
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
     pub(crate) taken: Taken,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Receipt {
+    /// What the site has: `HOST`, `HOST/PREFIX`, `oci:DIR` or an archive, one or several [default: the store]
+    ///
+    /// `HOST/PREFIX` stands for the repository of this name and for all below it.
+    #[arg(value_name = "PLACE")]
+    pub(crate) places: Vec<SitePlace>,
+    /// Write the receipt to FILE; one of the same site that is there is replaced, and the number grows
+    /// [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What the site is called [default: as in FILE, else FILE without its ending]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) site: Option<SiteName>,
+    /// Leave out the names of repositories and tags
+    #[arg(long)]
+    pub(crate) digests_only: bool,
+    /// Read all content and check its digests, and not only the first byte of each blob
+    #[arg(long)]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]

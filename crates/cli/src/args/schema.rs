@@ -44,6 +44,8 @@ pub(crate) enum Described {
     Logout,
     /// What `man` prints
     Man,
+    /// What `receipt` prints
+    Receipt,
     /// What `schema` prints
     Schema,
     /// What `serve` prints

@@ -19,8 +19,8 @@ use longshore_sync::{
     LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport, Silent,
 };
 
-pub(crate) use self::target::Destination;
 use self::target::Target;
+pub(crate) use self::target::{Destination, registry_prefix};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
 use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};

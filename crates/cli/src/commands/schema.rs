@@ -14,7 +14,8 @@ use crate::documents::{
     CopyDocument, Deleted, ErrorDocument, ExportDocument, FoundImage, GcDocument, ImportDocument,
     ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
     ListedRepository, LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent,
-    RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged, VerifyDocument,
+    ReceiptDocument, RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged,
+    VerifyDocument,
 };
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
@@ -57,6 +58,7 @@ fn text(of: Described) -> Result<String, Problem> {
         Described::Lock => derived::<LockDocument>(),
         Described::Login | Described::Logout => derived::<LoginDocument>(),
         Described::Man => derived::<ManPages>(),
+        Described::Receipt => derived::<ReceiptDocument>(),
         Described::Schema => derived::<Vec<KnownSchema>>(),
         Described::Serve => derived::<ServeDocument>(),
         Described::Tag => derived::<Tagged>(),

@@ -99,8 +99,8 @@ fn document(
         checked: report.moved,
         bytes: report.bytes,
         missing: those(Error::is_not_found),
-        damaged: those(|error| !error.is_not_found() && !is_unchecked(error)),
-        unchecked: those(is_unchecked),
+        damaged: those(|error| !error.is_not_found() && !error.is_unanswered()),
+        unchecked: those(Error::is_unanswered),
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
         left_out: left_out(plan, record),
         bundle: record.map(|record| record.id().to_string()),
@@ -108,19 +108,6 @@ fn document(
         unverified: report.unverified.iter().map(ToString::to_string).collect(),
         failures: failures().map(Into::into).collect(),
     }
-}
-
-/// Tells whether an error says nothing of the content: nobody could look at it.
-fn is_unchecked(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Cancelled
-            | Error::Connection { .. }
-            | Error::Denied { .. }
-            | Error::Refused { .. }
-            | Error::Throttled { .. }
-            | Error::Unsupported { .. }
-    )
 }
 
 /// Returns what was left out: as the record has it, and what it does not know.

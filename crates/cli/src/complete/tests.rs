@@ -76,6 +76,7 @@ fn every_flag_that_takes_a_value_is_known() {
         "map",
         "prefix",
         "docker-manifest",
+        "site",
     ];
     let mut program = Args::command();
     program.build();

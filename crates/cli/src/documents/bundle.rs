@@ -180,3 +180,23 @@ pub(crate) struct InitDocument {
     /// The file that was written.
     pub(crate) file: String,
 }
+
+/// What `receipt` found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReceiptDocument {
+    /// What the site is called.
+    pub(crate) site: String,
+    /// Which receipt of the site it is.
+    pub(crate) number: u64,
+    /// How many repositories hold something.
+    pub(crate) repositories: u64,
+    /// How many pieces of content the site holds, each counted once.
+    pub(crate) blobs: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// What the site lists or refers to, and does not have.
+    pub(crate) missing: Vec<String>,
+    /// What the site has, and is not what its digest says.
+    pub(crate) damaged: Vec<String>,
+}

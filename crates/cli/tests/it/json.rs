@@ -338,6 +338,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         ),
         "import whole.tar oci:whole".to_owned(),
         "init wishes.yaml".to_owned(),
+        "receipt oci:whole -o whole.receipt".to_owned(),
     ]
 }
 

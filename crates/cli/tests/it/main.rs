@@ -27,6 +27,7 @@ mod places;
 mod plain_paths;
 mod progressing;
 mod reaching;
+mod receipts;
 mod refusing;
 mod registries;
 mod schemas;

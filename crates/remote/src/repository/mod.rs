@@ -177,6 +177,10 @@ impl Source for Remote {
         read.map_err(|error| Error::from_io("read", &blob.digest, error))
     }
 
+    fn has_content(&self, blob: &Descriptor) -> Result<bool> {
+        self.first_byte_comes(blob)
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         // A repository that does not exist is empty.
         Ok(self.listed()?.unwrap_or_default())

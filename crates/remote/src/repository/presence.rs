@@ -1,13 +1,18 @@
 //! Whether a blob is there, found out without its content.
 
+use std::io::Read as _;
+
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, MediaType};
-use longshore_store::{Error, Result};
+use longshore_store::{ConnectionFailure, Error, Result};
 
 use super::Remote;
 use crate::http::Answer;
 use crate::registry::Feature;
+
+/// A blob whose first byte is cut off so many times is not there.
+const CUTS: u32 = 2;
 
 /// What a registry says of a blob.
 pub(super) enum Presence {
@@ -84,6 +89,39 @@ impl Remote {
             status if status.is_success() => Ok(Presence::There(length(&answer))),
             _ => Err(self.refused(&call, answer)),
         }
+    }
+
+    /// Asks for the first byte of a blob and waits until it comes: a registry that remembers what it had
+    /// sends the header of an answer before it finds that the content is gone, and hangs up then.
+    pub(super) fn first_byte_comes(&self, blob: &Descriptor) -> Result<bool> {
+        for _ in 0..CUTS {
+            match self.read_first_byte(blob) {
+                Err(Error::Connection { why: ConnectionFailure::Cut(_), .. }) => {}
+                result => return result,
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_first_byte(&self, blob: &Descriptor) -> Result<bool> {
+        let call = self
+            .call(Method::GET, &format!("blobs/{}", blob.digest), "look for", &blob.digest)
+            .header(RANGE, "bytes=0-0");
+        let mut answer = self.read(&call)?;
+        let size = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => whole_length(&answer),
+            // There is no first byte.
+            StatusCode::RANGE_NOT_SATISFIABLE => return Ok(blob.size == 0),
+            StatusCode::NOT_FOUND => return Ok(false),
+            status if status.is_success() => length(&answer),
+            _ => return Err(self.refused(&call, answer)),
+        };
+        if size.is_some_and(|size| size != blob.size) {
+            return Ok(false);
+        }
+        let read = answer.read(&mut [0]);
+        let read = read.map_err(|error| Error::from_io("read", &blob.digest, error))?;
+        Ok(read > 0 || blob.size == 0)
     }
 
     /// Tells whether who answers so, when asked what is there, may still take it. Where it leads may be

@@ -595,3 +595,26 @@ fn a_type_of_schema_1_on_other_content_is_not_believed() {
         remote.child(image(None).descriptor()).unwrap();
     }
 }
+
+#[test]
+fn content_is_there_if_its_first_byte_comes() {
+    let blob = Descriptor::of(MediaType::new("application/octet-stream"), b"content");
+    let has = |response: fn(&Request) -> Response| {
+        let stub = Stub::new(response);
+        let found = remote(&stub.host).has_content(&blob);
+        let ranged = stub.requests().iter().all(|of| of.header("range") == Some("bytes=0-0"));
+        assert!(ranged, "no more is asked for");
+        found
+    };
+    assert!(has(|_| Response::new(206).body("c").header("content-range", "bytes 0-0/7")).unwrap());
+    assert!(has(|_| Response::ok("content")).unwrap(), "ranges are not known everywhere");
+    assert!(!has(|_| Response::new(404)).unwrap());
+    assert!(!has(|_| Response::ok("")).unwrap());
+    assert!(!has(|_| Response::new(206).body("c").header("content-range", "bytes 0-0/6")).unwrap());
+    // A registry that remembers what it had, and has nothing to send.
+    assert!(
+        !has(|_| Response::new(206).body("c").header("content-range", "bytes 0-0/7").cut_after(0))
+            .unwrap()
+    );
+    assert!(has(|_| Response::new(500)).is_err());
+}

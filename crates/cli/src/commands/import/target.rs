@@ -87,7 +87,6 @@ impl std::str::FromStr for Destination {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        const BELOW: &str = "/x";
         let location: Option<Location> = text.parse().ok();
         let is_layout = location.is_some_and(|location| location.path().is_some());
         if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
@@ -104,25 +103,33 @@ impl std::str::FromStr for Destination {
                 )),
             };
         }
-        let prefix = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
-        // Whatever stands behind it has to make a reference of it.
-        let reference: Reference = format!("{prefix}{BELOW}").parse().map_err(|error| {
-            let error: ReferenceError = error;
-            let instead = error.instead().filter(|instead| instead.parse::<Reference>().is_ok());
-            match instead.and_then(|instead| instead.strip_suffix(BELOW)) {
-                Some(instead) => Mistake::new(
-                    format!("`{text}` cannot be imported to: {}", error.reason()),
-                    format!("write `{instead}`"),
-                ),
-                None => Mistake::new(
-                    format!("`{text}` is not a registry"),
-                    "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
-                ),
-            }
-        })?;
-        let host = reference.registry().to_owned();
-        // What is in upper case in the host is the same host.
-        let prefix = format!("{host}{}", prefix.get(host.len()..).unwrap_or_default());
+        let (host, prefix) = registry_prefix(text, "imported to")?;
         Ok(Self::Registry { host, prefix })
     }
+}
+
+/// Reads a registry, or the beginning of names in it: returns its host, and that with what stands before
+/// every path. `verb` says in errors what it cannot be.
+pub(crate) fn registry_prefix(text: &str, verb: &str) -> Result<(String, String), Mistake> {
+    const BELOW: &str = "/x";
+    let prefix = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
+    // Whatever stands behind it has to make a reference of it.
+    let reference: Reference = format!("{prefix}{BELOW}").parse().map_err(|error| {
+        let error: ReferenceError = error;
+        let instead = error.instead().filter(|instead| instead.parse::<Reference>().is_ok());
+        match instead.and_then(|instead| instead.strip_suffix(BELOW)) {
+            Some(instead) => Mistake::new(
+                format!("`{text}` cannot be {verb}: {}", error.reason()),
+                format!("write `{instead}`"),
+            ),
+            None => Mistake::new(
+                format!("`{text}` is not a registry"),
+                "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
+            ),
+        }
+    })?;
+    let host = reference.registry().to_owned();
+    // What is in upper case in the host is the same host.
+    let prefix = format!("{host}{}", prefix.get(host.len()..).unwrap_or_default());
+    Ok((host, prefix))
 }

@@ -1,0 +1,253 @@
+//! `receipt`: what a site holds, as a file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use longshore_bundle::{
+    MAX_RECEIPT, Receipt, ReceiptPlace, ReceiptRequest, SiteName, repositories_below,
+};
+use longshore_layout::{check_writable, write_file};
+use longshore_remote::Registry;
+use longshore_spec::{RepositoryName, Size};
+use longshore_store::Error;
+use longshore_sync::{Failure, Proof, Silent};
+
+use super::import::registry_prefix;
+use crate::args::{self, Global};
+use crate::documents::ReceiptDocument;
+use crate::human;
+use crate::input;
+use crate::location::{Location, PlaceKind};
+use crate::opened::OpenPlace;
+use crate::output::Output;
+use crate::problem::{Exit, Mistake, Problem};
+use crate::registries::Registries;
+use crate::store;
+
+/// A place that belongs to a site, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SitePlace {
+    Layout(Location),
+    Registry {
+        host: String,
+        /// The repository that is meant, with all below it. All of the registry without one.
+        repository: Option<RepositoryName>,
+    },
+}
+
+/// A place that is open.
+enum Open {
+    Layout(Box<OpenPlace>),
+    Registry(Registry, Option<RepositoryName>),
+}
+
+pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    if output.is_json() && args.output.is_none() {
+        let text = "--json describes a receipt that is written to a file";
+        return Err(Problem::new(Exit::Usage, text).hint("write it to one with -o FILE"));
+    }
+    let (site, number) = next(args)?;
+    if let Some(path) = &args.output {
+        check_writable(path).map_err(Problem::of)?;
+    }
+    let registries = Registries::reading(&args.reading);
+    let places = match args.places.as_slice() {
+        [] => vec![the_store()?],
+        places => places.to_vec(),
+    };
+    let opened: Vec<Open> =
+        places.iter().map(|place| open(place, args, &registries)).collect::<Result<_, _>>()?;
+    let proof = if args.verify { Proof::Content } else { Proof::FirstByte };
+    let parts: Vec<ReceiptPlace<'_>> =
+        opened.iter().map(|open| part(open, output)).collect::<Result<_, _>>()?;
+    let request = ReceiptRequest { places: &parts, proof, jobs: global.jobs() };
+    let mut found = request.run(&Silent).map_err(Problem::of)?;
+    if !found.failures.is_empty() {
+        let first = &found.failures[0];
+        let more = match found.failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let text = format!("no receipt was written: {first}{more}");
+        return Err(Problem::new(Exit::Failed, text).hint("try again when the site answers"));
+    }
+    let absent = std::mem::take(&mut found.absent);
+    for failure in &absent {
+        output.warning(&format!("not in the receipt: {failure}"));
+    }
+    let receipt = found.into_receipt(site, number);
+    let receipt = if args.digests_only { receipt.digests_only() } else { receipt };
+    let mut text = Vec::new();
+    receipt
+        .write(&mut text)
+        .map_err(|error| Problem::of(Error::io("write", "the receipt")(error)))?;
+    if text.len() as u64 > MAX_RECEIPT {
+        let text = format!(
+            "the receipt would have {}, and readers take {}",
+            Size(text.len() as u64),
+            Size(MAX_RECEIPT)
+        );
+        return Err(Problem::new(Exit::Usage, text).hint("write one for each part of the site"));
+    }
+    let Some(path) = &args.output else {
+        Output::bytes(&text)?;
+        return Ok(Exit::Done);
+    };
+    write_file(path, &text).map_err(|error| Problem::of(error).because(Exit::Failed))?;
+    let document = document(&receipt, &absent);
+    output.summary(&document, || {
+        format!(
+            "wrote {}: receipt {number} of {}, {} in {}, {}\n",
+            path.display(),
+            receipt.site,
+            human::count(document.blobs, "blob"),
+            match document.repositories {
+                1 => "1 repository".to_owned(),
+                many => format!("{many} repositories"),
+            },
+            Size(document.bytes),
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Returns what the site is called, and which receipt of it comes next.
+fn next(args: &args::Receipt) -> Result<(SiteName, u64), Problem> {
+    let before = match &args.output {
+        Some(path) if path.exists() => Some(read(path)?),
+        _ => None,
+    };
+    let site = match (&args.site, &before, &args.output) {
+        (Some(site), ..) => site.clone(),
+        (None, Some(before), _) => before.site.clone(),
+        (None, None, Some(path)) => {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            stem.parse().map_err(|_| nameless())?
+        }
+        (None, None, None) => return Err(nameless()),
+    };
+    match before {
+        Some(before) if before.site != site => {
+            let path = args.output.as_deref().unwrap_or(Path::new("-")).display();
+            let text = format!("{path} is a receipt of {}, not of {site}", before.site);
+            Err(Problem::new(Exit::Usage, text)
+                .hint("write another file with -o, or leave out --site"))
+        }
+        Some(before) => Ok((site, before.number.saturating_add(1))),
+        None => Ok((site, 1)),
+    }
+}
+
+fn nameless() -> Problem {
+    Problem::new(Exit::Usage, "the site has no name yet")
+        .hint("say what it is called with --site NAME")
+}
+
+/// Reads a receipt that is there.
+fn read(path: &Path) -> Result<Receipt, Problem> {
+    let bytes = input::bytes(path, MAX_RECEIPT).map_err(Problem::of)?;
+    Receipt::read(&bytes[..]).map_err(|error| {
+        let text = format!("{} is no receipt that can be replaced: {error}", path.display());
+        Problem::new(Exit::Usage, text).hint("write another file with -o, or remove this one")
+    })
+}
+
+fn the_store() -> Result<SitePlace, Problem> {
+    let path = store::path().ok_or_else(|| {
+        let text = "no place was named, and there is no home directory to keep a store in";
+        Problem::new(Exit::Usage, text)
+            .hint(format!("write HOST[/PREFIX] or `oci:DIR`, or set {}", store::VARIABLE))
+    })?;
+    Ok(SitePlace::Layout(Location::at(PlaceKind::Directory(path))))
+}
+
+fn open(
+    place: &SitePlace,
+    args: &args::Receipt,
+    registries: &Registries<'_>,
+) -> Result<Open, Problem> {
+    match place {
+        SitePlace::Layout(location) => {
+            OpenPlace::open_unbelieving(location, &args.reading, registries)
+                .map(|opened| Open::Layout(Box::new(opened)))
+        }
+        SitePlace::Registry { host, repository } => {
+            let registry = registries.registry(host)?;
+            registry.ping().map_err(Problem::of)?;
+            Ok(Open::Registry(registry, repository.clone()))
+        }
+    }
+}
+
+/// Returns a place with what is meant of it.
+fn part<'a>(open: &'a Open, output: &Output) -> Result<ReceiptPlace<'a>, Problem> {
+    match open {
+        Open::Layout(layout) => Ok(ReceiptPlace::Layout(layout.layout().ok_or_else(|| {
+            let text = "a receipt says what a layout or the repositories of a registry hold";
+            Problem::new(Exit::Usage, text)
+        })?)),
+        Open::Registry(registry, prefix) => {
+            let (names, unlisted) =
+                repositories_below(registry, prefix.as_ref()).map_err(|error| {
+                    Problem::of(error).hint(
+                        "where a registry does not list its repositories, name each: HOST/REPOSITORY",
+                    )
+                })?;
+            if let (Some(error), Some(name)) = (unlisted, names.first()) {
+                output.warning(&format!("only {name} is looked into: {error}"));
+            }
+            Ok(ReceiptPlace::Repositories(registry, names))
+        }
+    }
+}
+
+fn document(receipt: &Receipt, absent: &[Failure]) -> ReceiptDocument {
+    let contents = receipt.contents();
+    let subjects = |is_missing: bool| {
+        let those = absent.iter().filter(|failure| failure.error.is_not_found() == is_missing);
+        let subjects: BTreeSet<_> = those.map(|failure| failure.subject.clone()).collect();
+        subjects.into_iter().collect()
+    };
+    ReceiptDocument {
+        site: receipt.site.to_string(),
+        number: receipt.number,
+        repositories: receipt.repositories.len() as u64,
+        blobs: contents.len() as u64,
+        bytes: contents.values().fold(0, |sum, size| sum.saturating_add(*size)),
+        missing: subjects(true),
+        damaged: subjects(false),
+    }
+}
+
+impl std::str::FromStr for SitePlace {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let location: Option<Location> = text.parse().ok();
+        let is_layout = location.is_some_and(|location| location.path().is_some());
+        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
+            let location: Location = text.parse()?;
+            if location.selector.is_some() || location.is_pipe() {
+                return Err(Mistake::new(
+                    format!(
+                        "`{text}` names an artifact, but a receipt says all that a place holds"
+                    ),
+                    "write `oci:DIR` or `oci-archive:FILE`",
+                ));
+            }
+            return Ok(Self::Layout(location));
+        }
+        let (host, prefix) = registry_prefix(text, "read")?;
+        let path = prefix.get(host.len()..).unwrap_or_default().trim_start_matches('/');
+        let repository = match path {
+            "" => None,
+            path => Some(path.parse().map_err(|error| {
+                Mistake::new(
+                    format!("`{text}` is not a registry: {error}"),
+                    "write `HOST` or `HOST/PREFIX`, without a tag",
+                )
+            })?),
+        };
+        Ok(Self::Registry { host, repository })
+    }
+}
