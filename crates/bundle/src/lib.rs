@@ -88,6 +88,7 @@ mod receipt;
 mod record;
 mod resolve;
 mod selection;
+mod snapshot;
 mod tags;
 mod yaml;
 
@@ -103,6 +104,7 @@ pub use lock::{
 };
 pub use mapping::{Clash, Mapping, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
+pub use operations::diff::SnapshotRequest;
 pub use operations::export::{
     Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
 };
@@ -126,4 +128,5 @@ pub use record::{
 };
 pub use resolve::{Catalog, Picked, SparseIndex};
 pub use selection::{Choosable, EXAMPLE, Item, Parsed, SCHEMA, Said, Selection, What, wanted};
+pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -2,6 +2,7 @@
 //! happen, and a run of that.
 
 pub(crate) mod compare;
+pub(crate) mod diff;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod lock;

@@ -40,4 +40,4 @@ pub use plan::{CopyItem, LeftOut, Moved, Plan, RootRequest, Totals, Unfit};
 pub use presence::{Present, Proof};
 pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
-pub use survey::{Part, survey};
+pub use survey::{Part, survey, survey_known};

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use longshore_spec::{Digest, Manifest, MediaType, Platform};
-use longshore_store::{Result, Root, Source, Verifying};
+use longshore_store::{KnownRoots, Result, Root, Source, Verifying};
 
 use crate::plan::{Node, State};
-use crate::{CopyItem, Filter, Plan, RootRequest, Totals};
+use crate::{CopyItem, Filter, Observer, Plan, RootRequest, Totals};
 
 /// Looks into all that roots of one source need, in their order; nothing is copied.
 pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
@@ -18,6 +18,30 @@ pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'
         filter: None,
     });
     Plan::discover(wanted.collect(), &Filter::default(), jobs)
+}
+
+/// Looks into all that is listed in one source: what its roots need, and what of referrers `filter` takes.
+/// A name of which it could not be found out what it stands for is asked for once more, and fails on its
+/// own.
+pub fn survey_known<'a>(
+    source: &'a dyn Source,
+    known: KnownRoots,
+    filter: &Filter,
+    jobs: usize,
+    observer: &dyn Observer,
+) -> Plan<'a> {
+    let listed = known.roots.into_iter();
+    let listed = listed.map(|root| (RootRequest::Listed(root.descriptor), root.names));
+    let unknown = known.unknown.into_iter();
+    let unknown = unknown.map(|(name, _)| (RootRequest::Selector(name.clone().into()), vec![name]));
+    let wanted = listed.chain(unknown).map(|(wish, names)| CopyItem {
+        source,
+        wish,
+        target: None,
+        names,
+        filter: None,
+    });
+    Plan::discover_for(wanted.collect(), filter, jobs, observer)
 }
 
 /// Something that a manifest refers to.

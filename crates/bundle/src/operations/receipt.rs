@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use longshore_layout::Layout;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, RepositoryName, Role, Tag};
-use longshore_store::{Error, KnownRoots, Place, Repository, Result, in_parallel};
-use longshore_sync::{
-    CopyItem, Failure, Filter, Observer, Plan, Present, Proof, Referring, RootRequest,
-};
+use longshore_store::{Error, Place, Repository, Result, in_parallel};
+use longshore_sync::{Failure, Filter, Observer, Present, Proof, Referring, survey_known};
 
 use crate::{Receipt, ReceiptManifest, ReceiptRepository, SiteName};
 
@@ -133,28 +131,15 @@ impl ReceiptRequest<'_> {
         jobs: usize,
         observer: &dyn Observer,
     ) -> Result<(ReceiptRepository, Vec<Failure>)> {
-        let KnownRoots { roots, unknown } = repository.known_roots()?;
+        let known = repository.known_roots()?;
         let mut tags: HashMap<Digest, Vec<Tag>> = HashMap::new();
-        for root in &roots {
+        for root in &known.roots {
             let names = root.names.iter().filter_map(|name| name.as_str().parse().ok());
             tags.entry(root.descriptor.digest.clone()).or_default().extend(names);
         }
-        let listed =
-            roots.into_iter().map(|root| (RootRequest::Listed(root.descriptor), root.names));
-        // Each is asked for once more, and fails on its own.
-        let lost = unknown
-            .into_iter()
-            .map(|(name, _)| (RootRequest::Selector(name.clone().into()), vec![name]));
-        let wanted = listed.chain(lost).map(|(wish, names)| CopyItem {
-            source: repository,
-            wish,
-            target: None,
-            names,
-            filter: None,
-        });
         let referrers = Referring::Taken(TypeFilter::default());
         let filter = Filter { referrers, allow_unverified: true, ..Filter::default() };
-        let plan = Plan::discover_for(wanted.collect(), &filter, jobs, observer);
+        let plan = survey_known(repository, known, &filter, jobs, observer);
         let Present { nodes, failures } = plan.present(self.proof, jobs, observer);
         let (mut manifests, mut blobs) = (BTreeMap::new(), BTreeMap::new());
         for node in nodes {

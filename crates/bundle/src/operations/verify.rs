@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use longshore_layout::Layout;
 use longshore_spec::Digest;
-use longshore_store::{Error, KnownRoots, Name, Outline, Repository, Result, Root};
-use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, Report, RootRequest};
+use longshore_store::{Error, KnownRoots, Outline, Repository, Result, Root};
+use longshore_sync::{Failure, Filter, Observer, Plan, Report, survey_known};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
 
@@ -44,22 +44,9 @@ impl<'a> VerifyRequest<'a> {
     /// Finds out what is needed by `roots`. Each of which that is not known is asked for once more, and fails
     /// on its own.
     pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
-        let KnownRoots { roots: listed, unknown } = roots;
-        let of_root = |Root { descriptor, names }: &Root| {
-            (RootRequest::Listed(descriptor.clone()), names.clone())
-        };
-        let of_name =
-            |(name, _): (Name, Error)| (RootRequest::Selector(name.clone().into()), vec![name]);
-        let wishes = listed.iter().map(of_root).chain(unknown.into_iter().map(of_name));
-        let wanted = wishes.map(|(wish, names)| CopyItem {
-            source: self.view,
-            wish,
-            target: None,
-            names,
-            filter: None,
-        });
+        let listed = roots.roots.clone();
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let plan = Plan::discover_for(wanted.collect(), &filter, self.jobs, observer);
+        let plan = survey_known(self.view, roots, &filter, self.jobs, observer);
         Verification { request: *self, listed, plan }
     }
 }

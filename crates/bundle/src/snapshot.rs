@@ -1,0 +1,196 @@
+//! What names stand for at one moment, by whatever says so; and how two moments differ.
+
+use std::collections::BTreeMap;
+
+use longshore_spec::{Digest, Reference};
+
+use crate::{Lock, Mapping, Receipt, Record};
+
+/// What names stand for, and the content behind them, as a lock, a bundle, a receipt or a place says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What each name stands for: full references, or `REPOSITORY:TAG` where no registry is known.
+    pub names: BTreeMap<String, Digest>,
+    /// All content with its sizes in bytes; `None` where nothing says that, as in a lock.
+    pub contents: Option<BTreeMap<Digest, u64>>,
+}
+
+/// How one snapshot differs from an earlier one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotDifference {
+    /// Names that are new, and what they stand for.
+    pub added: Vec<(String, Digest)>,
+    /// Names that stand for something else: what they stood for, and what they stand for.
+    pub moved: Vec<(String, Digest, Digest)>,
+    /// Names that are gone, and what they stood for.
+    pub removed: Vec<(String, Digest)>,
+    /// The content that is new, if both say what they hold.
+    pub new_content: Option<Amount>,
+    /// The content that is gone, likewise.
+    pub old_content: Option<Amount>,
+}
+
+/// How much content something is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many pieces.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Snapshot {
+    /// Returns what a lock says. It does not say how long content is.
+    pub fn of_lock(lock: &Lock) -> Self {
+        let names = lock.artifacts().map(|(name, locked)| (name.to_owned(), locked.digest.clone()));
+        Self { names: names.collect(), contents: None }
+    }
+
+    /// Returns what a bundle holds by its record.
+    pub fn of_record(record: &Record) -> Self {
+        let roots = record.roots.iter().map(|root| (root.reference.clone(), root.digest.clone()));
+        let referrers = record
+            .referrers
+            .iter()
+            .filter_map(|referrer| Some((referrer.reference.clone()?, referrer.digest.clone())));
+        let blobs = record.blobs.iter().map(|blob| (blob.digest.clone(), blob.size));
+        Self { names: roots.chain(referrers).collect(), contents: Some(blobs.collect()) }
+    }
+
+    /// Returns what a site holds by its receipt. Names are without a registry.
+    pub fn of_receipt(receipt: &Receipt) -> Self {
+        let mut names = BTreeMap::new();
+        for repository in &receipt.repositories {
+            for manifest in &repository.manifests {
+                for tag in &manifest.tags {
+                    let name = match &repository.name {
+                        Some(repository) => format!("{repository}:{tag}"),
+                        None => tag.to_string(),
+                    };
+                    names.insert(name, manifest.digest.clone());
+                }
+            }
+        }
+        let contents = receipt.contents();
+        let contents = contents.into_iter().map(|(digest, size)| (digest.clone(), size));
+        Self { names, contents: Some(contents.collect()) }
+    }
+
+    /// Returns the snapshot with the names that `mapping` makes of its full references. A name that is
+    /// none stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// What the mapping makes of a name is no reference; in words.
+    pub fn mapped(self, mapping: &Mapping) -> Result<Self, String> {
+        let names = self.names.into_iter().map(|(name, digest)| match name.parse::<Reference>() {
+            Ok(reference) => Ok((mapping.map(&reference)?.to_string(), digest)),
+            Err(_) => Ok((name, digest)),
+        });
+        let names = names.collect::<Result<_, String>>()?;
+        Ok(Self { names, ..self })
+    }
+
+    /// Returns the snapshot with names without their registries, as receipts have them.
+    #[must_use]
+    pub fn without_registries(self) -> Self {
+        let names = self.names.into_iter().map(|(name, digest)| {
+            let short = name.parse::<Reference>().ok().and_then(|reference| {
+                let rest = name.strip_prefix(reference.registry())?.strip_prefix('/')?;
+                Some(rest.to_owned())
+            });
+            (short.unwrap_or(name), digest)
+        });
+        Self { names: names.collect(), ..self }
+    }
+
+    /// Returns how this differs from what was `before`.
+    pub fn difference(&self, before: &Self) -> SnapshotDifference {
+        let mut difference = SnapshotDifference::default();
+        for (name, now) in &self.names {
+            match before.names.get(name) {
+                None => difference.added.push((name.clone(), now.clone())),
+                Some(was) if was != now => {
+                    difference.moved.push((name.clone(), was.clone(), now.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.names.iter().filter(|(name, _)| !self.names.contains_key(*name));
+        difference.removed = gone.map(|(name, was)| (name.clone(), was.clone())).collect();
+        if let (Some(now), Some(was)) = (&self.contents, &before.contents) {
+            difference.new_content = Some(beyond(now, was));
+            difference.old_content = Some(beyond(was, now));
+        }
+        difference
+    }
+}
+
+impl SnapshotDifference {
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        let Self { added, moved, removed, new_content, old_content } = self;
+        let is_nothing = |amount: &Option<Amount>| amount.is_none_or(|amount| amount.blobs == 0);
+        added.is_empty()
+            && moved.is_empty()
+            && removed.is_empty()
+            && is_nothing(new_content)
+            && is_nothing(old_content)
+    }
+}
+
+/// Returns how much of `one` is not in `other`.
+fn beyond(one: &BTreeMap<Digest, u64>, other: &BTreeMap<Digest, u64>) -> Amount {
+    let beyond = one.iter().filter(|(digest, _)| !other.contains_key(*digest));
+    beyond.fold(Amount::default(), |amount, (_, size)| Amount {
+        blobs: amount.blobs + 1,
+        bytes: amount.bytes.saturating_add(*size),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(content: &str) -> Digest {
+        Digest::sha256(content.as_bytes())
+    }
+
+    fn snapshot(names: &[(&str, &str)], contents: &[&str]) -> Snapshot {
+        let names = names.iter().map(|(name, content)| ((*name).to_owned(), digest(content)));
+        let contents = contents.iter().map(|content| (digest(content), content.len() as u64));
+        Snapshot { names: names.collect(), contents: Some(contents.collect()) }
+    }
+
+    #[test]
+    fn names_are_added_moved_and_removed() {
+        let before = snapshot(&[("a:1", "one"), ("a:2", "two"), ("a:3", "three")], &["one", "two"]);
+        let now = snapshot(&[("a:1", "one"), ("a:2", "other"), ("a:4", "four")], &["one", "four"]);
+        let difference = now.difference(&before);
+        assert_eq!(difference.added, [("a:4".to_owned(), digest("four"))]);
+        assert_eq!(difference.moved, [("a:2".to_owned(), digest("two"), digest("other"))]);
+        assert_eq!(difference.removed, [("a:3".to_owned(), digest("three"))]);
+        assert_eq!(difference.new_content, Some(Amount { blobs: 1, bytes: 4 }));
+        assert_eq!(difference.old_content, Some(Amount { blobs: 1, bytes: 3 }));
+        assert!(!difference.is_empty());
+        assert!(now.difference(&now).is_empty());
+    }
+
+    #[test]
+    fn what_says_nothing_of_content_differs_by_names_alone() {
+        let before = Snapshot { contents: None, ..snapshot(&[("a:1", "one")], &[]) };
+        let difference = snapshot(&[("a:1", "one")], &["one"]).difference(&before);
+        assert_eq!((difference.new_content, difference.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn names_of_a_receipt_meet_full_ones() {
+        let full = snapshot(&[("host.example:5000/a/b:1", "one"), ("no name at all", "x")], &[]);
+        let names: Vec<_> = full.without_registries().names.into_keys().collect();
+        assert_eq!(names, ["a/b:1", "no name at all"]);
+        let rule = "docker.io/=site.local/hub/".parse().unwrap();
+        let mapping = Mapping::new(vec![rule], None);
+        let mapped = snapshot(&[("docker.io/library/a:1", "one")], &[]).mapped(&mapping).unwrap();
+        assert_eq!(mapped.names.into_keys().collect::<Vec<_>>(), ["site.local/hub/library/a:1"]);
+    }
+}
