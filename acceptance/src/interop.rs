@@ -138,7 +138,7 @@ const CHECKS: &[Check] = &[
         peers: &["docker-registry", "openssl", "htpasswd"],
         work: readme::check,
     },
-    Check { name: "help", peers: &["docker-registry", "openssl", "htpasswd"], work: readme::help },
+    Check { name: "help", peers: &["docker-registry"], work: readme::help },
     Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
 ];
 

@@ -4,7 +4,7 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `interop` | Registries, layouts and archives of other tools; the README and the examples of `--help`, typed; command lines in shells; a table of the ways in which registries behave. A scenario is a function in `interop/`, on a `Ground` with its registries and directories. |
+//! | `interop` | Registries, layouts and archives of other tools; the README, the book and the examples of `--help`, typed; command lines in shells; a table of the ways in which registries behave. A scenario is a function in `interop/`, on a `Ground` with its registries and directories. |
 //! | `conformance` | The suite of the distribution specification, against `serve`. |
 //! | `crash` | What is killed, starved and broken; and layouts that are traps (`crash/hostile`). |
 //! | `scale` | Memory, speed and disk at sizes that matter; what ten times as much costs (`scale/growth`). |

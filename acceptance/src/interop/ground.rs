@@ -55,6 +55,12 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// Makes the directory `name` in this one, as ground of its own.
+    pub(super) fn part(&self, name: &str) -> Result<Self> {
+        let part = Self::new(self.program, &self.directory, name, self.samples.clone())?;
+        Ok(Self { reach: self.reach, ..part })
+    }
+
     /// Removes all that the check has made.
     pub(super) fn clear(&self) -> Result<()> {
         let what = || format!("cannot remove {}", self.directory.display());

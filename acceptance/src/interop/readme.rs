@@ -1,8 +1,8 @@
-//! Types what the README and `--help` say, command by command.
+//! Types what the README, the book and `--help` say, command by command.
 //!
-//! Their hosts become registries of Debian's on this machine, their paths lie in the directory of the check,
-//! and the README's `bundle.yaml` is the one that is exported. A command that is added there is typed here
-//! too.
+//! Their hosts become registries of Debian's on this machine, and their paths lie in the directory of the
+//! check. A block that begins with `# NAME` is the file NAME. A command that is added to a page is typed here
+//! too; what needs more than there is here has `<!-- not typed: WHY -->` before its block.
 
 use std::fs;
 use std::path::Path;
@@ -16,53 +16,87 @@ use super::ground::Ground;
 use crate::run::{self, capture, shown};
 use crate::server::{ANY_PORT, Server};
 
-/// Asks for a password at a terminal; the check `registry-guarded` types it.
-const LOGIN: &str = "longshore login ";
+/// How the line before a block says that it is not typed, and why.
+const NOT_TYPED: &str = "<!-- not typed: ";
 
-/// Writes an example, which is made one's own then: it becomes the README's.
-const INIT: &str = "longshore init";
+/// Where the server of the pages listens.
+const SERVED: &str = "localhost:5000";
 
-/// What has to be on the far side when all has been typed.
-const ARRIVED: [(&str, &[&str]); 4] = [
-    ("mirror/library/alpine", &["3.20"]),
-    ("mirror/acme/tool", &["2"]),
-    ("mirror/acme/charts/shop", &["1.5.0", "1.6.0", "1.7.0"]),
-    ("team/app", &["1"]),
+/// What has to be on the far side when a page has been typed.
+const ARRIVED: [(&str, &str, &[&str]); 6] = [
+    ("README.md", "mirror/library/alpine", &["3.20"]),
+    ("docs/tutorials/first-crossing.md", "mirror/library/alpine", &["3.20"]),
+    ("docs/tutorials/first-crossing.md", "mirror/pause", &["3.10"]),
+    ("docs/how-to/import.md", "mirror/acme/charts/shop", &["1.6.0"]),
+    ("docs/how-to/import.md", "hub/library/alpine", &["3.20"]),
+    ("docs/how-to/import.md", "plant-7/library/alpine", &["3.20"]),
 ];
 
+/// Types the commands of the README and of the book, each page on ground of its own.
 pub(super) fn check(ground: &Ground<'_>) -> Result<Outcome> {
-    let readme = fs::read_to_string(run::root().join("README.md")).context("README.md")?;
-    let registries = Registries::start(ground)?;
-    let here = |text: &str| registries.here(text);
-    let wanted = ground.path("bundle.yaml");
-    let mut yours = String::new();
-    let mut typed = 0;
-    for block in blocks(&readme) {
-        match block.language {
-            "yaml" if block.text.starts_with("# bundle.yaml") => {
-                yours = here(&block.text);
-            }
-            "console" => {
-                for line in commands(&block.text) {
-                    if line.starts_with("cargo ") || line.starts_with(LOGIN) {
-                        continue;
-                    }
-                    enter(ground, &here(line)).with_context(|| format!("README.md: {line}"))?;
-                    if line == INIT {
-                        fs::write(&wanted, &yours)?;
-                    }
-                    typed += 1;
-                }
-            }
-            _ => {}
+    let mut paths = vec!["README.md".to_owned()];
+    pages("docs", &mut paths)?;
+    let (mut typed, mut pages) = (0, 0);
+    for path in paths {
+        let page = fs::read_to_string(run::root().join(&path)).with_context(|| path.clone())?;
+        let blocks = blocks(&page);
+        if blocks.iter().any(|block| block.commands().next().is_some()) {
+            let ground = ground.part(&path.replace(['/', '.'], "-"))?;
+            typed += type_page(&ground, &path, &blocks).with_context(|| path.clone())?;
+            pages += 1;
         }
     }
-    for (repository, tags) in ARRIVED {
+    ensure!(typed > 50, "{typed} commands were found");
+    Ok(Outcome::Passed(format!("{typed} commands of {pages} pages")))
+}
+
+/// Adds the pages of a directory, in their order.
+fn pages(directory: &str, paths: &mut Vec<String>) -> Result<()> {
+    let entries = fs::read_dir(run::root().join(directory))?;
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            pages(&path, paths)?;
+        } else if Path::new(&path).extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Types the blocks of a page, and returns how many commands they have.
+fn type_page(ground: &Ground<'_>, path: &str, blocks: &[Block<'_>]) -> Result<usize> {
+    let registries = Registries::start(ground)?;
+    let mut typed = 0;
+    // It answers until the next one is started, or the page ends.
+    let mut server: Option<Server> = None;
+    for block in blocks {
+        if let Some((name, text)) = block.file() {
+            fs::write(ground.path(name), registries.here(&text))?;
+        }
+        for line in block.commands() {
+            let mut here = registries.here(line);
+            if let Some(server) = &server {
+                here = here.replace(SERVED, server.address());
+            }
+            let entered = if line.starts_with("longshore serve") {
+                end(server.take()).and_then(|()| serve(ground, &here).map(|new| server = Some(new)))
+            } else {
+                capture(&mut shell(ground, &here)?).map(drop)
+            };
+            entered.with_context(|| line.to_owned())?;
+            typed += 1;
+        }
+    }
+    end(server)?;
+    for (_, repository, tags) in ARRIVED.iter().filter(|(page, ..)| *page == path) {
         let mut found = registries.far.tags(repository)?;
         found.retain(|tag| !super::registry::is_fallback(tag));
-        ensure!(found == tags, "{repository} has {found:?} on the far side, not {tags:?}");
+        ensure!(found == *tags, "{repository} has {found:?} on the far side, not {tags:?}");
     }
-    Ok(Outcome::Passed(format!("{typed} commands of the README, to the far registry's tags")))
+    Ok(typed)
 }
 
 /// Types the examples of `--help`, of all commands that have some.
@@ -123,16 +157,17 @@ impl Registries {
     /// Starts them, with what examples take for granted.
     fn start(ground: &Ground<'_>) -> Result<Self> {
         let near = ground.distribution()?;
-        let far = Server::distribution(&ground.path("far"), ANY_PORT, false)?;
+        let far = Server::distribution(&ground.path("far"), ANY_PORT, true)?;
         stock(ground, &near, &far)?;
         Ok(Self { near, far })
     }
 
     /// Returns a text with hosts and paths of here.
     fn here(&self, text: &str) -> String {
-        text.replace("docker.io", self.near.address())
-            .replace("ghcr.io", self.near.address())
-            .replace("registry.site.local", self.far.address())
+        let near = ["docker.io", "ghcr.io", "registry.k8s.io"];
+        let text =
+            near.iter().fold(text.to_owned(), |text, host| text.replace(host, self.near.address()));
+        text.replace("registry.site.local", self.far.address())
             .replace("/media/stick", "stick")
             .replace("oci:/srv", "oci:srv")
             .replace(" /srv", " srv")
@@ -153,65 +188,96 @@ fn stock(ground: &Ground<'_>, near: &Server, far: &Server) -> Result<()> {
     let image = Content::tagged("app", |content| artifacts::multi_platform(content, 1));
     push(&image, near.place("library/alpine:3.20"))?;
     push(&image, near.place("acme/tool:2"))?;
+    push(&image, near.place("pause:3.10"))?;
     push(&image, far.place("team/app:1"))?;
     for (seed, tag) in (1..).zip(["1.3.0", "1.4.2", "1.5.0", "1.6.0", "1.7.0", "2.0.0"]) {
         let chart = Content::tagged("chart", |content| artifacts::helm_chart(content, seed));
         push(&chart, near.place(&format!("acme/charts/shop:{tag}")))?;
     }
     ground.layout("images", &image)?;
-    let subject = ["-subj", "/CN=localhost", "-days", "1", "-nodes"];
-    let files = ["-newkey", "rsa:2048", "-keyout", "site.key", "-out", "site.crt"];
-    let words = [&["req", "-x509"][..], &subject, &files].concat();
-    capture(&mut ground.peer_command("openssl", &words))?;
-    capture(&mut ground.peer_command("htpasswd", &["-bcB", "users", "ada", "lovelace"]))?;
     Ok(())
 }
 
 /// A fenced block.
+#[derive(Debug, PartialEq, Eq)]
 struct Block<'a> {
     language: &'a str,
-    text: String,
+    lines: Vec<&'a str>,
+    is_typed: bool,
+}
+
+impl Block<'_> {
+    /// Returns the commands that are to be typed, without the remarks behind them.
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        let lines = self.lines.iter().filter(|_| self.is_typed);
+        let typed = lines.filter_map(|line| match self.language {
+            "sh" if line.is_empty() || line.starts_with('#') => None,
+            "sh" => Some(*line),
+            "console" => line.strip_prefix("$ "),
+            _ => None,
+        });
+        // The program is built already, and the other tasks are steps of the gate.
+        typed
+            .map(|line| line.split("  #").next().unwrap_or(line).trim_end())
+            .filter(|line| !line.starts_with("cargo "))
+    }
+
+    /// Returns the name and the text of the file that the block is.
+    fn file(&self) -> Option<(&str, String)> {
+        let name = self.lines.first()?.strip_prefix("# ")?;
+        let is_name = name.contains('.') && !name.contains(['/', ' ']);
+        let is_file = is_name && matches!(self.language, "yaml" | "text");
+        is_file.then(|| (name, format!("{}\n", self.lines.join("\n"))))
+    }
 }
 
 fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
+    let mut before = "";
     while let Some(line) = lines.next() {
-        let Some(language) = line.strip_prefix("```") else { continue };
-        let inside: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-        blocks.push(Block { language, text: inside.join("\n") });
+        if let Some(language) = line.strip_prefix("```") {
+            let lines = lines.by_ref().take_while(|line| *line != "```").collect();
+            blocks.push(Block { language, lines, is_typed: !before.starts_with(NOT_TYPED) });
+        }
+        before = line;
     }
     blocks
 }
 
-/// Returns what is typed in a block, without the remarks behind it.
-fn commands(block: &str) -> impl Iterator<Item = &str> {
-    let typed = block.lines().filter_map(|line| line.strip_prefix("$ "));
-    typed.map(|line| line.split("  #").next().unwrap_or(line).trim_end())
-}
-
 /// Types a line into a shell; a server is ended when it has said where it listens.
 fn enter(ground: &Ground<'_>, line: &str) -> Result<()> {
-    let home = ground.path("home");
-    let shell = |line: &str| -> Result<Command> {
-        let program = ground.command(&[]);
-        let directory = Path::new(program.get_program()).parent().context("a program nowhere")?;
-        let mut path = directory.as_os_str().to_owned();
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = ground.peer_command("sh", &["-c", line]);
-        command.env("PATH", path).env("HOME", &home).env_remove("XDG_DATA_HOME");
-        command.stdin(Stdio::null());
-        Ok(command)
-    };
-    if !line.starts_with("longshore serve") {
-        return capture(&mut shell(line)?).map(drop);
+    if line.starts_with("longshore serve") {
+        return end(Some(serve(ground, line)?));
     }
-    let mut command = shell(&format!("exec {line} --json"))?;
-    let server = Server::ours(&mut command, &ground.path("serve.log"))?;
+    capture(&mut shell(ground, line)?).map(drop)
+}
+
+/// Returns a shell that is to run a line, and finds the program.
+fn shell(ground: &Ground<'_>, line: &str) -> Result<Command> {
+    let program = ground.command(&[]);
+    let directory = Path::new(program.get_program()).parent().context("a program nowhere")?;
+    let mut path = directory.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut command = ground.peer_command("sh", &["-c", line]);
+    command.env("PATH", path).env("HOME", ground.path("home")).env("PASSWORD", "lovelace");
+    command.env_remove("XDG_DATA_HOME").stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Starts a server, on any port.
+fn serve(ground: &Ground<'_>, line: &str) -> Result<Server> {
+    let listen = if line.contains("--listen") { "" } else { &format!(" --listen {ANY_PORT}") };
+    let mut command = shell(ground, &format!("exec {line}{listen} --json"))?;
+    Server::ours(&mut command, &ground.path("serve.log")).with_context(|| shown(&command))
+}
+
+fn end(server: Option<Server>) -> Result<()> {
+    let Some(server) = server else { return Ok(()) };
     let status = server.end()?;
     if !status.success() {
-        bail!("`{}` ended with {status}", shown(&command));
+        bail!("the server ended with {status}");
     }
     Ok(())
 }
@@ -222,13 +288,23 @@ mod tests {
 
     #[test]
     fn commands_are_found_in_blocks() {
-        let text =
-            "a\n```console\n$ longshore list x  # what is there\nx\n$ ls\n```\n```yaml\n# y\n```\n";
+        let text = "a\n```console\n$ longshore list x  # what is there\nx\n$ ls\n```\n\
+                    ```sh\n# first\nls\ncargo xtask demo\n\nlongshore tree x\n```\n\
+                    <!-- not typed: needs Docker -->\n```sh\ndocker pull x\n```\n";
         let blocks = blocks(text);
+        let commands: Vec<Vec<_>> = blocks.iter().map(|block| block.commands().collect()).collect();
         assert_eq!(
-            blocks.iter().map(|block| block.language).collect::<Vec<_>>(),
-            ["console", "yaml"]
+            commands,
+            [vec!["longshore list x", "ls"], vec!["ls", "longshore tree x"], vec![]]
         );
-        assert_eq!(commands(&blocks[0].text).collect::<Vec<_>>(), ["longshore list x", "ls"]);
+    }
+
+    #[test]
+    fn files_are_found_in_blocks() {
+        let text =
+            "```yaml\n# x.yaml\na: b\n```\n```yaml\n# of a file\n```\n```text\nx.yaml\n```\n";
+        let blocks = blocks(text);
+        let files: Vec<_> = blocks.iter().filter_map(Block::file).collect();
+        assert_eq!(files, [("x.yaml", "# x.yaml\na: b\n".to_owned())]);
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a test that cannot be run here says so")]
 
 mod again;
+mod book;
 mod broken;
 mod bundling;
 mod common;

@@ -7,7 +7,7 @@ use crate::bundling::{bytes, registry};
 use crate::common::Site;
 use crate::served::Served;
 
-/// A registry, and a `bundle.yaml` as the README has it, with more in its defaults.
+/// A registry, and a `bundle.yaml` as the book has it, with more in its defaults.
 fn site(defaults: &str) -> (Site, Served) {
     let (site, near) = registry();
     let text = format!(
@@ -207,10 +207,10 @@ fn signatures_by_tag_count_as_referrers_do() {
     assert!(several.stderr.contains("`--referrers` copies them"), "{}", several.stderr);
 }
 
-/// Returns the example of the README, in which registries are repositories of one.
-fn of_the_readme(host: &str) -> String {
-    let readme = include_str!("../../../../README.md");
-    let (_, from) = readme.split_once("```yaml\n").unwrap();
+/// Returns the example of the book, in which registries are repositories of one.
+fn of_the_book(host: &str) -> String {
+    let page = include_str!("../../../../docs/how-to/bundle-yaml.md");
+    let (_, from) = page.split_once("```yaml\n").unwrap();
     in_one(from.split_once("```").unwrap().0, host)
 }
 
@@ -223,7 +223,7 @@ fn in_one(text: &str, host: &str) -> String {
 }
 
 #[test]
-fn the_examples_of_the_readme_and_of_init_arrive_at_a_strict_registry() {
+fn the_examples_of_the_book_and_of_init_arrive_at_a_strict_registry() {
     let site = Site::typed();
     let near = Served::start(&site, "oci:near --writable");
     let host = near.host();
@@ -239,7 +239,7 @@ fn the_examples_of_the_readme_and_of_init_arrive_at_a_strict_registry() {
     }
     site.ok("init -q example.yaml");
     let example = std::fs::read_to_string(site.path("example.yaml")).unwrap();
-    for (number, text) in [of_the_readme(host), in_one(&example, host)].iter().enumerate() {
+    for (number, text) in [of_the_book(host), in_one(&example, host)].iter().enumerate() {
         site.file("bundle.yaml", text);
         site.ok("lock -q");
         site.ok(&format!("export -q -f bundle.yaml --locked -o site{number}.tar"));
