@@ -4,6 +4,7 @@
 //! can; they also run as a test, so that `cargo test` holds the architecture. What they find is
 //! printed, all of it, before the task fails.
 
+mod book;
 mod graph;
 mod paths;
 mod rows;
@@ -39,6 +40,7 @@ fn findings() -> Result<Vec<Finding>> {
     findings.extend(source::check(&tree));
     findings.extend(paths::check(&tree));
     findings.extend(rows::check(&tree));
+    findings.extend(book::check(&tree));
     findings.extend(fixtures::differences().into_iter().map(|difference| {
         Finding::violation("testdata", format!("{difference}; `cargo xtask fixtures` renews it"))
     }));
