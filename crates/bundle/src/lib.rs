@@ -2,26 +2,24 @@
 //!
 //! # Design
 //!
-//! What crosses the gap: which artifacts are wanted, and where that is written down.
-//!
-//! A [`Selection`] says which artifacts are wanted. People write it as `bundle.yaml`
-//! ([`Selection::from_yaml`]) or as a list of references, one a line ([`Selection::from_list`]);
-//! [`Selection::parse`] tells one from the other, and knows the files of some other tools.
+//! A [`Selection`] says which artifacts to export. People write it as `bundle.yaml`
+//! ([`Selection::from_yaml`]) or as a list with one reference a line ([`Selection::from_list`]).
+//! [`Selection::parse`] tells them apart, and reads the files of some other tools.
 //! [`TagRules`] choose among the tags of a repository. [`find_images`] finds the images that
 //! Kubernetes manifests name.
 //!
-//! Artifacts lie in registries, or in layouts ([`LayoutPlace`]) under the full references that they have
-//! there. [`Selection::pick`] says which references that is, and a [`Record`], the content of `bundle.json`,
-//! what a bundle holds and why; a [`DockerManifest`] tells Docker of it. A [`Lock`], the content of
-//! `bundle.lock`, pins what is wanted to digests. [`SCHEMA`] is the JSON Schema of `bundle.yaml`; with the
-//! feature `schema` those of the other two are derived, by `schemars`.
+//! Artifacts come from registries, or from layouts ([`LayoutPlace`]) in which they have full references;
+//! [`Selection::pick`] returns those references. Three files are written: a [`Lock`] (`bundle.lock`) pins a
+//! selection to digests, a [`Record`] (`bundle.json`) lists what a bundle holds and why, and a
+//! [`DockerManifest`] (`manifest.json`) lets Docker read the bundle. [`SCHEMA`] is the JSON Schema of
+//! `bundle.yaml`; the feature `schema` derives the schemas of lock and record.
 //!
 //! # Operations
 //!
 //! [`LockRequest`], [`ExportRequest`], [`VerifyRequest`] and [`ImportRequest`] lock, write, verify and import
-//! a bundle. Each is prepared into a value that says what would happen, and that is run. Places are
-//! opened by whoever asks ([`Opener`]); an [`Observer`](longshore_sync::Observer) is told of it, and may
-//! end it. The rest takes text and plans, and gives values.
+//! a bundle. Preparing a request returns a value that says what would happen; running that value does it.
+//! The caller opens the places, through an [`Opener`]. An [`Observer`](longshore_sync::Observer) is told of
+//! progress, and may cancel.
 //!
 //! ```
 //! use longshore_bundle::{

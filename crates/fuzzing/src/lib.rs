@@ -1,7 +1,7 @@
-//! What is fuzzed: functions that take any bytes, and fail if what must hold of them does not.
+//! Properties that hold for any input: functions that take bytes, and panic if the property does not hold.
 //!
-//! `fuzz/` runs them on what libFuzzer makes up, with a nightly compiler. Tests run them on the seeds
-//! in `fuzz/seeds/`, each of which is an example or once failed.
+//! `fuzz/` runs them on the inputs of libFuzzer, with a nightly compiler. Tests run them on the seeds in
+//! `fuzz/seeds/`: examples, and inputs that failed once.
 
 #![expect(clippy::missing_panics_doc, reason = "to panic is how these functions fail")]
 #![expect(clippy::expect_used, reason = "to panic is how these functions fail")]

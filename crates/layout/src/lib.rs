@@ -6,15 +6,15 @@
 //!
 //! - [`Directory`] is read and written in place, by several processes at once.
 //! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
-//! - [`ArchiveWriter`] fills a planned tar in parallel and goes on after a kill; [`ArchiveStream`]
-//!   writes the same bytes into a pipe; [`StreamedArchive`]
-//!   is an archive whose content went from a pipe straight into a directory.
+//! - [`ArchiveWriter`] writes a planned tar in parallel, and continues after a kill. [`ArchiveStream`]
+//!   writes the same bytes into a pipe. [`StreamedArchive`] reads an archive from a pipe, and writes its
+//!   content straight into a directory.
 //!
 //! All of them are [`Place`]s. A layout is one list of names; [`Directory::whole`] and its likes
 //! give that list as one repository, [`Place::repository`] the part that belongs to a repository.
 //!
-//! Readers are lenient where layouts in the field are, writers are strict. Only this crate builds
-//! paths, and only its module `persist` makes a file appear.
+//! Readers accept what layouts in the field deviate in; writers are strict. Only this crate builds paths,
+//! and only its module `persist` gives a file its final name.
 //!
 //! [`Place`]: longshore_store::Place
 //! [`Place::repository`]: longshore_store::Place::repository

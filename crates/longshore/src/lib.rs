@@ -7,7 +7,7 @@
 //! [`ExportRequest`], [`ImportRequest`], [`VerifyRequest`] and [`LockRequest`] do what is done with bundles.
 //! Everything else is in the crates below, each under a name of its own here.
 //!
-//! Nothing reads the environment: credentials, proxies and certificates come in [`remote::Config`].
+//! Nothing here reads the environment: credentials, proxies and certificates come in [`remote::Config`].
 
 mod copy;
 mod places;

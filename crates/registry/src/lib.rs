@@ -8,7 +8,7 @@
 //! [`longshore_store::Place`]. [`front`] puts it on a TCP port. The path of a request is parsed
 //! once, into a route, and one `match` on method and route says what there is.
 //!
-//! Rows `F-..` in comments and tests are those of the distribution spec that concern servers.
+//! Rows `F-..` in comments and tests are the rules of the distribution spec for servers.
 
 mod body;
 mod delete;

@@ -9,9 +9,9 @@
 //! - [`Registry`] is one registry, a [`Place`]; [`Remote`] one repository of it.
 //! - [`credentials`] reads and writes what `docker login` and its likes keep.
 //!
-//! Only the module `http` knows how requests travel; it keeps a small runtime of its own, and no
-//! asynchronous type leaves it. Nothing here reads the environment: all input comes in the
-//! [`Config`]. What must stay secret is a [`Secret`], which cannot be printed.
+//! Only the module `http` sends requests. It has a small asynchronous runtime of its own, and no
+//! asynchronous type leaves it. Nothing here reads the environment: all settings come in the [`Config`].
+//! Passwords and tokens are [`Secret`]s, which cannot be printed.
 //!
 //! [spec]: https://github.com/opencontainers/distribution-spec
 //! [`Place`]: longshore_store::Place

@@ -13,8 +13,8 @@
 //! - [`Verifying`]: the only way that bytes reach a target. It hands out the last byte only after
 //!   size and digest are right.
 //!
-//! [`Error`] says what happened, in the same words for every place. Where it happened is the
-//! business of whoever knows both sides. [`walk`] is the one walk over a graph of manifests.
+//! [`Error`] says what happened, in the same words for every place. The caller, which knows both sides of a
+//! copy, adds where it happened. [`walk`] is the one walk over a graph of manifests.
 
 pub mod about;
 #[cfg(feature = "conformance")]

@@ -2,20 +2,17 @@
 //!
 //! # Design
 //!
-//! Copies typed artifacts between places.
-//!
-//! A copy ([`CopyRequest`]) has two steps. [`Plan::discover`] walks everything that is wanted, manifest by manifest,
-//! before the first blob byte moves; [`Plan::execute`] carries the plan out in parallel. A dry run,
-//! exact progress, a look at the room on a disk, [`Plan::verify`] and the collection of garbage
-//! ([`reachable()`]) use the same plan, so there is one walk over the graph.
+//! A copy ([`CopyRequest`]) has two steps. [`Plan::discover`] reads all manifests before the first blob byte
+//! moves; [`Plan::execute`] then copies in parallel. Dry runs, progress, the check for free disk space,
+//! [`Plan::verify`] and garbage collection ([`reachable()`]) use the same walk over the graph.
 //!
 //! What holds for every copy:
 //!
-//! - Nothing is re-serialised; the one manifest that is authored, an index with entries taken out,
-//!   has to be asked for.
-//! - A root gets its name when all that it refers to is there, and never before.
-//! - That a manifest is there is no proof that what it refers to is: every node is asked for.
-//! - One root that fails does not stop the others, and is named.
+//! - No manifest is serialised again, with one exception on request: an index without some of its entries.
+//! - A root gets its name only when everything that it refers to is there.
+//! - The presence of a manifest does not prove the presence of its children: the target is asked for every
+//!   node.
+//! - A root that fails is named, and does not stop the others.
 //!
 //! The engine knows places only by the traits of `longshore-store`.
 
