@@ -43,22 +43,24 @@ fn pages(site: &Site) -> BTreeMap<String, String> {
     let help = site.ok("--help");
     let (_, commands) = help.split_once("Commands:\n").unwrap();
     let lines = commands.lines().take_while(|line| !line.is_empty());
-    let commands = lines.filter_map(|line| line.trim().split_once("  "));
+    // A text that goes on in a second line is further in.
+    let lines = lines.filter(|line| !line.starts_with("   "));
+    let commands = lines.filter_map(|line| line.split_whitespace().next());
     let mut index = "# Commands\n\nThese pages are what `--help` prints. `longshore COMMAND --help` shows them.\n\n\
                      | command | what it does |\n|---|---|\n"
         .to_owned();
     let mut pages = BTreeMap::new();
-    for (name, about) in commands.filter(|(name, _)| *name != "help") {
-        writeln!(index, "| [{name}]({name}.md) | {} |", about.trim()).unwrap();
+    for name in commands.filter(|name| *name != "help") {
         let help = site.ok(&format!("{name} --help"));
         let (about, usage) = help.split_once("\n\n").unwrap();
+        writeln!(index, "| [{name}]({name}.md) | {about} |").unwrap();
         let usage: Vec<_> = usage.lines().map(str::trim_end).collect();
         let usage = usage.join("\n");
         let page =
             format!("# longshore {name}\n\n{about}.\n\n```text\n{}\n```\n", usage.trim_end());
         pages.insert(format!("{name}.md"), page);
     }
-    index += "\n```text\n";
+    index += "\n## Places and exit codes\n\n```text\n";
     index += help.split_once("\n\nPlaces:\n").map(|(_, places)| places).unwrap().trim_end();
     pages.insert("index.md".to_owned(), index + "\n```\n");
     pages
