@@ -35,8 +35,8 @@ Places:
   oci:DIR[:REF|@DIGEST]            an OCI image layout in a directory
   oci-archive:FILE[:REF|@DIGEST]   an OCI image layout in a tar file; the FILE `-` is stdout
   HOST/REPOSITORY[:TAG][@DIGEST]   a registry; Docker's short names are read too: `alpine:3.20`
-The prefixes are optional for a path that begins with `/`, `./` or `../`, that ends as archives do, or
-at which a layout lies. `docker://` says that a registry is meant.
+The prefixes are optional for a path that begins with `/`, `./` or `../`, that ends as archives do
+(`.tar`, …), or that is a layout. `docker://` says that a registry is meant.
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
 3 `verify`, `lock --check` or `export --check` found a difference.";
@@ -57,13 +57,13 @@ pub(crate) struct Global {
     /// Print only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Show what is done; twice: each step, with times
+    /// Show more detail; repeat for a trace with times
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How progress is shown on stderr [default: a bar on a terminal, and elsewhere a line now and then]
+    /// Show progress on stderr in this form [default: a bar on a terminal, else a line now and then]
     #[arg(long, global = true, value_enum, value_name = "FORM")]
     pub(crate) progress: Option<ProgressForm>,
-    /// How many jobs run at once [default: 8; verify: the number of cores]
+    /// Run up to N jobs at once [default: 8; verify: the number of cores]
     #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
@@ -71,11 +71,11 @@ pub(crate) struct Global {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressForm {
-    /// Lines for a log: at the beginning, now and then, and at the end
+    /// Print lines for a log: at the start, now and then, and at the end
     Plain,
-    /// Events for programs, as JSON, one a line
+    /// Print events for programs, as JSON, one per line
     Json,
-    /// Not at all
+    /// Show nothing
     None,
 }
 
@@ -99,59 +99,59 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print what may stand next on a command line; the scripts of `completions` ask
+    /// Print the words that may come next on a command line; the scripts of `completions` call this
     #[command(hide = true)]
     Complete(Complete),
     /// Print a completion script for a shell
     Completions(Completions),
-    /// Copy artifacts, unchanged to the byte, with all that they refer to
+    /// Copy artifacts, with everything that they refer to, unchanged to the byte
     #[command(visible_alias = "cp", after_help = COPY_EXAMPLES)]
     Copy(Copy),
-    /// Remove a manifest with every tag on it, or only a tag
+    /// Delete a manifest with all its tags, or only a tag
     Delete(Delete),
-    /// Print the digest of a name
+    /// Print the digest of an artifact
     Digest(Digest),
-    /// Write what is wanted, from many repositories, into one bundle that says what it holds
+    /// Export artifacts from many registries into one bundle
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
-    /// Print the images that Kubernetes manifests name, one a line
+    /// Print the images that Kubernetes manifests name, one per line
     FindImages(FindImages),
     /// Remove content that no name needs from a layout directory
     Gc(Gc),
-    /// Load a bundle into a registry, a layout directory or the store
+    /// Import a bundle into a registry, a layout directory or the store
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(Import),
-    /// Write an example of `bundle.yaml`, with comments
+    /// Write an example `bundle.yaml`, with comments
     Init(Init),
     /// Show one artifact: type, platform, config, layers, annotations, referrers
     Inspect(Inspect),
-    /// List what is in a layout, by name, type, platform and size
+    /// List artifacts with their type, platforms and size
     #[command(visible_alias = "ls")]
     List(List),
-    /// Pin what `bundle.yaml` wants to digests, in `bundle.lock`
+    /// Pin the artifacts of `bundle.yaml` to digests, in `bundle.lock`
     Lock(Lock),
-    /// Keep a name and password for a registry, after trying them
+    /// Check a name and password for a registry, and save them
     Login(Login),
-    /// Forget the name and password for a registry
+    /// Remove the saved name and password for a registry
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
     /// Write down what a site holds, so that the next bundle for it need not carry that again
     #[command(after_help = RECEIPT_EXAMPLES)]
     Receipt(Receipt),
-    /// Print the JSON Schema of what a command prints with --json, or of a file
+    /// Print the JSON Schema of a command's --json output, or of a file
     Schema(Schema),
-    /// Serve a layout as a registry, without unpacking anything
+    /// Serve layouts as a registry, without unpacking them
     Serve(Serve),
-    /// Give an artifact further names
+    /// Give an artifact more names
     Tag(Tag),
-    /// Show what artifacts consist of, as a tree
+    /// Show the parts of artifacts as a tree: manifests, blobs, referrers
     Tree(Tree),
     /// List the artifact types that are known by name
     Types,
     /// Remove tags and names; their content stays until `gc`
     Untag(Untag),
-    /// Check that everything is there and has the right digest
+    /// Check that all content is present and matches its digest
     Verify(Verify),
 }
 
@@ -172,43 +172,41 @@ pub(crate) fn command_for(word: &str) -> Option<&'static str> {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Copy {
-    /// Where from, one or several, and last where to: SRC… DST
+    /// The sources, one or more, and last the target: SRC… DST
     #[arg(value_name = "PLACE", required = true)]
     pub(crate) places: Vec<Location>,
-    /// Copy every tag of a source that is given without one
+    /// Copy every tag of a source that is given without a tag
     #[arg(long, conflicts_with = "all")]
     pub(crate) all_tags: bool,
-    /// Copy everything that a source without a name lists, also without a name
+    /// Copy everything in a source that is given without a name, also artifacts that have none
     #[arg(long)]
     pub(crate) all: bool,
-    /// Read further sources from a file, one a line; `-` is stdin
+    /// Read more sources from a file, one per line; `-` is stdin
     #[arg(short = 'f', long = "from-file", value_name = "LIST")]
     pub(crate) list: Option<PathBuf>,
-    /// Take only entries of indexes for these platforms; one alone takes the place of its index
+    /// Take only these platforms of an index; a single one takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
-    /// What to do with an index from which platforms are left out, or of which the source lacks some
-    /// [default: keep]
+    /// What to do with an index of which platforms are left out, or missing at the source [default: keep]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Copy referrers too: signatures, SBOMs, attestations; with TYPES only those. Without the flag they are
-    /// not copied; `export` takes them by default
+    /// Copy referrers too (signatures, SBOMs, attestations); with TYPES only those. Without this flag,
+    /// `copy` copies none; `export` takes all by default
     #[arg(long, value_name = "TYPES", num_args = 0..=1, require_equals = true, default_missing_value = "any", value_delimiter = ',')]
     pub(crate) referrers: Option<Vec<String>>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
-    /// What to check at the target for an artifact that it has under the same name and digest: all that the
-    /// artifact refers to, or nothing more
+    /// How much to check if the target has an artifact under the same name and digest
     #[arg(long, value_name = "WHAT", default_value = "closure")]
     pub(crate) unchanged: Unchanged,
-    /// Say what would be done and how much it is, and do nothing
+    /// Print what would be copied and its size, and copy nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Replace an archive that is there
+    /// Replace an existing archive
     #[arg(long)]
     pub(crate) force: bool,
-    /// Accept content whose digest algorithm is not known
+    /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     /// Log in to sources with this name and password
@@ -224,18 +222,18 @@ pub(crate) struct Copy {
 /// What a target is asked for that has an artifact already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unchanged {
-    /// All that it refers to
+    /// Check everything that the artifact refers to
     Closure,
-    /// Nothing more
+    /// Check nothing more
     Digest,
 }
 
 /// What becomes of an index from which platforms were left out.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SparseIndex {
-    /// Keep the index and its digest, although some platforms are missing: strict registries refuse it
+    /// Keep the index and its digest, although some platforms are missing; strict registries refuse it
     Keep,
-    /// Remove them from the index; its digest changes, so that its signatures no longer fit
+    /// Remove the missing platforms from the index; its digest changes, so its signatures no longer match
     Strip,
 }
 
@@ -244,10 +242,10 @@ pub(crate) enum SparseIndex {
 pub(crate) struct Reading {
     #[command(flatten)]
     pub(crate) links: FollowLinks,
-    /// Where a compressed archive is unpacked if its own directory cannot be written to
+    /// Unpack compressed archives here if their own directory is not writable
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
-    /// Do not fetch content from other hosts that an artifact names
+    /// Do not fetch content from other hosts, which manifests may name (`urls`)
     #[arg(long, help_heading = "Registries")]
     pub(crate) no_foreign_urls: bool,
     #[command(flatten)]
@@ -257,7 +255,7 @@ pub(crate) struct Reading {
 /// What is done about links in layout directories.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FollowLinks {
-    /// Follow links that leave a layout directory, as Bazel makes them, for reading; nothing is written or
+    /// Read through links that lead out of a layout directory, as Bazel makes them; nothing is written or
     /// removed through a link
     #[arg(long)]
     follow_links: bool,
@@ -274,29 +272,29 @@ impl FollowLinks {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registries")]
 pub(crate) struct Reach {
-    /// Use plain HTTP with every registry, not only with those on this machine; --insecure and --tls-ca
-    /// use TLS there
+    /// Use plain HTTP with every registry [default: only with those on this machine, unless --insecure or
+    /// --tls-ca is given]
     #[arg(long)]
     pub(crate) plain_http: bool,
     /// Skip certificate verification (insecure)
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Also trust the certificates in this PEM file: authorities, or a server's own
+    /// Also trust the certificates in this PEM file: those of authorities, or a server's own
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Vec<PathBuf>,
     /// Log in to registries with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", hide_env_values = true)]
     pub(crate) creds: Option<Typed>,
-    /// Look for names and passwords in this file only [default: those of Podman and Docker]
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    /// Read names and passwords only from this file [default: the files of Podman and Docker]
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) authfile: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// A layout or a repository, one artifact of it, or a registry: its host alone
+    /// A layout, a repository, one artifact of either, or the host of a registry
     pub(crate) place: Listable,
-    /// Also list what has no name: referrers, and parts of indexes
+    /// Also list manifests without a name: referrers, and parts of indexes
     #[arg(long)]
     pub(crate) all: bool,
     /// List only artifacts of these types: names, families or media types; `!TYPE` leaves one out
@@ -310,10 +308,10 @@ pub(crate) struct List {
 pub(crate) struct Inspect {
     /// One artifact
     pub(crate) place: Location,
-    /// Print the bytes of the manifest, exactly
+    /// Print the exact bytes of the manifest
     #[arg(long, conflicts_with = "config")]
     pub(crate) raw: bool,
-    /// Print the bytes of the config, exactly
+    /// Print the exact bytes of the config
     #[arg(long)]
     pub(crate) config: bool,
     #[command(flatten)]
@@ -322,7 +320,7 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tree {
-    /// One artifact, or a layout: everything in it
+    /// An artifact, or a layout for everything in it
     pub(crate) place: Location,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -330,7 +328,7 @@ pub(crate) struct Tree {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Digest {
-    /// One artifact, or several
+    /// The artifacts
     #[arg(required = true)]
     pub(crate) places: Vec<Location>,
     #[command(flatten)]
@@ -339,9 +337,9 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// One artifact, or a layout: everything in it
+    /// An artifact, or a layout for everything in it
     pub(crate) place: Location,
-    /// Accept content whose digest algorithm is not known
+    /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -350,9 +348,9 @@ pub(crate) struct Verify {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tag {
-    /// One artifact of a layout directory or registry
+    /// An artifact of a layout directory or registry
     pub(crate) place: Location,
-    /// Its further names, without the layout before them
+    /// The new names, without the place before them
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
     #[command(flatten)]
@@ -361,7 +359,7 @@ pub(crate) struct Tag {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Untag {
-    /// Names in layout directories or registries: `oci:DIR:NAME`, `HOST/REPOSITORY:TAG`
+    /// The names to remove: `oci:DIR:NAME`, `HOST/REPOSITORY:TAG`
     #[arg(required = true)]
     pub(crate) places: Vec<Location>,
     #[command(flatten)]
@@ -370,7 +368,7 @@ pub(crate) struct Untag {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FindImages {
-    /// YAML or JSON as Kubernetes takes it; a directory stands for all in it, and `-` for stdin
+    /// Kubernetes manifests in YAML or JSON; a directory means all files in it, `-` means stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 }
@@ -379,10 +377,10 @@ pub(crate) struct FindImages {
 pub(crate) struct Gc {
     /// A layout directory
     pub(crate) place: Location,
-    /// Only remove what is older, such as `12h` or `7d`; `0` removes all that nothing needs
+    /// Remove only content that is older, such as `12h` or `7d`; `0` removes all that nothing needs
     #[arg(long, value_name = "AGE", default_value = "1d", value_parser = human::age)]
     pub(crate) older_than: Duration,
-    /// Say what would be removed, and remove nothing
+    /// Print what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -407,7 +405,7 @@ pub(crate) enum Shell {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Complete {
-    /// Whose line it is
+    /// The shell that asks
     pub(crate) shell: Shell,
     /// The words behind the program, the last being typed; of bash the line up to the cursor, and the
     /// characters at which it takes words apart
@@ -417,13 +415,14 @@ pub(crate) struct Complete {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// The directory, which is made if it is not there
+    /// The directory, which is created if it does not exist
     pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Delete {
-    /// `HOST/REPOSITORY@DIGEST`, `HOST/REPOSITORY:TAG`, or the like in a layout directory
+    /// The manifests or tags to delete: `HOST/REPOSITORY@DIGEST`, `HOST/REPOSITORY:TAG`, or the like in a
+    /// layout directory
     #[arg(required = true)]
     pub(crate) places: Vec<Location>,
     #[command(flatten)]
@@ -433,51 +432,50 @@ pub(crate) struct Delete {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Serve {
-    /// Layout directories and archives, `oci:DIR` and `oci-archive:FILE`, or plain paths [default: the
+    /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), or plain paths [default: the
     /// store, a directory of your own]
     ///
-    /// Without any, the layout directory `$LONGSHORE_STORE` is served, else `longshore` in
-    /// `$XDG_DATA_HOME` or `~/.local/share`.
+    /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
+    /// `~/.local/share`.
     #[arg(value_name = "PLACE")]
     pub(crate) places: Vec<Location>,
-    /// Where to listen, once or several times; port 0 takes a free one, `:5000` listens on every
-    /// address
+    /// Listen on this address (repeatable); `:5000` means every address, port 0 a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     pub(crate) listen: Vec<Listen>,
-    /// The repository of names that say none [default: the file name of their layout]
+    /// Serve names without a repository under this one [default: the file name of their layout]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<RepositoryName>,
-    /// Accept pushes and deletes, in the first place, which must be a directory
+    /// Accept pushes and deletes in the first PLACE, which must be a directory
     #[arg(long)]
     pub(crate) writable: bool,
     /// Accept manifests that refer to missing content
     #[arg(long, requires = "writable")]
     pub(crate) allow_missing: bool,
-    /// Speak TLS with the certificates in this PEM file, the server's own first
+    /// Use TLS with the certificates in this PEM file, the server's own first
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of the certificate, in PEM
+    /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Ask for a name and password of this file, as `htpasswd -B` writes it
+    /// Require a name and password from this file, as `htpasswd -B` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) htpasswd: Option<PathBuf>,
-    /// Ask for a password only for pushes and deletes
+    /// Require a password only for pushes and deletes
     #[arg(long, requires = "htpasswd")]
     pub(crate) anonymous_pull: bool,
-    /// Print a line about each request on stderr, as JSON with --json
+    /// Log each request on stderr; with --json, as JSON
     #[arg(long)]
     pub(crate) access_log: bool,
-    /// How long requests under way may take to end after SIGTERM or Ctrl-C
+    /// Wait this long for open requests to end after SIGTERM or Ctrl-C
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = human::patience)]
     pub(crate) grace: Duration,
-    /// How many connections may be open; beyond, idle ones are closed
+    /// Keep at most N connections open; beyond that, close idle ones
     #[arg(long, value_name = "N", default_value = "4096", value_parser = human::bound)]
     pub(crate) max_connections: NonZeroUsize,
-    /// How many requests are served at once, half of them with a body; others wait
+    /// Serve at most N requests at once, and at most half as many with a body; others wait
     #[arg(long, value_name = "N", default_value = "256", value_parser = human::bound)]
     pub(crate) max_requests: NonZeroUsize,
-    /// Where a compressed archive is unpacked if its own directory cannot be written to
+    /// Unpack compressed archives here if their own directory is not writable
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]
     pub(crate) scratch: Option<PathBuf>,
     #[command(flatten)]
@@ -489,7 +487,7 @@ pub(crate) struct Login {
     /// The registry: host, and port if it has one
     #[arg(value_name = "HOST", value_parser = host)]
     pub(crate) registry: String,
-    /// The name; asked for on a terminal if it is not given
+    /// The user name [default: ask for it on the terminal]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Read the password from stdin instead of asking for it

@@ -36,39 +36,39 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Export {
-    /// What is wanted: a reference, Docker's short names too, or `oci:DIR[:REF|@DIGEST]` and
-    /// `oci-archive:FILE[:REF|@DIGEST]`, which goes by the full reference that it has there
+    /// The artifacts to export: references, Docker's short names too, or artifacts of layouts that have a
+    /// full reference there: `oci:DIR[:REF|@DIGEST]`, `oci-archive:FILE[:REF|@DIGEST]`
     #[arg(value_name = "REF", value_parser = wanted, required_unless_present = "file")]
     pub(crate) wanted: Vec<What>,
-    /// Read what is wanted from `bundle.yaml`, a list of references and layouts or a file of some other tools;
-    /// `-` is stdin
+    /// Read the artifacts to export from `bundle.yaml`, a list of references and layouts, or a file of
+    /// another tool; `-` is stdin
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Where to: an archive file, `oci:DIR`, or `-` for stdout
+    /// The bundle to write: an archive file, `oci:DIR`, or `-` for stdout
     #[arg(short, long, value_name = "OUT", value_parser = out)]
     pub(crate) output: Location,
     /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
-    /// the images, one PLATFORM of each [default: the only one that there is]
+    /// the images, one PLATFORM of each [default: the only one there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "the flag, and what it may be given")]
     pub(crate) docker_manifest: Option<Option<Platform>>,
-    /// Write what is available if something is not, and end with 1
+    /// Leave out artifacts that are not available, and end with 1
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Take what `lock` has pinned, and nothing else
+    /// Export exactly the artifacts that `lock` has pinned
     #[arg(long, requires = "file")]
     pub(crate) locked: bool,
     /// Create the bundle again and compare it with OUT, an archive byte by byte, a directory blob by blob;
     /// write nothing, and end with 3 if it differs
     #[arg(long, conflicts_with_all = ["keep_going", "dry_run", "force"])]
     pub(crate) check: bool,
-    /// Say what would be written and how much it is, and write nothing
+    /// Print what would be written and its size, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Replace an archive that is there
+    /// Replace an existing archive
     #[arg(long)]
     pub(crate) force: bool,
-    /// Accept content whose digest algorithm is not known
+    /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -80,13 +80,13 @@ pub(crate) struct Export {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Lock {
-    /// What is wanted; the lock lies beside it, as `NAME.lock`
+    /// The file to lock; the lock is written beside it, as `NAME.lock`
     #[arg(short, long, value_name = "FILE", default_value = "bundle.yaml")]
     pub(crate) file: PathBuf,
-    /// Say what has changed since it was locked, write nothing, and end with 3 if anything did
+    /// Print what has changed since the lock was written; write nothing, and end with 3 if anything has
     #[arg(long, conflicts_with = "update")]
     pub(crate) check: bool,
-    /// Update only this, a reference or all of a repository, and add what was not locked
+    /// Update only NAME, a reference or a whole repository, and add entries that are not locked yet
     #[arg(long, value_name = "NAME")]
     pub(crate) update: Vec<String>,
     #[command(flatten)]
@@ -122,44 +122,43 @@ pub(crate) struct Receipt {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
-    /// The file, which must not be there yet
+    /// The file to write, which must not exist yet
     #[arg(default_value = "bundle.yaml")]
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// An archive file, `oci:DIR`, or `-` for stdin
+    /// The bundle: an archive file, `oci:DIR`, or `-` for stdin
     ///
-    /// From stdin into a layout or the store every blob goes straight to its place, and gets a name when
-    /// all of the bundle is there. On its way into a registry the bundle is kept in an unnamed file, in
-    /// --scratch, first.
+    /// From stdin into a layout or the store, every blob is written straight to its place, and names are
+    /// given when the bundle is complete. From stdin into a registry, the bundle is first kept in an
+    /// unnamed file in --scratch.
     #[arg(value_name = "BUNDLE", value_parser = bundle)]
     pub(crate) bundle: Location,
-    /// Where to: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]
+    /// The target: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]
     ///
-    /// In a registry HOST/PATH:TAG of the bundle becomes PREFIX/PATH:TAG; a layout keeps the names.
+    /// In a registry, HOST/PATH:TAG of the bundle becomes DST/PATH:TAG; in a layout, names stay the same.
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.
     #[arg(value_name = "DST")]
     pub(crate) target: Option<Destination>,
-    /// Let what begins with FROM begin with TO, once or several times; the longest FROM wins
+    /// Replace FROM at the beginning of names with TO (repeatable); the longest FROM wins
     #[arg(long, value_name = "FROM=TO")]
     pub(crate) map: Vec<Rule>,
-    /// Put PREFIX before every path, after --map: behind DST, or behind the host of what --map has named
-    /// elsewhere
+    /// Put PREFIX before every path, after --map: behind DST, or behind the host that --map gave
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     pub(crate) prefix: Option<RepositoryName>,
     /// What to do with an index of which the bundle lacks platforms
     #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
     pub(crate) sparse_index: SparseIndex,
-    /// Write a report of what went where into a file, as JSON
+    /// Write a report to FILE, as JSON: which artifact went where
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Say what would go where and how much it is, and write nothing
+    /// Print what would go where and its size, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Accept content whose digest algorithm is not known
+    /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
@@ -168,15 +167,15 @@ pub(crate) struct Import {
 
 /// What is taken of everything that does not say so itself.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "For what the file does not say itself")]
+#[command(next_help_heading = "For entries of the file that set nothing themselves")]
 pub(crate) struct Taken {
-    /// Take only entries of indexes for these platforms; one alone takes the place of its index
+    /// Take only these platforms of an index; a single one takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
     /// What to do with an index of which several platforms are taken, but not all [default: refuse it]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) sparse_index: Option<SparseIndex>,
-    /// Which referrers to take: `all`, `none` (as `copy` does by default), or only these types
+    /// Referrers to take: `all`, `none` (as `copy` does by default), or only these types
     #[arg(long, value_name = "TYPES", default_value = "all", value_delimiter = ',')]
     pub(crate) referrers: Vec<String>,
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Schema {
-    /// A command, such as `copy`, or a file, such as `bundle.yaml` [default: list what there is]
+    /// A command, such as `copy`, or a file, such as `bundle.yaml` [default: list the names]
     #[arg(value_name = "NAME")]
     pub(crate) of: Option<Described>,
 }
@@ -60,7 +60,7 @@ pub(crate) enum Described {
     Untag,
     /// What `verify` prints
     Verify,
-    /// What any command prints that could not begin
+    /// What a command prints that could not begin
     Error,
     /// A line of `--progress json`
     Progress,
@@ -68,10 +68,10 @@ pub(crate) enum Described {
     AccessLog,
     /// The file of `import --report`
     ImportReport,
-    /// What a bundle is to hold
+    /// The artifacts to export
     #[value(name = "bundle.yaml")]
     BundleYaml,
-    /// What a bundle is to hold, pinned to digests
+    /// The artifacts to export, pinned to digests
     #[value(name = "bundle.lock")]
     BundleLock,
     /// What a bundle holds and why
