@@ -111,7 +111,7 @@ pub(super) fn help(ground: &Ground<'_>) -> Result<Outcome> {
     fs::write(ground.path("bundle.yaml"), registries.here(wanted))?;
     fs::write(ground.path("images.txt"), registries.here("docker.io/library/alpine:3.20\n"))?;
     let mut typed = 0;
-    for command in ["copy", "export", "import"] {
+    for command in ["copy", "export", "import", "receipt"] {
         let help = ground.ours(&[command, "--help"])?;
         let (_, examples) = help.split_once("Examples:\n").context("no examples")?;
         if command == "export" {

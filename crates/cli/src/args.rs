@@ -12,8 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
-use self::bundle::{EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
-pub(crate) use self::bundle::{Export, Import, Init, Lock, Receipt, Taken};
+use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
+pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, Taken};
 pub(crate) use self::schema::{Described, Schema};
 use crate::commands::serve::Listen;
 use crate::human;
@@ -109,6 +109,9 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Delete a manifest with all its tags, or only a tag
     Delete(Delete),
+    /// Compare names and content of two locks, bundles, receipts or places
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// Print the digest of an artifact
     Digest(Digest),
     /// Export artifacts from many registries into one bundle

@@ -4,6 +4,7 @@ mod bundle;
 pub(crate) mod copy;
 pub(crate) mod delete;
 mod destination;
+pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod export;
 pub(crate) mod find_images;

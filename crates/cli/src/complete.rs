@@ -20,6 +20,7 @@ use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
 
 use crate::args::{Args, Complete, Shell};
+use crate::commands::diff::Compared;
 use crate::commands::import::Destination;
 use crate::commands::receipt::SitePlace;
 use crate::location::{Listable, Location};
@@ -237,6 +238,7 @@ impl<'c> Typed<'c> {
             TypeId::of::<Listable>(),
             TypeId::of::<Destination>(),
             TypeId::of::<SitePlace>(),
+            TypeId::of::<Compared>(),
             TypeId::of::<What>(),
         ]) {
             return place::places(typed, self.selects(arg));
@@ -259,7 +261,7 @@ impl<'c> Typed<'c> {
     fn selects(&self, arg: &Arg) -> bool {
         !matches!(
             (self.command.get_name(), arg.get_id().as_str()),
-            ("gc" | "import" | "receipt" | "serve", _) | ("export", "output")
+            ("diff" | "gc" | "import" | "receipt" | "serve", _) | ("export", "output")
         )
     }
 }

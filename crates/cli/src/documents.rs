@@ -14,8 +14,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use self::bundle::{
-    ExportDocument, ForDocker, FoundImage, ImportDocument, ImportedRoot, InitDocument, LockChange,
-    LockDocument, LockOutdated, ReceiptDocument,
+    ContentAmount, DiffDocument, ExportDocument, ForDocker, FoundImage, ImportDocument,
+    ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
+    ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

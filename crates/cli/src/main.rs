@@ -155,6 +155,7 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Completions(args) => commands::generate::completions(&args, output),
         Command::Copy(args) => commands::copy::run(&args, global, output),
         Command::Delete(args) => commands::delete::run(&args, output),
+        Command::Diff(args) => commands::diff::run(&args, global, output),
         Command::Digest(args) => commands::digest::run(&args, output),
         Command::Export(args) => commands::export::run(&args, global, output),
         Command::FindImages(args) => commands::find_images::run(&args, output),

@@ -31,11 +31,11 @@ impl SnapshotRequest<'_> {
         let known = self.repository.known_roots()?;
         let mut names = BTreeMap::new();
         for root in &known.roots {
-            let named = root
+            let called = root
                 .names
                 .iter()
                 .map(|name| (format!("{}{name}", self.prefix), root.descriptor.digest.clone()));
-            names.extend(named);
+            names.extend(called);
         }
         let referrers = Referring::Taken(TypeFilter::default());
         let filter = Filter { referrers, allow_unverified: true, ..Filter::default() };

@@ -6,6 +6,7 @@ use longshore_bundle::{Rule, SiteName, What};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::{Reading, SparseIndex};
+use crate::commands::diff::Compared;
 use crate::commands::import::Destination;
 use crate::commands::receipt::SitePlace;
 use crate::location::{self, Location, PlaceKind};
@@ -26,6 +27,13 @@ Examples:
   longshore import bundle.tar registry.site.local --map docker.io/=registry.site.local/hub/
   longshore import bundle.tar registry.site.local --prefix plant-7
   longshore import bundle.tar && longshore serve";
+
+pub(super) const DIFF_EXAMPLES: &str = "\
+Examples:
+  longshore diff january.tar february.tar
+  longshore diff bundle.lock bundle.tar
+  longshore diff plant-7.receipt bundle.tar --map docker.io/=registry.site.local/mirror/
+  longshore diff registry.site.local/mirror oci:site";
 
 pub(super) const RECEIPT_EXAMPLES: &str = "\
 Examples:
@@ -94,6 +102,21 @@ pub(crate) struct Lock {
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
     pub(crate) taken: Taken,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// What was there before: a lock, a bundle or its `bundle.json`, a receipt, or a place as for `receipt`
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: Compared,
+    /// What is there now, likewise
+    #[arg(value_name = "NOW")]
+    pub(crate) now: Compared,
+    /// Let names of either side that begin with FROM begin with TO, as `import` does
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) map: Vec<Rule>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, clap::Args)]

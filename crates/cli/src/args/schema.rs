@@ -19,6 +19,8 @@ pub(crate) enum Described {
     Copy,
     /// What `delete` prints
     Delete,
+    /// What `diff` prints
+    Diff,
     /// What `digest` prints
     Digest,
     /// What `export` prints

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::args::{self, Described};
 use crate::documents::{
-    CopyDocument, Deleted, ErrorDocument, ExportDocument, FoundImage, GcDocument, ImportDocument,
-    ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
+    CopyDocument, Deleted, DiffDocument, ErrorDocument, ExportDocument, FoundImage, GcDocument,
+    ImportDocument, ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
     ListedRepository, LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent,
     ReceiptDocument, RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged,
     VerifyDocument,
@@ -47,6 +47,7 @@ fn text(of: Described) -> Result<String, Problem> {
         Described::Completions => derived::<Script>(),
         Described::Copy => derived::<CopyDocument>(),
         Described::Delete => derived::<Vec<Deleted>>(),
+        Described::Diff => derived::<DiffDocument>(),
         Described::Digest => derived::<Vec<PlaceDigest>>(),
         Described::Export => derived::<ExportDocument>(),
         Described::FindImages => derived::<Vec<FoundImage>>(),

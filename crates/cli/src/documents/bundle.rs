@@ -200,3 +200,43 @@ pub(crate) struct ReceiptDocument {
     /// What the site has, and is not what its digest says.
     pub(crate) damaged: Vec<String>,
 }
+
+/// How what is there now differs from what was there before.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DiffDocument {
+    /// Names that are new.
+    pub(crate) added: Vec<NameChange>,
+    /// Names that stand for something else.
+    pub(crate) moved: Vec<NameChange>,
+    /// Names that are gone.
+    pub(crate) removed: Vec<NameChange>,
+    /// The content that is new, if both sides say what they hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new_content: Option<ContentAmount>,
+    /// The content that is gone, if both sides say what they hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) old_content: Option<ContentAmount>,
+}
+
+/// What a name stood for before, and what it stands for now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NameChange {
+    /// The name.
+    pub(crate) name: String,
+    /// The digest before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// The digest now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+}
+
+/// How much content something is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ContentAmount {
+    /// How many blobs.
+    pub(crate) blobs: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+}

@@ -339,6 +339,10 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "import whole.tar oci:whole".to_owned(),
         "init wishes.yaml".to_owned(),
         "receipt oci:whole -o whole.receipt".to_owned(),
+        "copy oci:site:app oci:before:x".to_owned(),
+        "copy oci:site:chart oci:now:x".to_owned(),
+        "diff oci:before oci:now".to_owned(),
+        "diff oci:before oci:site".to_owned(),
     ]
 }
 

@@ -12,6 +12,7 @@ mod common;
 mod completing;
 mod copying;
 mod crossing;
+mod diffs;
 mod docker;
 mod faults;
 mod hostile;
