@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use longshore_spec::{Reference, Tag};
-use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
+use longshore_store::{Error, Inability, Name, Result, Root, Selector, Source};
 use longshore_sync::{CopyItem, Failure, RootRequest};
 
 use crate::{Catalog, Item, LayoutPlace, Lock, Picked, Selection, What};
@@ -22,7 +22,7 @@ pub trait Opener<'p> {
     fn repository(&self, reference: &Reference) -> Result<Box<dyn Source + 'p>, Self::Error>;
 
     /// Returns all of a layout as one repository.
-    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'p>, Self::Error>;
+    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Source + 'p>, Self::Error>;
 
     /// Returns the artifact that is meant where nothing is selected in a layout: the only one, or the only
     /// one that has a name.
@@ -36,7 +36,7 @@ pub trait Opener<'p> {
 /// # Errors
 ///
 /// There is none, or there are several.
-pub fn only_root(view: &dyn Repository, place: &dyn fmt::Display) -> Result<Root> {
+pub fn only_root(view: &dyn Source, place: &dyn fmt::Display) -> Result<Root> {
     let mut roots = view.roots()?;
     if roots.len() > 1 {
         roots.retain(|root| !root.names.is_empty());
@@ -65,7 +65,7 @@ pub struct SelectedPlaces<'p> {
 #[derive(Debug)]
 struct OpenLayout<'p> {
     place: LayoutPlace,
-    view: Box<dyn Repository + 'p>,
+    view: Box<dyn Source + 'p>,
     roots: Vec<Root>,
     /// Names that are not written as their reference is here, such as with capitals in the host.
     written: HashMap<String, Name>,

@@ -27,7 +27,7 @@
 //!     Selection,
 //! };
 //! use longshore_layout::{ArchiveWriter, Directory};
-//! use longshore_store::{Error, Repository, Result, Source};
+//! use longshore_store::{Error, Result, Source};
 //! use longshore_sync::Silent;
 //!
 //! /// Takes everything from one directory, whatever registry it is called after.
@@ -40,7 +40,7 @@
 //!         Ok(Box::new(self.0.whole()))
 //!     }
 //!
-//!     fn layout(&self, _: &LayoutPlace) -> Result<Box<dyn Repository + 'd>> {
+//!     fn layout(&self, _: &LayoutPlace) -> Result<Box<dyn Source + 'd>> {
 //!         Ok(Box::new(self.0.whole()))
 //!     }
 //! }

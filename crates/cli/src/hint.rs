@@ -401,20 +401,13 @@ fn inability(what: &Inability) -> Advice {
         Inability::ReferrersTag(_) => {
             "the registry has no referrers API, so referrers are listed under this tag; delete it, or choose another repository".into()
         }
-        Inability::Archive => {
-            "copy it to a directory, `oci:DIR`, and change that; then copy it to a new archive".into()
-        }
         Inability::NoCredentials => Hint::new("there is no file for them")
             .having("authfile", "--authfile names one")
             .into(),
         Inability::Needed(_) => "delete the manifest that needs it first".into(),
         Inability::Elsewhere(_) => "change it in the layout that holds it".into(),
         Inability::ReadOnly
-        | Inability::WriteOnly
         | Inability::Unannounced(_)
-        | Inability::Uploads
-        | Inability::Adoption(_)
-        | Inability::Removal(_)
         | Inability::ManifestsOnly(_)
         | Inability::Other(_) => Advice::Nothing(CALLER),
     }

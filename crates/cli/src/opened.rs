@@ -7,7 +7,10 @@ use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory, Layout, StreamedArchive};
 use longshore_remote::Remote;
 use longshore_spec::Tag;
-use longshore_store::{KnownRoots, Name, Place as _, Repository, Result, Root, Selector};
+use longshore_store::{
+    Error, Inability, KnownRoots, Name, Repository, Result, Root, Selector, Source,
+    TargetPlace as _,
+};
 
 use crate::args::Reading;
 use crate::location::{Location, PlaceKind};
@@ -70,7 +73,7 @@ impl OpenPlace {
     }
 
     /// Returns all of a layout, or the repository.
-    pub(crate) fn whole(&self) -> Box<dyn Repository + '_> {
+    pub(crate) fn whole(&self) -> Box<dyn Source + '_> {
         match self {
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Directory(directory) => Box::new(directory.whole()),
@@ -86,6 +89,17 @@ impl OpenPlace {
             Self::Directory(directory) => Some(directory),
             Self::StreamedArchive(received) => Some(received),
             Self::Registry(_) => None,
+        }
+    }
+
+    /// Returns all of it to be changed. Fails for an archive, which is written once and as a whole.
+    pub(crate) fn repository(&self) -> Result<Box<dyn Repository + '_>> {
+        match self {
+            Self::Directory(directory) => Ok(Box::new(directory.whole())),
+            Self::Registry(remote) => Ok(Box::new(remote.clone())),
+            Self::Archive(_) | Self::StreamedArchive(_) => {
+                Err(Error::unsupported("an archive", Inability::ReadOnly))
+            }
         }
     }
 

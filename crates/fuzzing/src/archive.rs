@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use longshore_bundle::{INVENTORY, RECORD};
 use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
-use longshore_store::Repository as _;
+use longshore_store::Source as _;
 
 /// A header, and what content is rounded up to.
 const BLOCK: usize = 512;

@@ -10,6 +10,7 @@ mod reader;
 mod stream;
 mod stream_reader;
 mod tar_layout;
+mod target;
 mod unpack;
 mod writer;
 
@@ -19,6 +20,7 @@ pub use self::inventory::Inventory;
 pub use self::reader::{Archive, ArchiveOptions};
 pub use self::stream::ArchiveStream;
 pub use self::stream_reader::{StreamOptions, StreamStats, StreamedArchive};
+pub use self::target::ArchiveTarget;
 pub use self::writer::ArchiveWriter;
 
 /// What an archive says that is to be ended before all has come.

@@ -6,6 +6,7 @@ mod changes;
 mod collect;
 mod journal;
 mod marks;
+mod repository;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -17,15 +18,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
-    Blob, Error, ExtraFile, Flaw, Held, Inability, Outline, Place, Pushed, Reader, Repository,
-    Result, Upload,
+    Error, ExtraFile, Flaw, Held, Inability, Outline, Place, Reader, Repository, Result, Source,
+    SourcePlace, Target, TargetPlace, Upload,
 };
 
 use self::changes::{Seen, Writing};
 pub use self::collect::Collected;
 use crate::dir::{Dir, Found, Links, missing};
 use crate::files;
-use crate::index::{Change, Index};
+use crate::index::Index;
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::membership;
@@ -162,7 +163,7 @@ impl Directory {
     }
 
     /// Returns all of the layout as one repository; names are those of its entries.
-    pub fn whole(&self) -> View<'_> {
+    pub fn whole(&self) -> View<'_, Self> {
         View::whole(self)
     }
 
@@ -338,8 +339,8 @@ impl Directory {
     }
 }
 
-impl Place for Directory {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+impl SourcePlace for Directory {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
         Ok(Box::new(View::repository(self, name)))
     }
 
@@ -357,6 +358,12 @@ impl Place for Directory {
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.size_of_blob(digest)
+    }
+}
+
+impl TargetPlace for Directory {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(View::repository(self, name)))
     }
 
     /// Refuses what there is no room for, before anything is created.
@@ -382,7 +389,7 @@ impl Place for Directory {
 
     /// Makes every change visible. Extra files appear last, and only if all of the outline is there.
     fn commit(&self, complete: bool) -> Result<()> {
-        self.flush()?;
+        self.write_changes()?;
         let files = std::mem::take(&mut *self.extra());
         if !complete {
             return Ok(());
@@ -390,10 +397,28 @@ impl Place for Directory {
         let _lock = if files.is_empty() { None } else { Some(self.lock_index()?) };
         files.iter().try_for_each(|ExtraFile { name, content }| self.write(name, content).map(drop))
     }
+}
+
+impl Place for Directory {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View::repository(self, name)))
+    }
+
+    fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        self.begin_upload(repository, hasher)
+    }
+
+    fn adopt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<()> {
+        self.adopt_blob(repository, &blob.digest)
+    }
+
+    fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        View::repository(self, repository).forget(digest)
+    }
 
     /// Writes `index.json`, if changes are in its journal alone.
     fn settle(&self) -> Result<()> {
-        self.flush()?;
+        self.write_changes()?;
         self.take_in_journal()
     }
 }
@@ -411,10 +436,6 @@ impl Backend for Directory {
         self.listed()
     }
 
-    fn listing_by_now(&self) -> Result<Arc<Listing>> {
-        self.listed_by_now()
-    }
-
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.size_of_blob(digest)
     }
@@ -427,33 +448,8 @@ impl Backend for Directory {
         &self.membership
     }
 
-    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
-        self.partial_or_whole(&descriptor.digest, descriptor.size)
-    }
-
-    fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
-        self.begin()?;
-        self.push_blob(blob)
-    }
-
-    fn upload(
-        &self,
-        repository: Option<&RepositoryName>,
-        hasher: Hasher,
-    ) -> Result<Box<dyn Upload>> {
-        self.begin_upload(repository, hasher)
-    }
-
-    fn adopt(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        self.adopt_blob(repository, digest)
-    }
-
-    fn note_pushed(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        self.adopt_blob(repository, digest)
-    }
-
-    fn note_manifest(&self, repository: &RepositoryName, manifest: &Descriptor) -> Result<()> {
-        self.mark_manifest(repository, manifest)
+    fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        self.was_pushed(repository, digest)
     }
 
     fn noted_manifest(
@@ -462,26 +458,6 @@ impl Backend for Directory {
         digest: &Digest,
     ) -> Result<Option<MediaType>> {
         self.marked_manifest(repository, digest)
-    }
-
-    fn forget_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
-        self.unmark_manifest(repository, digest)
-    }
-
-    fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
-        self.was_pushed(repository, digest)
-    }
-
-    fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
-        self.forget_blob(repository, digest)
-    }
-
-    fn change(&self, changes: Vec<Change>) -> Result<()> {
-        self.note_changes(changes)
-    }
-
-    fn flush(&self) -> Result<()> {
-        self.write_changes()
     }
 }
 
@@ -494,7 +470,7 @@ impl Drop for Directory {
         if lock != Some(true) {
             return;
         }
-        if let Err(error) = self.flush() {
+        if let Err(error) = self.write_changes() {
             tracing::warn!(%error, "the last changes of names are lost");
         } else if let Err(error) = self.take_in_journal() {
             tracing::warn!(%error, "index.json lacks the last changes, which its journal keeps");

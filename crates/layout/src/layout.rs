@@ -1,14 +1,14 @@
 //! What every layout that is read has in common.
 
 use longshore_spec::Digest;
-use longshore_store::{Place, Repository, Result};
+use longshore_store::{Result, Source, SourcePlace};
 
 use crate::{Archive, Directory, StreamStats, StreamedArchive};
 
 /// A layout that is read: a directory, an archive, or what came through a pipe.
-pub trait Layout: Place {
+pub trait Layout: SourcePlace {
     /// Returns all of it as one repository; names are those of its entries.
-    fn whole(&self) -> Box<dyn Repository + '_>;
+    fn whole(&self) -> Box<dyn Source + '_>;
 
     /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if it is
     /// not there. Fails with [`Error::Limit`](longshore_store::Error::Limit) if it has more than
@@ -30,7 +30,7 @@ pub trait Layout: Place {
 }
 
 impl Layout for Directory {
-    fn whole(&self) -> Box<dyn Repository + '_> {
+    fn whole(&self) -> Box<dyn Source + '_> {
         Box::new(self.whole())
     }
 
@@ -44,7 +44,7 @@ impl Layout for Directory {
 }
 
 impl Layout for Archive {
-    fn whole(&self) -> Box<dyn Repository + '_> {
+    fn whole(&self) -> Box<dyn Source + '_> {
         Box::new(self.whole())
     }
 
@@ -62,7 +62,7 @@ impl Layout for Archive {
 }
 
 impl Layout for StreamedArchive {
-    fn whole(&self) -> Box<dyn Repository + '_> {
+    fn whole(&self) -> Box<dyn Source + '_> {
         Box::new(self.whole())
     }
 

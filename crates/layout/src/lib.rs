@@ -10,14 +10,13 @@
 //!   writes the same bytes into a pipe. [`StreamedArchive`] reads an archive from a pipe, and writes its
 //!   content straight into a directory.
 //!
-//! All of them are [`Place`]s. A layout is one list of names; [`Directory::whole`] and its likes
-//! give that list as one repository, [`Place::repository`] the part that belongs to a repository.
+//! A layout is one list of names; [`Directory::whole`] and its likes give that list as one repository,
+//! [`SourcePlace::source`] the part that belongs to a repository.
 //!
 //! Readers accept what layouts in the field deviate in; writers are strict. Only this crate builds paths,
 //! and only its module `persist` gives a file its final name.
 //!
-//! [`Place`]: longshore_store::Place
-//! [`Place::repository`]: longshore_store::Place::repository
+//! [`SourcePlace::source`]: longshore_store::SourcePlace::source
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may write files directly"))]
 
@@ -29,14 +28,15 @@ mod index;
 mod layout;
 mod listing;
 mod lock;
+mod manifest_blob;
 mod membership;
 mod names;
 mod persist;
 mod view;
 
 pub use archive::{
-    Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Inventory, StreamOptions, StreamStats,
-    StreamedArchive,
+    Archive, ArchiveOptions, ArchiveStream, ArchiveTarget, ArchiveWriter, Inventory, StreamOptions,
+    StreamStats, StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Collected, Directory};

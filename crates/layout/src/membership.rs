@@ -398,7 +398,7 @@ impl Cache {
 mod tests {
     use std::sync::Arc;
 
-    use longshore_store::{Entry as Listed, Place, manifest_from};
+    use longshore_store::{Entry as Listed, Place, TargetPlace as _, manifest_from};
 
     use super::*;
     use crate::Directory;

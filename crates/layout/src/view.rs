@@ -1,26 +1,21 @@
 //! A layout, or the part of it that belongs to a repository, as a repository.
 
-use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::io::Read as _;
 use std::sync::Arc;
 
 use longshore_spec::{
-    Descriptor, Digest, Hasher, Kind, Manifest, ManifestError, MediaType, RepositoryName, Role,
-    keys,
+    Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, RepositoryName,
 };
 use longshore_store::{
-    Blob, Entry, Error, Held, Inability, Name, Pushed, Reader, Referrers, Repository, Result, Root,
-    Selector, Source, Subject, Target, Upload, Verifying, read_manifest,
+    Error, Name, Reader, Referrers, Result, Root, Selector, Source, Subject, read_manifest,
 };
 
-use crate::index::Change;
 use crate::listing::{Entry as Listed, Listing};
 use crate::membership::{self, Member};
 use crate::names::{self, Scope};
 
-/// What directories and archives have in common. What one cannot do fails with
-/// [`Error::Unsupported`].
+/// What directories and archives that are read have in common.
 pub(crate) trait Backend: Debug + Send + Sync {
     /// Returns what to call it in errors: its path.
     fn label(&self) -> String;
@@ -33,11 +28,6 @@ pub(crate) trait Backend: Debug + Send + Sync {
     /// Returns what is listed. The same value as before as long as nothing has changed.
     fn listing(&self) -> Result<Arc<Listing>>;
 
-    /// Returns what is listed, without changes that are still to be written; waits for nobody.
-    fn listing_by_now(&self) -> Result<Arc<Listing>> {
-        self.listing()
-    }
-
     /// Returns how many bytes are stored under a digest.
     fn size(&self, digest: &Digest) -> Result<Option<u64>>;
 
@@ -47,61 +37,14 @@ pub(crate) trait Backend: Debug + Send + Sync {
     /// Returns what was found out of repositories so far.
     fn membership(&self) -> &membership::Cache;
 
-    /// See [`Target::held`]. A place that keeps no parts holds all of a blob or nothing.
-    fn held(&self, descriptor: &Descriptor) -> Result<Held> {
-        let there = self.size(&descriptor.digest)? == Some(descriptor.size);
-        Ok(if there { Held::Whole } else { Held::Nothing })
-    }
-
-    /// See [`Target::push_blob`].
-    fn push(&self, blob: &dyn Blob) -> Result<Pushed>;
-
-    /// Changes what is listed; visible at the latest when the place is committed.
-    fn change(&self, changes: Vec<Change>) -> Result<()>;
-
-    /// Makes every change visible now; most places keep none back.
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// See [`Repository::upload`].
-    fn upload(&self, _: Option<&RepositoryName>, _: Hasher) -> Result<Box<dyn Upload>> {
-        Err(Error::unsupported(self.label(), Inability::Uploads))
-    }
-
-    /// See [`Repository::adopt`].
-    fn adopt(&self, _: &RepositoryName, digest: &Digest) -> Result<()> {
-        Err(Error::unsupported(self.label(), Inability::Adoption(digest.clone())))
-    }
-
-    /// Takes note that a blob was pushed to a repository, where account is kept of that.
-    fn note_pushed(&self, _: &RepositoryName, _: &Digest) -> Result<()> {
-        Ok(())
-    }
-
     /// Tells whether a blob was pushed to a repository or adopted by it.
     fn was_pushed(&self, _: &RepositoryName, _: &Digest) -> bool {
         false
     }
 
-    /// Takes a blob out of a repository that it was pushed to; false if it was not.
-    fn forget(&self, _: &RepositoryName, digest: &Digest) -> Result<bool> {
-        Err(Error::unsupported(self.label(), Inability::Removal(digest.clone())))
-    }
-
-    /// Takes note that a manifest belongs to a repository, where account is kept of that.
-    fn note_manifest(&self, _: &RepositoryName, _: &Descriptor) -> Result<()> {
-        Ok(())
-    }
-
     /// Returns the media type of a manifest that was noted to belong to a repository.
     fn noted_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<Option<MediaType>> {
         Ok(None)
-    }
-
-    /// Takes note that a manifest no longer belongs to a repository; false if it did not.
-    fn forget_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<bool> {
-        Ok(false)
     }
 
     /// Reads the manifest that `descriptor` points to, verified.
@@ -110,36 +53,31 @@ pub(crate) trait Backend: Debug + Send + Sync {
     }
 }
 
-/// A layout, or the part of it that belongs to a repository, as a [`Repository`].
-#[derive(Clone)]
-pub struct View<'a> {
-    contents: &'a dyn Backend,
-    scope: Scope,
+/// A layout, or the part of it that belongs to a repository, as a [`Source`]; that of a directory is
+/// written as well.
+pub struct View<'a, B> {
+    pub(crate) contents: &'a B,
+    pub(crate) scope: Scope,
 }
 
-impl<'a> View<'a> {
+#[expect(private_bounds, reason = "which layouts there are is this crate's business")]
+impl<'a, B: Backend> View<'a, B> {
     /// All of a layout; names are those of its entries.
-    pub(crate) fn whole(contents: &'a dyn Backend) -> Self {
+    pub(crate) fn whole(contents: &'a B) -> Self {
         Self { contents, scope: Scope::Layout }
     }
 
     /// What belongs to one repository; names are its tags.
-    pub(crate) fn repository(contents: &'a dyn Backend, name: &RepositoryName) -> Self {
+    pub(crate) fn repository(contents: &'a B, name: &RepositoryName) -> Self {
         let bare = contents.bare_names_in() == Some(name);
         Self { contents, scope: Scope::Repository { name: name.clone(), bare } }
     }
 
-    fn not_found(&self, what: impl Into<Subject>) -> Error {
+    pub(crate) fn not_found(&self, what: impl Into<Subject>) -> Error {
         Error::not_found(what, self.label())
     }
 
-    fn needs(&self, digest: &Digest) -> Error {
-        // Clients of a server are told, and where its content lies is not their business.
-        let place = self.scope.repository().map_or_else(|| self.label(), ToString::to_string);
-        Error::unsupported(place, Inability::Needed(digest.clone()))
-    }
-
-    fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         match self.scope.repository() {
             None => self.contents.label(),
             Some(name) => format!("{} of {}", name, self.contents.label()),
@@ -154,14 +92,14 @@ impl<'a> View<'a> {
     }
 
     /// Returns the entries that a digest has here.
-    fn entries_of<'l>(&self, listing: &'l Listing, digest: &Digest) -> Vec<&'l Listed> {
+    pub(crate) fn entries_of<'l>(&self, listing: &'l Listing, digest: &Digest) -> Vec<&'l Listed> {
         let mut entries = listing.of_digest(digest, &self.scope);
         entries.retain(|entry| self.holds(entry));
         entries
     }
 
     /// Returns what this repository holds under a digest, if it is stored.
-    fn member(&self, digest: &Digest) -> Result<Member> {
+    pub(crate) fn member(&self, digest: &Digest) -> Result<Member> {
         if self.scope.repository().is_none() {
             return Err(self.not_found(digest));
         }
@@ -225,46 +163,15 @@ impl<'a> View<'a> {
         }
         Ok(found)
     }
-
-    /// Takes note that the manifests that `manifest` lists are reached by it, and returns the change
-    /// that this is. They stay in the repository without entries of their own: those are for what one
-    /// may begin at.
-    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<Option<Change>> {
-        let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
-        let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
-        if children.is_empty() {
-            return Ok(None);
-        }
-        let listing = self.contents.listing()?;
-        for child in &children {
-            let mut entries = listing.of_digest_in(child, repository.as_str());
-            if let Some(entry) = entries.find(|entry| entry.mark() == Some(repository.as_str())) {
-                self.contents.note_manifest(repository, entry.descriptor())?;
-            }
-        }
-        Ok(Some(Change::Reached(children, repository.clone())))
-    }
-
-    /// Returns the changes that list `descriptor` under `names`, or by its digest.
-    fn listed(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
-        let mut descriptor = descriptor.clone();
-        if let Some(repository) = self.scope.repository() {
-            descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
-        }
-        let set =
-            names.iter().map(|name| Change::Set(self.scope.name_listed(name), descriptor.clone()));
-        let add = names.is_empty().then(|| Change::Add(descriptor.clone()));
-        set.chain(add).collect()
-    }
 }
 
-impl Debug for View<'_> {
+impl<B: Backend> Debug for View<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.label())
     }
 }
 
-impl Source for View<'_> {
+impl<B: Backend> Source for View<'_, B> {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
         let name = match selector {
             Selector::Digest(digest) => return self.by_digest(digest),
@@ -300,107 +207,6 @@ impl Source for View<'_> {
         Ok(read > 0 || blob.size == 0)
     }
 
-    fn names(&self) -> Result<Vec<Name>> {
-        let listing = self.contents.listing()?;
-        let entries = listing.within(&self.scope).into_iter();
-        let mut names: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
-    }
-
-    fn referrers(&self, subject: &Digest) -> Result<Referrers> {
-        self.contents.membership().referrers(self.contents, &self.scope, subject)
-    }
-}
-
-impl Target for View<'_> {
-    fn held(&self, descriptor: &Descriptor, _: Role) -> Result<Held> {
-        self.contents.held(descriptor)
-    }
-
-    fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        let listing = self.contents.listing()?;
-        let entries = self.entries_of(&listing, &manifest.digest).into_iter();
-        if names.is_empty() {
-            return Ok(entries.len() > 0);
-        }
-        let here: HashSet<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
-        Ok(names.iter().all(|name| here.contains(name)))
-    }
-
-    fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        // A push does not wait here for those of others.
-        let listing = match self.contents.listing_by_now() {
-            // What is written as a whole has nothing yet.
-            Err(Error::Unsupported { .. }) => return Ok(None),
-            listing => listing?,
-        };
-        let found = match self.scope {
-            // Only the name itself moves, and not what has it as its tag.
-            Scope::Layout => names::find_exact(&listing, name),
-            Scope::Repository { .. } => {
-                names::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
-            }
-        };
-        Ok(found.map(|entry| entry.descriptor().digest.clone()))
-    }
-
-    fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
-        let pushed = self.contents.push(blob)?;
-        if let Some(repository) = self.scope.repository() {
-            self.contents.note_pushed(repository, &blob.descriptor().digest)?;
-        }
-        Ok(pushed)
-    }
-
-    fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        let pushed = self.contents.push(&PushedManifest(manifest))?;
-        if let Entry::Root(names) = entry {
-            let reached = match self.scope.repository() {
-                Some(repository) => self.reach(manifest, repository)?,
-                None => None,
-            };
-            // At once: what loses its entry to an index must not be without both.
-            let listed = self.listed(manifest.descriptor(), names);
-            self.contents.change(reached.into_iter().chain(listed).collect())?;
-        }
-        Ok(pushed)
-    }
-
-    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        self.contents.change(self.listed(descriptor, names))
-    }
-}
-
-impl Repository for View<'_> {
-    fn roots(&self) -> Result<Vec<Root>> {
-        let listing = self.contents.listing()?;
-        let listed = listing.within(&self.scope).into_iter().filter(|entry| self.holds(entry));
-        let root = |entry: &Listed| Root {
-            descriptor: entry.descriptor().clone(),
-            names: self.scope.name_here(entry).into_iter().collect(),
-        };
-        Ok(listed.map(root).collect())
-    }
-
-    fn untag(&self, name: &Name) -> Result<()> {
-        self.contents.flush()?;
-        let entry = self.head(&Selector::Name(name.clone()))?;
-        let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
-        let mut changes = vec![Change::Unset(Name::new(listed))];
-        // A referrer stays one without its name, and a repository keeps what is in it.
-        let is_referrer =
-            || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
-        if let Some(repository) = self.scope.repository() {
-            changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
-        } else if is_referrer() {
-            changes.push(Change::Add(entry.clone()));
-        }
-        self.contents.change(changes)?;
-        self.contents.flush()
-    }
-
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
         let describe = |media_type, size| Ok(Descriptor::new(media_type, digest.clone(), size));
         let was_pushed =
@@ -415,65 +221,26 @@ impl Repository for View<'_> {
         }
     }
 
-    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
-        self.contents.upload(self.scope.repository(), hasher)
-    }
-
-    fn adopt(&self, blob: &Descriptor) -> Result<()> {
-        match self.scope.repository() {
-            Some(repository) => self.contents.adopt(repository, &blob.digest),
-            None => self.blob(&blob.digest).map(drop),
-        }
-    }
-
-    fn remove(&self, digest: &Digest) -> Result<()> {
-        self.contents.flush()?;
+    fn names(&self) -> Result<Vec<Name>> {
         let listing = self.contents.listing()?;
-        let mut is_here = !self.entries_of(&listing, digest).is_empty();
-        if let Some(repository) = self.scope.repository() {
-            match self.member(digest) {
-                // Its names may go: an index goes on to hold it. Where it has none, nothing would.
-                Ok(Member { role: Some(Role::Manifest), .. }) if !is_here => {
-                    return Err(self.needs(digest));
-                }
-                Ok(Member { role: None, .. }) => is_here = true,
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                // What is damaged may go.
-                Err(_) if is_here => {}
-                Err(error) => return Err(error),
-            }
-            is_here |= self.contents.forget_manifest(repository, digest)?;
-        }
-        if !is_here {
-            return Err(self.not_found(digest));
-        }
-        self.contents.change(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
-        self.contents.flush()
+        let entries = listing.within(&self.scope).into_iter();
+        let mut names: Vec<_> = entries.filter_map(|entry| self.scope.name_here(entry)).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
-    fn forget(&self, digest: &Digest) -> Result<()> {
-        if self.member(digest).is_ok() {
-            return Err(self.needs(digest));
-        }
-        let repository = self.scope.repository().ok_or_else(|| self.not_found(digest))?;
-        if self.contents.forget(repository, digest)? { Ok(()) } else { Err(self.not_found(digest)) }
-    }
-}
-
-/// A manifest in hand, as a blob.
-struct PushedManifest<'a>(&'a Manifest);
-
-impl Blob for PushedManifest<'_> {
-    fn descriptor(&self) -> &Descriptor {
-        self.0.descriptor()
-    }
-
-    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
-        let raw = self.0.raw();
-        let Some(prefix) = prefix else {
-            return Verifying::new(Box::new(&raw[..]), self.descriptor());
+    fn roots(&self) -> Result<Vec<Root>> {
+        let listing = self.contents.listing()?;
+        let listed = listing.within(&self.scope).into_iter().filter(|entry| self.holds(entry));
+        let root = |entry: &Listed| Root {
+            descriptor: entry.descriptor().clone(),
+            names: self.scope.name_here(entry).into_iter().collect(),
         };
-        let seen = usize::try_from(prefix.count()).unwrap_or(usize::MAX).min(raw.len());
-        Ok(Verifying::resume(Box::new(&raw[seen..]), self.descriptor(), prefix))
+        Ok(listed.map(root).collect())
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Referrers> {
+        self.contents.membership().referrers(self.contents, &self.scope, subject)
     }
 }

@@ -8,7 +8,7 @@ use longshore_bundle::{
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
 use longshore_remote::{Client, Config, Registry, Remote};
 use longshore_spec::Reference;
-use longshore_store::{Error, Name, Place, Repository, Result, Selector, Source, Target};
+use longshore_store::{Error, Name, Result, Selector, Source, Target, TargetPlace};
 
 /// Opens places: layouts, and registries through one client.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl Places {
 }
 
 impl OpenPlace {
-    fn whole(&self) -> Box<dyn Repository + '_> {
+    fn whole(&self) -> Box<dyn Source + '_> {
         match self {
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Directory(directory) => Box::new(directory.whole()),
@@ -171,7 +171,7 @@ impl OpenPlace {
 
 impl OpenSource {
     /// Returns all of the layout, or the repository.
-    pub fn whole(&self) -> Box<dyn Repository + '_> {
+    pub fn whole(&self) -> Box<dyn Source + '_> {
         self.opened.whole()
     }
 
@@ -201,7 +201,7 @@ impl OpenSource {
 
 impl OpenTarget {
     /// Returns the place.
-    pub fn place(&self) -> &dyn Place {
+    pub fn place(&self) -> &dyn TargetPlace {
         match &self.written {
             Written::Archive(archive) => archive,
             Written::Directory(directory) => directory,
@@ -237,7 +237,7 @@ impl<'l> Opener<'l> for &'l OpenLayouts<'_> {
         Ok(Box::new(self.places.remote(reference)?))
     }
 
-    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'l>> {
+    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Source + 'l>> {
         let found = self.layouts.iter().find(|(place, _)| place == layout);
         let (_, opened) =
             found.ok_or_else(|| Error::not_found(layout.to_string(), "the selection"))?;

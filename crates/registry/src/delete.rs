@@ -34,8 +34,8 @@ impl Registry {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Response<Body>, Fault> {
-        let repository = self.repository(name)?;
-        repository.forget(digest).map_err(Fault::unknown(Code::BlobUnknown))?;
+        let forgotten = self.place.forget(name, digest);
+        forgotten.map_err(Fault::unknown(Code::BlobUnknown))?;
         self.place.commit(true)?;
         Ok(reply::empty(StatusCode::ACCEPTED))
     }

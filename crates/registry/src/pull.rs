@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName};
-use longshore_store::{Error, Repository, Selector, Verifying};
+use longshore_store::{Error, Selector, Source, Verifying};
 
 use crate::body::{Body, Part};
 use crate::fault::{Code, Fault};
@@ -49,7 +49,7 @@ impl Registry {
     fn manifest_body(
         &self,
         name: &RepositoryName,
-        repository: &dyn Repository,
+        repository: &dyn Source,
         descriptor: &Descriptor,
     ) -> Result<Body, Fault> {
         if descriptor.size <= SHORT || descriptor.size > Manifest::MAX_SIZE {

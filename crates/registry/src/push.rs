@@ -39,7 +39,7 @@ impl Registry {
         };
         let now = Instant::now();
         self.expire_uploads(now);
-        let begin = || Ok(self.repository(name)?.upload(hasher)?);
+        let begin = || Ok(self.place.upload(name, hasher)?);
         let mut lease = self.uploads.add(name, call.origin, now, begin)?;
         let Some((digest, _)) = digest else {
             return Ok(status(StatusCode::ACCEPTED, name, &lease));
@@ -119,7 +119,7 @@ impl Registry {
                 .map(|size| Descriptor::new("application/octet-stream", digest.clone(), size)),
         };
         let Some(blob) = found else { return Ok(false) };
-        match self.repository(name)?.adopt(&blob) {
+        match self.place.adopt(name, &blob) {
             Ok(()) => Ok(true),
             Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(false),
             Err(error) => Err(error.into()),

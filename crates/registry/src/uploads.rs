@@ -257,7 +257,7 @@ mod tests {
 
         fn at(&self, host: u8, now: Instant) -> Option<Lease<'a>> {
             let Self(uploads, memory, name) = self;
-            let begin = || Ok(memory.repository(name)?.upload(Hasher::sha256())?);
+            let begin = || Ok(memory.upload(name, Hasher::sha256())?);
             uploads.add(name, Some(Origin([10, 0, 0, host].into())), now, begin).ok()
         }
 

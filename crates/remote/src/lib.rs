@@ -6,7 +6,7 @@
 //!
 //! - [`Client`] holds what all registries share: connections, tokens, the pace of each host. It is
 //!   made of a [`Config`], cheap to clone, and blocking to its callers.
-//! - [`Registry`] is one registry, a [`Place`]; [`Remote`] one repository of it.
+//! - [`Registry`] is one registry, a [`SourcePlace`] and a [`TargetPlace`]; [`Remote`] one repository of it.
 //! - [`credentials`] reads and writes what `docker login` and its likes keep.
 //!
 //! Only the module `http` sends requests. It has a small asynchronous runtime of its own, and no
@@ -14,7 +14,8 @@
 //! Passwords and tokens are [`Secret`]s, which cannot be printed.
 //!
 //! [spec]: https://github.com/opencontainers/distribution-spec
-//! [`Place`]: longshore_store::Place
+//! [`SourcePlace`]: longshore_store::SourcePlace
+//! [`TargetPlace`]: longshore_store::TargetPlace
 
 mod auth;
 mod config;

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, StatusCode};
 use longshore_spec::{Digest, ReferenceError, RepositoryName};
-use longshore_store::{Error, Flaw, Inability, Place, Refusal, Repository, Result, Subject};
+use longshore_store::{
+    Error, Flaw, Inability, Refusal, Result, Source, SourcePlace, Subject, Target, TargetPlace,
+};
 
 use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
 use crate::http::{
@@ -107,7 +109,7 @@ type ListKey = (String, RepositoryName, Digest);
 
 /// One registry.
 ///
-/// It is a [`Place`]; its repositories are [`Remote`]s.
+/// It is a [`SourcePlace`] and a [`TargetPlace`]; its repositories are [`Remote`]s.
 #[derive(Clone)]
 pub struct Registry {
     client: Client,
@@ -498,8 +500,14 @@ impl Registry {
     }
 }
 
-impl Place for Registry {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+impl TargetPlace for Registry {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(self.remote(name)))
+    }
+}
+
+impl SourcePlace for Registry {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
         Ok(Box::new(self.remote(name)))
     }
 

@@ -1,7 +1,8 @@
 //! What every place must do, as checks that any implementation can run.
 //!
-//! Each check panics with what it expected. [`repository`] is for places that are read and
-//! written at once; [`archive`] for those that are written as a whole and then read.
+//! Each check panics with what it expected. [`place`] is for those that a server can serve,
+//! [`repository`] for others that are read and written at once, and [`archive`] for those that are
+//! written as a whole and then read.
 
 #![expect(clippy::missing_panics_doc, reason = "to panic is what a check is for")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows the check that it failed in")]
@@ -15,28 +16,46 @@ use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Repository
 
 use crate::{
     Blob, Entry, Error, Held, Name, Outline, OutlineNode, Place, Pushed, Repository, Result, Root,
-    Selector, Source, Upload, Verifying, manifest_from,
+    Selector, Source, SourcePlace, Target, TargetPlace, Verifying, manifest_from,
 };
 
-/// Runs every check against places that `make` returns, a fresh and empty one for each check.
-pub fn repository<P: Place>(make: impl Fn() -> P) {
-    let name: RepositoryName = "library/app".parse().expect("a name of the grammar");
+/// Runs every check of a repository against places that `make` returns, a fresh and empty one for each
+/// check.
+pub fn repository<P: SourcePlace + TargetPlace>(make: impl Fn() -> P, one: OneOf<P>) {
     for (what, check) in CHECKS {
-        let place = make();
-        let repository = place.repository(&name).expect("a repository that is empty");
         eprintln!("conformance: {what}");
-        check(&*repository);
+        let place = make();
+        check(&*one(&place, &app()));
     }
-    several_repositories(&make());
+    several_repositories(&make(), one);
 }
 
-/// How a check gets at all of a place as one repository.
-pub type Whole<P> = for<'a> fn(&'a P) -> Box<dyn Repository + 'a>;
+/// Runs the checks of [`repository`], and those of what only a server asks for.
+pub fn place<P: Place>(make: impl Fn() -> P) {
+    repository(&make, |place, name| place.repository(name).expect("a repository"));
+    for (what, check) in SERVER_CHECKS {
+        eprintln!("conformance: {what}");
+        check(&make());
+    }
+}
+
+fn app() -> RepositoryName {
+    "library/app".parse().expect("a name of the grammar")
+}
+
+/// How a check gets at one repository of a place.
+pub type OneOf<P> = for<'a> fn(&'a P, &RepositoryName) -> Box<dyn Repository + 'a>;
+
+/// How a check gets at all of an archive that is read.
+pub type WholeSource<P> = for<'a> fn(&'a P) -> Box<dyn Source + 'a>;
+
+/// How a check gets at all of an archive that is written.
+pub type WholeTarget<P> = for<'a> fn(&'a P) -> Box<dyn Target + 'a>;
 
 /// Writes a small graph into the place that `make` returns and checks what `reopen` then finds.
-pub fn archive<W: Place, R: Place>(
-    (make, target): (impl Fn() -> W, Whole<W>),
-    (reopen, source): (impl Fn() -> R, Whole<R>),
+pub fn archive<W: TargetPlace, R: SourcePlace>(
+    (make, target): (impl Fn() -> W, WholeTarget<W>),
+    (reopen, source): (impl Fn() -> R, WholeSource<R>),
 ) {
     let [config, layer, empty] = [Piece::new(b"{}"), Piece::new(b"layer"), Piece::new(b"")];
     let manifest = image(&[&config, &layer, &empty], None);
@@ -91,7 +110,7 @@ pub fn archive<W: Place, R: Place>(
 
 type Check = fn(&dyn Repository);
 
-const CHECKS: [(&str, Check); 15] = [
+const CHECKS: [(&str, Check); 12] = [
     ("an empty repository answers", empty_repository),
     ("a blob goes round", blob_round_trip),
     ("an empty blob goes round", empty_blob),
@@ -103,10 +122,14 @@ const CHECKS: [(&str, Check); 15] = [
     ("names move and go (A-25)", names_move),
     ("referrers are found (A-29)", referrers),
     ("content under an unknown algorithm is refused (A-38)", unverifiable),
+    ("a manifest is removed with its names (F-41)", remove),
+];
+
+const SERVER_CHECKS: [(&str, fn(&dyn Place)); 4] = [
     ("a blob comes in pieces (F-13, F-19)", upload),
     ("a wrong or abandoned upload leaves nothing (F-11)", bad_upload),
-    ("a manifest is removed with its names (F-41)", remove),
     ("a blob is forgotten unless a manifest needs it (F-42)", forget),
+    ("a blob belongs to another repository once that adopts it (F-21, F-42)", adopt),
 ];
 
 /// Content in hand.
@@ -357,12 +380,7 @@ fn unverifiable(repository: &dyn Repository) {
     assert!(matches!(refused, Err(Error::Unverifiable { .. })), "{refused:?}");
 }
 
-/// Begins an upload; `None` from places that take none.
-fn begin(repository: &dyn Repository, hasher: Hasher) -> Option<Box<dyn Upload>> {
-    if_supported(repository.upload(hasher))
-}
-
-/// Returns what was done; `None` if the place cannot do it.
+/// Returns what was done; `None` if a registry does not allow it.
 fn if_supported<T>(result: Result<T>) -> Option<T> {
     match result {
         Err(Error::Unsupported { .. }) => None,
@@ -370,11 +388,13 @@ fn if_supported<T>(result: Result<T>) -> Option<T> {
     }
 }
 
-fn upload(repository: &dyn Repository) {
+fn upload(place: &dyn Place) {
+    let (name, repository) = (app(), place.repository(&app()).expect("a repository"));
+    let begin = |hasher| place.upload(&name, hasher).expect("an upload begins");
     let content = b"comes in pieces";
     for digest in [Digest::sha256(content), Digest::sha512(content)] {
         for hasher in [Hasher::sha256(), Hasher::sha512()] {
-            let Some(mut upload) = begin(repository, hasher) else { return };
+            let mut upload = begin(hasher);
             for (at, piece) in content.chunks(4).enumerate() {
                 assert_eq!(upload.len(), at as u64 * 4);
                 upload.write(piece).expect("a piece is taken");
@@ -383,25 +403,27 @@ fn upload(repository: &dyn Repository) {
             assert_eq!((&blob.digest, blob.size), (&digest, content.len() as u64));
             let found = repository.blob(&digest).expect("it belongs to the repository");
             assert_eq!((&found.digest, found.size), (&digest, content.len() as u64));
-            assert_eq!(self::content(repository, &blob, 0), content);
+            assert_eq!(self::content(&*repository, &blob, 0), content);
         }
     }
-    let empty = begin(repository, Hasher::sha256()).expect("as above");
-    let empty = empty.finish(&Digest::sha256(b"")).expect("a blob of no bytes is taken");
-    assert_eq!(self::content(repository, &empty, 0), b"");
+    let empty =
+        begin(Hasher::sha256()).finish(&Digest::sha256(b"")).expect("a blob of no bytes is taken");
+    assert_eq!(self::content(&*repository, &empty, 0), b"");
 }
 
-fn bad_upload(repository: &dyn Repository) {
+fn bad_upload(place: &dyn Place) {
+    let (name, repository) = (app(), place.repository(&app()).expect("a repository"));
+    let begin = || place.upload(&name, Hasher::sha256()).expect("an upload begins");
     let right = Piece::new(b"right").descriptor;
-    let Some(mut upload) = begin(repository, Hasher::sha256()) else { return };
+    let mut upload = begin();
     upload.write(b"wrong").expect("a piece is taken");
     let error = upload.finish(&right.digest).expect_err("wrong content is refused");
     assert!(error.is_corruption(), "{error}");
-    let mut upload = begin(repository, Hasher::sha256()).expect("as above");
+    let mut upload = begin();
     upload.write(b"right").expect("a piece is taken");
     let unknown: Digest = "foo:bar".parse().expect("a digest of the grammar");
     assert!(matches!(upload.finish(&unknown), Err(Error::Unverifiable { .. })));
-    let mut upload = begin(repository, Hasher::sha256()).expect("as above");
+    let mut upload = begin();
     upload.write(b"right").expect("a piece is taken");
     drop(upload);
     assert!(repository.blob(&right.digest).is_err_and(|error| error.is_not_found()));
@@ -424,53 +446,53 @@ fn remove(repository: &dyn Repository) {
     assert!(repository.head(&digest.clone().into()).is_ok(), "it may be pushed again");
 }
 
-fn forget(repository: &dyn Repository) {
+fn forget(place: &dyn Place) {
+    let (name, repository) = (app(), place.repository(&app()).expect("a repository"));
     let [config, layer] = [Piece::new(b"{}"), Piece::new(b"layer")];
-    let manifest = push_image(repository, &[&config, &layer], &["v1".into()]);
+    let manifest = push_image(&*repository, &[&config, &layer], &["v1".into()]);
     for blob in [&config, &layer] {
         let found = repository.blob(&blob.descriptor.digest).expect("a manifest lists it");
         assert_eq!(found.size, blob.descriptor.size);
     }
     let digest = &layer.descriptor.digest;
-    assert!(matches!(repository.forget(digest), Err(Error::Unsupported { .. })), "it is needed");
-    if if_supported(repository.remove(&manifest.descriptor().digest)).is_none()
-        || if_supported(repository.forget(digest)).is_none()
-    {
-        return;
-    }
+    assert!(matches!(place.forget(&name, digest), Err(Error::Unsupported { .. })), "it is needed");
+    repository.remove(&manifest.descriptor().digest).expect("it is here");
+    place.forget(&name, digest).expect("no manifest needs it");
     assert!(repository.blob(digest).is_err_and(|error| error.is_not_found()));
-    assert!(repository.forget(digest).is_err_and(|error| error.is_not_found()));
+    assert!(place.forget(&name, digest).is_err_and(|error| error.is_not_found()));
     repository.push_blob(&layer).expect("it may be pushed again");
     assert!(repository.blob(digest).is_ok());
 }
 
-fn several_repositories(place: &dyn Place) {
+fn several_repositories<P: SourcePlace + TargetPlace>(place: &P, one_of: OneOf<P>) {
     eprintln!("conformance: repositories do not see each other's names");
-    let names: [RepositoryName; 2] =
-        ["a/one", "b/two"].map(|name| name.parse().expect("a name of the grammar"));
-    let [one, two] = names.clone().map(|name| place.repository(&name).expect("a repository"));
+    let names = two_names();
+    let [one, two] = names.each_ref().map(|name| one_of(place, name));
     push_image(&*one, &[&Piece::new(b"{}")], &["v1".into()]);
     push_image(&*two, &[&Piece::new(b"{ }")], &["v1".into()]);
     assert!(two.names().expect("names").contains(&"v1".into()));
     one.untag(&"v1".into()).expect("a name goes");
     assert!(two.head(&Selector::Name("v1".into())).is_ok(), "the other repository keeps its own");
-    mounts(&*one, &*two);
     place.commit(true).expect("all of it is there");
     assert_eq!(place.repositories().expect("a list"), names);
 }
 
-/// A blob of `one` is not one of `two` until it is taken over (F-21, F-42).
-fn mounts(one: &dyn Repository, two: &dyn Repository) {
+fn two_names() -> [RepositoryName; 2] {
+    ["a/one", "b/two"].map(|name| name.parse().expect("a name of the grammar"))
+}
+
+fn adopt(place: &dyn Place) {
+    let [one, two] = two_names();
+    let view = |name| place.repository(name).expect("a repository");
     let piece = Piece::new(b"of one of them");
     let digest = &piece.descriptor.digest;
-    one.push_blob(&piece).expect("a blob is taken");
-    if if_supported(two.adopt(&piece.descriptor)).is_none() {
-        return;
-    }
-    assert_eq!(content(two, &piece.descriptor, 0), piece.content);
-    one.forget(digest).expect("no manifest needs it");
-    assert!(one.blob(digest).is_err_and(|error| error.is_not_found()));
-    assert!(two.blob(digest).is_ok(), "the other repository keeps it");
+    view(&one).push_blob(&piece).expect("a blob is taken");
+    assert!(view(&two).blob(digest).is_err_and(|error| error.is_not_found()));
+    place.adopt(&two, &piece.descriptor).expect("the place holds it");
+    assert_eq!(content(&*view(&two), &piece.descriptor, 0), piece.content);
+    place.forget(&one, digest).expect("no manifest needs it");
+    assert!(view(&one).blob(digest).is_err_and(|error| error.is_not_found()));
+    assert!(view(&two).blob(digest).is_ok(), "the other repository keeps it");
     let absent = Piece::new(b"nowhere").descriptor;
-    assert!(two.adopt(&absent).is_err_and(|error| error.is_not_found()));
+    assert!(place.adopt(&two, &absent).is_err_and(|error| error.is_not_found()));
 }

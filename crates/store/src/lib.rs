@@ -4,11 +4,20 @@
 //!
 //! What every place that holds OCI content can do.
 //!
-//! A *place* is a registry, a layout directory, a layout archive or memory. Each implements the
-//! same few traits, so that a copy is written once and knows none of them:
+//! A *place* is a registry, a layout directory, a layout archive or memory. Each implements those of
+//! the same few traits that it can, so that a copy is written once and knows none of them:
 //!
-//! - [`Place`]: holds repositories; is told what comes ([`Outline`]) and when all has come.
-//! - [`Source`]: one repository, read. [`Target`]: one repository, written. [`Repository`]: both.
+//! | | one repository | a place of them | who |
+//! |---|---|---|---|
+//! | read | [`Source`] | [`SourcePlace`] | every place but an archive that is being written |
+//! | written | [`Target`] | [`TargetPlace`] | every place but an archive that is read |
+//! | both, and administered | [`Repository`] | [`Place`] | directories, memory, [`Union`] |
+//!
+//! A remote registry is a [`SourcePlace`] and a [`TargetPlace`], and its repositories are
+//! [`Repository`]: uploads of others are not its business.
+//!
+//! A [`TargetPlace`] is told what comes ([`Outline`]) and when all has come.
+//!
 //! - [`Blob`]: what a target is given; it may be opened again, from any byte.
 //! - [`Verifying`]: the only way that bytes reach a target. It hands out the last byte only after
 //!   size and digest are right.
@@ -24,6 +33,8 @@ mod memory;
 mod name;
 mod outline;
 mod place;
+mod source;
+mod target;
 mod union;
 mod verify;
 mod walk;
@@ -32,10 +43,11 @@ pub use error::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, R
 pub use memory::Memory;
 pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
-pub use place::{
-    AnsweredBy, Blob, Entry, Held, KnownRoots, Location, Order, Place, Pushed, Referrers,
-    Repository, Source, Target, Upload, manifest_from, read_manifest,
+pub use place::{Place, Repository, Upload};
+pub use source::{
+    AnsweredBy, KnownRoots, Location, Referrers, Source, SourcePlace, manifest_from, read_manifest,
 };
+pub use target::{Atomicity, Blob, Entry, Held, Order, Pushed, Target, TargetPlace};
 pub use union::{Clash, Union};
 pub use verify::{Reader, Verifying};
 pub use walk::{MAX_DEPTH, TooDeep, in_parallel, walk};

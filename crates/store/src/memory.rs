@@ -8,7 +8,8 @@ use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role}
 
 use crate::{
     AnsweredBy, Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers,
-    Repository, Result, Root, Selector, Source, Subject, Target, Upload, manifest_from,
+    Repository, Result, Root, Selector, Source, SourcePlace, Subject, Target, TargetPlace, Upload,
+    manifest_from,
 };
 
 /// Content in memory: blobs shared by all repositories, manifests and names by repository.
@@ -73,13 +74,56 @@ impl State {
     }
 }
 
-impl Place for Memory {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View { memory: self, name: name.clone() }))
+impl Memory {
+    fn view(&self, name: &RepositoryName) -> View<'_> {
+        View { memory: self, name: name.clone() }
+    }
+}
+
+impl SourcePlace for Memory {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        Ok(Box::new(self.view(name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         Ok(self.state().repositories.keys().cloned().collect())
+    }
+}
+
+impl TargetPlace for Memory {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(self.view(name)))
+    }
+}
+
+impl Place for Memory {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(self.view(name)))
+    }
+
+    fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        let (state, repository) = (Arc::clone(&self.0), repository.clone());
+        Ok(Box::new(Incoming { state, repository, content: Vec::new(), hasher }))
+    }
+
+    fn adopt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<()> {
+        let mut state = self.state();
+        let content = state.blobs.get(&blob.digest).cloned();
+        let content = content.ok_or_else(|| Error::not_found(&blob.digest, repository))?;
+        state.take_in(repository, &blob.digest, content);
+        Ok(())
+    }
+
+    fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        let mut state = self.state();
+        let needed = state.manifests(repository).find(|of| listed(of, digest).is_some());
+        if needed.is_some() {
+            let place = format!("Memory/{repository}");
+            return Err(Error::unsupported(place, Inability::Needed(digest.clone())));
+        }
+        let listing = state.repositories.get_mut(repository);
+        let removed = listing.is_some_and(|listing| listing.blobs.remove(digest));
+        removed.then_some(()).ok_or_else(|| Error::not_found(digest, repository))
     }
 }
 
@@ -127,8 +171,32 @@ impl Source for View<'_> {
         content.map(|length| length as u64).ok_or_else(|| self.not_found(&blob.digest))
     }
 
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let state = self.memory.state();
+        let content = state.blobs.get(digest).ok_or_else(|| self.not_found(digest))?;
+        let size = content.len() as u64;
+        if state.repositories.get(&self.name).is_some_and(|here| here.blobs.contains(digest)) {
+            return Ok(Descriptor::new("application/octet-stream", digest.clone(), size));
+        }
+        let found = state.manifests(&self.name).find_map(|manifest| listed(&manifest, digest));
+        let found = found.ok_or_else(|| self.not_found(digest))?;
+        // A manifest may be wrong about the size; the content is not.
+        Ok(Descriptor { size, ..found })
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         Ok(self.listed(|listing| listing.names.keys().cloned().collect()))
+    }
+
+    fn roots(&self) -> Result<Vec<Root>> {
+        let root = |listing: &Listing, digest: &Digest| {
+            let descriptor = listing.manifests.get(digest)?.clone();
+            let names = listing.names.iter().filter(|(_, meant)| *meant == digest);
+            Some(Root { descriptor, names: names.map(|(name, _)| name.clone()).collect() })
+        };
+        Ok(self.listed(|listing| {
+            listing.roots.iter().filter_map(|digest| root(listing, digest)).collect()
+        }))
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
@@ -184,51 +252,19 @@ impl Target for View<'_> {
         }
         Ok(if before.is_some() { Pushed::Existed } else { Pushed::Written(descriptor.size) })
     }
+
+    fn list(&self, descriptor: &Descriptor, _: &[Name]) -> Result<()> {
+        let what = Inability::ManifestsOnly(descriptor.digest.clone());
+        Err(Error::unsupported(format!("{self:?}"), what))
+    }
 }
 
 impl Repository for View<'_> {
-    fn roots(&self) -> Result<Vec<Root>> {
-        let root = |listing: &Listing, digest: &Digest| {
-            let descriptor = listing.manifests.get(digest)?.clone();
-            let names = listing.names.iter().filter(|(_, meant)| *meant == digest);
-            Some(Root { descriptor, names: names.map(|(name, _)| name.clone()).collect() })
-        };
-        Ok(self.listed(|listing| {
-            listing.roots.iter().filter_map(|digest| root(listing, digest)).collect()
-        }))
-    }
-
     fn untag(&self, name: &Name) -> Result<()> {
         let mut state = self.memory.state();
         let listing = state.repositories.get_mut(&self.name);
         let removed = listing.and_then(|listing| listing.names.remove(name));
         removed.map(drop).ok_or_else(|| self.not_found(name))
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        let state = self.memory.state();
-        let content = state.blobs.get(digest).ok_or_else(|| self.not_found(digest))?;
-        let size = content.len() as u64;
-        if state.repositories.get(&self.name).is_some_and(|here| here.blobs.contains(digest)) {
-            return Ok(Descriptor::new("application/octet-stream", digest.clone(), size));
-        }
-        let found = state.manifests(&self.name).find_map(|manifest| listed(&manifest, digest));
-        let found = found.ok_or_else(|| self.not_found(digest))?;
-        // A manifest may be wrong about the size; the content is not.
-        Ok(Descriptor { size, ..found })
-    }
-
-    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
-        let (state, repository) = (Arc::clone(&self.memory.0), self.name.clone());
-        Ok(Box::new(Incoming { state, repository, content: Vec::new(), hasher }))
-    }
-
-    fn adopt(&self, blob: &Descriptor) -> Result<()> {
-        let mut state = self.memory.state();
-        let content = state.blobs.get(&blob.digest).cloned();
-        let content = content.ok_or_else(|| self.not_found(&blob.digest))?;
-        state.take_in(&self.name, &blob.digest, content);
-        Ok(())
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {
@@ -239,17 +275,6 @@ impl Repository for View<'_> {
         listing.names.retain(|_, meant| meant != digest);
         listing.roots.remove(digest);
         Ok(())
-    }
-
-    fn forget(&self, digest: &Digest) -> Result<()> {
-        let mut state = self.memory.state();
-        let needed = state.manifests(&self.name).find(|of| listed(of, digest).is_some());
-        if needed.is_some() {
-            return Err(Error::unsupported(format!("{self:?}"), Inability::Needed(digest.clone())));
-        }
-        let listing = state.repositories.get_mut(&self.name);
-        let removed = listing.is_some_and(|listing| listing.blobs.remove(digest));
-        removed.then_some(()).ok_or_else(|| self.not_found(digest))
     }
 }
 

@@ -7,9 +7,9 @@ use std::num::NonZeroUsize;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role, keys};
 
 use crate::{
-    AnsweredBy, Blob, Entry, Error, Held, Inability, MAX_DEPTH, Name, Order, Outline, Place,
-    Pushed, Reader, Referrers, Repository, Result, Root, Selector, Source, Subject, Target, Upload,
-    Verifying,
+    AnsweredBy, Atomicity, Blob, Entry, Error, Held, Inability, MAX_DEPTH, Name, Order, Outline,
+    Place, Pushed, Reader, Referrers, Repository, Result, Root, Selector, Source, SourcePlace,
+    Subject, Target, TargetPlace, Upload, Verifying,
 };
 
 /// Several places as one, of which at most one is written to.
@@ -21,7 +21,7 @@ use crate::{
 /// go on to be found.
 pub struct Union {
     writable: Option<Box<dyn Place>>,
-    others: Vec<Box<dyn Place>>,
+    others: Vec<Box<dyn SourcePlace>>,
 }
 
 /// A name that stands for different content in several places.
@@ -37,7 +37,7 @@ pub struct Clash {
 
 impl Union {
     /// Returns places as one: what is pushed goes to `writable`, and nothing to the `others`.
-    pub fn new(writable: Option<Box<dyn Place>>, others: Vec<Box<dyn Place>>) -> Self {
+    pub fn new(writable: Option<Box<dyn Place>>, others: Vec<Box<dyn SourcePlace>>) -> Self {
         Self { writable, others }
     }
 
@@ -52,7 +52,7 @@ impl Union {
         for repository in self.repositories()? {
             let mut meanings: BTreeMap<Name, Vec<(usize, Digest)>> = BTreeMap::new();
             for (number, place) in self.others.iter().enumerate() {
-                let here = place.repository(&repository)?;
+                let here = place.source(&repository)?;
                 for name in here.names()? {
                     match here.head(&Selector::Name(name.clone())) {
                         Ok(entry) => meanings.entry(name).or_default().push((number, entry.digest)),
@@ -63,7 +63,7 @@ impl Union {
                 }
             }
             if let Some(writable) = &self.writable {
-                for name in writable.repository(&repository)?.names()? {
+                for name in writable.source(&repository)?.names()? {
                     meanings.remove(&name);
                 }
             }
@@ -78,16 +78,24 @@ impl Union {
         Ok(found)
     }
 
-    fn places(&self) -> impl Iterator<Item = &dyn Place> {
-        self.writable.iter().chain(&self.others).map(|place| &**place)
+    fn places(&self) -> impl Iterator<Item = &dyn SourcePlace> {
+        let writable = self.writable.iter().map(|place| -> &dyn SourcePlace { &**place });
+        writable.chain(self.others.iter().map(|place| &**place))
+    }
+
+    fn view(&self, name: &RepositoryName) -> Result<View<'_>> {
+        let writable = match self.writable.as_deref() {
+            Some(place) => Some(Writable { place, repository: place.repository(name)? }),
+            None => None,
+        };
+        let others = self.others.iter().map(|place| place.source(name));
+        Ok(View { name: name.clone(), writable, others: others.collect::<Result<_>>()? })
     }
 }
 
-impl Place for Union {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        let writable = self.writable.as_ref().map(|place| place.repository(name)).transpose()?;
-        let others = self.others.iter().map(|place| place.repository(name));
-        Ok(Box::new(View { name: name.clone(), writable, others: others.collect::<Result<_>>()? }))
+impl SourcePlace for Union {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        Ok(Box::new(self.view(name)?))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -117,6 +125,12 @@ impl Place for Union {
         }
         Ok(None)
     }
+}
+
+impl TargetPlace for Union {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(self.view(name)?))
+    }
 
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.writable.as_ref().map_or(Ok(None), |place| place.prepare(outline))
@@ -126,8 +140,38 @@ impl Place for Union {
         self.writable.as_ref().map_or(Order::LargestFirst, |place| place.order())
     }
 
+    fn atomicity(&self) -> Atomicity {
+        self.writable.as_ref().map_or(Atomicity::EachRoot, |place| place.atomicity())
+    }
+
     fn commit(&self, complete: bool) -> Result<()> {
         self.writable.as_ref().map_or(Ok(()), |place| place.commit(complete))
+    }
+}
+
+impl Place for Union {
+    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(self.view(name)?))
+    }
+
+    fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
+        let writable = self.writable.as_ref().ok_or_else(|| read_only(repository))?;
+        writable.upload(repository, hasher)
+    }
+
+    fn adopt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<()> {
+        let view = self.view(repository)?;
+        if view.bring_blob(view.writable()?, blob)? {
+            return Ok(());
+        }
+        Err(Error::not_found(&blob.digest, repository))
+    }
+
+    fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        let view = self.view(repository)?;
+        let place = view.writable()?.place;
+        view.refuse_elsewhere(digest, |part| part.blob(digest))?;
+        place.forget(repository, digest)
     }
 
     fn settle(&self) -> Result<()> {
@@ -144,20 +188,31 @@ impl fmt::Debug for Union {
 /// One repository of a [`Union`].
 struct View<'a> {
     name: RepositoryName,
-    writable: Option<Box<dyn Repository + 'a>>,
-    others: Vec<Box<dyn Repository + 'a>>,
+    writable: Option<Writable<'a>>,
+    others: Vec<Box<dyn Source + 'a>>,
 }
 
-impl View<'_> {
-    fn parts(&self) -> impl Iterator<Item = &dyn Repository> {
-        self.writable.iter().chain(&self.others).map(|part| &**part)
+/// The part of it that is written to, and its place.
+struct Writable<'a> {
+    place: &'a dyn Place,
+    repository: Box<dyn Repository + 'a>,
+}
+
+fn read_only(repository: &RepositoryName) -> Error {
+    Error::unsupported(repository, Inability::ReadOnly)
+}
+
+impl<'v> View<'v> {
+    fn parts(&self) -> impl Iterator<Item = &dyn Source> {
+        let writable = self.writable.iter().map(|part| -> &dyn Source { &*part.repository });
+        writable.chain(self.others.iter().map(|part| -> &dyn Source { &**part }))
     }
 
     /// Returns the first answer that is not that something is not there.
     fn first<'a, T>(
         &'a self,
         what: impl Into<Subject>,
-        ask: impl Fn(&'a dyn Repository) -> Result<T>,
+        ask: impl Fn(&'a dyn Source) -> Result<T>,
     ) -> Result<T> {
         for part in self.parts() {
             match ask(part) {
@@ -169,12 +224,11 @@ impl View<'_> {
     }
 
     /// Returns the part that a name or digest is looked up in, and what it finds.
-    fn locate(&self, selector: &Selector) -> Result<(&dyn Repository, Descriptor)> {
-        let head =
-            |part| -> Result<(&dyn Repository, _)> { Ok((part, Source::head(part, selector)?)) };
+    fn locate(&self, selector: &Selector) -> Result<(&dyn Source, Descriptor)> {
+        let head = |part| -> Result<(&dyn Source, _)> { Ok((part, Source::head(part, selector)?)) };
         let Selector::Name(name) = selector else { return self.first(selector, head) };
         if let Some(writable) = &self.writable {
-            match head(&**writable) {
+            match head(&*writable.repository) {
                 Err(Error::NotFound { .. }) => {}
                 answer => return answer,
             }
@@ -195,30 +249,31 @@ impl View<'_> {
         found.into_iter().next().ok_or_else(|| Error::not_found(name, &self.name))
     }
 
-    fn target(&self) -> Result<&dyn Repository> {
-        let read_only = || Error::unsupported(&self.name, Inability::ReadOnly);
-        self.writable.as_deref().ok_or_else(read_only)
+    fn writable(&self) -> Result<&Writable<'v>> {
+        self.writable.as_ref().ok_or_else(|| read_only(&self.name))
     }
 
-    /// Does something that takes away. What is in the other places would still be there after it.
-    fn take_away(
+    fn written(&self) -> Result<&dyn Repository> {
+        Ok(&*self.writable()?.repository)
+    }
+
+    /// Refuses to remove what is in the other places: it would still be there.
+    fn refuse_elsewhere(
         &self,
         what: impl Into<Subject>,
-        look: impl Fn(&dyn Repository) -> Result<Descriptor>,
-        take: impl Fn(&dyn Repository) -> Result<()>,
+        look_up: impl Fn(&dyn Source) -> Result<Descriptor>,
     ) -> Result<()> {
-        let target = self.target()?;
-        let is_there = |part: &dyn Repository| !matches!(look(part), Err(Error::NotFound { .. }));
+        let is_there = |part: &dyn Source| !matches!(look_up(part), Err(Error::NotFound { .. }));
         if self.others.iter().any(|part| is_there(&**part)) {
             return Err(Error::unsupported(&self.name, Inability::Elsewhere(what.into())));
         }
-        take(target)
+        Ok(())
     }
 
     /// Gives what `manifest` refers to from the other places to the one that is written to. What
     /// nobody has is left out: whether it may be is the business of whoever pushes.
     fn bring(&self, manifest: &Manifest, depth: usize) -> Result<()> {
-        let target = self.target()?;
+        let target = self.writable()?;
         if depth == MAX_DEPTH {
             let what = format!("{} in {}", manifest.descriptor().digest, self.name);
             let limit = format!("{MAX_DEPTH} levels of manifests");
@@ -226,13 +281,13 @@ impl View<'_> {
         }
         for (role, child) in manifest.children() {
             if role == Role::Manifest {
-                if target.head(&Selector::Digest(child.digest.clone())).is_ok() {
+                if target.repository.head(&Selector::Digest(child.digest.clone())).is_ok() {
                     continue;
                 }
                 let nested = self.others.iter().find_map(|part| part.child(child).ok());
                 if let Some(nested) = nested {
                     self.bring(&nested, depth + 1)?;
-                    target.push_manifest(&nested, Entry::Root(&[]))?;
+                    target.repository.push_manifest(&nested, Entry::Root(&[]))?;
                     continue;
                 }
             }
@@ -242,18 +297,18 @@ impl View<'_> {
     }
 
     /// Says whether the content is there then.
-    fn bring_blob(&self, target: &dyn Repository, blob: &Descriptor) -> Result<bool> {
-        match target.blob(&blob.digest) {
+    fn bring_blob(&self, target: &Writable<'_>, blob: &Descriptor) -> Result<bool> {
+        match target.repository.blob(&blob.digest) {
             Err(Error::NotFound { .. }) => {}
             found => return found.map(|_| true),
         }
-        match target.adopt(blob) {
+        match target.place.adopt(&self.name, blob) {
             Err(Error::NotFound { .. } | Error::Unsupported { .. }) => {}
             adopted => return adopted.map(|()| true),
         }
-        let mut others = self.others.iter().map(|part| &**part);
+        let mut others = self.others.iter().map(|part| -> &dyn Source { &**part });
         let Some(from) = others.find(|part| part.open(blob, 0).is_ok()) else { return Ok(false) };
-        target.push_blob(&Carried { from, blob })?;
+        target.repository.push_blob(&Carried { from, blob })?;
         Ok(true)
     }
 }
@@ -296,6 +351,10 @@ impl Source for View<'_> {
         Ok(false)
     }
 
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        self.first(digest, |part| part.blob(digest))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         let mut found = Vec::new();
         for part in self.parts() {
@@ -303,6 +362,14 @@ impl Source for View<'_> {
         }
         found.sort_unstable();
         found.dedup();
+        Ok(found)
+    }
+
+    fn roots(&self) -> Result<Vec<Root>> {
+        let mut found = Vec::new();
+        for part in self.parts() {
+            found.extend(part.roots()?);
+        }
         Ok(found)
     }
 
@@ -321,73 +388,48 @@ impl Source for View<'_> {
 
 impl Target for View<'_> {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
-        self.target()?.held(descriptor, role)
+        self.written()?.held(descriptor, role)
     }
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        self.target()?.lists(manifest, names)
+        self.written()?.lists(manifest, names)
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        self.target()?.stands_for(name)
+        self.written()?.stands_for(name)
     }
 
     fn names_at_once(&self, manifest: &Manifest) -> Option<NonZeroUsize> {
-        self.target().ok()?.names_at_once(manifest)
+        self.written().ok()?.names_at_once(manifest)
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
-        self.target()?.push_blob(blob)
+        self.written()?.push_blob(blob)
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         if !self.others.is_empty() {
             self.bring(manifest, 0)?;
         }
-        self.target()?.push_manifest(manifest, entry)
+        self.written()?.push_manifest(manifest, entry)
     }
 
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        self.target()?.list(descriptor, names)
+        self.written()?.list(descriptor, names)
     }
 }
 
 impl Repository for View<'_> {
-    fn roots(&self) -> Result<Vec<Root>> {
-        let mut found = Vec::new();
-        for part in self.parts() {
-            found.extend(part.roots()?);
-        }
-        Ok(found)
-    }
-
     fn untag(&self, name: &Name) -> Result<()> {
-        let selector = Selector::Name(name.clone());
-        self.take_away(name, |part| part.head(&selector), |part| part.untag(name))
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        self.first(digest, |part| part.blob(digest))
-    }
-
-    fn upload(&self, hasher: Hasher) -> Result<Box<dyn Upload>> {
-        self.target()?.upload(hasher)
-    }
-
-    fn adopt(&self, blob: &Descriptor) -> Result<()> {
-        if self.bring_blob(self.target()?, blob)? {
-            return Ok(());
-        }
-        Err(Error::not_found(&blob.digest, &self.name))
+        let (written, selector) = (self.written()?, Selector::Name(name.clone()));
+        self.refuse_elsewhere(name, |part| part.head(&selector))?;
+        written.untag(name)
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {
-        let selector = Selector::Digest(digest.clone());
-        self.take_away(digest, |part| part.head(&selector), |part| part.remove(digest))
-    }
-
-    fn forget(&self, digest: &Digest) -> Result<()> {
-        self.take_away(digest, |part| part.blob(digest), |part| part.forget(digest))
+        let (written, selector) = (self.written()?, Selector::Digest(digest.clone()));
+        self.refuse_elsewhere(digest, |part| part.head(&selector))?;
+        written.remove(digest)
     }
 }
 
@@ -399,7 +441,7 @@ impl fmt::Debug for View<'_> {
 
 /// A blob of one place on its way to another.
 struct Carried<'a> {
-    from: &'a dyn Repository,
+    from: &'a dyn Source,
     blob: &'a Descriptor,
 }
 

@@ -2,5 +2,5 @@
 
 #[test]
 fn memory_conforms() {
-    longshore_store::conformance::repository(longshore_store::Memory::new);
+    longshore_store::conformance::place(longshore_store::Memory::new);
 }

@@ -4,15 +4,15 @@
 
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, RepositoryName};
 use longshore_store::{
-    Entry, Error, Memory, Name, Place, Repository, Selector, Union, conformance, manifest_from,
+    Entry, Error, Memory, Name, Place, Selector, SourcePlace, Union, conformance, manifest_from,
 };
 
 fn app() -> RepositoryName {
     "library/app".parse().unwrap()
 }
 
-fn push(repository: &dyn Repository, content: &[u8]) -> Descriptor {
-    let mut upload = repository.upload(Hasher::sha256()).unwrap();
+fn push(place: &dyn Place, content: &[u8]) -> Descriptor {
+    let mut upload = place.upload(&app(), Hasher::sha256()).unwrap();
     upload.write(content).unwrap();
     upload.finish(&Digest::sha256(content)).unwrap()
 }
@@ -36,11 +36,11 @@ fn image(layer: &[u8]) -> Manifest {
 }
 
 /// Returns a place with an image under names.
-fn holding(layer: &[u8], names: &[&str]) -> Box<dyn Place> {
+fn holding(layer: &[u8], names: &[&str]) -> Box<Memory> {
     let place = Memory::new();
     let repository = place.repository(&app()).unwrap();
     for content in [&b"{}"[..], layer] {
-        push(&*repository, content);
+        push(&place, content);
     }
     let names: Vec<_> = names.iter().map(|name| Name::from(*name)).collect();
     repository.push_manifest(&image(layer), Entry::Root(&names)).unwrap();
@@ -48,22 +48,22 @@ fn holding(layer: &[u8], names: &[&str]) -> Box<dyn Place> {
     Box::new(place)
 }
 
-fn head(place: &dyn Place, name: &str) -> Result<Digest, Error> {
-    let found = place.repository(&app()).unwrap().head(&Selector::Name(name.into()));
+fn head(place: &dyn SourcePlace, name: &str) -> Result<Digest, Error> {
+    let found = place.source(&app()).unwrap().head(&Selector::Name(name.into()));
     found.map(|entry| entry.digest)
 }
 
 #[test]
 fn it_conforms() {
-    conformance::repository(|| Union::new(Some(Box::new(Memory::new())), Vec::new()));
-    conformance::repository(|| {
-        Union::new(Some(Box::new(Memory::new())), vec![Box::new(Memory::new())])
-    });
+    conformance::place(|| Union::new(Some(Box::new(Memory::new())), Vec::new()));
+    conformance::place(|| Union::new(Some(Box::new(Memory::new())), vec![Box::new(Memory::new())]));
 }
 
 #[test]
 fn a_name_means_one_thing() {
-    let others = || vec![holding(b"one", &["v1", "same"]), holding(b"two", &["v1", "v2"])];
+    let others = || -> Vec<Box<dyn SourcePlace>> {
+        vec![holding(b"one", &["v1", "same"]), holding(b"two", &["v1", "v2"])]
+    };
     let union = Union::new(None, others());
     let [one, two] = [b"one", b"two"].map(|layer| image(layer).descriptor().digest.clone());
     let Error::Ambiguous { candidates, .. } = head(&union, "v1").unwrap_err() else { panic!() };
@@ -114,7 +114,7 @@ fn what_is_only_read_cannot_be_taken_away() {
         for result in [
             repository.untag(&"v1".into()),
             repository.remove(&digest),
-            repository.forget(&Digest::sha256(b"one")),
+            union.forget(&app(), &Digest::sha256(b"one")),
         ] {
             assert!(matches!(result, Err(Error::Unsupported { .. })), "{result:?}");
         }
@@ -124,6 +124,6 @@ fn what_is_only_read_cannot_be_taken_away() {
     let union = Union::new(Some(holding(b"two", &["v2"])), vec![holding(b"one", &["v1"])]);
     union.repository(&app()).unwrap().untag(&"v2".into()).unwrap();
     let union = Union::new(None, vec![holding(b"one", &["v1"])]);
-    let repository = union.repository(&app()).unwrap();
-    assert!(matches!(repository.upload(Hasher::sha256()), Err(Error::Unsupported { .. })));
+    let upload = union.upload(&app(), Hasher::sha256());
+    assert!(matches!(upload, Err(Error::Unsupported { .. })));
 }

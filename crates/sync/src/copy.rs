@@ -1,6 +1,6 @@
 //! A copy as one operation: what is wanted, what that would be, and bringing it to its place.
 
-use longshore_store::{Order, Place};
+use longshore_store::{Order, TargetPlace};
 
 use crate::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport};
 
@@ -57,7 +57,7 @@ impl<'a> PreparedCopy<'a> {
 
     /// Leaves out, from now on, every root that cannot be had as a whole: `place` has no half. Where it
     /// cannot be begun again sources are asked for all content now.
-    pub fn leave_out_failed(&mut self, place: &dyn Place) {
+    pub fn leave_out_failed(&mut self, place: &dyn TargetPlace) {
         if place.order() == Order::Sequence {
             self.plan.ask_for_content(self.jobs);
         }
@@ -71,7 +71,11 @@ impl<'a> PreparedCopy<'a> {
     /// # Errors
     ///
     /// The place takes nothing of it.
-    pub fn run(&mut self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, Failure> {
+    pub fn run(
+        &mut self,
+        place: &dyn TargetPlace,
+        observer: &dyn Observer,
+    ) -> Result<Report, Failure> {
         let begins_again = self.leaves_out && place.order() != Order::Sequence;
         let mut report = self.plan.execute(place, Vec::new(), self.jobs, observer)?;
         while begins_again && let Some((failures, roots)) = self.plan.leave_out(&mut report) {

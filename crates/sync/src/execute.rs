@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{Error, ExtraFile, Order, Outline, Place, Target};
+use longshore_store::{Error, ExtraFile, Order, Outline, Target, TargetPlace};
 
 use self::copy_node::Brought;
 use self::naming::{BeingNamed, Naming};
@@ -27,7 +27,7 @@ impl Plan<'_> {
     /// be begun: nothing has been written then.
     pub fn execute(
         &self,
-        place: &dyn Place,
+        place: &dyn TargetPlace,
         files: Vec<ExtraFile>,
         jobs: usize,
         observer: &dyn Observer,
@@ -40,7 +40,7 @@ impl Plan<'_> {
     /// Does the like for whoever has the outline of this plan, with files beside the content, already.
     pub fn execute_outlined(
         &self,
-        place: &dyn Place,
+        place: &dyn TargetPlace,
         outline: &Outline,
         jobs: usize,
         observer: &dyn Observer,
@@ -50,7 +50,7 @@ impl Plan<'_> {
     }
 
     /// Makes the place ready; returns how many bytes are there, if it knows.
-    fn begin(&self, place: &dyn Place, outline: &Outline) -> Result<Option<u64>, Failure> {
+    fn begin(&self, place: &dyn TargetPlace, outline: &Outline) -> Result<Option<u64>, Failure> {
         let prepared = match self.conflict() {
             Some(conflict) => Err(conflict),
             None => place.prepare(outline),
@@ -63,7 +63,7 @@ impl Plan<'_> {
 
     fn carry_out(
         &self,
-        place: &dyn Place,
+        place: &dyn TargetPlace,
         there: Option<u64>,
         jobs: usize,
         observer: &dyn Observer,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use longshore_spec::Digest;
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_store::{Repository, Result, Root};
+use longshore_store::{Result, Root, Source};
 
 use crate::{Action, CopyItem, Failure, Filter, Plan, Referring, RootRequest};
 
@@ -14,7 +14,7 @@ use crate::{Action, CopyItem, Failure, Filter, Plan, Referring, RootRequest};
 /// If anything of that cannot be looked into, what it needs is not known, and the failures are
 /// returned instead.
 pub fn reachable(
-    repository: &dyn Repository,
+    repository: &dyn Source,
     jobs: usize,
 ) -> Result<Result<HashSet<Digest>, Vec<Failure>>> {
     let is_kept = |root: &Root| {

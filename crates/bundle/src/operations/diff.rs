@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_store::{Repository, Result};
+use longshore_store::{Result, Source};
 use longshore_sync::{Failure, Filter, Observer, Referring, survey_known};
 
 use crate::Snapshot;
@@ -12,7 +12,7 @@ use crate::Snapshot;
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotRequest<'a> {
     /// All of a layout, or a repository.
-    pub repository: &'a dyn Repository,
+    pub repository: &'a dyn Source,
     /// What stands before each name, with the `:` between: a registry and repository. Empty for a layout,
     /// whose names are whole.
     pub prefix: &'a str,

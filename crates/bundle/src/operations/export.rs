@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_spec::{Platform, Reference};
-use longshore_store::{Error, ExtraFile, Order, Outline, Place, Selector, Target};
+use longshore_store::{Atomicity, Error, ExtraFile, Order, Outline, Selector, Target, TargetPlace};
 use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, RootRequest};
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct ExportRequest<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct ExportTarget<'a> {
     /// The layout.
-    pub place: &'a dyn Place,
+    pub place: &'a dyn TargetPlace,
     /// All of it.
     pub whole: &'a dyn Target,
 }
@@ -148,9 +148,9 @@ impl<'a> ExportRequest<'a> {
         if !undecided.is_empty() {
             return Err(ExportError::Undecided(undecided));
         }
-        // What has no half is not begun with what cannot be had.
-        let has_no_half = target.is_some_and(|target| target.place.has_no_half());
-        if has_no_half && self.incomplete == Incomplete::Made {
+        // What is whole or not there at all is not begun with what cannot be had.
+        let atomicity = target.map(|target| target.place.atomicity());
+        if atomicity == Some(Atomicity::AllOrNothing) && self.incomplete == Incomplete::Made {
             plan.ask_for_content(jobs);
         }
         let mut bundle = Bundle::of(*self, plan, failures)?;
@@ -254,7 +254,11 @@ impl<'a> Bundle<'a> {
         Ok(report)
     }
 
-    fn bring(&self, place: &dyn Place, observer: &dyn Observer) -> Result<Report, WriteError> {
+    fn bring(
+        &self,
+        place: &dyn TargetPlace,
+        observer: &dyn Observer,
+    ) -> Result<Report, WriteError> {
         let Made { outline, .. } = &self.made;
         let report = self.plan.execute_outlined(place, outline, self.request.jobs, observer);
         report.map_err(WriteError::Place)

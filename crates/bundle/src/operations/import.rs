@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use longshore_layout::{Layout, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, Reference, RepositoryName};
-use longshore_store::{Error, Name, Outline, Place, Repository, Result, Root, Source, Target};
+use longshore_store::{Error, Name, Outline, Result, Root, Source, Target, TargetPlace};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
 };
@@ -43,14 +43,14 @@ pub enum ImportTarget<'a> {
     /// A registry, in which every artifact goes to the repository that it is called by.
     Registry {
         /// The registry.
-        place: &'a dyn Place,
+        place: &'a dyn TargetPlace,
         /// Its host, as names have it.
         host: &'a str,
     },
     /// A layout, in which artifacts keep their full names.
     Layout {
         /// The layout.
-        place: &'a dyn Place,
+        place: &'a dyn TargetPlace,
         /// All of it.
         whole: &'a dyn Target,
     },
@@ -63,9 +63,9 @@ pub struct Routes<'a> {
     target: ImportTarget<'a>,
     /// The repositories of the bundle, each as a source: what refers to what in one of them is no
     /// business of the others.
-    sources: BTreeMap<String, Box<dyn Repository + 'a>>,
+    sources: BTreeMap<String, Box<dyn Source + 'a>>,
     /// The repositories of a registry.
-    targets: BTreeMap<RepositoryName, Box<dyn Repository + 'a>>,
+    targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>>,
 }
 
 /// What is to be taken to its place.
@@ -131,7 +131,7 @@ impl<'a> OpenBundle<'a> {
 
 impl<'a> ImportTarget<'a> {
     /// Returns the place that all of it goes to.
-    pub fn place(&self) -> &'a dyn Place {
+    pub fn place(&self) -> &'a dyn TargetPlace {
         match self {
             Self::Registry { place, .. } | Self::Layout { place, .. } => *place,
         }
@@ -149,7 +149,7 @@ impl<'a> Routes<'a> {
         moves: &'a [Move],
         target: ImportTarget<'a>,
     ) -> Result<Self, MoveError> {
-        let mut targets: BTreeMap<RepositoryName, Box<dyn Repository + 'a>> = BTreeMap::new();
+        let mut targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>> = BTreeMap::new();
         if let ImportTarget::Registry { place, host } = target {
             for Move { from, to, .. } in moves {
                 if to.registry() != host {
@@ -157,18 +157,18 @@ impl<'a> Routes<'a> {
                     return Err(MoveError::OtherRegistry { from, to, host: host.to_owned() });
                 }
                 if !targets.contains_key(to.repository()) {
-                    targets.insert(to.repository().clone(), place.repository(to.repository())?);
+                    targets.insert(to.repository().clone(), place.target(to.repository())?);
                 }
             }
         }
-        let mut sources: BTreeMap<String, Box<dyn Repository + 'a>> = BTreeMap::new();
+        let mut sources: BTreeMap<String, Box<dyn Source + 'a>> = BTreeMap::new();
         for Move { from, .. } in moves {
             let key = key(from);
             if sources.contains_key(&key) {
                 continue;
             }
             let source = match key.parse::<RepositoryName>() {
-                Ok(name) => bundle.layout.repository(&name)?,
+                Ok(name) => bundle.layout.source(&name)?,
                 // A host that no repository can be named after, such as an IPv6 address.
                 Err(_) => bundle.layout.whole(),
             };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use longshore_layout::Layout;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, RepositoryName, Role, Tag};
-use longshore_store::{Error, Place, Repository, Result, in_parallel};
+use longshore_store::{Error, Result, Source, SourcePlace, in_parallel};
 use longshore_sync::{Failure, Filter, Observer, Present, Proof, Referring, survey_known};
 
 use crate::{Receipt, ReceiptManifest, ReceiptRepository, SiteName};
@@ -27,7 +27,7 @@ pub enum ReceiptPlace<'a> {
     /// A layout: all that it lists.
     Layout(&'a dyn Layout),
     /// These repositories of a registry.
-    Repositories(&'a dyn Place, Vec<RepositoryName>),
+    Repositories(&'a dyn SourcePlace, Vec<RepositoryName>),
 }
 
 /// What a site holds, as far as that could be found out.
@@ -50,7 +50,7 @@ pub struct Holdings {
 ///
 /// The registry lists no repositories and none is named, or it does not answer.
 pub fn repositories_below(
-    place: &dyn Place,
+    place: &dyn SourcePlace,
     prefix: Option<&RepositoryName>,
 ) -> Result<(Vec<RepositoryName>, Option<Error>)> {
     let is_forbidden = |error: &Error| {
@@ -104,7 +104,7 @@ impl ReceiptRequest<'_> {
 
     fn held_by(
         &self,
-        place: &dyn Place,
+        place: &dyn SourcePlace,
         names: &[RepositoryName],
         observer: &dyn Observer,
     ) -> Result<Holdings> {
@@ -112,7 +112,7 @@ impl ReceiptRequest<'_> {
         let at_once = self.jobs.min(names.len()).max(1);
         let jobs = (self.jobs / at_once).max(1);
         let found = in_parallel(names, at_once, |name| {
-            self.held(Some(name), &*place.repository(name)?, jobs, observer)
+            self.held(Some(name), &*place.source(name)?, jobs, observer)
         });
         let mut holdings = Holdings::default();
         for found in found {
@@ -127,7 +127,7 @@ impl ReceiptRequest<'_> {
     fn held(
         &self,
         name: Option<&RepositoryName>,
-        repository: &dyn Repository,
+        repository: &dyn Source,
         jobs: usize,
         observer: &dyn Observer,
     ) -> Result<(ReceiptRepository, Vec<Failure>)> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use longshore_layout::Layout;
 use longshore_spec::Digest;
-use longshore_store::{Error, KnownRoots, Outline, Repository, Result, Root};
+use longshore_store::{Error, KnownRoots, Outline, Result, Root, Source};
 use longshore_sync::{Failure, Filter, Observer, Plan, Report, survey_known};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
@@ -13,7 +13,7 @@ use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyRequest<'a> {
     /// Where it lies: all of a layout, or a repository.
-    pub view: &'a dyn Repository,
+    pub view: &'a dyn Source,
     /// The layout, if all that it lists is verified: what it stores beside that is found, too.
     pub layout: Option<&'a dyn Layout>,
     /// What the layout should be.

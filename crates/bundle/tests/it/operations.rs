@@ -12,7 +12,7 @@ use longshore_bundle::{
 use longshore_fixture::{Content, artifacts, blob_path};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
 use longshore_spec::{Digest, Reference};
-use longshore_store::{Error, KnownRoots, Repository, Result, Source};
+use longshore_store::{Error, KnownRoots, Repository as _, Result, Source};
 use longshore_sync::{Report, Silent};
 
 const WANTED: &str = "a.io/app:1\na.io/app:2\n";
@@ -28,7 +28,7 @@ impl<'n> Opener<'n> for Near<'n> {
         Ok(longshore_store::Place::repository(self.0, &name.parse().unwrap())?)
     }
 
-    fn layout(&self, _: &LayoutPlace) -> Result<Box<dyn Repository + 'n>> {
+    fn layout(&self, _: &LayoutPlace) -> Result<Box<dyn Source + 'n>> {
         Ok(Box::new(self.0.whole()))
     }
 }
@@ -144,7 +144,7 @@ fn what_cannot_be_had_is_left_out_and_stays_locked() {
     drop(near);
     let near = Directory::create(directory.path().join("near")).unwrap();
     near.whole().untag(&"a.io/app:2".into()).unwrap();
-    longshore_store::Place::commit(&near, true).unwrap();
+    longshore_store::TargetPlace::commit(&near, true).unwrap();
     let (after, is_whole) = lock(&near, &selection, Some(&before));
     assert_eq!((after, is_whole), (before, false));
 }

@@ -9,7 +9,7 @@ use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, MediaType, Role};
-use longshore_store::{Name, Repository as _, Root, Selector};
+use longshore_store::{Name, Root, Selector, Source as _};
 use longshore_sync::{CopyItem, Filter, Plan, Referring, RootRequest};
 
 const APP: &str = "registry.site/team/app:v1";

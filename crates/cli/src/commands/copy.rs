@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
+use longshore_store::Atomicity;
 use longshore_sync::{
     CopyItem, CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
     Referring, Report, RootReport, Silent, Totals, Unchanged,
@@ -68,12 +69,13 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let refused = (global.json && has_failed).then(|| Document::refused(copy.plan()));
     // Of all that is listed an archive takes what can be had: what was named must be had.
     let is_all = args.all || args.all_tags;
-    if is_all && destination.place().has_no_half() {
+    let is_all_or_nothing = destination.place().atomicity() == Atomicity::AllOrNothing;
+    if is_all && is_all_or_nothing {
         copy.leave_out_failed(destination.place());
     }
     let plan = copy.plan();
     let is_lost = !copy.lost.is_empty() && plan.roots().is_empty();
-    if is_lost || (!plan.failures().is_empty() && destination.place().has_no_half()) {
+    if is_lost || (!plan.failures().is_empty() && is_all_or_nothing) {
         for failure in copy.lost.iter().chain(plan.failures()) {
             Output::problem(&problem_of(failure));
         }

@@ -14,10 +14,11 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
     let mut gone = Vec::new();
     for place in &args.places {
         let opened = open(place, &args.reading)?;
+        let repository = || opened.repository();
         let done = match &place.selector {
             // The name is what was asked for: what it stands for may have others (row E-111).
-            Some(Selector::Name(name)) => opened.whole().untag(name),
-            Some(Selector::Digest(digest)) => opened.whole().remove(digest),
+            Some(Selector::Name(name)) => repository().and_then(|of| of.untag(name)),
+            Some(Selector::Digest(digest)) => repository().and_then(|of| of.remove(digest)),
             None => {
                 let text = format!("`{place}` does not say what to delete");
                 let [digest, name] =

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
 use longshore_remote::{Registry, Remote};
-use longshore_store::{Error, ExtraFile, Place, Target};
+use longshore_store::{Error, ExtraFile, Target, TargetPlace};
 use longshore_sync::Plan;
 
 use crate::args::Global;
@@ -86,7 +86,7 @@ impl Destination {
         Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
     }
 
-    pub(crate) fn place(&self) -> &dyn Place {
+    pub(crate) fn place(&self) -> &dyn TargetPlace {
         match self {
             Self::Directory(directory) => directory,
             Self::Archive(archive) => archive,

@@ -9,7 +9,7 @@ use longshore_bundle::{
     SnapshotRequest, repositories_below,
 };
 use longshore_spec::Size;
-use longshore_store::Repository;
+use longshore_store::Source;
 use longshore_sync::Silent;
 
 use super::bundle;
@@ -99,7 +99,7 @@ fn snapshot(
 /// looked at is none.
 fn add(
     to: &mut Snapshot,
-    repository: &dyn Repository,
+    repository: &dyn Source,
     prefix: &str,
     global: &Global,
 ) -> Result<(), Problem> {

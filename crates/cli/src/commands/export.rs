@@ -11,7 +11,7 @@ use longshore_bundle::{
     ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
 };
 use longshore_spec::Size;
-use longshore_store::{Error, Outline, Repository as _};
+use longshore_store::{Error, Outline, Source as _};
 use longshore_sync::{Failure, Report, Silent};
 
 use self::report::{BundleReport, Measured, total};

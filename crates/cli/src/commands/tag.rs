@@ -5,8 +5,8 @@ use std::fmt::Display;
 use longshore_layout::Directory;
 use longshore_spec::printable_line;
 use longshore_store::{
-    Entry, Error, Inability, Name, Outline, Place as _, Repository, Result as Answer, Root,
-    Selector,
+    Entry, Error, Inability, Name, Outline, Repository, Result as Answer, Root, Selector,
+    TargetPlace as _,
 };
 
 use super::look::{Look, look};
@@ -25,7 +25,7 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let layout = open(&args.place, &args.reading)?;
     let root = layout.select(&args.place)?;
     let names = names.iter().map(|name| of_root(name, &root)).collect::<Result<Vec<_>, _>>()?;
-    let whole = layout.whole();
+    let whole = layout.repository().map_err(Problem::of)?;
     let moved = moved(&*whole, &names, &root).map_err(Problem::of)?;
     // What is named must be there.
     let listed = match look(&*whole, &root.descriptor) {
@@ -83,7 +83,8 @@ pub(crate) fn untag(args: &Untag, output: &Output) -> Result<Exit, Problem> {
         .collect::<Result<Vec<_>, _>>()?;
     let mut gone = Vec::new();
     for (place, (layout, name, digest)) in args.places.iter().zip(found) {
-        let done = layout.whole().untag(&name).and_then(|()| layout.commit());
+        let untagged = layout.repository().and_then(|repository| repository.untag(&name));
+        let done = untagged.and_then(|()| layout.commit());
         done.map_err(|error| {
             let stays = stays(&error);
             let problem = Problem::of(error).because(Exit::Failed);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use longshore_bundle::{Item, LayoutPlace, Opener, Parsed, Selection, SparseIndex, What};
 use longshore_spec::Reference;
-use longshore_store::{Repository, Root, Source};
+use longshore_store::{Root, Source};
 use longshore_sync::Referring;
 
 use super::look;
@@ -129,7 +129,7 @@ impl<'p> Opener<'p> for Places<'p> {
         Ok(Box::new(registry.remote(reference.repository())))
     }
 
-    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Repository + 'p>, Problem> {
+    fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Source + 'p>, Problem> {
         Ok(self.layouts.opened(layout).whole())
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory};
-use longshore_store::{Repository as _, Root};
+use longshore_store::{Root, Source as _};
 
 use super::{Candidate, MOST};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_spec::{Digest, RepositoryName};
-use longshore_store::{Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repository, Result};
+use longshore_store::{Error, Flaw, Reader, Result, Source, SourcePlace};
 
 use super::inventory::{self, Inventory};
 use super::members::Members;
@@ -14,7 +14,7 @@ use super::unpack;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
-use crate::index::{Change, Index};
+use crate::index::Index;
 use crate::listing::Listing;
 use crate::membership;
 use crate::view::{Backend, View};
@@ -100,7 +100,7 @@ impl Archive {
     }
 
     /// Returns all of the layout as one repository; names are those of its entries.
-    pub fn whole(&self) -> View<'_> {
+    pub fn whole(&self) -> View<'_, Self> {
         View::whole(self)
     }
 
@@ -132,10 +132,6 @@ impl Archive {
                 .keys()
                 .all(|digest| matches!(self.members.locate(&self.file, digest, &what), Ok(Some(_))))
     }
-
-    fn read_only<T>(&self) -> Result<T> {
-        Err(Error::unsupported(self.label(), Inability::Archive))
-    }
 }
 
 /// Says what an archive without `oci-layout` may be (row G-10).
@@ -147,8 +143,8 @@ fn no_layout(members: &Members) -> Flaw {
     }
 }
 
-impl Place for Archive {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+impl SourcePlace for Archive {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
         Ok(Box::new(View::repository(self, name)))
     }
 
@@ -190,14 +186,6 @@ impl Backend for Archive {
 
     fn membership(&self) -> &membership::Cache {
         &self.known
-    }
-
-    fn push(&self, _: &dyn Blob) -> Result<Pushed> {
-        self.read_only()
-    }
-
-    fn change(&self, _: Vec<Change>) -> Result<()> {
-        self.read_only()
     }
 }
 

@@ -2,28 +2,26 @@
 
 use std::fmt;
 use std::io::{Read as _, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use longshore_spec::{Descriptor, Digest, RepositoryName};
+use longshore_spec::{Descriptor, RepositoryName};
 use longshore_store::{
-    Blob, Error, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Atomicity, Blob, Error, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
 };
 
 use super::tar_layout::{self, END, Form};
+use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
-use crate::index::Change;
-use crate::listing::Listing;
-use crate::membership;
-use crate::view::{Backend, View};
+
+/// What to call it in errors.
+const LABEL: &str = "standard output";
 
 /// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a file.
 ///
 /// A pipe cannot be rewound: after a failure the archive lacks its end, and readers see that it does.
 pub struct ArchiveStream {
     state: Mutex<State>,
-    /// Required by [`Backend`]; stays empty, since nothing is read back from a pipe.
-    known: membership::Cache,
 }
 
 struct State {
@@ -36,29 +34,18 @@ struct State {
 impl ArchiveStream {
     /// Returns an archive that is written to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self {
-            state: Mutex::new(State { out, form: None, next: Some(0) }),
-            known: membership::Cache::default(),
-        }
+        Self { state: Mutex::new(State { out, form: None, next: Some(0) }) }
     }
 
     /// Returns the archive as one repository; names are those of its entries.
-    pub fn whole(&self) -> View<'_> {
-        View::whole(self)
-    }
-
-    fn write_only<T>(&self) -> Result<T> {
-        Err(Error::unsupported(self.label(), Inability::WriteOnly))
+    pub fn whole(&self) -> ArchiveTarget<'_> {
+        ArchiveTarget(self)
     }
 }
 
-impl Place for ArchiveStream {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View::repository(self, name)))
-    }
-
-    fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        self.write_only()
+impl TargetPlace for ArchiveStream {
+    fn target(&self, _: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(self.whole()))
     }
 
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
@@ -69,8 +56,8 @@ impl Place for ArchiveStream {
         Ok(None)
     }
 
-    fn has_no_half(&self) -> bool {
-        true
+    fn atomicity(&self) -> Atomicity {
+        Atomicity::AllOrNothing
     }
 
     fn order(&self) -> Order {
@@ -84,7 +71,7 @@ impl Place for ArchiveStream {
         if complete {
             let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
             if !all {
-                return Err(unannounced(self.label(), INCOMPLETE));
+                return Err(unannounced(LABEL.to_owned(), INCOMPLETE));
             }
             state.out.write_all(&END).map_err(failed())?;
         }
@@ -92,27 +79,7 @@ impl Place for ArchiveStream {
     }
 }
 
-impl Backend for ArchiveStream {
-    fn label(&self) -> String {
-        "standard output".to_owned()
-    }
-
-    fn listing(&self) -> Result<Arc<Listing>> {
-        self.write_only()
-    }
-
-    fn size(&self, _: &Digest) -> Result<Option<u64>> {
-        self.write_only()
-    }
-
-    fn open(&self, _: &Digest, _: u64) -> Result<Reader<'_>> {
-        self.write_only()
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
-    }
-
+impl Sink for ArchiveStream {
     fn held(&self, _: &Descriptor) -> Result<Held> {
         Ok(Held::Nothing)
     }
@@ -127,7 +94,7 @@ impl Backend for ArchiveStream {
             slot.filter(|(number, slot)| Some(*number as usize) == *next && slot.size == *size)
         else {
             let what = format!("takes content in one order only, and {digest} is not next");
-            return Err(unannounced(self.label(), what));
+            return Err(unannounced(LABEL.to_owned(), what));
         };
         let mut reader = blob.open(None)?;
         // A failure from here on leaves half a member in the pipe.
@@ -144,10 +111,6 @@ impl Backend for ArchiveStream {
         *next = Some(number as usize + 1);
         Ok(Pushed::Written(*size))
     }
-
-    fn change(&self, _: Vec<Change>) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl fmt::Debug for ArchiveStream {
@@ -157,5 +120,5 @@ impl fmt::Debug for ArchiveStream {
 }
 
 fn failed() -> impl FnOnce(std::io::Error) -> Error {
-    Error::io("write", "standard output")
+    Error::io("write", LABEL)
 }

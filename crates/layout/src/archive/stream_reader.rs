@@ -9,14 +9,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
-use longshore_store::{
-    Blob, Error, Flaw, Inability, Place, Pushed, Reader, Repository, Result, Verifying,
-};
+use longshore_store::{Error, Flaw, Pushed, Reader, Result, Source, SourcePlace, Verifying};
 
 use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
-use crate::index::{Change, Index};
+use crate::index::Index;
 use crate::listing::Listing;
 use crate::membership;
 use crate::view::{Backend, View};
@@ -100,7 +98,7 @@ impl StreamedArchive {
     }
 
     /// Returns the archive as one repository; names are those of its entries.
-    pub fn whole(&self) -> View<'_> {
+    pub fn whole(&self) -> View<'_, Self> {
         View::whole(self)
     }
 
@@ -117,10 +115,6 @@ impl StreamedArchive {
     /// Returns the digest of every blob that came, in no order.
     pub fn stored(&self) -> Vec<Digest> {
         self.came.blobs.keys().cloned().collect()
-    }
-
-    fn read_only<T>(&self) -> Result<T> {
-        Err(Error::unsupported(self.label(), Inability::ReadOnly))
     }
 }
 
@@ -409,8 +403,8 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Place for StreamedArchive {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+impl SourcePlace for StreamedArchive {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
         Ok(Box::new(View::repository(self, name)))
     }
 
@@ -441,14 +435,6 @@ impl Backend for StreamedArchive {
 
     fn membership(&self) -> &membership::Cache {
         &self.known
-    }
-
-    fn push(&self, _: &dyn Blob) -> Result<Pushed> {
-        self.read_only()
-    }
-
-    fn change(&self, _: Vec<Change>) -> Result<()> {
-        self.read_only()
     }
 }
 

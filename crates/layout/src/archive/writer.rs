@@ -11,25 +11,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{
-    Blob, Error, Flaw, Held, Inability, Order, Outline, Place, Pushed, Reader, Repository, Result,
+    Atomicity, Blob, Error, Flaw, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
     Verifying,
 };
 
 use super::journal::{self, Journal, Left, Progress, open_part};
 use super::tar_layout::{self, END, Form, Slot};
+use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::dir::{Dir, no_directory, parent};
 use crate::files::{self, Region};
-use crate::index::Change;
-use crate::listing::Listing;
 use crate::lock;
-use crate::membership;
 use crate::persist::{Durable, Named, persist, rename, sync_directory};
-use crate::view::{Backend, View};
 
 /// An archive that is being written: first planned, then filled by many workers at once.
 ///
-/// [`Place::prepare`] computes where everything goes, so the size is known before the first byte
+/// [`TargetPlace::prepare`] computes where everything goes, so the size is known before the first byte
 /// of content, and the bytes do not depend on the order in which workers write. Content is written once,
 /// to `NAME.partial`; a journal beside it lets the next run continue after a kill. `NAME` appears only
 /// when everything is there, verified and synced.
@@ -38,10 +35,8 @@ pub struct ArchiveWriter {
     partial: PathBuf,
     journal: PathBuf,
     replace: bool,
-    /// `None` until [`Place::prepare`] is told the plan.
+    /// `None` until [`TargetPlace::prepare`] is told the plan.
     filling: Mutex<Option<Arc<Filling>>>,
-    /// Required by [`Backend`]; stays empty, since nothing is read back from an archive being written.
-    known: membership::Cache,
 }
 
 /// The partial archive of a known plan.
@@ -104,13 +99,16 @@ impl ArchiveWriter {
         }
         let [partial, journal] =
             [".partial", ".partial.journal"].map(|suffix| beside(&path, suffix));
-        let known = membership::Cache::default();
-        Ok(Self { path, partial, journal, replace, filling: Mutex::default(), known })
+        Ok(Self { path, partial, journal, replace, filling: Mutex::default() })
+    }
+
+    fn label(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// Returns the archive as one repository; names are those of its entries.
-    pub fn whole(&self) -> View<'_> {
-        View::whole(self)
+    pub fn whole(&self) -> ArchiveTarget<'_> {
+        ArchiveTarget(self)
     }
 
     /// Returns how long the archive of `outline` is, in bytes. Fails with [`Error::Limit`] if no file
@@ -263,13 +261,9 @@ impl ArchiveWriter {
     }
 }
 
-impl Place for ArchiveWriter {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View::repository(self, name)))
-    }
-
-    fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        self.unreadable()
+impl TargetPlace for ArchiveWriter {
+    fn target(&self, _: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(self.whole()))
     }
 
     /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
@@ -287,8 +281,8 @@ impl Place for ArchiveWriter {
         Ok(Some(there))
     }
 
-    fn has_no_half(&self) -> bool {
-        true
+    fn atomicity(&self) -> Atomicity {
+        Atomicity::AllOrNothing
     }
 
     fn order(&self) -> Order {
@@ -462,27 +456,7 @@ impl Drop for Claim<'_> {
     }
 }
 
-impl Backend for ArchiveWriter {
-    fn label(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn listing(&self) -> Result<Arc<Listing>> {
-        self.unreadable()
-    }
-
-    fn size(&self, _: &Digest) -> Result<Option<u64>> {
-        self.unreadable()
-    }
-
-    fn open(&self, _: &Digest, _: u64) -> Result<Reader<'_>> {
-        self.unreadable()
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
-    }
-
+impl Sink for ArchiveWriter {
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
         let filling = self.filling()?;
         let Some((number, _)) = filling.form.slot(&descriptor.digest) else {
@@ -511,17 +485,6 @@ impl Backend for ArchiveWriter {
         let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
         Ok(pushed)
-    }
-
-    fn change(&self, _: Vec<Change>) -> Result<()> {
-        // The outline announced all names, and `prepare` wrote them into `index.json`.
-        Ok(())
-    }
-}
-
-impl ArchiveWriter {
-    fn unreadable<T>(&self) -> Result<T> {
-        Err(Error::unsupported(self.path.display(), Inability::WriteOnly))
     }
 }
 

@@ -99,7 +99,7 @@ mod tests {
 
     use longshore_spec::{Descriptor, Manifest, MediaType};
     use longshore_store::{
-        Entry, Error, Name, Place as _, Repository as _, Root, Source as _, Target as _,
+        Entry, Error, Name, Repository as _, Root, Source as _, Target as _, TargetPlace as _,
         manifest_from,
     };
 

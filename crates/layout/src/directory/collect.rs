@@ -13,7 +13,6 @@ use super::blobs::OF_ITS_OWN;
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
 use crate::dir::Dir;
-use crate::view::Backend as _;
 
 /// What a collection removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl Directory {
         age: Duration,
         dry_run: bool,
     ) -> Result<Collected> {
-        self.flush()?;
+        self.write_changes()?;
         self.writing()?;
         let mut collected = Collected::default();
         let _lock = self.lock_index()?;

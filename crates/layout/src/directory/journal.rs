@@ -339,7 +339,9 @@ mod tests {
     use std::path::Path;
 
     use longshore_spec::{MediaType, RepositoryName};
-    use longshore_store::{Place as _, Repository as _, Source as _, Target as _};
+    use longshore_store::{
+        Place as _, Repository as _, Source as _, Target as _, TargetPlace as _,
+    };
 
     use super::*;
     use crate::Index;

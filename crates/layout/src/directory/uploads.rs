@@ -24,10 +24,10 @@ pub(super) const UPLOADS: &str = "uploads";
 const PREFIX: &str = "upload-";
 
 impl Directory {
-    /// Begins to take in a blob for a repository, or for the layout as a whole.
+    /// Begins to take in a blob for a repository.
     pub(super) fn begin_upload(
         &self,
-        repository: Option<&RepositoryName>,
+        repository: &RepositoryName,
         hasher: Hasher,
     ) -> Result<Box<dyn Upload>> {
         self.begin()?;
@@ -36,7 +36,7 @@ impl Directory {
         let (name, file) = create(&directory)?;
         let part = Part { directory, name, file: Arc::new(file) };
         let unfed = hasher.clone();
-        let repository = repository.cloned();
+        let repository = repository.clone();
         Ok(Box::new(Incoming { layout, repository, part, unfed, hasher, len: 0 }))
     }
 
@@ -99,7 +99,7 @@ impl Drop for Part {
 /// A blob on its way. Dropped before its end, it leaves nothing.
 struct Incoming {
     layout: Arc<Dir>,
-    repository: Option<RepositoryName>,
+    repository: RepositoryName,
     part: Part,
     /// What the content is hashed with, before any of it.
     unfed: Hasher,
@@ -169,9 +169,7 @@ impl Upload for Incoming {
         let encoded = digest.encoded();
         let (from, to) = (Named::new(&part.directory, &part.name), Named::new(&blobs, &encoded));
         persist(&part.file, from, to, Durable::Now, trim)?;
-        if let Some(repository) = &repository {
-            mark_blob(&layout, repository, digest)?;
-        }
+        mark_blob(&layout, &repository, digest)?;
         Ok(Descriptor::new("application/octet-stream", digest.clone(), len))
     }
 }
@@ -189,7 +187,8 @@ mod tests {
         let path = scene.path().join(&name);
         let part = Part { directory, name, file: Arc::new(file) };
         let (unfed, hasher) = (Hasher::sha256(), Hasher::sha256());
-        let mut upload = Incoming { layout, repository: None, part, unfed, hasher, len: 0 };
+        let mut upload =
+            Incoming { layout, repository: "a".parse().unwrap(), part, unfed, hasher, len: 0 };
         upload.write(b"some").unwrap();
         // No file goes so far.
         upload.len = i64::MAX.unsigned_abs();

@@ -1,7 +1,7 @@
 //! Files that lie beside the content (row A-14), and archives that come through a pipe.
 
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, write_file};
-use longshore_store::{Error, ExtraFile, Outline, Place as _, Repository as _};
+use longshore_store::{Error, ExtraFile, Outline, Source as _, TargetPlace as _};
 
 use crate::common::{Parcel, names_in, push_all};
 

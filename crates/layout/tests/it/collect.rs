@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
-use longshore_store::{Error, Place as _, Source as _, Target as _};
+use longshore_store::{Error, Place as _, Source as _, SourcePlace as _, Target as _};
 
 use crate::common::{Piece, created, names_in, read_all};
 
@@ -143,9 +143,8 @@ fn what_is_adopted_during_a_collection_is_there_after_it() {
     let alone = Directory::open_alone(root).unwrap();
     let other = Directory::create(root).unwrap();
     let adopted = std::thread::scope(|scope| {
-        let repository = other.repository(&"a".parse().unwrap()).unwrap();
-        let descriptor = &piece.descriptor;
-        let adopting = scope.spawn(move || repository.adopt(descriptor));
+        let (repository, descriptor) = ("a".parse().unwrap(), &piece.descriptor);
+        let adopting = scope.spawn(move || other.adopt(&repository, descriptor));
         // If it has not begun by then, it finds nothing all the more.
         std::thread::sleep(Duration::from_millis(100));
         alone.collect(&HashSet::new(), Duration::ZERO, false).unwrap();
@@ -162,8 +161,7 @@ fn marks_of_repositories_go_with_what_they_are_about() {
     let [a, b] = ["team/a", "b"].map(|name| name.parse::<RepositoryName>().unwrap());
     let layout = Directory::create(root).unwrap();
     let push = |repository: &RepositoryName, content: &[u8]| {
-        let repository = layout.repository(repository).unwrap();
-        let mut upload = repository.upload(Hasher::sha256()).unwrap();
+        let mut upload = layout.upload(repository, Hasher::sha256()).unwrap();
         upload.write(content).unwrap();
         upload.finish(&Digest::sha256(content)).unwrap()
     };
@@ -171,7 +169,7 @@ fn marks_of_repositories_go_with_what_they_are_about() {
     for path in files_below(root) {
         age(&path, DAY * 2);
     }
-    layout.repository(&b).unwrap().adopt(&adopted).unwrap();
+    layout.adopt(&b, &adopted).unwrap();
     push(&a, b"new");
     drop(layout);
     // A process that was killed left this, however lately.

@@ -10,8 +10,8 @@ use longshore_fixture::{Content, Random};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory};
 use longshore_spec::{Descriptor, Digest, Hasher, Kind, Manifest, MediaType, Role, keys};
 use longshore_store::{
-    Blob, Error, MAX_DEPTH, Name, Outline, OutlineNode, Place as _, Repository, Result, Root,
-    Selector, Verifying, manifest_from,
+    Blob, Error, MAX_DEPTH, Name, Outline, OutlineNode, Result, Root, Selector, Source,
+    TargetPlace as _, Verifying, manifest_from,
 };
 
 /// Content in hand. It counts what is read of it, and may fail on the way or turn out wrong.
@@ -107,7 +107,7 @@ impl Layout {
         Archive::open(path, &ArchiveOptions::default()).map(Self::Archive)
     }
 
-    pub(crate) fn whole(&self) -> Box<dyn Repository + '_> {
+    pub(crate) fn whole(&self) -> Box<dyn Source + '_> {
         match self {
             Self::Directory(directory) => Box::new(directory.whole()),
             Self::Archive(archive) => Box::new(archive.whole()),

@@ -7,7 +7,7 @@ use longshore_store::conformance;
 fn a_directory_conforms() {
     let root = tempfile::tempdir().unwrap();
     let count = std::cell::Cell::new(0);
-    conformance::repository(|| {
+    conformance::place(|| {
         count.set(count.get() + 1);
         Directory::create(root.path().join(count.get().to_string())).unwrap()
     });

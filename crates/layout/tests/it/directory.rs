@@ -10,7 +10,7 @@ use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Role, keys};
 use longshore_store::{
     Entry, Error, Held, Name, Outline, OutlineNode, Place as _, Pushed, Repository as _, Selector,
-    Source as _, Target as _, manifest_from,
+    Source as _, SourcePlace as _, Target as _, TargetPlace as _, manifest_from,
 };
 
 use crate::common::{Piece, created, names_in, read_all};
@@ -489,10 +489,9 @@ fn many_uploads_at_once_each_become_what_they_were() {
     let name = "team/app".parse().unwrap();
     let digests: Vec<Digest> = thread::scope(|scope| {
         let write = |writer: usize| {
-            let repository = layout.repository(&name).unwrap();
             let one = |number: usize| {
                 let content = format!("upload {number} of writer {writer}");
-                let mut upload = repository.upload(Hasher::sha256()).unwrap();
+                let mut upload = layout.upload(&name, Hasher::sha256()).unwrap();
                 upload.write(content.as_bytes()).unwrap();
                 upload.finish(&Digest::sha256(&content)).unwrap().digest
             };

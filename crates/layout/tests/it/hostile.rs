@@ -15,7 +15,8 @@ use longshore_fixture::{Content, artifacts};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Links, write_file};
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
-    Entry, Error, Held, Place as _, Pushed, Repository as _, Selector, Source as _, Target as _,
+    Entry, Error, Held, Place as _, Pushed, Selector, Source as _, SourcePlace as _, Target as _,
+    TargetPlace as _,
 };
 
 use crate::common::{Parcel, Piece, created, names_in, push_all, read_all};
@@ -219,17 +220,15 @@ fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
             }));
         }
         tell(layout.whole().push_blob(piece).map(|pushed| format!("{pushed:?}")));
-        let uploaded = layout.repository(&repository).and_then(|repository| {
-            let mut upload = repository.upload(Hasher::sha256())?;
+        let uploaded = layout.upload(&repository, Hasher::sha256()).and_then(|mut upload| {
             upload.write(b"upload")?;
             upload.finish(&Digest::sha256("upload"))
         });
         tell(uploaded.map(|uploaded| format!("{uploaded:?}")));
-        let adopted = layout.repository(&repository).and_then(|repository| {
-            let blob = Descriptor::new(MediaType::new("a/b"), layer.clone(), 1);
-            repository.adopt(&blob)?;
-            repository.head(&Selector::Digest(layer.clone()))?;
-            repository.forget(&layer)
+        let blob = Descriptor::new(MediaType::new("a/b"), layer.clone(), 1);
+        let adopted = layout.adopt(&repository, &blob).and_then(|()| {
+            layout.source(&repository)?.head(&Selector::Digest(layer.clone()))?;
+            layout.forget(&repository, &layer)
         });
         tell(adopted.map(|()| String::new()));
         let named = layout.whole().roots().and_then(|roots| {

@@ -8,7 +8,7 @@ use longshore_fixture::{
     Content, Form, Format, Order, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip, zstd,
 };
 use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
-use longshore_store::{Error, Repository as _, Result, Source as _};
+use longshore_store::{Error, Result, Source as _};
 
 const TAKEN: StreamOptions<'_> =
     StreamOptions { files: &[("bundle.json", 100)], allow_unverified: true };

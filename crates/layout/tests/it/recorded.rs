@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use longshore_fixture::Content;
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory};
 use longshore_spec::{Descriptor, Role};
-use longshore_store::{
-    Error, ExtraFile, Outline, OutlineNode, Place as _, Repository as _, Source as _,
-};
+use longshore_store::{Error, ExtraFile, Outline, OutlineNode, Source as _, TargetPlace as _};
 
 use crate::common::{Parcel, Piece, push_all, reads};
 

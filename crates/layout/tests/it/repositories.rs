@@ -8,7 +8,8 @@ use longshore_fixture::{Content, Draft};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::{
-    Entry, Error, Place as _, Selector, Source as _, Target as _, manifest_from,
+    Entry, Error, Place as _, Selector, Source as _, SourcePlace as _, Target as _,
+    TargetPlace as _, manifest_from,
 };
 
 use crate::common::created;

@@ -13,7 +13,7 @@ use longshore_fixture::{Content, Random, artifacts};
 use longshore_layout::{ArchiveStream, ArchiveWriter};
 use longshore_spec::{Descriptor, Digest, Role};
 use longshore_store::{
-    Error, ExtraFile, Held, Outline, OutlineNode, Place as _, Pushed, Target as _,
+    Error, ExtraFile, Held, Outline, OutlineNode, Pushed, Target as _, TargetPlace as _,
 };
 
 use crate::common::{Parcel, Piece, names_in, push_all, read_all};

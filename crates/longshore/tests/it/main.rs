@@ -34,7 +34,7 @@ use longshore::layout::Directory;
 use longshore::registry::front::{self, Server};
 use longshore::registry::{Access, Options, Registry};
 use longshore::spec::{Digest, MediaType};
-use longshore::store::{Memory, Repository as _};
+use longshore::store::{Memory, Source as _};
 use longshore_fixture::{Content, artifacts};
 
 /// As `htpasswd -nbB -C 4 ana secret` writes it.

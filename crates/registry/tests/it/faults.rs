@@ -8,7 +8,7 @@ use longshore_registry::{Access, Options, Registry, front};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers, Repository,
-    Result, Root, Selector, Source, Target, Upload,
+    Result, Selector, Source, SourcePlace, Target, TargetPlace, Upload,
 };
 
 use crate::support::{ask, expect};
@@ -20,9 +20,9 @@ type Fault = fn() -> Error;
 #[derive(Debug)]
 struct Broken(Fault);
 
-impl Place for Broken {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View(self.0, name.clone())))
+impl SourcePlace for Broken {
+    fn source(&self, _: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        Ok(Box::new(View(self.0)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -30,8 +30,32 @@ impl Place for Broken {
     }
 }
 
+impl TargetPlace for Broken {
+    fn target(&self, _: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        Ok(Box::new(View(self.0)))
+    }
+}
+
+impl Place for Broken {
+    fn repository(&self, _: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
+        Ok(Box::new(View(self.0)))
+    }
+
+    fn upload(&self, name: &RepositoryName, _: Hasher) -> Result<Box<dyn Upload>> {
+        if name.as_str() == "choking" { Ok(Box::new(Choking(self.0))) } else { Err(self.0()) }
+    }
+
+    fn adopt(&self, _: &RepositoryName, _: &Descriptor) -> Result<()> {
+        Err(self.0())
+    }
+
+    fn forget(&self, _: &RepositoryName, _: &Digest) -> Result<()> {
+        Err(self.0())
+    }
+}
+
 #[derive(Debug)]
-struct View(Fault, RepositoryName);
+struct View(Fault);
 
 /// An upload that begins, and then cannot be written.
 struct Choking(Fault);
@@ -63,6 +87,13 @@ impl Source for View {
         Ok(Box::new(&b"short"[..]))
     }
 
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        if *digest != Digest::sha256("ten bytes.") {
+            return Err(self.0());
+        }
+        Ok(Descriptor::new("a/b", digest.clone(), 10))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         Err(self.0())
     }
@@ -84,26 +115,19 @@ impl Target for View {
     fn push_manifest(&self, _: &Manifest, _: Entry<'_>) -> Result<Pushed> {
         Err(self.0())
     }
+
+    fn list(&self, _: &Descriptor, _: &[Name]) -> Result<()> {
+        Err(self.0())
+    }
 }
 
 impl Repository for View {
-    fn roots(&self) -> Result<Vec<Root>> {
-        Err(self.0())
-    }
-
     fn untag(&self, _: &Name) -> Result<()> {
         Err(self.0())
     }
 
-    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        if *digest != Digest::sha256("ten bytes.") {
-            return Err(self.0());
-        }
-        Ok(Descriptor::new("a/b", digest.clone(), 10))
-    }
-
-    fn upload(&self, _: Hasher) -> Result<Box<dyn Upload>> {
-        if self.1.as_str() == "choking" { Ok(Box::new(Choking(self.0))) } else { Err(self.0()) }
+    fn remove(&self, _: &Digest) -> Result<()> {
+        Err(self.0())
     }
 }
 

@@ -181,9 +181,37 @@ impl Source for Remote {
         self.first_byte_comes(blob)
     }
 
+    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
+        let Presence::There(size) = self.look_for(digest)? else {
+            let said = Some(Box::new(Refusal::of_status(404)));
+            return Err(Error::NotFound { what: digest.into(), place: self.to_string(), said });
+        };
+        let malformed = || {
+            let reason = Flaw::Answer("it does not say how large that is".to_owned());
+            Error::malformed(format!("the answer about {digest}"), reason)
+        };
+        let size = size.ok_or_else(malformed)?;
+        Ok(Descriptor::new("application/octet-stream", digest.clone(), size))
+    }
+
     fn names(&self) -> Result<Vec<Name>> {
         // A repository that does not exist is empty.
         Ok(self.listed()?.unwrap_or_default())
+    }
+
+    /// Returns what has a tag: a registry lists nothing else. The tags under which registries
+    /// without a referrers API list referrers are no names that somebody gave.
+    fn roots(&self) -> Result<Vec<Root>> {
+        let KnownRoots { roots, unknown } = self.known_roots()?;
+        // It went since the list was made, or the registry lists what it does not have.
+        match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
+            Some((_, error)) => Err(error),
+            None => Ok(roots),
+        }
+    }
+
+    fn known_roots(&self) -> Result<KnownRoots> {
+        self.tagged()
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
@@ -229,39 +257,15 @@ impl Target for Remote {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         self.publish(manifest, entry)
     }
+
+    fn list(&self, descriptor: &Descriptor, _: &[Name]) -> Result<()> {
+        Err(self.unsupported(Inability::ManifestsOnly(descriptor.digest.clone())))
+    }
 }
 
 impl Repository for Remote {
-    /// Returns what has a tag: a registry lists nothing else. The tags under which registries
-    /// without a referrers API list referrers are no names that somebody gave.
-    fn roots(&self) -> Result<Vec<Root>> {
-        let KnownRoots { roots, unknown } = self.known_roots()?;
-        // It went since the list was made, or the registry lists what it does not have.
-        match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
-            Some((_, error)) => Err(error),
-            None => Ok(roots),
-        }
-    }
-
-    fn known_roots(&self) -> Result<KnownRoots> {
-        self.tagged()
-    }
-
     fn untag(&self, name: &Name) -> Result<()> {
         self.delete_tag(&self.tag(name)?)
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        let Presence::There(size) = self.look_for(digest)? else {
-            let said = Some(Box::new(Refusal::of_status(404)));
-            return Err(Error::NotFound { what: digest.into(), place: self.to_string(), said });
-        };
-        let malformed = || {
-            let reason = Flaw::Answer("it does not say how large that is".to_owned());
-            Error::malformed(format!("the answer about {digest}"), reason)
-        };
-        let size = size.ok_or_else(malformed)?;
-        Ok(Descriptor::new("application/octet-stream", digest.clone(), size))
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {

@@ -7,7 +7,7 @@ use std::thread;
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Client, Config, Registry, Secret, Tried};
 use longshore_spec::Descriptor;
-use longshore_store::{Entry, Error, Place as _, Selector, Source as _, Target as _};
+use longshore_store::{Entry, Error, Selector, Source as _, SourcePlace as _, Target as _};
 
 use crate::stub::{Request, Response, Stub};
 use crate::support::{Piece, config, image, registry};

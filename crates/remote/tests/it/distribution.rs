@@ -12,8 +12,8 @@ use longshore_remote::{
     Certificates, Client, Config, PlainHttp, Proxies, PushMode, Registry, Secret,
 };
 use longshore_store::{
-    AnsweredBy, Blob as _, Entry, Error, Held, Place as _, Pushed, Repository as _, Selector,
-    Source as _, Target as _, Verifying,
+    AnsweredBy, Blob as _, Entry, Error, Held, Pushed, Repository as _, Selector, Source as _,
+    SourcePlace as _, Target as _, Verifying,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

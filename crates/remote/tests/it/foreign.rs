@@ -9,7 +9,7 @@ use longshore_fixture::tls;
 use longshore_remote::credentials::Credential;
 use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, Remote, Secret};
 use longshore_spec::Descriptor;
-use longshore_store::{Error, Place as _, Selector, Source as _, Target as _};
+use longshore_store::{Error, Selector, Source as _, SourcePlace as _, Target as _};
 
 use crate::fake::ranged;
 use crate::stub::{Response, Stub};

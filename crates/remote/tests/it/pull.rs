@@ -4,9 +4,7 @@ use std::io::Read as _;
 use std::sync::Mutex;
 
 use longshore_spec::{Descriptor, Digest, ManifestError, MediaType, Role};
-use longshore_store::{
-    Entry, Error, Held, Name, Repository as _, Selector, Source as _, Target as _, Verifying,
-};
+use longshore_store::{Entry, Error, Held, Name, Selector, Source as _, Target as _, Verifying};
 use serde_json::json;
 
 use crate::fake::{self, Profile, ranged};

@@ -2,7 +2,9 @@
 
 use longshore_remote::{Catalog, Client, Config, Limits};
 use longshore_spec::{Descriptor, Digest, MediaType};
-use longshore_store::{Entry, Error, Name, Place as _, Repository as _, Source as _, Target as _};
+use longshore_store::{
+    Entry, Error, Name, Repository as _, Source as _, SourcePlace as _, Target as _,
+};
 use serde_json::json;
 
 use crate::fake::{self, Profile};

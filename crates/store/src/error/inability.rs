@@ -12,10 +12,6 @@ use crate::Name;
 pub enum Inability {
     /// It is only read: opened so, or content that comes through a pipe.
     ReadOnly,
-    /// It is only written, and cannot be read, or not yet.
-    WriteOnly,
-    /// It is an archive that is there, and such are not changed.
-    Archive,
     /// It takes content only as it was announced; what was not, as the rest of a sentence.
     Unannounced(String),
     /// It has no full reference, by which alone a bundle can name it.
@@ -50,12 +46,6 @@ pub enum Inability {
     Elsewhere(Subject),
     /// It has nowhere to keep credentials.
     NoCredentials,
-    /// It takes no uploads whose digest is not known yet.
-    Uploads,
-    /// It cannot take over content of another repository.
-    Adoption(Digest),
-    /// It does not remove content.
-    Removal(Digest),
     /// It lists manifests only, and this is none.
     ManifestsOnly(Digest),
     /// Something else, as the rest of a sentence.
@@ -81,10 +71,6 @@ impl fmt::Display for Inability {
         };
         match self {
             Self::ReadOnly => f.write_str("is read-only"),
-            Self::WriteOnly => f.write_str("is being written, and cannot be read"),
-            Self::Archive => {
-                f.write_str("is an archive, which is written as a whole and never changed")
-            }
             Self::NoFullReference => {
                 f.write_str("has no full reference (HOST/PATH:TAG), which a bundle needs")
             }
@@ -107,9 +93,6 @@ impl fmt::Display for Inability {
             Self::Needed(digest) => write!(f, "needs {digest} for one of its manifests"),
             Self::Elsewhere(what) => write!(f, "has {what} from a place that is only read"),
             Self::NoCredentials => f.write_str("cannot keep any"),
-            Self::Uploads => f.write_str("takes no uploads"),
-            Self::Adoption(digest) => write!(f, "does not take over {digest}"),
-            Self::Removal(digest) => write!(f, "does not remove {digest}"),
             Self::ManifestsOnly(digest) => {
                 write!(f, "lists manifests only, and {digest} is not one")
             }

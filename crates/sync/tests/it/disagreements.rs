@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use longshore_fixture::{Content, Draft, graph};
 use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
-use longshore_store::{Name, Order, Repository, Target};
+use longshore_store::{Name, Order, Source, Target};
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent};
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ fn check(source: &Shelf, plan: &Plan<'_>, report: &Report, digest: &Digest) {
 }
 
 /// Checks that all that a layout lists is there, and returns what it is called.
-fn verified(whole: &dyn Repository) -> BTreeSet<Name> {
+fn verified(whole: &dyn Source) -> BTreeSet<Name> {
     let wanted = whole.roots().unwrap().into_iter().map(|root| CopyItem {
         source: whole,
         wish: RootRequest::Listed(root.descriptor),

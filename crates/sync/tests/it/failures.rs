@@ -4,7 +4,7 @@ use longshore_fixture::artifacts::{self, image_for, platform};
 use longshore_fixture::{Content, Draft, Form, Tree, broken, with_platform};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, MediaType};
-use longshore_store::{Error, Name, Order, Repository as _, Root, Selector};
+use longshore_store::{Error, Name, Order, Root, Selector, Source as _};
 use longshore_sync::{
     Action, CopyItem, Failure, Filter, LeftOut, Outcome, Plan, RootReport, RootRequest, Side,
     Silent,

@@ -9,7 +9,7 @@ use longshore_fixture::{Content, artifacts};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, ConnectionFailure, Entry, Error, Held, Memory, Name, Place, Pushed, Reader, Referrers,
-    Refusal, Repository, Result, Selector, Source, Target,
+    Refusal, Repository, Result, Selector, Source, Target, TargetPlace,
 };
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Platforms, Report, Silent};
 
@@ -53,13 +53,9 @@ impl Tags {
     }
 }
 
-impl Place for Tags {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        self.memory.repository(name)
-    }
-
-    fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        self.memory.repositories()
+impl TargetPlace for Tags {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        self.memory.target(name)
     }
 }
 
@@ -99,6 +95,10 @@ impl Target for Tags {
             return Err(Error::Refused { action: "push", what, place, said });
         }
         self.repository().push_manifest(manifest, entry)
+    }
+
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        self.repository().list(descriptor, names)
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use longshore_fixture::{graph, typed};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
-use longshore_store::{Location, Order, Place, Repository as _, Root, Source as _, Target};
+use longshore_store::{Location, Order, Root, Source as _, Target, TargetPlace};
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, RootRequest, Silent};
 
 use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name, with_referrers};
 
 /// Writes all that a source has but for roots that cannot be planned.
-pub(crate) fn write(source: &Shelf, place: &dyn Place, target: &dyn Target, jobs: usize) {
+pub(crate) fn write(source: &Shelf, place: &dyn TargetPlace, target: &dyn Target, jobs: usize) {
     let mut plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
     plan.drop_failed();
     let report = plan.execute(place, Vec::new(), jobs, &Silent).unwrap();

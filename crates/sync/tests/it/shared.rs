@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use longshore_fixture::{Content, Draft, graph};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
-    Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Source as _, Target,
+    Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Source as _,
+    SourcePlace as _, Target,
 };
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent, Unchanged};
 
@@ -77,8 +78,8 @@ impl Target for Counted<'_> {
             return Err(Error::unsupported("it", "refuses"));
         }
         if let Some(from) = blob.location() {
-            self.memory.repository(&from.repository)?.blob(digest).expect("it lies where it says");
-            self.repository().adopt(blob.descriptor())?;
+            self.memory.source(&from.repository)?.blob(digest).expect("it lies where it says");
+            self.memory.adopt(&self.name, blob.descriptor())?;
             return Ok(Pushed::Mounted);
         }
         self.note(Kind::Blob, digest);
@@ -88,6 +89,10 @@ impl Target for Counted<'_> {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         self.note(Kind::Manifest, &manifest.descriptor().digest);
         self.repository().push_manifest(manifest, entry)
+    }
+
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        self.repository().list(descriptor, names)
     }
 }
 

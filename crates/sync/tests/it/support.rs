@@ -10,7 +10,7 @@ use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, keys};
 use longshore_store::{
     AnsweredBy, Blob, Entry, Error, Held, Location, Memory, Name, Order, Outline, Place, Pushed,
-    Reader, Referrers, Repository, Result, Selector, Source, Target, manifest_from,
+    Reader, Referrers, Repository, Result, Selector, Source, Target, TargetPlace, manifest_from,
 };
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Referring, Report, RootRequest, Silent};
 
@@ -239,13 +239,9 @@ impl Watched {
     }
 }
 
-impl Place for Watched {
-    fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        self.memory.repository(name)
-    }
-
-    fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        self.memory.repositories()
+impl TargetPlace for Watched {
+    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
+        self.memory.target(name)
     }
 
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
@@ -283,6 +279,10 @@ impl Target for Watched {
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         self.take(&manifest.descriptor().digest)?;
         self.repository().push_manifest(manifest, entry)
+    }
+
+    fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
+        self.repository().list(descriptor, names)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use longshore_fixture::{artifacts, broken, catalog, graph};
-use longshore_layout::{Archive, ArchiveOptions, Directory, View};
-use longshore_store::{Repository as _, Root};
+use longshore_layout::{Archive, ArchiveOptions, Directory};
+use longshore_store::{Root, Source};
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent};
 
 use crate::support::{Fault, Shelf, closure};
@@ -23,16 +23,16 @@ impl Layout {
         }
     }
 
-    fn whole(&self) -> View<'_> {
+    fn whole(&self) -> Box<dyn Source + '_> {
         match self {
-            Self::Directory(directory) => directory.whole(),
-            Self::Archive(archive) => archive.whole(),
+            Self::Directory(directory) => Box::new(directory.whole()),
+            Self::Archive(archive) => Box::new(archive.whole()),
         }
     }
 }
 
 /// Verifies all that a layout lists; returns whether it is whole.
-fn is_whole(view: &View<'_>, filter: &Filter) -> (bool, Report, Vec<String>) {
+fn is_whole(view: &dyn Source, filter: &Filter) -> (bool, Report, Vec<String>) {
     let roots = view.roots().unwrap().into_iter();
     let wanted = roots.map(|Root { descriptor, names }| CopyItem {
         source: view,
@@ -54,7 +54,7 @@ fn fixtures_without_a_fault_are_whole() {
         let layout = Layout::open(fixture.write(directory.path()).unwrap()).unwrap();
         // One holds a layer that nobody can prove, which is no fault of the layout.
         let filter = Filter { allow_unverified: true, ..Filter::default() };
-        let (whole, report, texts) = is_whole(&layout.whole(), &filter);
+        let (whole, report, texts) = is_whole(&*layout.whole(), &filter);
         assert!(whole, "{}: {texts:?}", fixture.name);
         let listed = report.roots.iter().all(|root| root.outcome == Outcome::Done);
         assert!(listed, "{}", fixture.name);
@@ -68,7 +68,7 @@ fn fixtures_with_a_fault_are_refused_or_reported() {
     let directory = tempfile::tempdir().unwrap();
     for fixture in broken::all().into_iter().filter(|fixture| fixture.fault) {
         let Ok(layout) = Layout::open(fixture.write(directory.path()).unwrap()) else { continue };
-        let (whole, report, texts) = is_whole(&layout.whole(), &Filter::default());
+        let (whole, report, texts) = is_whole(&*layout.whole(), &Filter::default());
         assert_eq!(whole, WHOLE.contains(&fixture.name), "{}: {texts:?}", fixture.name);
         if !whole {
             assert!(report.roots.iter().any(|root| root.outcome == Outcome::Failed));

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_bundle::INVENTORY;
-use longshore_layout::Directory;
+use longshore_layout::{Archive, Directory};
 use longshore_registry::Access;
 use longshore_spec::RepositoryName;
-use longshore_store::{Clash, Place, Union};
+use longshore_store::{Clash, Place, SourcePlace, Union};
 
 use super::system;
 use crate::args::Serve;
@@ -32,13 +32,27 @@ pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
     let shown = shown.join(", ");
     if let [location] = &locations[..] {
         let access = if args.writable { Access::ReadWrite } else { Access::ReadOnly };
-        return Ok(Places { place: open_one(location, access, args)?.into(), shown });
+        let place: Arc<dyn Place> = match open_one(location, access, args)? {
+            Layout::Archive(archive) => Arc::new(Union::new(None, vec![Box::new(archive)])),
+            Layout::Directory(directory) => Arc::new(directory),
+        };
+        return Ok(Places { place, shown });
     }
     let (written, read) = locations.split_at(usize::from(args.writable));
-    let written =
-        written.first().map(|location| open_one(location, Access::ReadWrite, args)).transpose()?;
-    let others = read.iter().map(|location| open_one(location, Access::ReadOnly, args));
-    let union = Union::new(written, others.collect::<Result<_, _>>()?);
+    let written = match written.first() {
+        Some(location) => match open_one(location, Access::ReadWrite, args)? {
+            Layout::Directory(directory) => Some(Box::new(directory) as Box<dyn Place>),
+            Layout::Archive(_) => return Err(never_changed(location)),
+        },
+        None => None,
+    };
+    let others = read.iter().map(|location| {
+        Ok(match open_one(location, Access::ReadOnly, args)? {
+            Layout::Archive(archive) => Box::new(archive) as Box<dyn SourcePlace>,
+            Layout::Directory(directory) => Box::new(directory),
+        })
+    });
+    let union = Union::new(written, others.collect::<Result<_, Problem>>()?);
     let clashes = union.clashes().map_err(Problem::of)?;
     if let Some(clash) = clashes.first() {
         return Err(clashing(clash, clashes.len() - 1, read));
@@ -46,7 +60,19 @@ pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
     Ok(Places { place: Arc::new(union), shown })
 }
 
-fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn Place>, Problem> {
+/// A layout that is served.
+enum Layout {
+    Archive(Archive),
+    Directory(Directory),
+}
+
+fn never_changed(location: &Location) -> Problem {
+    let text = format!("{location} is an archive, which is never changed");
+    let hint = "name a directory first, which pushes are written to: `oci:DIR`";
+    Problem::new(Exit::Usage, text).hint(hint)
+}
+
+fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Layout, Problem> {
     if location.selector.is_some() {
         let text = format!("`{location}` selects an artifact, but a layout is served as a whole");
         return Err(Problem::new(Exit::Usage, text)
@@ -57,14 +83,10 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
         None => named_after(location),
     };
     match &location.place {
-        PlaceKind::Archive(_) if access == Access::ReadWrite => {
-            let text = format!("{location} is an archive, which is never changed");
-            let hint = "name a directory first, which pushes are written to: `oci:DIR`";
-            Err(Problem::new(Exit::Usage, text).hint(hint))
-        }
+        PlaceKind::Archive(_) if access == Access::ReadWrite => Err(never_changed(location)),
         PlaceKind::Archive(path) => {
             let archive = opened::archive(path, args.scratch.as_deref(), Some(INVENTORY))?;
-            Ok(Box::new(archive.with_bare_names_in(bare)))
+            Ok(Layout::Archive(archive.with_bare_names_in(bare)))
         }
         PlaceKind::Directory(path) => {
             let links = args.links.links();
@@ -75,7 +97,7 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Box<dyn
                 }
                 Access::ReadOnly => Directory::open_with(path, links),
             };
-            Ok(Box::new(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
+            Ok(Layout::Directory(opened.map_err(Problem::of)?.with_bare_names_in(bare)))
         }
         PlaceKind::Registry(InRegistry { is_short: true, repository, .. }) => {
             let typed = repository.as_str();
