@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use longshore::location::{Listable, Location, host};
 use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
@@ -17,7 +18,6 @@ pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, Taken};
 pub(crate) use self::schema::{Described, Schema};
 use crate::commands::serve::Listen;
 use crate::human;
-use crate::location::{Listable, Location, host};
 use crate::registries::Typed;
 
 /// Moves OCI artifacts to where a network does not reach.

@@ -15,6 +15,7 @@ use std::any::TypeId;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory as _};
+use longshore::location::{Listable, Location};
 use longshore_bundle::What;
 use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
@@ -23,7 +24,6 @@ use crate::args::{Args, Complete, Shell};
 use crate::commands::diff::Compared;
 use crate::commands::import::Destination;
 use crate::commands::receipt::SitePlace;
-use crate::location::{Listable, Location};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 

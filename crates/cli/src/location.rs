@@ -1,344 +1,64 @@
-//! Places as they are typed.
+//! What to write instead of a text that names no place.
 
-use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
+
+use longshore::location::{LocationError, is_archive, layout};
+use longshore_bundle::{LayoutKind, LayoutPlace};
 
 use crate::problem::Mistake;
 use crate::shell;
-use longshore_bundle::{LayoutKind, LayoutPlace};
-use longshore_spec::{Digest, Reference, RepositoryName};
-use longshore_store::{Name, Selector};
 
-/// A place as it was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Location {
-    pub(crate) place: PlaceKind,
-    pub(crate) selector: Option<Selector>,
-    /// The tag beside a digest that is selected in a registry: what it is called.
-    pub(crate) tag: Option<Name>,
-}
-
-/// What a place is, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PlaceKind {
-    Archive(PathBuf),
-    Directory(PathBuf),
-    Registry(InRegistry),
-}
-
-/// A repository of a registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InRegistry {
-    pub(crate) host: String,
-    pub(crate) repository: RepositoryName,
-    /// Whether the host was left away, as Docker allows: `alpine`.
-    pub(crate) is_short: bool,
-}
-
-impl Location {
-    /// Tells whether the place is stdin or stdout.
-    pub(crate) fn is_pipe(&self) -> bool {
-        matches!(&self.place, PlaceKind::Archive(path) if path == Path::new("-"))
-    }
-
-    /// Returns the path of a layout.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        match &self.place {
-            PlaceKind::Archive(path) | PlaceKind::Directory(path) => Some(path),
-            PlaceKind::Registry(_) => None,
-        }
-    }
-
-    /// Returns the layout that it is, if it is one.
-    pub(crate) fn layout(&self) -> Option<LayoutPlace> {
-        let kind = match self.place {
-            PlaceKind::Archive(_) => LayoutKind::Archive,
-            PlaceKind::Directory(_) => LayoutKind::Directory,
-            PlaceKind::Registry(_) => return None,
-        };
-        let path = self.path()?.display().to_string();
-        Some(LayoutPlace { kind, path, selector: self.selector.clone() })
-    }
-
-    /// Tells whether the path of the layout leads to something.
-    pub(crate) fn exists(&self) -> bool {
-        self.path().is_some_and(Path::exists)
-    }
-
-    /// Tells whether both are the same file or directory, that is there.
-    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        let real = |place: &Self| {
-            let path = place.path().filter(|_| !place.is_pipe())?;
-            std::fs::canonicalize(path).ok()
-        };
-        real(self).is_some_and(|path| real(other) == Some(path))
-    }
-
-    /// Returns the place without what is selected in it.
-    pub(crate) fn whole(&self) -> Self {
-        Self { selector: None, tag: None, ..self.clone() }
-    }
-
-    /// Returns the same place with nothing selected in it yet.
-    pub(crate) fn at(place: PlaceKind) -> Self {
-        Self { place, selector: None, tag: None }
-    }
-
-    /// Returns what something is called there that is to be written, and which digest it must have, as
-    /// far as either was typed.
-    pub(crate) fn named(&self) -> (Option<Name>, Option<Digest>) {
-        match &self.selector {
-            None => (None, None),
-            Some(Selector::Digest(digest)) => (self.tag.clone(), Some(digest.clone())),
-            Some(Selector::Name(name)) => {
-                let (name, digest) = name.apart();
-                (Some(name), digest)
+impl From<LocationError> for Mistake {
+    fn from(error: LocationError) -> Self {
+        let hint = match &error {
+            LocationError::Layout(_) => return error.to_string().into(),
+            LocationError::Reference(reference) => match reference.instead() {
+                Some(instead) => format!("write `{instead}`"),
+                None => {
+                    let [directory, archive] =
+                        [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
+                    format!("for a layout write {directory} or {archive}")
+                }
+            },
+            LocationError::SkopeoDirectory => "copy to `oci:DIR` with skopeo first".to_owned(),
+            LocationError::DockerArchive => {
+                "`docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one".to_owned()
             }
-        }
-    }
-}
-
-impl FromStr for Location {
-    type Err = Mistake;
-
-    /// Reads a place. What begins with its kind, `oci:` or `oci-archive:`, is a layout; so is a plain path: one
-    /// that begins with `/`, `./`, `../` or `~/`, that ends as archives do, or at which a layout lies. All
-    /// else is a reference, and `docker://` says so where a layout has the same name.
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        if text == "-" {
-            return Ok(Self::at(PlaceKind::Archive(text.into())));
-        }
-        match layout(text) {
-            Some(layout) => Ok(layout?.into()),
-            None => in_registry(text),
-        }
-    }
-}
-
-impl From<LayoutPlace> for Location {
-    fn from(layout: LayoutPlace) -> Self {
-        let path = PathBuf::from(layout.path);
-        let place = match layout.kind {
-            LayoutKind::Directory => PlaceKind::Directory(path),
-            LayoutKind::Archive => PlaceKind::Archive(path),
+            LocationError::ImageStore { .. } => {
+                "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`".to_owned()
+            }
+            LocationError::DirectoryScheme { rest, .. } => {
+                let path = rest.trim_start_matches('/');
+                format!("write `{}`", shell::word(format!("oci:{path}")))
+            }
+            LocationError::ArchiveScheme { .. } => {
+                "write `oci-archive:FILE`, or `oci:DIR` for a directory".to_owned()
+            }
+            LocationError::UrlAsHost { host, .. } => format!("write `{host}`"),
+            LocationError::NotALayout { text, .. } => format!(
+                "write `{}` if it is meant, or `{}` for a registry",
+                shell::word(format!("./{text}")),
+                shell::word(format!("docker://{text}"))
+            ),
+            LocationError::NotAnArchive { path, .. } if is_list(Path::new(path)) => {
+                let path = shell::word(path);
+                format!("`longshore export -f {path} -o bundle.tar` takes what it lists")
+            }
+            LocationError::NotAnArchive { text, .. } => format!(
+                "an archive is a tar file, plain or compressed with gzip or zstd; write \
+                 `{}` if an image of a registry is meant",
+                shell::word(format!("docker://{text}"))
+            ),
         };
-        Self { place, selector: layout.selector, tag: None }
+        Self::new(error.to_string(), hint)
     }
-}
-
-/// What can be listed: a place, or a whole registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Listable {
-    Place(Location),
-    /// Host, and port if it has one.
-    Registry(String),
-}
-
-impl FromStr for Listable {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        if layout(text).is_some() || explain(text).is_some() {
-            return text.parse().map(Self::Place);
-        }
-        let host = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
-        // `alpine:3` is a tag, as elsewhere: only what looks like a host is one.
-        let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
-        let is_host = name.eq_ignore_ascii_case("localhost") || name.contains(['.', ':']);
-        if is_host && port.parse::<u16>().is_ok() && !host.contains('/') {
-            return Ok(Self::Registry(host.to_ascii_lowercase()));
-        }
-        if host.split_once("://").is_some_and(|(_, rest)| !rest.contains('/')) {
-            return self::host(text).map(Self::Registry);
-        }
-        text.parse().map(Self::Place)
-    }
-}
-
-/// Reads a text that begins with no kind of layout: a reference, unless something speaks against it.
-fn in_registry(text: &str) -> Result<Location, Mistake> {
-    if let Some(explained) = explain(text) {
-        return Err(explained);
-    }
-    let reference = Reference::from_docker_name(text).map_err(|error| {
-        let [directory, archive] =
-            [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
-        let hint = match error.instead() {
-            Some(instead) => format!("write `{instead}`"),
-            None => format!("for a layout write {directory} or {archive}"),
-        };
-        Mistake::new(error.fault(), hint)
-    })?;
-    let named = text.strip_prefix("docker://").unwrap_or(text);
-    let place = PlaceKind::Registry(InRegistry {
-        host: reference.registry().to_owned(),
-        repository: reference.repository().clone(),
-        is_short: named.parse::<Reference>().is_err(),
-    });
-    let tag = reference.tag().map(|tag| Name::new(tag.as_str()));
-    let (selector, tag) = match reference.digest() {
-        Some(digest) => (Some(Selector::Digest(digest.clone())), tag),
-        None => (tag.map(Selector::Name), None),
-    };
-    Ok(Location { place, selector, tag })
-}
-
-/// Says what to write instead of a text that names no place, or most likely not the one that was
-/// meant.
-fn explain(text: &str) -> Option<Mistake> {
-    let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
-    let explained = match scheme {
-        "dir" => Mistake::new(
-            "`dir:` directories of skopeo lose names and types",
-            "copy to `oci:DIR` with skopeo first",
-        ),
-        "docker-archive" => Mistake::new(
-            "`docker-archive:` files are not OCI layouts",
-            "`docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one",
-        ),
-        "docker-daemon" | "containers-storage" => Mistake::new(
-            format!("`{scheme}:` cannot be read"),
-            "write `oci-archive:FILE` after `docker save -o FILE IMAGE` or `podman save --format oci-archive -o FILE IMAGE`",
-        ),
-        "ocidir" | "oci-dir" | "oci-layout" | "layout" => Mistake::new(
-            format!("`{scheme}:` is not a kind of place"),
-            format!("write `{}`", shell::word(format!("oci:{}", rest.trim_start_matches('/')))),
-        ),
-        "file" | "tar" | "archive" | "oci-tar" => Mistake::new(
-            format!("`{scheme}:` is not a kind of place"),
-            "write `oci-archive:FILE`, or `oci:DIR` for a directory",
-        ),
-        _ if rest.starts_with("//") => return None,
-        _ => return explain_existing(text),
-    };
-    Some(explained)
-}
-
-/// Reads the host of a registry, and its port if it has one.
-pub(crate) fn host(text: &str) -> Result<String, Mistake> {
-    match text.split_once("://") {
-        None => Ok(text.to_ascii_lowercase()),
-        Some((scheme, rest)) => {
-            let host = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
-            Err(Mistake::new(
-                format!("`{text}` is not a host: it begins with `{scheme}://`"),
-                format!("write `{host}`"),
-            ))
-        }
-    }
-}
-
-/// Reads a layout as it is typed, by its kind or by its plain path; `None` if the text means none.
-pub(crate) fn layout(text: &str) -> Option<Result<LayoutPlace, String>> {
-    LayoutPlace::parse_where(text, exists).or_else(|| plain_path(text))
 }
 
 /// Reads a layout as it is written in a file. There a name without a host is Docker's, whatever directory lies
 /// where the command runs; only the path of a file that is no layout is no reference for sure.
 pub(crate) fn layout_in_file(text: &str) -> Option<Result<LayoutPlace, String>> {
-    let not_a_layout =
-        || Path::new(text).is_file().then(|| Err(not_an_archive(text, text).to_string()));
+    let not_a_layout = || Path::new(text).is_file().then(|| Err(not_an_archive(text).to_string()));
     layout(text).or_else(not_a_layout)
-}
-
-fn exists(path: &str) -> bool {
-    Path::new(path).exists()
-}
-
-/// Reads a layout by its plain path, with what is selected in it behind; `None` if the text is none.
-fn plain_path(text: &str) -> Option<Result<LayoutPlace, String>> {
-    // Who writes `localhost:5000/app` means a registry, whatever lies here by that name.
-    if !is_path(text) && !is_named_archive(text) && has_port(text) {
-        return None;
-    }
-    // Where the path ends does not depend on the kind.
-    let split = LayoutPlace::parse_where(&format!("oci:{text}"), exists)?;
-    let path = match &split {
-        Ok(layout) => layout.path.as_str(),
-        Err(_) => text.split(':').next().unwrap_or_default(),
-    };
-    // The `:` is part of a new archive's name where it ends only behind that as archives do.
-    if is_path(path) && !is_named_archive(path) && is_named_archive(text) && !exists(path) {
-        let path = text.to_owned();
-        return Some(Ok(LayoutPlace { kind: LayoutKind::Archive, path, selector: None }));
-    }
-    let kind = kind_of(path)?;
-    Some(split.map(|layout| LayoutPlace { kind, ..layout }))
-}
-
-/// Tells whether a text begins with a host and its port, and goes on behind them.
-fn has_port(text: &str) -> bool {
-    let host = text.split_once('/').and_then(|(host, _)| host.rsplit_once(':'));
-    host.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-}
-
-/// Returns the kind of layout that is meant by a path: what lies there, or is named as such files are.
-fn kind_of(path: &str) -> Option<LayoutKind> {
-    let (is_path, is_named_archive) = (is_path(path), is_named_archive(path));
-    let on_disk = Path::new(path);
-    if on_disk.is_dir() {
-        let is_layout =
-            || on_disk.join("oci-layout").exists() || on_disk.join("index.json").exists();
-        return (is_path || is_layout()).then_some(LayoutKind::Directory);
-    }
-    if on_disk.is_file() {
-        return (is_path || is_named_archive || is_archive(on_disk)).then_some(LayoutKind::Archive);
-    }
-    match (is_named_archive, is_path) {
-        (true, _) => Some(LayoutKind::Archive),
-        (false, true) => Some(LayoutKind::Directory),
-        (false, false) => None,
-    }
-}
-
-/// Tells whether a text begins as a path does, and no reference.
-fn is_path(text: &str) -> bool {
-    ["/", "./", "../", "~/"].iter().any(|begin| text.starts_with(begin))
-        || [".", "..", "~"].contains(&text)
-}
-
-/// Tells whether a path ends as those of archives do, in whichever case.
-fn is_named_archive(path: &str) -> bool {
-    const ARCHIVES: [&str; 8] =
-        [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".tar.bz2", ".tar.lz4"];
-    let path = path.to_ascii_lowercase();
-    ARCHIVES.iter().any(|end| path.ends_with(end))
-}
-
-/// Tells whether a file begins as archives do, plain or compressed.
-fn is_archive(path: &Path) -> bool {
-    /// Where a tar archive says what it is.
-    const MAGIC: usize = 257;
-    let mut begin = [0; MAGIC + 5];
-    // A pipe is no file, so that nothing is waited for.
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begin));
-    let starts = |magic: &[u8]| begin.starts_with(magic);
-    starts(&[0x1f, 0x8b])
-        || starts(&[0x28, 0xb5, 0x2f, 0xfd])
-        || (read.is_ok() && begin[MAGIC..] == *b"ustar")
-}
-
-/// Says what to write for what is a directory or a file here, but no layout: neither is plainly meant.
-fn explain_existing(text: &str) -> Option<Mistake> {
-    let path = text.split([':', '@']).next().unwrap_or_default();
-    let is_short = !text.contains('/');
-    if is_short && Path::new(path).is_dir() {
-        return Some(Mistake::new(
-            format!("`{path}` is a directory here, but not a layout"),
-            format!(
-                "write `{}` if it is meant, or `{}` for a registry",
-                shell::word(format!("./{text}")),
-                shell::word(format!("docker://{text}"))
-            ),
-        ));
-    }
-    if Path::new(text).is_file() {
-        return Some(not_an_archive(text, text));
-    }
-    (is_short && Path::new(path).is_file()).then(|| not_an_archive(path, text))
 }
 
 /// Tells whether a file is one that lists what is wanted, by its name; its content is no archive.
@@ -349,68 +69,17 @@ pub(crate) fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(is_list) && path.is_file() && !is_archive(path)
 }
 
-/// Says what the file at a path is not, and what to write instead of all that was typed.
-pub(crate) fn not_an_archive(path: &str, text: &str) -> Mistake {
-    let hint = if is_list(Path::new(path)) {
-        format!("`longshore export -f {} -o bundle.tar` takes what it lists", shell::word(path))
-    } else {
-        format!(
-            "an archive is a tar file, plain or compressed with gzip or zstd; write \
-             `{}` if an image of a registry is meant",
-            shell::word(format!("docker://{text}"))
-        )
-    };
-    Mistake::new(format!("`{path}` is a file here, but not an archive of a layout"), hint)
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            PlaceKind::Archive(path) => write!(f, "oci-archive:{}", path.display())?,
-            PlaceKind::Directory(path) => write!(f, "oci:{}", path.display())?,
-            PlaceKind::Registry(InRegistry { host, repository, .. }) => {
-                write!(f, "{host}/{repository}")?;
-            }
-        }
-        match &self.selector {
-            None => Ok(()),
-            Some(Selector::Name(name)) => write!(f, ":{name}"),
-            Some(Selector::Digest(digest)) => {
-                if let Some(tag) = &self.tag {
-                    write!(f, ":{tag}")?;
-                }
-                write!(f, "@{digest}")
-            }
-        }
-    }
+/// Says what the file that was typed is not, and what to write instead.
+pub(crate) fn not_an_archive(path: &str) -> Mistake {
+    let (path, text) = (path.to_owned(), path.to_owned());
+    LocationError::NotAnArchive { path, text }.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use longshore::location::Location;
+
     use super::*;
-
-    fn parsed(text: &str) -> (String, Option<String>) {
-        let location: Location = text.parse().unwrap();
-        assert_eq!(location.to_string(), text);
-        let path = location.path().unwrap().display().to_string();
-        (path, location.selector.map(|selector| selector.to_string()))
-    }
-
-    #[test]
-    fn a21_a_name_may_be_a_full_reference() {
-        let digest = Digest::sha256("");
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(parsed("oci:dir"), ("dir".into(), None));
-        assert_eq!(parsed("oci:/a/b:v1"), ("/a/b".into(), some("v1")));
-        assert_eq!(
-            parsed("oci:dir:localhost:5000/x:1"),
-            ("dir".into(), some("localhost:5000/x:1"))
-        );
-        assert_eq!(parsed(&format!("oci:dir@{digest}")), ("dir".into(), Some(digest.to_string())));
-        let both = format!("docker.io/library/alpine:3.20@{digest}");
-        assert_eq!(parsed(&format!("oci-archive:a.tar:{both}")), ("a.tar".into(), Some(both)));
-        assert_eq!(parsed("oci:/data/me@home/x:v1"), ("/data/me@home/x".into(), some("v1")));
-    }
 
     #[test]
     fn what_is_no_place_is_told_what_to_write() {
@@ -428,62 +97,8 @@ mod tests {
             ("src:app", "`docker://src:app` for a registry"),
             ("Upper/Case", "write `upper/case`"),
         ] {
-            let error = text.parse::<Location>().unwrap_err().to_string();
+            let error = Mistake::from(text.parse::<Location>().unwrap_err()).to_string();
             assert!(error.contains(told), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_kind_of_a_plain_path_may_be_left_away() {
-        for (text, shown) in [
-            ("new.tar", "oci-archive:new.tar"),
-            ("/media/stick/new.tar.zst:app", "oci-archive:/media/stick/new.tar.zst:app"),
-            ("./a.tar@SHA", "oci-archive:./a.tar@SHA"),
-            ("./new", "oci:./new"),
-            ("../new:app", "oci:../new:app"),
-            ("/srv/x@SHA", "oci:/srv/x@SHA"),
-            ("./src:ghcr.io/acme/app:1", "oci:./src:ghcr.io/acme/app:1"),
-            ("oci:new", "oci:new"),
-            ("alpine:3.20", "docker.io/library/alpine:3.20"),
-        ] {
-            let [text, shown] =
-                [text, shown].map(|text| text.replace("SHA", &Digest::sha256("").to_string()));
-            assert_eq!(text.parse::<Location>().unwrap().to_string(), shown, "{text}");
-        }
-        assert!("dir:x".parse::<Location>().is_err());
-    }
-
-    #[test]
-    fn references_are_places_with_docker_s_short_names() {
-        let digest = Digest::sha256("");
-        for (text, shown, is_short) in [
-            ("alpine:3.20", "docker.io/library/alpine:3.20", true),
-            ("docker://alpine", "docker.io/library/alpine", true),
-            ("ghcr.io/acme/app:v1", "ghcr.io/acme/app:v1", false),
-            ("localhost:5000/app", "localhost:5000/app", false),
-            (
-                &format!("ghcr.io/acme/app:v1@{digest}"),
-                &format!("ghcr.io/acme/app:v1@{digest}"),
-                false,
-            ),
-        ] {
-            let location: Location = text.parse().unwrap();
-            assert_eq!(location.to_string(), shown);
-            let PlaceKind::Registry(found) = location.place else { panic!("{text} is a registry") };
-            assert_eq!(found.is_short, is_short, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_host_alone_is_a_registry_to_be_listed() {
-        let registry = |text: &str| matches!(text.parse(), Ok(Listable::Registry(_)));
-        for text in
-            ["ghcr.io", "localhost:5000", "localhost", "127.0.0.1:5000", "docker://ghcr.io/"]
-        {
-            assert!(registry(text), "{text}");
-        }
-        for text in ["alpine:3", "alpine", "ghcr.io/acme/app", "localhost:latest", "oci:dir"] {
-            assert!(!registry(text), "{text}");
         }
     }
 }

@@ -11,7 +11,7 @@ mod human;
 mod input;
 mod interrupt;
 mod location;
-mod opened;
+mod open;
 mod output;
 mod problem;
 mod progress;
@@ -26,6 +26,8 @@ use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
+
+use longshore::location::LocationError;
 
 use crate::args::{Args, Command, Global, apart};
 use crate::documents::Typed;
@@ -126,6 +128,9 @@ fn explain(error: &clap::Error) -> Option<Problem> {
     use std::error::Error as _;
     if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
         // What our own types say of a value needs no introduction.
+        if let Some(error) = source.downcast_ref::<LocationError>() {
+            return Some(Problem::from(&Mistake::from(error.clone())));
+        }
         return Some(match source.downcast_ref::<Mistake>() {
             Some(mistake) => Problem::from(mistake),
             None => Problem::new(Exit::Usage, source.to_string()),

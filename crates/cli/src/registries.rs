@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use longshore::location::{InRegistry, Location};
 use longshore_remote::credentials::{Credential, Credentials, Files};
 use longshore_remote::{
     Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, Remote, Secret,
@@ -12,7 +13,6 @@ use longshore_remote::{
 
 use crate::args::{Reach, Reading};
 use crate::input;
-use crate::location::{InRegistry, Location};
 use crate::problem::{Exit, Mistake, Problem};
 
 /// The registries of a command; nothing is read or connected to before the first is asked for.

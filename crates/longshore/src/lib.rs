@@ -2,14 +2,16 @@
 //!
 //! # Design
 //!
-//! [`Places`] opens what is written as people write it: `oci:DIR:REF`, `oci-archive:FILE:REF`, or a reference
-//! such as `HOST/REPO:TAG`. [`copy()`] takes one artifact from one place to another, and
+//! [`Places`] opens what is written as people write it: `oci:DIR:REF`, `oci-archive:FILE:REF`, a plain path, or a
+//! reference such as `HOST/REPO:TAG`; [`location`] has this grammar. [`copy()`] takes one artifact from one place to another, and
 //! [`ExportRequest`], [`ImportRequest`], [`VerifyRequest`] and [`LockRequest`] do what is done with bundles.
 //! Everything else is in the crates below, each under a name of its own here.
 //!
 //! Nothing here reads the environment: credentials, proxies and certificates come in [`remote::Config`].
 
 mod copy;
+pub mod location;
+mod open;
 mod places;
 
 pub use longshore_bundle as bundle;
@@ -29,4 +31,5 @@ pub use longshore_store::{Error, Result};
 pub use longshore_sync::{Filter, Observer, Report, Silent};
 
 pub use copy::{CopyOptions, copy};
+pub use open::{Destination, OpenPlace};
 pub use places::{OpenLayouts, OpenSource, OpenTarget, PlaceError, Places};

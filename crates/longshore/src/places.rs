@@ -1,14 +1,15 @@
 //! Places, opened by how people write them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use longshore_bundle::{
-    LayoutKind, LayoutPlace, Opener, SelectedPlaces, Selection, What, only_root, wanted,
-};
+use longshore_bundle::{LayoutPlace, Opener, SelectedPlaces, Selection, only_root};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
-use longshore_remote::{Client, Config, Registry, Remote};
-use longshore_spec::Reference;
+use longshore_remote::{Client, Config, Remote};
+use longshore_spec::{Reference, RepositoryName, Tag};
 use longshore_store::{Error, Name, Result, Selector, Source, Target, TargetPlace};
+
+use crate::location::{InRegistry, Location, LocationError, PlaceKind};
+use crate::{Destination, OpenPlace};
 
 /// Opens places: layouts, and registries through one client.
 #[derive(Debug)]
@@ -21,7 +22,10 @@ pub struct Places {
 /// Why a place cannot be opened, or nothing can be done with it.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
-    /// It is written wrongly; in words.
+    /// It is written wrongly.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// Something else is wrong with what was asked for; in words.
     #[error("{0}")]
     Text(String),
     /// The place says why.
@@ -32,32 +36,19 @@ pub enum PlaceError {
 /// A place that is read, and what is meant in it.
 #[derive(Debug)]
 pub struct OpenSource {
-    opened: OpenPlace,
-    /// What was written.
-    text: String,
-    selector: Option<Selector>,
-}
-
-#[derive(Debug)]
-enum OpenPlace {
-    Archive(Archive),
-    Directory(Directory),
-    Registry(Remote),
+    /// The place.
+    pub place: OpenPlace,
+    /// Where it is, and what is meant in it.
+    pub location: Location,
 }
 
 /// A place that is written, and what something will be called there.
 #[derive(Debug)]
 pub struct OpenTarget {
-    written: Written,
+    /// The place.
+    pub place: Destination,
     /// What something will be called; its own name if that is not said.
     pub name: Option<Name>,
-}
-
-#[derive(Debug)]
-enum Written {
-    Archive(ArchiveWriter),
-    Directory(Directory),
-    Registry(Registry, Remote),
 }
 
 /// The layouts that a selection names, opened, and registries beside them.
@@ -77,26 +68,16 @@ impl Places {
         Ok(Self { client: Client::new(config)?, scratch: None })
     }
 
-    /// Opens a place to read from: `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or a reference.
+    /// Opens a place to read from: `oci:DIR[:REF]`, `oci-archive:FILE[:REF]`, the path of either, or a
+    /// reference.
     ///
     /// # Errors
     ///
     /// It is no place, or not there.
     pub fn source(&self, text: &str) -> Result<OpenSource, PlaceError> {
-        let (opened, selector) = match wanted(text).map_err(PlaceError::Text)? {
-            What::Layout(layout) => (self.layout(&layout)?, layout.selector),
-            What::Reference(reference) => {
-                let selector = match reference.digest() {
-                    Some(digest) => Selector::Digest(digest.clone()),
-                    None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
-                };
-                (OpenPlace::Registry(self.remote(&reference)?), Some(selector))
-            }
-            What::Repository(..) | What::References(..) => {
-                return Err(PlaceError::Text(format!("`{text}` is no single place")));
-            }
-        };
-        Ok(OpenSource { opened, text: text.to_owned(), selector })
+        let location: Location = text.parse()?;
+        let place = self.open(&location)?;
+        Ok(OpenSource { place, location })
     }
 
     /// Opens a place to write to, written alike. A directory is made if it is not there; an archive must not
@@ -106,28 +87,39 @@ impl Places {
     ///
     /// It is no place, or cannot be written to.
     pub fn target(&self, text: &str) -> Result<OpenTarget, PlaceError> {
-        match wanted(text).map_err(PlaceError::Text)? {
-            What::Layout(LayoutPlace { kind, path, selector }) => {
-                let written = match kind {
-                    LayoutKind::Directory => Written::Directory(Directory::create(path)?),
-                    LayoutKind::Archive => Written::Archive(ArchiveWriter::new(path, false)?),
-                };
-                match selector {
-                    None => Ok(OpenTarget { written, name: None }),
-                    Some(Selector::Name(name)) => Ok(OpenTarget { written, name: Some(name) }),
-                    Some(Selector::Digest(digest)) => Err(PlaceError::Text(format!(
-                        "`{text}` says which digest to write, but that follows from the content ({digest})"
-                    ))),
-                }
+        let location: Location = text.parse()?;
+        let (name, digest) = location.named();
+        if let Some(digest) = digest {
+            let text = format!(
+                "`{text}` says which digest to write, but that follows from the content ({digest})"
+            );
+            return Err(PlaceError::Text(text));
+        }
+        let place = match location.place {
+            PlaceKind::Directory(path) => Destination::Directory(Directory::create(path)?),
+            PlaceKind::Archive(path) => Destination::Archive(ArchiveWriter::new(path, false)?),
+            PlaceKind::Registry(InRegistry { host, repository, .. }) => {
+                Destination::Registry(self.remote(&host, &repository)?)
             }
-            What::Reference(reference) => {
-                let remote = self.remote(&reference)?;
-                let name = reference.tag().map(|tag| Name::new(tag.as_str()));
-                let written = Written::Registry(remote.registry().clone(), remote);
-                Ok(OpenTarget { written, name })
+        };
+        Ok(OpenTarget { place, name })
+    }
+
+    /// Opens what a location leads to, to be read.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub fn open(&self, location: &Location) -> Result<OpenPlace> {
+        match &location.place {
+            PlaceKind::Directory(path) => Directory::open(path).map(OpenPlace::Directory),
+            PlaceKind::Archive(path) => {
+                let scratch = self.scratch.clone();
+                let options = ArchiveOptions { scratch, ..ArchiveOptions::default() };
+                Archive::open(path, &options).map(OpenPlace::Archive)
             }
-            What::Repository(..) | What::References(..) => {
-                Err(PlaceError::Text(format!("`{text}` is no single place")))
+            PlaceKind::Registry(InRegistry { host, repository, .. }) => {
+                self.remote(host, repository).map(OpenPlace::Registry)
             }
         }
     }
@@ -138,62 +130,40 @@ impl Places {
     ///
     /// One of them is not there.
     pub fn layouts(&self, selection: &Selection) -> Result<OpenLayouts<'_>> {
-        let open = |place: LayoutPlace| Ok((place.clone(), self.layout(&place)?));
+        let open = |place: LayoutPlace| Ok((place.clone(), self.open(&place.into())?));
         let layouts = selection.layouts().into_iter().map(open).collect::<Result<_>>()?;
         Ok(OpenLayouts { places: self, layouts })
     }
 
-    fn layout(&self, layout: &LayoutPlace) -> Result<OpenPlace> {
-        match layout.kind {
-            LayoutKind::Directory => Directory::open(&layout.path).map(OpenPlace::Directory),
-            LayoutKind::Archive => {
-                let scratch = self.scratch.clone();
-                let options = ArchiveOptions { scratch, ..ArchiveOptions::default() };
-                Archive::open(Path::new(&layout.path), &options).map(OpenPlace::Archive)
-            }
-        }
-    }
-
-    fn remote(&self, reference: &Reference) -> Result<Remote> {
-        Ok(self.client.registry(reference.registry())?.remote(reference.repository()))
-    }
-}
-
-impl OpenPlace {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        match self {
-            Self::Archive(archive) => Box::new(archive.whole()),
-            Self::Directory(directory) => Box::new(directory.whole()),
-            Self::Registry(remote) => Box::new(remote.clone()),
-        }
+    fn remote(&self, host: &str, repository: &RepositoryName) -> Result<Remote> {
+        Ok(self.client.registry(host)?.remote(repository))
     }
 }
 
 impl OpenSource {
     /// Returns all of the layout, or the repository.
     pub fn whole(&self) -> Box<dyn Source + '_> {
-        self.opened.whole()
+        self.place.whole()
     }
 
     /// Returns the layout, if it is one.
     pub fn layout(&self) -> Option<&dyn Layout> {
-        match &self.opened {
-            OpenPlace::Archive(archive) => Some(archive),
-            OpenPlace::Directory(directory) => Some(directory),
-            OpenPlace::Registry(_) => None,
-        }
+        self.place.layout()
     }
 
-    /// Returns what is meant: what was written, or the only artifact that there is.
+    /// Returns what is meant: what was written, `latest` of a registry, or the only artifact that there is.
     ///
     /// # Errors
     ///
     /// Nothing was written, and there are several, or none.
     pub fn selected(&self) -> Result<Selector> {
-        if let Some(selector) = &self.selector {
+        if let Some(selector) = &self.location.selector {
             return Ok(selector.clone());
         }
-        let root = only_root(&*self.whole(), &self.text)?;
+        if matches!(self.place, OpenPlace::Registry(_)) {
+            return Ok(Selector::Name(Name::new(Tag::latest().as_str())));
+        }
+        let root = only_root(&*self.whole(), &self.location)?;
         let name = root.names.into_iter().next().map(Selector::Name);
         Ok(name.unwrap_or(Selector::Digest(root.descriptor.digest)))
     }
@@ -202,20 +172,12 @@ impl OpenSource {
 impl OpenTarget {
     /// Returns the place.
     pub fn place(&self) -> &dyn TargetPlace {
-        match &self.written {
-            Written::Archive(archive) => archive,
-            Written::Directory(directory) => directory,
-            Written::Registry(registry, _) => registry,
-        }
+        self.place.place()
     }
 
     /// Returns all of the layout, or the repository.
     pub fn whole(&self) -> Box<dyn Target + '_> {
-        match &self.written {
-            Written::Archive(archive) => Box::new(archive.whole()),
-            Written::Directory(directory) => Box::new(directory.whole()),
-            Written::Registry(_, remote) => Box::new(remote.clone()),
-        }
+        self.place.whole()
     }
 }
 
@@ -234,7 +196,7 @@ impl<'l> Opener<'l> for &'l OpenLayouts<'_> {
     type Error = Error;
 
     fn repository(&self, reference: &Reference) -> Result<Box<dyn Source + 'l>> {
-        Ok(Box::new(self.places.remote(reference)?))
+        Ok(Box::new(self.places.remote(reference.registry(), reference.repository())?))
     }
 
     fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Source + 'l>> {

@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longshore-fixture", &["longshore-store"]),
     ("longshore-bundle", &["longshore-sync", "longshore-layout"]),
     ("longshore", &["longshore-bundle", "longshore-remote", "longshore-registry"]),
-    ("longshore-cli", &["longshore-bundle", "longshore-remote", "longshore-registry"]),
+    ("longshore-cli", &["longshore"]),
     ("longshore-fuzzing", &["longshore-bundle", "longshore-remote", "longshore-registry"]),
     ("xtask", &["longshore-fixture"]),
     ("acceptance", &["longshore-fixture", "xtask"]),

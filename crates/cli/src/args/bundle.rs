@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use longshore::location::{Location, PlaceKind};
 use longshore_bundle::{Rule, SiteName, What};
 use longshore_spec::{Platform, RepositoryName};
 
@@ -9,7 +10,7 @@ use super::{Reading, SparseIndex};
 use crate::commands::diff::Compared;
 use crate::commands::import::Destination;
 use crate::commands::receipt::SitePlace;
-use crate::location::{self, Location, PlaceKind};
+use crate::location;
 use crate::problem::Mistake;
 use crate::shell;
 
@@ -241,7 +242,7 @@ fn bundle(text: &str) -> Result<Location, Mistake> {
         ));
     }
     if location::is_list(Path::new(text)) {
-        return Err(location::not_an_archive(text, text));
+        return Err(location::not_an_archive(text));
     }
     out(text)
 }

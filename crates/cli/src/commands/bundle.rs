@@ -1,8 +1,8 @@
 //! What `import` and `verify` have in common: the record of a bundle.
 
+use longshore::OpenPlace;
 use longshore_bundle::{OpenError, Record, RecordError};
 
-use crate::opened::OpenPlace;
 use crate::problem::{Exit, Problem};
 
 /// What to do about a bundle that is not what its record says.

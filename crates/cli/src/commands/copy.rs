@@ -4,6 +4,9 @@ mod wanted;
 
 use std::time::Instant;
 
+use longshore::Destination;
+use longshore::OpenPlace;
+use longshore::location::Location;
 use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_store::Atomicity;
@@ -13,14 +16,12 @@ use longshore_sync::{
 };
 
 use self::wanted::Taken;
-use super::destination::{self, Destination, Opening};
+use super::destination::{self, Opening};
 use super::{look, platforms};
 use crate::args::{self, Copy, Global, SparseIndex};
 use crate::documents::{CopyDocument as Document, MovedName};
 use crate::human;
 use crate::interrupt;
-use crate::location::Location;
-use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let opened = wanted::open(&sources, &target, args, &from)?;
     let taken = wanted::taken(args, &sources, &opened, &target, output)?;
     let opening = Opening { dry_run: args.dry_run, force: args.force };
-    let destination = Destination::open(&target, opening, global, &to)?;
+    let destination = destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(OpenPlace::whole).collect();
     let wanted = taken.into_iter().map(|Taken { source, wish, names }| CopyItem {
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         // What is not there yet holds nothing.
         let missing = destination
             .as_ref()
-            .map(|it| it.missing(copy.plan(), Vec::new(), global.jobs()))
+            .map(|it| destination::missing(it, copy.plan(), Vec::new(), global.jobs()))
             .transpose()?;
         let plan = copy.plan();
         let size = plan.size();
@@ -93,13 +94,13 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     if let Destination::Directory(directory) = destination {
         destination::warn_if_crowded(directory, plan, output);
     }
-    if !destination.is_stdout() {
+    if !destination::is_stdout(destination) {
         interrupt::promise_to_go_on(output);
     }
     let progress = Progress::new(output, "copying", totals.bytes).of_artifacts(plan);
     let result = copy.run(destination.place(), &progress);
     progress.finish();
-    let report = result.map_err(|failure| destination.problem(*failure.error))?;
+    let report = result.map_err(|failure| destination::problem(destination, *failure.error))?;
     let plan = copy.plan();
     let PreparedCopy { lost, lost_roots, .. } = &copy;
     let complete = report.is_complete() && plan.failures().is_empty();
@@ -240,7 +241,7 @@ fn summary(
             Size(report.bytes),
         )
     };
-    if destination.is_stdout() {
+    if destination::is_stdout(destination) {
         output.notes(&text());
         return Ok(());
     }

@@ -3,9 +3,10 @@
 use longshore_spec::printable_line;
 use longshore_store::Selector;
 
-use super::tag::{self, open};
+use super::tag::{self, open_to_change};
 use crate::args::Delete;
 use crate::documents::Deleted as Gone;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::shell;
@@ -13,7 +14,7 @@ use crate::shell;
 pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
     let mut gone = Vec::new();
     for place in &args.places {
-        let opened = open(place, &args.reading)?;
+        let opened = open_to_change(place, &args.reading)?;
         let repository = || opened.repository();
         let done = match &place.selector {
             // The name is what was asked for: what it stands for may have others (row E-111).
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &Delete, output: &Output) -> Result<Exit, Problem> {
         done.and_then(|()| opened.commit()).map_err(|error| {
             let is_gone = error.is_not_found();
             let whole = place.whole();
-            let digest = tag::stays(&error).then(|| opened.select(place).ok()).flatten();
+            let digest = tag::stays(&error).then(|| open::select(&opened, place).ok()).flatten();
             let problem = Problem::of(error).because(Exit::Failed);
             if let Some(root) = digest {
                 return problem.hint(tag::by_digest(&whole, &root.descriptor.digest));

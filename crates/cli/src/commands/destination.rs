@@ -3,13 +3,13 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use longshore::Destination;
+use longshore::location::{Location, PlaceKind};
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
-use longshore_remote::{Registry, Remote};
-use longshore_store::{Error, ExtraFile, Target, TargetPlace};
+use longshore_store::{Error, ExtraFile};
 use longshore_sync::Plan;
 
 use crate::args::Global;
-use crate::location::{Location, PlaceKind};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
@@ -24,120 +24,92 @@ pub(crate) struct Opening {
     pub(crate) force: bool,
 }
 
-/// Where content goes.
-pub(crate) enum Destination {
-    Directory(Directory),
-    Archive(ArchiveWriter),
-    Pipe(ArchiveStream),
-    Registry(Registry, Remote),
+/// Opens the target; `None` for a dry run into something that is not there yet.
+pub(crate) fn open(
+    target: &Location,
+    opening: Opening,
+    global: &Global,
+    registries: &Registries<'_>,
+) -> Result<Option<Destination>, Problem> {
+    tracing::debug!("writing to {}", target.whole());
+    let opened = match &target.place {
+        PlaceKind::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
+        // Nothing is created before something is written: what a run has left that broke off before it
+        // was a layout is gone on with, and counts for a dry run.
+        PlaceKind::Directory(path) => Directory::create(path).map(Destination::Directory),
+        PlaceKind::Archive(_) if target.is_pipe() => return pipe(opening, global),
+        PlaceKind::Archive(path) if path.is_dir() => {
+            let path = path.display();
+            let text = format!("{path} is a directory, where an archive is a file");
+            return Err(Problem::new(Exit::Usage, text).hint(format!(
+                "write `{}`, or choose another name",
+                shell::word(format!("oci:{path}"))
+            )));
+        }
+        PlaceKind::Archive(path) => {
+            refuse_compressed(path)?;
+            ArchiveWriter::new(path, opening.force).map(Destination::Archive)
+        }
+        PlaceKind::Registry(place) => {
+            refuse_short(place, target)?;
+            let remote = registries.remote(place)?;
+            // Told once, and not for every blob.
+            remote.registry().ping().map_err(Problem::of)?;
+            return Ok(Some(Destination::Registry(remote)));
+        }
+    };
+    opened.map(Some).map_err(Problem::of)
 }
 
-impl Destination {
-    /// Opens the target; `None` for a dry run into something that is not there yet.
-    pub(crate) fn open(
-        target: &Location,
-        opening: Opening,
-        global: &Global,
-        registries: &Registries<'_>,
-    ) -> Result<Option<Self>, Problem> {
-        tracing::debug!("writing to {}", target.whole());
-        let opened = match &target.place {
-            PlaceKind::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
-            // Nothing is created before something is written: what a run has left that broke off before it
-            // was a layout is gone on with, and counts for a dry run.
-            PlaceKind::Directory(path) => Directory::create(path).map(Self::Directory),
-            PlaceKind::Archive(_) if target.is_pipe() => return Self::pipe(opening, global),
-            PlaceKind::Archive(path) if path.is_dir() => {
-                let path = path.display();
-                let text = format!("{path} is a directory, where an archive is a file");
-                return Err(Problem::new(Exit::Usage, text).hint(format!(
-                    "write `{}`, or choose another name",
-                    shell::word(format!("oci:{path}"))
-                )));
-            }
-            PlaceKind::Archive(path) => {
-                refuse_compressed(path)?;
-                ArchiveWriter::new(path, opening.force).map(Self::Archive)
-            }
-            PlaceKind::Registry(place) => {
-                refuse_short(place, target)?;
-                let remote = registries.remote(place)?;
-                // Told once, and not for every blob.
-                remote.registry().ping().map_err(Problem::of)?;
-                return Ok(Some(Self::Registry(remote.registry().clone(), remote)));
-            }
-        };
-        opened.map(Some).map_err(Problem::of)
+/// Returns an archive on stdout; `None` for a dry run.
+fn pipe(opening: Opening, global: &Global) -> Result<Option<Destination>, Problem> {
+    if opening.dry_run {
+        return Ok(None);
     }
-
-    /// Returns an archive on stdout; `None` for a dry run.
-    fn pipe(opening: Opening, global: &Global) -> Result<Option<Self>, Problem> {
-        if opening.dry_run {
-            return Ok(None);
-        }
-        if std::io::stdout().is_terminal() {
-            let text = "an archive is not written to a terminal";
-            return Err(Problem::new(Exit::Usage, text).hint("redirect stdout, or name a file"));
-        }
-        if global.json {
-            let text = "stdout cannot hold both the archive and a JSON document";
-            return Err(Problem::new(Exit::Usage, text).hint("leave out --json, or name a file"));
-        }
-        Ok(Some(Self::Pipe(ArchiveStream::new(Box::new(std::io::stdout())))))
+    if std::io::stdout().is_terminal() {
+        let text = "an archive is not written to a terminal";
+        return Err(Problem::new(Exit::Usage, text).hint("redirect stdout, or name a file"));
     }
+    if global.json {
+        let text = "stdout cannot hold both the archive and a JSON document";
+        return Err(Problem::new(Exit::Usage, text).hint("leave out --json, or name a file"));
+    }
+    Ok(Some(Destination::Stream(ArchiveStream::new(Box::new(std::io::stdout())))))
+}
 
-    pub(crate) fn place(&self) -> &dyn TargetPlace {
-        match self {
-            Self::Directory(directory) => directory,
-            Self::Archive(archive) => archive,
-            Self::Pipe(pipe) => pipe,
-            Self::Registry(registry, _) => registry,
+/// Returns how many bytes of a plan are not there yet; `files` come with it. Nothing is written.
+pub(crate) fn missing(
+    destination: &Destination,
+    plan: &Plan<'_>,
+    files: Vec<ExtraFile>,
+    jobs: usize,
+) -> Result<u64, Problem> {
+    let missing = match destination {
+        Destination::Archive(archive) => {
+            let left = archive.left_of(&plan.outline(files));
+            left.map(|left| plan.size().bytes.saturating_sub(left))
         }
-    }
-
-    pub(crate) fn whole(&self) -> Box<dyn Target + '_> {
-        match self {
-            Self::Directory(directory) => Box::new(directory.whole()),
-            Self::Archive(archive) => Box::new(archive.whole()),
-            Self::Pipe(pipe) => Box::new(pipe.whole()),
-            Self::Registry(_, remote) => Box::new(remote.clone()),
+        Destination::Directory(_) | Destination::Stream(_) | Destination::Registry(_) => {
+            plan.totals(jobs).map(|totals| totals.missing)
         }
-    }
+    };
+    missing.map_err(Problem::of)
+}
 
-    /// Returns how many bytes of a plan are not there yet; `files` come with it. Nothing is written.
-    pub(crate) fn missing(
-        &self,
-        plan: &Plan<'_>,
-        files: Vec<ExtraFile>,
-        jobs: usize,
-    ) -> Result<u64, Problem> {
-        let missing = match self {
-            Self::Archive(archive) => {
-                let left = archive.left_of(&plan.outline(files));
-                left.map(|left| plan.size().bytes.saturating_sub(left))
-            }
-            Self::Directory(_) | Self::Pipe(_) | Self::Registry(..) => {
-                plan.totals(jobs).map(|totals| totals.missing)
-            }
-        };
-        missing.map_err(Problem::of)
-    }
+/// Tells whether stdout is the archive, so that nothing else may go there.
+pub(crate) fn is_stdout(destination: &Destination) -> bool {
+    matches!(destination, Destination::Stream(_))
+}
 
-    /// Tells whether stdout is the archive, so that nothing else may go there.
-    pub(crate) fn is_stdout(&self) -> bool {
-        matches!(self, Self::Pipe(_))
-    }
-
-    /// Returns the problem that it is when it cannot be written to. What stdout does not take is a
-    /// failure, as it is for every command, and nothing goes on there with the next run.
-    pub(crate) fn problem(&self, error: Error) -> Problem {
-        let is_of_stdout = self.is_stdout() && matches!(error, Error::Io { .. });
-        let problem = Problem::of(error);
-        if is_of_stdout {
-            problem.because(Exit::Failed).hint("check where stdout goes; the archive is incomplete")
-        } else {
-            problem
-        }
+/// Returns the problem that it is when it cannot be written to. What stdout does not take is a
+/// failure, as it is for every command, and nothing goes on there with the next run.
+pub(crate) fn problem(destination: &Destination, error: Error) -> Problem {
+    let is_of_stdout = is_stdout(destination) && matches!(error, Error::Io { .. });
+    let problem = Problem::of(error);
+    if is_of_stdout {
+        problem.because(Exit::Failed).hint("check where stdout goes; the archive is incomplete")
+    } else {
+        problem
     }
 }
 

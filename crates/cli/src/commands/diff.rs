@@ -18,7 +18,7 @@ use crate::args::{self, Global};
 use crate::documents::{ContentAmount, DiffDocument, NameChange};
 use crate::human;
 use crate::input;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
@@ -73,7 +73,7 @@ fn snapshot(
         }
         Compared::Json(path) => Ok((of_json(path)?, Names::Whole)),
         Compared::Place(SitePlace::Layout(location)) => {
-            let opened = OpenPlace::open(location, &args.reading, registries)?;
+            let opened = open::place(location, &args.reading, registries)?;
             // Its record says it at once.
             if let Some(record) = bundle::record(&opened)? {
                 return Ok((Snapshot::of_record(&record), Names::Whole));

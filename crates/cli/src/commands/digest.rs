@@ -2,7 +2,7 @@
 
 use crate::args::Digest;
 use crate::documents::PlaceDigest as Found;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -10,7 +10,7 @@ use crate::registries::Registries;
 pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);
     let find = |place| {
-        let root = OpenPlace::open(place, &args.reading, &registries)?.select(place)?;
+        let root = open::select(&open::place(place, &args.reading, &registries)?, place)?;
         Ok(Found { place: place.to_string(), digest: root.descriptor.digest.to_string() })
     };
     let found = args.places.iter().map(find).collect::<Result<Vec<_>, Problem>>()?;

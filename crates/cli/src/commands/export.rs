@@ -6,6 +6,8 @@ mod report;
 use std::path::Path;
 use std::time::Instant;
 
+use longshore::Destination;
+use longshore::location::PlaceKind;
 use longshore_bundle::{
     ArchiveComparison, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
     ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
@@ -15,12 +17,11 @@ use longshore_store::{Error, Outline, Source as _};
 use longshore_sync::{Failure, Report, Silent};
 
 use self::report::{BundleReport, Measured, total};
-use super::destination::{self, Destination, Opening};
+use super::destination::{self, Opening};
 use super::wanted::{self, Layouts, Places};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
-use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     // Another bundle that is there stays, and so nothing is opened for writing.
     let destination = match &there {
         Some(_) if !args.force => None,
-        _ => Destination::open(&args.output, opening, global, &registries)?,
+        _ => destination::open(&args.output, opening, global, &registries)?,
     };
     let whole = destination.as_ref().map(Destination::whole);
     let target = destination.as_ref().zip(whole.as_deref());
@@ -190,13 +191,13 @@ fn write(
         warn_of_left(directory, &bundle, args, output);
         destination::warn_if_crowded(directory, bundle.plan(), output);
     }
-    if !destination.is_stdout() {
+    if !destination::is_stdout(destination) {
         interrupt::promise_to_go_on(output);
     }
     output.note(&size.text(args));
     let (failures, failed) = (bundle.failures.len(), bundle.failed.len());
     let report = export.write(&mut bundle).map_err(|error| match error {
-        WriteError::Place(failure) => destination.problem(*failure.error),
+        WriteError::Place(failure) => destination::problem(destination, *failure.error),
         WriteError::Remade(error) => refused(error),
     })?;
     // What turned out not to be had is left out.

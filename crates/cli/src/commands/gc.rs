@@ -1,12 +1,12 @@
 //! `gc`: what nothing needs any more goes.
 
+use longshore::location::PlaceKind;
 use longshore_layout::{Collected, Directory};
 use longshore_spec::Size;
 
 use crate::args::{Gc, Global};
 use crate::documents::{GcDocument as Document, RemovedBlob as Blob};
 use crate::human;
-use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::problem_of;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use longshore::OpenPlace;
 use longshore_bundle::{
     DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST, MAX_RECORD,
     Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
@@ -26,7 +27,7 @@ use crate::args::{Global, Import, SparseIndex};
 use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};
 use crate::human;
 use crate::interrupt;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -168,7 +169,7 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenPlace, Problem> {
     if !args.bundle.is_pipe() {
         let registries = Registries::reading(&args.reading);
-        return OpenPlace::open(&args.bundle, &args.reading, &registries);
+        return open::place(&args.bundle, &args.reading, &registries);
     }
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
         return receive(args, directory, output).map(OpenPlace::StreamedArchive);

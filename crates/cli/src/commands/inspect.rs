@@ -9,15 +9,15 @@ use longshore_store::{Error, Root, Source, Verifying, about};
 use super::look::{self, Attached, Look, look};
 use crate::args::Inspect;
 use crate::documents::InspectDocument as Document;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 
 pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
-    let layout = OpenPlace::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
+    let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
-    let root = layout.select(&args.place)?;
+    let root = open::select(&layout, &args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);
     let manifest = match look(&*view, &root.descriptor) {
         Look::Manifest(manifest) => manifest,

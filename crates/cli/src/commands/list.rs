@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use longshore::location::{Listable, Location};
 use longshore_remote::Catalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
@@ -13,8 +14,7 @@ use crate::documents::{
     ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
 };
 use crate::human;
-use crate::location::{Listable, Location};
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -55,10 +55,10 @@ fn artifacts(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let opened = OpenPlace::open(place, &args.reading, registries)?;
+    let opened = open::place(place, &args.reading, registries)?;
     let view = opened.whole();
     let types = look::types(&args.types)?;
-    let KnownRoots { mut roots, unknown } = opened.selected(place)?;
+    let KnownRoots { mut roots, unknown } = open::selected(&opened, place)?;
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
         roots.retain(|root| !root.names.is_empty());

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use longshore::OpenPlace;
+use longshore::location::{Location, PlaceKind};
 use longshore_bundle::{
     MAX_RECEIPT, Receipt, ReceiptPlace, ReceiptRequest, SiteName, repositories_below,
 };
@@ -17,8 +19,7 @@ use crate::args::{self, Global};
 use crate::documents::ReceiptDocument;
 use crate::human;
 use crate::input;
-use crate::location::{Location, PlaceKind};
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
@@ -167,10 +168,8 @@ fn open(
     registries: &Registries<'_>,
 ) -> Result<Open, Problem> {
     match place {
-        SitePlace::Layout(location) => {
-            OpenPlace::open_unbelieving(location, &args.reading, registries)
-                .map(|opened| Open::Layout(Box::new(opened)))
-        }
+        SitePlace::Layout(location) => open::place_unbelieving(location, &args.reading, registries)
+            .map(|opened| Open::Layout(Box::new(opened))),
         SitePlace::Registry { host, repository } => {
             let registry = registries.registry(host)?;
             registry.ping().map_err(Problem::of)?;

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use longshore::OpenPlace;
+use longshore::location::{Location, PlaceKind};
 use longshore_layout::Directory;
 use longshore_spec::printable_line;
 use longshore_store::{
@@ -12,8 +14,7 @@ use longshore_store::{
 use super::look::{Look, look};
 use crate::args::{Reading, Tag, Untag};
 use crate::documents::{MovedName, Tagged, Untagged as Named};
-use crate::location::{Location, PlaceKind};
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::{Registries, refuse_short};
@@ -22,8 +23,8 @@ use crate::shell;
 
 pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let names: Vec<Name> = args.names.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
-    let layout = open(&args.place, &args.reading)?;
-    let root = layout.select(&args.place)?;
+    let layout = open_to_change(&args.place, &args.reading)?;
+    let root = open::select(&layout, &args.place)?;
     let names = names.iter().map(|name| of_root(name, &root)).collect::<Result<Vec<_>, _>>()?;
     let whole = layout.repository().map_err(Problem::of)?;
     let moved = moved(&*whole, &names, &root).map_err(Problem::of)?;
@@ -126,13 +127,13 @@ fn find_name(place: &Location, reading: &Reading) -> Result<(OpenPlace, Name, St
         };
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     };
-    let layout = open(place, reading)?;
-    let digest = layout.select(place)?.descriptor.digest.to_string();
+    let layout = open_to_change(place, reading)?;
+    let digest = open::select(&layout, place)?.descriptor.digest.to_string();
     Ok((layout, name.clone(), digest))
 }
 
 /// Opens a place that must be there, to change its names.
-pub(super) fn open(place: &Location, reading: &Reading) -> Result<OpenPlace, Problem> {
+pub(super) fn open_to_change(place: &Location, reading: &Reading) -> Result<OpenPlace, Problem> {
     tracing::debug!("changing {}", place.whole());
     match &place.place {
         PlaceKind::Archive(path) => {
@@ -152,7 +153,7 @@ pub(super) fn open(place: &Location, reading: &Reading) -> Result<OpenPlace, Pro
         }
         PlaceKind::Registry(registry) => {
             refuse_short(registry, place)?;
-            OpenPlace::open(place, reading, &Registries::reading(reading))
+            open::place(place, reading, &Registries::reading(reading))
         }
     }
 }

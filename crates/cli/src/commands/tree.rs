@@ -9,16 +9,16 @@ use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
 use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report;
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = OpenPlace::open(&args.place, &args.reading, &Registries::reading(&args.reading))?;
+    let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
-    let KnownRoots { roots, unknown } = layout.selected(&args.place)?;
+    let KnownRoots { roots, unknown } = open::selected(&layout, &args.place)?;
     let attached = Attached::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
     let is_selected = args.place.selector.is_some();

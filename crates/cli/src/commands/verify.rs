@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
+use longshore::OpenPlace;
 use longshore_bundle::{Difference, LeftBehind, Record, VerifyRequest};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::Error;
@@ -12,7 +13,7 @@ use super::bundle;
 use crate::args::{Global, Verify};
 use crate::documents::VerifyDocument as Document;
 use crate::human;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         allow_unverified: args.allow_unverified,
         jobs: global.jobs(),
     };
-    let roots = opened.selected(&args.place)?;
+    let roots = open::selected(&opened, &args.place)?;
     let begun = Instant::now();
     let verification = request.prepare(roots, &Silent);
     let plan = verification.plan();
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
 /// Opens the layout; one that is damaged itself is a difference.
 fn open(args: &Verify) -> Result<OpenPlace, Problem> {
     let registries = Registries::reading(&args.reading);
-    OpenPlace::open_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
+    open::place_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use longshore::OpenPlace;
+use longshore::location::Location;
 use longshore_bundle::{Item, LayoutPlace, Opener, Parsed, Selection, SparseIndex, What};
 use longshore_spec::Reference;
 use longshore_store::{Root, Source};
@@ -10,8 +12,8 @@ use longshore_sync::Referring;
 use super::look;
 use crate::args::{self, Reading, Taken};
 use crate::input;
-use crate::location::{Location, layout_in_file};
-use crate::opened::OpenPlace;
+use crate::location::layout_in_file;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
@@ -90,7 +92,7 @@ impl Layouts {
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
         let open = |layout: LayoutPlace| {
-            let found = OpenPlace::open(&layout.clone().into(), reading, registries)?;
+            let found = open::place(&layout.clone().into(), reading, registries)?;
             Ok((layout, found))
         };
         selection.layouts().into_iter().map(open).collect::<Result<_, _>>().map(Self)
@@ -134,6 +136,6 @@ impl<'p> Opener<'p> for Places<'p> {
     }
 
     fn only(&self, layout: &LayoutPlace) -> Result<Root, Problem> {
-        self.layouts.opened(layout).select(&layout.clone().into())
+        open::select(self.layouts.opened(layout), &layout.clone().into())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use longshore::OpenPlace;
+use longshore::location::{InRegistry, Location, LocationError, PlaceKind};
 use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Name, Root, Selector};
 use longshore_sync::RootRequest;
@@ -9,8 +11,7 @@ use longshore_sync::RootRequest;
 use crate::args::Copy;
 use crate::human;
 use crate::input;
-use crate::location::{InRegistry, Location, PlaceKind};
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
@@ -50,7 +51,8 @@ fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            let wrong = |error: Mistake| {
+            let wrong = |error: LocationError| {
+                let error = Mistake::from(error);
                 let text = format!("{}:{}: {error}", path.display(), number + 1);
                 Problem::new(Exit::Usage, text)
                     .hint("a list has one place a line, such as `oci:DIR:REF`")
@@ -70,7 +72,7 @@ pub(super) fn open(
 ) -> Result<Vec<OpenPlace>, Problem> {
     refuse_itself(sources, target)?;
     let open = |source: &Location| {
-        OpenPlace::open(source, &args.reading, registries).map_err(|problem| {
+        open::place(source, &args.reading, registries).map_err(|problem| {
             if source.exists() || source.is_pipe() || !target.exists() {
                 return problem;
             }
@@ -185,10 +187,10 @@ fn roots(
 ) -> Result<KnownRoots, Problem> {
     let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
     if location.selector.is_some() {
-        return layout.select(location).map(only);
+        return open::select(layout, location).map(only);
     }
     if !args.all && !args.all_tags {
-        let root = layout.select(location).map_err(|problem| {
+        let root = open::select(layout, location).map_err(|problem| {
             if is_empty(layout) {
                 problem
             } else {
@@ -197,7 +199,7 @@ fn roots(
         })?;
         return Ok(only(root));
     }
-    let KnownRoots { roots, unknown } = layout.roots(location)?;
+    let KnownRoots { roots, unknown } = open::roots(layout, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || is_tag(root));
     if !left.is_empty() {

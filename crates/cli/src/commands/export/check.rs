@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use longshore::location::PlaceKind;
 use longshore_bundle::{ArchiveComparison, ExportTarget, VerifyRequest, WriteError};
 use longshore_store::KnownRoots;
 use longshore_sync::{Report, Silent};
 
 use super::report::BundleReport;
 use super::{Exporting, refused};
-use crate::location::PlaceKind;
-use crate::opened::OpenPlace;
+use crate::open;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
@@ -59,7 +59,7 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
 /// Compares what the bundle would be with a directory.
 fn directory(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit, Problem> {
     let &Exporting { args, global, output, .. } = export;
-    let opened = OpenPlace::open(&args.output, &args.reading, registries)?;
+    let opened = open::place(&args.output, &args.reading, registries)?;
     let bundle = export.prepare(None)?;
     let view = opened.whole();
     let layout = opened.layout();

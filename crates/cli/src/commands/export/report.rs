@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use longshore::Destination;
+use longshore::location::PlaceKind;
 use longshore_bundle::{Bundle, DockerManifest, Why};
 use longshore_layout::ArchiveWriter;
 use longshore_spec::Size;
@@ -9,10 +11,9 @@ use longshore_sync::{Outcome, Report};
 
 use super::shown;
 use crate::args::Export;
-use crate::commands::destination::Destination;
+use crate::commands::destination;
 use crate::documents::{ExportDocument as Document, ForDocker};
 use crate::human;
-use crate::location::PlaceKind;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::report::tell_unfit;
@@ -232,7 +233,7 @@ impl BundleReport<'_, '_> {
                 self.0.record().id(),
             )
         };
-        if destination.is_stdout() {
+        if destination::is_stdout(destination) {
             output.notes(&text());
             return Ok(());
         }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore::location::{Location, PlaceKind};
 use longshore_bundle::{Mapping, TargetKind};
 use longshore_layout::Directory;
 use longshore_remote::Registry;
 use longshore_spec::{Reference, ReferenceError};
 
 use crate::args::Import;
-use crate::location::{Location, PlaceKind};
 use crate::problem::{Exit, Mistake, Problem};
 use crate::registries::Registries;
 use crate::store;

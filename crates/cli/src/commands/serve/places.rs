@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use longshore::location::{InRegistry, Location, PlaceKind};
 use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, Directory};
 use longshore_registry::Access;
@@ -11,8 +12,7 @@ use longshore_store::{Clash, Place, SourcePlace, Union};
 
 use super::system;
 use crate::args::Serve;
-use crate::location::{InRegistry, Location, PlaceKind};
-use crate::opened;
+use crate::open;
 use crate::problem::{Exit, Problem};
 use crate::shell;
 use crate::store::{self, VARIABLE};
@@ -85,7 +85,7 @@ fn open_one(location: &Location, access: Access, args: &Serve) -> Result<Layout,
     match &location.place {
         PlaceKind::Archive(_) if access == Access::ReadWrite => Err(never_changed(location)),
         PlaceKind::Archive(path) => {
-            let archive = opened::archive(path, args.scratch.as_deref(), Some(INVENTORY))?;
+            let archive = open::archive(path, args.scratch.as_deref(), Some(INVENTORY))?;
             Ok(Layout::Archive(archive.with_bare_names_in(bare)))
         }
         PlaceKind::Directory(path) => {
