@@ -5,7 +5,7 @@ use std::fmt;
 
 use longshore_spec::{Digest, Kind, MediaType, Platform, Reference};
 use longshore_store::{Error, ExtraFile, in_parallel};
-use longshore_sync::{Outcome, Part, Plan, RootReport};
+use longshore_sync::{Outcome, Part, RootReport, SealedPlan};
 use serde::{Deserialize, Serialize};
 
 /// The name of the file in a layout.
@@ -104,7 +104,7 @@ impl DockerManifest {
     ///
     /// There are several platforms and none was given, no image is left, or a config cannot be read.
     pub fn of(
-        plan: &Plan<'_>,
+        plan: &SealedPlan<'_>,
         platform: Option<&Platform>,
         jobs: usize,
     ) -> Result<Self, DockerManifestError> {
@@ -216,7 +216,7 @@ struct Found {
 
 /// A root that is wanted.
 struct Root<'p> {
-    plan: &'p Plan<'p>,
+    plan: &'p SealedPlan<'p>,
     number: usize,
     report: &'p RootReport,
     /// The platforms that are there, and what is there for them.
@@ -225,7 +225,7 @@ struct Root<'p> {
 
 impl<'p> Root<'p> {
     /// Looks which platforms a root is for: as its index says, or else its config.
-    fn of(plan: &'p Plan<'p>, number: usize, report: &'p RootReport) -> Result<Self, Error> {
+    fn of(plan: &'p SealedPlan<'p>, number: usize, report: &'p RootReport) -> Result<Self, Error> {
         let mut root = Self { plan, number, report, offered: report.platforms.to_vec() };
         if let (true, Some(image)) = (root.offered.is_empty(), &report.descriptor)
             && image_of(&plan.parts(number, &image.digest)).is_some()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use longshore_spec::{Digest, Reference, Tag};
-use longshore_sync::{Outcome, Plan};
+use longshore_sync::{Outcome, SealedPlan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ pub enum Outdated {
 
 impl Lock {
     /// Returns the lock of a plan that takes `selection`, all of which can be had.
-    pub fn of(plan: &Plan<'_>, selection: &Selection) -> Self {
+    pub fn of(plan: &SealedPlan<'_>, selection: &Selection) -> Self {
         let record = Record::of(plan, selection, &[]);
         let types: BTreeMap<_, _> = record
             .referrers

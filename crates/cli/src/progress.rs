@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::Name;
-use longshore_sync::{Failure, Observer, Outcome, Plan};
+use longshore_sync::{Failure, Observer, Outcome, SealedPlan};
 
 use crate::args::ProgressForm;
 use crate::documents::ProgressEvent;
@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// Shows how many artifacts of a plan are there, too.
-    pub(crate) fn of_artifacts(mut self, plan: &Plan<'_>) -> Self {
+    pub(crate) fn of_artifacts(mut self, plan: &SealedPlan<'_>) -> Self {
         let roots = plan.roots();
         let coming = roots.iter().filter(|root| root.outcome == Outcome::Done).count();
         self.counted = Counted::Artifacts(coming as u64);

@@ -9,6 +9,7 @@ mod marks;
 mod repository;
 mod uploads;
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -179,9 +180,9 @@ impl Directory {
     /// Returns how many blobs of an outline go into one directory, if that is more than a directory of the
     /// file system holds for sure: one of FAT has room for some 10,900 names of this length, and for
     /// fewer where others lie beside them. On others the outline is not asked for.
-    pub fn crowded(&self, outline: impl FnOnce() -> Outline) -> Option<usize> {
+    pub fn crowded<O: Borrow<Outline>>(&self, outline: impl FnOnce() -> O) -> Option<usize> {
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        if files::is_on_fat(there) { most_in_one(&outline()) } else { None }
+        if files::is_on_fat(there) { most_in_one(outline().borrow()) } else { None }
     }
 
     /// Returns the directory's path.

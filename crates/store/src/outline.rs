@@ -12,7 +12,7 @@ use crate::Name;
 ///
 /// The order depends on the content alone, never on who asked or how many jobs there are:
 /// manifests, configs, layers, each sorted by digest; roots by name, then digest.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Outline {
     nodes: Vec<OutlineNode>,
     roots: Vec<Root>,

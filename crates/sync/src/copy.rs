@@ -2,7 +2,7 @@
 
 use longshore_store::{Order, TargetPlace};
 
-use crate::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport};
+use crate::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, SealedPlan};
 
 /// What is to be copied.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct CopyRequest<'a> {
 /// A copy that can be carried out.
 #[derive(Debug)]
 pub struct PreparedCopy<'a> {
-    plan: Plan<'a>,
+    plan: SealedPlan<'a>,
     jobs: usize,
     /// Whether what cannot be had is left out.
     leaves_out: bool,
@@ -31,7 +31,7 @@ pub struct PreparedCopy<'a> {
 impl<'a> CopyRequest<'a> {
     /// Finds out all that is wanted. Nothing is written.
     pub fn prepare(self, observer: &dyn Observer) -> PreparedCopy<'a> {
-        let plan = Plan::discover_for(self.wanted, &self.filter, self.jobs, observer);
+        let plan = Plan::discover_for(self.wanted, &self.filter, self.jobs, observer).seal();
         PreparedCopy {
             plan,
             jobs: self.jobs,
@@ -44,7 +44,7 @@ impl<'a> CopyRequest<'a> {
 
 impl<'a> PreparedCopy<'a> {
     /// Returns the plan.
-    pub fn plan(&self) -> &Plan<'a> {
+    pub fn plan(&self) -> &SealedPlan<'a> {
         &self.plan
     }
 
@@ -55,14 +55,16 @@ impl<'a> PreparedCopy<'a> {
         failures
     }
 
-    /// Leaves out, from now on, every root that cannot be had as a whole: `place` has no half. Where it
+    /// Leaves out, from now on, every root that cannot be had as a whole: `place` is all or nothing. Where it
     /// cannot be begun again sources are asked for all content now.
-    pub fn leave_out_failed(&mut self, place: &dyn TargetPlace) {
+    #[must_use]
+    pub fn leave_out_failed(self, place: &dyn TargetPlace) -> Self {
+        let mut plan = self.plan.unseal();
         if place.order() == Order::Sequence {
-            self.plan.ask_for_content(self.jobs);
+            plan.ask_for_content(self.jobs);
         }
-        (self.lost, self.lost_roots) = self.plan.drop_failed();
-        self.leaves_out = true;
+        let (lost, lost_roots) = plan.drop_failed();
+        Self { plan: plan.seal(), jobs: self.jobs, leaves_out: true, lost, lost_roots }
     }
 
     /// Brings all of it to `place`, to which the targets of what is wanted belong. What turns out not to be
@@ -77,12 +79,12 @@ impl<'a> PreparedCopy<'a> {
         observer: &dyn Observer,
     ) -> Result<Report, Failure> {
         let begins_again = self.leaves_out && place.order() != Order::Sequence;
-        let mut report = self.plan.execute(place, Vec::new(), self.jobs, observer)?;
+        let mut report = self.plan.execute(place, self.jobs, observer)?;
         while begins_again && let Some((failures, roots)) = self.plan.leave_out(&mut report) {
             self.lost.extend(failures);
             self.lost_roots.extend(roots);
             let earlier = report;
-            report = self.plan.execute(place, Vec::new(), self.jobs, observer)?.after(&earlier);
+            report = self.plan.execute(place, self.jobs, observer)?.after(&earlier);
         }
         Ok(report)
     }

@@ -10,17 +10,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use longshore_spec::{Digest, Role};
-use longshore_store::{Error, ExtraFile, Order, Outline, Target, TargetPlace};
+use longshore_store::{Error, Order, Target, TargetPlace};
 
 use self::copy_node::Brought;
 use self::naming::{BeingNamed, Naming};
 use self::shared::Shared;
-use crate::plan::{Node, Parents, PlannedRoot, State};
-use crate::{Action, Failure, Observer, Outcome, Plan, Report, Side};
+use crate::plan::{Node, PlannedRoot, State};
+use crate::{Action, Failure, Observer, Outcome, Plan, Report, SealedPlan, Side};
 
-impl Plan<'_> {
+impl SealedPlan<'_> {
     /// Copies everything that is wanted into its targets, which all belong to `place`, with up to
-    /// `jobs` at once. `files` lie beside the content, where the place has such a thing.
+    /// `jobs` at once.
     ///
     /// A node starts when all that it refers to is there; a root gets its names when all of it is.
     /// What fails is in the report, and the rest goes on. The error is that of a plan that cannot
@@ -28,32 +28,19 @@ impl Plan<'_> {
     pub fn execute(
         &self,
         place: &dyn TargetPlace,
-        files: Vec<ExtraFile>,
         jobs: usize,
         observer: &dyn Observer,
     ) -> Result<Report, Failure> {
-        // The outline takes about as much as the plan, and goes before the work begins.
-        let there = self.begin(place, &self.outline(files))?;
-        Ok(self.carry_out(place, there, jobs, observer))
-    }
-
-    /// Does the like for whoever has the outline of this plan, with files beside the content, already.
-    pub fn execute_outlined(
-        &self,
-        place: &dyn TargetPlace,
-        outline: &Outline,
-        jobs: usize,
-        observer: &dyn Observer,
-    ) -> Result<Report, Failure> {
-        let there = self.begin(place, outline)?;
+        let there = self.begin(place)?;
+        self.forget_outline();
         Ok(self.carry_out(place, there, jobs, observer))
     }
 
     /// Makes the place ready; returns how many bytes are there, if it knows.
-    fn begin(&self, place: &dyn TargetPlace, outline: &Outline) -> Result<Option<u64>, Failure> {
+    fn begin(&self, place: &dyn TargetPlace) -> Result<Option<u64>, Failure> {
         let prepared = match self.conflict() {
             Some(conflict) => Err(conflict),
-            None => place.prepare(outline),
+            None => place.prepare(&self.outline()),
         };
         prepared.map_err(|error| {
             let subject = format!("{place:?}");
@@ -77,9 +64,7 @@ impl Plan<'_> {
             Order::LargestFirst | Order::Outline => run.work_in_parallel(jobs),
         }
         let mut report = run.report();
-        // Referrers that could not be listed are wanted too.
-        let complete = report.is_complete() && self.failures.is_empty();
-        if let Err(error) = place.commit(complete) {
+        if let Err(error) = place.commit(report.is_complete()) {
             let subject = format!("{place:?}");
             let failure = Failure::new(Side::Target, Action::Publish, subject, error);
             observer.failed(&failure);
@@ -95,9 +80,8 @@ impl Plan<'_> {
 
 /// A plan that is being carried out.
 struct Run<'r, 'p> {
-    plan: &'r Plan<'p>,
+    plan: &'r SealedPlan<'p>,
     observer: &'r dyn Observer,
-    parents: Parents,
     /// Nodes with their roots, by number, sorted.
     roots: Vec<(u32, u32)>,
     order: Order,
@@ -156,8 +140,8 @@ enum Progress {
 }
 
 impl<'r, 'p> Run<'r, 'p> {
-    fn new(plan: &'r Plan<'p>, order: Order, observer: &'r dyn Observer) -> Self {
-        let needed = plan.needed();
+    fn new(plan: &'r SealedPlan<'p>, order: Order, observer: &'r dyn Observer) -> Self {
+        let needed = &plan.needed;
         let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
         let waiting: Vec<u32> = (0..)
             .take(plan.nodes.len())
@@ -166,7 +150,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     .unwrap_or(u32::MAX)
             })
             .collect();
-        let in_order = in_order(plan, &needed);
+        let in_order = in_order(plan, needed);
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
         for &node in &in_order {
             match plan.nodes[node as usize].state {
@@ -196,7 +180,6 @@ impl<'r, 'p> Run<'r, 'p> {
         Self {
             plan,
             observer,
-            parents: plan.parents(),
             roots: plan.roots_by_node(),
             order,
             in_order,
@@ -327,7 +310,7 @@ impl<'r, 'p> Run<'r, 'p> {
             Ok(()) => {
                 queue.progress[node as usize] = Progress::Done;
                 queue.left -= 1;
-                for &parent in self.parents.of(node) {
+                for &parent in self.plan.parents.of(node) {
                     queue.waiting[parent as usize] -= 1;
                     if queue.waiting[parent as usize] == 0
                         && queue.progress[parent as usize] == Progress::Open
@@ -343,7 +326,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     if queue.progress[node as usize] == Progress::Open {
                         queue.progress[node as usize] = Progress::Failed;
                         queue.left -= 1;
-                        failed.extend(self.parents.of(node));
+                        failed.extend(self.plan.parents.of(node));
                     }
                 }
             }
@@ -364,7 +347,7 @@ impl<'r, 'p> Run<'r, 'p> {
             matches!(progress, Progress::Open | Progress::Failed)
         };
         let missing = (0..).zip(&progress).filter(is_missing).map(|(node, _)| node).collect();
-        let whole = self.plan.without(missing);
+        let whole = self.plan.without_under(&self.plan.parents, missing);
         let done = |number: &u32, root: &PlannedRoot| {
             root.node.is_some_and(|node| {
                 whole[node as usize] && progress[node as usize] == Progress::Done
@@ -379,6 +362,7 @@ impl<'r, 'p> Run<'r, 'p> {
             bytes: self.bytes.into_inner(),
             unverified,
             uncommitted: false,
+            unplanned: self.plan.failures.len(),
         };
         report.sort();
         report

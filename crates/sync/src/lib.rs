@@ -3,8 +3,9 @@
 //! # Design
 //!
 //! A copy ([`CopyRequest`]) has two steps. [`Plan::discover`] reads all manifests before the first blob byte
-//! moves; [`Plan::execute`] then copies in parallel. Dry runs, progress, the check for free disk space,
-//! [`Plan::verify`] and garbage collection ([`reachable()`]) use the same walk over the graph.
+//! moves. Then the plan is sealed, and [`SealedPlan::execute`] copies in parallel. Dry runs, progress, the check
+//! for free disk space, [`SealedPlan::verify`] and garbage collection ([`reachable()`]) use the same walk over
+//! the graph.
 //!
 //! What holds for every copy:
 //!
@@ -25,6 +26,7 @@ mod plan;
 mod presence;
 mod reachable;
 mod report;
+mod sealed;
 mod survey;
 mod transfer;
 mod verify;
@@ -37,4 +39,5 @@ pub use plan::{CopyItem, LeftOut, Moved, Plan, RootRequest, Totals, Unfit};
 pub use presence::{Present, Proof};
 pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
+pub use sealed::SealedPlan;
 pub use survey::{Part, survey, survey_known};

@@ -7,15 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longshore_spec::artifact_type::ArtifactType;
 use longshore_spec::{Descriptor, Digest, MediaType, More, Platform, Role};
-use longshore_store::{
-    Error, ExtraFile, Held, Name, Outline, OutlineNode, Result, Root, Selector, Source, Target,
-    in_parallel,
-};
+use longshore_store::{Error, Name, Selector, Source, Target, in_parallel};
 
-use crate::{Action, Failure, Filter, FoundRoot, Outcome, Report, RootReport, Side};
-
-/// Of so many nodes the targets are asked before the answers are added up.
-const ASKED_AT_ONCE: usize = 4096;
+use crate::{Action, Failure, Filter, FoundRoot, Outcome, RootReport, Side};
 
 /// Something that is wanted.
 #[derive(Debug, Clone)]
@@ -41,7 +35,8 @@ pub enum RootRequest {
     Listed(Descriptor),
 }
 
-/// The closures of everything that is wanted, in one graph.
+/// The closures of everything that is wanted, in one graph, as far as they could be discovered. Roots of
+/// which not all is known can be dropped; then it is sealed, and carried out ([`Plan::seal`]).
 ///
 /// A node is content in a target: content that several roots share moves once.
 #[derive(Debug)]
@@ -166,18 +161,15 @@ impl Plan<'_> {
         &self.failures
     }
 
-    /// Returns what went wrong during discovery, and gives up the plan.
-    pub fn into_failures(self) -> Vec<Failure> {
-        self.failures
-    }
-
     /// Returns what became of each root during discovery. `Done` means that all of it is known.
     pub fn roots(&self) -> Vec<RootReport> {
-        let whole = self.whole();
-        self.roots
-            .iter()
-            .map(|root| root.report(root.node.is_some_and(|node| whole[node as usize])))
-            .collect()
+        self.roots_where(&self.whole())
+    }
+
+    /// Returns what became of each root, if these nodes are whole.
+    pub(crate) fn roots_where(&self, whole: &[bool]) -> Vec<RootReport> {
+        let is_whole = |root: &PlannedRoot| root.node.is_some_and(|node| whole[node as usize]);
+        self.roots.iter().map(|root| root.report(is_whole(root))).collect()
     }
 
     /// Returns every entry of an index that is not in the plan.
@@ -215,72 +207,6 @@ impl Plan<'_> {
             }
         }
         None
-    }
-
-    /// Returns every name that stands for something else in its target, and will stand for what is wanted
-    /// when this is carried out; asks with up to `jobs` requests at once. A target that does not
-    /// say is one where nothing moves: what it does not tell now fails, if it does, when it is written
-    /// to.
-    pub fn moved(&self, jobs: usize) -> Vec<Moved> {
-        let whole = self.whole();
-        let named = self.roots.iter().enumerate().flat_map(|(root, planned)| {
-            // What is trusted has its names already.
-            let node = planned.node.filter(|node| {
-                whole[*node as usize] && self.nodes[*node as usize].state != State::Trusted
-            });
-            let target = node.and_then(|node| {
-                let node = &self.nodes[node as usize];
-                Some((self.targets[node.target as usize]?, &node.digest))
-            });
-            target.into_iter().flat_map(move |(target, digest)| {
-                planned.names.iter().map(move |name| (root, name, target, digest))
-            })
-        });
-        let named: Vec<_> = named.collect();
-        let found = in_parallel(&named, jobs, |(root, name, target, to)| {
-            let from = target.stands_for(name).ok().flatten().filter(|from| from != *to)?;
-            Some(Moved { root: *root, name: (*name).clone(), from, to: (*to).clone() })
-        });
-        let mut seen = HashSet::new();
-        let is_new = |moved: &Moved| seen.insert((moved.root, moved.name.clone()));
-        found.into_iter().flatten().filter(is_new).collect()
-    }
-
-    /// Returns what the place is told of this plan: everything that roots need of which all is
-    /// known, and `files` beside it.
-    pub fn outline(&self, files: Vec<ExtraFile>) -> Outline {
-        let needed = self.needed();
-        let nodes = self.needed_nodes().into_iter().map(|node| OutlineNode {
-            role: node.role,
-            digest: node.digest.clone(),
-            size: node.size,
-        });
-        let root = |root: &PlannedRoot| {
-            root.node.filter(|node| needed[*node as usize])?;
-            Some(Root { descriptor: root.descriptor.clone()?, names: root.names.clone() })
-        };
-        Outline::new(nodes.collect(), self.roots.iter().filter_map(root).collect(), files)
-    }
-
-    /// Counts what is in the plan, and asks the targets what they hold of it, with up to `jobs`
-    /// requests at once.
-    pub fn totals(&self, jobs: usize) -> Result<Totals> {
-        let ask = |node: &&Node| {
-            let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
-            Ok(match target.held(&node.descriptor(), node.role)? {
-                Held::Whole => 0,
-                Held::Prefix(there) => node.size.saturating_sub(there),
-                Held::Nothing => node.size,
-            })
-        };
-        let mut missing = 0_u64;
-        // Answers take more than nodes do, so not all of them are kept at once.
-        for nodes in self.needed_nodes().chunks(ASKED_AT_ONCE) {
-            for answer in in_parallel(nodes, jobs, ask) {
-                missing = missing.saturating_add(answer?);
-            }
-        }
-        Ok(Totals { missing, ..self.size() })
     }
 
     /// Takes every root out of the plan of which not all is known, with what came along for it;
@@ -327,15 +253,13 @@ impl Plan<'_> {
         }
     }
 
-    /// Takes every root out of the plan that needs what a run could not read from its source, so that it can
-    /// be run again without them; returns what went wrong, taken out of the report, and the roots that
-    /// are out. `None` if something else was in the way, or if nothing would be left.
-    pub fn leave_out(&mut self, report: &mut Report) -> Option<(Vec<Failure>, Vec<RootReport>)> {
-        if report.failures.is_empty() || !report.failures.iter().all(Failure::is_of_content) {
-            return None;
+    /// Breaks what a run could not read from its source; `false` if something else was in the way, or if
+    /// nothing would be left.
+    pub(crate) fn break_lost(&mut self, failures: &[Failure]) -> bool {
+        if failures.is_empty() || !failures.iter().all(Failure::is_of_content) {
+            return false;
         }
-        let lost: HashSet<&str> =
-            report.failures.iter().map(|failure| failure.subject.as_str()).collect();
+        let lost: HashSet<&str> = failures.iter().map(|failure| failure.subject.as_str()).collect();
         let broken = self.numbers(|node| {
             matches!(node.state, State::Blob | State::Manifest)
                 && lost.contains(node.digest.to_string().as_str())
@@ -345,16 +269,16 @@ impl Plan<'_> {
             root.subject.is_none() && root.node.is_some_and(|node| whole[node as usize])
         };
         if broken.is_empty() || !self.roots.iter().any(is_left) {
-            return None;
+            return false;
         }
         for number in broken {
             self.nodes[number as usize].state = State::Broken;
         }
-        Some((std::mem::take(&mut report.failures), self.drop_broken()))
+        true
     }
 
     /// Takes out every root that needs something broken, with what came along for it.
-    fn drop_broken(&mut self) -> Vec<RootReport> {
+    pub(crate) fn drop_broken(&mut self) -> Vec<RootReport> {
         let whole = self.whole();
         let is_left = |root: &mut PlannedRoot| {
             root.skipped || root.node.is_some_and(|node| whole[node as usize])
@@ -433,12 +357,16 @@ impl Plan<'_> {
     }
 
     /// For each node, whether neither it nor anything that it refers to is one of `broken`.
-    pub(crate) fn without(&self, mut broken: Vec<u32>) -> Vec<bool> {
-        let mut whole = vec![true; self.nodes.len()];
+    pub(crate) fn without(&self, broken: Vec<u32>) -> Vec<bool> {
         if broken.is_empty() {
-            return whole;
+            return vec![true; self.nodes.len()];
         }
-        let parents = self.parents();
+        self.without_under(&self.parents(), broken)
+    }
+
+    /// Does the like for whoever has the parents of all nodes.
+    pub(crate) fn without_under(&self, parents: &Parents, mut broken: Vec<u32>) -> Vec<bool> {
+        let mut whole = vec![true; self.nodes.len()];
         while let Some(node) = broken.pop() {
             if std::mem::replace(&mut whole[node as usize], false) {
                 broken.extend(parents.of(node));
@@ -449,7 +377,11 @@ impl Plan<'_> {
 
     /// For each node, whether a root needs it of which all is known.
     pub(crate) fn needed(&self) -> Vec<bool> {
-        let whole = self.whole();
+        self.needed_of(&self.whole())
+    }
+
+    /// Does the like for whoever knows which nodes are `whole`.
+    pub(crate) fn needed_of(&self, whole: &[bool]) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
         let mut next: Vec<u32> = self.roots.iter().filter_map(|root| root.node).collect();
         next.retain(|node| whole[*node as usize]);
@@ -516,6 +448,7 @@ impl Plan<'_> {
 }
 
 /// The parents of every node, one node's behind the other's.
+#[derive(Debug)]
 pub(crate) struct Parents {
     ends: Vec<u32>,
     parents: Vec<u32>,

@@ -31,6 +31,8 @@ pub struct Report {
     /// Whether the place could not make durable what came: no root is there for sure, and each that would be
     /// done has failed.
     pub uncommitted: bool,
+    /// How much went wrong before, while the plan was made: see [`Plan::failures`](crate::Plan::failures).
+    pub unplanned: usize,
 }
 
 /// What became of one root. What is known of it is shared with its plan.
@@ -150,10 +152,12 @@ impl RootReport {
 }
 
 impl Report {
-    /// Tells whether every root that was wanted is there with all that it refers to. It may be while
-    /// referrers are missing that could not be listed, see [`Plan::failures`](crate::Plan::failures).
+    /// Tells whether every root that was wanted is there with all that it refers to, and nothing went wrong
+    /// before: referrers that could not be listed are wanted too.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.roots.iter().all(|root| root.outcome != Outcome::Failed)
+        self.unplanned == 0
+            && self.failures.is_empty()
+            && self.roots.iter().all(|root| root.outcome != Outcome::Failed)
     }
 
     /// Counts what `earlier` moved for the same place, which this found there.

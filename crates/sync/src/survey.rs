@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use longshore_spec::{Digest, Manifest, MediaType, Platform};
-use longshore_store::{KnownRoots, Result, Root, Source, Verifying};
+use longshore_store::{Blob as _, KnownRoots, Result, Root, Source};
 
 use crate::plan::{Node, State};
-use crate::{CopyItem, Filter, Observer, Plan, RootRequest, Totals};
+use crate::transfer::Transfer;
+use crate::{CopyItem, Filter, Observer, Plan, RootRequest, Silent};
 
 /// Looks into all that roots of one source need, in their order; nothing is copied.
 pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
@@ -54,15 +55,6 @@ pub struct Part<'p> {
 }
 
 impl Plan<'_> {
-    /// Counts what is to be copied without asking the targets what they hold: all of it counts as
-    /// missing.
-    pub fn size(&self) -> Totals {
-        self.needed_nodes().into_iter().fold(Totals::default(), |totals, node| {
-            let bytes = totals.bytes.saturating_add(node.size);
-            Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
-        })
-    }
-
     /// Returns the bytes of all that a root reaches, shared content counted once: its place in
     /// [`Plan::roots`]. What is broken or left out does not count.
     pub fn closure_size(&self, root: usize) -> u64 {
@@ -91,15 +83,15 @@ impl Plan<'_> {
     /// no config, or one that names no platform. Fails as its source does, and on content that is not
     /// what its digest says.
     pub fn config_platform(&self, root: usize, manifest: &Digest) -> Result<Option<Platform>> {
-        let children = self.children_of(root, manifest);
-        let config = children.first().map(|node| &self.nodes[*node as usize]);
-        let Some(config) = config.filter(|node| node.size <= Manifest::MAX_SIZE) else {
+        let Some(&number) = self.children_of(root, manifest).first() else { return Ok(None) };
+        let config = &self.nodes[number as usize];
+        if config.size > Manifest::MAX_SIZE {
             return Ok(None);
-        };
-        let descriptor = config.descriptor();
-        let reader = self.sources[config.source as usize].open(&descriptor, 0)?;
-        let bytes = Verifying::new(reader, &descriptor)?.into_bytes()?;
-        Ok(Platform::of_config(&bytes))
+        }
+        let source = self.sources[config.source as usize];
+        // What is in its descriptor is not asked for.
+        let content = Transfer::new(source, self.source_descriptor(number), &Silent, false);
+        Ok(Platform::of_config(&content.open(None)?.into_bytes()?))
     }
 
     /// Returns the nodes that a manifest refers to that is a root or an entry of one.

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use longshore_store::Error;
 use rayon::prelude::*;
 
-use crate::plan::{Node, Parents, State};
+use crate::plan::{Node, State};
 use crate::transfer::Transfer;
-use crate::{Action, Failure, Observer, Plan, Report, Side};
+use crate::{Action, Failure, Observer, Plan, Report, SealedPlan, Side};
 
 /// How much is read and hashed at once.
 const PIECE: usize = 256 << 10;
 
-impl Plan<'_> {
+impl SealedPlan<'_> {
     /// Reads and hashes all blobs of the plan in their sources, the largest first, on up to `jobs` threads.
     /// Manifests were hashed when they were discovered.
     pub fn verify(&self, jobs: usize, observer: &dyn Observer) -> Report {
-        let mut report = Report::default();
+        let mut report = Report { unplanned: self.failures.len(), ..Report::default() };
         let wholes = Wholes::new(self, observer);
         for (number, node) in (0..).zip(&self.nodes) {
             if node.state == State::Manifest {
@@ -68,15 +68,12 @@ impl Plan<'_> {
             }
         }
         report.sort();
-        let whole = self.without(broken);
-        report.roots = self
-            .roots
-            .iter()
-            .map(|root| root.report(root.node.is_some_and(|node| whole[node as usize])))
-            .collect();
+        report.roots = self.roots_where(&self.without_under(&self.parents, broken));
         report
     }
+}
 
+impl Plan<'_> {
     /// Reads and hashes one blob; returns how many bytes were read from its source.
     pub(super) fn check(&self, node: &Node, observer: &dyn Observer) -> Result<u64, Failure> {
         let source = self.sources[node.source as usize];
@@ -104,9 +101,8 @@ impl Plan<'_> {
 
 /// Tells the observer of each root as soon as its closure is verified.
 struct Wholes<'v, 'p> {
-    plan: &'v Plan<'p>,
+    plan: &'v SealedPlan<'p>,
     observer: &'v dyn Observer,
-    parents: Parents,
     /// Pairs of a node and a root that it is, by number, sorted.
     roots: Vec<(u32, u32)>,
     /// How much of each node is not verified yet: its own content counts 1, and so does each child.
@@ -114,14 +110,14 @@ struct Wholes<'v, 'p> {
 }
 
 impl<'v, 'p> Wholes<'v, 'p> {
-    fn new(plan: &'v Plan<'p>, observer: &'v dyn Observer) -> Self {
+    fn new(plan: &'v SealedPlan<'p>, observer: &'v dyn Observer) -> Self {
         let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
         let waiting = (0..).take(plan.nodes.len()).map(|node| {
             let children = plan.children(node).iter().filter(is_there).count();
             AtomicU32::new(u32::try_from(children + 1).unwrap_or(u32::MAX))
         });
         let (waiting, roots) = (waiting.collect(), plan.roots_by_node());
-        Self { plan, observer, parents: plan.parents(), roots, waiting }
+        Self { plan, observer, roots, waiting }
     }
 
     /// Records that the content of a node is right, and tells of the roots that this completes.
@@ -137,7 +133,7 @@ impl<'v, 'p> Wholes<'v, 'p> {
                 let names = &self.plan.roots[*root as usize].names;
                 self.observer.named(names, &self.plan.nodes[node as usize].digest);
             }
-            proven.extend(self.parents.of(node));
+            proven.extend(self.plan.parents.of(node));
         }
     }
 }

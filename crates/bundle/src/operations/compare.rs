@@ -113,7 +113,7 @@ impl Bundle<'_> {
     /// Returns every file beside the content of a layout that is not as it would be written.
     pub fn different_files(&self, layout: &dyn Layout) -> Result<Vec<BundleDifference>> {
         let mut found = Vec::new();
-        for ExtraFile { name, content } in self.files() {
+        for ExtraFile { name, content } in self.outline().files() {
             match layout.extra_file(name, content.len() as u64) {
                 Ok(Some(there)) if there == content[..] => {}
                 Ok(None) => found.push(BundleDifference::NoFile(name.clone())),

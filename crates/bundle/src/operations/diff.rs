@@ -39,8 +39,8 @@ impl SnapshotRequest<'_> {
         }
         let referrers = Referring::Taken(TypeFilter::default());
         let filter = Filter { referrers, allow_unverified: true, ..Filter::default() };
-        let plan = survey_known(self.repository, known, &filter, self.jobs, observer);
-        let outline = plan.outline(Vec::new());
+        let plan = survey_known(self.repository, known, &filter, self.jobs, observer).seal();
+        let outline = plan.outline();
         let contents = outline.nodes().iter().map(|node| (node.digest.clone(), node.size));
         let snapshot = Snapshot { names, contents: Some(contents.collect()) };
         Ok((snapshot, plan.into_failures()))

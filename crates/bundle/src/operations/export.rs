@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use longshore_spec::{Platform, Reference};
-use longshore_store::{Atomicity, Error, ExtraFile, Order, Outline, Selector, Target, TargetPlace};
-use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, RootRequest};
+use longshore_store::{Atomicity, Error, Order, Outline, Selector, Target, TargetPlace};
+use longshore_sync::{
+    CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, RootRequest, SealedPlan,
+};
 
 use crate::{
     Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace, LeftBehind,
@@ -86,7 +88,7 @@ pub enum ExportError {
 #[derive(Debug)]
 pub struct Bundle<'a> {
     request: ExportRequest<'a>,
-    plan: Plan<'a>,
+    plan: SealedPlan<'a>,
     made: Made,
     /// Why some of what is wanted could not be had.
     pub failures: Vec<Failure>,
@@ -102,9 +104,6 @@ pub struct Bundle<'a> {
 #[derive(Debug)]
 struct Made {
     record: Record,
-    /// What lies beside the content.
-    files: Vec<ExtraFile>,
-    outline: Outline,
     docker: Option<DockerManifest>,
 }
 
@@ -174,7 +173,8 @@ impl<'a> Bundle<'a> {
         failures.extend(failures_of_plan);
         dropped.extend(failed.iter().map(left_behind));
         let is_made = failures.is_empty() || request.incomplete == Incomplete::Made;
-        let made = Made::of(&request, &plan, &dropped, is_made)?;
+        let mut plan = plan.seal();
+        let made = Made::of(&request, &mut plan, &dropped, is_made)?;
         let lacking = Vec::new();
         Ok(Self { request, plan, made, failures, failed, dropped, lacking })
     }
@@ -185,7 +185,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// Returns the plan of what can be had.
-    pub fn plan(&self) -> &Plan<'a> {
+    pub fn plan(&self) -> &SealedPlan<'a> {
         &self.plan
     }
 
@@ -194,14 +194,9 @@ impl<'a> Bundle<'a> {
         &self.made.record
     }
 
-    /// Returns the files beside the content.
-    pub fn files(&self) -> &[ExtraFile] {
-        &self.made.files
-    }
-
-    /// Returns everything that comes.
-    pub fn outline(&self) -> &Outline {
-        &self.made.outline
+    /// Returns everything that comes, the files beside the content among it.
+    pub fn outline(&self) -> Arc<Outline> {
+        self.plan.outline()
     }
 
     /// Returns what Docker is told of it.
@@ -243,39 +238,30 @@ impl<'a> Bundle<'a> {
         };
         let begins_again =
             self.request.incomplete == Incomplete::Made && place.order() != Order::Sequence;
-        let mut report = self.bring(place, observer)?;
+        let jobs = self.request.jobs;
+        let mut report = self.plan.execute(place, jobs, observer).map_err(WriteError::Place)?;
         while begins_again && let Some((failures, roots)) = self.plan.leave_out(&mut report) {
             self.failures.extend(failures);
             self.dropped.extend(roots.iter().map(left_behind));
             self.failed.extend(roots);
-            self.made = Made::of(&self.request, &self.plan, &self.dropped, true)?;
-            report = self.bring(place, observer)?.after(&report);
+            self.made = Made::of(&self.request, &mut self.plan, &self.dropped, true)?;
+            let again = self.plan.execute(place, jobs, observer).map_err(WriteError::Place)?;
+            report = again.after(&report);
         }
         Ok(report)
-    }
-
-    fn bring(
-        &self,
-        place: &dyn TargetPlace,
-        observer: &dyn Observer,
-    ) -> Result<Report, WriteError> {
-        let Made { outline, .. } = &self.made;
-        let report = self.plan.execute_outlined(place, outline, self.request.jobs, observer);
-        report.map_err(WriteError::Place)
     }
 }
 
 impl Made {
-    /// Says in a record, and to Docker if it `is_made`, what is in a plan and what had to be `dropped`.
+    /// Says in a record, and to Docker if it `is_made`, what is in a plan and what had to be `dropped`, and puts
+    /// both beside the content.
     fn of(
         request: &ExportRequest<'_>,
-        plan: &Plan<'_>,
+        plan: &mut SealedPlan<'_>,
         dropped: &[LeftBehind],
         is_made: bool,
     ) -> Result<Self, ExportError> {
-        let outline = plan.outline(Vec::new());
-        let selection = request.places.selection();
-        let mut record = Record::of_outlined(plan, &outline, selection, dropped);
+        let mut record = Record::of(plan, request.places.selection(), dropped);
         let docker = match request.docker {
             DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
                 let docker = DockerManifest::of(plan, platform, request.jobs);
@@ -292,8 +278,8 @@ impl Made {
                 return Err(ExportError::TooLong { name, length, limit });
             }
         }
-        let outline = outline.with_files(files.clone());
-        Ok(Self { record, files, outline, docker })
+        plan.set_files(files);
+        Ok(Self { record, docker })
     }
 }
 

@@ -10,6 +10,7 @@ use longshore_spec::{Digest, Reference, RepositoryName};
 use longshore_store::{Error, Name, Outline, Result, Root, Source, Target, TargetPlace};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
+    SealedPlan,
 };
 
 pub use self::moves::{Move, MoveError, TargetKind};
@@ -87,7 +88,7 @@ pub struct ImportRequest<'a> {
 #[derive(Debug)]
 pub struct Import<'a> {
     request: ImportRequest<'a>,
-    plan: Plan<'a>,
+    plan: SealedPlan<'a>,
 }
 
 /// Why a bundle is not taken.
@@ -218,18 +219,18 @@ impl<'a> ImportRequest<'a> {
         Import { request: *self, plan: self.discover(Platforms::All, observer) }
     }
 
-    fn discover(&self, platforms: Platforms, observer: &dyn Observer) -> Plan<'a> {
+    fn discover(&self, platforms: Platforms, observer: &dyn Observer) -> SealedPlan<'a> {
         let referrers = Referring::Taken(TypeFilter::default());
         let allow_unverified = self.allow_unverified;
         let filter = Filter { platforms, referrers, allow_unverified, ..Filter::default() };
         let routes: &'a Routes<'a> = self.routes;
-        Plan::discover_for(routes.wanted(), &filter, self.jobs, observer)
+        Plan::discover_for(routes.wanted(), &filter, self.jobs, observer).seal()
     }
 }
 
 impl<'a> Import<'a> {
     /// Returns the plan.
-    pub fn plan(&self) -> &Plan<'a> {
+    pub fn plan(&self) -> &SealedPlan<'a> {
         &self.plan
     }
 
@@ -244,7 +245,7 @@ impl<'a> Import<'a> {
         let Self { request, plan } = self;
         let OpenBundle { layout, record, listed } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
-            let outline = plan.outline(Vec::new());
+            let outline = plan.outline();
             let differences = differences(record, *layout, listed, &outline)?;
             if !differences.is_empty() {
                 return Err(ImportRefusal::Different(differences));
@@ -268,7 +269,7 @@ impl<'a> Import<'a> {
     /// The place takes nothing of it.
     pub fn run(&self, observer: &dyn Observer) -> Result<Report, Failure> {
         let ImportRequest { bundle, routes, jobs, .. } = self.request;
-        let mut report = self.plan.execute(routes.target.place(), Vec::new(), jobs, observer)?;
+        let mut report = self.plan.execute(routes.target.place(), jobs, observer)?;
         if let Some(came) = bundle.layout.came() {
             count(came, &mut report);
         }

@@ -152,6 +152,7 @@ impl<'a> LockRequest<'a> {
         // To a check what a source lacks by now is a change.
         undecided.retain(|index| self.gone == Gone::Kept || index.gap != Gap::NotAtSource);
         let (lost_in_plan, lost_roots) = plan.drop_failed();
+        let plan = plan.seal();
         let lacking = LackingPlatform::all(&picked, &plan.roots());
         let lost = lost(asked, &failures, &lost_in_plan, &lost_roots);
         let unchosen = failures.len();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use longshore_layout::Layout;
 use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Outline, Result, Root, Source};
-use longshore_sync::{Failure, Filter, Observer, Plan, Report, survey_known};
+use longshore_sync::{Failure, Filter, Observer, Report, SealedPlan, survey_known};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
 
@@ -29,7 +29,7 @@ pub struct VerifyRequest<'a> {
 pub struct Verification<'a> {
     request: VerifyRequest<'a>,
     listed: Vec<Root>,
-    plan: Plan<'a>,
+    plan: SealedPlan<'a>,
 }
 
 /// What was verified.
@@ -46,14 +46,14 @@ impl<'a> VerifyRequest<'a> {
     pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
         let listed = roots.roots.clone();
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let plan = survey_known(self.view, roots, &filter, self.jobs, observer);
+        let plan = survey_known(self.view, roots, &filter, self.jobs, observer).seal();
         Verification { request: *self, listed, plan }
     }
 }
 
 impl<'a> Verification<'a> {
     /// Returns the plan of all that is needed.
-    pub fn plan(&self) -> &Plan<'a> {
+    pub fn plan(&self) -> &SealedPlan<'a> {
         &self.plan
     }
 
@@ -66,7 +66,7 @@ impl<'a> Verification<'a> {
 
 impl<'a> Verified<'a> {
     /// Returns the plan of all that was needed.
-    pub fn plan(&self) -> &Plan<'a> {
+    pub fn plan(&self) -> &SealedPlan<'a> {
         &self.verification.plan
     }
 
@@ -95,7 +95,7 @@ impl<'a> Verified<'a> {
         else {
             return Ok(Vec::new());
         };
-        let mut found = differences(record, *layout, listed, &plan.outline(Vec::new()))?;
+        let mut found = differences(record, *layout, listed, &plan.outline())?;
         if layout.is_written_once() {
             found.extend(record.unknown(orphans));
         }
@@ -108,7 +108,7 @@ impl<'a> Verified<'a> {
         if !plan.failures().is_empty() {
             return Vec::new();
         }
-        record.differences(listed, &plan.outline(Vec::new()))
+        record.differences(listed, &plan.outline())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::Outline;
-use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport};
+use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport, SealedPlan};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,26 +16,16 @@ use crate::{Item, Selection, SparseIndex, TagRules, What};
 impl Record {
     /// Returns the record of a plan that takes `selection`, and of what had to be `dropped` from it. It
     /// depends on what is wanted and what is there, not on the order or on who asked.
-    pub fn of(plan: &Plan<'_>, selection: &Selection, dropped: &[LeftBehind]) -> Self {
-        Self::of_outlined(plan, &plan.outline(Vec::new()), selection, dropped)
-    }
-
-    /// Does the like with the outline of the plan.
-    pub(crate) fn of_outlined(
-        plan: &Plan<'_>,
-        outline: &Outline,
-        selection: &Selection,
-        dropped: &[LeftBehind],
-    ) -> Self {
-        let reports = plan.roots();
+    pub fn of(plan: &SealedPlan<'_>, selection: &Selection, dropped: &[LeftBehind]) -> Self {
+        let (reports, outline) = (plan.roots(), plan.outline());
         Self {
             format_version: FORMAT_VERSION,
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
             selection: asked(selection).into(),
             docker_manifest: None,
-            left_out: left_out(plan, outline, &reports, dropped),
-            blobs: blobs(outline),
+            left_out: left_out(plan, &outline, &reports, dropped),
+            blobs: blobs(&outline),
             read_as: ReadAs::default(),
         }
     }

@@ -7,7 +7,7 @@ use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Platform};
 use longshore_store::Name;
-use longshore_sync::{CopyItem, Filter, Plan, RootRequest};
+use longshore_sync::{CopyItem, Filter, Plan, RootRequest, SealedPlan};
 use serde_json::{Value, json};
 
 /// Artifacts under their names, as an export has found them.
@@ -32,7 +32,7 @@ impl Wares {
     }
 
     /// Gives `look` the plan that takes everything in this order.
-    fn planned<T>(&self, turned: bool, look: impl FnOnce(&Plan<'_>) -> T) -> T {
+    fn planned<T>(&self, turned: bool, look: impl FnOnce(&SealedPlan<'_>) -> T) -> T {
         let view = self.layout.whole();
         let wanted = |(root, name): &(Descriptor, String)| CopyItem {
             source: &view,
@@ -45,7 +45,7 @@ impl Wares {
         if turned {
             wanted.reverse();
         }
-        let plan = Plan::discover(wanted, &Filter::default(), 2);
+        let plan = Plan::discover(wanted, &Filter::default(), 2).seal();
         assert!(plan.failures().is_empty());
         look(&plan)
     }

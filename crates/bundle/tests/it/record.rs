@@ -10,7 +10,7 @@ use longshore_layout::Directory;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Digest, MediaType, Role};
 use longshore_store::{Name, Root, Selector, Source as _};
-use longshore_sync::{CopyItem, Filter, Plan, Referring, RootRequest};
+use longshore_sync::{CopyItem, Filter, Plan, Referring, RootRequest, SealedPlan};
 
 const APP: &str = "registry.site/team/app:v1";
 
@@ -36,7 +36,7 @@ impl Site {
     }
 
     /// Returns the record of what is wanted, and all that there is of it.
-    fn record(&self, item: &Item) -> (Record, Vec<Root>, Plan<'static>) {
+    fn record(&self, item: &Item) -> (Record, Vec<Root>, SealedPlan<'static>) {
         let view: &'static _ = Box::leak(Box::new(Directory::open(self.layout.path()).unwrap()));
         let view: &'static _ = Box::leak(Box::new(view.whole()));
         let wanted = CopyItem {
@@ -46,7 +46,7 @@ impl Site {
             names: vec![Name::from(APP)],
             filter: Some(Arc::new(item.filter())),
         };
-        let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
+        let plan = Plan::discover(vec![wanted], &Filter::default(), 2).seal();
         assert!(plan.failures().is_empty());
         let record = Record::of(&plan, &Selection { items: vec![item.clone()] }, &[]);
         (record, view.roots().unwrap(), plan)
@@ -129,7 +129,7 @@ fn what_is_no_record_of_this_version_is_refused() {
 fn one_that_lies_is_found_out() {
     let site = Site::new();
     let (record, roots, plan) = site.record(&item());
-    let outline = plan.outline(Vec::new());
+    let outline = plan.outline();
     assert_eq!(record.differences(&roots, &outline), []);
     let lied = |lie: &dyn Fn(&mut Record)| {
         let mut record = record.clone();
@@ -195,7 +195,7 @@ fn types_and_referrers_that_are_not_asked_for_are_named() {
 fn what_is_written_in_one_stays_on_one_line() {
     let (mut record, roots, plan) = Site::new().record(&item());
     record.roots[0].reference = "a\neverything is there".to_owned();
-    let differences = record.differences(&roots, &plan.outline(Vec::new()));
+    let differences = record.differences(&roots, &plan.outline());
     assert!(differences.len() > 1);
     assert!(differences.iter().all(|it| !it.to_string().contains('\n')), "{differences:?}");
     let left = LeftBehind::failed(Some("a\nb".to_owned()), None);

@@ -11,8 +11,8 @@ use longshore_spec::Size;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_store::Atomicity;
 use longshore_sync::{
-    CopyItem, CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Plan, Platforms, PreparedCopy,
-    Referring, Report, RootReport, Silent, Totals, Unchanged,
+    CopyItem, CopyRequest, Failure, Filter, LeftOut, Moved, Outcome, Platforms, PreparedCopy,
+    Referring, Report, RootReport, SealedPlan, Silent, Totals, Unchanged,
 };
 
 use self::wanted::Taken;
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         // What is not there yet holds nothing.
         let missing = destination
             .as_ref()
-            .map(|it| destination::missing(it, copy.plan(), Vec::new(), global.jobs()))
+            .map(|it| destination::missing(it, copy.plan(), global.jobs()))
             .transpose()?;
         let plan = copy.plan();
         let size = plan.size();
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let is_all = args.all || args.all_tags;
     let is_all_or_nothing = destination.place().atomicity() == Atomicity::AllOrNothing;
     if is_all && is_all_or_nothing {
-        copy.leave_out_failed(destination.place());
+        copy = copy.leave_out_failed(destination.place());
     }
     let plan = copy.plan();
     let is_lost = !copy.lost.is_empty() && plan.roots().is_empty();
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let report = result.map_err(|failure| destination::problem(destination, *failure.error))?;
     let plan = copy.plan();
     let PreparedCopy { lost, lost_roots, .. } = &copy;
-    let complete = report.is_complete() && plan.failures().is_empty();
+    let complete = report.is_complete();
     tell_failures(lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
     tell(plan, &report, destination, complete, looked_for_referrers, output);
@@ -143,7 +143,7 @@ fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
 
 /// Tells what the user should know beside failures.
 fn tell(
-    plan: &Plan<'_>,
+    plan: &SealedPlan<'_>,
     report: &Report,
     destination: &Destination,
     complete: bool,
@@ -162,7 +162,7 @@ fn tell(
     }
 }
 
-fn tell_plan(plan: &Plan<'_>, looked_for_referrers: bool, output: &Output) {
+fn tell_plan(plan: &SealedPlan<'_>, looked_for_referrers: bool, output: &Output) {
     for entry in plan.left_out() {
         if let LeftOut::Absent(_) = entry {
             output.warning(&format!("left out: {}", report::left_out(entry)));
@@ -190,7 +190,7 @@ fn tell_plan(plan: &Plan<'_>, looked_for_referrers: bool, output: &Output) {
 }
 
 fn dry_run(
-    plan: &Plan<'_>,
+    plan: &SealedPlan<'_>,
     totals: Totals,
     moved: &[Moved],
     looked_for_referrers: bool,
@@ -273,7 +273,7 @@ fn roots(report: &Report) -> String {
 
 impl Document {
     /// Returns the document of a plan that is not carried out, since not all of it can be had.
-    fn refused(plan: &Plan<'_>) -> Self {
+    fn refused(plan: &SealedPlan<'_>) -> Self {
         let mut roots = plan.roots();
         for root in roots.iter_mut().filter(|root| root.outcome == Outcome::Done) {
             root.outcome = Outcome::Failed;
@@ -294,7 +294,7 @@ impl Document {
         Self { moved, ..self }
     }
 
-    fn new(plan: &Plan<'_>, report: &Report, totals: Totals) -> Self {
+    fn new(plan: &SealedPlan<'_>, report: &Report, totals: Totals) -> Self {
         Self {
             roots: report.roots.iter().map(Into::into).collect(),
             blobs: totals.nodes,

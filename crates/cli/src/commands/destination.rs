@@ -6,8 +6,8 @@ use std::path::Path;
 use longshore::Destination;
 use longshore::location::{Location, PlaceKind};
 use longshore_layout::{ArchiveStream, ArchiveWriter, Directory};
-use longshore_store::{Error, ExtraFile};
-use longshore_sync::Plan;
+use longshore_store::Error;
+use longshore_sync::SealedPlan;
 
 use crate::args::Global;
 use crate::output::Output;
@@ -77,16 +77,15 @@ fn pipe(opening: Opening, global: &Global) -> Result<Option<Destination>, Proble
     Ok(Some(Destination::Stream(ArchiveStream::new(Box::new(std::io::stdout())))))
 }
 
-/// Returns how many bytes of a plan are not there yet; `files` come with it. Nothing is written.
+/// Returns how many bytes of a plan are not there yet. Nothing is written.
 pub(crate) fn missing(
     destination: &Destination,
-    plan: &Plan<'_>,
-    files: Vec<ExtraFile>,
+    plan: &SealedPlan<'_>,
     jobs: usize,
 ) -> Result<u64, Problem> {
     let missing = match destination {
         Destination::Archive(archive) => {
-            let left = archive.left_of(&plan.outline(files));
+            let left = archive.left_of(&plan.outline());
             left.map(|left| plan.size().bytes.saturating_sub(left))
         }
         Destination::Directory(_) | Destination::Stream(_) | Destination::Registry(_) => {
@@ -146,8 +145,8 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
 
 /// Warns of a directory on a FAT file system that takes more files than such a directory holds, for sure or
 /// nearly.
-pub(crate) fn warn_if_crowded(directory: &Directory, plan: &Plan<'_>, output: &Output) {
-    if let Some(blobs) = directory.crowded(|| plan.outline(Vec::new())) {
+pub(crate) fn warn_if_crowded(directory: &Directory, plan: &SealedPlan<'_>, output: &Output) {
+    if let Some(blobs) = directory.crowded(|| plan.outline()) {
         output.warning(&format!(
             "{} is on a FAT file system, where a directory holds about 10,900 files, and {blobs} blobs go \
              into one; an archive (`oci-archive:FILE`) has no such bound",

@@ -187,7 +187,7 @@ fn write(
         return Ok(if bundle.is_whole() { Exit::Done } else { Exit::Failed });
     };
     if let Destination::Directory(directory) = destination {
-        refuse_others(directory, bundle.outline(), args)?;
+        refuse_others(directory, &bundle.outline(), args)?;
         warn_of_left(directory, &bundle, args, output);
         destination::warn_if_crowded(directory, bundle.plan(), output);
     }
@@ -202,7 +202,9 @@ fn write(
     })?;
     // What turned out not to be had is left out.
     tell_left_out(&bundle.failures[failures..], &bundle.failed[failed..], |_| None);
-    size.measure_again(&bundle)?;
+    if bundle.failed.len() > failed {
+        size.measure_again(&bundle)?;
+    }
     tell_called(&report, |_, root| root.names.first().map(ToString::to_string));
     let complete = report.is_complete();
     if let (Destination::Archive(archive), false) = (destination, complete) {

@@ -17,7 +17,7 @@ use longshore_layout::{
 };
 use longshore_spec::{Digest, Reference, Size};
 use longshore_sync::{
-    LeftOut, Moved as MovedTo, Observer as _, Outcome, Plan, Report, RootReport, Silent,
+    LeftOut, Moved as MovedTo, Observer as _, Outcome, Report, RootReport, SealedPlan, Silent,
 };
 
 use self::target::Target;
@@ -122,13 +122,13 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
             begun.elapsed().as_secs_f64(),
         )
     })?;
-    let complete = report.is_complete() && plan.failures().is_empty();
+    let complete = report.is_complete();
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
 /// Says what would go where, and how much of it is not there.
 fn dry_run(
-    plan: &Plan<'_>,
+    plan: &SealedPlan<'_>,
     moves: &[Move],
     changed: &[MovedTo],
     global: &Global,
@@ -198,7 +198,7 @@ fn receive(
 }
 
 /// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
-fn tell_damaged(layout: &OpenPlace, plan: &Plan<'_>, output: &Output) {
+fn tell_damaged(layout: &OpenPlace, plan: &SealedPlan<'_>, output: &Output) {
     let OpenPlace::StreamedArchive(received) = layout else { return };
     let came: HashSet<Digest> = received.stored().into_iter().collect();
     let lacking: HashSet<&Digest> =
@@ -261,7 +261,7 @@ fn again(layout: &OpenPlace) -> &'static str {
 }
 
 /// Tells what is not as whoever asked may think, though nothing failed.
-fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &Plan<'_>, output: &Output) {
+fn tell(bundle: &OpenBundle<'_>, moves: &[Move], plan: &SealedPlan<'_>, output: &Output) {
     let known = bundle.record.as_ref().map(|record| &record.left_out[..]).unwrap_or_default();
     let known: HashSet<&Digest> = known.iter().filter_map(|left| left.digest.as_ref()).collect();
     for left in plan.left_out() {
@@ -354,7 +354,7 @@ impl Document {
         Self { moved: MovedName::all(changed, reports, call), ..self }
     }
 
-    fn new(plan: &Plan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
+    fn new(plan: &SealedPlan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
         let reports = if report.roots.is_empty() { plan.roots() } else { report.roots.clone() };
         let roots = moves.iter().zip(&reports).map(|(of, report)| Moved {
             from: of.from.to_string(),

@@ -145,7 +145,7 @@ impl Run<'_, '_> {
                 let root = &self.plan.roots[*root as usize];
                 return root.names.first().or(root.wanted.as_ref());
             }
-            number = *self.parents.of(number).first()?;
+            number = *self.plan.parents.of(number).first()?;
         }
         None
     }

@@ -36,8 +36,8 @@ fn what_is_cancelled_ends_in_every_order_and_the_next_run_goes_on() {
         for bytes in [0, 1, 300] {
             let source = Shelf::of(|content| artifacts::image(content, 1));
             let target = Watched::new(order);
-            let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2);
-            let report = plan.execute(&target, Vec::new(), 2, &After::new(bytes)).unwrap();
+            let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2).seal();
+            let report = plan.execute(&target, 2, &After::new(bytes)).unwrap();
             assert!(!report.is_complete());
             assert!(report.failures.iter().all(|of| matches!(*of.error, Error::Cancelled)));
             assert!(!report.failures.is_empty());
@@ -46,7 +46,7 @@ fn what_is_cancelled_ends_in_every_order_and_the_next_run_goes_on() {
             assert!(order == Order::Sequence || target.names().is_empty());
             assert_eq!(target.committed(), [false]);
             if order != Order::Sequence {
-                let again = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+                let again = plan.execute(&target, 2, &Silent).unwrap();
                 assert!(again.is_complete());
             }
         }
@@ -57,7 +57,7 @@ fn what_is_cancelled_ends_in_every_order_and_the_next_run_goes_on() {
 fn what_was_not_looked_into_fails() {
     let source = Shelf::of(|content| artifacts::image(content, 1));
     let observer = After::new(0);
-    let plan = Plan::discover_for(source.wanted(None), &Filter::default(), 2, &observer);
+    let plan = Plan::discover_for(source.wanted(None), &Filter::default(), 2, &observer).seal();
     let [failure] = plan.failures() else { panic!("{:?}", plan.failures()) };
     assert!(matches!(*failure.error, Error::Cancelled));
 }
@@ -65,7 +65,7 @@ fn what_was_not_looked_into_fails() {
 #[test]
 fn a_verification_that_is_cancelled_says_so_once() {
     let source = Shelf::of(|content| artifacts::image(content, 1));
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2);
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2).seal();
     let observer = After::new(0);
     let report = plan.verify(2, &observer);
     let [failure] = &report.failures[..] else { panic!("{:?}", report.failures) };

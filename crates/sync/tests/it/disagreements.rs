@@ -6,7 +6,7 @@ use longshore_fixture::{Content, Draft, graph};
 use longshore_layout::{Archive, ArchiveOptions, Directory};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::{Name, Order, Source, Target};
-use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, SealedPlan, Silent};
 use proptest::prelude::*;
 
 use crate::places::{archive, pipe, write};
@@ -70,8 +70,8 @@ fn with_types(seed: u64, size: usize, at: usize, is_first: bool) -> Shelf {
     Shelf::new(content)
 }
 
-fn discover<'a>(source: &'a Shelf, target: Option<&'a dyn Target>, jobs: usize) -> Plan<'a> {
-    Plan::discover(source.wanted(target), &Filter::default(), jobs)
+fn discover<'a>(source: &'a Shelf, target: Option<&'a dyn Target>, jobs: usize) -> SealedPlan<'a> {
+    Plan::discover(source.wanted(target), &Filter::default(), jobs).seal()
 }
 
 /// Checks that exactly the root `wrong` failed, for one reason that names the digest.
@@ -96,7 +96,7 @@ fn verified(whole: &dyn Source) -> BTreeSet<Name> {
         names: root.names,
         filter: None,
     });
-    let plan = Plan::discover(wanted.collect(), &Filter::default(), 2);
+    let plan = Plan::discover(wanted.collect(), &Filter::default(), 2).seal();
     let report = plan.verify(2, &Silent);
     assert!(plan.failures().is_empty() && report.is_complete(), "{:?}", texts(plan.failures()));
     whole.names().unwrap().into_iter().collect()
@@ -116,7 +116,7 @@ proptest! {
         for order in [Order::LargestFirst, Order::Outline] {
             let target = Watched::new(order);
             let plan = discover(&source, Some(&target), jobs);
-            let report = plan.execute(&target, Vec::new(), jobs, &Silent).unwrap();
+            let report = plan.execute(&target, jobs, &Silent).unwrap();
             check(&source, &plan, &report, &digest);
             prop_assert_eq!(target.names(), expected.clone());
         }
@@ -124,7 +124,7 @@ proptest! {
         let layout = Directory::create(directory.path().join("layout")).unwrap();
         let whole = layout.whole();
         let plan = discover(&source, Some(&whole), jobs);
-        let report = plan.execute(&layout, Vec::new(), jobs, &Silent).unwrap();
+        let report = plan.execute(&layout, jobs, &Silent).unwrap();
         check(&source, &plan, &report, &digest);
         prop_assert_eq!(verified(&whole), expected.clone());
 
@@ -171,7 +171,7 @@ fn content_that_is_said_to_be_huge_does_not_make_a_place_refuse_the_rest() {
     let mut target = Watched::new(Order::LargestFirst);
     target.room = 1 << 20;
     let plan = discover(&source, Some(&target), 1);
-    let report = plan.execute(&target, Vec::new(), 1, &Silent).unwrap();
+    let report = plan.execute(&target, 1, &Silent).unwrap();
     assert_eq!(named(&report, Outcome::Done), ["good"]);
     assert_eq!(named(&report, Outcome::Failed), ["bad"]);
 }

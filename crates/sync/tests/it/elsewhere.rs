@@ -51,8 +51,8 @@ fn b06_addresses_reach_the_source() {
     let source = Noting { shelf: &shelf, opened: Mutex::default() };
     let target = Watched::new(Order::LargestFirst);
     let wanted = CopyItem { source: &source, ..shelf.wanted(Some(&target)).remove(0) };
-    let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
-    assert!(plan.execute(&target, Vec::new(), 2, &Silent).unwrap().is_complete());
+    let plan = Plan::discover(vec![wanted], &Filter::default(), 2).seal();
+    assert!(plan.execute(&target, 2, &Silent).unwrap().is_complete());
     let opened = source.opened.into_inner().unwrap();
     let urls = |of: &Descriptor| of.more.as_ref().map(|more| more.urls.clone());
     let layer = blobs(&shelf).pop().unwrap();

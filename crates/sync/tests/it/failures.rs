@@ -6,14 +6,14 @@ use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Error, Name, Order, Root, Selector, Source as _};
 use longshore_sync::{
-    Action, CopyItem, Failure, Filter, LeftOut, Outcome, Plan, RootReport, RootRequest, Side,
-    Silent,
+    Action, CopyItem, Failure, Filter, LeftOut, Outcome, Plan, RootReport, RootRequest, SealedPlan,
+    Side, Silent,
 };
 
 use crate::support::{Fault, Shelf, Watched, copy, named, texts, with_referrers};
 
-fn look(source: &Shelf) -> Plan<'_> {
-    Plan::discover(source.wanted(None), &Filter::default(), 2)
+fn look(source: &Shelf) -> SealedPlan<'_> {
+    Plan::discover(source.wanted(None), &Filter::default(), 2).seal()
 }
 
 fn only(failures: &[Failure]) -> &Failure {
@@ -31,13 +31,13 @@ fn a_name_that_is_not_there_fails_its_root_only() {
         names: vec!["ap".into()],
         ..wanted[0].clone()
     });
-    let plan = Plan::discover(wanted, &with_referrers(), 2);
+    let plan = Plan::discover(wanted, &with_referrers(), 2).seal();
     let failure = only(plan.failures());
     assert_eq!(
         (failure.side, failure.action, &*failure.subject),
         (Side::Source, Action::Resolve, "ap")
     );
-    let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+    let report = plan.execute(&target, 2, &Silent).unwrap();
     assert_eq!(named(&report, Outcome::Done), ["app"]);
     assert_eq!(named(&report, Outcome::Failed), ["ap"]);
     assert_eq!(report.roots[1].wanted, Some("ap".into()));
@@ -56,8 +56,8 @@ fn one_name_for_two_things_is_refused_before_anything_is_written() {
     let target = Watched::new(Order::LargestFirst);
     let mut wanted = source.wanted(Some(&target));
     wanted[1].names = vec!["v1".into(), "one".into()];
-    let plan = Plan::discover(wanted, &Filter::default(), 2);
-    let failure = plan.execute(&target, Vec::new(), 2, &Silent).unwrap_err();
+    let plan = Plan::discover(wanted, &Filter::default(), 2).seal();
+    let failure = plan.execute(&target, 2, &Silent).unwrap_err();
     assert!(matches!(*failure.error, Error::Conflict { .. }));
     assert!(failure.to_string().starts_with("`one` would stand for both"), "{failure}");
     assert!(target.pushed().is_empty() && target.committed().is_empty());
@@ -68,8 +68,8 @@ fn a_place_without_room_is_not_written_to() {
     let source = Shelf::of(|content| artifacts::image(content, 1));
     let mut target = Watched::new(Order::LargestFirst);
     target.room = 10;
-    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2);
-    let failure = plan.execute(&target, Vec::new(), 2, &Silent).unwrap_err();
+    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2).seal();
+    let failure = plan.execute(&target, 2, &Silent).unwrap_err();
     assert_eq!((failure.side, failure.action), (Side::Target, Action::Prepare));
     assert!(failure.to_string().starts_with("the target has no room"), "{failure}");
     assert!(target.pushed().is_empty() && target.committed().is_empty());
@@ -157,9 +157,9 @@ fn an_entry_that_one_source_lacks_may_come_as_a_root_of_another() {
         if swapped {
             wanted.reverse();
         }
-        let plan = Plan::discover(wanted, &Filter::default(), 2);
+        let plan = Plan::discover(wanted, &Filter::default(), 2).seal();
         assert!(plan.failures().is_empty(), "{:?}", texts(plan.failures()));
-        let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+        let report = plan.execute(&target, 2, &Silent).unwrap();
         assert_eq!(named(&report, Outcome::Done), ["image", "index"]);
     }
 }
@@ -206,13 +206,13 @@ fn manifests_that_cannot_be_read_are_named_with_the_reason() {
             names,
             filter: None,
         });
-        let plan = Plan::discover(wanted.collect(), &Filter::default(), 2);
+        let plan = Plan::discover(wanted.collect(), &Filter::default(), 2).seal();
         let [RootReport { outcome: Outcome::Failed, .. }] = plan.roots()[..] else {
             panic!("{name}: {:?}", plan.roots())
         };
         let text = only(plan.failures()).to_string();
         assert!(text.contains(words), "{name}: {text}");
-        assert!(plan.outline(Vec::new()).nodes().is_empty());
+        assert!(plan.outline().nodes().is_empty());
     }
 }
 
@@ -255,7 +255,7 @@ fn a_wrong_size_fails_who_says_it_and_nobody_else() {
         }
         let source = Shelf::new(content);
         let target = Watched::new(Order::LargestFirst);
-        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 1);
+        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 1).seal();
         let checked = plan.verify(2, &Silent);
         assert_eq!(named(&checked, Outcome::Failed), ["entry-wrong", "layer-wrong"]);
         // Both are known before anything is copied.
@@ -301,7 +301,7 @@ fn a38_what_cannot_be_verified_is_taken_only_if_asked_for_and_reported() {
     assert!(report.is_complete(), "{:?}", texts(&report.failures));
     let [digest] = &report.unverified[..] else { panic!("{:?}", report.unverified) };
     assert_eq!(digest.algorithm(), "blake3");
-    let plan = Plan::discover(source.wanted(None), &filter, 2);
+    let plan = Plan::discover(source.wanted(None), &filter, 2).seal();
     assert_eq!(plan.verify(2, &Silent).unverified, report.unverified);
 }
 
@@ -363,7 +363,7 @@ fn a_layer_that_is_a_directory_is_a_failure() {
         let Root { descriptor, names } = view.roots().unwrap().remove(0);
         let wish = RootRequest::Listed(descriptor);
         let wanted = CopyItem { source: &view, wish, target: None, names, filter: None };
-        let plan = Plan::discover(vec![wanted], &Filter::default(), 2);
+        let plan = Plan::discover(vec![wanted], &Filter::default(), 2).seal();
         let report = plan.verify(2, &Silent);
         assert_eq!(report.roots[0].outcome, Outcome::Failed);
         only(&report.failures);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use longshore_fixture::{Content, artifacts};
 use longshore_spec::{Digest, Role};
 use longshore_store::{Order, Target as _};
-use longshore_sync::{CopyItem, Filter, Outcome, Plan, Platforms, Referring, Silent};
+use longshore_sync::{CopyItem, Filter, Outcome, Plan, Platforms, Referring, SealedPlan, Silent};
 
 use crate::support::{Fault, Shelf, Watched, types};
 
@@ -34,8 +34,8 @@ fn with<'a>(mut wanted: Vec<CopyItem<'a>>, filters: &[&Filter]) -> Vec<CopyItem<
         .collect()
 }
 
-fn digests(plan: &Plan<'_>) -> BTreeSet<Digest> {
-    plan.outline(Vec::new()).nodes().iter().map(|node| node.digest.clone()).collect()
+fn digests(plan: &SealedPlan<'_>) -> BTreeSet<Digest> {
+    plan.outline().nodes().iter().map(|node| node.digest.clone()).collect()
 }
 
 #[test]
@@ -44,22 +44,22 @@ fn what_one_leaves_out_another_takes() {
     let (amd64, arm64) = (sparse("linux/amd64"), sparse("linux/arm64"));
     let default = Filter::default();
     let alone = |filter: &Filter| {
-        let plan = Plan::discover(vec![source.wanted(None).remove(0)], filter, 2);
+        let plan = Plan::discover(vec![source.wanted(None).remove(0)], filter, 2).seal();
         digests(&plan)
     };
     let (first, second) = (alone(&amd64), alone(&arm64));
     assert_ne!(first, second);
     for filters in [[&amd64, &arm64], [&arm64, &amd64]] {
-        let plan = Plan::discover(with(source.wanted(None), &filters), &default, 2);
+        let plan = Plan::discover(with(source.wanted(None), &filters), &default, 2).seal();
         assert!(plan.failures().is_empty());
         assert_eq!(digests(&plan), first.union(&second).cloned().collect());
     }
     let target = Watched::new(Order::LargestFirst);
     let wanted = with(source.wanted(Some(&target)), &[&amd64, &default]);
-    let plan = Plan::discover(wanted, &default, 2);
-    assert!(plan.execute(&target, Vec::new(), 2, &Silent).unwrap().is_complete());
+    let plan = Plan::discover(wanted, &default, 2).seal();
+    assert!(plan.execute(&target, 2, &Silent).unwrap().is_complete());
     assert_eq!(digests(&plan), alone(&default));
-    for node in plan.outline(Vec::new()).nodes() {
+    for node in plan.outline().nodes() {
         assert!(node.role != Role::Manifest || target.content(&node.digest).is_some());
     }
 }
@@ -79,7 +79,7 @@ fn each_takes_its_own_referrers() {
                 _ => &none,
             })
             .collect();
-        let plan = Plan::discover(with(source.wanted(None), &filters), &none, 2);
+        let plan = Plan::discover(with(source.wanted(None), &filters), &none, 2).seal();
         let roots = plan.roots().into_iter().filter(|root| root.outcome == Outcome::Done);
         let referrers = roots.filter(|root| root.subject.as_deref() == Some(&index));
         referrers.filter_map(|root| root.artifact_type.as_deref().map(str::to_owned)).collect()
@@ -94,7 +94,7 @@ fn each_takes_its_own_referrers() {
 fn what_is_taken_says_its_platforms() {
     let (source, _) = shelf();
     let (arm64, default) = (sparse("linux/arm64"), Filter::default());
-    let plan = Plan::discover(with(source.wanted(None), &[&arm64, &default]), &default, 2);
+    let plan = Plan::discover(with(source.wanted(None), &[&arm64, &default]), &default, 2).seal();
     let platforms = plan.roots().into_iter().map(|root| {
         root.platforms
             .iter()
@@ -127,7 +127,7 @@ fn what_failed_is_dropped_with_what_came_along_for_it() {
     let names: Vec<_> =
         dropped.iter().map(|root| &root.descriptor.as_ref().unwrap().digest).collect();
     assert_eq!(names, [&index.digest, &gone.digest, &signature.digest]);
-    let there = digests(&plan);
+    let there = digests(&plan.seal());
     assert!(there.contains(&kept.digest) && there.contains(&good.digest));
     for digest in [bad.digest, beside.digest, gone.digest, signature.digest, index.digest] {
         assert!(!there.contains(&digest));
@@ -135,7 +135,7 @@ fn what_failed_is_dropped_with_what_came_along_for_it() {
     let target = Watched::new(Order::Outline);
     let mut plan = Plan::discover(source.wanted(Some(&target)), &filter, 2);
     plan.drop_failed();
-    assert!(plan.execute(&target, Vec::new(), 2, &Silent).unwrap().is_complete());
+    assert!(plan.seal().execute(&target, 2, &Silent).unwrap().is_complete());
     assert!(target.held(&good, Role::Manifest).is_ok());
 }
 
@@ -156,7 +156,7 @@ fn a_referrer_that_failed_is_told_unless_it_is_not_kept() {
     let mut kept = plan();
     kept.retain_referrers(|digest| *digest == signature.digest);
     assert!(kept.failures().is_empty(), "nobody asked for it: {:?}", kept.failures());
-    assert!(digests(&kept).contains(&signature.digest));
+    assert!(digests(&kept.seal()).contains(&signature.digest));
     let mut kept = plan();
     kept.retain_referrers(|_| true);
     assert_eq!(kept.failures().len(), 1);
@@ -169,5 +169,5 @@ fn what_cannot_be_listed_is_dropped_with_its_root() {
     let filter = Filter { referrers: Referring::Taken(types(&[])), ..Filter::default() };
     let mut plan = Plan::discover(source.wanted(None), &filter, 2);
     assert!(!plan.drop_failed().0.is_empty());
-    assert!(plan.roots().is_empty() && digests(&plan).is_empty());
+    assert!(plan.roots().is_empty() && digests(&plan.seal()).is_empty());
 }

@@ -117,8 +117,8 @@ fn many() -> Shelf {
 }
 
 fn copy(source: &Shelf, target: &Tags) -> Report {
-    let plan = Plan::discover(source.wanted(Some(target)), &Filter::default(), 4);
-    plan.execute(target, Vec::new(), 4, &Silent).unwrap()
+    let plan = Plan::discover(source.wanted(Some(target)), &Filter::default(), 4).seal();
+    plan.execute(target, 4, &Silent).unwrap()
 }
 
 fn there(target: &Tags) -> Vec<String> {
@@ -175,8 +175,8 @@ fn of_names_that_are_refused_together_each_is_tried_alone() {
     let names_of: Vec<Name> = names().iter().map(|name| Name::from(name.as_str())).collect();
     let mut wanted = source.wanted(Some(&target));
     wanted[0].names.clone_from(&names_of);
-    let plan = Plan::discover(wanted, &Filter::default(), 4);
-    let report = plan.execute(&target, Vec::new(), 4, &Silent).unwrap();
+    let plan = Plan::discover(wanted, &Filter::default(), 4).seal();
+    let report = plan.execute(&target, 4, &Silent).unwrap();
     let left: Vec<_> = names().into_iter().filter(|name| name != "v17").collect();
     assert_eq!(there(&target), left);
     assert_eq!(report.failures.len(), 1);
@@ -227,7 +227,7 @@ fn content_of_many_names_is_looked_into_once() {
     let source = Counted(many(), AtomicUsize::new(0));
     let wanted = source.0.wanted(None);
     let wanted = wanted.into_iter().map(|wanted| CopyItem { source: &source, ..wanted });
-    let plan = Plan::discover(wanted.collect(), &Filter::default(), 4);
+    let plan = Plan::discover(wanted.collect(), &Filter::default(), 4).seal();
     assert_eq!(source.1.load(Ordering::Relaxed), 1);
     for (root, entry) in iter::zip(plan.roots(), &source.0.content.entries) {
         assert_eq!(root.outcome, Outcome::Done);
@@ -247,7 +247,7 @@ fn what_is_chosen_within_is_chosen_for_each_name() {
     let source = Shelf::new(content);
     let platforms = Platforms::One("linux/amd64".parse().unwrap());
     let filter = Filter { platforms, ..Filter::default() };
-    let roots = Plan::discover(source.wanted(None), &filter, 4).roots();
+    let roots = Plan::discover(source.wanted(None), &filter, 4).seal().roots();
     assert_eq!(roots.len(), 2);
     for root in roots {
         assert_eq!(root.origin(), Some(&index.digest));

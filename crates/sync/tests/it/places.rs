@@ -15,7 +15,7 @@ use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name
 pub(crate) fn write(source: &Shelf, place: &dyn TargetPlace, target: &dyn Target, jobs: usize) {
     let mut plan = Plan::discover(source.wanted(Some(target)), &with_referrers(), jobs);
     plan.drop_failed();
-    let report = plan.execute(place, Vec::new(), jobs, &Silent).unwrap();
+    let report = plan.seal().execute(place, jobs, &Silent).unwrap();
     assert!(report.is_complete(), "{:?}", report.failures);
 }
 
@@ -80,8 +80,8 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
         filter: None,
     };
     let wanted = view.roots().unwrap().into_iter().map(wanted).collect();
-    let plan = Plan::discover(wanted, &Filter::default(), 4);
-    assert!(plan.execute(&writer, Vec::new(), 4, &Silent).unwrap().is_complete());
+    let plan = Plan::discover(wanted, &Filter::default(), 4).seal();
+    assert!(plan.execute(&writer, 4, &Silent).unwrap().is_complete());
 
     let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
     let stored: BTreeSet<_> = archive.stored().into_iter().collect();
@@ -126,15 +126,15 @@ fn an_archive_of_which_something_is_missing_does_not_appear_and_goes_on_later() 
     {
         let writer = ArchiveWriter::new(&path, false).unwrap();
         let target = writer.whole();
-        let plan = Plan::discover(broken.wanted(Some(&target)), &with_referrers(), 4);
-        let report = plan.execute(&writer, Vec::new(), 4, &Silent).unwrap();
+        let plan = Plan::discover(broken.wanted(Some(&target)), &with_referrers(), 4).seal();
+        let report = plan.execute(&writer, 4, &Silent).unwrap();
         assert!(report.roots.iter().any(|root| root.outcome == Outcome::Failed));
         assert!(!path.exists());
     }
     let writer = ArchiveWriter::new(&path, false).unwrap();
     let target = writer.whole();
-    let plan = Plan::discover(whole.wanted(Some(&target)), &with_referrers(), 4);
-    let report = plan.execute(&writer, Vec::new(), 4, &Silent).unwrap();
+    let plan = Plan::discover(whole.wanted(Some(&target)), &with_referrers(), 4).seal();
+    let report = plan.execute(&writer, 4, &Silent).unwrap();
     assert!(report.is_complete() && report.existed > 0);
     drop(plan);
     let again = archive(&whole, &directory.path().join("again.tar"), 1);
@@ -165,9 +165,9 @@ fn what_is_there_is_told_before_the_work_begins() {
     let directory = Directory::create(scene.path().join("site")).unwrap();
     let whole = directory.whole();
     let run = || {
-        let plan = Plan::discover(source.wanted(Some(&whole)), &Filter::default(), 2);
+        let plan = Plan::discover(source.wanted(Some(&whole)), &Filter::default(), 2).seal();
         let counted = Counted::default();
-        plan.execute(&directory, Vec::new(), 2, &counted).unwrap();
+        plan.execute(&directory, 2, &counted).unwrap();
         (plan.size().bytes, counted.there.into_inner().unwrap(), counted.came.into_inner())
     };
     let (all, there, came) = run();

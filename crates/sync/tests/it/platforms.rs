@@ -14,9 +14,9 @@ use crate::support::{Shelf, Watched, closure, texts, with_referrers};
 fn copied(source: &Shelf, platforms: Platforms) -> (Watched, Report, Vec<LeftOut>) {
     let target = Watched::new(Order::LargestFirst);
     let filter = Filter { platforms, ..Filter::default() };
-    let plan = Plan::discover(source.wanted(Some(&target)), &filter, 2);
+    let plan = Plan::discover(source.wanted(Some(&target)), &filter, 2).seal();
     assert!(plan.failures().is_empty(), "{:?}", texts(plan.failures()));
-    let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+    let report = plan.execute(&target, 2, &Silent).unwrap();
     assert!(report.is_complete(), "{:?}", texts(&report.failures));
     let left_out = plan.left_out().to_vec();
     drop(plan);
@@ -25,7 +25,7 @@ fn copied(source: &Shelf, platforms: Platforms) -> (Watched, Report, Vec<LeftOut
 
 fn refused(source: &Shelf, platforms: Platforms) -> String {
     let filter = Filter { platforms, ..Filter::default() };
-    let plan = Plan::discover(source.wanted(None), &filter, 2);
+    let plan = Plan::discover(source.wanted(None), &filter, 2).seal();
     assert_eq!(plan.roots()[0].outcome, Outcome::Failed);
     let [text] = &texts(plan.failures())[..] else { panic!("{:?}", plan.failures()) };
     text.clone()
@@ -201,7 +201,7 @@ fn what_is_left_out_of_an_index_that_stays_is_known_of_each_root() {
     });
     let left_out = |platforms: Platforms| {
         let filter = Filter { platforms, ..Filter::default() };
-        let plan = Plan::discover(source.wanted(None), &filter, 2);
+        let plan = Plan::discover(source.wanted(None), &filter, 2).seal();
         let of = |root| plan.left_out_of(root).map(|platforms| platforms.len());
         (0..3).map(of).collect::<Vec<_>>()
     };
@@ -308,7 +308,7 @@ fn a_stripped_index_is_new_keeps_the_rest_and_verifies() {
         names: Vec::new(),
         filter: None,
     };
-    let plan = Plan::discover(vec![wanted], &Filter::default(), 1);
+    let plan = Plan::discover(vec![wanted], &Filter::default(), 1).seal();
     assert!(plan.failures().is_empty() && plan.left_out().is_empty());
     assert!(plan.verify(1, &Silent).is_complete());
 }
@@ -355,13 +355,13 @@ fn what_refers_to_an_index_does_not_come_with_one_that_is_stripped_of_it() {
     let filter =
         Filter { platforms: Platforms::Stripped(wanted(&["linux/amd64"])), ..with_referrers() };
     let target = Watched::new(Order::LargestFirst);
-    let plan = Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &filter, 2);
+    let plan = Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &filter, 2).seal();
     assert_eq!((plan.roots().len(), plan.referrers_seen()), (1, 2));
     let unfit: Vec<_> = plan.unfit().iter().map(ToString::to_string).collect();
     let tag = artifacts::signature_tag(&index.digest);
     let of = format!("of the index {}", index.digest);
     assert_eq!(unfit, [format!("spdx {} {of}", sbom.digest), format!("{tag} {of}")]);
-    let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+    let report = plan.execute(&target, 2, &Silent).unwrap();
     assert!(report.is_complete());
     assert!(target.content(&sbom.digest).is_none());
     let names: BTreeSet<_> = target.names();

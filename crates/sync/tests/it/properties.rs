@@ -65,9 +65,9 @@ proptest! {
             if reversed {
                 wanted.reverse();
             }
-            let plan = Plan::discover(wanted, &with_referrers(), jobs);
+            let plan = Plan::discover(wanted, &with_referrers(), jobs).seal();
             assert!(plan.failures().is_empty(), "{:?}", plan.failures());
-            let outline = plan.outline(Vec::new());
+            let outline = plan.outline();
             (outline.nodes().to_vec(), outline.roots().to_vec())
         };
         let first = outline(1, false);
@@ -88,8 +88,8 @@ proptest! {
         let fault = if is_manifest { faults[fault % 3] } else { faults[fault] };
         let source = source.with_fault(&digest, fault);
         let target = Watched::new(Order::Outline);
-        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), JOBS[jobs]);
-        let report = plan.execute(&target, Vec::new(), JOBS[jobs], &Silent).unwrap();
+        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), JOBS[jobs]).seal();
+        let report = plan.execute(&target, JOBS[jobs], &Silent).unwrap();
         check_fault(&source, &target, &report, &digest);
         let failures: Vec<_> = plan.failures().iter().chain(&report.failures).collect();
         prop_assert!(!failures.is_empty());
@@ -127,10 +127,10 @@ proptest! {
             first.entry(digest).or_insert(at);
         }
         if ORDERS[order] == Order::Sequence {
-            let plan = Plan::discover(source.wanted(None), &with_referrers(), 1);
+            let plan = Plan::discover(source.wanted(None), &with_referrers(), 1).seal();
             let mut seen = HashSet::new();
             let once: Vec<_> = pushed.iter().filter(|digest| seen.insert(*digest)).collect();
-            let outline = plan.outline(Vec::new());
+            let outline = plan.outline();
             prop_assert!(once.into_iter().eq(outline.nodes().iter().map(|node| &node.digest)));
             return Ok(());
         }

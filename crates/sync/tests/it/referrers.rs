@@ -29,7 +29,7 @@ fn they_stay_behind_are_counted_or_come_along() {
     let (source, [app, sbom, signature]) = signed();
     let plan = |referrers| {
         let filter = Filter { referrers, ..Filter::default() };
-        Plan::discover(source.wanted(None), &filter, 2)
+        Plan::discover(source.wanted(None), &filter, 2).seal()
     };
     let ignored = plan(Referring::Ignored);
     assert_eq!((digests(&ignored).len(), ignored.referrers_seen()), (1, 0));
@@ -77,10 +77,10 @@ fn e98_what_an_index_lists_needs_no_entry_of_its_own() {
         content.tag(roots[0], "one");
         content.tag(roots[1], "two");
         let source = Shelf::new(content);
-        let plan = Plan::discover(source.wanted(None), &with_referrers(), 2);
+        let plan = Plan::discover(source.wanted(None), &with_referrers(), 2).seal();
         assert_eq!(digests(&plan), roots.map(|root| root.digest.clone()));
         let counted = Filter { referrers: Referring::Counted, ..Filter::default() };
-        assert_eq!(Plan::discover(source.wanted(None), &counted, 2).referrers_seen(), 0);
+        assert_eq!(Plan::discover(source.wanted(None), &counted, 2).seal().referrers_seen(), 0);
     }
 }
 
@@ -99,7 +99,7 @@ fn one_that_is_wanted_itself_comes_once() {
         }
     }
     let source = Shelf::new(content);
-    let plan = Plan::discover(source.wanted(None), &with_referrers(), 2);
+    let plan = Plan::discover(source.wanted(None), &with_referrers(), 2).seal();
     assert_eq!(plan.roots().len(), 3);
     assert!(plan.roots().iter().all(|root| root.wanted.is_some()));
 }
@@ -111,9 +111,10 @@ fn all_fixtures_of_referrers_are_found() {
         let source = Shelf::new(content);
         let target = Watched::new(Order::LargestFirst);
         let plan =
-            Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &with_referrers(), 2);
+            Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &with_referrers(), 2)
+                .seal();
         assert!(plan.roots().len() > 1, "{}", fixture.name);
-        let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+        let report = plan.execute(&target, 2, &Silent).unwrap();
         assert!(report.is_complete(), "{}: {:?}", fixture.name, texts(&report.failures));
     }
 }
@@ -132,8 +133,9 @@ fn cosigned(root: &str, names: &[&str]) -> (Shelf, Descriptor) {
 
 fn names_of_signature(source: &Shelf, app: &Descriptor) -> Vec<String> {
     let target = Watched::new(Order::LargestFirst);
-    let plan = Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &with_referrers(), 2);
-    let report = plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+    let plan =
+        Plan::discover(vec![source.wanted(Some(&target)).remove(0)], &with_referrers(), 2).seal();
+    let report = plan.execute(&target, 2, &Silent).unwrap();
     assert!(report.is_complete(), "{:?}", texts(&report.failures));
     let short = artifacts::signature_tag(&app.digest);
     let names = target.names().into_iter().map(|name| name.to_string());
@@ -177,7 +179,8 @@ fn e97_a_source_that_lists_no_names_is_asked_for_each() {
         let source = Shelf { unlisted: Some(unlisted), ..source };
         assert_eq!(names_of_signature(&source, &app), ["#"]);
         // What nobody asked for is not looked for, and what is not there is no failure.
-        let plan = Plan::discover(vec![source.wanted(None).remove(0)], &Filter::default(), 2);
+        let plan =
+            Plan::discover(vec![source.wanted(None).remove(0)], &Filter::default(), 2).seal();
         assert_eq!((plan.roots().len(), plan.failures().len()), (1, 0));
         let (source, app) = cosigned("v1", &[]);
         let source = Shelf { unlisted: Some(unlisted), ..source };
@@ -190,7 +193,7 @@ fn e97_a_source_that_lists_no_names_is_asked_for_each() {
         Err(Error::unreachable("the shelf", why))
     };
     let source = Shelf { unlisted: Some(silent), ..source };
-    let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2);
+    let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2).seal();
     let [failure] = plan.failures() else { panic!("{:?}", plan.failures()) };
     assert_eq!(failure.action, Action::ListReferrers);
 }
@@ -211,14 +214,14 @@ fn e97_of_signatures_in_several_repositories_that_of_the_same_one_comes() {
     for (at, repository) in [(0, "a/app"), (2, "b/app")] {
         let target = Watched::new(Order::LargestFirst);
         let wanted = vec![source.wanted(Some(&target)).remove(at)];
-        let plan = Plan::discover(wanted, &with_referrers(), 2);
+        let plan = Plan::discover(wanted, &with_referrers(), 2).seal();
         let [_, root] = &plan.roots()[..] else { panic!("{:?}", plan.roots()) };
         assert_eq!(root.names, [Name::new(format!("{repository}:{tag}"))]);
         let found = root.descriptor.as_ref().map(|it| &it.digest);
         assert_eq!(found, Some(&signatures[at / 2].digest));
     }
     // Wanted by name, they do not come a second time.
-    let plan = Plan::discover(source.wanted(None), &with_referrers(), 2);
+    let plan = Plan::discover(source.wanted(None), &with_referrers(), 2).seal();
     assert_eq!(plan.roots().len(), 4);
     assert!(plan.conflict().is_none());
 }
@@ -235,7 +238,7 @@ fn e97_signatures_of_an_entry_and_of_a_referrer_lie_beside_the_root() {
         content.tag(&signature, &artifacts::signature_tag(&subject.digest));
     }
     let source = Shelf::new(content);
-    let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2);
+    let plan = Plan::discover(vec![source.wanted(None).remove(0)], &with_referrers(), 2).seal();
     let names: Vec<_> =
         plan.roots().into_iter().flat_map(|root| root.names.clone()).skip(1).collect();
     let expected = [&image, &sbom]
@@ -249,16 +252,16 @@ fn a_list_that_cannot_be_had_is_a_failure_only_if_it_is_wanted() {
     let source = Shelf { mute: true, ..source };
     for referrers in [Referring::Ignored, Referring::Counted] {
         let filter = Filter { referrers, ..Filter::default() };
-        assert!(Plan::discover(source.wanted(None), &filter, 2).failures().is_empty());
+        assert!(Plan::discover(source.wanted(None), &filter, 2).seal().failures().is_empty());
     }
     let target = Watched::new(Order::LargestFirst);
-    let plan = Plan::discover(source.wanted(Some(&target)), &with_referrers(), 2);
+    let plan = Plan::discover(source.wanted(Some(&target)), &with_referrers(), 2).seal();
     let [failure] = plan.failures() else { panic!("{:?}", plan.failures()) };
     assert_eq!(
         (failure.action, &failure.subject),
         (Action::ListReferrers, &app.digest.to_string())
     );
-    plan.execute(&target, Vec::new(), 2, &Silent).unwrap();
+    plan.execute(&target, 2, &Silent).unwrap();
     assert_eq!(target.committed(), [false], "not all that was wanted has come");
 }
 

@@ -37,7 +37,7 @@ fn fifty_thousand_blobs_take_seconds() {
     let target = Watched::new(Order::LargestFirst);
     let before = resident();
     let begun = Instant::now();
-    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 4);
+    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 4).seal();
     let discovered = begun.elapsed();
     let nodes = plan.size().nodes;
     assert_eq!(nodes, 50_000 + 500 + 1);
@@ -45,7 +45,7 @@ fn fifty_thousand_blobs_take_seconds() {
         eprintln!("a plan takes {} bytes a node", after.saturating_sub(before) / nodes);
     }
     let copying = Instant::now();
-    let report = plan.execute(&target, Vec::new(), 4, &Silent).unwrap();
+    let report = plan.execute(&target, 4, &Silent).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.moved, nodes);
     eprintln!("discovered in {discovered:?}, copied in {:?}", copying.elapsed());
@@ -60,8 +60,8 @@ fn ten_thousand_roots_take_seconds() {
     let wanted = |target| longshore_sync::CopyItem { target: Some(target), ..root.clone() };
     let begun = Instant::now();
     let wanted = targets.iter().map(|target| wanted(target as &dyn longshore_store::Target));
-    let plan = Plan::discover(wanted.collect(), &Filter::default(), 4);
-    let report = plan.execute(&targets[0], Vec::new(), 4, &Silent).unwrap();
+    let plan = Plan::discover(wanted.collect(), &Filter::default(), 4).seal();
+    let report = plan.execute(&targets[0], 4, &Silent).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.moved, 40_000);
     assert!(begun.elapsed().as_secs() < SECONDS);
@@ -76,7 +76,7 @@ fn ten_thousand_failures_take_seconds() {
         }
     }
     let begun = Instant::now();
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 4);
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 4).seal();
     let report = plan.verify(4, &Silent);
     assert_eq!(report.failures.len(), 10_001);
     assert!(report.roots.iter().all(|root| root.outcome == Outcome::Failed));

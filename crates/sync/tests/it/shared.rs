@@ -99,8 +99,8 @@ impl Target for Counted<'_> {
 /// Wants everything that `source` lists in each of `targets`.
 fn copy(source: &Shelf, place: &Memory, targets: &[&Counted<'_>], filter: &Filter) -> Report {
     let wanted = targets.iter().flat_map(|target| source.wanted(Some(*target)));
-    let plan = Plan::discover(wanted.collect(), filter, 8);
-    plan.execute(place, Vec::new(), 8, &Silent).expect("a plan that can be begun")
+    let plan = Plan::discover(wanted.collect(), filter, 8).seal();
+    plan.execute(place, 8, &Silent).expect("a plan that can be begun")
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn an_equal_digest_is_trusted_only_where_asked_to() {
     let mut wanted = source.wanted(Some(&target));
     let again = wanted[0].clone();
     wanted.push(CopyItem { names: vec![Name::from("other")], ..again });
-    let plan = Plan::discover(wanted, &digest, 1);
+    let plan = Plan::discover(wanted, &digest, 1).seal();
     sent.lock().unwrap().clear();
-    assert!(plan.execute(&memory, Vec::new(), 1, &Silent).unwrap().is_complete());
+    assert!(plan.execute(&memory, 1, &Silent).unwrap().is_complete());
     assert_eq!(sent.lock().unwrap().len(), 1);
     assert_eq!(target.repository().names().unwrap(), [Name::from("app"), Name::from("other")]);
 }
@@ -201,8 +201,8 @@ fn a_new_referrer_of_something_that_is_trusted_is_taken() {
     let names = vec![Name::from("app")];
     let wanted =
         vec![CopyItem { source: &after, wish, target: Some(&target), names, filter: None }];
-    let plan = Plan::discover(wanted, &filter, 2);
-    assert!(plan.execute(&memory, Vec::new(), 2, &Silent).unwrap().is_complete());
+    let plan = Plan::discover(wanted, &filter, 2).seal();
+    assert!(plan.execute(&memory, 2, &Silent).unwrap().is_complete());
     let sent: Vec<_> = sent.lock().unwrap().keys().cloned().collect();
     assert_eq!(sent, [(Kind::Manifest, signature.digest)]);
 }
@@ -235,8 +235,8 @@ fn what_is_trusted_for_one_root_is_not_for_another() {
         if is_first {
             both.reverse();
         }
-        let plan = Plan::discover(both, &filter, 1);
-        assert!(plan.execute(&memory, Vec::new(), 1, &Silent).unwrap().is_complete());
+        let plan = Plan::discover(both, &filter, 1).seal();
+        assert!(plan.execute(&memory, 1, &Silent).unwrap().is_complete());
         assert!(target.repository().blob(&layer.digest).is_ok(), "{}", wanted.digest);
     }
 }

@@ -288,8 +288,8 @@ impl Target for Watched {
 
 /// Copies everything that `source` lists.
 pub(crate) fn copy(source: &Shelf, target: &Watched, filter: &Filter, jobs: usize) -> Report {
-    let plan = Plan::discover(source.wanted(Some(target)), filter, jobs);
-    plan.execute(target, Vec::new(), jobs, &Silent).expect("a plan that can be begun")
+    let plan = Plan::discover(source.wanted(Some(target)), filter, jobs).seal();
+    plan.execute(target, jobs, &Silent).expect("a plan that can be begun")
 }
 
 pub(crate) fn with_referrers() -> Filter {

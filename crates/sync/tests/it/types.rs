@@ -61,9 +61,9 @@ fn a15_an_entry_that_is_no_manifest_is_copied_and_listed() {
         let layout = Directory::create(directory.path().join("layout")).unwrap();
         let target = layout.whole();
         for run in 0..2 {
-            let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2);
+            let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 2).seal();
             assert!(plan.failures().is_empty(), "{:?}", plan.failures());
-            let report = plan.execute(&layout, Vec::new(), 2, &Silent).unwrap();
+            let report = plan.execute(&layout, 2, &Silent).unwrap();
             assert!(report.is_complete(), "{:?}", report.failures);
             assert_eq!(report.bytes == 0, run == 1, "the second run moves nothing");
         }
@@ -91,7 +91,7 @@ fn a15_a_filter_looks_at_the_media_type_of_what_is_no_manifest() {
     let source = Shelf::new(content);
     let outcome = |items: &[&str]| {
         let filter = Filter { types: types(items), ..Filter::default() };
-        Plan::discover(source.wanted(None), &filter, 1).roots()[0].outcome
+        Plan::discover(source.wanted(None), &filter, 1).seal().roots()[0].outcome
     };
     assert_eq!(outcome(&["application/xml"]), Outcome::Done);
     assert_eq!(outcome(&["image"]), Outcome::Skipped);
@@ -210,8 +210,8 @@ fn content_has_one_role_whichever_manifest_comes_first() {
         if turned {
             wanted.reverse();
         }
-        let plan = Plan::discover(wanted, &Filter::default(), 2);
-        plan.outline(Vec::new()).nodes().to_vec()
+        let plan = Plan::discover(wanted, &Filter::default(), 2).seal();
+        plan.outline().nodes().to_vec()
     };
     assert_eq!(nodes(false), nodes(true));
     let found = nodes(false).into_iter().find(|node| node.digest == both.digest).unwrap();

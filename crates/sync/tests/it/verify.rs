@@ -41,7 +41,7 @@ fn is_whole(view: &dyn Source, filter: &Filter) -> (bool, Report, Vec<String>) {
         names,
         filter: None,
     });
-    let plan = Plan::discover(wanted.collect(), filter, 2);
+    let plan = Plan::discover(wanted.collect(), filter, 2).seal();
     let report = plan.verify(2, &Silent);
     let texts = plan.failures().iter().chain(&report.failures).map(ToString::to_string).collect();
     (plan.failures().is_empty() && report.is_complete(), report, texts)
@@ -86,7 +86,7 @@ fn what_is_wrong_is_named_with_every_root_that_it_breaks() {
                 continue;
             }
             let source = source.clone().with_fault(digest, fault);
-            let plan = Plan::discover(source.wanted(None), &Filter::default(), 2);
+            let plan = Plan::discover(source.wanted(None), &Filter::default(), 2).seal();
             let report = plan.verify(3, &Silent);
             let [failure] = &report.failures[..] else { panic!("{:?}", report.failures) };
             assert_eq!(failure.subject, digest.to_string());
@@ -101,7 +101,7 @@ fn what_is_wrong_is_named_with_every_root_that_it_breaks() {
 #[test]
 fn every_byte_is_read_once() {
     let source = Shelf::new(graph(9, 25));
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2);
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2).seal();
     for jobs in [0, 1, 4] {
         let report = plan.verify(jobs, &Silent);
         let size = plan.size();
@@ -125,7 +125,7 @@ fn a_manifest_by_an_algorithm_that_nobody_knows_is_a_failure() {
     let raw = source.content.blobs.values().next().unwrap().clone();
     source.content.blobs.insert("foo:bar".parse().unwrap(), raw);
     source.content.entries[0].size = source.content.blobs.values().next().unwrap().len() as u64;
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2);
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 2).seal();
     assert_eq!(plan.roots()[0].outcome, Outcome::Failed);
     assert_eq!(plan.failures().len(), 1);
 }

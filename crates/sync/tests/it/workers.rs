@@ -19,8 +19,9 @@ fn a_target_that_panics_does_not_leave_the_others_waiting() {
         for jobs in [1, 2, 8] {
             let mut target = Watched::new(order);
             target.deadly = Some(blob.clone());
-            let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), jobs);
-            let run = || plan.execute(&target, Vec::new(), jobs, &Silent);
+            let plan =
+                Plan::discover(source.wanted(Some(&target)), &Filter::default(), jobs).seal();
+            let run = || plan.execute(&target, jobs, &Silent);
             let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("the panic comes through");
             let text = panic.downcast_ref::<String>().expect("it is the panic of the target");
             assert!(text.contains("the target panics"), "{text}");
@@ -63,10 +64,10 @@ fn progress_adds_up_to_the_size_of_the_plan() {
     let source = Shelf::new(graph(3, 30));
     for order in [Order::LargestFirst, Order::Sequence] {
         let target = Watched::new(order);
-        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 4);
+        let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 4).seal();
         for run in 0..2 {
             let told = Told::default();
-            let report = plan.execute(&target, Vec::new(), 4, &told).unwrap();
+            let report = plan.execute(&target, 4, &told).unwrap();
             let bytes = told.bytes.into_inner();
             assert_eq!(bytes, report.bytes);
             assert_eq!(bytes + told.there_before.into_inner(), plan.size().bytes, "run {run}");
@@ -84,7 +85,7 @@ fn progress_adds_up_to_the_size_of_the_plan() {
 #[test]
 fn a_check_tells_of_every_byte_too() {
     let source = Shelf::new(graph(3, 30));
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 4);
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 4).seal();
     let told = Told::default();
     plan.verify(4, &told);
     assert_eq!(told.bytes.into_inner(), plan.size().bytes);
@@ -93,14 +94,14 @@ fn a_check_tells_of_every_byte_too() {
 #[test]
 fn a_sequence_that_breaks_off_has_names_for_nothing_and_fails_what_is_not_whole() {
     let source = Shelf::new(graph(11, 12));
-    let plan = Plan::discover(source.wanted(None), &Filter::default(), 1);
-    let outline = plan.outline(Vec::new());
+    let plan = Plan::discover(source.wanted(None), &Filter::default(), 1).seal();
+    let outline = plan.outline();
     let last = outline.nodes().last().unwrap().digest.clone();
     let mut target = Watched::new(Order::Sequence);
     target.refused = Some(last.clone());
     let told = Told::default();
-    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 1);
-    let report = plan.execute(&target, Vec::new(), 1, &told).unwrap();
+    let plan = Plan::discover(source.wanted(Some(&target)), &Filter::default(), 1).seal();
+    let report = plan.execute(&target, 1, &told).unwrap();
     assert!(told.named.into_inner().unwrap().is_empty());
     assert_eq!(told.failed.into_inner().unwrap().len(), 1);
     for (entry, root) in source.content.entries.iter().zip(&report.roots) {

@@ -43,11 +43,11 @@ impl Measured {
         // In a dry run there is no destination of what is not there yet.
         let archive = match &args.output.place {
             PlaceKind::Directory(_) => None,
-            _ => Some(ArchiveWriter::length(outline).map_err(Problem::of)?),
+            _ => Some(ArchiveWriter::length(&outline).map_err(Problem::of)?),
         };
         let (free, missing) = match destination {
             Some(Destination::Archive(writer)) => {
-                let left = writer.left_of(outline).map_err(Problem::of)?;
+                let left = writer.left_of(&outline).map_err(Problem::of)?;
                 (Some(writer.room().map_err(Problem::of)?), bytes.saturating_sub(left))
             }
             Some(Destination::Directory(_)) => {
@@ -60,9 +60,10 @@ impl Measured {
 
     /// Takes note of what was left out since.
     pub(super) fn measure_again(&mut self, bundle: &Bundle<'_>) -> Result<(), Problem> {
-        self.bytes = total(bundle.outline().nodes().iter().map(|node| node.size));
+        let outline = bundle.outline();
+        self.bytes = total(outline.nodes().iter().map(|node| node.size));
         if let Some(archive) = &mut self.archive {
-            *archive = ArchiveWriter::length(bundle.outline()).map_err(Problem::of)?;
+            *archive = ArchiveWriter::length(&outline).map_err(Problem::of)?;
         }
         Ok(())
     }

@@ -1,0 +1,185 @@
+//! A plan that is carried out, verified or told of: what all of that needs is worked out once.
+
+use std::collections::HashSet;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use longshore_store::{ExtraFile, Held, Outline, OutlineNode, Result, Root, in_parallel};
+
+use crate::plan::{Moved, Node, Parents, PlannedRoot, State, Totals};
+use crate::{Failure, Plan, Report, RootReport};
+
+/// Of so many nodes the targets are asked before the answers are added up.
+const ASKED_AT_ONCE: usize = 4096;
+
+/// A plan from which nothing more is taken: it is carried out, verified, or told of. What went wrong before
+/// is still in it ([`Plan::failures`]), and no report of it is complete then.
+#[derive(Debug)]
+pub struct SealedPlan<'a> {
+    plan: Plan<'a>,
+    /// Files that lie beside the content, where the place has such a thing.
+    files: Vec<ExtraFile>,
+    /// For each node, whether all that it refers to, to any depth, is known.
+    whole: Vec<bool>,
+    /// For each node, whether a root needs it of which all is known.
+    pub(crate) needed: Vec<bool>,
+    pub(crate) parents: Parents,
+    /// It takes about as much as the plan, so it is there only between the first who asks for it and the
+    /// beginning of the work.
+    outline: Mutex<Option<Arc<Outline>>>,
+}
+
+impl<'a> Deref for SealedPlan<'a> {
+    type Target = Plan<'a>;
+
+    fn deref(&self) -> &Plan<'a> {
+        &self.plan
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Seals the plan: nothing more is taken out of it. What is worked out for all who use it, such as what
+    /// roots need of which all is known, is worked out once, here.
+    pub fn seal(self) -> SealedPlan<'a> {
+        SealedPlan::of(self)
+    }
+}
+
+impl<'a> SealedPlan<'a> {
+    fn of(plan: Plan<'a>) -> Self {
+        let parents = plan.parents();
+        let broken = plan.numbers(|node| node.state == State::Broken);
+        let whole = plan.without_under(&parents, broken);
+        let needed = plan.needed_of(&whole);
+        Self { plan, files: Vec::new(), whole, needed, parents, outline: Mutex::default() }
+    }
+
+    /// Puts files beside the content.
+    pub fn set_files(&mut self, files: Vec<ExtraFile>) {
+        let outline = self.outline.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = outline.take() {
+            *outline = Some(Arc::new(Arc::unwrap_or_clone(made).with_files(files.clone())));
+        }
+        self.files = files;
+    }
+
+    /// Returns what became of each root during discovery. `Done` means that all of it is known.
+    pub fn roots(&self) -> Vec<RootReport> {
+        self.plan.roots_where(&self.whole)
+    }
+
+    /// Returns what the place is told of this plan: everything that roots need of which all is known, and
+    /// the files beside it.
+    pub fn outline(&self) -> Arc<Outline> {
+        let mut outline = self.outline.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(outline.get_or_insert_with(|| Arc::new(self.make_outline())))
+    }
+
+    fn make_outline(&self) -> Outline {
+        let nodes = self.needed_nodes().map(|node| OutlineNode {
+            role: node.role,
+            digest: node.digest.clone(),
+            size: node.size,
+        });
+        let root = |root: &PlannedRoot| {
+            root.node.filter(|node| self.needed[*node as usize])?;
+            Some(Root { descriptor: root.descriptor.clone()?, names: root.names.clone() })
+        };
+        let roots = self.plan.roots.iter().filter_map(root).collect();
+        Outline::new(nodes.collect(), roots, self.files.clone())
+    }
+
+    /// Lets go of the outline. Whoever asks for it later has it made again.
+    pub(crate) fn forget_outline(&self) {
+        *self.outline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns the nodes that a root needs of which all is known.
+    fn needed_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().zip(&self.needed).filter(|(_, needed)| **needed).map(|(node, _)| node)
+    }
+
+    /// Counts what is to be copied without asking the targets what they hold: all of it counts as
+    /// missing.
+    pub fn size(&self) -> Totals {
+        self.needed_nodes().fold(Totals::default(), |totals, node| {
+            let bytes = totals.bytes.saturating_add(node.size);
+            Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
+        })
+    }
+
+    /// Counts what is in the plan, and asks the targets what they hold of it, with up to `jobs`
+    /// requests at once.
+    pub fn totals(&self, jobs: usize) -> Result<Totals> {
+        let ask = |node: &&Node| {
+            let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
+            Ok(match target.held(&node.descriptor(), node.role)? {
+                Held::Whole => 0,
+                Held::Prefix(there) => node.size.saturating_sub(there),
+                Held::Nothing => node.size,
+            })
+        };
+        let mut missing = 0_u64;
+        // Answers take more than nodes do, so not all of them are kept at once.
+        let needed: Vec<_> = self.needed_nodes().collect();
+        for nodes in needed.chunks(ASKED_AT_ONCE) {
+            for answer in in_parallel(nodes, jobs, ask) {
+                missing = missing.saturating_add(answer?);
+            }
+        }
+        Ok(Totals { missing, ..self.size() })
+    }
+
+    /// Returns every name that stands for something else in its target, and will stand for what is wanted
+    /// when this is carried out; asks with up to `jobs` requests at once. A target that does not
+    /// say is one where nothing moves: what it does not tell now fails, if it does, when it is written
+    /// to.
+    pub fn moved(&self, jobs: usize) -> Vec<Moved> {
+        let named = self.plan.roots.iter().enumerate().flat_map(|(root, planned)| {
+            // What is trusted has its names already.
+            let node = planned.node.filter(|node| {
+                self.whole[*node as usize] && self.nodes[*node as usize].state != State::Trusted
+            });
+            let target = node.and_then(|node| {
+                let node = &self.nodes[node as usize];
+                Some((self.targets[node.target as usize]?, &node.digest))
+            });
+            target.into_iter().flat_map(move |(target, digest)| {
+                planned.names.iter().map(move |name| (root, name, target, digest))
+            })
+        });
+        let named: Vec<_> = named.collect();
+        let found = in_parallel(&named, jobs, |(root, name, target, to)| {
+            let from = target.stands_for(name).ok().flatten().filter(|from| from != *to)?;
+            Some(Moved { root: *root, name: (*name).clone(), from, to: (*to).clone() })
+        });
+        let mut seen = HashSet::new();
+        let is_new = |moved: &Moved| seen.insert((moved.root, moved.name.clone()));
+        found.into_iter().flatten().filter(is_new).collect()
+    }
+
+    /// Takes every root out of the plan that needs what a run could not read from its source, so that it can
+    /// be run again without them; returns what went wrong, taken out of the report, and the roots that
+    /// are out. `None` if something else was in the way, or if nothing would be left.
+    pub fn leave_out(&mut self, report: &mut Report) -> Option<(Vec<Failure>, Vec<RootReport>)> {
+        if !self.plan.break_lost(&report.failures) {
+            return None;
+        }
+        let dropped = self.plan.drop_broken();
+        let broken = self.plan.numbers(|node| node.state == State::Broken);
+        self.whole = self.plan.without_under(&self.parents, broken);
+        self.needed = self.plan.needed_of(&self.whole);
+        self.forget_outline();
+        Some((std::mem::take(&mut report.failures), dropped))
+    }
+
+    /// Returns the plan, from which more is to be taken out.
+    pub(crate) fn unseal(self) -> Plan<'a> {
+        self.plan
+    }
+
+    /// Returns everything that went wrong during discovery, and gives up the plan.
+    pub fn into_failures(self) -> Vec<Failure> {
+        self.plan.failures
+    }
+}
