@@ -51,6 +51,9 @@ pub fn config(source: &dyn Source, manifest: &Manifest) -> Result<Option<Vec<u8>
     if image.config.size > MAX_CONFIG {
         return Ok(None);
     }
+    if let Ok(Some(embedded)) = image.config.embedded() {
+        return Ok(Some(embedded));
+    }
     let reader = source.open(&image.config, 0)?;
     Verifying::new(reader, &image.config)?.into_bytes().map(Some)
 }

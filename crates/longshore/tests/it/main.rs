@@ -27,6 +27,8 @@ mod serving;
 #[expect(dead_code, reason = "as above")]
 mod verify;
 
+mod whole_descriptors;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 
