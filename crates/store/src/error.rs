@@ -228,6 +228,42 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells whether the error is about what is called so, and its message names it: a name, a reference or
+    /// a digest.
+    pub fn is_about(&self, subject: &str) -> bool {
+        let is_it = |digest: &Digest| digest.to_string() == subject;
+        match self {
+            Self::Ambiguous { name, .. } | Self::Conflict { name, .. } => name == subject,
+            Self::Corrupt { expected: digest, .. }
+            | Self::Manifest { digest, .. }
+            | Self::Size { digest, .. }
+            | Self::Unverifiable { digest } => is_it(digest),
+            Self::Denied { what, .. }
+            | Self::NotFound { what, .. }
+            | Self::Refused { what, .. } => what.is_called(subject),
+            Self::Busy { what }
+            | Self::Connection { what, .. }
+            | Self::Exists { what }
+            | Self::Io { what, .. }
+            | Self::Limit { what, .. }
+            | Self::Malformed { what, .. } => what == subject,
+            Self::NothingChosen { place, .. } => place == subject,
+            Self::Unsupported { what, .. } => match what {
+                Inability::NotATag(name) | Inability::ReferrersTag(name) => {
+                    name.as_str() == subject
+                }
+                Inability::Needed(digest) | Inability::ManifestsOnly(digest) => is_it(digest),
+                Inability::Elsewhere(what) => what.is_called(subject),
+                _ => false,
+            },
+            Self::Cancelled
+            | Self::LeadsOut { .. }
+            | Self::NoDirectory { .. }
+            | Self::NoSpace { .. }
+            | Self::Throttled { .. } => false,
+        }
+    }
+
     /// Returns an [`Error::Malformed`].
     pub fn malformed(what: impl ToString, reason: impl Into<Flaw>) -> Self {
         Self::Malformed { what: what.to_string(), reason: reason.into() }

@@ -202,14 +202,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.error.to_string();
         // Most errors name the thing themselves, and those of a place name the place.
         let of_place = matches!(self.action, Action::Prepare | Action::Publish);
-        if of_place || text.contains(&self.subject) {
-            f.write_str(&text)?;
-        } else {
-            write!(f, "{}: {text}", self.subject)?;
+        if !of_place && !self.error.is_about(&self.subject) {
+            write!(f, "{}: ", self.subject)?;
         }
+        self.error.fmt(f)?;
         for (number, digest) in self.absent.iter().take(MOST_SHOWN).enumerate() {
             let before = if number == 0 { "; left out of it are" } else { "," };
             write!(f, "{before} {digest}")?;

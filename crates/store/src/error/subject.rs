@@ -30,6 +30,13 @@ pub enum Subject {
     Other(String),
 }
 
+impl Subject {
+    /// Tells whether it is called so: as it is displayed, or by its tag alone.
+    pub(crate) fn is_called(&self, text: &str) -> bool {
+        matches!(self, Self::Tagged { tag, .. } if tag.as_str() == text) || self.to_string() == text
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
