@@ -12,14 +12,12 @@ impl From<LocationError> for Mistake {
     fn from(error: LocationError) -> Self {
         let hint = match &error {
             LocationError::Layout(_) => return error.to_string().into(),
-            LocationError::Reference(reference) => match reference.instead() {
-                Some(instead) => format!("write `{instead}`"),
-                None => {
-                    let [directory, archive] =
-                        [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
-                    format!("for a layout write {directory} or {archive}")
-                }
-            },
+            LocationError::Reference(reference) => {
+                let [directory, archive] =
+                    [LayoutKind::Directory, LayoutKind::Archive].map(LayoutKind::example);
+                let layout = || format!("for a layout write {directory} or {archive}");
+                reference.instead().map_or_else(layout, |instead| format!("write `{instead}`"))
+            }
             LocationError::SkopeoDirectory => "copy to `oci:DIR` with skopeo first".to_owned(),
             LocationError::DockerArchive => {
                 "`docker save` of Docker 25 and newer, or `skopeo copy docker-archive:FILE oci:DIR`, makes one".to_owned()

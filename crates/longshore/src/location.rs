@@ -146,6 +146,7 @@ impl Location {
     }
 
     /// Returns the place without what is selected in it.
+    #[must_use]
     pub fn whole(&self) -> Self {
         Self { selector: None, tag: None, ..self.clone() }
     }

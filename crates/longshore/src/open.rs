@@ -68,6 +68,7 @@ impl OpenPlace {
 
 /// A place that is written.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Destination {
     /// A directory.
     Directory(Directory),

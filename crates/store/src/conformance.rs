@@ -110,6 +110,8 @@ pub fn archive<W: TargetPlace, R: SourcePlace>(
 
 type Check = fn(&dyn Repository);
 
+type ServerCheck = fn(&dyn Place);
+
 const CHECKS: [(&str, Check); 12] = [
     ("an empty repository answers", empty_repository),
     ("a blob goes round", blob_round_trip),
@@ -125,7 +127,7 @@ const CHECKS: [(&str, Check); 12] = [
     ("a manifest is removed with its names (F-41)", remove),
 ];
 
-const SERVER_CHECKS: [(&str, fn(&dyn Place)); 4] = [
+const SERVER_CHECKS: [(&str, ServerCheck); 4] = [
     ("a blob comes in pieces (F-13, F-19)", upload),
     ("a wrong or abandoned upload leaves nothing (F-11)", bad_upload),
     ("a blob is forgotten unless a manifest needs it (F-42)", forget),

@@ -36,7 +36,7 @@ fn image(layer: &[u8]) -> Manifest {
 }
 
 /// Returns a place with an image under names.
-fn holding(layer: &[u8], names: &[&str]) -> Box<Memory> {
+fn holding(layer: &[u8], names: &[&str]) -> Memory {
     let place = Memory::new();
     let repository = place.repository(&app()).unwrap();
     for content in [&b"{}"[..], layer] {
@@ -45,7 +45,7 @@ fn holding(layer: &[u8], names: &[&str]) -> Box<Memory> {
     let names: Vec<_> = names.iter().map(|name| Name::from(*name)).collect();
     repository.push_manifest(&image(layer), Entry::Root(&names)).unwrap();
     drop(repository);
-    Box::new(place)
+    place
 }
 
 fn head(place: &dyn SourcePlace, name: &str) -> Result<Digest, Error> {
@@ -62,7 +62,7 @@ fn it_conforms() {
 #[test]
 fn a_name_means_one_thing() {
     let others = || -> Vec<Box<dyn SourcePlace>> {
-        vec![holding(b"one", &["v1", "same"]), holding(b"two", &["v1", "v2"])]
+        vec![Box::new(holding(b"one", &["v1", "same"])), Box::new(holding(b"two", &["v1", "v2"]))]
     };
     let union = Union::new(None, others());
     let [one, two] = [b"one", b"two"].map(|layer| image(layer).descriptor().digest.clone());
@@ -79,14 +79,15 @@ fn a_name_means_one_thing() {
     assert_eq!(names, ["same", "v1", "v2"].map(Name::from));
 
     let three = image(b"three").descriptor().digest.clone();
-    let union = Union::new(Some(holding(b"three", &["v1"])), others());
+    let union = Union::new(Some(Box::new(holding(b"three", &["v1"]))), others());
     assert_eq!(head(&union, "v1").unwrap(), three, "what is written to comes first");
     assert_eq!(union.clashes().unwrap(), []);
 }
 
 #[test]
 fn what_is_pushed_is_whole_where_it_is_pushed_to() {
-    let union = Union::new(Some(Box::new(Memory::new())), vec![holding(b"base", &["base"])]);
+    let union =
+        Union::new(Some(Box::new(Memory::new())), vec![Box::new(holding(b"base", &["base"]))]);
     let repository = union.repository(&app()).unwrap();
     let child = image(b"base");
     let entries = serde_json::json!([child.descriptor()]);
@@ -108,8 +109,12 @@ fn what_is_pushed_is_whole_where_it_is_pushed_to() {
 fn what_is_only_read_cannot_be_taken_away() {
     let digest = image(b"one").descriptor().digest.clone();
     // Taken from the one, it would go on to be found in the other.
-    for written in [Box::new(Memory::new()), holding(b"one", &["v1"]), holding(b"two", &["v1"])] {
-        let union = Union::new(Some(written), vec![holding(b"one", &["v1"])]);
+    for written in [
+        Box::new(Memory::new()),
+        Box::new(holding(b"one", &["v1"])),
+        Box::new(holding(b"two", &["v1"])),
+    ] {
+        let union = Union::new(Some(written), vec![Box::new(holding(b"one", &["v1"]))]);
         let repository = union.repository(&app()).unwrap();
         for result in [
             repository.untag(&"v1".into()),
@@ -121,9 +126,12 @@ fn what_is_only_read_cannot_be_taken_away() {
         assert!(matches!(repository.untag(&"v2".into()), Err(Error::NotFound { .. })));
         assert!(head(&union, "v1").is_ok());
     }
-    let union = Union::new(Some(holding(b"two", &["v2"])), vec![holding(b"one", &["v1"])]);
+    let union = Union::new(
+        Some(Box::new(holding(b"two", &["v2"]))),
+        vec![Box::new(holding(b"one", &["v1"]))],
+    );
     union.repository(&app()).unwrap().untag(&"v2".into()).unwrap();
-    let union = Union::new(None, vec![holding(b"one", &["v1"])]);
+    let union = Union::new(None, vec![Box::new(holding(b"one", &["v1"]))]);
     let upload = union.upload(&app(), Hasher::sha256());
     assert!(matches!(upload, Err(Error::Unsupported { .. })));
 }

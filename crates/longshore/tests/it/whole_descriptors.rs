@@ -8,7 +8,7 @@ use longshore::registry::front::{self, Server};
 use longshore::registry::{Options, Registry};
 use longshore::remote::{Config, ForeignUrls};
 use longshore::spec::{Descriptor, Manifest, MediaType};
-use longshore::store::{Entry, Memory, Place as _, Target as _, manifest_from};
+use longshore::store::{Entry, Memory, Place as _, manifest_from};
 use longshore::{CopyOptions, Places, Report, Silent, copy};
 use longshore_fixture::tls;
 
