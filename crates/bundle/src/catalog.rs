@@ -129,7 +129,7 @@ impl<'p> SelectedPlaces<'p> {
                 None => &*self.repositories[&key(reference)],
                 Some(layout) => &*self.layout(layout).view,
             },
-            wish: RootRequest::Selector(selector),
+            request: RootRequest::Selector(selector),
             target: None,
             names: vec![Name::new(reference.to_string())],
             filter: None,

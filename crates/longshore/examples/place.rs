@@ -78,12 +78,12 @@ pub(crate) fn run(text: &str, to: &str) -> std::result::Result<(), PlaceError> {
     let whole = target.whole();
     let wanted = CopyItem {
         source: &shelf,
-        wish: RootRequest::Selector(Selector::Name("latest".into())),
+        request: RootRequest::Selector(Selector::Name("latest".into())),
         target: Some(&*whole),
         names: vec![target.name.clone().unwrap_or_else(|| "latest".into())],
         filter: None,
     };
-    let request = CopyRequest { wanted: vec![wanted], filter: Filter::default(), jobs: 8 };
+    let request = CopyRequest { items: vec![wanted], filter: Filter::default(), jobs: 8 };
     let report = request.prepare(&Silent).run(target.place(), &Silent);
     let report = report.map_err(|failure| *failure.error)?;
     if report.is_complete() { Ok(()) } else { Err(PlaceError::Text("not complete".to_owned())) }

@@ -40,13 +40,13 @@ pub fn copy(
     };
     let wanted = CopyItem {
         source: &*from,
-        wish: RootRequest::Selector(selector),
+        request: RootRequest::Selector(selector),
         target: Some(&*to),
         names: target.name.clone().or(own).into_iter().collect(),
         filter: None,
     };
     let filter = options.filter.clone();
-    let request = CopyRequest { wanted: vec![wanted], filter, jobs: options.jobs };
+    let request = CopyRequest { items: vec![wanted], filter, jobs: options.jobs };
     let mut copy = request.prepare(observer);
     let mut report = copy.run(target.place(), observer).map_err(|failure| *failure.error)?;
     report.failures.splice(0..0, copy.into_failures());

@@ -25,9 +25,9 @@
 //! [`Error`] says what happened, in the same words for every place. The caller, which knows both sides of a
 //! copy, adds where it happened. [`walk`] is the one walk over a graph of manifests.
 
-pub mod about;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod describe;
 mod error;
 mod memory;
 mod name;
@@ -45,7 +45,8 @@ pub use name::{Name, Selector};
 pub use outline::{ExtraFile, Outline, OutlineNode, Root};
 pub use place::{Place, Repository, Upload};
 pub use source::{
-    AnsweredBy, KnownRoots, Location, Referrers, Source, SourcePlace, manifest_from, read_manifest,
+    AnsweredBy, KnownRoots, MountSource, Referrers, Source, SourcePlace, manifest_from,
+    read_manifest,
 };
 pub use target::{Atomicity, Blob, Entry, Held, Order, Pushed, Target, TargetPlace};
 pub use union::{Clash, Union};

@@ -58,7 +58,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl State {
     /// Puts a blob into a repository, and says whether it was nowhere before.
-    fn take_in(&mut self, repository: &RepositoryName, digest: &Digest, content: Bytes) -> bool {
+    fn add_blob(&mut self, repository: &RepositoryName, digest: &Digest, content: Bytes) -> bool {
         let listing = self.repositories.entry(repository.clone()).or_default();
         listing.blobs.insert(digest.clone());
         self.blobs.insert(digest.clone(), content).is_none()
@@ -103,14 +103,14 @@ impl Place for Memory {
 
     fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
         let (state, repository) = (Arc::clone(&self.0), repository.clone());
-        Ok(Box::new(Incoming { state, repository, content: Vec::new(), hasher }))
+        Ok(Box::new(MemoryUpload { state, repository, content: Vec::new(), hasher }))
     }
 
     fn adopt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<()> {
         let mut state = self.state();
         let content = state.blobs.get(&blob.digest).cloned();
         let content = content.ok_or_else(|| Error::not_found(&blob.digest, repository))?;
-        state.take_in(repository, &blob.digest, content);
+        state.add_blob(repository, &blob.digest, content);
         Ok(())
     }
 
@@ -234,7 +234,7 @@ impl Target for View<'_> {
         let descriptor = blob.descriptor();
         let content = blob.open(None)?.into_bytes()?;
         let mut state = self.memory.state();
-        let new = state.take_in(&self.name, &descriptor.digest, content.into());
+        let new = state.add_blob(&self.name, &descriptor.digest, content.into());
         Ok(if new { Pushed::Written(descriptor.size) } else { Pushed::Existed })
     }
 
@@ -279,14 +279,14 @@ impl Repository for View<'_> {
 }
 
 /// A blob on its way into a [`Memory`].
-struct Incoming {
+struct MemoryUpload {
     state: Arc<Mutex<State>>,
     repository: RepositoryName,
     content: Vec<u8>,
     hasher: Hasher,
 }
 
-impl Upload for Incoming {
+impl Upload for MemoryUpload {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.content.extend_from_slice(bytes);
         self.hasher.update(bytes);
@@ -310,7 +310,7 @@ impl Upload for Incoming {
             return Err(Error::Corrupt { expected: digest.clone(), actual });
         }
         let size = content.len() as u64;
-        lock(&state).take_in(&repository, digest, content.into());
+        lock(&state).add_blob(&repository, digest, content.into());
         Ok(Descriptor::new("application/octet-stream", actual, size))
     }
 }

@@ -119,7 +119,7 @@ pub trait Source: Debug + Send + Sync {
 
     /// Returns where this repository lies, if a target of the same registry could take content over
     /// from it without its bytes being moved (row E-60).
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         None
     }
 }
@@ -135,7 +135,7 @@ pub struct KnownRoots {
 
 /// A repository of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Location {
+pub struct MountSource {
     /// The registry: host and port.
     pub registry: String,
     /// The repository there.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 
-use crate::{Location, Name, Outline, Result, Verifying};
+use crate::{MountSource, Name, Outline, Result, Verifying};
 
 /// A place that is written: a registry, a layout directory, an archive that is being made, memory.
 pub trait TargetPlace: Debug + Send + Sync {
@@ -92,7 +92,7 @@ pub trait Target: Debug + Send + Sync {
 
     /// Returns where this repository lies, if other targets of the same place can take over from it
     /// what it has taken in, without its bytes being moved (row E-60).
-    fn offers(&self) -> Option<Location> {
+    fn offers(&self) -> Option<MountSource> {
         None
     }
 
@@ -146,7 +146,7 @@ pub trait Blob: Send + Sync {
     fn descriptor(&self) -> &Descriptor;
 
     /// Returns the repository that the content lies in, if that lets a target take it over.
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         None
     }
 

@@ -161,7 +161,7 @@ impl Place for Union {
 
     fn adopt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<()> {
         let view = self.view(repository)?;
-        if view.bring_blob(view.writable()?, blob)? {
+        if view.copy_blob(view.writable()?, blob)? {
             return Ok(());
         }
         Err(Error::not_found(&blob.digest, repository))
@@ -272,7 +272,7 @@ impl<'v> View<'v> {
 
     /// Gives what `manifest` refers to from the other places to the one that is written to. What
     /// nobody has is left out: whether it may be is the business of whoever pushes.
-    fn bring(&self, manifest: &Manifest, depth: usize) -> Result<()> {
+    fn copy_children(&self, manifest: &Manifest, depth: usize) -> Result<()> {
         let target = self.writable()?;
         if depth == MAX_DEPTH {
             let what = format!("{} in {}", manifest.descriptor().digest, self.name);
@@ -286,18 +286,18 @@ impl<'v> View<'v> {
                 }
                 let nested = self.others.iter().find_map(|part| part.child(child).ok());
                 if let Some(nested) = nested {
-                    self.bring(&nested, depth + 1)?;
+                    self.copy_children(&nested, depth + 1)?;
                     target.repository.push_manifest(&nested, Entry::Root(&[]))?;
                     continue;
                 }
             }
-            self.bring_blob(target, child)?;
+            self.copy_blob(target, child)?;
         }
         Ok(())
     }
 
     /// Says whether the content is there then.
-    fn bring_blob(&self, target: &Writable<'_>, blob: &Descriptor) -> Result<bool> {
+    fn copy_blob(&self, target: &Writable<'_>, blob: &Descriptor) -> Result<bool> {
         match target.repository.blob(&blob.digest) {
             Err(Error::NotFound { .. }) => {}
             found => return found.map(|_| true),
@@ -308,7 +308,7 @@ impl<'v> View<'v> {
         }
         let mut others = self.others.iter().map(|part| -> &dyn Source { &**part });
         let Some(from) = others.find(|part| part.open(blob, 0).is_ok()) else { return Ok(false) };
-        target.repository.push_blob(&Carried { from, blob })?;
+        target.repository.push_blob(&BlobOf { from, blob })?;
         Ok(true)
     }
 }
@@ -409,7 +409,7 @@ impl Target for View<'_> {
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         if !self.others.is_empty() {
-            self.bring(manifest, 0)?;
+            self.copy_children(manifest, 0)?;
         }
         self.written()?.push_manifest(manifest, entry)
     }
@@ -440,12 +440,12 @@ impl fmt::Debug for View<'_> {
 }
 
 /// A blob of one place on its way to another.
-struct Carried<'a> {
+struct BlobOf<'a> {
     from: &'a dyn Source,
     blob: &'a Descriptor,
 }
 
-impl Blob for Carried<'_> {
+impl Blob for BlobOf<'_> {
     fn descriptor(&self) -> &Descriptor {
         self.blob
     }

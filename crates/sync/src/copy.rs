@@ -8,7 +8,7 @@ use crate::{CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, Seale
 #[derive(Debug)]
 pub struct CopyRequest<'a> {
     /// What is wanted, and where it goes.
-    pub wanted: Vec<CopyItem<'a>>,
+    pub items: Vec<CopyItem<'a>>,
     /// What is taken of everything that does not say so itself.
     pub filter: Filter,
     /// How much is done at once.
@@ -31,7 +31,7 @@ pub struct PreparedCopy<'a> {
 impl<'a> CopyRequest<'a> {
     /// Finds out all that is wanted. Nothing is written.
     pub fn prepare(self, observer: &dyn Observer) -> PreparedCopy<'a> {
-        let plan = Plan::discover_for(self.wanted, &self.filter, self.jobs, observer).seal();
+        let plan = Plan::discover_for(self.items, &self.filter, self.jobs, observer).seal();
         PreparedCopy {
             plan,
             jobs: self.jobs,

@@ -1,8 +1,8 @@
 //! The walk that makes a plan.
 
-mod alike;
+mod duplicates;
 mod inspect;
-mod known;
+mod node_index;
 mod referrers;
 mod signatures;
 mod sizes;
@@ -15,10 +15,10 @@ use longshore_spec::artifact_type::ArtifactType;
 use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, More, Platform, Role};
 use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
-use self::alike::alone;
-pub(crate) use self::alike::differ_by_name_only;
-use self::inspect::{Found, Seen, look, no_platform};
-use self::known::{Key, Known};
+pub(crate) use self::duplicates::differ_by_name_only;
+use self::duplicates::separate;
+use self::inspect::{Inspection, Resolved, inspect, no_platform};
+use self::node_index::{NodeIndex, NodeKey};
 use self::referrers::Referrer;
 use self::signatures::repository_of;
 pub use self::signatures::{SignatureTags, subject_of};
@@ -69,22 +69,24 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let mut discovery = Discovery::new(filter);
         let begun = wanted.into_iter().map(|wanted| discovery.begin(wanted)).collect();
-        let mut steps = discovery.join_alike(begun, jobs);
+        let mut steps = discovery.merge_duplicates(begun, jobs);
         let tags = discovery.signature_tags(&steps, jobs);
         let (sources, targets) = (discovery.plan.sources.clone(), discovery.plan.targets.clone());
         let filters = discovery.filters.clone();
-        let look = |step: &Step| {
+        let look_into = |step: &Step| {
             if observer.is_cancelled() {
-                return Seen::failed(Error::Cancelled);
+                return Inspection::failed(Error::Cancelled);
             }
-            let at = step.way.source as usize;
-            let filter = &filters[step.way.filter as usize];
-            look(sources[at], targets[step.way.target as usize], &tags[at], step, filter)
+            let at = step.route.source as usize;
+            let filter = &filters[step.route.filter as usize];
+            inspect(sources[at], targets[step.route.target as usize], &tags[at], step, filter)
         };
         // Referrers come when everything else is known, and theirs when they are: which of them
         // need an entry of their own does not depend on the order of what is wanted.
         for _ in 0..MAX_DEPTH {
-            if walk(steps, jobs, look, |step, seen| discovery.take(step, seen)) == Err(TooDeep) {
+            if walk(steps, jobs, look_into, |step, seen| discovery.record(step, seen))
+                == Err(TooDeep)
+            {
                 discovery.give_up("the nesting of manifests", format!("{MAX_DEPTH} levels"));
             }
             steps = discovery.begin_referrers();
@@ -99,12 +101,12 @@ impl<'a> Plan<'a> {
 
 /// A manifest that is looked into next.
 struct Step {
-    way: Route,
-    wish: RootRequest,
-    via: Origin,
+    route: Route,
+    request: RootRequest,
+    origin: Origin,
     trust: Trust,
     /// Roots that are the same content under other names, and by which descriptors they are listed.
-    alike: Vec<(usize, Descriptor)>,
+    duplicates: Vec<(usize, Descriptor)>,
 }
 
 /// Whether a target is trusted to have what it would be asked for (see [`Unchanged`]).
@@ -148,17 +150,17 @@ struct Discovery<'a> {
     numbers_of_filters: HashMap<Arc<Filter>, u32>,
     sources: HashMap<usize, u32>,
     targets: HashMap<Option<usize>, u32>,
-    known: Known,
+    index: NodeIndex,
     /// Referrers that were met, by target and filter.
-    met: HashSet<(u32, u32, Digest)>,
+    seen_referrers: HashSet<(u32, u32, Digest)>,
     /// Names that were wanted, by target.
-    given: HashSet<(u32, Name)>,
+    wanted_names: HashSet<(u32, Name)>,
     /// Names of what cosign attached, by target and filter.
-    beside: HashSet<(u32, u32, Name)>,
+    seen_tags: HashSet<(u32, u32, Name)>,
     /// Referrers that were met on this round.
     referrers: Vec<Referrer>,
     /// Those that refer to something else than their list said, by what that is.
-    strangers: Vec<(Descriptor, Referrer)>,
+    misplaced: Vec<(Descriptor, Referrer)>,
     /// Indexes, and their entries that have to be there.
     required: Vec<(u32, u32)>,
     /// Entries of indexes that are not there, with what was asked for and what was answered.
@@ -196,12 +198,12 @@ impl<'a> Discovery<'a> {
             numbers_of_filters: HashMap::from([(filter, 0)]),
             sources: HashMap::new(),
             targets: HashMap::new(),
-            known: Known::default(),
-            met: HashSet::new(),
-            given: HashSet::new(),
-            beside: HashSet::new(),
+            index: NodeIndex::default(),
+            seen_referrers: HashSet::new(),
+            wanted_names: HashSet::new(),
+            seen_tags: HashSet::new(),
             referrers: Vec::new(),
-            strangers: Vec::new(),
+            misplaced: Vec::new(),
             required: Vec::new(),
             absent: BTreeMap::new(),
             media_types: HashSet::new(),
@@ -212,23 +214,23 @@ impl<'a> Discovery<'a> {
     }
 
     fn begin(&mut self, wanted: CopyItem<'a>) -> Step {
-        let CopyItem { source, wish, target, names, filter } = wanted;
-        let label = match &wish {
+        let CopyItem { source, request, target, names, filter } = wanted;
+        let label = match &request {
             RootRequest::Listed(_) if !names.is_empty() => names[0].clone(),
             RootRequest::Selector(Selector::Name(name)) => name.clone(),
-            wish => Name::new(wish.to_string()),
+            request => Name::new(request.to_string()),
         };
         let source = number(&mut self.plan.sources, &mut self.sources, source, address(source));
         let address = target.map(address::<dyn Target>);
         let target = number(&mut self.plan.targets, &mut self.targets, target, address);
-        self.given.extend(names.iter().map(|name| (target, name.clone())));
+        self.wanted_names.extend(names.iter().map(|name| (target, name.clone())));
         let repository =
             names.first().and_then(repository_of).map(|repository| self.text(repository));
         let filter = filter.map_or(0, |filter| self.filter_number(filter));
-        let way = Route { source, target, filter, repository };
-        let trust = self.trust_if_listed(&way, &names);
-        let via = Origin::Root(self.add_root(Some(label), names, None));
-        Step { way, wish, via, trust, alike: Vec::new() }
+        let route = Route { source, target, filter, repository };
+        let trust = self.trust_if_listed(&route, &names);
+        let origin = Origin::Root(self.add_root(Some(label), names, None));
+        Step { route, request, origin, trust, duplicates: Vec::new() }
     }
 
     /// Returns the same text, shared with all that have it.
@@ -246,12 +248,12 @@ impl<'a> Discovery<'a> {
         number(&mut self.filters, &mut self.numbers_of_filters, Arc::clone(&filter), filter)
     }
 
-    fn filter(&self, way: &Route) -> Arc<Filter> {
-        Arc::clone(&self.filters[way.filter as usize])
+    fn filter(&self, route: &Route) -> Arc<Filter> {
+        Arc::clone(&self.filters[route.filter as usize])
     }
 
-    fn trust_if_listed(&self, way: &Route, names: &[Name]) -> Trust {
-        match self.filter(way).unchanged {
+    fn trust_if_listed(&self, route: &Route, names: &[Name]) -> Trust {
+        match self.filter(route).unchanged {
             Unchanged::Closure => Trust::No,
             Unchanged::Digest => Trust::IfListed(names.to_vec()),
         }
@@ -278,42 +280,43 @@ impl<'a> Discovery<'a> {
     }
 
     /// Takes in what a look found; returns what is looked into next.
-    fn take(&mut self, mut step: Step, seen: Seen) -> Vec<Step> {
+    fn record(&mut self, mut step: Step, seen: Inspection) -> Vec<Step> {
         if self.plan.nodes.len() > MAX_NODES {
             return Vec::new();
         }
-        if let (Origin::Root(root) | Origin::Referrer(root), Some(origin)) = (step.via, seen.origin)
+        if let (Origin::Root(root) | Origin::Referrer(root), Some(origin)) =
+            (step.origin, seen.origin)
         {
             self.plan.roots[root].origin = Some(Box::new(origin));
         }
         if let Some((index, attached)) = seen.left_behind {
-            self.leave_behind(&step.way, &index, attached);
+            self.leave_behind(&step.route, &index, attached);
         }
         let mut next = Vec::new();
         let taken = match seen.found {
-            Ok(Found::Manifest(manifest)) if self.is_stranger(&step, &manifest) => Ok(()),
-            Ok(Found::Manifest(manifest)) => {
+            Ok(Resolved::Manifest(manifest)) if self.is_misplaced(&step, &manifest) => Ok(()),
+            Ok(Resolved::Manifest(manifest)) => {
                 let digest = manifest.descriptor().digest.clone();
                 let taken =
-                    self.take_manifest(&step, *manifest, &seen.absent, seen.trusted, &mut next);
+                    self.record_manifest(&step, *manifest, &seen.absent, seen.trusted, &mut next);
                 taken.map(|taken| {
                     if taken == digest {
-                        self.take_attached(&step.way, &digest, seen.attached);
+                        self.record_attached(&step.route, &digest, seen.attached);
                     } else {
                         // What was written anew has nothing attached; that of the old stays with it.
-                        self.leave_behind(&step.way, &digest, seen.attached);
+                        self.leave_behind(&step.route, &digest, seen.attached);
                     }
                 })
             }
-            Ok(Found::Opaque(descriptor)) => {
+            Ok(Resolved::Opaque(descriptor)) => {
                 let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
-                let node = self.settle(&step, &descriptor, Role::Layer, false, &artifact_type);
+                let node = self.link_root(&step, &descriptor, Role::Layer, false, &artifact_type);
                 let node = &mut self.plan.nodes[node as usize];
                 (node.state, node.role) = (State::Blob, Role::Layer);
                 Ok(())
             }
-            Ok(Found::Unwanted(descriptor, artifact_type)) => {
-                if let Origin::Root(root) | Origin::Referrer(root) = step.via {
+            Ok(Resolved::Unwanted(descriptor, artifact_type)) => {
+                if let Origin::Root(root) | Origin::Referrer(root) = step.origin {
                     let artifact_type = self.text(&artifact_type);
                     self.plan.roots[root].skipped = true;
                     self.tell_root(root, descriptor, artifact_type);
@@ -322,13 +325,13 @@ impl<'a> Discovery<'a> {
             }
             Err(error) => Err(error),
         };
-        let alike = std::mem::take(&mut step.alike);
+        let duplicates = std::mem::take(&mut step.duplicates);
         match taken {
-            Ok(()) => self.take_alike(&step, alike),
+            Ok(()) => self.record_duplicates(&step, duplicates),
             Err(error) => {
-                self.take_failure(&step, error);
+                self.record_failure(&step, error);
                 // Each is told on its own why it cannot be had.
-                next.extend(alone(&step, alike));
+                next.extend(separate(&step, duplicates));
             }
         }
         if self.plan.nodes.len() > MAX_NODES {
@@ -337,8 +340,8 @@ impl<'a> Discovery<'a> {
         next
     }
 
-    fn take_failure(&mut self, step: &Step, error: Error) {
-        let subject = match step.via {
+    fn record_failure(&mut self, step: &Step, error: Error) {
+        let subject = match step.origin {
             Origin::Root(root) => self.plan.roots[root].wanted.as_ref().map(ToString::to_string),
             Origin::Referrer(_) => None,
             Origin::Child(node) => {
@@ -348,7 +351,7 @@ impl<'a> Discovery<'a> {
                     return;
                 }
                 if let (Error::NotFound { .. }, RootRequest::Listed(descriptor)) =
-                    (&error, &step.wish)
+                    (&error, &step.request)
                 {
                     // Whether that is a failure depends on every index that lists it.
                     *state = State::Absent;
@@ -359,12 +362,12 @@ impl<'a> Discovery<'a> {
                 None
             }
         };
-        self.fail(Action::Resolve, subject.unwrap_or_else(|| step.wish.to_string()), error);
+        self.fail(Action::Resolve, subject.unwrap_or_else(|| step.request.to_string()), error);
     }
 
     /// Takes in a manifest and all that it refers to; returns its digest, which is another one if
     /// entries were taken out.
-    fn take_manifest(
+    fn record_manifest(
         &mut self,
         step: &Step,
         manifest: Manifest,
@@ -372,8 +375,8 @@ impl<'a> Discovery<'a> {
         is_trusted: bool,
         next: &mut Vec<Step>,
     ) -> Result<Digest> {
-        let filter = self.filter(&step.way);
-        let chosen = choose(&filter, &manifest, step.via)?;
+        let filter = self.filter(&step.route);
+        let chosen = choose(&filter, &manifest, step.origin)?;
         let is_gone = |child: &Descriptor| {
             absent.contains(&child.digest)
                 || chosen.as_ref().is_some_and(|it| !it.contains(&child.digest))
@@ -388,7 +391,7 @@ impl<'a> Discovery<'a> {
         let gone_platforms: Vec<Platform> =
             gone.iter().filter_map(|entry| platform_of(entry)).collect();
         let gone: Vec<LeftOut> = gone.into_iter().map(left_out).collect();
-        let is_root = matches!(step.via, Origin::Root(_));
+        let is_root = matches!(step.origin, Origin::Root(_));
         let may_author = matches!(filter.platforms, Platforms::Stripped(_) | Platforms::Present);
         let is_authored = is_root && may_author && !gone.is_empty();
         let manifest = if is_authored {
@@ -407,8 +410,8 @@ impl<'a> Discovery<'a> {
         // The target cannot have what is written anew only now.
         let is_trusted = is_trusted && !is_authored;
         let node =
-            self.settle(step, manifest.descriptor(), Role::Manifest, is_trusted, &artifact_type);
-        if let Origin::Root(root) = step.via {
+            self.link_root(step, manifest.descriptor(), Role::Manifest, is_trusted, &artifact_type);
+        if let Origin::Root(root) = step.origin {
             self.plan.roots[root].platforms = platforms(&manifest, is_gone);
         }
         // What was absent as an entry is not as a root of another source.
@@ -426,7 +429,7 @@ impl<'a> Discovery<'a> {
         let children = manifest.children().filter(|(role, child)| matters(role) && !is_gone(child));
         let trust = if is_trusted { Trust::Yes } else { Trust::No };
         let children: Vec<u32> = children
-            .map(|(role, child)| self.take_child(&step.way, &trust, node, role, child, next))
+            .map(|(role, child)| self.record_child(&step.route, &trust, node, role, child, next))
             .collect();
         let first_child = count(self.plan.edges.len());
         reserve(&mut self.plan.edges, children.len());
@@ -434,7 +437,7 @@ impl<'a> Discovery<'a> {
         let size = manifest.raw().len() as u64 + KEPT_BESIDE;
         let known = &mut self.plan.nodes[node as usize];
         known.state = if is_trusted { State::Trusted } else { State::Manifest };
-        known.source = step.way.source;
+        known.source = step.route.source;
         (known.first_child, known.child_count) = (first_child, count(children.len()));
         // Nobody else has what was written anew.
         if is_authored || self.kept + size <= KEPT_MANIFESTS {
@@ -445,16 +448,16 @@ impl<'a> Discovery<'a> {
         Ok(digest)
     }
 
-    fn take_child(
+    fn record_child(
         &mut self,
-        way: &Route,
+        route: &Route,
         trust: &Trust,
         parent: u32,
         role: Role,
         child: &Descriptor,
         next: &mut Vec<Step>,
     ) -> u32 {
-        let (node, is_new) = self.node(way, child, role, matches!(trust, Trust::Yes));
+        let (node, is_new) = self.node(route, child, role, matches!(trust, Trust::Yes));
         if role != Role::Manifest {
             return node;
         }
@@ -463,15 +466,15 @@ impl<'a> Discovery<'a> {
             push(&mut self.required, (parent, node));
         }
         if is_new {
-            let (way, wish) = (way.clone(), RootRequest::Listed(child.clone()));
-            let (via, trust) = (Origin::Child(node), trust.clone());
-            next.push(Step { way, wish, via, trust, alike: Vec::new() });
+            let (route, request) = (route.clone(), RootRequest::Listed(child.clone()));
+            let (origin, trust) = (Origin::Child(node), trust.clone());
+            next.push(Step { route, request, origin, trust, duplicates: Vec::new() });
         }
         node
     }
 
     /// Returns the node of what was looked into, and tells its root about it.
-    fn settle(
+    fn link_root(
         &mut self,
         step: &Step,
         descriptor: &Descriptor,
@@ -479,11 +482,11 @@ impl<'a> Discovery<'a> {
         is_trusted: bool,
         artifact_type: &ArtifactType,
     ) -> u32 {
-        let root = match step.via {
+        let root = match step.origin {
             Origin::Child(node) => return node,
             Origin::Root(root) | Origin::Referrer(root) => root,
         };
-        let (node, _) = self.node(&step.way, descriptor, role, is_trusted);
+        let (node, _) = self.node(&step.route, descriptor, role, is_trusted);
         let artifact_type = self.text(artifact_type.name());
         self.plan.roots[root].node = Some(node);
         self.tell_root(root, descriptor.clone(), artifact_type);
@@ -502,13 +505,13 @@ impl<'a> Discovery<'a> {
     /// Returns the node of some content, and whether it is new.
     fn node(
         &mut self,
-        way: &Route,
+        route: &Route,
         descriptor: &Descriptor,
         role: Role,
         is_trusted: bool,
     ) -> (u32, bool) {
-        let key = Key::new(way, descriptor, role, is_trusted);
-        if let Some(node) = self.known.get(&key, &self.plan.nodes) {
+        let key = NodeKey::new(route, descriptor, role, is_trusted);
+        if let Some(node) = self.index.get(&key, &self.plan.nodes) {
             self.keep_more(node, descriptor, role);
             let known = &mut self.plan.nodes[node as usize];
             if role != Role::Manifest {
@@ -519,17 +522,17 @@ impl<'a> Discovery<'a> {
         }
         let media_type = self.media_type(&descriptor.media_type);
         let number = count(self.plan.nodes.len());
-        self.known.insert(&key, number);
+        self.index.insert(&key, number);
         let node = Node {
             digest: descriptor.digest.clone(),
             size: descriptor.size,
             media_type,
             role,
-            source: way.source,
-            target: way.target,
+            source: route.source,
+            target: route.target,
             first_child: 0,
             child_count: 0,
-            filter: (role == Role::Manifest).then_some(way.filter),
+            filter: (role == Role::Manifest).then_some(route.filter),
             is_trusted,
             state: if role == Role::Manifest { State::Unseen } else { State::Blob },
         };
@@ -585,7 +588,7 @@ impl<'a> Discovery<'a> {
     /// Judges what is absent: an entry may be left out by an index that says what it is for, and
     /// breaks any other. Then judges sizes.
     fn finish(mut self, jobs: usize) -> Plan<'a> {
-        self.known = Known::default();
+        self.index = NodeIndex::default();
         let mut missing = HashSet::new();
         for (index, entry) in std::mem::take(&mut self.required) {
             if self.plan.nodes[entry as usize].state == State::Absent {
@@ -639,9 +642,9 @@ impl<'a> Discovery<'a> {
 }
 
 /// Returns the entries of an index that are taken; `None` if there is no choice.
-fn choose(filter: &Filter, manifest: &Manifest, via: Origin) -> Result<Option<HashSet<Digest>>> {
+fn choose(filter: &Filter, manifest: &Manifest, origin: Origin) -> Result<Option<HashSet<Digest>>> {
     let Content::Index(index) = manifest.content() else { return Ok(None) };
-    let is_root = matches!(via, Origin::Root(_));
+    let is_root = matches!(origin, Origin::Root(_));
     let chosen = filter.platforms.choose(index, is_root);
     let wanted = filter.platforms.wanted();
     let offered: Vec<Platform> = index.manifests.iter().filter_map(platform_of).collect();

@@ -1,8 +1,8 @@
 //! Carrying a plan out.
 
 mod copy_node;
+mod mounts;
 mod naming;
-mod shared;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicU64;
@@ -12,9 +12,9 @@ use std::thread;
 use longshore_spec::{Digest, Role};
 use longshore_store::{Error, Order, Target, TargetPlace};
 
-use self::copy_node::Brought;
+use self::copy_node::Copied;
+use self::mounts::Mounts;
 use self::naming::{BeingNamed, Naming};
-use self::shared::Shared;
 use crate::plan::{Node, PlannedRoot, State};
 use crate::{Action, Failure, Observer, Outcome, Plan, Report, SealedPlan, Side};
 
@@ -88,7 +88,7 @@ struct Run<'r, 'p> {
     /// What roots need, in the order of the outline.
     in_order: Vec<u32>,
     /// What is to come into which target; found out when a target refuses something.
-    coming: OnceLock<HashSet<(u32, &'r Digest)>>,
+    expected: OnceLock<HashSet<(u32, &'r Digest)>>,
     queue: Mutex<Queue>,
     /// Told whenever something has become ready, and when all is over.
     changed: Condvar,
@@ -103,7 +103,7 @@ struct Queue {
     ready: VecDeque<u32>,
     /// Content without children, in the order that the place wants it.
     blobs: VecDeque<u32>,
-    shared: Shared,
+    mounts: Mounts,
     /// Names that are given while others are: their content is there.
     names: VecDeque<Naming>,
     /// The manifests that they are given to, by node.
@@ -123,7 +123,7 @@ struct Queue {
 
 /// What a worker does next.
 enum Work {
-    Bring(u32),
+    Copy(u32),
     Name(Naming),
 }
 
@@ -166,7 +166,7 @@ impl<'r, 'p> Run<'r, 'p> {
         let queue = Queue {
             ready: manifests.into(),
             blobs: blobs.into(),
-            shared: Shared::new(plan, &in_order),
+            mounts: Mounts::new(plan, &in_order),
             names: VecDeque::new(),
             being_named: HashMap::new(),
             unnamed: HashSet::new(),
@@ -183,7 +183,7 @@ impl<'r, 'p> Run<'r, 'p> {
             roots: plan.roots_by_node(),
             order,
             in_order,
-            coming: OnceLock::new(),
+            expected: OnceLock::new(),
             queue: Mutex::new(queue),
             changed: Condvar::new(),
             moved: AtomicU64::new(0),
@@ -214,13 +214,13 @@ impl<'r, 'p> Run<'r, 'p> {
         let smallest = self.order == Order::LargestFirst && number == SMALL_ONES;
         while let Some(work) = self.next(smallest) {
             match work {
-                Work::Bring(node) => match self.bring(node) {
-                    Ok(Brought::Whole) => {
+                Work::Copy(node) => match self.copy_node(node) {
+                    Ok(Copied::Whole) => {
                         self.announce(node);
-                        self.settle(node, Ok(()));
+                        self.finish(node, Ok(()));
                     }
-                    Ok(Brought::BeingNamed) => {}
-                    Err(failure) => self.settle(node, Err(Some(failure))),
+                    Ok(Copied::BeingNamed) => {}
+                    Err(failure) => self.finish(node, Err(Some(failure))),
                 },
                 Work::Name(naming) => self.name(naming),
             }
@@ -237,10 +237,10 @@ impl<'r, 'p> Run<'r, 'p> {
             let is_same =
                 |before: &Node| (&before.digest, before.size) == (&node.digest, node.size);
             let result =
-                if before.is_some_and(is_same) { Ok(()) } else { self.bring(number).map(drop) };
+                if before.is_some_and(is_same) { Ok(()) } else { self.copy_node(number).map(drop) };
             before = Some(node);
             let failed = result.is_err();
-            self.settle(number, result.map_err(Some));
+            self.finish(number, result.map_err(Some));
             if failed || self.observer.is_cancelled() {
                 return;
             }
@@ -269,8 +269,8 @@ impl<'r, 'p> Run<'r, 'p> {
             };
             if let Some(node) = queue.ready.pop_front().or_else(|| blob(&mut queue)) {
                 let is_open = queue.progress[node as usize] == Progress::Open;
-                if is_open && queue.shared.claim(node, &self.plan.nodes[node as usize]) {
-                    return Some(Work::Bring(node));
+                if is_open && queue.mounts.claim(node, &self.plan.nodes[node as usize]) {
+                    return Some(Work::Copy(node));
                 }
                 continue;
             }
@@ -297,14 +297,14 @@ impl<'r, 'p> Run<'r, 'p> {
 
     /// Takes note of what became of a node, and of what that means for those that refer to it.
     /// `Err(None)` is a failure that was told already.
-    fn settle(&self, node: u32, result: Result<(), Option<Failure>>) {
+    fn finish(&self, node: u32, result: Result<(), Option<Failure>>) {
         if let Err(Some(failure)) = &result {
             self.observer.failed(failure);
         }
         let of = &self.plan.nodes[node as usize];
         let target = self.plan.targets[of.target as usize].filter(|_| result.is_ok());
         let mut queue = self.queue();
-        let waiting = queue.shared.release(of, target.and_then(Target::offers));
+        let waiting = queue.mounts.release(of, target.and_then(Target::offers));
         queue.ready.extend(waiting);
         match result {
             Ok(()) => {

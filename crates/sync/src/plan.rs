@@ -17,7 +17,7 @@ pub struct CopyItem<'a> {
     /// Where it lies.
     pub source: &'a dyn Source,
     /// Which it is.
-    pub wish: RootRequest,
+    pub request: RootRequest,
     /// Where it goes; `None` if it is only looked at.
     pub target: Option<&'a dyn Target>,
     /// What it will be called there.

@@ -28,7 +28,7 @@ pub fn reachable(
     let roots = repository.roots()?.into_iter().filter(is_kept);
     let wanted = roots.map(|Root { descriptor, names }| CopyItem {
         source: repository,
-        wish: RootRequest::Listed(descriptor),
+        request: RootRequest::Listed(descriptor),
         target: None,
         names,
         filter: None,

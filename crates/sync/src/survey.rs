@@ -13,7 +13,7 @@ use crate::{CopyItem, Filter, Observer, Plan, RootRequest, Silent};
 pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
     let wanted = roots.iter().map(|root| CopyItem {
         source,
-        wish: RootRequest::Listed(root.descriptor.clone()),
+        request: RootRequest::Listed(root.descriptor.clone()),
         target: None,
         names: root.names.clone(),
         filter: None,
@@ -35,9 +35,9 @@ pub fn survey_known<'a>(
     let listed = listed.map(|root| (RootRequest::Listed(root.descriptor), root.names));
     let unknown = known.unknown.into_iter();
     let unknown = unknown.map(|(name, _)| (RootRequest::Selector(name.clone().into()), vec![name]));
-    let wanted = listed.chain(unknown).map(|(wish, names)| CopyItem {
+    let wanted = listed.chain(unknown).map(|(request, names)| CopyItem {
         source,
-        wish,
+        request,
         target: None,
         names,
         filter: None,

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use longshore_spec::{Descriptor, Hasher};
-use longshore_store::{Blob, Error, Location, Reader, Result, Source, Verifying};
+use longshore_store::{Blob, Error, MountSource, Reader, Result, Source, Verifying};
 
 use crate::{Observer, Side};
 
@@ -16,7 +16,7 @@ pub(crate) struct Transfer<'a> {
     observer: &'a dyn Observer,
     allow_unverified: bool,
     /// Where the target's registry has it already.
-    arrived: Option<Location>,
+    arrived: Option<MountSource>,
     read: AtomicU64,
     /// Up to where whoever watches was told of it: what is read once more has not come once more.
     told: AtomicU64,
@@ -37,7 +37,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// The same, which need not be read if the target takes it over from where it has `arrived`.
-    pub(crate) fn or_from(self, arrived: Option<Location>) -> Self {
+    pub(crate) fn or_from(self, arrived: Option<MountSource>) -> Self {
         Self { arrived, ..self }
     }
 
@@ -65,7 +65,7 @@ impl Blob for Transfer<'_> {
         &self.descriptor
     }
 
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         self.arrived.clone().or_else(|| self.source.location())
     }
 

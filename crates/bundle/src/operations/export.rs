@@ -292,7 +292,7 @@ fn left_behind(root: &RootReport) -> LeftBehind {
 fn pinned<'s>(wanted: CopyItem<'s>, reference: &Reference, locked: Option<&Lock>) -> CopyItem<'s> {
     match locked.and_then(|locked| locked.get(reference)) {
         Some(locked) => CopyItem {
-            wish: RootRequest::Selector(Selector::Digest(locked.digest.clone())),
+            request: RootRequest::Selector(Selector::Digest(locked.digest.clone())),
             ..wanted
         },
         None => wanted,

@@ -181,7 +181,7 @@ impl<'a> Routes<'a> {
     fn wanted(&self) -> Vec<CopyItem<'_>> {
         let wanted = self.moves.iter().map(|moved| CopyItem {
             source: self.source(&moved.from),
-            wish: RootRequest::Listed(moved.root.descriptor.clone()),
+            request: RootRequest::Listed(moved.root.descriptor.clone()),
             target: self.target(&moved.to),
             names: self.names(&moved.to),
             filter: None,

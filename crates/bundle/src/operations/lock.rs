@@ -142,7 +142,7 @@ impl<'a> LockRequest<'a> {
             wanted.push(match pin {
                 Pin::Anew => plain,
                 Pin::To(digest) => {
-                    CopyItem { wish: RootRequest::Selector(Selector::Digest(digest)), ..plain }
+                    CopyItem { request: RootRequest::Selector(Selector::Digest(digest)), ..plain }
                 }
             });
             picked.push(of);

@@ -36,7 +36,7 @@ impl Wares {
         let view = self.layout.whole();
         let wanted = |(root, name): &(Descriptor, String)| CopyItem {
             source: &view,
-            wish: RootRequest::Listed(root.clone()),
+            request: RootRequest::Listed(root.clone()),
             target: None,
             names: vec![Name::from(name.as_str())],
             filter: None,

@@ -41,7 +41,7 @@ impl Site {
         let view: &'static _ = Box::leak(Box::new(view.whole()));
         let wanted = CopyItem {
             source: view,
-            wish: RootRequest::Selector(Selector::Name(Name::from(APP))),
+            request: RootRequest::Selector(Selector::Name(Name::from(APP))),
             target: None,
             names: vec![Name::from(APP)],
             filter: Some(Arc::new(item.filter())),

@@ -42,16 +42,16 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     let destination = destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(OpenPlace::whole).collect();
-    let wanted = taken.into_iter().map(|Taken { source, wish, names }| CopyItem {
+    let wanted = taken.into_iter().map(|Taken { source, request, names }| CopyItem {
         source: &*views[source],
-        wish,
+        request,
         target: whole.as_deref(),
         names,
         filter: None,
     });
 
     let begun = Instant::now();
-    let request = CopyRequest { wanted: wanted.collect(), filter, jobs: global.jobs() };
+    let request = CopyRequest { items: wanted.collect(), filter, jobs: global.jobs() };
     let mut copy = request.prepare(&Silent);
     platforms::warn_of_none(&args.platform, &copy.plan().roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{Content, Descriptor, Manifest, Size, printable_line};
-use longshore_store::{Error, Root, Source, Verifying, about};
+use longshore_store::{Error, Root, Source, Verifying, describe};
 
 use super::look::{self, Attached, Look, look};
 use crate::args::Inspect;
@@ -73,7 +73,7 @@ fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> 
 }
 
 fn document(source: &dyn Source, manifest: &Manifest, root: &Root) -> Result<Document, Error> {
-    let artifact_type = about::artifact_type(source, manifest);
+    let artifact_type = describe::artifact_type(source, manifest);
     let (config, layers, manifests) = match manifest.content() {
         Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
         Content::Index(index) => (None, &[][..], index.manifests.as_slice()),

@@ -6,7 +6,7 @@ use longshore::location::{Listable, Location};
 use longshore_remote::Catalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
-use longshore_store::{Error, KnownRoots, Root, Source, about};
+use longshore_store::{Error, KnownRoots, Root, Source, describe};
 
 use super::look::{self, Attached, Look, look};
 use crate::args::{Global, List};
@@ -133,7 +133,7 @@ fn content(
     };
     match look(view, descriptor) {
         Look::Manifest(manifest) => {
-            let artifact_type = about::artifact_type(view, &manifest);
+            let artifact_type = describe::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
             if !wanted {
                 return None;
@@ -167,7 +167,7 @@ fn content(
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
 fn nested(view: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> bool {
     let longshore_spec::Content::Index(index) = manifest.content() else { return false };
-    let wanted = |child: Manifest| types.admits(&about::artifact_type(view, &child));
+    let wanted = |child: Manifest| types.admits(&describe::artifact_type(view, &child));
     manifest.artifact_type().is_none()
         && index.manifests.iter().any(|entry| view.child(entry).is_ok_and(wanted))
 }

@@ -2,7 +2,7 @@
 
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Descriptor, Digest, Kind, Manifest};
-use longshore_store::{Error, Name, Result, Root, Selector, Source, about};
+use longshore_store::{Error, Name, Result, Root, Selector, Source, describe};
 use longshore_sync::{SignatureTags, subject_of};
 
 use crate::documents::Part;
@@ -98,7 +98,7 @@ impl<'v> Attached<'v> {
 
 /// Returns the platforms of an artifact, as text.
 pub(crate) fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<String> {
-    about::platforms(source, manifest).iter().map(ToString::to_string).collect()
+    describe::platforms(source, manifest).iter().map(ToString::to_string).collect()
 }
 
 /// Parses the values of `--type`.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use longshore_spec::{Content, Descriptor, Digest, Role, Size, keys, printable_line};
-use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
+use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, describe};
 
 use super::look::{self, Attached, Look, Referrer, look};
 use crate::args::{Global, Tree};
@@ -147,7 +147,7 @@ fn fill(
             return;
         }
     };
-    node.artifact_type = Some(about::artifact_type(view, &manifest).name().to_owned());
+    node.artifact_type = Some(describe::artifact_type(view, &manifest).name().to_owned());
     if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
         node.platforms = look::platforms(view, &manifest);
     }

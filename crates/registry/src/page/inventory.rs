@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use longshore_spec::artifact_type::{ArtifactType, cosign_tag};
 use longshore_spec::{Content, Descriptor, Digest, Manifest, RepositoryName, Role, keys};
-use longshore_store::{Error, Place, Repository, Result, about, walk};
+use longshore_store::{Error, Place, Repository, Result, describe, walk};
 
 /// Manifests that are read to tell how large one artifact is; what is larger is said to be.
 const WEIGHED: usize = 100;
@@ -184,9 +184,9 @@ fn look(
     match repository.child(&descriptor) {
         Ok(manifest) => {
             artifact.is_index = matches!(manifest.content(), Content::Index(_));
-            artifact.artifact_type = about::type_of_entries(repository, &manifest)
-                .unwrap_or_else(|| about::artifact_type(repository, &manifest));
-            let platforms = about::platforms(repository, &manifest);
+            artifact.artifact_type = describe::type_of_entries(repository, &manifest)
+                .unwrap_or_else(|| describe::artifact_type(repository, &manifest));
+            let platforms = describe::platforms(repository, &manifest);
             artifact.platforms = platforms.iter().map(ToString::to_string).collect();
             artifact.weight = weigh(repository, &manifest);
             let annotations = manifest.annotations();
@@ -210,7 +210,7 @@ fn look(
     artifact.more_referrers = all.len().saturating_sub(REFERRERS);
     let referrer = |(tag, entry): (Option<String>, Descriptor)| Referrer {
         artifact_type: match repository.child(&entry) {
-            Ok(manifest) => about::artifact_type(repository, &manifest),
+            Ok(manifest) => describe::artifact_type(repository, &manifest),
             Err(_) => ArtifactType::declared_as(&entry.media_type),
         },
         digest: entry.digest,

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use http::{HeaderName, Method};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, Tag};
 use longshore_store::{
-    Blob, Entry, Error, Flaw, Held, Inability, KnownRoots, Location, Name, Pushed, Reader,
+    Blob, Entry, Error, Flaw, Held, Inability, KnownRoots, MountSource, Name, Pushed, Reader,
     Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target,
 };
 
@@ -218,9 +218,9 @@ impl Source for Remote {
         self.list_referrers(subject)
     }
 
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         let registry = self.registry.host().to_owned();
-        Some(Location { registry, repository: self.name.clone() })
+        Some(MountSource { registry, repository: self.name.clone() })
     }
 }
 
@@ -246,7 +246,7 @@ impl Target for Remote {
         Self::tags_at_once(manifest)
     }
 
-    fn offers(&self) -> Option<Location> {
+    fn offers(&self) -> Option<MountSource> {
         self.location()
     }
 

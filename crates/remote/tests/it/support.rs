@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use longshore_remote::{Client, Config, Registry, Remote};
 use longshore_spec::{Descriptor, Hasher, Manifest, MediaType};
-use longshore_store::{Blob, Location, Result, Verifying, manifest_from};
+use longshore_store::{Blob, MountSource, Result, Verifying, manifest_from};
 
 /// A config that does not keep tests waiting.
 pub(crate) fn config() -> Config {
@@ -26,7 +26,7 @@ pub(crate) fn remote(host: &str) -> Remote {
 pub(crate) struct Piece {
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Bytes,
-    pub(crate) location: Option<Location>,
+    pub(crate) location: Option<MountSource>,
     pub(crate) opened: Arc<AtomicUsize>,
 }
 
@@ -43,7 +43,7 @@ impl Blob for Piece {
         &self.descriptor
     }
 
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         self.location.clone()
     }
 

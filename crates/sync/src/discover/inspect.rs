@@ -6,7 +6,7 @@ use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{
     Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, about};
+use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, describe};
 
 use super::referrers::Attached;
 use super::signatures::SignatureTags;
@@ -14,8 +14,8 @@ use super::{Origin, Step, Trust};
 use crate::{Filter, Platforms, Referring, RootRequest};
 
 /// What a look at a manifest found.
-pub(super) struct Seen {
-    pub(super) found: Result<Found>,
+pub(super) struct Inspection {
+    pub(super) found: Result<Resolved>,
     pub(super) attached: Attached,
     /// An index in whose place one of its entries is taken, and what refers to it: that stays behind.
     pub(super) left_behind: Option<(Digest, Attached)>,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
     pub(super) trusted: bool,
 }
 
-impl Seen {
+impl Inspection {
     /// Says why nothing could be seen.
     pub(super) fn failed(error: Error) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Seen {
     }
 }
 
-pub(super) enum Found {
+pub(super) enum Resolved {
     Manifest(Box<Manifest>),
     /// Content of a type that is not known, and that is no manifest (rows A-15, C-22).
     Opaque(Descriptor),
@@ -49,7 +49,7 @@ pub(super) enum Found {
     Unwanted(Descriptor, String),
 }
 
-impl Found {
+impl Resolved {
     fn descriptor(&self) -> &Descriptor {
         match self {
             Self::Manifest(manifest) => manifest.descriptor(),
@@ -59,23 +59,23 @@ impl Found {
 }
 
 /// Looks into one manifest; runs beside others.
-pub(super) fn look(
+pub(super) fn inspect(
     source: &dyn Source,
     target: Option<&dyn Target>,
     tags: &SignatureTags,
     step: &Step,
     filter: &Filter,
-) -> Seen {
-    let fetched = fetch(source, &step.wish);
+) -> Inspection {
+    let fetched = fetch(source, &step.request);
     let origin = fetched.as_ref().ok().map(|found| found.descriptor().digest.clone());
-    let found = fetched.and_then(|found| match (step.via, &filter.referrers) {
+    let found = fetched.and_then(|found| match (step.origin, &filter.referrers) {
         (Origin::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
         (Origin::Referrer(_), Referring::Taken(types)) => {
             choose(source, found, types, &Platforms::All)
         }
         _ => Ok(found),
     });
-    let mut seen = Seen {
+    let mut seen = Inspection {
         found,
         attached: Attached::default(),
         left_behind: None,
@@ -83,9 +83,9 @@ pub(super) fn look(
         origin,
         trusted: false,
     };
-    if let Ok(Found::Manifest(manifest)) = &seen.found {
+    if let Ok(Resolved::Manifest(manifest)) = &seen.found {
         if let (Origin::Root(_), Platforms::Present | Platforms::Stripped(_)) =
-            (step.via, &filter.platforms)
+            (step.origin, &filter.platforms)
         {
             seen.absent = absent(source, manifest, &filter.platforms);
         }
@@ -104,7 +104,7 @@ pub(super) fn look(
             Referring::Counted => source.referrers(digest).ok().map(Ok),
             Referring::Taken(_) => Some(source.referrers(digest)),
         };
-        let repository = step.way.repository.as_deref();
+        let repository = step.route.repository.as_deref();
         let signatures = tags.of_repository(source, digest, repository);
         seen.attached.signatures = match filter.referrers {
             Referring::Taken(_) => signatures,
@@ -136,26 +136,26 @@ fn absent(source: &dyn Source, manifest: &Manifest, platforms: &Platforms) -> Ha
 
 /// Fetches a manifest, or finds that it is none although it is listed as if it were one (rows A-15,
 /// C-22).
-fn fetch(source: &dyn Source, wish: &RootRequest) -> Result<Found> {
-    let manifest = match wish {
+fn fetch(source: &dyn Source, request: &RootRequest) -> Result<Resolved> {
+    let manifest = match request {
         RootRequest::Selector(selector) => source.manifest(selector),
         RootRequest::Listed(descriptor) => source.child(descriptor),
     };
     let error = match manifest {
-        Ok(manifest) => return Ok(Found::Manifest(Box::new(manifest))),
+        Ok(manifest) => return Ok(Resolved::Manifest(Box::new(manifest))),
         Err(error) => error,
     };
     // Some places keep manifests and other content apart, and do not find the other.
     let is_no_manifest = match &error {
         Error::Manifest { source, .. } => *source != ManifestError::Schema1,
         Error::Limit { .. } | Error::Unverifiable { .. } => true,
-        Error::NotFound { .. } => matches!(wish, RootRequest::Listed(_)),
+        Error::NotFound { .. } => matches!(request, RootRequest::Listed(_)),
         _ => false,
     };
     if !is_no_manifest {
         return Err(error);
     }
-    let descriptor = match wish {
+    let descriptor = match request {
         RootRequest::Selector(selector) => source.head(selector)?,
         RootRequest::Listed(descriptor) => descriptor.clone(),
     };
@@ -165,7 +165,7 @@ fn fetch(source: &dyn Source, wish: &RootRequest) -> Result<Found> {
     {
         return Err(error);
     }
-    Ok(Found::Opaque(descriptor))
+    Ok(Resolved::Opaque(descriptor))
 }
 
 fn claims_to_be_manifest(media_type: &MediaType) -> bool {
@@ -176,28 +176,28 @@ fn claims_to_be_manifest(media_type: &MediaType) -> bool {
 /// Applies the filter to a root: by type, and by platform where one takes the place of an index.
 fn choose(
     source: &dyn Source,
-    found: Found,
+    found: Resolved,
     types: &TypeFilter,
     platforms: &Platforms,
-) -> Result<Found> {
+) -> Result<Resolved> {
     let manifest = match found {
-        Found::Manifest(manifest) => manifest,
-        Found::Opaque(descriptor) => {
+        Resolved::Manifest(manifest) => manifest,
+        Resolved::Opaque(descriptor) => {
             let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
             return Ok(if types.admits(&artifact_type) {
-                Found::Opaque(descriptor)
+                Resolved::Opaque(descriptor)
             } else {
-                Found::Unwanted(descriptor, artifact_type.name().to_owned())
+                Resolved::Unwanted(descriptor, artifact_type.name().to_owned())
             });
         }
-        Found::Unwanted(..) => return Ok(found),
+        Resolved::Unwanted(..) => return Ok(found),
     };
     if !admits(source, &manifest, types)? {
         let name = ArtifactType::of(&manifest).name().to_owned();
-        return Ok(Found::Unwanted(manifest.descriptor().clone(), name));
+        return Ok(Resolved::Unwanted(manifest.descriptor().clone(), name));
     }
     check_platform(source, &manifest, platforms.wanted())?;
-    Ok(Found::Manifest(match platforms {
+    Ok(Resolved::Manifest(match platforms {
         Platforms::One(platform) => pick(source, manifest, platform)?,
         _ => manifest,
     }))
@@ -206,11 +206,11 @@ fn choose(
 /// Fails for a container image without an index that is for none of the platforms that are wanted. What
 /// does not say what it is for, and what is no container image, is taken as it is.
 fn check_platform(source: &dyn Source, manifest: &Manifest, wanted: &[Platform]) -> Result<()> {
-    let is_image = || about::artifact_type(source, manifest).family() == Some(Family::Image);
+    let is_image = || describe::artifact_type(source, manifest).family() == Some(Family::Image);
     if wanted.is_empty() || !matches!(manifest.content(), Content::Image(_)) || !is_image() {
         return Ok(());
     }
-    let offered = about::platforms(source, manifest);
+    let offered = describe::platforms(source, manifest);
     let is_wanted = |offered: &Platform| wanted.iter().any(|wanted| wanted.accepts(offered));
     if offered.is_empty() || offered.iter().any(is_wanted) {
         return Ok(());
@@ -238,14 +238,14 @@ fn admits(source: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> Resul
             continue;
         }
         let artifact_type = match fetch(source, &RootRequest::Listed(entry)) {
-            Ok(Found::Manifest(child))
+            Ok(Resolved::Manifest(child))
                 if ArtifactType::of(&child).name() == ArtifactType::INDEX =>
             {
                 left.enter(&child);
                 continue;
             }
-            Ok(Found::Manifest(child)) => ArtifactType::of(&child),
-            Ok(Found::Opaque(entry) | Found::Unwanted(entry, _)) => {
+            Ok(Resolved::Manifest(child)) => ArtifactType::of(&child),
+            Ok(Resolved::Opaque(entry) | Resolved::Unwanted(entry, _)) => {
                 ArtifactType::declared_as(&entry.media_type)
             }
             Err(error) if error.is_not_found() => continue,
@@ -308,7 +308,7 @@ fn listed(platforms: &[Platform]) -> String {
 #[derive(Default)]
 struct Entries {
     left: VecDeque<(Descriptor, usize)>,
-    met: HashSet<Digest>,
+    seen_referrers: HashSet<Digest>,
     depth: usize,
 }
 
@@ -329,7 +329,7 @@ impl Entries {
     /// Adds entries of the one that came last.
     fn add<'e>(&mut self, entries: impl Iterator<Item = &'e Descriptor>) {
         for entry in entries {
-            if self.met.insert(entry.digest.clone()) {
+            if self.seen_referrers.insert(entry.digest.clone()) {
                 self.left.push_back((entry.clone(), self.depth + 1));
             }
         }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use longshore_spec::{Digest, Manifest, Role};
 use longshore_store::{Name, Referrers, Result, Selector, in_parallel};
 
-use super::known::Key;
-use super::signatures::{SignatureTags, beside};
+use super::node_index::NodeKey;
+use super::signatures::{SignatureTags, tag_beside};
 use super::{Discovery, Origin, Route, Step};
 use crate::{Action, Referring, RootRequest, Unfit};
 
@@ -26,8 +26,8 @@ impl Default for Attached {
 
 /// A referrer that was met, and what it will be called.
 pub(super) struct Referrer {
-    way: Route,
-    wish: RootRequest,
+    route: Route,
+    request: RootRequest,
     names: Vec<Name>,
     subject: Digest,
 }
@@ -36,8 +36,8 @@ impl Discovery<'_> {
     /// Returns, for each source, what is attached there by tags.
     pub(super) fn signature_tags(&mut self, steps: &[Step], jobs: usize) -> Vec<SignatureTags> {
         let those = |is: fn(&Referring) -> bool| -> HashSet<u32> {
-            let asking = steps.iter().filter(|step| is(&self.filter(&step.way).referrers));
-            asking.map(|step| step.way.source).collect()
+            let asking = steps.iter().filter(|step| is(&self.filter(&step.route).referrers));
+            asking.map(|step| step.route.source).collect()
         };
         let asked = those(|referring| *referring != Referring::Ignored);
         let taken = those(|referring| matches!(referring, Referring::Taken(_)));
@@ -65,27 +65,27 @@ impl Discovery<'_> {
     /// Returns the steps to the referrers that were met and are not known otherwise.
     pub(super) fn begin_referrers(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
-        self.place_strangers();
-        for Referrer { way, wish, names, subject } in std::mem::take(&mut self.referrers) {
+        self.place_misplaced();
+        for Referrer { route, request, names, subject } in std::mem::take(&mut self.referrers) {
             // An index may list what refers to another of its entries (row E-98).
             let is_known = |entry, is_trusted| {
-                let key = Key::new(&way, entry, Role::Manifest, is_trusted);
-                self.known.get(&key, &self.plan.nodes).is_some()
+                let key = NodeKey::new(&route, entry, Role::Manifest, is_trusted);
+                self.index.get(&key, &self.plan.nodes).is_some()
             };
-            if let RootRequest::Listed(entry) = &wish
+            if let RootRequest::Listed(entry) = &request
                 && (is_known(entry, false) || is_known(entry, true))
             {
                 continue;
             }
-            if let Referring::Taken(_) = self.filter(&way).referrers {
-                let trust = self.trust_if_listed(&way, &names);
+            if let Referring::Taken(_) = self.filter(&route).referrers {
+                let trust = self.trust_if_listed(&route, &names);
                 let root = self.add_root(None, names, Some(subject));
-                if let RootRequest::Listed(entry) = &wish {
+                if let RootRequest::Listed(entry) = &request {
                     // What it is is known even if it cannot be had.
                     self.plan.roots[root].descriptor = Some(entry.clone());
                 }
-                let via = Origin::Referrer(root);
-                steps.push(Step { way, wish, via, trust, alike: Vec::new() });
+                let origin = Origin::Referrer(root);
+                steps.push(Step { route, request, origin, trust, duplicates: Vec::new() });
             } else {
                 self.plan.referrers_seen += 1;
             }
@@ -94,14 +94,14 @@ impl Discovery<'_> {
     }
 
     /// Takes note of what is attached to a manifest.
-    pub(super) fn take_attached(&mut self, way: &Route, subject: &Digest, attached: Attached) {
+    pub(super) fn record_attached(&mut self, route: &Route, subject: &Digest, attached: Attached) {
         match attached.signatures {
-            Ok(signatures) => self.take_signatures(way, subject, signatures),
+            Ok(signatures) => self.record_signatures(route, subject, signatures),
             Err(error) => self.fail(Action::ListReferrers, subject.to_string(), error),
         }
         match attached.referrers {
             None => {}
-            Some(Ok(referrers)) => self.take_referrers(way, subject, referrers),
+            Some(Ok(referrers)) => self.record_referrers(route, subject, referrers),
             Some(Err(error)) => self.fail(Action::ListReferrers, subject.to_string(), error),
         }
     }
@@ -109,8 +109,8 @@ impl Discovery<'_> {
     /// Tells whether what was listed as a referrer refers to something else, and leaves it out if so:
     /// places have been seen to list the same for whatever is asked. One that says nothing of what it
     /// refers to may be attached by a tag.
-    pub(super) fn is_stranger(&mut self, step: &Step, manifest: &Manifest) -> bool {
-        let (Origin::Referrer(root), RootRequest::Listed(_)) = (step.via, &step.wish) else {
+    pub(super) fn is_misplaced(&mut self, step: &Step, manifest: &Manifest) -> bool {
+        let (Origin::Referrer(root), RootRequest::Listed(_)) = (step.origin, &step.request) else {
             return false;
         };
         let planned = &mut self.plan.roots[root];
@@ -126,28 +126,29 @@ impl Discovery<'_> {
             own.digest
         );
         planned.skipped = true;
-        let (way, wish, subject) = (step.way.clone(), step.wish.clone(), own.digest.clone());
-        self.strangers.push((own.clone(), Referrer { way, wish, names: Vec::new(), subject }));
+        let (route, request, subject) =
+            (step.route.clone(), step.request.clone(), own.digest.clone());
+        self.misplaced.push((own.clone(), Referrer { route, request, names: Vec::new(), subject }));
         true
     }
 
     /// Takes those that refer to something that is in the plan, whatever list they stood in.
-    fn place_strangers(&mut self) {
-        for (own, referrer) in std::mem::take(&mut self.strangers) {
+    fn place_misplaced(&mut self) {
+        for (own, referrer) in std::mem::take(&mut self.misplaced) {
             let is_known = |is_trusted| {
-                let key = Key::new(&referrer.way, &own, Role::Manifest, is_trusted);
-                self.known.get(&key, &self.plan.nodes).is_some()
+                let key = NodeKey::new(&referrer.route, &own, Role::Manifest, is_trusted);
+                self.index.get(&key, &self.plan.nodes).is_some()
             };
             if is_known(false) || is_known(true) {
                 self.referrers.push(referrer);
             } else {
-                self.strangers.push((own, referrer));
+                self.misplaced.push((own, referrer));
             }
         }
     }
 
     /// Takes note of what is attached to an index that does not come as it is.
-    pub(super) fn leave_behind(&mut self, way: &Route, index: &Digest, attached: Attached) {
+    pub(super) fn leave_behind(&mut self, route: &Route, index: &Digest, attached: Attached) {
         let Attached { referrers, signatures } = attached;
         let mut leave = |referrer, is_carried| {
             let subject = index.clone();
@@ -158,8 +159,8 @@ impl Discovery<'_> {
             leave(RootRequest::Listed(entry), false);
         }
         for found in signatures.into_iter().flatten() {
-            let name = beside(&found, way.repository.as_deref());
-            let is_wanted = self.given.contains(&(way.target, name));
+            let name = tag_beside(&found, route.repository.as_deref());
+            let is_wanted = self.wanted_names.contains(&(route.target, name));
             leave(RootRequest::Selector(Selector::Name(found)), is_wanted);
         }
     }
@@ -181,27 +182,28 @@ impl Discovery<'_> {
         self.plan.referrers_seen += left as u64;
     }
 
-    fn take_referrers(&mut self, way: &Route, subject: &Digest, referrers: Referrers) {
+    fn record_referrers(&mut self, route: &Route, subject: &Digest, referrers: Referrers) {
         for entry in referrers.entries {
-            if self.met.insert((way.target, way.filter, entry.digest.clone())) {
-                let (way, wish, subject) =
-                    (way.clone(), RootRequest::Listed(entry), subject.clone());
-                self.referrers.push(Referrer { way, wish, names: Vec::new(), subject });
+            if self.seen_referrers.insert((route.target, route.filter, entry.digest.clone())) {
+                let (route, request, subject) =
+                    (route.clone(), RootRequest::Listed(entry), subject.clone());
+                self.referrers.push(Referrer { route, request, names: Vec::new(), subject });
             }
         }
     }
 
     /// Takes what is attached by tag, under a tag beside the name of its root. What is wanted under
     /// that name already is not taken twice.
-    fn take_signatures(&mut self, way: &Route, subject: &Digest, signatures: Vec<Name>) {
+    fn record_signatures(&mut self, route: &Route, subject: &Digest, signatures: Vec<Name>) {
         for found in signatures {
-            let name = beside(&found, way.repository.as_deref());
-            if !self.given.contains(&(way.target, name.clone()))
-                && self.beside.insert((way.target, way.filter, name.clone()))
+            let name = tag_beside(&found, route.repository.as_deref());
+            if !self.wanted_names.contains(&(route.target, name.clone()))
+                && self.seen_tags.insert((route.target, route.filter, name.clone()))
             {
-                let (way, wish) = (way.clone(), RootRequest::Selector(Selector::Name(found)));
+                let (route, request) =
+                    (route.clone(), RootRequest::Selector(Selector::Name(found)));
                 let (names, subject) = (vec![name], subject.clone());
-                self.referrers.push(Referrer { way, wish, names, subject });
+                self.referrers.push(Referrer { route, request, names, subject });
             }
         }
     }

@@ -100,7 +100,7 @@ pub fn subject_of(name: &Name) -> Option<Digest> {
 }
 
 /// Returns what the tag in `name` is called in `repository`, or where there is none on its own.
-pub(super) fn beside(name: &Name, repository: Option<&str>) -> Name {
+pub(super) fn tag_beside(name: &Name, repository: Option<&str>) -> Name {
     let (_, tag) = take_apart(name);
     match repository {
         Some(repository) => Name::new(format!("{repository}:{tag}")),

@@ -13,7 +13,7 @@ use crate::transfer::Transfer;
 use crate::{Action, Failure, Side};
 
 /// How far a node has come.
-pub(super) enum Brought {
+pub(super) enum Copied {
     /// It is there, with all its names.
     Whole,
     /// Its content is there; names are still to be given.
@@ -22,10 +22,10 @@ pub(super) enum Brought {
 
 impl Run<'_, '_> {
     /// Brings one node into its target.
-    pub(super) fn bring(&self, number: u32) -> Result<Brought, Failure> {
+    pub(super) fn copy_node(&self, number: u32) -> Result<Copied, Failure> {
         let node = &self.plan.nodes[number as usize];
         let Some(target) = self.plan.targets[node.target as usize] else {
-            return Ok(Brought::Whole);
+            return Ok(Copied::Whole);
         };
         let roots: Vec<&PlannedRoot> = self
             .roots_of(number)
@@ -33,15 +33,15 @@ impl Run<'_, '_> {
             .map(|(_, root)| &self.plan.roots[*root as usize])
             .collect();
         let moved = match node.state {
-            State::Blob => self.bring_blob(number, target, &roots),
+            State::Blob => self.copy_blob(number, target, &roots),
             State::Trusted => Ok(false),
-            _ => match self.bring_manifest(number, target, &roots)? {
+            _ => match self.copy_manifest(number, target, &roots)? {
                 Some(moved) => Ok(moved),
-                None => return Ok(Brought::BeingNamed),
+                None => return Ok(Copied::BeingNamed),
             },
         }?;
         self.count(node, moved);
-        Ok(Brought::Whole)
+        Ok(Copied::Whole)
     }
 
     /// Takes note of a node that is there.
@@ -52,7 +52,7 @@ impl Run<'_, '_> {
     }
 
     /// Brings a blob; returns whether anything was read for it.
-    fn bring_blob(
+    fn copy_blob(
         &self,
         number: u32,
         target: &dyn Target,
@@ -73,7 +73,7 @@ impl Run<'_, '_> {
         self.observer.began(self.name_of(number), &node.digest, node.size);
         let source = self.plan.sources[node.source as usize];
         let allow_unverified = self.plan.allow_unverified;
-        let arrived = self.queue().shared.at(&node.digest);
+        let arrived = self.queue().mounts.at(&node.digest);
         let descriptor = self.plan.source_descriptor(number);
         let transfer =
             Transfer::new(source, descriptor, self.observer, allow_unverified).or_from(arrived);
@@ -88,7 +88,7 @@ impl Run<'_, '_> {
     }
 
     /// Brings a manifest; returns whether it was written, or nothing if it is being named.
-    fn bring_manifest(
+    fn copy_manifest(
         &self,
         number: u32,
         target: &dyn Target,
@@ -165,7 +165,7 @@ impl Run<'_, '_> {
 
     /// Returns what a manifest refers to that is not to come into its target.
     fn absent(&self, of: &Node, manifest: &Manifest) -> Vec<Digest> {
-        let coming = self.coming.get_or_init(|| {
+        let coming = self.expected.get_or_init(|| {
             let is_coming = |node: &&Node| node.state != State::Absent;
             let coming = self.plan.nodes.iter().filter(is_coming);
             coming.map(|node| (node.target, &node.digest)).collect()

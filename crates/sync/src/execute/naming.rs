@@ -62,7 +62,7 @@ impl Run<'_, '_> {
         queue.being_named.insert(node, named);
         queue.names.extend(others);
         drop(queue);
-        self.take_named(*first, manifest, result);
+        self.record_named(*first, manifest, result);
         Ok(true)
     }
 
@@ -72,7 +72,7 @@ impl Run<'_, '_> {
         let manifest = self.queue().being_named.get(&naming.node).map(|of| of.manifest.clone());
         if let (Some(target), Some(manifest)) = (target, manifest) {
             let result = self.push_names(target, &manifest, naming);
-            self.take_named(naming, &manifest, result);
+            self.record_named(naming, &manifest, result);
         }
     }
 
@@ -93,7 +93,7 @@ impl Run<'_, '_> {
 
     /// Takes note of what became of names. Of several that were refused together each is tried alone,
     /// so that one name does not cost others theirs. Where the host is lost, no other is tried.
-    fn take_named(&self, naming: Naming, manifest: &Manifest, result: Result<Pushed, Error>) {
+    fn record_named(&self, naming: Naming, manifest: &Manifest, result: Result<Pushed, Error>) {
         let Naming { node: number, root, first, count } = naming;
         let node = &self.plan.nodes[number as usize];
         let host_is_lost = result.as_ref().is_err_and(is_about_the_host);
@@ -148,9 +148,9 @@ impl Run<'_, '_> {
             Some(BeingNamed { is_there: true, written, .. }) => {
                 self.count(node, written);
                 self.announce(number);
-                self.settle(number, Ok(()));
+                self.finish(number, Ok(()));
             }
-            _ => self.settle(number, Err(None)),
+            _ => self.finish(number, Err(None)),
         }
     }
 

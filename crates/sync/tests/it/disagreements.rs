@@ -91,7 +91,7 @@ fn check(source: &Shelf, plan: &Plan<'_>, report: &Report, digest: &Digest) {
 fn verified(whole: &dyn Source) -> BTreeSet<Name> {
     let wanted = whole.roots().unwrap().into_iter().map(|root| CopyItem {
         source: whole,
-        wish: RootRequest::Listed(root.descriptor),
+        request: RootRequest::Listed(root.descriptor),
         target: None,
         names: root.names,
         filter: None,

@@ -27,7 +27,7 @@ fn a_name_that_is_not_there_fails_its_root_only() {
     let target = Watched::new(Order::LargestFirst);
     let mut wanted = source.wanted(Some(&target));
     wanted.push(CopyItem {
-        wish: RootRequest::Selector(Selector::Name("ap".into())),
+        request: RootRequest::Selector(Selector::Name("ap".into())),
         names: vec!["ap".into()],
         ..wanted[0].clone()
     });
@@ -201,7 +201,7 @@ fn manifests_that_cannot_be_read_are_named_with_the_reason() {
         let roots = view.roots().unwrap().into_iter();
         let wanted = roots.map(|Root { descriptor, names }| CopyItem {
             source: &view,
-            wish: RootRequest::Listed(descriptor),
+            request: RootRequest::Listed(descriptor),
             target: None,
             names,
             filter: None,
@@ -361,8 +361,8 @@ fn a_layer_that_is_a_directory_is_a_failure() {
         let layout = Directory::open(directory.path()).unwrap();
         let view = layout.whole();
         let Root { descriptor, names } = view.roots().unwrap().remove(0);
-        let wish = RootRequest::Listed(descriptor);
-        let wanted = CopyItem { source: &view, wish, target: None, names, filter: None };
+        let request = RootRequest::Listed(descriptor);
+        let wanted = CopyItem { source: &view, request, target: None, names, filter: None };
         let plan = Plan::discover(vec![wanted], &Filter::default(), 2).seal();
         let report = plan.verify(2, &Silent);
         assert_eq!(report.roots[0].outcome, Outcome::Failed);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use longshore_fixture::{graph, typed};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
-use longshore_store::{Location, Order, Root, Source as _, Target, TargetPlace};
+use longshore_store::{MountSource, Order, Root, Source as _, Target, TargetPlace};
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, RootRequest, Silent};
 
 use crate::support::{Fault, Shelf, Watched, closure, copy, name, repository_name, with_referrers};
@@ -74,7 +74,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
     let target = writer.whole();
     let wanted = |Root { descriptor, names }| CopyItem {
         source: &view,
-        wish: RootRequest::Listed(descriptor),
+        request: RootRequest::Listed(descriptor),
         target: Some(&target),
         names,
         filter: None,
@@ -99,7 +99,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
 fn what_a_registry_takes_over_from_itself_is_not_moved() {
     let mut source = Shelf::new(graph(6, 10));
     let (registry, repository) = ("registry.example.invalid".to_owned(), repository_name());
-    source.location = Some(Location { registry, repository });
+    source.location = Some(MountSource { registry, repository });
     let target = Watched::new(Order::LargestFirst);
     let report = copy(&source, &target, &Filter::default(), 4);
     assert!(report.is_complete());

@@ -303,7 +303,7 @@ fn a_stripped_index_is_new_keeps_the_rest_and_verifies() {
     let repository = target.repository();
     let wanted = longshore_sync::CopyItem {
         source: &*repository,
-        wish: longshore_sync::RootRequest::Selector(Selector::Name("app".into())),
+        request: longshore_sync::RootRequest::Selector(Selector::Name("app".into())),
         target: None,
         names: Vec::new(),
         filter: None,

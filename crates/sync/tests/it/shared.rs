@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use longshore_fixture::{Content, Draft, graph};
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role};
 use longshore_store::{
-    Blob, Entry, Error, Held, Location, Memory, Name, Place, Pushed, Result, Source as _,
+    Blob, Entry, Error, Held, Memory, MountSource, Name, Place, Pushed, Result, Source as _,
     SourcePlace as _, Target,
 };
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Report, RootRequest, Silent, Unchanged};
@@ -67,9 +67,9 @@ impl Target for Counted<'_> {
         self.repository().lists(manifest, names)
     }
 
-    fn offers(&self) -> Option<Location> {
+    fn offers(&self) -> Option<MountSource> {
         let registry = "registry.example.invalid".to_owned();
-        Some(Location { registry, repository: self.name.clone() })
+        Some(MountSource { registry, repository: self.name.clone() })
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
@@ -197,10 +197,10 @@ fn a_new_referrer_of_something_that_is_trusted_is_taken() {
     let filter = Filter { unchanged: Unchanged::Digest, ..with_referrers() };
     assert!(copy(&before, &memory, &[&target], &filter).is_complete());
     sent.lock().unwrap().clear();
-    let wish = RootRequest::Listed(index);
+    let request = RootRequest::Listed(index);
     let names = vec![Name::from("app")];
     let wanted =
-        vec![CopyItem { source: &after, wish, target: Some(&target), names, filter: None }];
+        vec![CopyItem { source: &after, request, target: Some(&target), names, filter: None }];
     let plan = Plan::discover(wanted, &filter, 2).seal();
     assert!(plan.execute(&memory, 2, &Silent).unwrap().is_complete());
     let sent: Vec<_> = sent.lock().unwrap().keys().cloned().collect();
@@ -226,7 +226,7 @@ fn what_is_trusted_for_one_root_is_not_for_another() {
         target.repository().push_manifest(&manifest, Entry::Root(&["app".into()])).unwrap();
         let want = |descriptor: &Descriptor, name: &str| CopyItem {
             source: &source,
-            wish: RootRequest::Listed(descriptor.clone()),
+            request: RootRequest::Listed(descriptor.clone()),
             target: Some(&target as &dyn Target),
             names: vec![name.into()],
             filter: None,

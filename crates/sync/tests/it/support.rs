@@ -9,7 +9,7 @@ use longshore_fixture::Content;
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName, Role, keys};
 use longshore_store::{
-    AnsweredBy, Blob, Entry, Error, Held, Location, Memory, Name, Order, Outline, Place, Pushed,
+    AnsweredBy, Blob, Entry, Error, Held, Memory, MountSource, Name, Order, Outline, Place, Pushed,
     Reader, Referrers, Repository, Result, Selector, Source, Target, TargetPlace, manifest_from,
 };
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, Referring, Report, RootRequest, Silent};
@@ -41,7 +41,7 @@ pub(crate) struct Shelf {
     /// Sets what its lists of referrers say of the artifact type.
     pub(crate) lie: Option<&'static str>,
     /// Where it lies, if that is a registry.
-    pub(crate) location: Option<Location>,
+    pub(crate) location: Option<MountSource>,
     pub(crate) referrers: BTreeMap<Digest, Vec<Descriptor>>,
 }
 
@@ -82,7 +82,7 @@ impl Shelf {
     pub(crate) fn wanted<'a>(&'a self, target: Option<&'a dyn Target>) -> Vec<CopyItem<'a>> {
         let wanted = |entry: &Descriptor| CopyItem {
             source: self,
-            wish: RootRequest::Listed(entry.clone()),
+            request: RootRequest::Listed(entry.clone()),
             target,
             names: name(entry).into_iter().collect(),
             filter: None,
@@ -168,7 +168,7 @@ impl Source for Shelf {
         Ok(Referrers { entries, answered_by: AnsweredBy::Place })
     }
 
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<MountSource> {
         self.location.clone()
     }
 }

@@ -36,7 +36,7 @@ fn is_whole(view: &dyn Source, filter: &Filter) -> (bool, Report, Vec<String>) {
     let roots = view.roots().unwrap().into_iter();
     let wanted = roots.map(|Root { descriptor, names }| CopyItem {
         source: view,
-        wish: RootRequest::Listed(descriptor),
+        request: RootRequest::Listed(descriptor),
         target: None,
         names,
         filter: None,

@@ -105,7 +105,7 @@ fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem>
 pub(super) struct Taken {
     /// The number of its source.
     pub(super) source: usize,
-    pub(super) wish: RootRequest,
+    pub(super) request: RootRequest,
     /// What it will be called.
     pub(super) names: Vec<Name>,
 }
@@ -129,22 +129,22 @@ pub(super) fn taken(
                 Selector::Name(name) => Some(name.clone()),
                 Selector::Digest(_) => location.tag.clone(),
             };
-            let (wish, names) =
+            let (request, names) =
                 (RootRequest::Selector(selector.clone()), name.into_iter().collect());
-            taken.push(Taken { source, wish, names });
+            taken.push(Taken { source, request, names });
             continue;
         }
         match roots(args, location, layout, output) {
             Ok(KnownRoots { roots, unknown }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
                     source,
-                    wish: RootRequest::Listed(descriptor),
+                    request: RootRequest::Listed(descriptor),
                     names,
                 }));
                 // Asked for once more, each fails on its own, and not the others.
                 taken.extend(unknown.into_iter().map(|(name, _)| Taken {
                     source,
-                    wish: RootRequest::Selector(name.clone().into()),
+                    request: RootRequest::Selector(name.clone().into()),
                     names: vec![name],
                 }));
             }
@@ -152,7 +152,7 @@ pub(super) fn taken(
             Err(problem) if let Some(selector) = &location.selector => {
                 taken.push(Taken {
                     source,
-                    wish: RootRequest::Selector(selector.clone()),
+                    request: RootRequest::Selector(selector.clone()),
                     names: Vec::new(),
                 });
                 unknown.push(problem);
@@ -266,7 +266,7 @@ fn rename(
 
 /// Refuses to give a name with a digest behind it to what has another.
 fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Result<(), Problem> {
-    let found = match &one.wish {
+    let found = match &one.request {
         RootRequest::Listed(descriptor) => Some(&descriptor.digest),
         RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
         RootRequest::Selector(Selector::Name(_)) => None,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use longshore_registry::{Scheme, commands};
 use longshore_spec::RepositoryName;
-use longshore_store::{Name, Place, Result, about};
+use longshore_store::{Name, Place, Result, describe};
 
 use super::{Document, Listed};
 
@@ -103,8 +103,8 @@ fn pull(
 ) -> Result<Vec<String>> {
     let repository = place.repository(name)?;
     let manifest = repository.manifest(&Name::from(tag).into())?;
-    let artifact_type = about::type_of_entries(&*repository, &manifest)
-        .unwrap_or_else(|| about::artifact_type(&*repository, &manifest));
+    let artifact_type = describe::type_of_entries(&*repository, &manifest)
+        .unwrap_or_else(|| describe::artifact_type(&*repository, &manifest));
     Ok(commands(host, name, &format!(":{tag}"), &artifact_type))
 }
 

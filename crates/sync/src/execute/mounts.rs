@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use longshore_spec::Digest;
-use longshore_store::Location;
+use longshore_store::MountSource;
 
 use crate::Plan;
 use crate::plan::{Node, State};
@@ -11,7 +11,7 @@ use crate::plan::{Node, State};
 /// Blobs that several repositories of one registry want. Each is brought into one of them, and the
 /// others wait until they can take it over from there.
 #[derive(Debug, Default)]
-pub(super) struct Shared(HashMap<Digest, Arrival>);
+pub(super) struct Mounts(HashMap<Digest, Arrival>);
 
 /// How far one blob has come.
 #[derive(Debug, Default)]
@@ -19,12 +19,12 @@ struct Arrival {
     /// Whether a worker has it in hand.
     in_hand: bool,
     /// Where it has arrived first.
-    at: Option<Location>,
+    at: Option<MountSource>,
     /// The nodes that wait for it.
     waiting: Vec<u32>,
 }
 
-impl Shared {
+impl Mounts {
     /// Finds what is shared among `nodes`, in which those of one digest are neighbours.
     pub(super) fn new(plan: &Plan<'_>, nodes: &[u32]) -> Self {
         let blobs: Vec<_> = nodes
@@ -56,7 +56,7 @@ impl Shared {
     }
 
     /// Lets go of a blob, which may have arrived; returns the nodes that waited for it.
-    pub(super) fn release(&mut self, node: &Node, at: Option<Location>) -> Vec<u32> {
+    pub(super) fn release(&mut self, node: &Node, at: Option<MountSource>) -> Vec<u32> {
         let Some(arrival) = self.of(node) else { return Vec::new() };
         arrival.in_hand = false;
         arrival.at = arrival.at.take().or(at);
@@ -64,7 +64,7 @@ impl Shared {
     }
 
     /// Returns where a blob has arrived.
-    pub(super) fn at(&self, digest: &Digest) -> Option<Location> {
+    pub(super) fn at(&self, digest: &Digest) -> Option<MountSource> {
         self.0.get(digest)?.at.clone()
     }
 

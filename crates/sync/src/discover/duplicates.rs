@@ -12,9 +12,9 @@ use super::{Discovery, Origin, Step, Trust};
 use crate::{FoundRoot, Platforms, RootRequest};
 
 impl Discovery<'_> {
-    /// Makes one step of all that lead to the same content on the same way: it is looked into once,
+    /// Makes one step of all that lead to the same content on the same route: it is looked into once,
     /// however many names it has. Asks targets that may be trusted with up to `jobs` requests at once.
-    pub(super) fn join_alike(&self, mut steps: Vec<Step>, jobs: usize) -> Vec<Step> {
+    pub(super) fn merge_duplicates(&self, mut steps: Vec<Step>, jobs: usize) -> Vec<Step> {
         let trusts = in_parallel(&steps, jobs, |step| self.trust_of(step));
         for (step, trust) in steps.iter_mut().zip(trusts) {
             if let Some(trust) = trust {
@@ -25,11 +25,11 @@ impl Discovery<'_> {
         let mut first: HashMap<u64, usize> = HashMap::new();
         let mut joined: Vec<Step> = Vec::new();
         for step in steps {
-            let key = self.can_be_joined(&step).then(|| match &step.wish {
+            let key = self.can_be_merged(&step).then(|| match &step.request {
                 RootRequest::Listed(Descriptor { digest, size, .. }) => {
-                    let (way, trust) = (&step.way, matches!(step.trust, Trust::Yes));
-                    let way = (way.source, way.target, way.filter, &way.repository);
-                    Some(hasher.hash_one((way, trust, digest, size)))
+                    let (route, trust) = (&step.route, matches!(step.trust, Trust::Yes));
+                    let route = (route.source, route.target, route.filter, &route.repository);
+                    Some(hasher.hash_one((route, trust, digest, size)))
                 }
                 RootRequest::Selector(_) => None,
             });
@@ -39,10 +39,11 @@ impl Discovery<'_> {
             };
             let at = *first.entry(key).or_insert(joined.len());
             match joined.get_mut(at) {
-                Some(other) if is_alike(other, &step) => {
-                    if let (Origin::Root(root), RootRequest::Listed(listed)) = (step.via, step.wish)
+                Some(other) if are_duplicates(other, &step) => {
+                    if let (Origin::Root(root), RootRequest::Listed(listed)) =
+                        (step.origin, step.request)
                     {
-                        other.alike.push((root, listed));
+                        other.duplicates.push((root, listed));
                     }
                 }
                 _ => joined.push(step),
@@ -54,14 +55,14 @@ impl Discovery<'_> {
     /// Finds out whether a target that may be trusted is; `None` if that has to wait until it is
     /// known what is taken.
     fn trust_of(&self, step: &Step) -> Option<Trust> {
-        let (Trust::IfListed(names), RootRequest::Listed(listed)) = (&step.trust, &step.wish)
+        let (Trust::IfListed(names), RootRequest::Listed(listed)) = (&step.trust, &step.request)
         else {
             return None;
         };
-        if !self.can_be_joined(step) {
+        if !self.can_be_merged(step) {
             return None;
         }
-        let target = self.plan.targets[step.way.target as usize];
+        let target = self.plan.targets[step.route.target as usize];
         // One that does not answer is asked again for everything, and then it is told.
         let lists = target.is_some_and(|target| target.lists(listed, names).unwrap_or(false));
         Some(if lists { Trust::Yes } else { Trust::No })
@@ -69,15 +70,15 @@ impl Discovery<'_> {
 
     /// Tells whether what is listed is what is taken. What is chosen within it, or written anew, has
     /// its own descriptor.
-    fn can_be_joined(&self, step: &Step) -> bool {
-        matches!(self.filter(&step.way).platforms, Platforms::All | Platforms::Sparse(_))
-            && matches!(step.wish, RootRequest::Listed(_))
+    fn can_be_merged(&self, step: &Step) -> bool {
+        matches!(self.filter(&step.route).platforms, Platforms::All | Platforms::Sparse(_))
+            && matches!(step.request, RootRequest::Listed(_))
     }
 
-    /// Tells the roots that are alike what the first of them is.
-    pub(super) fn take_alike(&mut self, step: &Step, alike: Vec<(usize, Descriptor)>) {
-        let Origin::Root(first) = step.via else { return };
-        for (root, mut listed) in alike {
+    /// Tells the roots that are duplicates what the first of them is.
+    pub(super) fn record_duplicates(&mut self, step: &Step, duplicates: Vec<(usize, Descriptor)>) {
+        let Origin::Root(first) = step.origin else { return };
+        for (root, mut listed) in duplicates {
             let first = &self.plan.roots[first];
             if let Some(descriptor) = &first.descriptor {
                 listed.media_type = descriptor.media_type.clone();
@@ -94,35 +95,38 @@ impl Discovery<'_> {
     }
 }
 
-/// Returns steps to roots that were alike, each on its own.
-pub(super) fn alone(step: &Step, alike: Vec<(usize, Descriptor)>) -> impl Iterator<Item = Step> {
-    let (way, trust) = (step.way.clone(), step.trust.clone());
-    alike.into_iter().map(move |(root, listed)| Step {
-        way: way.clone(),
-        wish: RootRequest::Listed(listed),
-        via: Origin::Root(root),
+/// Returns steps to roots that were duplicates, each on its own.
+pub(super) fn separate(
+    step: &Step,
+    duplicates: Vec<(usize, Descriptor)>,
+) -> impl Iterator<Item = Step> {
+    let (route, trust) = (step.route.clone(), step.trust.clone());
+    duplicates.into_iter().map(move |(root, listed)| Step {
+        route: route.clone(),
+        request: RootRequest::Listed(listed),
+        origin: Origin::Root(root),
         trust: trust.clone(),
-        alike: Vec::new(),
+        duplicates: Vec::new(),
     })
 }
 
-/// Tells whether two steps lead to the same on the same way, and their places say the same of it but
+/// Tells whether two steps lead to the same on the same route, and their places say the same of it but
 /// for names.
-fn is_alike(one: &Step, other: &Step) -> bool {
-    let way = |step: &Step| {
+fn are_duplicates(one: &Step, other: &Step) -> bool {
+    let route = |step: &Step| {
         let is_trusted = match step.trust {
             Trust::No => Some(false),
             Trust::Yes => Some(true),
             Trust::IfListed(_) => None,
         };
-        (step.way.source, step.way.target, step.way.filter, is_trusted)
+        (step.route.source, step.route.target, step.route.filter, is_trusted)
     };
-    let (RootRequest::Listed(a), RootRequest::Listed(b)) = (&one.wish, &other.wish) else {
+    let (RootRequest::Listed(a), RootRequest::Listed(b)) = (&one.request, &other.request) else {
         return false;
     };
-    way(one) == way(other)
-        && way(one).3.is_some()
-        && one.way.repository == other.way.repository
+    route(one) == route(other)
+        && route(one).3.is_some()
+        && one.route.repository == other.route.repository
         && differ_by_name_only(a, b)
 }
 

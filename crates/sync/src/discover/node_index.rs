@@ -15,7 +15,7 @@ use crate::plan::Node;
 /// well, since not the same is taken of what it refers to. So is one that the target is trusted to
 /// have for one root and asked for by another: a target may hold less of the first than was trusted.
 #[derive(PartialEq, Eq, Hash)]
-pub(super) struct Key<'d> {
+pub(super) struct NodeKey<'d> {
     target: u32,
     digest: &'d Digest,
     size: u64,
@@ -26,7 +26,7 @@ pub(super) struct Key<'d> {
 /// The nodes of a plan by what makes them one. Their keys are in the nodes: here are numbers only,
 /// some 20 bytes a node.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct NodeIndex {
     hasher: RandomState,
     /// By the hash of their keys. Whoever chooses digests does not know the hasher, so that two have the
     /// same hash only by chance.
@@ -35,16 +35,16 @@ pub(super) struct Known {
     others: Vec<u32>,
 }
 
-impl<'d> Key<'d> {
+impl<'d> NodeKey<'d> {
     pub(super) fn new(
-        way: &Route,
+        route: &Route,
         descriptor: &'d Descriptor,
         role: Role,
         is_trusted: bool,
     ) -> Self {
         let Descriptor { digest, size, media_type, .. } = descriptor;
-        let manifest = (role == Role::Manifest).then_some((media_type, way.filter));
-        Self { target: way.target, digest, size: *size, manifest, is_trusted }
+        let manifest = (role == Role::Manifest).then_some((media_type, route.filter));
+        Self { target: route.target, digest, size: *size, manifest, is_trusted }
     }
 
     fn of(node: &'d Node) -> Self {
@@ -54,16 +54,16 @@ impl<'d> Key<'d> {
     }
 }
 
-impl Known {
+impl NodeIndex {
     /// Returns the number of the node with this key.
-    pub(super) fn get(&self, key: &Key<'_>, nodes: &[Node]) -> Option<u32> {
+    pub(super) fn get(&self, key: &NodeKey<'_>, nodes: &[Node]) -> Option<u32> {
         let first = self.nodes.get(&self.hasher.hash_one(key));
         let mut same = first.into_iter().chain(&self.others);
-        same.find(|number| Key::of(&nodes[**number as usize]) == *key).copied()
+        same.find(|number| NodeKey::of(&nodes[**number as usize]) == *key).copied()
     }
 
     /// Takes note of a node whose key no other has.
-    pub(super) fn insert(&mut self, key: &Key<'_>, number: u32) {
+    pub(super) fn insert(&mut self, key: &NodeKey<'_>, number: u32) {
         let first = *self.nodes.entry(self.hasher.hash_one(key)).or_insert(number);
         if first != number {
             self.others.push(number);
