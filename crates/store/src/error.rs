@@ -247,7 +247,11 @@ impl Error {
             | Self::Io { what, .. }
             | Self::Limit { what, .. }
             | Self::Malformed { what, .. } => what == subject,
-            Self::NothingChosen { place, .. } => place == subject,
+            Self::LeadsOut { place, .. }
+            | Self::NoSpace { place, .. }
+            | Self::NothingChosen { place, .. }
+            | Self::Throttled { place, .. } => place == subject,
+            Self::Unsupported { place, .. } if place == subject => true,
             Self::Unsupported { what, .. } => match what {
                 Inability::NotATag(name) | Inability::ReferrersTag(name) => {
                     name.as_str() == subject
@@ -256,11 +260,7 @@ impl Error {
                 Inability::Elsewhere(what) => what.is_called(subject),
                 _ => false,
             },
-            Self::Cancelled
-            | Self::LeadsOut { .. }
-            | Self::NoDirectory { .. }
-            | Self::NoSpace { .. }
-            | Self::Throttled { .. } => false,
+            Self::Cancelled | Self::NoDirectory { .. } => false,
         }
     }
 

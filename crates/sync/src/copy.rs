@@ -1,4 +1,4 @@
-//! A copy as one operation: what is wanted, what that would be, and bringing it to its place.
+//! A copy as one operation: what is wanted, what that would be, and copying it there.
 
 use longshore_store::{Order, TargetPlace};
 
@@ -67,7 +67,7 @@ impl<'a> PreparedCopy<'a> {
         Self { plan: plan.seal(), jobs: self.jobs, leaves_out: true, lost, lost_roots }
     }
 
-    /// Brings all of it to `place`, to which the targets of what is wanted belong. What turns out not to be
+    /// Copies all of it to `place`, to which the targets of what is wanted belong. What turns out not to be
     /// had is left out, if that was asked for, and the place is begun again.
     ///
     /// # Errors

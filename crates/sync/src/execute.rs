@@ -33,28 +33,6 @@ impl SealedPlan<'_> {
     ) -> Result<Report, Failure> {
         let there = self.begin(place)?;
         self.forget_outline();
-        Ok(self.carry_out(place, there, jobs, observer))
-    }
-
-    /// Makes the place ready; returns how many bytes are there, if it knows.
-    fn begin(&self, place: &dyn TargetPlace) -> Result<Option<u64>, Failure> {
-        let prepared = match self.conflict() {
-            Some(conflict) => Err(conflict),
-            None => place.prepare(&self.outline()),
-        };
-        prepared.map_err(|error| {
-            let subject = format!("{place:?}");
-            Failure::new(Side::Target, Action::Prepare, subject, error)
-        })
-    }
-
-    fn carry_out(
-        &self,
-        place: &dyn TargetPlace,
-        there: Option<u64>,
-        jobs: usize,
-        observer: &dyn Observer,
-    ) -> Report {
         if let Some(there) = there {
             observer.resumed(there);
         }
@@ -74,7 +52,19 @@ impl SealedPlan<'_> {
                 root.outcome = Outcome::Failed;
             }
         }
-        report
+        Ok(report)
+    }
+
+    /// Makes the place ready; returns how many bytes are there, if it knows.
+    fn begin(&self, place: &dyn TargetPlace) -> Result<Option<u64>, Failure> {
+        let prepared = match self.conflict() {
+            Some(conflict) => Err(conflict),
+            None => place.prepare(&self.outline()),
+        };
+        prepared.map_err(|error| {
+            let subject = format!("{place:?}");
+            Failure::new(Side::Target, Action::Prepare, subject, error)
+        })
     }
 }
 
@@ -227,7 +217,7 @@ impl<'r, 'p> Run<'r, 'p> {
         }
     }
 
-    /// Brings everything in the order of the outline, manifests first; stops at the first failure,
+    /// Copies everything in the order of the outline, manifests first; stops at the first failure,
     /// since what is in a pipe cannot be taken back. Nothing is announced before all of it is there.
     fn work_in_sequence(&self) {
         let mut before: Option<&Node> = None;

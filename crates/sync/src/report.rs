@@ -170,7 +170,7 @@ impl Report {
         self
     }
 
-    /// Brings what several threads found into an order that does not depend on them.
+    /// Puts what several threads found into an order that does not depend on them.
     pub(crate) fn sort(&mut self) {
         self.failures.sort_by_cached_key(|failure| {
             (failure.subject.clone(), failure.action.to_string(), failure.error.to_string())

@@ -1,4 +1,4 @@
-//! Bringing one node into its target.
+//! Copying one node into its target.
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ pub(super) enum Copied {
 }
 
 impl Run<'_, '_> {
-    /// Brings one node into its target.
+    /// Copies one node into its target.
     pub(super) fn copy_node(&self, number: u32) -> Result<Copied, Failure> {
         let node = &self.plan.nodes[number as usize];
         let Some(target) = self.plan.targets[node.target as usize] else {
@@ -51,7 +51,7 @@ impl Run<'_, '_> {
         self.observer.finished(&node.digest, node.size, moved);
     }
 
-    /// Brings a blob; returns whether anything was read for it.
+    /// Copies a blob; returns whether anything was read for it.
     fn copy_blob(
         &self,
         number: u32,
@@ -87,7 +87,7 @@ impl Run<'_, '_> {
         Ok(matches!(pushed, Pushed::Written(_)) || transfer.read() > 0)
     }
 
-    /// Brings a manifest; returns whether it was written, or nothing if it is being named.
+    /// Copies a manifest; returns whether it was written, or nothing if it is being named.
     fn copy_manifest(
         &self,
         number: u32,

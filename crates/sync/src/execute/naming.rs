@@ -1,4 +1,4 @@
-//! Many names of one manifest: the first brings its content, and the others are given at once.
+//! Many names of one manifest: the first comes with its content, and the others are given at once.
 
 use longshore_spec::Manifest;
 use longshore_store::{Entry, Error, Pushed, Target};
@@ -27,7 +27,7 @@ pub(super) struct BeingNamed {
 }
 
 impl Run<'_, '_> {
-    /// Brings a manifest under the first of its names, and puts the others in the queue; false if that
+    /// Copies a manifest under the first of its names, and puts the others in the queue; false if that
     /// is one request, or one change, after all.
     pub(super) fn begin_to_name(
         &self,
