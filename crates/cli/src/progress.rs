@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::Name;
-use longshore_sync::{Failure, Observer, Outcome, SealedPlan};
+use longshore_sync::{Arrival, Failure, Observer, Outcome, SealedPlan};
 
 use crate::args::ProgressForm;
 use crate::documents::ProgressEvent;
@@ -281,8 +281,8 @@ impl Observer for Progress {
         self.add(bytes);
     }
 
-    fn finished(&self, _: &Digest, size: u64, moved: bool) {
-        if !moved && !self.knows_begin.load(Ordering::Relaxed) {
+    fn finished(&self, _: &Digest, size: u64, arrival: Arrival) {
+        if arrival == Arrival::Existed && !self.knows_begin.load(Ordering::Relaxed) {
             self.add(size);
         }
     }

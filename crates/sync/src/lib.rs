@@ -34,7 +34,7 @@ mod verify;
 pub use copy::{CopyRequest, PreparedCopy};
 pub use discover::{SignatureTags, subject_of};
 pub use filter::{Filter, Platforms, Referring, Unchanged};
-pub use observe::{Observer, Silent};
+pub use observe::{Arrival, Observer, Silent};
 pub use plan::{CopyItem, LeftOut, Moved, Plan, RootRequest, Totals, Unfit};
 pub use presence::{Present, Proof};
 pub use reachable::reachable;

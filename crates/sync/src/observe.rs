@@ -29,9 +29,9 @@ pub trait Observer: Sync {
         let _ = bytes;
     }
 
-    /// The content of a digest is there; `moved` is false if no byte was moved for it.
-    fn finished(&self, digest: &Digest, size: u64, moved: bool) {
-        let _ = (digest, size, moved);
+    /// The content of a digest is there.
+    fn finished(&self, digest: &Digest, size: u64, arrival: Arrival) {
+        let _ = (digest, size, arrival);
     }
 
     /// A root is there, with all that it refers to.
@@ -43,6 +43,15 @@ pub trait Observer: Sync {
     fn failed(&self, failure: &Failure) {
         let _ = failure;
     }
+}
+
+/// How content came to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Its bytes were moved, or checked.
+    Moved,
+    /// It was there before, or the target took it over from another of its repositories.
+    Existed,
 }
 
 /// Tells nobody.

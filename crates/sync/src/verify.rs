@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::plan::{Node, State};
 use crate::transfer::Transfer;
-use crate::{Action, Failure, Observer, Plan, Report, SealedPlan, Side};
+use crate::{Action, Arrival, Failure, Observer, Plan, Report, SealedPlan, Side};
 
 /// How much is read and hashed at once.
 const PIECE: usize = 256 << 10;
@@ -22,7 +22,7 @@ impl SealedPlan<'_> {
         for (number, node) in (0..).zip(&self.nodes) {
             if node.state == State::Manifest {
                 observer.advanced(node.size);
-                observer.finished(&node.digest, node.size, true);
+                observer.finished(&node.digest, node.size, Arrival::Moved);
                 report.moved += 1;
                 wholes.proven(number);
             }
@@ -86,7 +86,7 @@ impl Plan<'_> {
         });
         match result {
             Ok(()) => {
-                observer.finished(&node.digest, node.size, true);
+                observer.finished(&node.digest, node.size, Arrival::Moved);
                 Ok(transfer.read())
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use super::Run;
 use crate::discover::differ_by_name_only;
 use crate::plan::{Node, PlannedRoot, State};
 use crate::transfer::Transfer;
-use crate::{Action, Failure, Side};
+use crate::{Action, Arrival, Failure, Side};
 
 /// How far a node has come.
 pub(super) enum Copied {
@@ -48,7 +48,8 @@ impl Run<'_, '_> {
     pub(super) fn count(&self, node: &Node, moved: bool) {
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);
-        self.observer.finished(&node.digest, node.size, moved);
+        let arrival = if moved { Arrival::Moved } else { Arrival::Existed };
+        self.observer.finished(&node.digest, node.size, arrival);
     }
 
     /// Copies a blob; returns whether anything was read for it.

@@ -11,11 +11,11 @@ use crate::plan::{Node, State};
 /// Blobs that several repositories of one registry want. Each is brought into one of them, and the
 /// others wait until they can take it over from there.
 #[derive(Debug, Default)]
-pub(super) struct Mounts(HashMap<Digest, Arrival>);
+pub(super) struct Mounts(HashMap<Digest, SharedBlob>);
 
 /// How far one blob has come.
 #[derive(Debug, Default)]
-struct Arrival {
+struct SharedBlob {
     /// Whether a worker has it in hand.
     in_hand: bool,
     /// Where it has arrived first.
@@ -39,28 +39,28 @@ impl Mounts {
         let shared = blobs.windows(2).filter_map(|pair| {
             let [one, other] = pair else { return None };
             let is_shared = one.digest == other.digest && one.target != other.target;
-            (is_shared && offers(one.target)).then(|| (one.digest.clone(), Arrival::default()))
+            (is_shared && offers(one.target)).then(|| (one.digest.clone(), SharedBlob::default()))
         });
         Self(shared.collect())
     }
 
     /// Takes a blob in hand; false if another worker has it, and then the node waits.
     pub(super) fn claim(&mut self, number: u32, node: &Node) -> bool {
-        let Some(arrival) = self.of(node) else { return true };
-        if arrival.in_hand {
-            arrival.waiting.push(number);
+        let Some(blob) = self.of(node) else { return true };
+        if blob.in_hand {
+            blob.waiting.push(number);
             return false;
         }
-        arrival.in_hand = true;
+        blob.in_hand = true;
         true
     }
 
     /// Lets go of a blob, which may have arrived; returns the nodes that waited for it.
     pub(super) fn release(&mut self, node: &Node, at: Option<MountSource>) -> Vec<u32> {
-        let Some(arrival) = self.of(node) else { return Vec::new() };
-        arrival.in_hand = false;
-        arrival.at = arrival.at.take().or(at);
-        std::mem::take(&mut arrival.waiting)
+        let Some(blob) = self.of(node) else { return Vec::new() };
+        blob.in_hand = false;
+        blob.at = blob.at.take().or(at);
+        std::mem::take(&mut blob.waiting)
     }
 
     /// Returns where a blob has arrived.
@@ -69,7 +69,7 @@ impl Mounts {
     }
 
     /// Registries keep manifests apart: one is no blob that could be taken over.
-    fn of(&mut self, node: &Node) -> Option<&mut Arrival> {
+    fn of(&mut self, node: &Node) -> Option<&mut SharedBlob> {
         self.0.get_mut(&node.digest).filter(|_| node.state == State::Blob)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use longshore_fixture::graph;
 use longshore_spec::Digest;
 use longshore_store::{Name, Order};
-use longshore_sync::{Failure, Filter, Observer, Outcome, Plan, Silent};
+use longshore_sync::{Arrival, Failure, Filter, Observer, Outcome, Plan, Silent};
 
 use crate::support::{Shelf, Watched, closure, name};
 
@@ -43,8 +43,8 @@ impl Observer for Told {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn finished(&self, digest: &Digest, size: u64, moved: bool) {
-        if !moved {
+    fn finished(&self, digest: &Digest, size: u64, arrival: Arrival) {
+        if arrival == Arrival::Existed {
             self.there_before.fetch_add(size, Ordering::Relaxed);
         }
         self.finished.lock().unwrap().push(digest.clone());
