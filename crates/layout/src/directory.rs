@@ -388,15 +388,19 @@ impl TargetPlace for Directory {
         Ok(Some(there))
     }
 
-    /// Makes every change visible. Extra files appear last, and only if all of the outline is there.
-    fn commit(&self, complete: bool) -> Result<()> {
+    /// Makes every change visible. Extra files appear last.
+    fn commit(&self) -> Result<()> {
         self.write_changes()?;
         let files = std::mem::take(&mut *self.extra());
-        if !complete {
-            return Ok(());
-        }
         let _lock = if files.is_empty() { None } else { Some(self.lock_index()?) };
         files.iter().try_for_each(|ExtraFile { name, content }| self.write(name, content).map(drop))
+    }
+
+    /// Makes every change visible, and no extra file appear.
+    fn commit_partial(&self) -> Result<()> {
+        self.write_changes()?;
+        self.extra().clear();
+        Ok(())
     }
 }
 

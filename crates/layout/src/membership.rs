@@ -428,7 +428,7 @@ mod tests {
         let manifest = manifest_from(raw.into(), descriptor).unwrap();
         let repository = layout.repository(&repository.parse().unwrap()).unwrap();
         repository.push_manifest(&manifest, Listed::Root(&[tag.into()])).unwrap();
-        layout.commit(true).unwrap();
+        layout.commit().unwrap();
         manifest.descriptor().digest.clone()
     }
 
@@ -483,7 +483,7 @@ mod tests {
         let list = |content: &[u8]| {
             let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, content);
             repository.list(&descriptor, &["v1".into()]).unwrap();
-            layout.commit(true).unwrap();
+            layout.commit().unwrap();
         };
         list(b"one");
         assert!(repository.blob(&Digest::sha256("absent")).is_err());

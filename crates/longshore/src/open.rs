@@ -60,7 +60,7 @@ impl OpenPlace {
     /// It cannot be written.
     pub fn commit(&self) -> Result<()> {
         match self {
-            Self::Directory(directory) => directory.commit(true),
+            Self::Directory(directory) => directory.commit(),
             Self::Archive(_) | Self::StreamedArchive(_) | Self::Registry(_) => Ok(()),
         }
     }

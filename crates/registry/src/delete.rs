@@ -24,7 +24,7 @@ impl Registry {
             Selector::Digest(digest) => self.remove(&*repository, digest),
         }
         .map_err(Fault::unknown(Code::ManifestUnknown))?;
-        self.place.commit(true)?;
+        self.place.commit()?;
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
 
@@ -36,7 +36,7 @@ impl Registry {
     ) -> Result<Response<Body>, Fault> {
         let forgotten = self.place.forget(name, digest);
         forgotten.map_err(Fault::unknown(Code::BlobUnknown))?;
-        self.place.commit(true)?;
+        self.place.commit()?;
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
 

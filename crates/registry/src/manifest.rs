@@ -62,7 +62,7 @@ impl Registry {
         let digest = &manifest.descriptor().digest;
         let moved = moved(&*repository, &names, digest);
         repository.push_manifest(&manifest, Entry::Root(&names)).map_err(over_limit)?;
-        self.place.commit(true)?;
+        self.place.commit()?;
         for (tag, from) in moved {
             tracing::warn!("the tag {tag} of {name} moved from {from} to {digest}");
         }

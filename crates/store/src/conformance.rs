@@ -90,7 +90,7 @@ pub fn archive<W: TargetPlace, R: SourcePlace>(
         .expect("a manifest of the outline is taken");
     target.push_manifest(&signature, Entry::Root(&[])).expect("a referrer is taken");
     drop(target);
-    place.commit(true).expect("a complete place is published");
+    place.commit().expect("a complete place is published");
     drop(place);
 
     let place = reopen();
@@ -475,7 +475,7 @@ fn several_repositories<P: SourcePlace + TargetPlace>(place: &P, one_of: OneOf<P
     assert!(two.names().expect("names").contains(&"v1".into()));
     one.untag(&"v1".into()).expect("a name goes");
     assert!(two.head(&Selector::Name("v1".into())).is_ok(), "the other repository keeps its own");
-    place.commit(true).expect("all of it is there");
+    place.commit().expect("all of it is there");
     assert_eq!(place.repositories().expect("a list"), names);
 }
 

@@ -30,14 +30,17 @@ pub trait TargetPlace: Debug + Send + Sync {
         Atomicity::EachRoot
     }
 
-    /// Makes everything that was pushed visible and durable; called once, at the end. A server has no
-    /// end, and calls it before it says that a change is made.
-    ///
-    /// `complete` says whether all of the outline has come; to say so wrongly is an error. A place
-    /// of [`Atomicity::AllOrNothing`], such as an archive, stays invisible if not, and keeps what it has
-    /// for the next run.
-    fn commit(&self, complete: bool) -> Result<()> {
-        let _ = complete;
+    /// Makes everything that was pushed visible and durable; called once, at the end, when all of the
+    /// outline has come. A server has no end, and calls it before it says that a change is made. Fails
+    /// if not all has come.
+    fn commit(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends the work before all of the outline has come: makes what was pushed durable, and visible as far
+    /// as that may be. A place of [`Atomicity::AllOrNothing`], such as an archive, stays invisible, and
+    /// keeps what it has for the next run.
+    fn commit_partial(&self) -> Result<()> {
         Ok(())
     }
 }

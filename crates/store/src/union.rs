@@ -144,8 +144,12 @@ impl TargetPlace for Union {
         self.writable.as_ref().map_or(Atomicity::EachRoot, |place| place.atomicity())
     }
 
-    fn commit(&self, complete: bool) -> Result<()> {
-        self.writable.as_ref().map_or(Ok(()), |place| place.commit(complete))
+    fn commit(&self) -> Result<()> {
+        self.writable.as_ref().map_or(Ok(()), |place| place.commit())
+    }
+
+    fn commit_partial(&self) -> Result<()> {
+        self.writable.as_ref().map_or(Ok(()), |place| place.commit_partial())
     }
 }
 

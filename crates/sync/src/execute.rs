@@ -42,7 +42,8 @@ impl SealedPlan<'_> {
             Order::LargestFirst | Order::Outline => run.work_in_parallel(jobs),
         }
         let mut report = run.report();
-        if let Err(error) = place.commit(report.is_complete()) {
+        let committed = if report.is_complete() { place.commit() } else { place.commit_partial() };
+        if let Err(error) = committed {
             let subject = format!("{place:?}");
             let failure = Failure::new(Side::Target, Action::Publish, subject, error);
             observer.failed(&failure);

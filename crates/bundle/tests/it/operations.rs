@@ -144,7 +144,7 @@ fn what_cannot_be_had_is_left_out_and_stays_locked() {
     drop(near);
     let near = Directory::create(directory.path().join("near")).unwrap();
     near.whole().untag(&"a.io/app:2".into()).unwrap();
-    longshore_store::TargetPlace::commit(&near, true).unwrap();
+    longshore_store::TargetPlace::commit(&near).unwrap();
     let (after, is_whole) = lock(&near, &selection, Some(&before));
     assert_eq!((after, is_whole), (before, false));
 }

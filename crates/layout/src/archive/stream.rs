@@ -64,17 +64,19 @@ impl TargetPlace for ArchiveStream {
         Order::Sequence
     }
 
-    /// Writes the end of the archive if it is `complete`; without it, readers see that the archive was cut
-    /// off. Fails if the caller says `complete` and content is missing.
-    fn commit(&self, complete: bool) -> Result<()> {
+    /// Writes the end of the archive. Fails if content is missing.
+    fn commit(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if complete {
-            let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
-            if !all {
-                return Err(unannounced(LABEL.to_owned(), INCOMPLETE));
-            }
-            state.out.write_all(&END).map_err(failed())?;
+        let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
+        if !all {
+            return Err(unannounced(LABEL.to_owned(), INCOMPLETE));
         }
+        state.out.write_all(&END).and_then(|()| state.out.flush()).map_err(failed())
+    }
+
+    /// Writes no end, so that readers see that the archive was cut off.
+    fn commit_partial(&self) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.out.flush().map_err(failed())
     }
 }

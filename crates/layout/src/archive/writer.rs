@@ -289,14 +289,10 @@ impl TargetPlace for ArchiveWriter {
         Order::Outline
     }
 
-    /// Renames the archive to its final name if it is `complete`; otherwise keeps the partial archive for
-    /// the next run. Fails if the caller says `complete` and content is missing.
-    fn commit(&self, complete: bool) -> Result<()> {
+    /// Renames the archive to its final name. Fails if content is missing.
+    fn commit(&self) -> Result<()> {
+        self.commit_partial()?;
         let filling = self.filling()?;
-        filling.journal.sync(&filling.file)?;
-        if !complete {
-            return Ok(());
-        }
         if filling.states().iter().any(|state| *state != State::There) {
             return Err(unannounced(self.label(), INCOMPLETE));
         }
@@ -317,6 +313,12 @@ impl TargetPlace for ArchiveWriter {
             return Err(error);
         }
         directory.remove(journal.name)
+    }
+
+    /// Keeps the partial archive for the next run.
+    fn commit_partial(&self) -> Result<()> {
+        let filling = self.filling()?;
+        filling.journal.sync(&filling.file)
     }
 }
 

@@ -131,7 +131,7 @@ mod tests {
 
     fn push(layout: &Directory, manifest: &Manifest, name: &str) -> Result<()> {
         layout.whole().push_manifest(manifest, Entry::Root(&[name.into()]))?;
-        layout.commit(true)
+        layout.commit()
     }
 
     fn names(path: &Path) -> Vec<Name> {
@@ -170,7 +170,7 @@ mod tests {
         };
         name("a").unwrap();
         assert!(is_refused(&name("b")));
-        layout.commit(true).unwrap();
+        layout.commit().unwrap();
         assert_eq!(names(directory.path()), ["a".into()]);
     }
 

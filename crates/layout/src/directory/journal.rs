@@ -361,7 +361,7 @@ mod tests {
 
     fn name(layout: &Directory, name: &str, content: &str) {
         layout.whole().list(&manifest(content), &[name.into()]).unwrap();
-        layout.commit(true).unwrap();
+        layout.commit().unwrap();
     }
 
     /// Returns what names stand for, as whoever opens the layout now sees it.

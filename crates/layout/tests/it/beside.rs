@@ -20,7 +20,7 @@ fn both_kinds_of_layout_give_them_back() {
     assert!(writer.room().unwrap() > 0);
     writer.prepare(&outline).unwrap();
     push_all(&writer, &pieces);
-    writer.commit(true).unwrap();
+    writer.commit().unwrap();
     let length = path.metadata().unwrap().len();
     assert_eq!(ArchiveWriter::length(&outline).unwrap(), length);
 
@@ -32,7 +32,7 @@ fn both_kinds_of_layout_give_them_back() {
     let directory = Directory::create(scene.path().join("d")).unwrap();
     directory.prepare(&outline).unwrap();
     assert_eq!(directory.extra_file("bundle.json", 2).unwrap(), None, "it comes last");
-    directory.commit(true).unwrap();
+    directory.commit().unwrap();
     assert_eq!(directory.extra_file("bundle.json", 2).unwrap().unwrap(), b"{}");
     assert!(matches!(directory.extra_file("bundle.json", 1), Err(Error::Limit { .. })));
 }
@@ -42,8 +42,8 @@ fn a_directory_has_none_while_not_all_of_its_content_is_there() {
     let scene = tempfile::tempdir().unwrap();
     let directory = Directory::create(scene.path().join("d")).unwrap();
     directory.prepare(&with_file(&Outline::default(), "{}")).unwrap();
-    directory.commit(false).unwrap();
-    directory.commit(true).unwrap();
+    directory.commit_partial().unwrap();
+    directory.commit().unwrap();
     assert_eq!(directory.extra_file("bundle.json", 2).unwrap(), None);
 }
 
@@ -55,7 +55,7 @@ fn an_archive_through_a_pipe_is_read_like_a_file_and_leaves_nothing() {
     let writer = ArchiveWriter::new(&path, false).unwrap();
     writer.prepare(&outline).unwrap();
     push_all(&writer, &pieces);
-    writer.commit(true).unwrap();
+    writer.commit().unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let open = |bytes: &[u8]| Archive::from_pipe(bytes, scene.path());
     let file = Archive::open(&path, &ArchiveOptions::default()).unwrap();

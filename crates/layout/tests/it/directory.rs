@@ -66,10 +66,10 @@ fn a19_all_names_of_concurrent_writers_are_there() {
                     layout.whole().push_manifest(&manifest, Entry::Root(&[name])).unwrap();
                     // Others are to come in between.
                     if number % 5 == 0 {
-                        layout.commit(false).unwrap();
+                        layout.commit_partial().unwrap();
                     }
                 }
-                layout.commit(true).unwrap();
+                layout.commit().unwrap();
             });
         }
     });
@@ -103,7 +103,7 @@ fn a19_a_reader_never_sees_half_an_index() {
         for number in 0..50 {
             let name = Name::new(format!("v{number}"));
             layout.whole().push_manifest(&manifest(number), Entry::Root(&[name])).unwrap();
-            layout.commit(false).unwrap();
+            layout.commit_partial().unwrap();
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -143,7 +143,7 @@ fn a03_a14_a17_what_others_wrote_survives_an_update() {
 
     let layout = created(root);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
-    layout.commit(true).unwrap();
+    layout.commit().unwrap();
     layout.whole().untag(&"v1".into()).unwrap();
 
     let after: serde_json::Value =
@@ -403,7 +403,7 @@ fn a09_each_algorithm_has_its_directory_and_names_are_fit_for_fat() {
         layout.whole().push_blob(&Piece::of(descriptor, bytes.clone())).unwrap();
     }
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["host:5000/a/b:v1".into()])).unwrap();
-    layout.commit(true).unwrap();
+    layout.commit().unwrap();
     assert_eq!(names_in(&root.join("blobs")), ["sha256", "sha512"]);
     let mut left = vec![root.to_owned()];
     while let Some(directory) = left.pop() {
@@ -426,7 +426,7 @@ fn what_the_program_keeps_for_itself_is_no_content() {
     let layout = created(root);
     leave_part(root, &Piece::random(1, 10), 5);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
-    layout.commit(true).unwrap();
+    layout.commit().unwrap();
     assert_eq!(layout.stored().unwrap(), [manifest(1).descriptor().digest.clone()]);
     assert_eq!(layout.whole().names().unwrap(), ["v1".into()]);
     assert_eq!(layout.repositories().unwrap(), []);

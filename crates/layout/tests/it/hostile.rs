@@ -237,7 +237,7 @@ fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
             let manifest = layout.whole().manifest(&selector)?;
             layout.whole().push_manifest(&manifest, Entry::Root(&["again".into()])).map(drop)
         });
-        tell(named.and_then(|()| layout.commit(true)).map(|()| String::new()));
+        tell(named.and_then(|()| layout.commit()).map(|()| String::new()));
     }
     let collected = Directory::open_alone(root)
         .and_then(|layout| layout.collect(&HashSet::new(), Duration::ZERO, false));
@@ -369,7 +369,7 @@ fn an_archive_is_not_written_into_what_is_not_ours() {
     let writer = ArchiveWriter::new(&path, false).unwrap();
     writer.prepare(&parcel.outline).unwrap();
     push_all(&writer, &parcel.pieces);
-    writer.commit(true).unwrap();
+    writer.commit().unwrap();
     Archive::open(&path, &ArchiveOptions::default()).unwrap();
 }
 

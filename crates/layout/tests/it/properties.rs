@@ -20,7 +20,7 @@ fn fill(layout: &Directory, content: &Content) {
         let manifest = manifest_from(bytes, root.descriptor.clone()).unwrap();
         whole.push_manifest(&manifest, Entry::Root(&root.names)).unwrap();
     }
-    layout.commit(true).unwrap();
+    layout.commit().unwrap();
 }
 
 /// What can be done to the list of a layout.
@@ -54,10 +54,10 @@ fn index_after(steps: &[Step]) -> Vec<u8> {
                 layout.whole().list(&listed(*of), &[name]).unwrap();
             }
             Step::Add(of) => layout.whole().list(&listed(*of), &[]).unwrap(),
-            Step::Commit => layout.commit(false).unwrap(),
+            Step::Commit => layout.commit_partial().unwrap(),
         }
     }
-    layout.commit(true).unwrap();
+    layout.commit().unwrap();
     std::fs::read(directory.path().join("index.json")).unwrap()
 }
 
@@ -115,7 +115,7 @@ proptest! {
         let writer = ArchiveWriter::new(&path, false).unwrap();
         writer.prepare(&parcel.outline).unwrap();
         push_all(&writer, &parcel.pieces);
-        writer.commit(true).unwrap();
+        writer.commit().unwrap();
         prop_assert!(read_all(&path).unwrap() == content.blobs);
 
         let archive = longshore_layout::Archive::open(&path, &longshore_layout::ArchiveOptions::default()).unwrap();

@@ -38,7 +38,7 @@ fn write(directory: &Path, parcel: &Parcel, claimed: &[OutlineNode]) -> PathBuf 
     let writer = ArchiveWriter::new(&path, true).unwrap();
     writer.prepare(&outline).unwrap();
     push_all(&writer, &parcel.pieces);
-    writer.commit(true).unwrap();
+    writer.commit().unwrap();
     path
 }
 

@@ -53,10 +53,10 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
         for number in 0..20 {
             let child = index(&[], number);
             repository.push_manifest(&child, Entry::Root(&[])).unwrap();
-            layout.commit(true).unwrap();
+            layout.commit().unwrap();
             let parent = index(&[child.descriptor().clone()], number);
             repository.push_manifest(&parent, Entry::Root(&[])).unwrap();
-            layout.commit(true).unwrap();
+            layout.commit().unwrap();
             if seen.is_finished() {
                 break;
             }
@@ -132,7 +132,7 @@ fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     let layout = created(directory.path());
     let steps = Steps::of(|| {
         layout.whole().push_manifest(&manifest, Entry::Root(&["v1".into()])).unwrap();
-        layout.commit(true).unwrap();
+        layout.commit().unwrap();
     });
     let at = |step: &str, path: &str| {
         steps.iter().position(|(done, to)| done == step && to.contains(path))

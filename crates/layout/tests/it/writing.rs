@@ -51,7 +51,7 @@ impl Scene {
 
     /// Finishes the archive and returns its bytes.
     fn finish(&self, writer: ArchiveWriter) -> Vec<u8> {
-        writer.commit(true).unwrap();
+        writer.commit().unwrap();
         drop(writer);
         assert_eq!(names_in(self.directory.path()), ["a.tar"]);
         std::fs::read(self.path()).unwrap()
@@ -137,7 +137,7 @@ fn a_pipe_gets_the_same_bytes() {
     for piece in &parcel.pieces {
         stream.whole().push_blob(piece).unwrap();
     }
-    stream.commit(true).unwrap();
+    stream.commit().unwrap();
     assert!(*pipe.0.lock().unwrap() == Scene::whole(&parcel));
 }
 
@@ -154,8 +154,8 @@ fn a_pipe_is_over_after_half_a_member() {
     assert!(stream.whole().push_blob(&failing(&pieces[first], 2)).is_err());
     let error = stream.whole().push_blob(&pieces[first]).unwrap_err().to_string();
     assert!(error.contains("is not next"), "{error}");
-    assert!(stream.commit(true).is_err(), "what is cut must not be called complete");
-    stream.commit(false).unwrap();
+    assert!(stream.commit().is_err(), "what is cut must not be called complete");
+    stream.commit_partial().unwrap();
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_second_run_goes_on_at_the_byte_where_the_first_stopped() {
             }
         }
         fails_with_io(&writer, &failing(&parcel.pieces[large], stop));
-        writer.commit(false).unwrap();
+        writer.commit_partial().unwrap();
         drop(writer);
         assert!(!scene.path().exists());
 
@@ -265,7 +265,7 @@ fn a_journal_that_says_nonsense_never_spoils_an_archive() {
         let scene = Scene::new();
         let writer = scene.begin(&parcel.outline);
         fails_with_io(&writer, &failing(&parcel.pieces[large], LARGE / 2));
-        writer.commit(false).unwrap();
+        writer.commit_partial().unwrap();
         drop(writer);
         let mut journal = std::fs::read(scene.journal()).unwrap();
         damage(&mut journal);
@@ -282,7 +282,7 @@ fn a_journal_without_its_archive_is_of_no_use() {
     let scene = Scene::new();
     let writer = scene.begin(&parcel.outline);
     push_all(&writer, [&parcel.pieces[large]]);
-    writer.commit(false).unwrap();
+    writer.commit_partial().unwrap();
     drop(writer);
     std::fs::remove_file(scene.partial()).unwrap();
     let writer = scene.begin(&parcel.outline);
@@ -305,7 +305,7 @@ fn a_damaged_part_is_noticed_and_fetched_from_its_first_byte() {
     let scene = Scene::new();
     let writer = scene.begin(&parcel.outline);
     fails_with_io(&writer, &failing(piece, LARGE / 2));
-    writer.commit(false).unwrap();
+    writer.commit_partial().unwrap();
     drop(writer);
     scene.flip(content as u64 + 12_345);
     piece.read.store(0, Ordering::Relaxed);
@@ -327,7 +327,7 @@ fn wrong_content_is_not_gone_on_with() {
     let writer = scene.begin(&outline);
     assert!(writer.whole().push_blob(&wrong).unwrap_err().is_corruption());
     assert_eq!(writer.whole().held(&right.descriptor, Role::Layer).unwrap(), Held::Nothing);
-    writer.commit(false).unwrap();
+    writer.commit_partial().unwrap();
     drop(writer);
     let writer = scene.begin(&outline);
     assert_eq!(writer.whole().held(&right.descriptor, Role::Layer).unwrap(), Held::Nothing);
@@ -342,7 +342,7 @@ fn the_part_of_another_plan_is_thrown_away() {
     let scene = Scene::new();
     let writer = scene.begin(&parcel.outline);
     push_all(&writer, [&parcel.pieces[large]]);
-    writer.commit(false).unwrap();
+    writer.commit_partial().unwrap();
     drop(writer);
     let other = Parcel::sample();
     let writer = scene.begin(&other.outline);
@@ -357,7 +357,7 @@ fn what_came_for_one_plan_serves_the_next_of_the_same_run() {
         let scene = Scene::new();
         let writer = scene.begin(&parcel.outline);
         push_all(&writer, &parcel.pieces[1..]);
-        writer.commit(false).unwrap();
+        writer.commit_partial().unwrap();
         if is_damaged {
             // The last of what comes is the large one, or a small one beside it.
             scene.flip(std::fs::metadata(scene.partial()).unwrap().len() / 2);
@@ -422,9 +422,9 @@ fn what_is_not_complete_does_not_appear() {
     let scene = Scene::new();
     let writer = scene.begin(&parcel.outline);
     push_all(&writer, &parcel.pieces[1..]);
-    let error = writer.commit(true).unwrap_err().to_string();
+    let error = writer.commit().unwrap_err().to_string();
     assert!(error.ends_with("a.tar has not been given all that was announced to it"), "{error}");
-    writer.commit(false).unwrap();
+    writer.commit_partial().unwrap();
     assert!(!scene.path().exists());
     push_all(&writer, &parcel.pieces);
     assert!(scene.finish(writer) == Scene::whole(&parcel));
@@ -483,7 +483,7 @@ fn a_writer_must_be_told_what_comes() {
     let writer = ArchiveWriter::new(scene.path(), false).unwrap();
     let error = writer.whole().push_blob(&Piece::new("x")).unwrap_err().to_string();
     assert!(error.contains("must be told what will come"), "{error}");
-    assert!(writer.commit(true).is_err());
+    assert!(writer.commit().is_err());
     assert_eq!(names_in(scene.directory.path()), [""; 0]);
 }
 

@@ -257,8 +257,13 @@ impl TargetPlace for Watched {
         self.order
     }
 
-    fn commit(&self, complete: bool) -> Result<()> {
-        self.committed.lock().unwrap().push(complete);
+    fn commit(&self) -> Result<()> {
+        self.committed.lock().unwrap().push(true);
+        Ok(())
+    }
+
+    fn commit_partial(&self) -> Result<()> {
+        self.committed.lock().unwrap().push(false);
         Ok(())
     }
 }
