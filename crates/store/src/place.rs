@@ -55,6 +55,7 @@ pub trait Upload: Send {
     fn len(&self) -> u64;
 
     /// Makes the content a blob of the repository, durable when this returns, if it is what `digest`
-    /// says; else fails, with [`Error::Corrupt`] or [`Error::Unverifiable`], and leaves nothing.
+    /// says; else fails, with [`Error::Corrupt`](crate::Error::Corrupt) or
+    /// [`Error::Unverifiable`](crate::Error::Unverifiable), and leaves nothing.
     fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor>;
 }
