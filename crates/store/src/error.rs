@@ -238,9 +238,9 @@ impl Error {
             | Self::Manifest { digest, .. }
             | Self::Size { digest, .. }
             | Self::Unverifiable { digest } => is_it(digest),
-            Self::Denied { what, .. }
-            | Self::NotFound { what, .. }
-            | Self::Refused { what, .. } => what.is_called(subject),
+            Self::Denied { what, place, .. }
+            | Self::NotFound { what, place, .. }
+            | Self::Refused { what, place, .. } => place == subject || what.is_called(subject),
             Self::Busy { what }
             | Self::Connection { what, .. }
             | Self::Exists { what }
