@@ -75,7 +75,7 @@ impl Places {
     ///
     /// It is no place, or not there.
     pub fn source(&self, text: &str) -> Result<OpenSource, PlaceError> {
-        let location: Location = text.parse()?;
+        let location = parse(text)?;
         let place = self.open(&location)?;
         Ok(OpenSource { place, location })
     }
@@ -87,7 +87,7 @@ impl Places {
     ///
     /// It is no place, or cannot be written to.
     pub fn target(&self, text: &str) -> Result<OpenTarget, PlaceError> {
-        let location: Location = text.parse()?;
+        let location = parse(text)?;
         let (name, digest) = location.named();
         if let Some(digest) = digest {
             let text = format!(
@@ -138,6 +138,15 @@ impl Places {
     fn remote(&self, host: &str, repository: &RepositoryName) -> Result<Remote> {
         Ok(self.client.registry(host)?.remote(repository))
     }
+}
+
+/// Reads a place that a library may open: stdin and stdout are the program's.
+fn parse(text: &str) -> Result<Location, PlaceError> {
+    let location: Location = text.parse()?;
+    if location.is_pipe() {
+        return Err(PlaceError::Text(format!("`{text}` is a pipe, which has no path")));
+    }
+    Ok(location)
 }
 
 impl OpenSource {
