@@ -5,10 +5,13 @@
 //! printed, all of it, before the task fails.
 
 mod book;
+mod circles;
 mod graph;
+mod modules;
 mod paths;
 mod rows;
 mod source;
+mod tokens;
 mod tree;
 
 use std::fmt;
@@ -38,6 +41,7 @@ fn findings() -> Result<Vec<Finding>> {
     let tree = Tree::read(root())?;
     let mut findings = graph::check()?;
     findings.extend(source::check(&tree));
+    findings.extend(circles::check(&tree));
     findings.extend(paths::check(&tree));
     findings.extend(rows::check(&tree));
     findings.extend(book::check(&tree));
