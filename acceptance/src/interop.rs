@@ -6,6 +6,7 @@
 //! integration a failure.
 
 mod bundles;
+mod cargo;
 mod carry;
 mod clients;
 mod crane;

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::Outcome;
+use super::cargo::{Cargo, typed_by_sha256};
 use super::ground::{Ground, Reach, refused};
-use super::registry::{Cargo, typed_by_sha256};
 use crate::run::{capture, shown};
 use crate::server::{Guard, Server};
 

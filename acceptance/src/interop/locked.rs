@@ -10,7 +10,7 @@ use longshore_spec::{Descriptor, Digest};
 
 use super::Outcome;
 use super::ground::{Ground, failed};
-use super::sides::digests;
+use super::stock::digests;
 use super::stock::{Stock, stocked};
 use crate::run::shown;
 use crate::server::Server;

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::paths::Ground;
-use super::scene::{Scene, Template};
+use super::scene::{Ground, Scene};
 use super::served;
+use super::template::Template;
 use super::watch::{Ended, Launch};
 
 /// A command.
@@ -73,7 +73,7 @@ impl Subject {
         scene: &Scene,
         template: &Template,
     ) -> Result<Vec<String>> {
-        let words = self.words.split(' ').map(|word| scene.resolve(word, template));
+        let words = self.words.split(' ').map(|word| template.resolve(word, scene));
         let mut command = launch.command(scene);
         command.args(words);
         match self.doing {

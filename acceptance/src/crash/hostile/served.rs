@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use longshore_spec::{Digest, MediaType};
 use serde_json::{Deserializer, Value};
 
-use super::outside::holds_mark;
-use super::scene::{APP, Template};
+use super::scene::holds_mark;
+use super::template::{APP, Template};
 use super::watch::Watched;
 use crate::measure::mib;
 use crate::server::ANY_PORT;
