@@ -9,7 +9,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use longshore_spec::RepositoryName;
+use longshore_spec::{RepositoryName, host_as_path};
 use longshore_store::{Place, Repository};
 
 use crate::body::Body;
@@ -212,7 +212,7 @@ impl Registry {
             return Ok((route, None));
         };
         let scoped: Result<RepositoryName, _> =
-            format!("{}/{name}", namespace.replace(':', "_")).parse();
+            format!("{}/{name}", host_as_path(namespace)).parse();
         let Ok(scoped) = scoped else { return Ok((route, None)) };
         if !self.place.has_repository(&scoped)? && self.place.has_repository(name)? {
             return Ok((route, None));

@@ -11,16 +11,8 @@ use super::modules::{Crate, ModulePath, Usage, crates};
 use super::tree::Tree;
 
 /// Crates whose circles are still to be opened.
-const NOT_YET: [&str; 8] = [
-    "acceptance",
-    "crates/bundle",
-    "crates/cli",
-    "crates/fixture",
-    "crates/layout",
-    "crates/registry",
-    "crates/remote",
-    "crates/spec",
-];
+const NOT_YET: [&str; 5] =
+    ["crates/bundle", "crates/cli", "crates/layout", "crates/registry", "crates/remote"];
 
 /// Finds modules that use each other in a circle.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use longshore_layout::{Layout, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Digest, Reference, RepositoryName};
+use longshore_spec::{Digest, Reference, RepositoryName, host_as_path};
 use longshore_store::{Error, Name, Outline, Place, Repository, Result, Root, Source, Target};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
@@ -296,5 +296,5 @@ fn gaps(layout: &dyn Layout, outline: &Outline) -> Result<Vec<Digest>> {
 
 /// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
 fn key(from: &Reference) -> String {
-    format!("{}/{}", from.registry().replace(':', "_"), from.repository())
+    format!("{}/{}", host_as_path(from.registry()), from.repository())
 }

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ReferenceError;
-use crate::reference::serde_as_text;
+use super::{ReferenceError, serde_as_text};
 
 /// The name of a manifest within a repository (distribution-spec "Pulling manifests", row E-02):
 /// 1 to 128 letters, digits, `_`, `.` and `-`, of which the first is no `.` and no `-`.
@@ -85,6 +84,12 @@ impl fmt::Debug for RepositoryName {
 }
 
 serde_as_text!(Tag, RepositoryName);
+
+/// Returns a host as the beginning of a repository name, which has no `:`: `site.local:5000` is
+/// `site.local_5000` there. Layouts and mirrors that hold content of several registries keep it apart so.
+pub fn host_as_path(host: &str) -> String {
+    host.replace(':', "_")
+}
 
 /// Says what is wrong with `text` as a tag.
 fn tag_fault(text: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use longshore_registry::{Scheme, commands};
-use longshore_spec::RepositoryName;
+use longshore_spec::{RepositoryName, host_as_path};
 use longshore_store::{Name, Place, Result, about};
 
 use super::{Document, Listed};
@@ -63,8 +63,7 @@ fn trust(tls: bool, host: &str) -> String {
 /// Returns how containerd, k3s and Podman are told to ask here first for what lies at `origin`.
 fn mirrors(base: &str, host: &str, origin: &str, tls: bool) -> String {
     let insecure = if tls { "" } else { "\n  insecure = true" };
-    // A path holds no port.
-    let path = origin.replace(':', "_");
+    let path = host_as_path(origin);
     format!(
         "containerd asks here first with this in /etc/containerd/certs.d/{origin}/hosts.toml:\n  \
          [host.\"{base}\"]\n    capabilities = [\"pull\", \"resolve\"]\n\
