@@ -8,7 +8,7 @@ use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
 use longshore_sync::{CopyItem, Failure, RootRequest};
 
-use crate::{Catalog, Item, LayoutPlace, Lock, Picked, Selection, What};
+use crate::{Item, LayoutPlace, Lock, Picked, ReferenceLookup, Selection, What};
 
 /// So many names are told of a layout that does not say which is meant.
 const MOST_SHOWN: usize = 5;
@@ -149,7 +149,7 @@ struct Offered<'s, 'p> {
     locked: Option<&'s Lock>,
 }
 
-impl Catalog for Offered<'_, '_> {
+impl ReferenceLookup for Offered<'_, '_> {
     fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
         if let Some(locked) = self.locked {
             return Ok(locked.tags(repository));

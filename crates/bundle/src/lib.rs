@@ -100,7 +100,7 @@ pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
     Outdated,
 };
-pub use mapping::{Clash, Mapping, Rule};
+pub use mapping::{Mapping, NameConflict, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::{
@@ -124,7 +124,7 @@ pub use record::{
     Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-pub use resolve::{Catalog, Picked, SparseIndex};
+pub use resolve::{Picked, ReferenceLookup, SparseIndex};
 pub use selection::{Choosable, EXAMPLE, Item, Parsed, SCHEMA, Said, Selection, What, wanted};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -33,7 +33,7 @@ pub enum SparseIndex {
 }
 
 /// What the places have that a selection names, where something may be chosen.
-pub trait Catalog: Sync {
+pub trait ReferenceLookup: Sync {
     /// Returns the tags of a repository.
     fn tags(&self, repository: &Reference) -> Result<Vec<Tag>>;
 
@@ -51,7 +51,11 @@ impl Selection {
     /// `catalog` is asked for tags only where rules choose among them, by up to `jobs` threads at once.
     /// Tags that only keep account of signatures and other referrers are never chosen by rules: what
     /// they hold comes along with what it refers to. Rules that choose nothing are a failure.
-    pub fn pick(&self, jobs: usize, catalog: &impl Catalog) -> (Vec<Picked<'_>>, Vec<Failure>) {
+    pub fn pick(
+        &self,
+        jobs: usize,
+        catalog: &impl ReferenceLookup,
+    ) -> (Vec<Picked<'_>>, Vec<Failure>) {
         let pick = |item: &Item| match &item.what {
             What::Reference(reference) => Ok(vec![reference.clone()]),
             What::Layout(layout) => catalog.artifact(layout),

@@ -21,10 +21,10 @@ pub use requests::requests;
 pub use wanted::wanted;
 
 /// What a target does with an input.
-pub type Target = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// Every target, by the name of its program and of the directory of its seeds.
-pub const TARGETS: &[(&str, Target)] = &[
+pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("archive", archive),
     ("headers", headers),
     ("index", index),

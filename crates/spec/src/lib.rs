@@ -37,7 +37,7 @@ pub use annotations::{Annotations, keys};
 pub use artifact_type::{ArtifactType, Family, TypeFilter, TypeFilterError};
 pub use descriptor::{Descriptor, EmbeddedDataError, More};
 pub use digest::{Digest, DigestError, Hasher};
-pub use manifest::{Artifact, Content, Image, Index, Kind, Manifest, ManifestError, Role};
+pub use manifest::{Artifact, Image, Index, Kind, Manifest, ManifestContent, ManifestError, Role};
 pub use media_type::MediaType;
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, RepositoryName, Tag, host_as_path};

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use longshore_bundle::{Catalog, LayoutPlace, Selection};
+use longshore_bundle::{LayoutPlace, ReferenceLookup, Selection};
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Result};
 
@@ -26,7 +26,7 @@ fn tags(repository: &Reference) -> Result<Vec<Tag>> {
 #[derive(Default)]
 struct Asked(Mutex<Vec<String>>);
 
-impl Catalog for Asked {
+impl ReferenceLookup for Asked {
     fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
         self.0.lock().unwrap().push(repository.to_string());
         tags(repository)

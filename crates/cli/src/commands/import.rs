@@ -220,7 +220,7 @@ fn refused_move(error: MoveError) -> Problem {
         }
         MoveError::NotMapped(_) => problem.hint("change the rule that --map gives"),
         MoveError::NoNames => problem,
-        MoveError::Clash(_) => {
+        MoveError::Conflict(_) => {
             problem.hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
         }
         MoveError::OtherRegistry { .. } => {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
-use longshore_spec::{Content, Descriptor, Manifest, Size, printable_line};
+use longshore_spec::{Descriptor, Manifest, ManifestContent, Size, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, about};
 
 use super::look::{self, Attached, Look, look};
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
         return Ok(Exit::Done);
     }
     if args.config {
-        let Content::Image(image) = manifest.content() else {
+        let ManifestContent::Image(image) = manifest.content() else {
             return Err(no_config(args));
         };
         Output::bytes(&blob(&*view, &image.config).map_err(failed)?)?;
@@ -75,9 +75,11 @@ fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> 
 fn document(source: &dyn Source, manifest: &Manifest, root: &Root) -> Result<Document, Error> {
     let artifact_type = about::artifact_type(source, manifest);
     let (config, layers, manifests) = match manifest.content() {
-        Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
-        Content::Index(index) => (None, &[][..], index.manifests.as_slice()),
-        Content::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
+        ManifestContent::Image(image) => {
+            (Some((&image.config).into()), image.layers.as_slice(), &[][..])
+        }
+        ManifestContent::Index(index) => (None, &[][..], index.manifests.as_slice()),
+        ManifestContent::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
     };
     let descriptor = manifest.descriptor();
     let referrers = Attached::of(source).referrers(&descriptor.digest, root.names.first())?;

@@ -166,7 +166,7 @@ fn content(
 
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
 fn nested(view: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> bool {
-    let longshore_spec::Content::Index(index) = manifest.content() else { return false };
+    let longshore_spec::ManifestContent::Index(index) = manifest.content() else { return false };
     let wanted = |child: Manifest| types.admits(&about::artifact_type(view, &child));
     manifest.artifact_type().is_none()
         && index.manifests.iter().any(|entry| view.child(entry).is_ok_and(wanted))

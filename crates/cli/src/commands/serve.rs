@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use longshore_layout::Links;
 use longshore_registry::front::{self, Server};
-use longshore_registry::{Access, Missing, Options, Registry, Scheme};
+use longshore_registry::{Access, Missing, Registry, RegistryOptions, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 
@@ -51,13 +51,13 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let (mut files, certificate, passwords) = Files::read(args, output)?;
     let Places { place, shown } = places::open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
-    let open_files = system::files(args, Options::default().max_uploads, output);
-    let options = Options {
+    let open_files = system::files(args, RegistryOptions::default().max_uploads, output);
+    let options = RegistryOptions {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
         scheme: if args.tls_cert.is_some() { Scheme::Https } else { Scheme::Http },
         max_uploads: open_files.uploads,
-        ..Options::default()
+        ..RegistryOptions::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
     tracing::debug!(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use longshore_spec::{Content, Descriptor, Digest, Role, Size, keys, printable_line};
+use longshore_spec::{Descriptor, Digest, ManifestContent, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, about};
 
 use super::look::{self, Attached, Look, Referrer, look};
@@ -148,7 +148,7 @@ fn fill(
         }
     };
     node.artifact_type = Some(about::artifact_type(view, &manifest).name().to_owned());
-    if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
+    if !matches!(manifest.content(), ManifestContent::Index(_)) && node.platforms.is_empty() {
         node.platforms = look::platforms(view, &manifest);
     }
     way.above.push(descriptor.digest.clone());
