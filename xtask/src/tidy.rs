@@ -6,9 +6,11 @@
 
 mod book;
 mod circles;
+mod errors;
 mod graph;
 mod modules;
 mod paths;
+mod public;
 mod rows;
 mod source;
 mod tokens;
@@ -42,7 +44,9 @@ fn findings() -> Result<Vec<Finding>> {
     let mut findings = graph::check()?;
     findings.extend(source::check(&tree));
     findings.extend(circles::check(&tree));
+    findings.extend(errors::check(&tree));
     findings.extend(paths::check(&tree));
+    findings.extend(public::check(&tree));
     findings.extend(rows::check(&tree));
     findings.extend(book::check(&tree));
     findings.extend(fixtures::differences().into_iter().map(|difference| {
