@@ -70,12 +70,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod catalog;
 mod docker;
-mod document;
-mod foreign;
-mod images;
-mod list;
+mod formats;
 mod lock;
 mod mapping;
 mod operations;
@@ -85,17 +81,16 @@ mod problem;
 mod receipt;
 mod record;
 mod resolve;
+mod selected_places;
 mod selection;
 mod snapshot;
 mod tags;
-mod yaml;
 
-pub use catalog::{Opener, SelectedPlaces, only_root};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use images::{Found, FoundImage, UnreadImage, find_images};
+pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnreadImage, find_images};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
     Outdated,
@@ -107,8 +102,8 @@ pub use operations::export::{
     Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
 };
 pub use operations::import::{
-    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, OpenError,
-    Routes, TargetKind,
+    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, Routes,
+    TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
@@ -121,10 +116,11 @@ pub use receipt::{
     SiteName, SiteNameError,
 };
 pub use record::{
-    Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
-    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD,
+    Record, RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-pub use resolve::{Picked, ReferenceLookup, SparseIndex};
-pub use selection::{Choosable, EXAMPLE, Item, Parsed, SCHEMA, Said, Selection, What, wanted};
+pub use resolve::{Picked, ReferenceLookup};
+pub use selected_places::{Opener, SelectedPlaces, only_root};
+pub use selection::{Choosable, Item, Said, Selection, SparseIndex, What, wanted};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -1,7 +1,8 @@
 //! `bundle.json`: the record of what a bundle holds and why.
 
 mod check;
-mod made;
+mod from_plan;
+mod read;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +19,8 @@ use serde_json::value::RawValue;
 use crate::RecordedDockerManifest;
 
 pub use self::check::Difference;
-pub(crate) use self::made::{asked, asked_of};
+pub(crate) use self::from_plan::{asked, asked_of};
+pub use self::read::OpenError;
 
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";

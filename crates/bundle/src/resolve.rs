@@ -9,7 +9,7 @@ use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
 use crate::tags::newest;
-use crate::{Item, LayoutPlace, Selection, TagRules, What};
+use crate::{Item, LayoutPlace, Selection, SparseIndex, TagRules, What};
 
 /// One artifact that is wanted, by tag or digest.
 #[derive(Debug, Clone)]
@@ -18,18 +18,6 @@ pub struct Picked<'s> {
     pub reference: Reference,
     /// What asked for it.
     pub item: &'s Item,
-}
-
-/// What becomes of an index of which several platforms are taken, but not all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SparseIndex {
-    /// Nothing: whoever wants the bundle has to say, since either has its price.
-    #[default]
-    Refuse,
-    /// It stays as it is and points to some that are not there.
-    Keep,
-    /// It is written anew without them, and gets another digest.
-    Strip,
 }
 
 /// What the places have that a selection names, where something may be chosen.
@@ -118,16 +106,6 @@ impl Item {
         };
         let (types, referrers) = (self.types.clone(), self.referrers.clone());
         Filter { platforms, types, referrers, ..Filter::default() }
-    }
-}
-
-impl fmt::Display for What {
-    /// Names the artifact, the repository or the layout.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reference(reference) | Self::Repository(reference, _) => reference.fmt(f),
-            Self::Layout(layout) | Self::References(layout, _) => layout.fmt(f),
-        }
     }
 }
 

@@ -1,20 +1,13 @@
 //! Which artifacts are wanted.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
-use crate::document::Document;
-use crate::{ConfigError, LayoutPlace, ReadLayout, SparseIndex, TagRules, foreign, list};
-
-/// A `bundle.yaml` with everything that one can say in it, and comments.
-pub const EXAMPLE: &str = include_str!("example.yaml");
-
-/// The JSON Schema of `bundle.yaml`. It is written by hand, since the same things may be written in
-/// several ways; tests hold it to the reader.
-pub const SCHEMA: &str = include_str!("bundle.schema.json");
+use crate::{LayoutPlace, ReadLayout, TagRules};
 
 /// Which artifacts are wanted, in the order in which they were written.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +49,18 @@ pub struct Said {
     pub referrers: bool,
 }
 
+/// What becomes of an index of which several platforms are taken, but not all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SparseIndex {
+    /// Nothing: whoever wants the bundle has to say, since either has its price.
+    #[default]
+    Refuse,
+    /// It stays as it is and points to some that are not there.
+    Keep,
+    /// It is written anew without them, and gets another digest.
+    Strip,
+}
+
 /// What is wanted.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -70,57 +75,7 @@ pub enum What {
     References(LayoutPlace, TagRules),
 }
 
-/// What a file says, whoever's form it has.
-#[derive(Debug, Clone)]
-pub struct Parsed {
-    /// What is wanted.
-    pub selection: Selection,
-    /// What the file says beside and that has no meaning here, each by its line and field.
-    pub ignored: Vec<ConfigError>,
-}
-
 impl Selection {
-    /// Reads what is wanted from a file, in whichever form it has: `bundle.yaml`, a list of
-    /// references, or the YAML of `skopeo sync`, of regsync, or of hauler's `Images`. `name` is what
-    /// errors call the file.
-    ///
-    /// # Errors
-    ///
-    /// The file is of no such form, or something in it is wrong: named by line and field.
-    pub fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
-        Self::parse_where(name, text, &LayoutPlace::parse)
-    }
-
-    /// Does the like where `layout` knows more texts that mean a layout, such as plain paths.
-    ///
-    /// # Errors
-    ///
-    /// The file is of no such form, or something in it is wrong: named by line and field.
-    pub fn parse_where(
-        name: &str,
-        text: &str,
-        layout: ReadLayout<'_>,
-    ) -> Result<Parsed, ConfigError> {
-        let ours = |selection| Parsed { selection, ignored: Vec::new() };
-        if list::is_list(text) {
-            return list::parse(name, text, layout).map(ours);
-        }
-        match foreign::parse(name, text)? {
-            Some(parsed) => Ok(parsed),
-            None => Document::read(name, text)?.selection(name, layout).map(ours),
-        }
-    }
-
-    /// Reads `bundle.yaml`: `artifacts`, each with a `ref` or a `repository` and its `tags`, and
-    /// `defaults` for what they do not say themselves. See the README for an example.
-    ///
-    /// # Errors
-    ///
-    /// An unknown key, or a value that means nothing, named by line and field.
-    pub fn from_yaml(name: &str, text: &str) -> Result<Self, ConfigError> {
-        Document::read(name, text)?.selection(name, &LayoutPlace::parse)
-    }
-
     /// Returns every layout that something is wanted of, each once.
     pub fn layouts(&self) -> Vec<LayoutPlace> {
         let mut layouts: Vec<LayoutPlace> = Vec::new();
@@ -132,16 +87,6 @@ impl Selection {
         }
         layouts
     }
-
-    /// Reads a list of references and layouts, one a line; `#` begins a comment. Docker's short names are
-    /// understood; without tag or digest `latest` is meant.
-    ///
-    /// # Errors
-    ///
-    /// The first line that is neither.
-    pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
-        list::parse(name, text, &LayoutPlace::parse)
-    }
 }
 
 impl What {
@@ -150,6 +95,16 @@ impl What {
         match self {
             Self::Layout(layout) | Self::References(layout, _) => Some(layout),
             Self::Reference(_) | Self::Repository(..) => None,
+        }
+    }
+}
+
+impl fmt::Display for What {
+    /// Names the artifact, the repository or the layout.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference(reference) | Self::Repository(reference, _) => reference.fmt(f),
+            Self::Layout(layout) | Self::References(layout, _) => layout.fmt(f),
         }
     }
 }

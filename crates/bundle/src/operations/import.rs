@@ -14,7 +14,7 @@ use longshore_sync::{
 
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::differences;
-use crate::{Difference, Mapping, Record, RecordError, SparseIndex};
+use crate::{Difference, Mapping, OpenError, Record, SparseIndex};
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -24,17 +24,6 @@ pub struct OpenBundle<'a> {
     pub record: Option<Record>,
     /// All that it lists.
     pub listed: Vec<Root>,
-}
-
-/// Why a bundle cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Store(#[from] Error),
-    /// Its record is none that can be believed.
-    #[error(transparent)]
-    Record(#[from] RecordError),
 }
 
 /// Where a bundle goes.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::yaml;
+use crate::ConfigError;
 use crate::selection::reference;
-use crate::{ConfigError, yaml};
 
 /// Environment variables by which operators are told of images begin so.
 const RELATED: &str = "RELATED_IMAGE_";

@@ -3,7 +3,7 @@
 use longshore_spec::Reference;
 use serde_json::Value;
 
-use super::Found;
+use super::foreign_file::ForeignFile;
 use crate::selection::reference;
 use crate::{ConfigError, Item, What};
 
@@ -24,7 +24,7 @@ pub(super) fn is_its(documents: &[Value]) -> bool {
     documents.iter().any(is_its)
 }
 
-pub(super) fn read(documents: &[Value], found: &mut Found<'_>) -> Result<(), ConfigError> {
+pub(super) fn read(documents: &[Value], found: &mut ForeignFile<'_>) -> Result<(), ConfigError> {
     for (at, document) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let Some(kind) = document["kind"].as_str() else {
             found.ignore_in(at, "", "a document without `kind` is ignored");

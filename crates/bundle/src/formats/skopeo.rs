@@ -6,9 +6,9 @@ use longshore_spec::{Digest, Reference};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Found;
-use crate::document::{conditions, range, regex_error};
-use crate::{ConfigError, Item, TagRules, What, tags, yaml};
+use super::foreign_file::ForeignFile;
+use super::yaml;
+use crate::{ConfigError, Item, TagRules, What, tags};
 
 const IMAGES: &str = "images";
 const BY_REGEX: &str = "images-by-tag-regex";
@@ -37,7 +37,7 @@ pub(super) fn is_its(document: &Map<String, Value>) -> bool {
 pub(super) fn read(
     document: &Map<String, Value>,
     text: &str,
-    found: &mut Found<'_>,
+    found: &mut ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     for (host, registry) in document {
         if let Some(registry) = registry.as_object() {
@@ -53,13 +53,14 @@ pub(super) fn read(
         for (image, pattern) in by_regex.iter().flatten() {
             let path = format!("{host}.{BY_REGEX}.{image}");
             let regex =
-                anywhere(pattern).map_err(|error| found.wrong(&path, regex_error(&error)))?;
+                anywhere(pattern).map_err(|error| found.wrong(&path, tags::regex_error(&error)))?;
             let rules = TagRules { regex: Some(regex), ..TagRules::default() };
             choose(host, image, rules, &path, found)?;
         }
         for (image, versions) in by_version.iter().flatten() {
             let path = format!("{host}.{BY_VERSION}.{image}");
-            let semver = range(&exact(versions)).map_err(|message| found.wrong(&path, message))?;
+            let semver =
+                tags::range(&exact(versions)).map_err(|message| found.wrong(&path, message))?;
             let rules = TagRules { semver: Some(semver), ..TagRules::default() };
             choose(host, image, rules, &path, found)?;
         }
@@ -85,7 +86,7 @@ fn exact(range: &str) -> String {
             && !version.contains(['*', 'x', 'X']);
         format!("{}{version}", if is_bare { "=" } else { operator })
     };
-    conditions(range).split(',').map(exact).collect::<Vec<_>>().join(",")
+    tags::conditions(range).split(',').map(exact).collect::<Vec<_>>().join(",")
 }
 
 /// Takes all tags of an image, or those that are listed, some of which may be digests.
@@ -94,7 +95,7 @@ fn images(
     image: &str,
     listed: &[String],
     path: &str,
-    found: &mut Found<'_>,
+    found: &mut ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     if listed.is_empty() {
         return choose(host, image, TagRules::default(), path, found);
@@ -112,13 +113,13 @@ fn choose(
     image: &str,
     rules: TagRules,
     path: &str,
-    found: &mut Found<'_>,
+    found: &mut ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     let repository = reference(&format!("{host}/{image}"), path, found)?;
     found.items.push(Item::new(What::Repository(repository, rules), 0));
     Ok(())
 }
 
-fn reference(text: &str, path: &str, found: &Found<'_>) -> Result<Reference, ConfigError> {
+fn reference(text: &str, path: &str, found: &ForeignFile<'_>) -> Result<Reference, ConfigError> {
     Reference::from_docker_name(text).map_err(|error| found.wrong(path, error.to_string()))
 }

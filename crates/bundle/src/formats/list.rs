@@ -5,7 +5,7 @@ use crate::{ConfigError, Item, ReadLayout, Selection};
 
 /// Tells whether a text is a list, and no YAML document: its first line that says anything is a path, which
 /// may have spaces, or one word, and no key.
-pub(crate) fn is_list(text: &str) -> bool {
+pub(super) fn is_list(text: &str) -> bool {
     const PATHS: [&str; 5] = ["/", "./", "../", "oci:", "oci-archive:"];
     let first = lines(text).next().map(|(_, line)| line);
     first.is_some_and(|line| {
@@ -19,7 +19,7 @@ pub(crate) fn is_list(text: &str) -> bool {
     })
 }
 
-pub(crate) fn parse(
+pub(super) fn parse(
     name: &str,
     text: &str,
     layout: ReadLayout<'_>,

@@ -9,16 +9,24 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserialize
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use super::yaml;
 use crate::selection::wanted_where;
 use crate::{
-    ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, What, tags, yaml,
+    ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, What, tags,
 };
+
+/// A `bundle.yaml` with everything that one can say in it, and comments.
+pub const EXAMPLE: &str = include_str!("../example.yaml");
+
+/// The JSON Schema of `bundle.yaml`. It is written by hand, since the same things may be written in
+/// several ways; tests hold it to the reader.
+pub const SCHEMA: &str = include_str!("../bundle.schema.json");
 
 type Text = Spanned<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Document {
+pub(super) struct Document {
     #[serde(default)]
     defaults: Taken,
     artifacts: Vec<Spanned<Written>>,
@@ -78,12 +86,12 @@ enum Referrers {
 }
 
 impl Document {
-    pub(crate) fn read(name: &str, text: &str) -> Result<Self, ConfigError> {
+    pub(super) fn read(name: &str, text: &str) -> Result<Self, ConfigError> {
         yaml::one(name, text)
     }
 
     /// Returns what is meant; `layout` reads texts that mean a layout.
-    pub(crate) fn selection(
+    pub(super) fn selection(
         self,
         name: &str,
         layout: ReadLayout<'_>,
@@ -190,7 +198,7 @@ impl Reader<'_> {
     }
 
     fn chosen_by(&self, rules: &Rules) -> Result<TagRules, ConfigError> {
-        let pattern = |text: &str| tags::whole(text).map_err(|error| regex_error(&error));
+        let pattern = |text: &str| tags::whole(text).map_err(|error| tags::regex_error(&error));
         let Rules { regex, semver, exclude, newest } = rules;
         Ok(TagRules {
             listed: None,
@@ -200,7 +208,7 @@ impl Reader<'_> {
                 .transpose()?,
             semver: semver
                 .as_ref()
-                .map(|text| self.value("tags.semver", text, range))
+                .map(|text| self.value("tags.semver", text, tags::range))
                 .transpose()?,
             exclude: exclude
                 .iter()
@@ -255,31 +263,6 @@ fn repository(text: &str) -> Result<Reference, String> {
         return Err(format!("`{text}` is one artifact; write it as `ref`"));
     }
     Ok(reference)
-}
-
-/// Reads a range of versions; conditions may stand side by side, with or without commas.
-pub(crate) fn range(text: &str) -> Result<semver::VersionReq, String> {
-    semver::VersionReq::parse(&conditions(text))
-        .map_err(|error| format!("`{text}` is not a version range: {error}"))
-}
-
-/// Returns the conditions of a range with nothing but a comma between them.
-pub(crate) fn conditions(text: &str) -> String {
-    text.split_whitespace().fold(String::new(), |mut all, part| {
-        let follows = !all.is_empty() && !all.ends_with([',', '<', '>', '=', '~', '^']);
-        if follows && !part.starts_with(',') {
-            all.push(',');
-        }
-        all.push_str(part);
-        all
-    })
-}
-
-/// Returns what is wrong with a pattern, in one line.
-pub(crate) fn regex_error(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default().trim();
-    format!("this is not a regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
 }
 
 impl<'de> Deserialize<'de> for Written {

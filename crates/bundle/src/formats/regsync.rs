@@ -6,10 +6,10 @@ use longshore_sync::Referring;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Found, texts};
-use crate::document::regex_error;
+use super::foreign_file::{ForeignFile, texts};
+use super::yaml;
 use crate::selection::reference;
-use crate::{ConfigError, Item, TagRules, What, tags, yaml};
+use crate::{ConfigError, Item, TagRules, What, tags};
 
 /// Patterns as they are written: `3.10` is one, and no number.
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(super) fn is_its(document: &Map<String, Value>) -> bool {
 pub(super) fn read(
     document: &Map<String, Value>,
     text: &str,
-    found: &mut Found<'_>,
+    found: &mut ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     let written: Written = yaml::one(found.name, text)?;
     found.ignore_others("", document, &["version", "sync", "defaults"]);
@@ -121,7 +121,7 @@ fn refuse_filters(
     path: &str,
     of: &Map<String, Value>,
     filters: &[&str],
-    found: &Found<'_>,
+    found: &ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     match filters.iter().find(|key| of.contains_key(**key)) {
         None => Ok(()),
@@ -146,7 +146,7 @@ fn rules(
     step: &Map<String, Value>,
     written: Step,
     path: &str,
-    found: &mut Found<'_>,
+    found: &mut ForeignFile<'_>,
 ) -> Result<TagRules, ConfigError> {
     if let Some(rules) = step.get("tags").and_then(Value::as_object) {
         let others: Vec<_> = rules.keys().map(String::as_str).collect();
@@ -157,7 +157,7 @@ fn rules(
     let Tags { allow, deny } = written.tags.unwrap_or_default();
     let (allow, deny) = (allow.unwrap_or_default(), deny.unwrap_or_default());
     let field = |key: &str| format!("{path}tags.{key}");
-    let wrong = |key: &str, error: &regex::Error| found.wrong(field(key), regex_error(error));
+    let wrong = |key: &str, error: &regex::Error| found.wrong(field(key), tags::regex_error(error));
     let allowed: Vec<_> = allow.iter().map(|it| format!("(?:{it})")).collect();
     let regex = (!allowed.is_empty()).then(|| tags::whole(&allowed.join("|")));
     let denied = deny.iter().map(|pattern| tags::whole(pattern));

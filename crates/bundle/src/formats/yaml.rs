@@ -20,16 +20,16 @@ const MAX_EVENTS: usize = 2 * MAX_NODES;
 const MAX_DOCUMENTS: usize = 200_000;
 
 /// YAML nested deeper than this is refused: the reader needs that much of the stack for each level.
-pub(crate) const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Reads a file of one document.
-pub(crate) fn one<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
+pub(super) fn one<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
     serde_saphyr::from_str_with_options(text, options())
         .map_err(|error| ConfigError::of_yaml(name, &error))
 }
 
 /// Reads a file of any number of documents.
-pub(crate) fn several<T: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<T>, ConfigError> {
+pub(super) fn several<T: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<T>, ConfigError> {
     serde_saphyr::from_multiple_with_options(text, options())
         .map_err(|error| ConfigError::of_yaml(name, &error))
 }
@@ -37,11 +37,11 @@ pub(crate) fn several<T: DeserializeOwned>(name: &str, text: &str) -> Result<Vec
 /// Where the keys of a file stand: line and column by path, such as `0.sync[1].tags`, with the number of its
 /// document first.
 #[derive(Default)]
-pub(crate) struct Places(HashMap<String, (u64, u64)>);
+pub(super) struct Places(HashMap<String, (u64, u64)>);
 
 impl Places {
     /// Reads all documents of a file once more. What cannot be read so has no places.
-    pub(crate) fn of(name: &str, text: &str) -> Self {
+    pub(super) fn of(name: &str, text: &str) -> Self {
         let mut places = HashMap::new();
         let documents: Vec<Tree> = several(name, text).unwrap_or_default();
         for (number, document) in documents.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Places {
     }
 
     /// Returns where the key at a path stands, or the nearest that it is within.
-    pub(crate) fn find(&self, path: &str) -> Option<(u64, u64)> {
+    pub(super) fn find(&self, path: &str) -> Option<(u64, u64)> {
         let mut path = path;
         loop {
             if let Some(at) = self.0.get(path) {
