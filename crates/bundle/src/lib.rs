@@ -116,11 +116,11 @@ pub use receipt::{
     SiteName, SiteNameError,
 };
 pub use record::{
-    Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD,
-    Record, RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD, Record,
+    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection, Why,
 };
 pub use resolve::{Picked, ReferenceLookup};
 pub use selected_places::{Opener, SelectedPlaces, only_root};
-pub use selection::{Choosable, Item, Said, Selection, SparseIndex, What, wanted};
+pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -9,7 +9,7 @@ use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
 use crate::tags::newest;
-use crate::{Item, LayoutPlace, Selection, SparseIndex, TagRules, What};
+use crate::{Choice, Item, LayoutPlace, Selection, SparseIndex, TagRules};
 
 /// One artifact that is wanted, by tag or digest.
 #[derive(Debug, Clone)]
@@ -44,14 +44,14 @@ impl Selection {
         jobs: usize,
         catalog: &impl ReferenceLookup,
     ) -> (Vec<Picked<'_>>, Vec<Failure>) {
-        let pick = |item: &Item| match &item.what {
-            What::Reference(reference) => Ok(vec![reference.clone()]),
-            What::Layout(layout) => catalog.artifact(layout),
-            What::References(layout, rules) => {
+        let pick = |item: &Item| match &item.choice {
+            Choice::Reference(reference) => Ok(vec![reference.clone()]),
+            Choice::Layout(layout) => catalog.artifact(layout),
+            Choice::References(layout, rules) => {
                 let chosen = choose(layout, rules, catalog.references(layout)?)?;
                 Ok(chosen)
             }
-            What::Repository(repository, rules) => {
+            Choice::Repository(repository, rules) => {
                 // A listed one that is not there fails when it is looked into, and is named then.
                 let chosen = if let Some(listed) = rules.listed() {
                     listed.to_vec()
@@ -74,7 +74,7 @@ impl Selection {
                 Ok(references) => picked
                     .extend(references.into_iter().map(|reference| Picked { reference, item })),
                 Err(error) => {
-                    let subject = item.what.to_string();
+                    let subject = item.choice.to_string();
                     failures.push(Failure::new(Side::Source, Action::Resolve, subject, error));
                 }
             }

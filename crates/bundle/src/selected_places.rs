@@ -8,7 +8,7 @@ use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Inability, Name, Repository, Result, Root, Selector, Source};
 use longshore_sync::{CopyItem, Failure, RootRequest};
 
-use crate::{Item, LayoutPlace, Lock, Picked, ReferenceLookup, Selection, What};
+use crate::{Choice, Item, LayoutPlace, Lock, Picked, ReferenceLookup, Selection};
 
 /// So many names are told of a layout that does not say which is meant.
 const MOST_SHOWN: usize = 5;
@@ -79,7 +79,8 @@ impl<'p> SelectedPlaces<'p> {
     pub fn open<O: Opener<'p>>(selection: &'p Selection, opener: &O) -> Result<Self, O::Error> {
         let mut repositories = HashMap::new();
         for item in &selection.items {
-            let (What::Reference(reference) | What::Repository(reference, _)) = &item.what else {
+            let (Choice::Reference(reference) | Choice::Repository(reference, _)) = &item.choice
+            else {
                 continue;
             };
             if let Entry::Vacant(entry) = repositories.entry(key(reference)) {
@@ -88,7 +89,7 @@ impl<'p> SelectedPlaces<'p> {
         }
         let open = |place: LayoutPlace| {
             let is_meant =
-                |item: &Item| matches!(&item.what, What::Layout(layout) if *layout == place);
+                |item: &Item| matches!(&item.choice, Choice::Layout(layout) if *layout == place);
             let only = selection.items.iter().any(is_meant);
             let only = only.then(|| opener.only(&place)).transpose()?;
             let view = opener.layout(&place)?;
@@ -112,9 +113,9 @@ impl<'p> SelectedPlaces<'p> {
     }
 
     /// Returns how one artifact is asked for, and what it will be called.
-    pub fn wanted(&self, picked: &Picked<'_>) -> CopyItem<'_> {
+    pub fn copy_item(&self, picked: &Picked<'_>) -> CopyItem<'_> {
         let reference = &picked.reference;
-        let layout = picked.item.what.layout();
+        let layout = picked.item.choice.layout();
         let selector = match (layout, reference.digest()) {
             (None, Some(digest)) => Selector::Digest(digest.clone()),
             (None, None) => Selector::Name(Name::new(reference.tag_or_latest().as_str())),

@@ -15,7 +15,7 @@ use std::any::TypeId;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory as _};
-use longshore_bundle::What;
+use longshore_bundle::Choice;
 use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
 
@@ -239,7 +239,7 @@ impl<'c> Typed<'c> {
             TypeId::of::<Destination>(),
             TypeId::of::<SitePlace>(),
             TypeId::of::<Compared>(),
-            TypeId::of::<What>(),
+            TypeId::of::<Choice>(),
         ]) {
             return place::places(typed, self.selects(arg));
         }

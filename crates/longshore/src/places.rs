@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use longshore_bundle::{
-    LayoutKind, LayoutPlace, Opener, SelectedPlaces, Selection, What, only_root, wanted,
+    Choice, LayoutKind, LayoutPlace, Opener, SelectedPlaces, Selection, only_root,
 };
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
 use longshore_remote::{Client, Config, Registry, Remote};
@@ -83,16 +83,16 @@ impl Places {
     ///
     /// It is no place, or not there.
     pub fn source(&self, text: &str) -> Result<OpenSource, PlaceError> {
-        let (opened, selector) = match wanted(text).map_err(PlaceError::Text)? {
-            What::Layout(layout) => (self.layout(&layout)?, layout.selector),
-            What::Reference(reference) => {
+        let (opened, selector) = match text.parse::<Choice>().map_err(PlaceError::Text)? {
+            Choice::Layout(layout) => (self.layout(&layout)?, layout.selector),
+            Choice::Reference(reference) => {
                 let selector = match reference.digest() {
                     Some(digest) => Selector::Digest(digest.clone()),
                     None => Selector::Name(Name::new(reference.tag_or_latest().as_str())),
                 };
                 (OpenPlace::Registry(self.remote(&reference)?), Some(selector))
             }
-            What::Repository(..) | What::References(..) => {
+            Choice::Repository(..) | Choice::References(..) => {
                 return Err(PlaceError::Text(format!("`{text}` is no single place")));
             }
         };
@@ -106,8 +106,8 @@ impl Places {
     ///
     /// It is no place, or cannot be written to.
     pub fn target(&self, text: &str) -> Result<OpenTarget, PlaceError> {
-        match wanted(text).map_err(PlaceError::Text)? {
-            What::Layout(LayoutPlace { kind, path, selector }) => {
+        match text.parse::<Choice>().map_err(PlaceError::Text)? {
+            Choice::Layout(LayoutPlace { kind, path, selector }) => {
                 let written = match kind {
                     LayoutKind::Directory => Written::Directory(Directory::create(path)?),
                     LayoutKind::Archive => Written::Archive(ArchiveWriter::new(path, false)?),
@@ -120,13 +120,13 @@ impl Places {
                     ))),
                 }
             }
-            What::Reference(reference) => {
+            Choice::Reference(reference) => {
                 let remote = self.remote(&reference)?;
                 let name = reference.tag().map(|tag| Name::new(tag.as_str()));
                 let written = Written::Registry(remote.registry().clone(), remote);
                 Ok(OpenTarget { written, name })
             }
-            What::Repository(..) | What::References(..) => {
+            Choice::Repository(..) | Choice::References(..) => {
                 Err(PlaceError::Text(format!("`{text}` is no single place")))
             }
         }

@@ -10,9 +10,8 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::yaml;
-use crate::selection::wanted_where;
 use crate::{
-    ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, What, tags,
+    Choice, ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, tags,
 };
 
 /// A `bundle.yaml` with everything that one can say in it, and comments.
@@ -139,7 +138,7 @@ impl Reader<'_> {
                         "`tags` choose among those of a `repository`, and this has a `ref`",
                     ));
                 }
-                self.value("ref", text, |text| wanted_where(text, self.layout))?
+                self.value("ref", text, |text| Choice::parse_where(text, self.layout))?
             }
             (None, Some(text)) => {
                 if matches!(&entry.tags, Some(Tags::Listed(listed)) if listed.is_empty()) {
@@ -148,10 +147,10 @@ impl Reader<'_> {
                 let rules = entry.tags.as_ref().map(|tags| self.rules(tags)).transpose()?;
                 let rules = rules.unwrap_or_default();
                 match (self.layout)(&text.value) {
-                    None => What::Repository(self.value("repository", text, repository)?, rules),
+                    None => Choice::Repository(self.value("repository", text, repository)?, rules),
                     Some(layout) => {
                         let whole = |_: &str| layout.clone().and_then(whole);
-                        What::References(self.value("repository", text, whole)?, rules)
+                        Choice::References(self.value("repository", text, whole)?, rules)
                     }
                 }
             }
@@ -161,18 +160,18 @@ impl Reader<'_> {
             let read = |text: &str| text.parse::<Platform>().map_err(|error| error.to_string());
             let platforms = platforms.iter().map(|text| self.value("platforms", text, read));
             item.platforms = platforms.collect::<Result<_, _>>()?;
-            item.said.platforms = true;
+            item.explicit.platforms = true;
         }
         if let Some(text) = entry.sparse_index.as_ref().or(defaults.sparse_index.as_ref()) {
             item.sparse_index = self.value("sparseIndex", text, sparse_index)?;
-            item.said.sparse_index = true;
+            item.explicit.sparse_index = true;
         }
         if let Some(types) = entry.types.as_ref().or(defaults.types.as_ref()) {
             item.types = self.types("types", types)?;
-            item.said.types = true;
+            item.explicit.types = true;
         }
         let referrers = entry.referrers.as_ref().or(defaults.referrers.as_ref());
-        item.said.referrers = referrers.is_some();
+        item.explicit.referrers = referrers.is_some();
         match referrers {
             None | Some(Referrers::All) => {}
             Some(Referrers::None) => item.referrers = Referring::Ignored,

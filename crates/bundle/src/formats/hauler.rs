@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::foreign_file::ForeignFile;
 use crate::selection::reference;
-use crate::{ConfigError, Item, What};
+use crate::{Choice, ConfigError, Item};
 
 const GROUP: &str = "content.hauler.cattle.io/";
 
@@ -68,7 +68,7 @@ pub(super) fn read(documents: &[Value], found: &mut ForeignFile<'_>) -> Result<(
                 wanted = in_registry(name, registry, wanted)
                     .map_err(|message| found.wrong_in(at, &field, message))?;
             }
-            let mut item = Item::new(What::Reference(wanted), 0);
+            let mut item = Item::new(Choice::Reference(wanted), 0);
             let platform = image["platform"].as_str().or_else(|| annotations[PLATFORM].as_str());
             for platform in platform.into_iter().filter(|platform| *platform != "all") {
                 let read = platform.parse().map_err(|error: longshore_spec::PlatformError| {

@@ -1,7 +1,6 @@
 //! Lists of references, one a line.
 
-use crate::selection::wanted_where;
-use crate::{ConfigError, Item, ReadLayout, Selection};
+use crate::{Choice, ConfigError, Item, ReadLayout, Selection};
 
 /// Tells whether a text is a list, and no YAML document: its first line that says anything is a path, which
 /// may have spaces, or one word, and no key.
@@ -26,7 +25,7 @@ pub(super) fn parse(
 ) -> Result<Selection, ConfigError> {
     let item = |(number, line): (u64, &str)| {
         let wrong = |message: String| ConfigError::new(name, message).at(number, 1);
-        Ok(Item::new(wanted_where(line, layout).map_err(wrong)?, number))
+        Ok(Item::new(Choice::parse_where(line, layout).map_err(wrong)?, number))
     };
     Ok(Selection { items: lines(text).map(item).collect::<Result<_, _>>()? })
 }

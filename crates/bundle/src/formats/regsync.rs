@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::foreign_file::{ForeignFile, texts};
 use super::yaml;
 use crate::selection::reference;
-use crate::{ConfigError, Item, TagRules, What, tags};
+use crate::{Choice, ConfigError, Item, TagRules, tags};
 
 /// Patterns as they are written: `3.10` is one, and no number.
 #[derive(Deserialize)]
@@ -75,11 +75,11 @@ pub(super) fn read(
         let source = step.get("source").and_then(Value::as_str).unwrap_or_default();
         let said = |message: String| found.wrong(format!("{path}source"), message);
         let what = match step.get("type").and_then(Value::as_str).unwrap_or("image") {
-            "image" => What::Reference(reference(source).map_err(said)?),
+            "image" => Choice::Reference(reference(source).map_err(said)?),
             "repository" => {
                 let repository = Reference::from_docker_name(source);
                 let repository = repository.map_err(|error| said(error.to_string()))?;
-                What::Repository(repository, rules(step, written, &path, found)?)
+                Choice::Repository(repository, rules(step, written, &path, found)?)
             }
             other => {
                 let message = format!(
@@ -101,7 +101,7 @@ pub(super) fn read(
             step.get(key).or_else(|| defaults.get(key)).and_then(Value::as_bool).unwrap_or(false)
         };
         // Without a word they stay behind there.
-        item.said.referrers = true;
+        item.explicit.referrers = true;
         item.referrers = if flag("referrers") || flag("digestTags") {
             Referring::Taken(TypeFilter::default())
         } else {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::foreign_file::ForeignFile;
 use super::yaml;
-use crate::{ConfigError, Item, TagRules, What, tags};
+use crate::{Choice, ConfigError, Item, TagRules, tags};
 
 const IMAGES: &str = "images";
 const BY_REGEX: &str = "images-by-tag-regex";
@@ -103,7 +103,7 @@ fn images(
     for text in listed {
         let separator = if text.parse::<Digest>().is_ok() { '@' } else { ':' };
         let reference = reference(&format!("{host}/{image}{separator}{text}"), path, found)?;
-        found.items.push(Item::new(What::Reference(reference), 0));
+        found.items.push(Item::new(Choice::Reference(reference), 0));
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn choose(
     found: &mut ForeignFile<'_>,
 ) -> Result<(), ConfigError> {
     let repository = reference(&format!("{host}/{image}"), path, found)?;
-    found.items.push(Item::new(What::Repository(repository, rules), 0));
+    found.items.push(Item::new(Choice::Repository(repository, rules), 0));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::{
     FORMAT_VERSION, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 use crate::tags::pattern;
-use crate::{Item, Selection, SparseIndex, TagRules, What};
+use crate::{Choice, Item, Selection, SparseIndex, TagRules};
 
 impl Record {
     /// Returns the record of a plan that takes `selection`, and of what had to be `dropped` from it. It
@@ -32,7 +32,7 @@ impl Record {
             format_version: FORMAT_VERSION,
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
-            selection: asked(selection).into(),
+            selection: selection_values(selection).into(),
             docker_manifest: None,
             left_out: left_out(plan, outline, &reports, dropped),
             blobs: blobs(outline),
@@ -57,8 +57,8 @@ impl LeftBehind {
 }
 
 /// Returns a selection as `bundle.yaml` would say it, sorted.
-pub(crate) fn asked(selection: &Selection) -> Vec<Value> {
-    let mut asked: Vec<Value> = selection.items.iter().map(asked_of).collect();
+pub(crate) fn selection_values(selection: &Selection) -> Vec<Value> {
+    let mut asked: Vec<Value> = selection.items.iter().map(item_value).collect();
     asked.sort_by_cached_key(Value::to_string);
     asked.dedup();
     asked
@@ -209,18 +209,18 @@ fn left_out(
 }
 
 /// Returns a part of a selection as `bundle.yaml` would say it.
-pub(crate) fn asked_of(item: &Item) -> Value {
-    let mut value = match &item.what {
-        What::Reference(reference) => json!({ "ref": reference }),
-        What::Repository(repository, rules) => {
+pub(crate) fn item_value(item: &Item) -> Value {
+    let mut value = match &item.choice {
+        Choice::Reference(reference) => json!({ "ref": reference }),
+        Choice::Repository(repository, rules) => {
             json!({ "repository": repository, "tags": tags(rules) })
         }
         // Where a layout lies is another on each machine, and says nothing of the bundle.
-        What::Layout(layout) => match &layout.selector {
+        Choice::Layout(layout) => match &layout.selector {
             None => json!({ "from": "layout" }),
             Some(selector) => json!({ "from": "layout", "ref": selector.to_string() }),
         },
-        What::References(_, rules) => json!({ "from": "layout", "tags": tags(rules) }),
+        Choice::References(_, rules) => json!({ "from": "layout", "tags": tags(rules) }),
     };
     let platforms: BTreeSet<_> = item.platforms.iter().map(ToString::to_string).collect();
     if !platforms.is_empty() {

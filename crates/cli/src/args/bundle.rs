@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_bundle::{Rule, SiteName, What};
+use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::{Reading, SparseIndex};
@@ -47,7 +47,7 @@ pub(crate) struct Export {
     /// The artifacts to export: references, Docker's short names too, or artifacts of layouts that have a
     /// full reference there: `oci:DIR[:REF|@DIGEST]`, `oci-archive:FILE[:REF|@DIGEST]`
     #[arg(value_name = "REF", value_parser = wanted, required_unless_present = "file")]
-    pub(crate) wanted: Vec<What>,
+    pub(crate) wanted: Vec<Choice>,
     /// Read the artifacts to export from `bundle.yaml`, a list of references and layouts, or a file of
     /// another tool; `-` is stdin
     #[arg(short, long, value_name = "FILE")]
@@ -207,15 +207,15 @@ pub(crate) struct Taken {
 }
 
 /// Reads what is wanted: a reference without tag and digest has the tag `latest`.
-fn wanted(text: &str) -> Result<What, Mistake> {
+fn wanted(text: &str) -> Result<Choice, Mistake> {
     // A place says what is wrong with a text that was meant for another kind of it.
     let location = text.parse::<Location>()?;
     match location.layout() {
         Some(_) if location.is_pipe() => {
             Err(Mistake::new("`-` is not an artifact", "`-f -` reads a list from stdin"))
         }
-        Some(layout) => Ok(What::Layout(layout)),
-        None => Ok(longshore_bundle::wanted(text)?),
+        Some(layout) => Ok(Choice::Layout(layout)),
+        None => Ok(text.parse()?),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use longshore_bundle::{Item, LayoutPlace, Opener, Parsed, Selection, SparseIndex, What};
+use longshore_bundle::{Choice, Item, LayoutPlace, Opener, Parsed, Selection, SparseIndex};
 use longshore_spec::Reference;
 use longshore_store::{Repository, Root, Source};
 use longshore_sync::Referring;
@@ -18,7 +18,7 @@ use crate::registries::Registries;
 
 /// Returns what is wanted: what was typed, then what the file says.
 pub(crate) fn selection(
-    wanted: &[What],
+    wanted: &[Choice],
     file: Option<&Path>,
     taken: &Taken,
     output: &Output,
@@ -35,16 +35,16 @@ pub(crate) fn selection(
         types => Some(Referring::Taken(look::types(types)?)),
     };
     for item in &mut items {
-        if item.platforms.is_empty() && !item.said.platforms {
+        if item.platforms.is_empty() && !item.explicit.platforms {
             item.platforms.clone_from(platform);
         }
-        if !item.said.sparse_index {
+        if !item.explicit.sparse_index {
             item.sparse_index = sparse_index(taken);
         }
-        if !item.said.types {
+        if !item.explicit.types {
             item.types = types.clone();
         }
-        if let (false, Some(referrers)) = (item.said.referrers, &referrers) {
+        if let (false, Some(referrers)) = (item.explicit.referrers, &referrers) {
             item.referrers = referrers.clone();
         }
     }

@@ -1,16 +1,16 @@
 //! Lists of references.
 
-use longshore_bundle::{Choosable, Selection, What, wanted};
+use longshore_bundle::{Choice, ChoiceSet, Selection};
 
 fn read(text: &str) -> Result<Vec<String>, String> {
     let parsed = Selection::parse("list", text).map_err(|error| error.to_string())?;
     assert!(parsed.ignored.is_empty());
-    let reference = |what: What| match what {
-        What::Reference(reference) => reference.to_string(),
-        What::Layout(layout) => layout.to_string(),
-        What::Repository(..) | What::References(..) => panic!("a list has no repositories"),
+    let reference = |what: Choice| match what {
+        Choice::Reference(reference) => reference.to_string(),
+        Choice::Layout(layout) => layout.to_string(),
+        Choice::Repository(..) | Choice::References(..) => panic!("a list has no repositories"),
     };
-    Ok(parsed.selection.items.into_iter().map(|item| reference(item.what)).collect())
+    Ok(parsed.selection.items.into_iter().map(|item| reference(item.choice)).collect())
 }
 
 #[test]
@@ -41,12 +41,12 @@ fn what_wishes_may_choose_is_found_by_its_reference() {
         "r.example:5000/team/app:1",
         "r.example/a@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     ];
-    let mut wishes: Vec<What> = wishes.iter().map(|text| wanted(text).unwrap()).collect();
+    let mut wishes: Vec<Choice> = wishes.iter().map(|text| text.parse().unwrap()).collect();
     let text = "artifacts: [{ repository: r.example:5000/charts/shop }]\n";
     wishes.extend(
-        Selection::from_yaml("b.yaml", text).unwrap().items.into_iter().map(|item| item.what),
+        Selection::from_yaml("b.yaml", text).unwrap().items.into_iter().map(|item| item.choice),
     );
-    let choosable: Choosable = wishes.iter().collect();
+    let choosable: ChoiceSet = wishes.iter().collect();
     let digest = wishes[1].to_string();
     for there in ["r.example:5000/team/app:1", &digest, "r.example:5000/charts/shop:1.0"] {
         assert!(choosable.has(there), "{there}");

@@ -1,6 +1,6 @@
 //! Files of other tools.
 
-use longshore_bundle::{Parsed, Selection, What};
+use longshore_bundle::{Choice, Parsed, Selection};
 use longshore_spec::Tag;
 use longshore_sync::Referring;
 
@@ -14,10 +14,10 @@ fn shown(text: &str, tags: &[&str]) -> String {
     let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
     let mut lines = Vec::new();
     for item in selection.items {
-        let mut line = match item.what {
-            What::Reference(reference) => reference.to_string(),
-            What::Layout(..) | What::References(..) => panic!("no other tool has layouts"),
-            What::Repository(repository, rules) => {
+        let mut line = match item.choice {
+            Choice::Reference(reference) => reference.to_string(),
+            Choice::Layout(..) | Choice::References(..) => panic!("no other tool has layouts"),
+            Choice::Repository(repository, rules) => {
                 let chosen = rules.choose(&tags).unwrap();
                 let chosen: Vec<_> = chosen.iter().map(Tag::as_str).collect();
                 format!("{repository}: {}", chosen.join(" "))
