@@ -14,7 +14,7 @@ use longshore_sync::{
 use self::wanted::Taken;
 use super::destination::{self, Destination, Opening};
 use super::{look, platforms};
-use crate::args::{self, Copy, Global, SparseIndex};
+use crate::args::{self, Copy, Global, SparseIndex, UserPassword};
 use crate::documents::{CopyDocument as Document, MovedName};
 use crate::human;
 use crate::interrupt;
@@ -23,15 +23,16 @@ use crate::opened::OpenPlace;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
-use crate::registries::{Registries, Typed};
+use crate::registries::Registries;
 use crate::report::{self, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let (sources, target) = wanted::places(args)?;
     let filter = filter(args, &sources)?;
     let looked_for_referrers = filter.referrers != Referring::Ignored;
-    let registries = |creds: &Option<Typed>| {
-        Registries::reading(&args.reading).with(creds.clone().map(|Typed(credential)| credential))
+    let registries = |creds: &Option<UserPassword>| {
+        Registries::reading(&args.reading)
+            .with(creds.clone().map(|UserPassword(credential)| credential))
     };
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
     let opened = wanted::open(&sources, &target, args, &from)?;

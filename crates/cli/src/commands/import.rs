@@ -20,7 +20,6 @@ use longshore_sync::{
 };
 
 use self::target::Target;
-pub(crate) use self::target::{Destination, registry_prefix};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
 use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};

@@ -19,7 +19,6 @@ use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 
 use self::files::Files;
-pub(crate) use self::listen::Listen;
 use self::log::Log;
 use self::places::Places;
 use self::system::Event;
