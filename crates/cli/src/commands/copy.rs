@@ -15,7 +15,7 @@ use self::wanted::Taken;
 use super::destination::{self, Destination, Opening};
 use super::{look, platforms};
 use crate::args::{self, Copy, Global, SparseIndex, UserPassword};
-use crate::documents::{CopyDocument as Document, MovedName};
+use crate::documents::{CopyDocument as Document, MovedName, Transfer};
 use crate::human;
 use crate::interrupt;
 use crate::location::Location;
@@ -105,10 +105,9 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     tell_failures(lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
     tell(plan, &report, destination, complete, looked_for_referrers, output);
-    let document = Document::new(plan, &report, plan.size()).with_moved(&moved, &report);
-    let document = document.with_lost(lost, lost_roots);
+    let document = Document::new(plan, &report, None, &moved).with_lost(lost, lost_roots);
     let complete = complete && lost.is_empty();
-    tell_moved(&document.moved, "moved", output);
+    tell_moved(&document.transfer.moved, "moved", output);
     summary(output, destination, &document, &report, begun)?;
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
@@ -213,10 +212,8 @@ fn dry_run(
             Size(missing)
         )
     };
-    let missing = Some(totals.missing);
-    let document = Document { missing_bytes: missing, ..Document::new(plan, &report, totals) };
-    let document = document.with_moved(moved, &report);
-    tell_moved(&document.moved, "would move", output);
+    let document = Document::new(plan, &report, Some(totals.missing), moved);
+    tell_moved(&document.transfer.moved, "would move", output);
     output.result(&document, text)?;
     Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
@@ -276,7 +273,7 @@ impl Document {
         for root in roots.iter_mut().filter(|root| root.outcome == Outcome::Done) {
             root.outcome = Outcome::Failed;
         }
-        Self::new(plan, &Report { roots, ..Report::default() }, plan.size())
+        Self::new(plan, &Report { roots, ..Report::default() }, None, &[])
     }
 
     /// Returns the document with what could not be had of all that is listed.
@@ -286,23 +283,12 @@ impl Document {
         self
     }
 
-    /// Returns the document with the names that move with what is done.
-    fn with_moved(self, moved: &[Moved], report: &Report) -> Self {
+    /// Returns the document of what was done, or would be, with the names that move by it.
+    fn new(plan: &Plan<'_>, report: &Report, missing: Option<u64>, moved: &[Moved]) -> Self {
         let moved = MovedName::all(moved, &report.roots, |moved| moved.name.to_string());
-        Self { moved, ..self }
-    }
-
-    fn new(plan: &Plan<'_>, report: &Report, totals: Totals) -> Self {
         Self {
             roots: report.roots.iter().map(Into::into).collect(),
-            blobs: totals.nodes,
-            bytes: totals.bytes,
-            missing_bytes: None,
-            written: report.moved,
-            existed: report.existed,
-            read: report.bytes,
-            moved: Vec::new(),
-            left_out: plan.left_out().iter().map(report::left_behind).collect(),
+            transfer: Transfer::new(plan, report, missing, moved),
             referrers_left: plan.referrers_seen(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
