@@ -10,7 +10,7 @@ mod links;
 mod outside;
 mod paths;
 mod scene;
-mod served;
+mod server;
 mod template;
 mod trap;
 mod watch;

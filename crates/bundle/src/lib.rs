@@ -70,27 +70,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod config_error;
 mod docker;
 mod formats;
+mod layout_place;
 mod lock;
 mod mapping;
 mod operations;
-mod place;
+mod pick;
 mod platforms;
-mod problem;
 mod receipt;
 mod record;
-mod resolve;
 mod selected_places;
 mod selection;
 mod snapshot;
 mod tags;
 
+pub use config_error::ConfigError;
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
 pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnreadImage, find_images};
+pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
     Outdated,
@@ -108,9 +110,8 @@ pub use operations::import::{
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
-pub use place::{LayoutKind, LayoutPlace, ReadLayout};
+pub use pick::{Picked, ReferenceLookup};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
-pub use problem::ConfigError;
 pub use receipt::{
     MAX_RECEIPT, RECEIPT_VERSION, Receipt, ReceiptError, ReceiptManifest, ReceiptRepository,
     SiteName, SiteNameError,
@@ -119,7 +120,6 @@ pub use record::{
     Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD, Record,
     RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection, Why,
 };
-pub use resolve::{Picked, ReferenceLookup};
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};

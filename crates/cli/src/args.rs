@@ -14,7 +14,7 @@ use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
 use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
-pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, Taken};
+pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
 pub(crate) use self::schema::{Described, Schema};
 pub(crate) use self::values::{
     DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex, Unchanged,

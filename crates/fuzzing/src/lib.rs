@@ -11,14 +11,14 @@ mod documents;
 mod headers;
 mod references;
 mod requests;
-mod wanted;
+mod selection;
 
 pub use archive::archive;
 pub use documents::{index, manifest, receipt, record};
 pub use headers::headers;
 pub use references::references;
 pub use requests::requests;
-pub use wanted::wanted;
+pub use selection::selection;
 
 /// What a target does with an input.
 pub type FuzzTarget = fn(&[u8]);
@@ -33,5 +33,5 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("record", record),
     ("references", references),
     ("requests", requests),
-    ("wanted", wanted),
+    ("selection", selection),
 ];

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::scene::{Ground, Scene};
-use super::served;
+use super::server;
 use super::template::Template;
 use super::watch::{Ended, Launch};
 
@@ -79,8 +79,8 @@ impl Subject {
         match self.doing {
             Doing::Run => Ok(Ended::of(command, None)?.findings()),
             Doing::Read => Ok(Ended::of(command, Some(&template.archive))?.findings()),
-            Doing::Pull => served::pull(command, template),
-            Doing::Push => served::push(command, template),
+            Doing::Pull => server::pull(command, template),
+            Doing::Push => server::push(command, template),
         }
     }
 }

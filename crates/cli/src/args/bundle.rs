@@ -79,7 +79,7 @@ pub(crate) struct Export {
     pub(crate) reading: Reading,
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
-    pub(crate) taken: Taken,
+    pub(crate) defaults: SelectionDefaults,
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,7 +97,7 @@ pub(crate) struct Lock {
     pub(crate) reading: Reading,
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
-    pub(crate) taken: Taken,
+    pub(crate) defaults: SelectionDefaults,
 }
 
 #[derive(Debug, clap::Args)]
@@ -187,7 +187,7 @@ pub(crate) struct Import {
 /// What is taken of everything that does not say so itself.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "For entries of the file that set nothing themselves")]
-pub(crate) struct Taken {
+pub(crate) struct SelectionDefaults {
     /// Take only these platforms of an index; a single one takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,

@@ -1,6 +1,6 @@
 //! `copy`: any place to any place.
 
-mod wanted;
+mod items;
 
 use std::time::Instant;
 
@@ -11,9 +11,9 @@ use longshore_sync::{
     Referring, Report, RootReport, Silent, Totals, Unchanged,
 };
 
-use self::wanted::Taken;
+use self::items::NamedItem;
 use super::destination::{self, Destination, Opening};
-use super::{look, platforms};
+use super::{artifact, platforms};
 use crate::args::{self, Copy, Global, SparseIndex, UserPassword};
 use crate::documents::{CopyDocument as Document, MovedName, Transfer};
 use crate::human;
@@ -27,7 +27,7 @@ use crate::registries::Registries;
 use crate::report::{self, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let (sources, target) = wanted::places(args)?;
+    let (sources, target) = items::places(args)?;
     let filter = filter(args, &sources)?;
     let looked_for_referrers = filter.referrers != Referring::Ignored;
     let registries = |creds: &Option<UserPassword>| {
@@ -35,13 +35,13 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
             .with(creds.clone().map(|UserPassword(credential)| credential))
     };
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
-    let opened = wanted::open(&sources, &target, args, &from)?;
-    let taken = wanted::taken(args, &sources, &opened, &target, output)?;
+    let opened = items::open(&sources, &target, args, &from)?;
+    let items = items::items(args, &sources, &opened, &target, output)?;
     let opening = Opening { dry_run: args.dry_run, force: args.force };
     let destination = Destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(OpenPlace::whole).collect();
-    let wanted = taken.into_iter().map(|Taken { source, wish, names }| CopyItem {
+    let wanted = items.into_iter().map(|NamedItem { source, wish, names }| CopyItem {
         source: &*views[source],
         wish,
         target: whole.as_deref(),
@@ -126,10 +126,13 @@ fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
             Referring::Ignored
         }
         None => Referring::Counted,
-        Some(types) => Referring::Taken(look::types(types)?),
+        Some(types) => Referring::Taken(artifact::type_filter(types)?),
     };
-    let types =
-        if args.types.is_empty() { TypeFilter::default() } else { look::types(&args.types)? };
+    let types = if args.types.is_empty() {
+        TypeFilter::default()
+    } else {
+        artifact::type_filter(&args.types)?
+    };
     let unchanged = match args.unchanged {
         args::Unchanged::Closure => Unchanged::Closure,
         args::Unchanged::Digest => Unchanged::Digest,

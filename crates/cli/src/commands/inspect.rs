@@ -6,7 +6,7 @@ use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{Descriptor, Manifest, ManifestContent, Size, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, about};
 
-use super::look::{self, Attached, Look, look};
+use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
 use crate::args::Inspect;
 use crate::documents::InspectDocument as Document;
 use crate::opened::OpenPlace;
@@ -19,20 +19,20 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     let view = layout.whole();
     let root = layout.select(&args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);
-    let manifest = match look(&*view, &root.descriptor) {
-        Look::Manifest(manifest) => manifest,
-        Look::Opaque if args.raw => {
+    let manifest = match try_manifest(&*view, &root.descriptor) {
+        ManifestResult::Manifest(manifest) => manifest,
+        ManifestResult::Opaque if args.raw => {
             Output::bytes(&blob(&*view, &root.descriptor).map_err(failed)?)?;
             return Ok(Exit::Done);
         }
-        Look::Opaque if args.config => return Err(no_config(args)),
-        Look::Opaque => {
+        ManifestResult::Opaque if args.config => return Err(no_config(args)),
+        ManifestResult::Opaque => {
             let artifact_type = ArtifactType::declared_as(&root.descriptor.media_type);
             let document = Document::new(&root.descriptor, &artifact_type, names(&root));
             output.result(&document, || text(&document))?;
             return Ok(Exit::Done);
         }
-        Look::Broken(error) => return Err(failed(error)),
+        ManifestResult::Broken(error) => return Err(failed(error)),
     };
     if args.raw {
         Output::bytes(manifest.raw())?;
@@ -82,9 +82,9 @@ fn document(source: &dyn Source, manifest: &Manifest, root: &Root) -> Result<Doc
         ManifestContent::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
     };
     let descriptor = manifest.descriptor();
-    let referrers = Attached::of(source).referrers(&descriptor.digest, root.names.first())?;
+    let referrers = ReferrerFinder::of(source).referrers(&descriptor.digest, root.names.first())?;
     Ok(Document {
-        platforms: look::platforms(source, manifest),
+        platforms: artifact::platforms(source, manifest),
         annotations: manifest.annotations().clone(),
         config,
         layers: layers.iter().map(Into::into).collect(),

@@ -1,9 +1,9 @@
 //! `serve`: layouts, answered for as a registry.
 
+mod client_setup;
 mod files;
 mod listen;
 mod log;
-mod next;
 mod places;
 mod system;
 
@@ -98,8 +98,8 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let reached = document.reached_at(listen::own_name);
     let host = reached.clone().unwrap_or_else(|| document.address.clone());
     output.result(&document, || {
-        let next = next::next(&*place, &document, &host);
-        let others = if reached.is_none() { next::ONLY_HERE } else { "" };
+        let next = client_setup::instructions(&*place, &document, &host);
+        let others = if reached.is_none() { client_setup::ONLY_HERE } else { "" };
         text(args, &document, &host, &shown) + &next + others
     })?;
     loop {

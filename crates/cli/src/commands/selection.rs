@@ -7,8 +7,8 @@ use longshore_spec::Reference;
 use longshore_store::{Repository, Root, Source};
 use longshore_sync::Referring;
 
-use super::look;
-use crate::args::{self, Reading, Taken};
+use super::artifact;
+use crate::args::{self, Reading, SelectionDefaults};
 use crate::input;
 use crate::location::{Location, layout_in_file};
 use crate::opened::OpenPlace;
@@ -20,26 +20,26 @@ use crate::registries::Registries;
 pub(crate) fn selection(
     wanted: &[Choice],
     file: Option<&Path>,
-    taken: &Taken,
+    defaults: &SelectionDefaults,
     output: &Output,
 ) -> Result<Selection, Problem> {
     let mut items: Vec<_> = wanted.iter().map(|what| Item::new(what.clone(), 0)).collect();
     if let Some(file) = file {
         items.extend(read(file, output)?.items);
     }
-    let Taken { platform, referrers, types, .. } = taken;
-    let types = look::types(types)?;
+    let SelectionDefaults { platform, referrers, types, .. } = defaults;
+    let types = artifact::type_filter(types)?;
     let referrers = match referrers.as_slice() {
         [word] if word == "all" => None,
         [word] if word == "none" => Some(Referring::Ignored),
-        types => Some(Referring::Taken(look::types(types)?)),
+        types => Some(Referring::Taken(artifact::type_filter(types)?)),
     };
     for item in &mut items {
         if item.platforms.is_empty() && !item.explicit.platforms {
             item.platforms.clone_from(platform);
         }
         if !item.explicit.sparse_index {
-            item.sparse_index = sparse_index(taken);
+            item.sparse_index = sparse_index(defaults);
         }
         if !item.explicit.types {
             item.types = types.clone();
@@ -71,8 +71,8 @@ fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
 }
 
 /// Returns what becomes of indexes of which several platforms are taken.
-fn sparse_index(taken: &Taken) -> SparseIndex {
-    match taken.sparse_index {
+fn sparse_index(defaults: &SelectionDefaults) -> SparseIndex {
+    match defaults.sparse_index {
         None => SparseIndex::Refuse,
         Some(args::SparseIndex::Keep) => SparseIndex::Keep,
         Some(args::SparseIndex::Strip) => SparseIndex::Strip,

@@ -9,7 +9,7 @@ use crate::documents::Part;
 use crate::problem::{Exit, Problem};
 
 /// The content of a descriptor, read as a manifest.
-pub(crate) enum Look {
+pub(crate) enum ManifestResult {
     Manifest(Box<Manifest>),
     /// Content of an unknown type that is no manifest (row A-15).
     Opaque,
@@ -18,20 +18,20 @@ pub(crate) enum Look {
 }
 
 /// Reads the content of a descriptor as a manifest.
-pub(crate) fn look(source: &dyn Source, descriptor: &Descriptor) -> Look {
+pub(crate) fn try_manifest(source: &dyn Source, descriptor: &Descriptor) -> ManifestResult {
     match source.child(descriptor) {
-        Ok(manifest) => Look::Manifest(Box::new(manifest)),
+        Ok(manifest) => ManifestResult::Manifest(Box::new(manifest)),
         Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
             if Kind::of(&descriptor.media_type).is_none() =>
         {
-            Look::Opaque
+            ManifestResult::Opaque
         }
-        Err(error) => Look::Broken(error),
+        Err(error) => ManifestResult::Broken(error),
     }
 }
 
 /// Finds the referrers of artifacts in a place, by `subject` and by cosign's tags.
-pub(crate) struct Attached<'v> {
+pub(crate) struct ReferrerFinder<'v> {
     view: &'v dyn Source,
     tags: SignatureTags,
 }
@@ -50,7 +50,7 @@ impl From<&Referrer> for Part {
     }
 }
 
-impl<'v> Attached<'v> {
+impl<'v> ReferrerFinder<'v> {
     /// Lists the names of a place once, to find cosign's tags among them.
     pub(crate) fn of(view: &'v dyn Source) -> Self {
         Self { view, tags: SignatureTags::find(view).unwrap_or_default() }
@@ -102,7 +102,7 @@ pub(crate) fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<String>
 }
 
 /// Parses the values of `--type`.
-pub(crate) fn types(typed: &[String]) -> Result<TypeFilter, Problem> {
+pub(crate) fn type_filter(typed: &[String]) -> Result<TypeFilter, Problem> {
     TypeFilter::parse(typed).map_err(|error| {
         Problem::new(Exit::Usage, error.to_string())
             .hint("see `longshore types`; a media type works too")

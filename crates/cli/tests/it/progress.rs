@@ -8,7 +8,7 @@ use longshore_fixture::proxy::{Faults, Proxy, Request, Rules, Times};
 use serde_json::Value;
 
 use crate::common::{Ran, Site, has, prepare};
-use crate::served::Served;
+use crate::servers::Served;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 

@@ -7,7 +7,7 @@ use longshore_spec::{Descriptor, MediaType};
 use serde_json::{Value, json};
 
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 #[test]
 fn sizes_that_no_disk_has_are_told_and_not_added_up_to_less() {

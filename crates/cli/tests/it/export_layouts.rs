@@ -6,7 +6,7 @@ use longshore_fixture::{Content, artifacts};
 use serde_json::Value;
 
 use crate::common::{Ran, Site, has};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A layout with an index under a full reference and a bare name, signed, and an archive with a chart.
 fn site() -> Site {

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::bundling::{bytes, registry};
+use crate::bundles::{bytes, registry};
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A registry, and a `bundle.yaml` as the book has it, with more in its defaults.
 fn site(defaults: &str) -> (Site, Served) {

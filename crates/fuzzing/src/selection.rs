@@ -4,7 +4,7 @@ use longshore_bundle::{LayoutPlace, Selection, find_images};
 use longshore_spec::Reference;
 
 /// What is wanted is understood or refused with a place in the file, and what is found is a reference.
-pub fn wanted(input: &[u8]) {
+pub fn selection(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
     match Selection::parse("it", text) {
         Ok(parsed) => {

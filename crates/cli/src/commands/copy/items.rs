@@ -100,7 +100,7 @@ fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem>
 
 /// Something that is taken.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct NamedItem {
     /// The number of its source.
     pub(super) source: usize,
     pub(super) wish: RootRequest,
@@ -109,13 +109,13 @@ pub(super) struct Taken {
 }
 
 /// Returns everything that is wanted, under the names that it will have.
-pub(super) fn taken(
+pub(super) fn items(
     args: &Copy,
     sources: &[Location],
     opened: &[OpenPlace],
     target: &Location,
     output: &Output,
-) -> Result<Vec<Taken>, Problem> {
+) -> Result<Vec<NamedItem>, Problem> {
     let mut taken = Vec::new();
     let mut unknown = Vec::new();
     for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
@@ -129,18 +129,18 @@ pub(super) fn taken(
             };
             let (wish, names) =
                 (RootRequest::Selector(selector.clone()), name.into_iter().collect());
-            taken.push(Taken { source, wish, names });
+            taken.push(NamedItem { source, wish, names });
             continue;
         }
         match roots(args, location, layout, output) {
             Ok(KnownRoots { roots, unknown }) => {
-                taken.extend(roots.into_iter().map(|Root { descriptor, names }| Taken {
+                taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
                     source,
                     wish: RootRequest::Listed(descriptor),
                     names,
                 }));
                 // Asked for once more, each fails on its own, and not the others.
-                taken.extend(unknown.into_iter().map(|(name, _)| Taken {
+                taken.extend(unknown.into_iter().map(|(name, _)| NamedItem {
                     source,
                     wish: RootRequest::Selector(name.clone().into()),
                     names: vec![name],
@@ -148,7 +148,7 @@ pub(super) fn taken(
             }
             // A name that is not there fails its root, not the others.
             Err(problem) if let Some(selector) = &location.selector => {
-                taken.push(Taken {
+                taken.push(NamedItem {
                     source,
                     wish: RootRequest::Selector(selector.clone()),
                     names: Vec::new(),
@@ -225,7 +225,7 @@ fn is_tag(root: &Root) -> bool {
 /// Gives the one thing that is wanted the name that was typed at the target, and all of them names
 /// that the target can have.
 fn rename(
-    taken: &mut [Taken],
+    taken: &mut [NamedItem],
     sources: &[Location],
     target: &Location,
     output: &Output,
@@ -246,7 +246,7 @@ fn rename(
             }
         };
     }
-    for Taken { source, names, .. } in taken {
+    for NamedItem { source, names, .. } in taken {
         match (&sources[*source].place, &target.place) {
             (_, PlaceKind::Registry(_)) => to_tags(names, output),
             // Tags of several repositories may be alike, now or with the next copy; their references
@@ -263,7 +263,11 @@ fn rename(
 }
 
 /// Refuses to give a name with a digest behind it to what has another.
-fn refuse_other(one: &Taken, digest: Option<&Digest>, target: &Location) -> Result<(), Problem> {
+fn refuse_other(
+    one: &NamedItem,
+    digest: Option<&Digest>,
+    target: &Location,
+) -> Result<(), Problem> {
     let found = match &one.wish {
         RootRequest::Listed(descriptor) => Some(&descriptor.digest),
         RootRequest::Selector(Selector::Digest(digest)) => Some(digest),

@@ -5,7 +5,7 @@ use longshore_fixture::{Content, Draft, artifacts, with_platform};
 use longshore_spec::Descriptor;
 
 use crate::common::{Site, redacted};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// Adds an index of an image for each of these platforms.
 fn index(content: &mut Content, platforms: &[&str]) -> Descriptor {

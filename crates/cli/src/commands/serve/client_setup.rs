@@ -1,4 +1,4 @@
-//! What a person types next.
+//! How clients are set up to use the server.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub(super) const ONLY_HERE: &str =
 
 /// Returns what a person types next at `host`: a pull for one artifact of each kind, and how Docker, Podman,
 /// containerd and k3s are told to ask here.
-pub(super) fn next(place: &dyn Place, document: &Document, host: &str) -> String {
+pub(super) fn instructions(place: &dyn Place, document: &Document, host: &str) -> String {
     let scheme = if document.tls { Scheme::Https } else { Scheme::Http };
     let mut lines = pulls(place, (scheme, host), &document.repositories);
     let base = format!("{}://{host}", if document.tls { "https" } else { "http" });

@@ -5,7 +5,7 @@ use longshore_fixture::proxy::{Answer, Faults, Proxy, Rules};
 use serde_json::Value;
 
 use crate::common::{Ran, Site};
-use crate::served::Served;
+use crate::servers::Served;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 

@@ -7,8 +7,8 @@ use longshore_fixture::proxy::{Answer, Class, Faults, Proxy, Rules};
 use longshore_fixture::tls;
 
 use crate::common::{Ran, Site, redacted, two_platforms};
-use crate::served::{Served, Stub};
-use crate::serving::SECRET;
+use crate::serve::SECRET;
+use crate::servers::{Served, Stub};
 
 /// How long it may take until a host is given up that takes no connection. Without the bound it
 /// would be 8 s and more.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use longshore_fixture::{Content, artifacts};
 
 use crate::common::{Ran, Site, has, redacted};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A change of another process is to be seen within this long.
 const SECOND: Duration = Duration::from_secs(1);

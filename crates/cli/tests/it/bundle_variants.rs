@@ -7,9 +7,9 @@ use longshore_fixture::{TarOptions, Tree};
 use longshore_spec::Digest;
 use serde_json::Value;
 
-use crate::bundling::{bytes, record, registry, wanted};
+use crate::bundles::{bytes, record, registry, wanted};
 use crate::common::{Ran, Site};
-use crate::served::Served;
+use crate::servers::Served;
 
 #[test]
 fn everything_goes_under_a_prefix() {

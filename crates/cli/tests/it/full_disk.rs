@@ -10,7 +10,7 @@ use longshore_fixture::{Node, Tree};
 use longshore_spec::Digest;
 
 use crate::common::{Ran, Site, has, prepare, redacted, words};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A small disk at `stick`, which only commands see that are run through it. It is gone with this.
 struct Stick<'s> {

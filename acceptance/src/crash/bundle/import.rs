@@ -11,7 +11,7 @@ use longshore_fixture::proxy::{Exchange, Proxy};
 use longshore_spec::Digest;
 
 use super::content::Bundle;
-use super::killed::{Moment, run_until};
+use super::kill::{Moment, run_until};
 use super::{BESIDE, Line, MOST_KILLS, PART, Tally, import};
 use crate::client::Client;
 use crate::crash::kill::remove;

@@ -3,7 +3,7 @@
 use longshore_fixture::{Content, artifacts};
 
 use crate::common::{Ran, Site, nobody, redacted};
-use crate::served::{Served, Stub};
+use crate::servers::{Served, Stub};
 
 /// A registry with the image `team/app` under some tags.
 fn tagged(site: &Site, tags: &[&str]) -> Served {

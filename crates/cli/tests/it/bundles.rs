@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::common::{Ran, Site, redacted};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A registry with an image for four platforms and its referrers, a chart with a signature by tag,
 /// and a policy; the layout `site` lies beside it.

@@ -1,6 +1,6 @@
 //! The same command once more: with nothing new, after a run that broke off, and as a dry run.
 
-use crate::bundling::{bytes, registry, wanted};
+use crate::bundles::{bytes, registry, wanted};
 use crate::common::{Site, has};
 
 #[test]

@@ -10,7 +10,7 @@ use longshore_fixture::Random;
 use longshore_fixture::proxy::{Answer, Faults, Proxy, Request, Rules, Times};
 
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 /// How many layers the image has.
 const LAYERS: usize = 8;

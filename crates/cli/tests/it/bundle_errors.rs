@@ -7,9 +7,9 @@ use longshore_fixture::{Content, TarOptions, Tree, artifacts};
 use longshore_spec::Digest;
 use serde_json::{Value, json};
 
-use crate::bundling::{bytes, record, registry};
+use crate::bundles::{bytes, record, registry};
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 /// Runs commands that must leave everything as it was; returns what is said, with `HOST` for the
 /// registry and `NEAR` for the one that the bundle came from.

@@ -5,7 +5,7 @@ use longshore_fixture::{Content, artifacts};
 use serde_json::{Value, json};
 
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 #[test]
 fn an_artifact_gets_and_loses_names() {
