@@ -54,7 +54,7 @@
 //! let near = Directory::open(&from)?;
 //! let selection = Selection::from_list("list.txt", "registry.example/app:v1")?;
 //! let places = SelectedPlaces::open(&selection, &Mirror(&near))?;
-//! let archive = ArchiveWriter::new(&to, false)?;
+//! let archive = ArchiveWriter::new(&to)?;
 //! let request = ExportRequest {
 //!     places: &places,
 //!     locked: None,

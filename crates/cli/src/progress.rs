@@ -281,8 +281,8 @@ impl Observer for Progress {
         self.add(bytes);
     }
 
-    fn finished(&self, _: &Digest, size: u64, moved: bool) {
-        if !moved && !self.knows_begin.load(Ordering::Relaxed) {
+    fn existed(&self, _: &Digest, size: u64) {
+        if !self.knows_begin.load(Ordering::Relaxed) {
             self.add(size);
         }
     }

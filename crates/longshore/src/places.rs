@@ -110,7 +110,7 @@ impl Places {
             Choice::Layout(LayoutPlace { kind, path, selector }) => {
                 let written = match kind {
                     LayoutKind::Directory => Written::Directory(Directory::create(path)?),
-                    LayoutKind::Archive => Written::Archive(ArchiveWriter::new(path, false)?),
+                    LayoutKind::Archive => Written::Archive(ArchiveWriter::new(path)?),
                 };
                 match selector {
                     None => Ok(OpenTarget { written, name: None }),

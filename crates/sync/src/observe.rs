@@ -29,9 +29,14 @@ pub trait Observer: Sync {
         let _ = bytes;
     }
 
-    /// The content of a digest is there; `moved` is false if no byte was moved for it.
-    fn finished(&self, digest: &Digest, size: u64, moved: bool) {
-        let _ = (digest, size, moved);
+    /// The content of a digest has moved, and is there.
+    fn finished(&self, digest: &Digest, size: u64) {
+        let _ = (digest, size);
+    }
+
+    /// The content of a digest is there, and no byte was moved for it.
+    fn existed(&self, digest: &Digest, size: u64) {
+        let _ = (digest, size);
     }
 
     /// A root is there, with all that it refers to.

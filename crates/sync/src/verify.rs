@@ -22,7 +22,7 @@ impl Plan<'_> {
         for (number, node) in (0..).zip(&self.nodes) {
             if node.state == State::Manifest {
                 observer.advanced(node.size);
-                observer.finished(&node.digest, node.size, true);
+                observer.finished(&node.digest, node.size);
                 report.moved += 1;
                 wholes.proven(number);
             }
@@ -89,7 +89,7 @@ impl Plan<'_> {
         });
         match result {
             Ok(()) => {
-                observer.finished(&node.digest, node.size, true);
+                observer.finished(&node.digest, node.size);
                 Ok(transfer.read())
             }
             Err(error) => {

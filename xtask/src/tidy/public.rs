@@ -10,7 +10,7 @@ use super::tree::{File, Tree};
 const SHARED: [&str; 3] = ["Index", "Observer", "Registry"];
 
 /// Functions whose flag is still to become an enum.
-const FLAGGED: [&str; 4] = ["collect", "commit", "finished", "new"];
+const FLAGGED: [&str; 1] = ["commit"];
 
 /// Finds public types of one name in several places, and public functions that are told something by a
 /// `bool`.

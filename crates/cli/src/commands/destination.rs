@@ -57,7 +57,12 @@ impl Destination {
             }
             PlaceKind::Archive(path) => {
                 refuse_compressed(path)?;
-                ArchiveWriter::new(path, opening.force).map(Self::Archive)
+                let writer = if opening.force {
+                    ArchiveWriter::replacing(path)
+                } else {
+                    ArchiveWriter::new(path)
+                };
+                writer.map(Self::Archive)
             }
             PlaceKind::Registry(place) => {
                 refuse_short(place, target)?;

@@ -48,7 +48,11 @@ impl Run<'_, '_> {
     pub(super) fn count(&self, node: &Node, moved: bool) {
         let count = if moved { &self.moved } else { &self.existed };
         count.fetch_add(1, Ordering::Relaxed);
-        self.observer.finished(&node.digest, node.size, moved);
+        if moved {
+            self.observer.finished(&node.digest, node.size);
+        } else {
+            self.observer.existed(&node.digest, node.size);
+        }
     }
 
     /// Brings a blob; returns whether anything was read for it.

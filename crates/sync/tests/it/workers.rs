@@ -42,10 +42,12 @@ impl Observer for Told {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn finished(&self, digest: &Digest, size: u64, moved: bool) {
-        if !moved {
-            self.there_before.fetch_add(size, Ordering::Relaxed);
-        }
+    fn finished(&self, digest: &Digest, _: u64) {
+        self.finished.lock().unwrap().push(digest.clone());
+    }
+
+    fn existed(&self, digest: &Digest, size: u64) {
+        self.there_before.fetch_add(size, Ordering::Relaxed);
         self.finished.lock().unwrap().push(digest.clone());
     }
 
