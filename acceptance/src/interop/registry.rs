@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::cargo::{Cargo, typed_by_sha256};
-use super::ground::{Ground, failed};
+use super::ground::{Ground, failed, same_digest};
 use super::refusals::REFUSED;
 use crate::peers;
 use crate::server::{ANY_PORT, Server};
@@ -73,13 +73,7 @@ pub(super) fn same_archive(ground: &Ground<'_>) -> Result<Outcome> {
     drop(server);
     let server = Server::distribution(&ground.path("distribution"), &address, false)?;
     archived(ground, &server, REPOSITORY, "theirs", &mut found)?;
-    let (_, first) = &found[0];
-    let lines: Vec<_> = found.iter().map(|(name, digest)| format!("{digest}  {name}")).collect();
-    ensure!(
-        found.iter().all(|(_, digest)| digest == first),
-        "one content became several archives:\n{}",
-        lines.join("\n")
-    );
+    let first = same_digest(&found)?;
     Ok(Outcome::Passed(format!("{first} for --jobs 1, 2 and 16 from both registries")))
 }
 
