@@ -6,7 +6,7 @@ mod disk;
 pub(crate) mod hostile;
 mod kill;
 mod serve;
-mod shared;
+mod shared_directory;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Copy => kill::run(&program, work.path(), kills, args.seed)?,
             Part::Bundle => bundle::run(&program, work.path(), of_bundles(kills), args.seed)?,
             Part::Serve => serve::run(&program, work.path(), of_servers(kills), args.seed)?,
-            Part::Shared => shared::run(&program, work.path(), args.changes.get())?,
+            Part::Shared => shared_directory::run(&program, work.path(), args.changes.get())?,
             Part::Disk => disk::run(&program, work.path())?,
             Part::Hostile => hostile::start(&program, work.path())?,
         }

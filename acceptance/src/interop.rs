@@ -6,6 +6,7 @@
 //! integration a failure.
 
 mod bundles;
+mod cargo;
 mod carry;
 mod clients;
 mod crane;
@@ -13,20 +14,19 @@ mod docker;
 mod engines;
 mod environment;
 mod ground;
-mod guarded;
 mod helm;
-mod locked;
+mod lock;
 mod oras;
 mod packages;
 mod page;
 mod quirks;
 mod readers;
 mod readme;
-mod real;
+mod real_files;
 mod refusals;
 mod regctl;
 mod registry;
-mod running;
+mod run_image;
 mod samples;
 mod shells;
 mod sides;
@@ -34,6 +34,7 @@ mod skopeo;
 mod stock;
 mod subsets;
 mod tar;
+mod tls_registry;
 mod umoci;
 
 use std::path::{Path, PathBuf};
@@ -106,7 +107,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "registry-guarded",
         peers: &["docker-registry", "htpasswd", "openssl", "skopeo"],
-        work: guarded::check,
+        work: tls_registry::check,
     },
     Check { name: "registry-skopeo", peers: &["skopeo"], work: registry::skopeo },
     Check { name: "registry-delete", peers: &["docker-registry"], work: registry::delete },
@@ -119,7 +120,7 @@ const CHECKS: &[Check] = &[
         work: readers::regctl,
     },
     Check { name: "bundle-platforms", peers: &["docker-registry", "skopeo"], work: subsets::check },
-    Check { name: "bundle-lock", peers: &["docker-registry"], work: locked::check },
+    Check { name: "bundle-lock", peers: &["docker-registry"], work: lock::check },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },
@@ -129,7 +130,7 @@ const CHECKS: &[Check] = &[
     Check { name: "docker", peers: &["skopeo", "podman"], work: docker::check },
     Check { name: "containerd", peers: &["containerd", "ctr"], work: engines::containerd },
     Check { name: "quirks", peers: &["docker-registry", "skopeo", "oras"], work: quirks::check },
-    Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: running::check },
+    Check { name: "running", peers: &["skopeo", "umoci", "runc"], work: run_image::check },
     Check { name: "page", peers: &["chromium"], work: page::check },
     Check { name: "shells", peers: &["script", "bash", "zsh", "fish"], work: shells::check },
     Check { name: "samples", peers: &[], work: samples::check },
@@ -139,7 +140,7 @@ const CHECKS: &[Check] = &[
         work: readme::check,
     },
     Check { name: "help", peers: &["docker-registry"], work: readme::help },
-    Check { name: "real-tree", peers: &["tar", "gzip"], work: real::check },
+    Check { name: "real-tree", peers: &["tar", "gzip"], work: real_files::check },
 ];
 
 /// Runs the checks, all of them whatever fails, and lists how they ended.

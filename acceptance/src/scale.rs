@@ -3,9 +3,9 @@
 mod bundle;
 mod crowd;
 mod growth;
-mod holes;
 mod hostile;
 mod registries;
+mod sparse_files;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -188,7 +188,7 @@ fn sha256_alone(cores: usize) -> f64 {
 fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
     println!("\n== a sparse blob of {:.2} GiB", mib(size) / 1024.0);
     let [layout, archive, back] = ["sparse", "sparse.tar", "back"].map(|name| work.join(name));
-    let digest = holes::layout(&layout, 1, size)?.remove(0);
+    let digest = sparse_files::layout(&layout, 1, size)?.remove(0);
     copy(program, &dir(&layout), &tar(&archive))?;
     std::fs::remove_dir_all(&layout)?;
     if let Some(gnu) = peers::required("tar")? {
@@ -208,7 +208,7 @@ fn sparse(program: &Path, work: &Path, size: u64) -> Result<()> {
             .spawn()?;
         let out = child.stdout.take().expect("it is piped");
         ensure!(
-            holes::hash(out)? == digest && child.wait()?.success(),
+            sparse_files::hash(out)? == digest && child.wait()?.success(),
             "GNU tar extracts something else"
         );
         println!("  GNU tar extracts {digest}");

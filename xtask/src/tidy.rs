@@ -5,10 +5,15 @@
 //! printed, all of it, before the task fails.
 
 mod book;
+mod circles;
+mod errors;
 mod graph;
+mod modules;
 mod paths;
+mod public;
 mod rows;
 mod source;
+mod tokens;
 mod tree;
 
 use std::fmt;
@@ -38,7 +43,10 @@ fn findings() -> Result<Vec<Finding>> {
     let tree = Tree::read(root())?;
     let mut findings = graph::check()?;
     findings.extend(source::check(&tree));
+    findings.extend(circles::check(&tree));
+    findings.extend(errors::check(&tree));
     findings.extend(paths::check(&tree));
+    findings.extend(public::check(&tree));
     findings.extend(rows::check(&tree));
     findings.extend(book::check(&tree));
     findings.extend(fixtures::differences().into_iter().map(|difference| {

@@ -1,8 +1,8 @@
 //! Exports from a registry, and imports into another, that are killed again and again.
 
 mod content;
-mod far;
-mod killed;
+mod import;
+mod kill;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use longshore_fixture::proxy::{Counts, Faults, Proxy, Rules};
 use longshore_spec::Digest;
 
 use self::content::Bundle;
-use self::killed::{Moment, run_until};
+use self::kill::{Moment, run_until};
 use super::kill::{beside, remove};
 use super::{dir, longshore, succeed, tar, tree};
 use crate::measure::mib;
@@ -55,7 +55,7 @@ pub(super) fn run(program: &Path, work: &Path, kills: usize, seed: u64) -> Resul
     let begun = Instant::now();
     let archive = exports(program, work, &near, &wanted, &bundle, kills, seed)?;
     drop(near);
-    far::imports(program, work, &archive, &bundle, kills, seed)?;
+    import::imports(program, work, &archive, &bundle, kills, seed)?;
     println!("  {:.0} s in all", begun.elapsed().as_secs_f64());
     std::fs::remove_dir_all(work.join("bundle-near"))?;
     std::fs::remove_dir_all(&bundle.layout)?;

@@ -10,7 +10,8 @@ mod links;
 mod outside;
 mod paths;
 mod scene;
-mod served;
+mod server;
+mod template;
 mod trap;
 mod watch;
 
@@ -25,8 +26,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use self::commands::{COMMANDS, Subject};
 use self::outside::Outside;
-use self::paths::Spot;
-use self::scene::{Scene, Template};
+use self::scene::Spot;
+use self::template::Template;
 use self::trap::Trap;
 use self::watch::Launch;
 use super::disk::Tmpfs;
@@ -147,7 +148,7 @@ impl Run<'_> {
         root: &Path,
         template: &Template,
     ) -> Result<Option<Vec<String>>> {
-        let scene = Scene::set(root, template)?;
+        let scene = template.set(root)?;
         let path = scene.path(self.spot);
         if !self.trap.set(&scene, &path).with_context(|| self.to_string())? {
             return Ok(None);

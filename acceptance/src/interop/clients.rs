@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use longshore_spec::Digest;
 
+use super::cargo::{Cargo, typed_by_sha256};
 use super::ground::Ground;
-use super::registry::{COPIED, Cargo, typed_by_sha256};
+use super::registry::COPIED;
 use crate::server::{ANY_PORT, Server};
 
 /// The repository of the registry that has the content from the start.

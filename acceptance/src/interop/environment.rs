@@ -5,12 +5,12 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use longshore_fixture::{artifacts, large, typed};
 use longshore_spec::Digest;
 
 use super::Outcome;
-use super::ground::Ground;
+use super::ground::{Ground, same_digest};
 use crate::run::capture;
 
 /// Longer than the second in which tar counts time.
@@ -103,13 +103,7 @@ fn masked(command: Command) -> Command {
 
 /// Fails unless all are one digest.
 fn one(found: &[(String, Digest)]) -> Result<Outcome> {
-    let (_, first) = &found[0];
-    let lines: Vec<_> = found.iter().map(|(name, digest)| format!("{digest}  {name}")).collect();
-    ensure!(
-        found.iter().all(|(_, digest)| digest == first),
-        "one content became several archives:\n{}",
-        lines.join("\n")
-    );
+    let first = same_digest(found)?;
     let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
     Ok(Outcome::Passed(format!("{first} for {}", names.join(", "))))
 }

@@ -211,3 +211,15 @@ pub(super) fn selected(place: &str, line: &Value) -> String {
         None => format!("{place}@{}", text(line, "digest").unwrap_or_default()),
     }
 }
+
+/// Returns the digest that archives of one content have, and fails unless that is one.
+pub(super) fn same_digest(archives: &[(String, Digest)]) -> Result<&Digest> {
+    let (_, first) = &archives[0];
+    let lines: Vec<_> = archives.iter().map(|(name, digest)| format!("{digest}  {name}")).collect();
+    ensure!(
+        archives.iter().all(|(_, digest)| digest == first),
+        "one content became several archives:\n{}",
+        lines.join("\n")
+    );
+    Ok(first)
+}

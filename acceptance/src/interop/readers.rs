@@ -11,7 +11,7 @@ use super::Outcome;
 use super::bundles::Exported;
 use super::ground::{Ground, refused};
 use super::sides::Tally;
-use super::stock::Stock;
+use super::stock::{Stock, digests};
 use super::{oras, sides};
 use crate::server::{ANY_PORT, Server};
 
@@ -69,7 +69,7 @@ pub(super) fn oras(ground: &Ground<'_>) -> Result<Outcome> {
     unpack(ground)?;
     let far = ground.far()?;
     let index: Value = serde_json::from_slice(&fs::read(ground.path("unpacked/index.json"))?)?;
-    let listed: BTreeSet<_> = sides::digests(&index, "manifests").collect();
+    let listed: BTreeSet<_> = digests(&index, "manifests").collect();
     let (mut read, mut referrers, mut copied) = (0, 0, 0);
     for stock in &exported.stock {
         let crossing = stock.crossing();

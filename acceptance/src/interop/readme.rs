@@ -93,7 +93,7 @@ fn type_page(ground: &Ground<'_>, path: &str, blocks: &[Block<'_>]) -> Result<us
     end(server)?;
     for (_, repository, tags) in ARRIVED.iter().filter(|(page, ..)| *page == path) {
         let mut found = registries.far.tags(repository)?;
-        found.retain(|tag| !super::registry::is_fallback(tag));
+        found.retain(|tag| !super::cargo::is_fallback(tag));
         ensure!(found == *tags, "{repository} has {found:?} on the far side, not {tags:?}");
     }
     Ok(typed)

@@ -5,8 +5,8 @@ use longshore_fixture::{Content, Draft, Form, blob_path, good, typed};
 use longshore_spec::Digest;
 
 use super::Outcome;
+use super::cargo::Cargo;
 use super::ground::{Ground, failed};
-use super::registry::Cargo;
 use crate::server::ANY_PORT;
 
 /// A fixture of [`good()`] that is refused.

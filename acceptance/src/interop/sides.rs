@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use longshore_spec::{Digest, keys};
 use serde_json::Value;
 
-use super::registry::is_fallback;
-use super::stock::Stock;
+use super::cargo::is_fallback;
+use super::stock::{Stock, digests};
 use crate::server::{Answer, Server};
 
 /// How much was compared.
@@ -180,13 +180,4 @@ impl Side<'_> {
 fn blobs_of(manifest: &Value) -> impl Iterator<Item = Digest> + '_ {
     let config = manifest["config"]["digest"].as_str().and_then(|digest| digest.parse().ok());
     config.into_iter().chain(digests(manifest, "layers"))
-}
-
-/// Returns the digests of a list of descriptors.
-pub(super) fn digests<'v>(
-    manifest: &'v Value,
-    member: &str,
-) -> impl Iterator<Item = Digest> + use<'v> {
-    let descriptors = manifest[member].as_array().into_iter().flatten();
-    descriptors.filter_map(|descriptor| descriptor["digest"].as_str()?.parse().ok())
 }

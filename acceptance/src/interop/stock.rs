@@ -11,7 +11,6 @@ use longshore_spec::{Descriptor, Digest};
 use serde_json::Value;
 
 use super::ground::Ground;
-use super::sides::digests;
 use crate::server::Server;
 
 /// The `bundle.yaml` that chooses from them; `HOST` stands for the registry.
@@ -302,4 +301,13 @@ impl Stock {
         manifests.retain(|digest, _| !self.left.contains(digest));
         manifests
     }
+}
+
+/// Returns the digests of a list of descriptors.
+pub(super) fn digests<'v>(
+    manifest: &'v Value,
+    member: &str,
+) -> impl Iterator<Item = Digest> + use<'v> {
+    let descriptors = manifest[member].as_array().into_iter().flatten();
+    descriptors.filter_map(|descriptor| descriptor["digest"].as_str()?.parse().ok())
 }

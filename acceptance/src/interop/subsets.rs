@@ -6,8 +6,8 @@ use longshore_spec::{Descriptor, Digest, keys};
 use serde_json::Value;
 
 use super::Outcome;
+use super::cargo::is_fallback;
 use super::ground::{Ground, failed, refused};
-use super::registry::is_fallback;
 use crate::run::capture;
 use crate::server::{ANY_PORT, Server};
 

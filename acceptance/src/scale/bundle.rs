@@ -10,7 +10,7 @@ use longshore_fixture::{Content, Draft, artifacts};
 use longshore_spec::MediaType;
 use serde_json::json;
 
-use super::{JOBS, bounded, dir, holes, rate, tar, watched};
+use super::{JOBS, bounded, dir, rate, sparse_files, tar, watched};
 use crate::measure::{Usage, mib};
 use crate::peers;
 use crate::run::capture;
@@ -49,7 +49,7 @@ pub(super) fn run(program: &Path, work: &Path, size: u64) -> Result<()> {
     let length = archive.metadata()?.len();
     ensure!(peak <= length + (1 << 20), "the disk held more than one copy");
     println!("  our registry: {:.1} MiB of memory", mib(server.peak_memory()?));
-    holes::dig(&archive)?;
+    sparse_files::dig(&archive)?;
 
     let usage = bounded(longshore(program, &["verify"]).arg(tar(&archive)))?;
     rate(&usage, total);
@@ -61,7 +61,7 @@ pub(super) fn run(program: &Path, work: &Path, size: u64) -> Result<()> {
     };
     let mut import = longshore(program, &["import"]);
     let usage = bounded(import.arg(&archive).arg(registry.address()))?;
-    told(&usage, total, kind, holes::used(&far)?);
+    told(&usage, total, kind, sparse_files::used(&far)?);
     for repository in 0..REPOSITORIES {
         let path = path(repository);
         let tags = registry.tags(&path)?;
@@ -84,7 +84,7 @@ pub(super) fn run(program: &Path, work: &Path, size: u64) -> Result<()> {
 
 /// Writes a layout with all of it, whose names are full references.
 fn write(layout: &Path, size: u64) -> Result<()> {
-    let layers = holes::blobs(layout, REPOSITORIES * EACH, size)?;
+    let layers = sparse_files::blobs(layout, REPOSITORIES * EACH, size)?;
     let mut content = Content::new();
     for (number, layer) in layers.into_iter().enumerate() {
         let config = json!({ "architecture": "amd64", "os": "linux", "author": number.to_string(),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use super::{copy, dir, holes, rate, tar};
+use super::{copy, dir, rate, sparse_files, tar};
 use crate::measure::{measured, mib};
 use crate::peers;
 use crate::run::capture;
@@ -25,20 +25,20 @@ pub(super) fn run(program: &Path, work: &Path, size: u64) -> Result<()> {
     let (near, far) = (work.join("near"), work.join("far"));
     let (archive, theirs) = (work.join("registries.tar"), work.join("distribution"));
     let total = size * BLOBS as u64;
-    holes::layout(&near, BLOBS, size)?;
+    sparse_files::layout(&near, BLOBS, size)?;
     let sent = digest(program, &format!("{}:disk", dir(&near)))?;
 
     let server = serve(program, &near, &[])?;
     rate(&copy(program, &server.place("disks"), &tar(&archive))?, total);
     told("the registry that it came from", &server)?;
     drop(server);
-    holes::dig(&archive)?;
+    sparse_files::dig(&archive)?;
 
     let distribution = Server::distribution(&theirs, ANY_PORT, false)?;
     let place = distribution.place("disks");
     rate(&copy(program, &tar(&archive), &place)?, total);
     fs::remove_file(&archive)?;
-    holes::dig(&theirs.join("store"))?;
+    sparse_files::dig(&theirs.join("store"))?;
 
     let server = serve(program, &far, &["--writable"])?;
     rate(&copy(program, &place, &server.place("disks"))?, total);

@@ -54,7 +54,7 @@
 //! let near = Directory::open(&from)?;
 //! let selection = Selection::from_list("list.txt", "registry.example/app:v1")?;
 //! let places = SelectedPlaces::open(&selection, &Mirror(&near))?;
-//! let archive = ArchiveWriter::new(&to, false)?;
+//! let archive = ArchiveWriter::new(&to)?;
 //! let request = ExportRequest {
 //!     places: &places,
 //!     locked: None,
@@ -70,61 +70,57 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod catalog;
+mod config_error;
 mod docker;
-mod document;
-mod foreign;
-mod images;
-mod list;
+mod formats;
+mod layout_place;
 mod lock;
 mod mapping;
 mod operations;
-mod place;
+mod pick;
 mod platforms;
-mod problem;
 mod receipt;
 mod record;
-mod resolve;
+mod selected_places;
 mod selection;
 mod snapshot;
 mod tags;
-mod yaml;
 
-pub use catalog::{Opener, SelectedPlaces, only_root};
+pub use config_error::ConfigError;
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use images::{Found, FoundImage, UnreadImage, find_images};
+pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnreadImage, find_images};
+pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
     Outdated,
 };
-pub use mapping::{Clash, Mapping, Rule};
+pub use mapping::{Mapping, NameConflict, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::{
     Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
 };
 pub use operations::import::{
-    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, OpenError,
-    Routes, TargetKind,
+    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, Routes,
+    TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
-pub use place::{LayoutKind, LayoutPlace, ReadLayout};
+pub use pick::{Picked, ReferenceLookup};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
-pub use problem::ConfigError;
 pub use receipt::{
     MAX_RECEIPT, RECEIPT_VERSION, Receipt, ReceiptError, ReceiptManifest, ReceiptRepository,
     SiteName, SiteNameError,
 };
 pub use record::{
-    Asked, Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, RECORD, Record,
-    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD, Record,
+    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection, Why,
 };
-pub use resolve::{Catalog, Picked, SparseIndex};
-pub use selection::{Choosable, EXAMPLE, Item, Parsed, SCHEMA, Said, Selection, What, wanted};
+pub use selected_places::{Opener, SelectedPlaces, only_root};
+pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -8,7 +8,7 @@ use longshore_sync::{Outcome, SealedPlan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::record::{Record, asked, asked_of};
+use crate::record::{Record, item_value, selection_values};
 use crate::{Item, Selection};
 
 /// The version of the form that is written. A reader refuses a higher one.
@@ -144,7 +144,7 @@ impl Lock {
                 );
             }
         }
-        Self { format_version: FORMAT_VERSION, selection: asked(selection), artifacts }
+        Self { format_version: FORMAT_VERSION, selection: selection_values(selection), artifacts }
     }
 
     /// Returns the bytes of the file.
@@ -172,7 +172,7 @@ impl Lock {
 
     /// Returns every way in which what is asked for is not what was asked for when this was made.
     pub fn outdated(&self, selection: &Selection) -> Vec<Outdated> {
-        let asked = asked(selection);
+        let asked = selection_values(selection);
         let [before, now] = [&self.selection, &asked]
             .map(|all| all.iter().map(Value::to_string).collect::<HashSet<_>>());
         let is_new = |item: &&Value| !before.contains(&item.to_string());
@@ -236,7 +236,7 @@ impl Lock {
     /// Returns what tells whether something was asked for in the same words when this was made.
     pub fn asked_before(&self) -> impl Fn(&Item) -> bool + use<> {
         let before: HashSet<String> = self.selection.iter().map(Value::to_string).collect();
-        move |item| before.contains(&asked_of(item).to_string())
+        move |item| before.contains(&item_value(item).to_string())
     }
 
     /// Returns this lock with what `before` has beside it, as far as that `stays`.

@@ -26,7 +26,7 @@ pub struct Rule {
 /// Two artifacts that would be called the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` would stand for {} ({}) and for {} ({})", .both[0].0, .both[0].1, .both[1].0, .both[1].1)]
-pub struct Clash {
+pub struct NameConflict {
     /// What they would be called.
     pub name: String,
     /// What they are called now, and what they are.
@@ -94,7 +94,7 @@ impl Mapping {
     /// The first such pair.
     pub fn check<'r>(
         roots: impl IntoIterator<Item = (&'r Reference, &'r Reference, &'r Digest)>,
-    ) -> Result<(), Clash> {
+    ) -> Result<(), NameConflict> {
         let mut meant: BTreeMap<String, (&Reference, &Digest)> = BTreeMap::new();
         for (from, to, digest) in roots {
             // Under a tag the digest beside it decides nothing.
@@ -106,7 +106,7 @@ impl Mapping {
             if first.1 != digest {
                 let both = [first, (from, digest)];
                 let both = Box::new(both.map(|(from, digest)| (from.to_string(), digest.clone())));
-                return Err(Clash { name: name.to_string(), both });
+                return Err(NameConflict { name: name.to_string(), both });
             }
         }
         Ok(())

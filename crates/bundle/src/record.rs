@@ -1,7 +1,8 @@
 //! `bundle.json`: the record of what a bundle holds and why.
 
 mod check;
-mod made;
+mod from_plan;
+mod read;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +19,8 @@ use serde_json::value::RawValue;
 use crate::RecordedDockerManifest;
 
 pub use self::check::Difference;
-pub(crate) use self::made::{asked, asked_of};
+pub(crate) use self::from_plan::{item_value, selection_values};
+pub use self::read::OpenError;
 
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";
@@ -66,7 +68,7 @@ pub struct Record {
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
-    pub selection: Asked,
+    pub selection: RecordedSelection,
     #[serde(skip)]
     read_as: ReadAs,
 }
@@ -88,7 +90,7 @@ impl Eq for ReadAs {}
 /// it, and as a tree it would take many times its length.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Asked(Box<RawValue>);
+pub struct RecordedSelection(Box<RawValue>);
 
 /// An artifact that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +190,7 @@ struct Written<'a> {
     left_out: &'a [LeftBehind],
     referrers: &'a [RecordedReferrer],
     roots: &'a [RecordedRoot],
-    selection: &'a Asked,
+    selection: &'a RecordedSelection,
 }
 
 /// Why a text is no record.
@@ -284,27 +286,27 @@ impl Record {
     }
 }
 
-impl Asked {
+impl RecordedSelection {
     /// Returns the list as a text of canonical JSON.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 }
 
-impl From<Vec<Value>> for Asked {
+impl From<Vec<Value>> for RecordedSelection {
     fn from(list: Vec<Value>) -> Self {
         let text = RawValue::from_string(Value::Array(list).to_string());
         Self(text.unwrap_or_else(|_| unreachable!("a value is written as JSON")))
     }
 }
 
-impl PartialEq for Asked {
+impl PartialEq for RecordedSelection {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl Eq for Asked {}
+impl Eq for RecordedSelection {}
 
 /// What is looked at before all else.
 #[derive(Default, Deserialize)]

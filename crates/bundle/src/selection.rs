@@ -1,20 +1,14 @@
 //! Which artifacts are wanted.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
 
 use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
-use crate::document::Document;
-use crate::{ConfigError, LayoutPlace, ReadLayout, SparseIndex, TagRules, foreign, list};
-
-/// A `bundle.yaml` with everything that one can say in it, and comments.
-pub const EXAMPLE: &str = include_str!("example.yaml");
-
-/// The JSON Schema of `bundle.yaml`. It is written by hand, since the same things may be written in
-/// several ways; tests hold it to the reader.
-pub const SCHEMA: &str = include_str!("bundle.schema.json");
+use crate::{LayoutPlace, ReadLayout, TagRules};
 
 /// Which artifacts are wanted, in the order in which they were written.
 #[derive(Debug, Clone, Default)]
@@ -26,8 +20,8 @@ pub struct Selection {
 /// One artifact, or several of one repository, and what is taken of them.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// Which.
-    pub what: What,
+    /// Which artifacts.
+    pub choice: Choice,
     /// The platforms that are taken of an index; all of them if there are none here.
     pub platforms: Vec<Platform>,
     /// What becomes of an index of which several platforms are taken, but not all.
@@ -36,16 +30,16 @@ pub struct Item {
     pub types: TypeFilter,
     /// What is taken of that which refers to them.
     pub referrers: Referring,
-    /// Which of these the file says itself, be it that nothing is left out.
-    pub said: Said,
+    /// Which of these the file gives itself, be it that nothing is left out.
+    pub explicit: Explicit,
     /// The line that says so, counted from 1.
     pub line: u64,
 }
 
-/// What a file says itself of something that is wanted.
+/// Which settings of an item its file gives itself; a command may give the others.
 #[expect(clippy::struct_excessive_bools, reason = "each is one key of the file")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Explicit {
     /// The platforms.
     pub platforms: bool,
     /// What becomes of indexes.
@@ -56,9 +50,21 @@ pub struct Said {
     pub referrers: bool,
 }
 
-/// What is wanted.
+/// What becomes of an index of which several platforms are taken, but not all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SparseIndex {
+    /// Nothing: whoever wants the bundle has to say, since either has its price.
+    #[default]
+    Refuse,
+    /// It stays as it is and points to some that are not there.
+    Keep,
+    /// It is written anew without them, and gets another digest.
+    Strip,
+}
+
+/// Which artifacts an item chooses.
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum Choice {
     /// One artifact, by tag or digest.
     Reference(Reference),
     /// Those tags of a repository that the rules choose.
@@ -70,61 +76,11 @@ pub enum What {
     References(LayoutPlace, TagRules),
 }
 
-/// What a file says, whoever's form it has.
-#[derive(Debug, Clone)]
-pub struct Parsed {
-    /// What is wanted.
-    pub selection: Selection,
-    /// What the file says beside and that has no meaning here, each by its line and field.
-    pub ignored: Vec<ConfigError>,
-}
-
 impl Selection {
-    /// Reads what is wanted from a file, in whichever form it has: `bundle.yaml`, a list of
-    /// references, or the YAML of `skopeo sync`, of regsync, or of hauler's `Images`. `name` is what
-    /// errors call the file.
-    ///
-    /// # Errors
-    ///
-    /// The file is of no such form, or something in it is wrong: named by line and field.
-    pub fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
-        Self::parse_where(name, text, &LayoutPlace::parse)
-    }
-
-    /// Does the like where `layout` knows more texts that mean a layout, such as plain paths.
-    ///
-    /// # Errors
-    ///
-    /// The file is of no such form, or something in it is wrong: named by line and field.
-    pub fn parse_where(
-        name: &str,
-        text: &str,
-        layout: ReadLayout<'_>,
-    ) -> Result<Parsed, ConfigError> {
-        let ours = |selection| Parsed { selection, ignored: Vec::new() };
-        if list::is_list(text) {
-            return list::parse(name, text, layout).map(ours);
-        }
-        match foreign::parse(name, text)? {
-            Some(parsed) => Ok(parsed),
-            None => Document::read(name, text)?.selection(name, layout).map(ours),
-        }
-    }
-
-    /// Reads `bundle.yaml`: `artifacts`, each with a `ref` or a `repository` and its `tags`, and
-    /// `defaults` for what they do not say themselves. See the README for an example.
-    ///
-    /// # Errors
-    ///
-    /// An unknown key, or a value that means nothing, named by line and field.
-    pub fn from_yaml(name: &str, text: &str) -> Result<Self, ConfigError> {
-        Document::read(name, text)?.selection(name, &LayoutPlace::parse)
-    }
-
     /// Returns every layout that something is wanted of, each once.
     pub fn layouts(&self) -> Vec<LayoutPlace> {
         let mut layouts: Vec<LayoutPlace> = Vec::new();
-        for layout in self.items.iter().filter_map(|item| item.what.layout()) {
+        for layout in self.items.iter().filter_map(|item| item.choice.layout()) {
             let whole = layout.whole();
             if !layouts.contains(&whole) {
                 layouts.push(whole);
@@ -132,19 +88,9 @@ impl Selection {
         }
         layouts
     }
-
-    /// Reads a list of references and layouts, one a line; `#` begins a comment. Docker's short names are
-    /// understood; without tag or digest `latest` is meant.
-    ///
-    /// # Errors
-    ///
-    /// The first line that is neither.
-    pub fn from_list(name: &str, text: &str) -> Result<Self, ConfigError> {
-        list::parse(name, text, &LayoutPlace::parse)
-    }
 }
 
-impl What {
+impl Choice {
     /// Returns the layout that it lies in; `None` for what lies in a registry.
     pub fn layout(&self) -> Option<&LayoutPlace> {
         match self {
@@ -152,33 +98,65 @@ impl What {
             Self::Reference(_) | Self::Repository(..) => None,
         }
     }
+
+    /// Reads a choice where `layout` knows more texts that mean a layout.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, in words.
+    pub(crate) fn parse_where(text: &str, layout: ReadLayout<'_>) -> Result<Self, String> {
+        match layout(text) {
+            Some(layout) => layout.map(Self::Layout),
+            None => reference(text).map(Self::Reference),
+        }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    /// Reads a choice of one artifact as people write it: a reference, which has the tag `latest` without
+    /// tag and digest, or a layout and what is meant in it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse_where(text, &LayoutPlace::parse)
+    }
+}
+
+impl fmt::Display for Choice {
+    /// Names the artifact, the repository or the layout.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference(reference) | Self::Repository(reference, _) => reference.fmt(f),
+            Self::Layout(layout) | Self::References(layout, _) => layout.fmt(f),
+        }
+    }
 }
 
 impl Item {
     /// Takes all of one artifact or more, and all that refers to it.
-    pub fn new(what: What, line: u64) -> Self {
+    pub fn new(choice: Choice, line: u64) -> Self {
         Self {
-            what,
+            choice,
             platforms: Vec::new(),
             sparse_index: SparseIndex::Refuse,
             types: TypeFilter::default(),
             referrers: Referring::Taken(TypeFilter::default()),
-            said: Said::default(),
+            explicit: Explicit::default(),
             line,
         }
     }
 }
 
-/// The references that wishes may choose: those that they are, and all of their repositories. What is in a
-/// layout is not known here. Looked up by text, so that thousands of wishes cost one look each.
+/// The references that some choices may mean: those that they are, and all of their repositories. What is in a
+/// layout is not known here. Looked up by text, so that thousands of choices cost one look each.
 #[derive(Debug, Clone, Default)]
-pub struct Choosable {
+pub struct ChoiceSet {
     references: HashSet<String>,
     repositories: HashSet<String>,
 }
 
-impl Choosable {
-    /// Tells whether any of the wishes may choose what has this reference.
+impl ChoiceSet {
+    /// Tells whether any of the choices may mean what has this reference.
     pub fn has(&self, reference: &str) -> bool {
         let name = reference.split('@').next().unwrap_or_default();
         let repository = match name.rsplit_once(':') {
@@ -189,38 +167,21 @@ impl Choosable {
     }
 }
 
-impl<'w> FromIterator<&'w What> for Choosable {
-    fn from_iter<I: IntoIterator<Item = &'w What>>(wishes: I) -> Self {
-        let mut choosable = Self::default();
-        for what in wishes {
-            match what {
-                What::Reference(reference) => {
-                    choosable.references.insert(reference.to_string());
+impl<'c> FromIterator<&'c Choice> for ChoiceSet {
+    fn from_iter<I: IntoIterator<Item = &'c Choice>>(choices: I) -> Self {
+        let mut set = Self::default();
+        for choice in choices {
+            match choice {
+                Choice::Reference(reference) => {
+                    set.references.insert(reference.to_string());
                 }
-                What::Repository(repository, _) => {
-                    choosable.repositories.insert(repository.to_string());
+                Choice::Repository(repository, _) => {
+                    set.repositories.insert(repository.to_string());
                 }
-                What::Layout(_) | What::References(..) => {}
+                Choice::Layout(_) | Choice::References(..) => {}
             }
         }
-        choosable
-    }
-}
-
-/// Reads what is wanted as people write it: a reference, or a layout and what is meant in it.
-///
-/// # Errors
-///
-/// What is wrong with the text, in words.
-pub fn wanted(text: &str) -> Result<What, String> {
-    wanted_where(text, &LayoutPlace::parse)
-}
-
-/// Does the like where `layout` knows what means a layout.
-pub(crate) fn wanted_where(text: &str, layout: ReadLayout<'_>) -> Result<What, String> {
-    match layout(text) {
-        Some(layout) => layout.map(What::Layout),
-        None => reference(text).map(What::Reference),
+        set
     }
 }
 

@@ -129,3 +129,28 @@ pub(crate) fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(pattern)?;
     Regex::new(&format!("^(?:{pattern})$"))
 }
+
+/// Reads a range of versions; conditions may stand side by side, with or without commas.
+pub(crate) fn range(text: &str) -> Result<VersionReq, String> {
+    VersionReq::parse(&conditions(text))
+        .map_err(|error| format!("`{text}` is not a version range: {error}"))
+}
+
+/// Returns the conditions of a range with nothing but a comma between them.
+pub(crate) fn conditions(text: &str) -> String {
+    text.split_whitespace().fold(String::new(), |mut all, part| {
+        let follows = !all.is_empty() && !all.ends_with([',', '<', '>', '=', '~', '^']);
+        if follows && !part.starts_with(',') {
+            all.push(',');
+        }
+        all.push_str(part);
+        all
+    })
+}
+
+/// Returns what is wrong with a pattern, in one line.
+pub(crate) fn regex_error(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default().trim();
+    format!("this is not a regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
+}

@@ -1,24 +1,26 @@
 //! What can be typed.
 
-pub(crate) mod apart;
 mod bundle;
+pub(crate) mod detached_values;
 mod schema;
+mod values;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use longshore::location::{Listable, Location, host};
 use longshore_layout::Links;
 use longshore_spec::{Platform, RepositoryName};
 
 use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
-pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, Taken};
+pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
 pub(crate) use self::schema::{Described, Schema};
-use crate::commands::serve::Listen;
-use crate::human;
-use crate::registries::Typed;
+pub(crate) use self::values::{
+    DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex, Unchanged,
+    UserPassword,
+};
 
 /// Moves OCI artifacts to where a network does not reach.
 #[derive(Debug, Parser)]
@@ -64,19 +66,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, value_name = "FORM")]
     pub(crate) progress: Option<ProgressForm>,
     /// Run up to N jobs at once [default: 8; verify: the number of cores]
-    #[arg(long, global = true, value_name = "N", value_parser = human::jobs)]
+    #[arg(long, global = true, value_name = "N", value_parser = values::jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
-}
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressForm {
-    /// Print lines for a log: at the start, now and then, and at the end
-    Plain,
-    /// Print events for programs, as JSON, one per line
-    Json,
-    /// Show nothing
-    None,
 }
 
 impl Global {
@@ -214,30 +205,12 @@ pub(crate) struct Copy {
     pub(crate) allow_unverified: bool,
     /// Log in to sources with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
-    pub(crate) src_creds: Option<Typed>,
+    pub(crate) src_creds: Option<UserPassword>,
     /// Log in to the target with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "creds")]
-    pub(crate) dst_creds: Option<Typed>,
+    pub(crate) dst_creds: Option<UserPassword>,
     #[command(flatten)]
     pub(crate) reading: Reading,
-}
-
-/// What a target is asked for that has an artifact already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unchanged {
-    /// Check everything that the artifact refers to
-    Closure,
-    /// Check nothing more
-    Digest,
-}
-
-/// What becomes of an index from which platforms were left out.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SparseIndex {
-    /// Keep the index and its digest, although some platforms are missing; strict registries refuse it
-    Keep,
-    /// Remove the missing platforms from the index; its digest changes, so its signatures no longer match
-    Strip,
 }
 
 /// How layouts are read.
@@ -287,7 +260,7 @@ pub(crate) struct Reach {
     pub(crate) tls_ca: Vec<PathBuf>,
     /// Log in to registries with this name and password
     #[arg(long, value_name = "NAME:PASSWORD", hide_env_values = true)]
-    pub(crate) creds: Option<Typed>,
+    pub(crate) creds: Option<UserPassword>,
     /// Read names and passwords only from this file [default: the files of Podman and Docker]
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) authfile: Option<PathBuf>,
@@ -381,7 +354,7 @@ pub(crate) struct Gc {
     /// A layout directory
     pub(crate) place: Location,
     /// Remove only content that is older, such as `12h` or `7d`; `0` removes all that nothing needs
-    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = human::age)]
+    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = values::age)]
     pub(crate) older_than: Duration,
     /// Print what would be removed, and remove nothing
     #[arg(long)]
@@ -394,16 +367,6 @@ pub(crate) struct Gc {
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: Shell,
-}
-
-/// A shell that completes command lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
 }
 
 #[derive(Debug, clap::Args)]
@@ -470,13 +433,13 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) access_log: bool,
     /// Wait this long for open requests to end after SIGTERM or Ctrl-C
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = human::patience)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::patience)]
     pub(crate) grace: Duration,
     /// Keep at most N connections open; beyond that, close idle ones
-    #[arg(long, value_name = "N", default_value = "4096", value_parser = human::bound)]
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = values::bound)]
     pub(crate) max_connections: NonZeroUsize,
     /// Serve at most N requests at once, and at most half as many with a body; others wait
-    #[arg(long, value_name = "N", default_value = "256", value_parser = human::bound)]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = values::bound)]
     pub(crate) max_requests: NonZeroUsize,
     /// Unpack compressed archives here if their own directory is not writable
     #[arg(long, env = "TMPDIR", value_name = "DIR", hide_env_values = true)]

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+mod artifact;
 mod bundle;
 pub(crate) mod copy;
 pub(crate) mod delete;
@@ -16,13 +17,12 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod login;
-mod look;
 mod platforms;
 pub(crate) mod receipt;
 pub(crate) mod schema;
+mod selection;
 pub(crate) mod serve;
 pub(crate) mod tag;
 pub(crate) mod tree;
 pub(crate) mod types;
 pub(crate) mod verify;
-mod wanted;

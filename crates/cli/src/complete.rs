@@ -16,14 +16,11 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory as _};
 use longshore::location::{Listable, Location};
-use longshore_bundle::What;
+use longshore_bundle::Choice;
 use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
 
-use crate::args::{Args, Complete, Shell};
-use crate::commands::diff::Compared;
-use crate::commands::import::Destination;
-use crate::commands::receipt::SitePlace;
+use crate::args::{Args, Complete, DiffInput, ImportDestination, Shell, SitePlace};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -236,10 +233,10 @@ impl<'c> Typed<'c> {
         if is(&[
             TypeId::of::<Location>(),
             TypeId::of::<Listable>(),
-            TypeId::of::<Destination>(),
+            TypeId::of::<ImportDestination>(),
             TypeId::of::<SitePlace>(),
-            TypeId::of::<Compared>(),
-            TypeId::of::<What>(),
+            TypeId::of::<DiffInput>(),
+            TypeId::of::<Choice>(),
         ]) {
             return place::places(typed, self.selects(arg));
         }

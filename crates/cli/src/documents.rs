@@ -118,13 +118,11 @@ pub(crate) struct MovedName {
     pub(crate) to: String,
 }
 
-/// What `copy` prints.
+/// What `copy` and `import` move, in figures.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CopyDocument {
-    /// What was wanted, in the order it was given, then the referrers that came along.
-    pub(crate) roots: Vec<Root>,
-    /// Pieces of content that the roots need, manifests among them.
+pub(crate) struct Transfer {
+    /// Pieces of content that the roots need, manifests among them; of an import once for each repository.
     pub(crate) blobs: u64,
     /// Their size.
     pub(crate) bytes: u64,
@@ -133,14 +131,24 @@ pub(crate) struct CopyDocument {
     pub(crate) missing_bytes: Option<u64>,
     /// Pieces of content that were written.
     pub(crate) written: u64,
-    /// Pieces of content that were there before.
+    /// Pieces of content that were there before, or were taken over from another repository.
     pub(crate) existed: u64,
     /// Bytes that were read from sources.
     pub(crate) read: u64,
     /// Names that stood for something else before; with `--dry-run`, that do.
     pub(crate) moved: Vec<MovedName>,
-    /// Entries of indexes that were not taken.
+    /// Entries of indexes that were not taken, or that a bundle does not have.
     pub(crate) left_out: Vec<LeftBehind>,
+}
+
+/// What `copy` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CopyDocument {
+    /// What was wanted, in the order it was given, then the referrers that came along.
+    pub(crate) roots: Vec<Root>,
+    #[serde(flatten)]
+    pub(crate) transfer: Transfer,
     /// Referrers that were seen and stay behind.
     pub(crate) referrers_left: u64,
     /// Digests that were taken without proof, see `--allow-unverified`.

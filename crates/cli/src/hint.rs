@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::sync::OnceLock;
 
-use clap::CommandFactory as _;
 use longshore_spec::{ManifestError, Size};
 use longshore_store::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, Subject};
 use longshore_sync::Action;
 
-use crate::args::Args;
 use crate::shell;
 
 /// What Unix systems say of a disk that fails; the standard library has no name for it.
@@ -61,9 +59,8 @@ pub(crate) struct Running {
 static RUNNING: OnceLock<Running> = OnceLock::new();
 
 impl Running {
-    /// Takes note of which command this process runs.
-    pub(crate) fn begin(name: &str) {
-        let mut program = Args::command();
+    /// Takes note of which command of the program this process runs.
+    pub(crate) fn begin(mut program: clap::Command, name: &str) {
         // Only then flags of every command are in each.
         program.build();
         if let Some(command) = program.find_subcommand(name) {

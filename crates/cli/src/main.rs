@@ -29,7 +29,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use longshore::location::LocationError;
 
-use crate::args::{Args, Command, Global, apart};
+use crate::args::{Args, Command, Global, detached_values};
 use crate::documents::Typed;
 use crate::hint::Running;
 use crate::output::Output;
@@ -38,13 +38,13 @@ use crate::problem::{Exit, Mistake, Problem};
 fn main() -> ExitCode {
     let words: Vec<_> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    if let Some(problem) = apart::refuse(&words) {
+    if let Some(problem) = detached_values::refuse(&words) {
         Output::problem(&problem);
         return refused(problem).into();
     }
     let parsed = Args::command().try_get_matches().and_then(|matches| {
         if let Some(name) = matches.subcommand_name() {
-            Running::begin(name);
+            Running::begin(Args::command(), name);
         }
         Args::from_arg_matches(&matches)
     });

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use longshore::location::{InRegistry, Location};
@@ -11,9 +10,9 @@ use longshore_remote::{
     Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, Remote, Secret,
 };
 
-use crate::args::{Reach, Reading};
+use crate::args::{Reach, Reading, UserPassword};
 use crate::input;
-use crate::problem::{Exit, Mistake, Problem};
+use crate::problem::{Exit, Problem};
 
 /// The registries of a command; nothing is read or connected to before the first is asked for.
 #[derive(Debug)]
@@ -85,7 +84,7 @@ impl<'a> Registries<'a> {
     fn config(&self) -> Result<Config, Problem> {
         let read = |path: &PathBuf| input::bytes(path, input::MAX_TRUST).map_err(Problem::of);
         let typed =
-            self.credential.clone().or_else(|| self.reach.creds.clone().map(|Typed(of)| of));
+            self.credential.clone().or_else(|| self.reach.creds.clone().map(|UserPassword(of)| of));
         let credentials: Arc<dyn Credentials> = match typed {
             Some(credential) => Arc::new(credential),
             None => Arc::new(files(known_files(self.reach))),
@@ -109,26 +108,6 @@ impl<'a> Registries<'a> {
             },
             ..Config::default()
         })
-    }
-}
-
-/// A name and password as they are typed: `NAME:PASSWORD`.
-#[derive(Debug, Clone)]
-pub(crate) struct Typed(pub(crate) Credential);
-
-impl FromStr for Typed {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        // Not repeated in the error: it may be a password.
-        let (username, password) = text.split_once(':').ok_or_else(|| {
-            Mistake::new(
-                "the name and password have no colon between them",
-                "write `NAME:PASSWORD`",
-            )
-        })?;
-        let (username, password) = (username.to_owned(), Secret::new(password));
-        Ok(Self(Credential::Password { username, password }))
     }
 }
 

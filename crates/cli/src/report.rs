@@ -6,9 +6,11 @@ use longshore_bundle::{LeftBehind, Why};
 use longshore_spec::artifact_type::{ArtifactType, cosign_tag};
 use longshore_spec::{Descriptor, keys};
 use longshore_store::{Error, Name};
-use longshore_sync::{Action, Failure, LeftOut, Moved, Outcome, Report, RootReport, Unfit};
+use longshore_sync::{
+    Action, Failure, LeftOut, Moved, Outcome, Report, RootReport, SealedPlan, Unfit,
+};
 
-use crate::documents::{Cause, Failed, MovedName, Part, Root};
+use crate::documents::{Cause, Failed, MovedName, Part, Root, Transfer};
 use crate::hint;
 use crate::human;
 use crate::output::Output;
@@ -32,6 +34,29 @@ impl MovedName {
                 Self { name, from, to }
             })
             .collect()
+    }
+}
+
+impl Transfer {
+    /// Returns what a plan moves, and what a `report` says was moved; `missing` bytes are not there yet, if
+    /// that was found out.
+    pub(crate) fn new(
+        plan: &SealedPlan<'_>,
+        report: &Report,
+        missing: Option<u64>,
+        moved: Vec<MovedName>,
+    ) -> Self {
+        let size = plan.size();
+        Self {
+            blobs: size.nodes,
+            bytes: size.bytes,
+            missing_bytes: missing,
+            written: report.moved,
+            existed: report.existed,
+            read: report.bytes,
+            moved,
+            left_out: plan.left_out().iter().map(left_behind).collect(),
+        }
     }
 }
 

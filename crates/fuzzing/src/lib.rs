@@ -11,20 +11,20 @@ mod documents;
 mod headers;
 mod references;
 mod requests;
-mod wanted;
+mod selection;
 
 pub use archive::archive;
 pub use documents::{index, manifest, receipt, record};
 pub use headers::headers;
 pub use references::references;
 pub use requests::requests;
-pub use wanted::wanted;
+pub use selection::selection;
 
 /// What a target does with an input.
-pub type Target = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// Every target, by the name of its program and of the directory of its seeds.
-pub const TARGETS: &[(&str, Target)] = &[
+pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("archive", archive),
     ("headers", headers),
     ("index", index),
@@ -33,5 +33,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("record", record),
     ("references", references),
     ("requests", requests),
-    ("wanted", wanted),
+    ("selection", selection),
 ];

@@ -24,7 +24,7 @@ use longshore_store::{
 };
 
 use self::changes::{Seen, Writing};
-pub use self::collect::Collected;
+pub use self::collect::{Collected, GcMode};
 use crate::dir::{Dir, Found, Links, missing};
 use crate::files;
 use crate::index::Index;

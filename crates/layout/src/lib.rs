@@ -39,7 +39,7 @@ pub use archive::{
     StreamStats, StreamedArchive,
 };
 pub use dir::{Links, open_file};
-pub use directory::{Collected, Directory};
+pub use directory::{Collected, Directory, GcMode};
 pub use index::Index;
 pub use layout::Layout;
 pub use persist::{check_writable, write_file};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, keys};
+use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, host_as_path, keys};
 use longshore_store::{Error, Name, Result};
 
 use crate::listing::{By, Entry, Listing};
@@ -216,7 +216,7 @@ pub(crate) fn split(name: &str) -> Parts {
         }
         _ => (text, None),
     };
-    Parts { repository: Some(repository.replace(':', "_")), tag }
+    Parts { repository: Some(host_as_path(repository)), tag }
 }
 
 /// Returns the path behind a host, if a repository begins with one.

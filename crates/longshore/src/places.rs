@@ -97,7 +97,7 @@ impl Places {
         }
         let place = match location.place {
             PlaceKind::Directory(path) => Destination::Directory(Directory::create(path)?),
-            PlaceKind::Archive(path) => Destination::Archive(ArchiveWriter::new(path, false)?),
+            PlaceKind::Archive(path) => Destination::Archive(ArchiveWriter::new(path)?),
             PlaceKind::Registry(InRegistry { host, repository, .. }) => {
                 Destination::Registry(self.remote(&host, &repository)?)
             }

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use http::{Response, StatusCode};
-use longshore_spec::{Content, Digest, RepositoryName};
+use longshore_spec::{Digest, ManifestContent, RepositoryName};
 use longshore_store::{Entry, Error, Name, Repository, Selector};
 
 use crate::body::Body;
@@ -69,7 +69,7 @@ fn unlist(repository: &dyn Repository, digest: &Digest) -> longshore_store::Resu
         list => list?,
     };
     let before = list.descriptor().digest.clone();
-    let Content::Index(index) = list.content() else { return Ok(false) };
+    let ManifestContent::Index(index) = list.content() else { return Ok(false) };
     if index.manifests.iter().all(|entry| entry.digest != *digest) {
         return Ok(false);
     }

@@ -39,7 +39,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::passwords::{Passwords, Refused};
-pub use self::record::{Observer, Record};
+pub use self::record::{Observer, RequestRecord};
 pub use self::tls::{Certificate, CertificateError};
 
 use self::admission::Admission;

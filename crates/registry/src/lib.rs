@@ -29,4 +29,4 @@ mod uploads;
 
 pub use body::Body;
 pub use page::{Scheme, commands};
-pub use registry::{Access, Missing, Options, Registry};
+pub use registry::{Access, Missing, Registry, RegistryOptions};

@@ -9,7 +9,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use longshore_spec::RepositoryName;
+use longshore_spec::{RepositoryName, host_as_path};
 use longshore_store::{Place, Repository};
 
 use crate::body::Body;
@@ -35,7 +35,7 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) place: Arc<dyn Place>,
-    pub(crate) options: Options,
+    pub(crate) options: RegistryOptions,
     pub(crate) uploads: Uploads,
     pub(crate) intake: Intake,
     /// Held while a list of referrers is rewritten that a client keeps under a tag.
@@ -44,7 +44,7 @@ pub struct Registry {
 
 /// What a registry allows, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct RegistryOptions {
     /// Whether content may be pushed and deleted.
     pub access: Access,
     /// What becomes of a manifest that refers to content that is not there.
@@ -78,7 +78,7 @@ pub enum Missing {
     Accept,
 }
 
-impl Default for Options {
+impl Default for RegistryOptions {
     /// Read-only and strict.
     fn default() -> Self {
         Self {
@@ -109,7 +109,7 @@ pub(crate) struct Call<'a> {
 
 impl Registry {
     /// Returns a registry that serves `place`.
-    pub fn new(place: Arc<dyn Place>, options: Options) -> Self {
+    pub fn new(place: Arc<dyn Place>, options: RegistryOptions) -> Self {
         let uploads = Uploads::new(options.max_uploads);
         Self { place, options, uploads, intake: Intake::default(), lists: Mutex::default() }
     }
@@ -132,7 +132,7 @@ impl Registry {
         self.uploads.count()
     }
 
-    /// Forgets uploads that nobody has touched for [`Options::upload_idle`] as of `now` (row F-17).
+    /// Forgets uploads that nobody has touched for [`RegistryOptions::upload_idle`] as of `now` (row F-17).
     /// Done on its own whenever an upload begins.
     pub fn expire_uploads(&self, now: Instant) {
         self.uploads.expire(now, self.options.upload_idle);
@@ -212,7 +212,7 @@ impl Registry {
             return Ok((route, None));
         };
         let scoped: Result<RepositoryName, _> =
-            format!("{}/{name}", namespace.replace(':', "_")).parse();
+            format!("{}/{name}", host_as_path(namespace)).parse();
         let Ok(scoped) = scoped else { return Ok((route, None)) };
         if !self.place.has_repository(&scoped)? && self.place.has_repository(name)? {
             return Ok((route, None));

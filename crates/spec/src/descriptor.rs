@@ -4,6 +4,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::annotations::{self, Annotations};
+use crate::read::null_is_default;
 use crate::{Digest, MediaType, Platform};
 
 /// A typed pointer to content (image-spec `descriptor.md`, section B of the rules).
@@ -173,13 +174,4 @@ impl Descriptor {
             Some(_) => Err(EmbeddedDataError::Content(self.digest.clone())),
         }
     }
-}
-
-/// Reads `null` as the default: Go writes it for a nil slice.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -16,12 +16,12 @@ pub struct Manifest {
     raw: Bytes,
     descriptor: Descriptor,
     /// Clones share what the bytes say, as they share the bytes.
-    content: Arc<Content>,
+    content: Arc<ManifestContent>,
 }
 
 /// What a manifest holds, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum ManifestContent {
     /// An OCI image manifest or a Docker schema 2 manifest.
     Image(Image),
     /// An OCI image index or a Docker manifest list.
@@ -33,11 +33,11 @@ pub enum Content {
 /// The three shapes that manifests come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// See [`Content::Image`].
+    /// See [`ManifestContent::Image`].
     Image,
-    /// See [`Content::Index`].
+    /// See [`ManifestContent::Index`].
     Index,
-    /// See [`Content::Artifact`].
+    /// See [`ManifestContent::Artifact`].
     Artifact,
 }
 
@@ -181,7 +181,7 @@ impl Manifest {
     /// of the same algorithm as before. Every other member stays; anything else than an index
     /// comes back as it is.
     pub fn retain_entries(self, keep: impl Fn(&Descriptor) -> bool) -> Result<Self, ManifestError> {
-        let Content::Index(index) = self.content() else { return Ok(self) };
+        let ManifestContent::Index(index) = self.content() else { return Ok(self) };
         let error = |error: serde_json::Error| ManifestError::Json(error.to_string());
         let mut document: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&self.raw).map_err(error)?;
@@ -217,7 +217,7 @@ impl Manifest {
     }
 
     /// Returns what the bytes say.
-    pub fn content(&self) -> &Content {
+    pub fn content(&self) -> &ManifestContent {
         &self.content
     }
 
@@ -225,9 +225,9 @@ impl Manifest {
     /// child (row C-13).
     pub fn children(&self) -> impl Iterator<Item = (Role, &Descriptor)> {
         let (config, rest, role) = match self.content() {
-            Content::Image(image) => (Some(&image.config), &image.layers, Role::Layer),
-            Content::Index(index) => (None, &index.manifests, Role::Manifest),
-            Content::Artifact(artifact) => (None, &artifact.blobs, Role::Layer),
+            ManifestContent::Image(image) => (Some(&image.config), &image.layers, Role::Layer),
+            ManifestContent::Index(index) => (None, &index.manifests, Role::Manifest),
+            ManifestContent::Artifact(artifact) => (None, &artifact.blobs, Role::Layer),
         };
         let config = config.into_iter().map(|config| (Role::Config, config));
         config.chain(rest.iter().map(move |child| (role, child)))
@@ -236,18 +236,18 @@ impl Manifest {
     /// Returns the manifest that this one says something about.
     pub fn subject(&self) -> Option<&Descriptor> {
         match self.content() {
-            Content::Image(image) => image.subject.as_ref(),
-            Content::Index(index) => index.subject.as_ref(),
-            Content::Artifact(artifact) => artifact.subject.as_ref(),
+            ManifestContent::Image(image) => image.subject.as_ref(),
+            ManifestContent::Index(index) => index.subject.as_ref(),
+            ManifestContent::Artifact(artifact) => artifact.subject.as_ref(),
         }
     }
 
     /// Returns the annotations of the document, not those of its descriptor.
     pub fn annotations(&self) -> &Annotations {
         match self.content() {
-            Content::Image(image) => &image.annotations,
-            Content::Index(index) => &index.annotations,
-            Content::Artifact(artifact) => &artifact.annotations,
+            ManifestContent::Image(image) => &image.annotations,
+            ManifestContent::Index(index) => &index.annotations,
+            ManifestContent::Artifact(artifact) => &artifact.annotations,
         }
     }
 
@@ -256,11 +256,11 @@ impl Manifest {
     /// to D-05, D-11, D-12).
     pub fn artifact_type(&self) -> Option<&MediaType> {
         match self.content() {
-            Content::Image(image) => {
+            ManifestContent::Image(image) => {
                 Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type))
             }
-            Content::Index(index) => index.artifact_type.as_ref(),
-            Content::Artifact(artifact) => artifact.artifact_type.as_ref(),
+            ManifestContent::Index(index) => index.artifact_type.as_ref(),
+            ManifestContent::Artifact(artifact) => artifact.artifact_type.as_ref(),
         }
     }
 
@@ -334,7 +334,7 @@ impl Document {
             .ok_or(ManifestError::Unknown)
     }
 
-    fn interpret(self, expected: &MediaType) -> Result<Content, ManifestError> {
+    fn interpret(self, expected: &MediaType) -> Result<ManifestContent, ManifestError> {
         let kind = self.kind(expected)?;
         let Self { artifact_type, config, layers, blobs, manifests, subject, annotations, .. } =
             self;
@@ -347,7 +347,13 @@ impl Document {
             Kind::Image => {
                 let config = config.ok_or_else(|| missing("config"))?;
                 let layers = layers.unwrap_or_default();
-                Ok(Content::Image(Image { artifact_type, config, layers, subject, annotations }))
+                Ok(ManifestContent::Image(Image {
+                    artifact_type,
+                    config,
+                    layers,
+                    subject,
+                    annotations,
+                }))
             }
             Kind::Index if config.is_some() || layers.is_some() || blobs.is_some() => {
                 Err(missing("manifests"))
@@ -358,7 +364,7 @@ impl Document {
                     annotations.get(keys::CNAB_ARTIFACT_TYPE).filter(|text| !text.is_empty());
                 let artifact_type =
                     artifact_type.or_else(|| cnab.map(|text| MediaType::from(text.as_str())));
-                Ok(Content::Index(Index { artifact_type, manifests, subject, annotations }))
+                Ok(ManifestContent::Index(Index { artifact_type, manifests, subject, annotations }))
             }
             Kind::Artifact
                 if blobs.is_none()
@@ -368,7 +374,12 @@ impl Document {
             }
             Kind::Artifact => {
                 let blobs = blobs.unwrap_or_default();
-                Ok(Content::Artifact(Artifact { artifact_type, blobs, subject, annotations }))
+                Ok(ManifestContent::Artifact(Artifact {
+                    artifact_type,
+                    blobs,
+                    subject,
+                    annotations,
+                }))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::descriptor::null_is_default;
+use crate::read::null_is_default;
 
 /// What an entry of an index runs on (image-spec `image-index.md`, rows B-12 to B-15).
 ///

@@ -1,10 +1,10 @@
-//! Values that are read from text, without a copy of the text.
+//! Reading values: from text without a copy of it, and from `null`.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserializer;
 use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Reads a string, and makes a value of it.
 pub(crate) fn from_text<'de, D, T, E>(
@@ -34,4 +34,13 @@ where
     fn visit_str<F: Error>(self, text: &str) -> Result<T, F> {
         (self.0)(text).map_err(Error::custom)
     }
+}
+
+/// Reads `null` as the default: Go writes it for a nil slice.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,10 +1,13 @@
 //! References: where in which registry something is.
 
+mod names;
+
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::{Digest, RepositoryName, Tag};
+pub use self::names::{RepositoryName, Tag, host_as_path};
+use crate::Digest;
 
 /// What a registry calls something: `HOST/REPOSITORY[:TAG][@DIGEST]`.
 ///

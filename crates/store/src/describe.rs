@@ -1,7 +1,7 @@
 //! What a manifest says of itself, with the help of its config.
 
 use longshore_spec::artifact_type::ArtifactType;
-use longshore_spec::{Content, Descriptor, Manifest, MediaType, Platform};
+use longshore_spec::{Descriptor, Manifest, ManifestContent, MediaType, Platform};
 
 use crate::{Result, Source, Verifying};
 
@@ -27,7 +27,7 @@ pub fn artifact_type(source: &dyn Source, manifest: &Manifest) -> ArtifactType {
 /// something about the rest (row B-17), nor does what is not here; of many entries the first are
 /// looked at. `None` for what is no such index.
 pub fn type_of_entries(source: &dyn Source, manifest: &Manifest) -> Option<ArtifactType> {
-    let Content::Index(index) = manifest.content() else { return None };
+    let ManifestContent::Index(index) = manifest.content() else { return None };
     if manifest.artifact_type().is_some() {
         return None;
     }
@@ -47,7 +47,7 @@ pub fn type_of_entries(source: &dyn Source, manifest: &Manifest) -> Option<Artif
 /// more than 4 MiB. Fails as [`Source::open`] does, and on content that is not what its digest
 /// says.
 pub fn config(source: &dyn Source, manifest: &Manifest) -> Result<Option<Vec<u8>>> {
-    let Content::Image(image) = manifest.content() else { return Ok(None) };
+    let ManifestContent::Image(image) = manifest.content() else { return Ok(None) };
     if image.config.size > MAX_CONFIG {
         return Ok(None);
     }
@@ -62,7 +62,7 @@ pub fn config(source: &dyn Source, manifest: &Manifest) -> Result<Option<Vec<u8>
 /// its descriptor or image config.
 pub fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<Platform> {
     let said = |platform: &Platform| !platform.is_unknown();
-    if let Content::Index(index) = manifest.content() {
+    if let ManifestContent::Index(index) = manifest.content() {
         let listed = index.manifests.iter().filter_map(|entry| entry.platform.as_deref());
         let mut platforms: Vec<_> = listed.filter(|platform| said(platform)).cloned().collect();
         platforms.dedup();
@@ -78,5 +78,5 @@ pub fn platforms(source: &dyn Source, manifest: &Manifest) -> Vec<Platform> {
 
 fn has_image_config(manifest: &Manifest) -> bool {
     let images = [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG];
-    matches!(manifest.content(), Content::Image(image) if images.iter().any(|text| image.config.media_type.is(text)))
+    matches!(manifest.content(), ManifestContent::Image(image) if images.iter().any(|text| image.config.media_type.is(text)))
 }

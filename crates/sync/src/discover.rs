@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use longshore_spec::artifact_type::ArtifactType;
-use longshore_spec::{Content, Descriptor, Digest, Manifest, MediaType, More, Platform, Role};
+use longshore_spec::{
+    Descriptor, Digest, Manifest, ManifestContent, MediaType, More, Platform, Role,
+};
 use longshore_store::{Error, MAX_DEPTH, Name, Result, Selector, Target, TooDeep, walk};
 
 pub(crate) use self::duplicates::differ_by_name_only;
@@ -643,7 +645,7 @@ impl<'a> Discovery<'a> {
 
 /// Returns the entries of an index that are taken; `None` if there is no choice.
 fn choose(filter: &Filter, manifest: &Manifest, origin: Origin) -> Result<Option<HashSet<Digest>>> {
-    let Content::Index(index) = manifest.content() else { return Ok(None) };
+    let ManifestContent::Index(index) = manifest.content() else { return Ok(None) };
     let is_root = matches!(origin, Origin::Root(_));
     let chosen = filter.platforms.choose(index, is_root);
     let wanted = filter.platforms.wanted();
@@ -666,7 +668,7 @@ fn platforms(
 ) -> Box<[(Digest, Platform)]> {
     let of = |entry: &Descriptor| Some((entry.digest.clone(), platform_of(entry)?));
     match manifest.content() {
-        Content::Index(index) => {
+        ManifestContent::Index(index) => {
             index.manifests.iter().filter(|entry| !is_gone(entry)).filter_map(of).collect()
         }
         _ => of(manifest.descriptor()).into_iter().collect(),

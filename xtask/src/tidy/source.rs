@@ -198,7 +198,8 @@ impl File {
         None
     }
 
-    fn is_test(&self) -> bool {
+    /// Tells whether the file is made of tests.
+    pub(super) fn is_test(&self) -> bool {
         let mut names = self.path.split('/');
         names.any(|name| {
             ["tests", "tests.rs", "benches", "fuzzing", "conformance.rs"].contains(&name)

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::paths::Ground;
-use super::scene::{Scene, Template};
-use super::served;
+use super::scene::{Ground, Scene};
+use super::server;
+use super::template::Template;
 use super::watch::{Ended, Launch};
 
 /// A command.
@@ -73,14 +73,14 @@ impl Subject {
         scene: &Scene,
         template: &Template,
     ) -> Result<Vec<String>> {
-        let words = self.words.split(' ').map(|word| scene.resolve(word, template));
+        let words = self.words.split(' ').map(|word| template.resolve(word, scene));
         let mut command = launch.command(scene);
         command.args(words);
         match self.doing {
             Doing::Run => Ok(Ended::of(command, None)?.findings()),
             Doing::Read => Ok(Ended::of(command, Some(&template.archive))?.findings()),
-            Doing::Pull => served::pull(command, template),
-            Doing::Push => served::push(command, template),
+            Doing::Pull => server::pull(command, template),
+            Doing::Push => server::push(command, template),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use longshore_fixture::blob_path;
 
-use super::scene::{Scene, Template};
+use super::template::Template;
 use super::watch::{Ended, Launch};
 
 /// What reads all that a layout has.
@@ -28,12 +28,12 @@ pub(super) fn check(launch: &Launch<'_>, work: &Path, template: &Template) -> Re
                 ("outside/moved", format!("{up}../outside/moved"), None, false),
                 ("outside/moved", format!("{up}../outside/moved"), Some("--follow-links"), true),
             ] {
-                let scene = Scene::set(&root, template)?;
+                let scene = template.set(&root)?;
                 let at = scene.layout().join(path);
                 fs::rename(&at, scene.root.join(moved))?;
                 symlink(target, &at)?;
                 let mut command = launch.command(&scene);
-                command.args(words.split(' ').map(|word| scene.resolve(word, template)));
+                command.args(words.split(' ').map(|word| template.resolve(word, &scene)));
                 command.args(flag);
                 let ended = Ended::of(command, None)?;
                 if (ended.code == Some(0)) != must_be_read {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::scene::{MARK, Scene};
+use super::scene::{Scene, holds_mark};
 
 /// How much of a file is looked through for what must not be in it.
 const LOOKED_THROUGH: u64 = 16 << 20;
@@ -82,11 +82,6 @@ impl Outside {
         })?;
         Ok(copies)
     }
-}
-
-/// Tells whether bytes are from outside.
-pub(super) fn holds_mark(bytes: &[u8]) -> bool {
-    bytes.windows(MARK.len()).any(|window| window == MARK)
 }
 
 /// Visits all in a directory, and the directory, following no link.

@@ -1,41 +1,15 @@
 //! Where traps are set: at each path that a command was seen to open, and at those that are known.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::commands::{COMMANDS, Subject};
-use super::scene::{Scene, Template};
+use super::scene::{Ground, Scene, Spot};
+use super::template::Template;
 use super::watch::Launch;
 use crate::peers;
-
-/// What a path lies below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ground {
-    /// The layout.
-    Layout,
-    /// The directory that files are written to.
-    Output,
-}
-
-/// A path, by what it lies below.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
-    pub(super) ground: Ground,
-    pub(super) path: String,
-}
-
-impl fmt::Display for Spot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ground = match self.ground {
-            Ground::Layout => "LAY",
-            Ground::Output => "OUT",
-        };
-        write!(f, "{ground}/{}", self.path)
-    }
-}
 
 /// What a command may open in a layout, though not in each.
 const IN_LAYOUTS: &[&str] = &[
@@ -88,7 +62,7 @@ pub(super) fn all(
         for (command, spots) in COMMANDS.iter().zip(&mut spots) {
             let mut seen = Vec::new();
             for _ in 0..2 {
-                let scene = Scene::set(&root, template)?;
+                let scene = template.set(&root)?;
                 command.carry_out(&launch, &scene, template)?;
                 let trace = std::fs::read_to_string(Launch::trace(&scene))
                     .with_context(|| format!("no account of `{}`", command.words))?;

@@ -13,8 +13,7 @@ use anyhow::Result;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::outside::holds_mark;
-use super::scene::{MARK, Scene};
+use super::scene::{MARK, Scene, holds_mark};
 
 /// How long a command may take that has next to nothing to do, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(10);

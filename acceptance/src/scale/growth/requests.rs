@@ -19,10 +19,10 @@ const MOST_OTHERS: u32 = 5;
 pub(super) struct Request {
     name: &'static str,
     /// How often, at most.
-    pub(super) most: u32,
+    most: u32,
     /// What is done before each, and does not count.
-    pub(super) prepare: Step,
-    pub(super) ask: Step,
+    prepare: Step,
+    ask: Step,
 }
 
 type Step = fn(&mut Side) -> Result<()>;
@@ -105,7 +105,7 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<()> {
             });
         };
         for (name, request) in requests {
-            measure(&name, &|side| side.repeat(request));
+            measure(&name, &|side| side.repeat(request.most, request.prepare, request.ask));
         }
         measure(&burst, &Side::push_at_once);
     }

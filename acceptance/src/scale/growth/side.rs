@@ -9,7 +9,6 @@ use anyhow::{Result, ensure};
 use super::Kind;
 use super::content::{Artifact, HOST, REPOSITORY, repository};
 use super::jobs::serve;
-use super::requests::Request;
 use super::table::Spent;
 use crate::client::Client;
 use crate::run::capture;
@@ -80,20 +79,25 @@ impl Side {
         self.spent(self.server.processor()?, begun.elapsed().as_secs_f64(), 1)
     }
 
-    /// Repeats a request, and returns what it took for one.
-    pub(super) fn repeat(&mut self, request: &Request) -> Result<Spent> {
+    /// Repeats a request at most so often, and returns what it took for one. What prepares it does not count.
+    pub(super) fn repeat(
+        &mut self,
+        most: u32,
+        prepare: fn(&mut Self) -> Result<()>,
+        ask: fn(&mut Self) -> Result<()>,
+    ) -> Result<Spent> {
         // The server may have closed one on which nothing was asked for long.
         self.client = Client::connect(self.server.address())?;
         // The first time others profit from what it finds, and it may be the first change.
-        (request.prepare)(self)?;
-        (request.ask)(self)?;
+        prepare(self)?;
+        ask(self)?;
         let (begun, start) = (Instant::now(), self.server.processor()?);
         let (mut cpu, mut asked, mut prepared) = (0.0, 0, 0.0);
-        while asked < request.most && (asked < LEAST || cpu < ENOUGH) {
+        while asked < most && (asked < LEAST || cpu < ENOUGH) {
             let before = self.server.processor()?;
-            (request.prepare)(self)?;
+            prepare(self)?;
             prepared += self.server.processor()? - before;
-            (request.ask)(self)?;
+            ask(self)?;
             asked += 1;
             // What a thread does behind its answer counts, too, when it is done.
             cpu = self.server.processor()? - start - prepared;

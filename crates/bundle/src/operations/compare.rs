@@ -100,12 +100,18 @@ impl ArchiveComparison {
         there.map_or(true, |there| there.is_some_and(|there| there == record.to_bytes()))
     }
 
-    /// Returns the first byte that differs, counted from 0, once all has come or something has failed;
-    /// `complete` says which. An archive that goes on behind the end differs there.
-    pub fn differs_at(&self, complete: bool) -> Option<u64> {
+    /// Returns the first byte that differs, counted from 0, once all has come. An archive that goes on
+    /// behind the end differs there.
+    pub fn differs_at(&self) -> Option<u64> {
         let mut state = lock(&self.state);
-        let is_longer = complete && !matches!(state.file.read(&mut [0]), Ok(0));
+        let is_longer = !matches!(state.file.read(&mut [0]), Ok(0));
         (state.differs || is_longer).then_some(state.same)
+    }
+
+    /// Returns the first byte that differs among those that have come, where something has failed.
+    pub fn differs_so_far_at(&self) -> Option<u64> {
+        let state = lock(&self.state);
+        state.differs.then_some(state.same)
     }
 }
 

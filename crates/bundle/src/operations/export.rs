@@ -130,7 +130,7 @@ impl<'a> ExportRequest<'a> {
         let wanted = picked.iter().map(|picked| CopyItem {
             target: target.map(|target| target.whole),
             filter: Some(Arc::new(picked.item.filter())),
-            ..pinned(places.wanted(picked), &picked.reference, locked)
+            ..pinned(places.copy_item(picked), &picked.reference, locked)
         });
         let base = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
         let mut plan = Plan::discover_for(wanted.collect(), &base, jobs, observer);

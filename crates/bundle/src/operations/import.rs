@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use longshore_layout::{Layout, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Digest, Reference, RepositoryName};
+use longshore_spec::{Digest, Reference, RepositoryName, host_as_path};
 use longshore_store::{Error, Name, Outline, Result, Root, Source, Target, TargetPlace};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
@@ -15,7 +15,7 @@ use longshore_sync::{
 
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::differences;
-use crate::{Difference, Mapping, Record, RecordError, SparseIndex};
+use crate::{Difference, Mapping, OpenError, Record, SparseIndex};
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -25,17 +25,6 @@ pub struct OpenBundle<'a> {
     pub record: Option<Record>,
     /// All that it lists.
     pub listed: Vec<Root>,
-}
-
-/// Why a bundle cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Store(#[from] Error),
-    /// Its record is none that can be believed.
-    #[error(transparent)]
-    Record(#[from] RecordError),
 }
 
 /// Where a bundle goes.
@@ -297,5 +286,5 @@ fn gaps(layout: &dyn Layout, outline: &Outline) -> Result<Vec<Digest>> {
 
 /// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
 fn key(from: &Reference) -> String {
-    format!("{}/{}", from.registry().replace(':', "_"), from.repository())
+    format!("{}/{}", host_as_path(from.registry()), from.repository())
 }

@@ -8,8 +8,8 @@ use longshore_store::Selector;
 use longshore_sync::{CopyItem, Failure, Filter, Observer, Plan, RootReport, RootRequest};
 
 use crate::{
-    Choosable, Gap, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection, UndecidedIndex,
-    What,
+    Choice, ChoiceSet, Gap, Item, LackingPlatform, Lock, Picked, SelectedPlaces, Selection,
+    UndecidedIndex,
 };
 
 /// What is to be pinned to digests.
@@ -80,7 +80,7 @@ pub enum LockRefusal {
 /// What is wanted and could not be had.
 #[derive(Debug)]
 struct Lost {
-    what: What,
+    choice: Choice,
     /// Whether it is not there, and not only out of reach.
     is_gone: bool,
 }
@@ -100,12 +100,12 @@ impl<'a> LockRequest<'a> {
         let was_asked = before.asked_before();
         let may_be_meant = |item: &&Item| {
             !was_asked(item)
-                || match &item.what {
-                    What::Reference(reference) => self.is_named(&reference.to_string()),
-                    What::Repository(repository, _) => {
+                || match &item.choice {
+                    Choice::Reference(reference) => self.is_named(&reference.to_string()),
+                    Choice::Repository(repository, _) => {
                         self.update.iter().any(|name| is_called(name, &repository.to_string()))
                     }
-                    What::Layout(_) | What::References(..) => true,
+                    Choice::Layout(_) | Choice::References(..) => true,
                 }
         };
         Selection { items: self.selection.items.iter().filter(may_be_meant).cloned().collect() }
@@ -138,7 +138,7 @@ impl<'a> LockRequest<'a> {
                 continue;
             };
             let filter = Some(Arc::new(of.item.filter()));
-            let plain = CopyItem { filter, ..places.wanted(&of) };
+            let plain = CopyItem { filter, ..places.copy_item(&of) };
             wanted.push(match pin {
                 Pin::Anew => plain,
                 Pin::To(digest) => {
@@ -202,7 +202,7 @@ impl LockProposal<'_> {
             return Err(LockRefusal::NothingFound);
         }
         let is_whole = lost.is_empty();
-        let lost: Choosable = lost.into_iter().map(|lost| &lost.what).collect();
+        let lost: ChoiceSet = lost.into_iter().map(|lost| &lost.choice).collect();
         let lock = match self.request.before {
             Some(before) => self.lock.with_missing(before, |reference| lost.has(reference)),
             None => self.lock,
@@ -224,10 +224,10 @@ impl LockProposal<'_> {
             });
         }
         let is_whole = lost.is_empty();
-        let lost: Choosable = lost.iter().map(|lost| &lost.what).collect();
+        let lost: ChoiceSet = lost.iter().map(|lost| &lost.choice).collect();
         let was_asked = before.asked_before();
         let old = request.selection.items.iter().filter(|item| was_asked(item));
-        let old: Choosable = old.map(|item| &item.what).collect();
+        let old: ChoiceSet = old.map(|item| &item.choice).collect();
         let stays = |reference: &str| {
             let is_asked = || others.contains(reference) || old.has(reference);
             lost.has(reference) || !request.is_named(reference) && is_asked()
@@ -243,20 +243,20 @@ fn lost(
     lost_in_plan: &[Failure],
     roots: &[RootReport],
 ) -> Vec<Lost> {
-    let mut by_name: HashMap<String, Vec<&What>> = HashMap::new();
+    let mut by_name: HashMap<String, Vec<&Choice>> = HashMap::new();
     for item in asked.items.iter().filter(|_| !unchosen.is_empty()) {
-        by_name.entry(item.what.to_string()).or_default().push(&item.what);
+        by_name.entry(item.choice.to_string()).or_default().push(&item.choice);
     }
     let mut lost = Vec::new();
     for failure in unchosen {
         let is_gone = failure.error.is_not_found();
-        let whats = by_name.get(&failure.subject).into_iter().flatten();
-        lost.extend(whats.map(|what| Lost { what: (*what).clone(), is_gone }));
+        let choices = by_name.get(&failure.subject).into_iter().flatten();
+        lost.extend(choices.map(|choice| Lost { choice: (*choice).clone(), is_gone }));
     }
     let is_gone = lost_in_plan.iter().all(|failure| failure.error.is_not_found());
     let names = roots.iter().flat_map(|root| &root.names);
     let references = names.filter_map(|name| name.as_str().parse().ok());
-    lost.extend(references.map(|of| Lost { what: What::Reference(of), is_gone }));
+    lost.extend(references.map(|of| Lost { choice: Choice::Reference(of), is_gone }));
     lost
 }
 

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use longshore_layout::Layout;
 use longshore_spec::{Descriptor, Digest, Role};
 use longshore_store::{Outline, Root};
 
-use crate::OpenError;
-
-use super::{LeftBehind, MAX_RECORD, RECORD, Record, RecordedBlob, RecordedRoot, Why, role};
+use super::{LeftBehind, Record, RecordedBlob, RecordedRoot, Why, role};
 
 /// A way in which a layout is not what its record says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,16 +72,6 @@ pub enum Difference {
 }
 
 impl Record {
-    /// Reads the record of a bundle; `None` for a layout that is none.
-    ///
-    /// # Errors
-    ///
-    /// The layout cannot be read, or what it has is no record that can be believed.
-    pub fn read(layout: &dyn Layout) -> Result<Option<Self>, OpenError> {
-        let found = layout.extra_file(RECORD, MAX_RECORD)?;
-        Ok(found.map(|bytes| Self::parse(&bytes)).transpose()?)
-    }
-
     /// Returns every way in which a layout is not what this says: `roots` are all that it lists, and
     /// `outline` has what they need. Nothing is read for it; that the content is there and hashes right is the
     /// business of whoever reads it. The words for types are not compared: another version may know others.

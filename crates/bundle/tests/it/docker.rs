@@ -1,7 +1,7 @@
 //! `manifest.json` for Docker.
 
 use longshore_bundle::{
-    Difference, DockerManifest, DockerManifestError, Item, Obstacle, Record, Selection, What,
+    Choice, Difference, DockerManifest, DockerManifestError, Item, Obstacle, Record, Selection,
 };
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
@@ -152,7 +152,7 @@ fn what_docker_cannot_take_is_named_with_the_reason() {
 fn a_record_knows_its_bytes() {
     let wares = Wares::new(|content| vec![(artifacts::image(content, 1), "quay.io/team/app:1")]);
     let docker = wares.docker("linux/amd64").unwrap();
-    let item = Item::new(What::Reference("quay.io/team/app:1".parse().unwrap()), 1);
+    let item = Item::new(Choice::Reference("quay.io/team/app:1".parse().unwrap()), 1);
     let selection = Selection { items: vec![item] };
     let plain = wares.planned(false, |plan| Record::of(plan, &selection, &[]));
     let mut record = plain.clone();

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]
 
 mod docker;
-mod foreign;
-mod images;
-mod lists;
+mod kubernetes;
+mod list;
 mod mapping;
 mod operations;
+mod other_tools;
 mod pick;
 mod record;
 mod schema;

@@ -58,7 +58,7 @@ fn lock(near: &Directory, selection: &Selection, before: Option<&Lock>) -> (Lock
 fn export(near: &Directory, lock: Option<&Lock>, to: &Path) -> (Record, Report, bool) {
     let selection = Selection::from_list("list.txt", WANTED).unwrap();
     let places = SelectedPlaces::open(&selection, &Near(near)).unwrap();
-    let archive = ArchiveWriter::new(to, false).unwrap();
+    let archive = ArchiveWriter::new(to).unwrap();
     let request = ExportRequest {
         places: &places,
         locked: lock,

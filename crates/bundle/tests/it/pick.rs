@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use longshore_bundle::{Catalog, LayoutPlace, Selection};
+use longshore_bundle::{LayoutPlace, ReferenceLookup, Selection};
 use longshore_spec::{Reference, Tag};
 use longshore_store::{Error, Result};
 
@@ -24,9 +24,9 @@ fn tags(repository: &Reference) -> Result<Vec<Tag>> {
 
 /// Gives tags, and notes of which repositories.
 #[derive(Default)]
-struct Asked(Mutex<Vec<String>>);
+struct RecordedSelection(Mutex<Vec<String>>);
 
-impl Catalog for Asked {
+impl ReferenceLookup for RecordedSelection {
     fn tags(&self, repository: &Reference) -> Result<Vec<Tag>> {
         self.0.lock().unwrap().push(repository.to_string());
         tags(repository)
@@ -52,7 +52,7 @@ fn layouts_are_asked_for_references_and_rules_choose_in_each_repository() {
             "artifacts: [{{ ref: 'oci:dir:app' }}, {{ repository: 'oci-archive:all.tar', tags: {tags} }}]"
         );
         let selection = Selection::from_yaml("bundle.yaml", &text).unwrap();
-        let (picked, failures) = selection.pick(2, &Asked::default());
+        let (picked, failures) = selection.pick(2, &RecordedSelection::default());
         let picked = picked.iter().map(|picked| picked.reference.to_string());
         picked.chain(failures.iter().map(ToString::to_string)).collect::<Vec<_>>()
     };
@@ -91,7 +91,7 @@ artifacts:
 ",
     );
     let selection = selection.unwrap();
-    let asked = Asked::default();
+    let asked = RecordedSelection::default();
     let (picked, failures) = selection.pick(4, &asked);
     let picked: Vec<_> = picked.iter().map(|picked| picked.reference.to_string()).collect();
     insta::assert_snapshot!(picked.join("\n"), @r"

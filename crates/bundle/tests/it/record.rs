@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_bundle::{
-    Difference, Item, LeftBehind, RECORD, Record, RecordError, Selection, SparseIndex, What, Why,
+    Choice, Difference, Item, LeftBehind, RECORD, Record, RecordError, Selection, SparseIndex, Why,
 };
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::Directory;
@@ -54,7 +54,7 @@ impl Site {
 }
 
 fn item() -> Item {
-    Item::new(What::Reference(APP.parse().unwrap()), 1)
+    Item::new(Choice::Reference(APP.parse().unwrap()), 1)
 }
 
 #[test]

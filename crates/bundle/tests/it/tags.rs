@@ -1,13 +1,13 @@
 //! Rules that choose among tags.
 
-use longshore_bundle::{Selection, TagRules, What};
+use longshore_bundle::{Choice, Selection, TagRules};
 use longshore_spec::Tag;
 
 fn rules(yaml: &str) -> TagRules {
     let text = format!("artifacts:\n  - repository: a\n    tags: {yaml}\n");
     let selection = Selection::from_yaml("bundle.yaml", &text).unwrap();
-    match selection.items.into_iter().next().unwrap().what {
-        What::Repository(_, rules) => rules,
+    match selection.items.into_iter().next().unwrap().choice {
+        Choice::Repository(_, rules) => rules,
         _ => panic!("it is a repository"),
     }
 }

@@ -1,6 +1,6 @@
 //! `bundle.yaml`.
 
-use longshore_bundle::{Item, Selection, SparseIndex, What};
+use longshore_bundle::{Choice, Item, Selection, SparseIndex};
 use longshore_sync::Referring;
 
 fn read(text: &str) -> Selection {
@@ -13,11 +13,11 @@ fn error(text: &str) -> String {
 
 /// Says in a line what is wanted.
 fn shown(item: &Item) -> String {
-    let what = match &item.what {
-        What::Reference(reference) => reference.to_string(),
-        What::Repository(repository, rules) => format!("{repository} {:?}", rules.listed()),
-        What::Layout(layout) => layout.to_string(),
-        What::References(layout, rules) => format!("{layout} {:?}", rules.listed()),
+    let what = match &item.choice {
+        Choice::Reference(reference) => reference.to_string(),
+        Choice::Repository(repository, rules) => format!("{repository} {:?}", rules.listed()),
+        Choice::Layout(layout) => layout.to_string(),
+        Choice::References(layout, rules) => format!("{layout} {:?}", rules.listed()),
     };
     let platforms: Vec<_> = item.platforms.iter().map(ToString::to_string).collect();
     let referrers = match item.referrers {

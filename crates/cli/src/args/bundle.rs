@@ -1,18 +1,13 @@
 //! What can be typed for bundles: `export`, `import`, `lock` and `init`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use longshore::location::{Location, PlaceKind};
-use longshore_bundle::{Rule, SiteName, What};
+use longshore::location::Location;
+use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
-use super::{Reading, SparseIndex};
-use crate::commands::diff::Compared;
-use crate::commands::import::Destination;
-use crate::commands::receipt::SitePlace;
-use crate::location;
-use crate::problem::Mistake;
-use crate::shell;
+use super::values::{bundle, choice, out, prefix};
+use super::{DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -47,8 +42,8 @@ Examples:
 pub(crate) struct Export {
     /// The artifacts to export: references, Docker's short names too, or artifacts of layouts that have a
     /// full reference there: `oci:DIR[:REF|@DIGEST]`, `oci-archive:FILE[:REF|@DIGEST]`
-    #[arg(value_name = "REF", value_parser = wanted, required_unless_present = "file")]
-    pub(crate) wanted: Vec<What>,
+    #[arg(value_name = "REF", value_parser = choice, required_unless_present = "file")]
+    pub(crate) wanted: Vec<Choice>,
     /// Read the artifacts to export from `bundle.yaml`, a list of references and layouts, or a file of
     /// another tool; `-` is stdin
     #[arg(short, long, value_name = "FILE")]
@@ -84,7 +79,7 @@ pub(crate) struct Export {
     pub(crate) reading: Reading,
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
-    pub(crate) taken: Taken,
+    pub(crate) defaults: SelectionDefaults,
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,17 +97,17 @@ pub(crate) struct Lock {
     pub(crate) reading: Reading,
     // Last, since its heading holds for all that follows.
     #[command(flatten)]
-    pub(crate) taken: Taken,
+    pub(crate) defaults: SelectionDefaults,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {
     /// What was there before: a lock, a bundle or its `bundle.json`, a receipt, or a place as for `receipt`
     #[arg(value_name = "BEFORE")]
-    pub(crate) before: Compared,
+    pub(crate) before: DiffInput,
     /// What is there now, likewise
     #[arg(value_name = "NOW")]
-    pub(crate) now: Compared,
+    pub(crate) now: DiffInput,
     /// Let names of either side that begin with FROM begin with TO, as `import` does
     #[arg(long, value_name = "FROM=TO")]
     pub(crate) map: Vec<Rule>,
@@ -166,7 +161,7 @@ pub(crate) struct Import {
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.
     #[arg(value_name = "DST")]
-    pub(crate) target: Option<Destination>,
+    pub(crate) target: Option<ImportDestination>,
     /// Replace FROM at the beginning of names with TO (repeatable); the longest FROM wins
     #[arg(long, value_name = "FROM=TO")]
     pub(crate) map: Vec<Rule>,
@@ -192,7 +187,7 @@ pub(crate) struct Import {
 /// What is taken of everything that does not say so itself.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "For entries of the file that set nothing themselves")]
-pub(crate) struct Taken {
+pub(crate) struct SelectionDefaults {
     /// Take only these platforms of an index; a single one takes the place of its index
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
@@ -205,70 +200,4 @@ pub(crate) struct Taken {
     /// Take only artifacts of these types: names, families or media types; `!TYPE` leaves one out
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
-}
-
-/// Reads what is wanted: a reference without tag and digest has the tag `latest`.
-fn wanted(text: &str) -> Result<What, Mistake> {
-    // A place says what is wrong with a text that was meant for another kind of it.
-    let location = text.parse::<Location>()?;
-    match location.layout() {
-        Some(_) if location.is_pipe() => {
-            Err(Mistake::new("`-` is not an artifact", "`-f -` reads a list from stdin"))
-        }
-        Some(layout) => Ok(What::Layout(layout)),
-        None => Ok(longshore_bundle::wanted(text)?),
-    }
-}
-
-/// Reads what stands before paths; a `/` at either end says nothing.
-fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
-    text.trim_matches('/').parse().map_err(|_| {
-        Mistake::new(
-            format!("`{text}` cannot begin a path"),
-            "write it in lower case, such as `site/plant-7`",
-        )
-    })
-}
-
-/// Reads where a bundle lies.
-fn bundle(text: &str) -> Result<Location, Mistake> {
-    if is_address(text) {
-        return Err(Mistake::new(
-            format!("`{text}` is an address, and a bundle is a file or a directory"),
-            format!(
-                "download it first, or pipe it: `curl -fL {} | longshore import - DST`",
-                shell::word(text)
-            ),
-        ));
-    }
-    if location::is_list(Path::new(text)) {
-        return Err(location::not_an_archive(text));
-    }
-    out(text)
-}
-
-/// Tells whether a text is an address of the web, and nothing that is there.
-fn is_address(text: &str) -> bool {
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.is_some_and(|scheme| ["http", "https", "ftp"].contains(&&*scheme))
-        && !Path::new(text).exists()
-}
-
-/// Reads where a bundle goes or lies: a file unless it says otherwise.
-fn out(text: &str) -> Result<Location, Mistake> {
-    let is_place = text == "-"
-        || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind))
-        || Path::new(text).is_dir();
-    let location: Location = match text {
-        text if !is_place => Location::at(PlaceKind::Archive(text.into())),
-        text if Path::new(text).is_dir() => Location::at(PlaceKind::Directory(text.into())),
-        text => text.parse()?,
-    };
-    match &location.selector {
-        None => Ok(location),
-        Some(selector) => Err(Mistake::new(
-            format!("`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout"),
-            format!("write `{}`", shell::word(location.whole())),
-        )),
-    }
 }

@@ -1,6 +1,6 @@
 //! `copy`: any place to any place.
 
-mod wanted;
+mod items;
 
 use std::time::Instant;
 
@@ -15,34 +15,35 @@ use longshore_sync::{
     Referring, Report, RootReport, SealedPlan, Silent, Totals, Unchanged,
 };
 
-use self::wanted::Taken;
+use self::items::NamedItem;
 use super::destination::{self, Opening};
-use super::{look, platforms};
-use crate::args::{self, Copy, Global, SparseIndex};
-use crate::documents::{CopyDocument as Document, MovedName};
+use super::{artifact, platforms};
+use crate::args::{self, Copy, Global, SparseIndex, UserPassword};
+use crate::documents::{CopyDocument as Document, MovedName, Transfer};
 use crate::human;
 use crate::interrupt;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
-use crate::registries::{Registries, Typed};
+use crate::registries::Registries;
 use crate::report::{self, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let (sources, target) = wanted::places(args)?;
+    let (sources, target) = items::places(args)?;
     let filter = filter(args, &sources)?;
     let looked_for_referrers = filter.referrers != Referring::Ignored;
-    let registries = |creds: &Option<Typed>| {
-        Registries::reading(&args.reading).with(creds.clone().map(|Typed(credential)| credential))
+    let registries = |creds: &Option<UserPassword>| {
+        Registries::reading(&args.reading)
+            .with(creds.clone().map(|UserPassword(credential)| credential))
     };
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
-    let opened = wanted::open(&sources, &target, args, &from)?;
-    let taken = wanted::taken(args, &sources, &opened, &target, output)?;
+    let opened = items::open(&sources, &target, args, &from)?;
+    let items = items::items(args, &sources, &opened, &target, output)?;
     let opening = Opening { dry_run: args.dry_run, force: args.force };
     let destination = destination::open(&target, opening, global, &to)?;
     let whole = destination.as_ref().map(Destination::whole);
     let views: Vec<_> = opened.iter().map(OpenPlace::whole).collect();
-    let wanted = taken.into_iter().map(|Taken { source, request, names }| CopyItem {
+    let wanted = items.into_iter().map(|NamedItem { source, request, names }| CopyItem {
         source: &*views[source],
         request,
         target: whole.as_deref(),
@@ -107,10 +108,9 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
     tell_failures(lost, &Report { roots: lost_roots.clone(), ..Report::default() });
     tell_failures(plan.failures(), &report);
     tell(plan, &report, destination, complete, looked_for_referrers, output);
-    let document = Document::new(plan, &report, plan.size()).with_moved(&moved, &report);
-    let document = document.with_lost(lost, lost_roots);
+    let document = Document::new(plan, &report, None, &moved).with_lost(lost, lost_roots);
     let complete = complete && lost.is_empty();
-    tell_moved(&document.moved, "moved", output);
+    tell_moved(&document.transfer.moved, "moved", output);
     summary(output, destination, &document, &report, begun)?;
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }
@@ -129,10 +129,13 @@ fn filter(args: &Copy, sources: &[Location]) -> Result<Filter, Problem> {
             Referring::Ignored
         }
         None => Referring::Counted,
-        Some(types) => Referring::Taken(look::types(types)?),
+        Some(types) => Referring::Taken(artifact::type_filter(types)?),
     };
-    let types =
-        if args.types.is_empty() { TypeFilter::default() } else { look::types(&args.types)? };
+    let types = if args.types.is_empty() {
+        TypeFilter::default()
+    } else {
+        artifact::type_filter(&args.types)?
+    };
     let unchanged = match args.unchanged {
         args::Unchanged::Closure => Unchanged::Closure,
         args::Unchanged::Digest => Unchanged::Digest,
@@ -215,10 +218,8 @@ fn dry_run(
             Size(missing)
         )
     };
-    let missing = Some(totals.missing);
-    let document = Document { missing_bytes: missing, ..Document::new(plan, &report, totals) };
-    let document = document.with_moved(moved, &report);
-    tell_moved(&document.moved, "would move", output);
+    let document = Document::new(plan, &report, Some(totals.missing), moved);
+    tell_moved(&document.transfer.moved, "would move", output);
     output.result(&document, text)?;
     Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
@@ -278,7 +279,7 @@ impl Document {
         for root in roots.iter_mut().filter(|root| root.outcome == Outcome::Done) {
             root.outcome = Outcome::Failed;
         }
-        Self::new(plan, &Report { roots, ..Report::default() }, plan.size())
+        Self::new(plan, &Report { roots, ..Report::default() }, None, &[])
     }
 
     /// Returns the document with what could not be had of all that is listed.
@@ -288,23 +289,12 @@ impl Document {
         self
     }
 
-    /// Returns the document with the names that move with what is done.
-    fn with_moved(self, moved: &[Moved], report: &Report) -> Self {
+    /// Returns the document of what was done, or would be, with the names that move by it.
+    fn new(plan: &SealedPlan<'_>, report: &Report, missing: Option<u64>, moved: &[Moved]) -> Self {
         let moved = MovedName::all(moved, &report.roots, |moved| moved.name.to_string());
-        Self { moved, ..self }
-    }
-
-    fn new(plan: &SealedPlan<'_>, report: &Report, totals: Totals) -> Self {
         Self {
             roots: report.roots.iter().map(Into::into).collect(),
-            blobs: totals.nodes,
-            bytes: totals.bytes,
-            missing_bytes: None,
-            written: report.moved,
-            existed: report.existed,
-            read: report.bytes,
-            moved: Vec::new(),
-            left_out: plan.left_out().iter().map(report::left_behind).collect(),
+            transfer: Transfer::new(plan, report, missing, moved),
             referrers_left: plan.referrers_seen(),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),

@@ -48,7 +48,12 @@ pub(crate) fn open(
         }
         PlaceKind::Archive(path) => {
             refuse_compressed(path)?;
-            ArchiveWriter::new(path, opening.force).map(Destination::Archive)
+            let writer = if opening.force {
+                ArchiveWriter::replacing(path)
+            } else {
+                ArchiveWriter::new(path)
+            };
+            writer.map(Destination::Archive)
         }
         PlaceKind::Registry(place) => {
             refuse_short(place, target)?;

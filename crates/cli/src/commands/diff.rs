@@ -1,8 +1,6 @@
 //! `diff`: what has changed between two locks, bundles, receipts or places.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use longshore_bundle::{
     Amount, Lock, MAX_RECEIPT, MAX_RECORD, Mapping, Receipt, Record, Snapshot, SnapshotDifference,
@@ -13,25 +11,15 @@ use longshore_store::Source;
 use longshore_sync::Silent;
 
 use super::bundle;
-use super::receipt::SitePlace;
-use crate::args::{self, Global};
+use crate::args::{self, DiffInput, Global, SitePlace};
 use crate::documents::{ContentAmount, DiffDocument, NameChange};
 use crate::human;
 use crate::input;
 use crate::open;
 use crate::output::{Output, table};
-use crate::problem::{Exit, Mistake, Problem};
+use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report::tell_failures;
-
-/// Something that says what names stand for, as it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Compared {
-    Receipt(PathBuf),
-    /// A lock, or the record of a bundle.
-    Json(PathBuf),
-    Place(SitePlace),
-}
 
 /// How names are written in what is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +30,7 @@ enum Names {
 
 pub(crate) fn run(args: &args::Diff, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);
-    let read = |compared: &Compared| snapshot(compared, args, global, &registries);
+    let read = |compared: &DiffInput| snapshot(compared, args, global, &registries);
     let ((before, names_before), (now, names_now)) = (read(&args.before)?, read(&args.now)?);
     let mapping = Mapping::new(args.map.clone(), None);
     let is_short = [names_before, names_now].contains(&Names::WithoutRegistry);
@@ -60,19 +48,19 @@ pub(crate) fn run(args: &args::Diff, global: &Global, output: &Output) -> Result
 
 /// Returns what one side says.
 fn snapshot(
-    compared: &Compared,
+    compared: &DiffInput,
     args: &args::Diff,
     global: &Global,
     registries: &Registries<'_>,
 ) -> Result<(Snapshot, Names), Problem> {
     match compared {
-        Compared::Receipt(path) => {
+        DiffInput::Receipt(path) => {
             let bytes = input::bytes(path, MAX_RECEIPT).map_err(Problem::of)?;
             let receipt = Receipt::read(&bytes[..]).map_err(|error| unreadable(path, &error))?;
             Ok((Snapshot::of_receipt(&receipt), Names::WithoutRegistry))
         }
-        Compared::Json(path) => Ok((of_json(path)?, Names::Whole)),
-        Compared::Place(SitePlace::Layout(location)) => {
+        DiffInput::Json(path) => Ok((of_json(path)?, Names::Whole)),
+        DiffInput::Place(SitePlace::Layout(location)) => {
             let opened = open::place(location, &args.reading, registries)?;
             // Its record says it at once.
             if let Some(record) = bundle::record(&opened)? {
@@ -82,7 +70,7 @@ fn snapshot(
             add(&mut snapshot, &*opened.whole(), "", global)?;
             Ok((snapshot, Names::Whole))
         }
-        Compared::Place(SitePlace::Registry { host, repository }) => {
+        DiffInput::Place(SitePlace::Registry { host, repository }) => {
             let registry = registries.registry(host)?;
             let below = repositories_below(&registry, repository.as_ref());
             let (names, _) = below.map_err(Problem::of)?;
@@ -181,28 +169,4 @@ fn text(difference: &SnapshotDifference) -> String {
         _ => String::new(),
     };
     format!("{}{names}{content}\n", table(&rows))
-}
-
-impl std::str::FromStr for Compared {
-    type Err = Mistake;
-
-    /// A file is what its first bytes say; all else is a place.
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        const RECEIPT: &[u8] = b"longshore receipt ";
-        let path = Path::new(text);
-        let mut beginning = Vec::new();
-        if path.is_file()
-            && let Ok(file) = File::open(path)
-        {
-            // What cannot be read is told when it is opened as a place.
-            _ = file.take(RECEIPT.len() as u64).read_to_end(&mut beginning);
-        }
-        if beginning == RECEIPT {
-            Ok(Self::Receipt(path.to_owned()))
-        } else if beginning.trim_ascii_start().starts_with(b"{") {
-            Ok(Self::Json(path.to_owned()))
-        } else {
-            text.parse().map(Self::Place)
-        }
-    }
 }

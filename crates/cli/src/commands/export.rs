@@ -18,7 +18,7 @@ use longshore_sync::{Failure, Report, Silent};
 
 use self::report::{BundleReport, Measured, total};
 use super::destination::{self, Opening};
-use super::wanted::{self, Layouts, Places};
+use super::selection::{self, Layouts, Places};
 use super::{lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
@@ -30,7 +30,8 @@ use crate::report::{tell_called, tell_left_out};
 
 pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let begun = Instant::now();
-    let selection = wanted::selection(&args.wanted, args.file.as_deref(), &args.taken, output)?;
+    let selection =
+        selection::selection(&args.wanted, args.file.as_deref(), &args.defaults, output)?;
     let locked = lock::of_export(args, &selection)?;
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;

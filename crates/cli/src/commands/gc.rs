@@ -1,7 +1,7 @@
 //! `gc`: what nothing needs any more goes.
 
 use longshore::location::PlaceKind;
-use longshore_layout::{Collected, Directory};
+use longshore_layout::{Collected, Directory, GcMode};
 use longshore_spec::Size;
 
 use crate::args::{Gc, Global};
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
         Problem::new(Exit::Failed, text)
             .hint("fetch them again, or remove their names with `longshore untag`")
     })?;
-    let collected =
-        directory.collect(&needed, args.older_than, args.dry_run).map_err(Problem::of)?;
+    let mode = if args.dry_run { GcMode::DryRun } else { GcMode::Remove };
+    let collected = directory.collect(&needed, args.older_than, mode).map_err(Problem::of)?;
     let Collected { blobs, entries, parts, young } = collected;
     let bytes = blobs.iter().map(|(_, size)| size).sum();
     let document = Document {

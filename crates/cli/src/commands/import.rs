@@ -21,10 +21,11 @@ use longshore_sync::{
 };
 
 use self::target::Target;
-pub(crate) use self::target::{Destination, registry_prefix};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
-use crate::documents::{ImportDocument as Document, ImportedRoot as Moved, MovedName, Part};
+use crate::documents::{
+    ImportDocument as Document, ImportedRoot as Moved, MovedName, Part, Transfer,
+};
 use crate::human;
 use crate::interrupt;
 use crate::open;
@@ -103,9 +104,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     progress.finish();
     let report = result.map_err(|failure| Problem::of(*failure.error))?;
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
-    let document = Document::new(plan, &moves, &report, None);
-    let document = document.with_moved(&changed, &moves, &report.roots);
-    tell_moved(&document.moved, "moved", output);
+    let document = Document::new(plan, &moves, &report, None, &changed);
+    tell_moved(&document.transfer.moved, "moved", output);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
@@ -136,9 +136,8 @@ fn dry_run(
 ) -> Result<Exit, Problem> {
     let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
     let reports = plan.roots();
-    let document = Document::new(plan, moves, &Report::default(), Some(missing));
-    let document = document.with_moved(changed, moves, &reports);
-    tell_moved(&document.moved, "would move", output);
+    let document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
+    tell_moved(&document.transfer.moved, "would move", output);
     let text = || {
         let (artifacts, referrers) = counts(moves, &reports);
         let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
@@ -221,7 +220,7 @@ fn refused_move(error: MoveError) -> Problem {
         }
         MoveError::NotMapped(_) => problem.hint("change the rule that --map gives"),
         MoveError::NoNames => problem,
-        MoveError::Clash(_) => {
+        MoveError::Conflict(_) => {
             problem.hint("give one of them another name, such as --map HOST/=SITE/PREFIX/")
         }
         MoveError::OtherRegistry { .. } => {
@@ -344,17 +343,14 @@ fn write_report(path: &Path, roots: &[Moved]) -> Result<(), Problem> {
 }
 
 impl Document {
-    /// Returns the document with the names that move with what is done.
-    fn with_moved(self, changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Self {
-        // A tag alone does not say whose it is.
-        let call = |moved: &MovedTo| match moves.get(moved.root) {
-            Some(of) => of.to.clone().with_digest(None).to_string(),
-            None => moved.name.to_string(),
-        };
-        Self { moved: MovedName::all(changed, reports, call), ..self }
-    }
-
-    fn new(plan: &SealedPlan<'_>, moves: &[Move], report: &Report, missing: Option<u64>) -> Self {
+    /// Returns the document of what was done, or would be, with the names that `changed` by it.
+    fn new(
+        plan: &SealedPlan<'_>,
+        moves: &[Move],
+        report: &Report,
+        missing: Option<u64>,
+        changed: &[MovedTo],
+    ) -> Self {
         let reports = if report.roots.is_empty() { plan.roots() } else { report.roots.clone() };
         let roots = moves.iter().zip(&reports).map(|(of, report)| Moved {
             from: of.from.to_string(),
@@ -368,18 +364,16 @@ impl Document {
                 Outcome::Skipped => "skipped",
             },
         });
-        let size = plan.size();
+        // A tag alone does not say whose it is.
+        let call = |moved: &MovedTo| match moves.get(moved.root) {
+            Some(of) => of.to.clone().with_digest(None).to_string(),
+            None => moved.name.to_string(),
+        };
+        let renamed = MovedName::all(changed, &reports, call);
         Self {
             roots: roots.collect(),
             referrers: referrers(moves, &reports).filter_map(part).collect(),
-            blobs: size.nodes,
-            bytes: size.bytes,
-            missing_bytes: missing,
-            written: report.moved,
-            existed: report.existed,
-            read: report.bytes,
-            moved: Vec::new(),
-            left_out: plan.left_out().iter().map(report::left_behind).collect(),
+            transfer: Transfer::new(plan, report, missing, renamed),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }

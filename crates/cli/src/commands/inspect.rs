@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
-use longshore_spec::{Content, Descriptor, Manifest, Size, printable_line};
+use longshore_spec::{Descriptor, Manifest, ManifestContent, Size, printable_line};
 use longshore_store::{Error, Root, Source, Verifying, describe};
 
-use super::look::{self, Attached, Look, look};
+use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
 use crate::args::Inspect;
 use crate::documents::InspectDocument as Document;
 use crate::open;
@@ -19,27 +19,27 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     let view = layout.whole();
     let root = open::select(&layout, &args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);
-    let manifest = match look(&*view, &root.descriptor) {
-        Look::Manifest(manifest) => manifest,
-        Look::Opaque if args.raw => {
+    let manifest = match try_manifest(&*view, &root.descriptor) {
+        ManifestResult::Manifest(manifest) => manifest,
+        ManifestResult::Opaque if args.raw => {
             Output::bytes(&blob(&*view, &root.descriptor).map_err(failed)?)?;
             return Ok(Exit::Done);
         }
-        Look::Opaque if args.config => return Err(no_config(args)),
-        Look::Opaque => {
+        ManifestResult::Opaque if args.config => return Err(no_config(args)),
+        ManifestResult::Opaque => {
             let artifact_type = ArtifactType::declared_as(&root.descriptor.media_type);
             let document = Document::new(&root.descriptor, &artifact_type, names(&root));
             output.result(&document, || text(&document))?;
             return Ok(Exit::Done);
         }
-        Look::Broken(error) => return Err(failed(error)),
+        ManifestResult::Broken(error) => return Err(failed(error)),
     };
     if args.raw {
         Output::bytes(manifest.raw())?;
         return Ok(Exit::Done);
     }
     if args.config {
-        let Content::Image(image) = manifest.content() else {
+        let ManifestContent::Image(image) = manifest.content() else {
             return Err(no_config(args));
         };
         Output::bytes(&blob(&*view, &image.config).map_err(failed)?)?;
@@ -75,14 +75,16 @@ fn blob(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> 
 fn document(source: &dyn Source, manifest: &Manifest, root: &Root) -> Result<Document, Error> {
     let artifact_type = describe::artifact_type(source, manifest);
     let (config, layers, manifests) = match manifest.content() {
-        Content::Image(image) => (Some((&image.config).into()), image.layers.as_slice(), &[][..]),
-        Content::Index(index) => (None, &[][..], index.manifests.as_slice()),
-        Content::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
+        ManifestContent::Image(image) => {
+            (Some((&image.config).into()), image.layers.as_slice(), &[][..])
+        }
+        ManifestContent::Index(index) => (None, &[][..], index.manifests.as_slice()),
+        ManifestContent::Artifact(artifact) => (None, artifact.blobs.as_slice(), &[][..]),
     };
     let descriptor = manifest.descriptor();
-    let referrers = Attached::of(source).referrers(&descriptor.digest, root.names.first())?;
+    let referrers = ReferrerFinder::of(source).referrers(&descriptor.digest, root.names.first())?;
     Ok(Document {
-        platforms: look::platforms(source, manifest),
+        platforms: artifact::platforms(source, manifest),
         annotations: manifest.annotations().clone(),
         config,
         layers: layers.iter().map(Into::into).collect(),

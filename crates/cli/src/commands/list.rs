@@ -8,7 +8,7 @@ use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
 use longshore_store::{Error, KnownRoots, Root, Source, describe};
 
-use super::look::{self, Attached, Look, look};
+use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
 use crate::args::{Global, List};
 use crate::documents::{
     ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
@@ -57,7 +57,7 @@ fn artifacts(
 ) -> Result<Exit, Problem> {
     let opened = open::place(place, &args.reading, registries)?;
     let view = opened.whole();
-    let types = look::types(&args.types)?;
+    let types = artifact::type_filter(&args.types)?;
     let KnownRoots { mut roots, unknown } = open::selected(&opened, place)?;
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
@@ -66,7 +66,7 @@ fn artifacts(
     let hidden = listed - roots.len();
     let plan = longshore_sync::survey(&*view, &roots, global.jobs());
     let (contents, of_root) = contents(&roots);
-    let attached = Attached::of(&*view);
+    let attached = ReferrerFinder::of(&*view);
     let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
         content(&attached, &roots[*at], plan.closure_size(*at), &types)
     });
@@ -113,7 +113,7 @@ fn contents(roots: &[Root]) -> (Vec<usize>, Vec<usize>) {
 
 /// Describes what a root is, unless its type is not wanted.
 fn content(
-    attached: &Attached<'_>,
+    attached: &ReferrerFinder<'_>,
     root: &Root,
     size: u64,
     types: &TypeFilter,
@@ -131,8 +131,8 @@ fn content(
         subject: None,
         problem,
     };
-    match look(view, descriptor) {
-        Look::Manifest(manifest) => {
+    match try_manifest(view, descriptor) {
+        ManifestResult::Manifest(manifest) => {
             let artifact_type = describe::artifact_type(view, &manifest);
             let wanted = types.admits(&artifact_type) || nested(view, &manifest, types);
             if !wanted {
@@ -146,19 +146,19 @@ fn content(
                 }
             };
             Some(ContentOfLine {
-                platforms: look::platforms(view, &manifest),
+                platforms: artifact::platforms(view, &manifest),
                 referrers,
                 subject: manifest.subject().map(|subject| subject.digest.to_string()),
                 ..plain(&artifact_type, problem)
             })
         }
-        Look::Opaque => {
+        ManifestResult::Opaque => {
             let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
             // Some places keep manifests and other content apart, and have it as neither.
             let problem = || view.open(descriptor, 0).err().map(|error| error.to_string());
             types.admits(&artifact_type).then(|| plain(&artifact_type, problem()))
         }
-        Look::Broken(error) => {
+        ManifestResult::Broken(error) => {
             Some(plain(&ArtifactType::declared_as(&descriptor.media_type), Some(error.to_string())))
         }
     }
@@ -166,7 +166,7 @@ fn content(
 
 /// Tells whether an index without a type has an entry that is wanted (row I-03).
 fn nested(view: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> bool {
-    let longshore_spec::Content::Index(index) = manifest.content() else { return false };
+    let longshore_spec::ManifestContent::Index(index) = manifest.content() else { return false };
     let wanted = |child: Manifest| types.admits(&describe::artifact_type(view, &child));
     manifest.artifact_type().is_none()
         && index.manifests.iter().any(|entry| view.child(entry).is_ok_and(wanted))

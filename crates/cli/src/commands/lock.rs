@@ -12,7 +12,7 @@ use longshore_store::{Error, Subject};
 use longshore_sync::{Failure, Report, Silent};
 
 use super::platforms;
-use super::wanted::{self, Layouts, Places};
+use super::selection::{self, Layouts, Places};
 use crate::args::{self, Export, Global};
 use crate::documents::{LockChange, LockDocument as Document, LockOutdated};
 use crate::human;
@@ -24,7 +24,7 @@ use crate::report::tell_failures;
 use crate::shell;
 
 pub(crate) fn run(args: &args::Lock, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let selection = wanted::selection(&[], Some(&args.file), &args.taken, output)?;
+    let selection = selection::selection(&[], Some(&args.file), &args.defaults, output)?;
     let path = beside(&args.file)?;
     let before = match read(&args.file, &path) {
         Ok(lock) => Some(lock),

@@ -14,27 +14,15 @@ use longshore_spec::{RepositoryName, Size};
 use longshore_store::Error;
 use longshore_sync::{Failure, Proof, Silent};
 
-use super::import::registry_prefix;
-use crate::args::{self, Global};
+use crate::args::{self, Global, SitePlace};
 use crate::documents::ReceiptDocument;
 use crate::human;
 use crate::input;
 use crate::open;
 use crate::output::Output;
-use crate::problem::{Exit, Mistake, Problem};
+use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::store;
-
-/// A place that belongs to a site, as it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SitePlace {
-    Layout(Location),
-    Registry {
-        host: String,
-        /// The repository that is meant, with all below it. All of the registry without one.
-        repository: Option<RepositoryName>,
-    },
-}
 
 /// A place that is open.
 enum Open {
@@ -215,38 +203,5 @@ fn document(receipt: &Receipt, absent: &[Failure]) -> ReceiptDocument {
         bytes: contents.values().fold(0, |sum, size| sum.saturating_add(*size)),
         missing: subjects(true),
         damaged: subjects(false),
-    }
-}
-
-impl std::str::FromStr for SitePlace {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        let location: Option<Location> = text.parse().ok();
-        let is_layout = location.is_some_and(|location| location.path().is_some());
-        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
-            let location: Location = text.parse()?;
-            if location.selector.is_some() || location.is_pipe() {
-                return Err(Mistake::new(
-                    format!(
-                        "`{text}` names an artifact, but a receipt says all that a place holds"
-                    ),
-                    "write `oci:DIR` or `oci-archive:FILE`",
-                ));
-            }
-            return Ok(Self::Layout(location));
-        }
-        let (host, prefix) = registry_prefix(text, "read")?;
-        let path = prefix.get(host.len()..).unwrap_or_default().trim_start_matches('/');
-        let repository = match path {
-            "" => None,
-            path => Some(path.parse().map_err(|error| {
-                Mistake::new(
-                    format!("`{text}` is not a registry: {error}"),
-                    "write `HOST` or `HOST/PREFIX`, without a tag",
-                )
-            })?),
-        };
-        Ok(Self::Registry { host, repository })
     }
 }

@@ -1,9 +1,9 @@
 //! `serve`: layouts, answered for as a registry.
 
+mod client_setup;
 mod files;
 mod listen;
 mod log;
-mod next;
 mod places;
 mod system;
 
@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use longshore_layout::Links;
 use longshore_registry::front::{self, Server};
-use longshore_registry::{Access, Missing, Options, Registry, Scheme};
+use longshore_registry::{Access, Missing, Registry, RegistryOptions, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 
 use self::files::Files;
-pub(crate) use self::listen::Listen;
 use self::log::Log;
 use self::places::Places;
 use self::system::Event;
@@ -51,13 +50,13 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let (mut files, certificate, passwords) = Files::read(args, output)?;
     let Places { place, shown } = places::open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
-    let open_files = system::files(args, Options::default().max_uploads, output);
-    let options = Options {
+    let open_files = system::files(args, RegistryOptions::default().max_uploads, output);
+    let options = RegistryOptions {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
         scheme: if args.tls_cert.is_some() { Scheme::Https } else { Scheme::Http },
         max_uploads: open_files.uploads,
-        ..Options::default()
+        ..RegistryOptions::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
     tracing::debug!(
@@ -99,8 +98,8 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let reached = document.reached_at(listen::own_name);
     let host = reached.clone().unwrap_or_else(|| document.address.clone());
     output.result(&document, || {
-        let next = next::next(&*place, &document, &host);
-        let others = if reached.is_none() { next::ONLY_HERE } else { "" };
+        let next = client_setup::instructions(&*place, &document, &host);
+        let others = if reached.is_none() { client_setup::ONLY_HERE } else { "" };
         text(args, &document, &host, &shown) + &next + others
     })?;
     loop {

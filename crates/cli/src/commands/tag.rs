@@ -11,7 +11,7 @@ use longshore_store::{
     TargetPlace as _,
 };
 
-use super::look::{Look, look};
+use super::artifact::{ManifestResult, try_manifest};
 use crate::args::{Reading, Tag, Untag};
 use crate::documents::{MovedName, Tagged, Untagged as Named};
 use crate::open;
@@ -29,12 +29,14 @@ pub(crate) fn tag(args: &Tag, output: &Output) -> Result<Exit, Problem> {
     let whole = layout.repository().map_err(Problem::of)?;
     let moved = moved(&*whole, &names, &root).map_err(Problem::of)?;
     // What is named must be there.
-    let listed = match look(&*whole, &root.descriptor) {
-        Look::Manifest(manifest) => whole.push_manifest(&manifest, Entry::Root(&names)).map(drop),
-        Look::Opaque => {
+    let listed = match try_manifest(&*whole, &root.descriptor) {
+        ManifestResult::Manifest(manifest) => {
+            whole.push_manifest(&manifest, Entry::Root(&names)).map(drop)
+        }
+        ManifestResult::Opaque => {
             whole.open(&root.descriptor, 0).and_then(|_| whole.list(&root.descriptor, &names))
         }
-        Look::Broken(error) => Err(error),
+        ManifestResult::Broken(error) => Err(error),
     };
     listed
         .and_then(|()| layout.commit())

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use longshore_spec::{Content, Descriptor, Digest, Role, Size, keys, printable_line};
+use longshore_spec::{Descriptor, Digest, ManifestContent, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, describe};
 
-use super::look::{self, Attached, Look, Referrer, look};
+use super::artifact::{self, ManifestResult, Referrer, ReferrerFinder, try_manifest};
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
 use crate::open;
@@ -19,12 +19,12 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
     let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
     let view = layout.whole();
     let KnownRoots { roots, unknown } = open::selected(&layout, &args.place)?;
-    let attached = Attached::of(&*view);
+    let attached = ReferrerFinder::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
     let is_selected = args.place.selector.is_some();
-    let stands_alone = |root: &longshore_store::Root| match look(&*view, &root.descriptor) {
+    let stands_alone = |root: &longshore_store::Root| match try_manifest(&*view, &root.descriptor) {
         _ if !is_selected && attached.is_attached(root) => false,
-        Look::Manifest(manifest) if root.names.is_empty() && !is_selected => {
+        ManifestResult::Manifest(manifest) if root.names.is_empty() && !is_selected => {
             let subject = manifest.subject().map(|subject| subject.digest.clone());
             subject.is_none_or(|subject| view.head(&subject.into()).is_err())
         }
@@ -81,7 +81,7 @@ struct Way {
 
 /// Looks at a node and all below it.
 fn node(
-    attached: &Attached<'_>,
+    attached: &ReferrerFinder<'_>,
     role: Role,
     descriptor: &Descriptor,
     name: Option<&Name>,
@@ -92,7 +92,7 @@ fn node(
         node.problem = attached.view().open(descriptor, 0).err().map(|error| error.to_string());
         return node;
     }
-    let found = look(attached.view(), descriptor);
+    let found = try_manifest(attached.view(), descriptor);
     fill(&mut node, attached, descriptor, name, found, way);
     node
 }
@@ -121,10 +121,10 @@ fn bare(role: Role, descriptor: &Descriptor, name: Option<&Name>) -> Node {
 /// Fills in what a look at a manifest found, and all below it.
 fn fill(
     node: &mut Node,
-    attached: &Attached<'_>,
+    attached: &ReferrerFinder<'_>,
     descriptor: &Descriptor,
     name: Option<&Name>,
-    found: Look,
+    found: ManifestResult,
     way: &mut Way,
 ) {
     let view = attached.view();
@@ -133,23 +133,23 @@ fn fill(
         return;
     }
     let manifest = match found {
-        Look::Manifest(manifest) => manifest,
-        Look::Opaque => {
+        ManifestResult::Manifest(manifest) => manifest,
+        ManifestResult::Opaque => {
             node.problem = view.open(descriptor, 0).err().map(|error| error.to_string());
             return;
         }
-        Look::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
+        ManifestResult::Broken(error) if error.is_not_found() && descriptor.platform.is_some() => {
             node.absent = true;
             return;
         }
-        Look::Broken(error) => {
+        ManifestResult::Broken(error) => {
             node.problem = Some(error.to_string());
             return;
         }
     };
     node.artifact_type = Some(describe::artifact_type(view, &manifest).name().to_owned());
-    if !matches!(manifest.content(), Content::Index(_)) && node.platforms.is_empty() {
-        node.platforms = look::platforms(view, &manifest);
+    if !matches!(manifest.content(), ManifestContent::Index(_)) && node.platforms.is_empty() {
+        node.platforms = artifact::platforms(view, &manifest);
     }
     way.above.push(descriptor.digest.clone());
     let child = |(role, child): (Role, &Descriptor)| self::node(attached, role, child, None, way);
@@ -171,11 +171,13 @@ fn fill(
 }
 
 /// Looks at what refers to the last of the way; `None` if it refers to something else.
-fn referrer(attached: &Attached<'_>, referrer: &Referrer, way: &mut Way) -> Option<Node> {
+fn referrer(attached: &ReferrerFinder<'_>, referrer: &Referrer, way: &mut Way) -> Option<Node> {
     let Referrer { name, descriptor } = referrer;
-    let found = look(attached.view(), descriptor);
+    let found = try_manifest(attached.view(), descriptor);
     // What has a name is attached by that.
-    if let (None, Look::Manifest(manifest), Some(listed)) = (name, &found, way.above.last()) {
+    if let (None, ManifestResult::Manifest(manifest), Some(listed)) =
+        (name, &found, way.above.last())
+    {
         let digest = &descriptor.digest;
         match manifest.subject().map(|subject| &subject.digest) {
             None if !way.unsaid.insert(digest.clone()) => return None,

@@ -4,7 +4,7 @@ use longshore_bundle::LeftBehind;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Failed, MovedName, Part, Root};
+use super::{Failed, Part, Root, Transfer};
 
 /// What `export` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,23 +69,8 @@ pub(crate) struct ImportDocument {
     pub(crate) roots: Vec<ImportedRoot>,
     /// The manifests that came along for what they refer to.
     pub(crate) referrers: Vec<Part>,
-    /// Pieces of content that the roots need, once for each repository.
-    pub(crate) blobs: u64,
-    /// Their size.
-    pub(crate) bytes: u64,
-    /// How much of that is not there yet; only with `--dry-run`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) missing_bytes: Option<u64>,
-    /// Pieces of content that were written.
-    pub(crate) written: u64,
-    /// Pieces of content that were there before, or were taken over from another repository.
-    pub(crate) existed: u64,
-    /// Bytes that were read from the bundle.
-    pub(crate) read: u64,
-    /// Names that stood for something else before; with `--dry-run`, that do.
-    pub(crate) moved: Vec<MovedName>,
-    /// Entries of indexes that are not in the bundle.
-    pub(crate) left_out: Vec<LeftBehind>,
+    #[serde(flatten)]
+    pub(crate) transfer: Transfer,
     /// Digests that were taken without proof, see `--allow-unverified`.
     pub(crate) unverified: Vec<String>,
     /// Everything that went wrong.

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use longshore_spec::Digest;
 use longshore_store::Name;
 
 use super::*;
+use crate::args::Args;
 
 fn digest() -> Digest {
     Digest::sha256("")

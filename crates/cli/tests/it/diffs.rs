@@ -1,6 +1,6 @@
 //! `diff`: what has changed between two locks, bundles, receipts or places.
 
-use crate::bundling::{registry, wanted};
+use crate::bundles::{registry, wanted};
 use crate::common::Site;
 
 #[test]
@@ -45,7 +45,7 @@ fn a_receipt_is_compared_with_what_a_bundle_would_bring() {
     let (site, near) = registry();
     let host = near.host().to_owned();
     site.ok(&format!("export -q {host}/acme/app:v1 -o bundle.tar"));
-    let far = crate::served::Served::start(&site, "oci:far --writable");
+    let far = crate::servers::Served::start(&site, "oci:far --writable");
     site.ok(&format!("import -q bundle.tar {}/mirror", far.host()));
     site.ok(&format!("receipt -q {}/mirror -o plant-7.receipt", far.host()));
     let map = format!("--map {host}/={}/mirror/", far.host());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 /// A registry with an image for four platforms, a chart and a policy.
 fn registry() -> (Site, Served) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::common::{Ran, Site};
 use crate::schemas::Schemas;
-use crate::served::{Served, Stub};
+use crate::servers::{Served, Stub};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use crate::common::{Site, redacted};
-use crate::served::Served;
+use crate::servers::Served;
 
 /// Returns a site with the image `app` in the layout `src`, whose blobs are links, as those that Bazel
 /// makes are.

@@ -1,7 +1,7 @@
 //! Layouts and archives by their plain paths, in every command.
 
 use crate::common::Site;
-use crate::served::Served;
+use crate::servers::Served;
 
 #[test]
 fn every_command_takes_the_plain_path_of_a_layout() {

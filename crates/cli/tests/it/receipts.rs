@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::bundling::registry;
+use crate::bundles::registry;
 use crate::common::Site;
 
 fn text(site: &Site, name: &str) -> String {

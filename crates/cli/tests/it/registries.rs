@@ -7,7 +7,7 @@ use longshore_fixture::{Content, Random, blob_path};
 use serde_json::Value;
 
 use crate::common::Site;
-use crate::served::{Served, Stub};
+use crate::servers::{Served, Stub};
 
 /// What two small images weigh at least.
 const SOME: u64 = 1000;

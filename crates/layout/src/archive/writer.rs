@@ -82,10 +82,18 @@ struct Claim<'a> {
 }
 
 impl ArchiveWriter {
-    /// Returns a writer for the archive at `path`. With `replace`, an archive that is there stays
-    /// until the new one is complete; otherwise it is an error.
-    pub fn new(path: impl Into<PathBuf>, replace: bool) -> Result<Self> {
-        let path = path.into();
+    /// Returns a writer for the archive at `path`. It is an error if an archive is there.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::at(path.into(), false)
+    }
+
+    /// Returns a writer for the archive at `path`. An archive that is there stays until the new one is
+    /// complete.
+    pub fn replacing(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::at(path.into(), true)
+    }
+
+    fn at(path: PathBuf, replace: bool) -> Result<Self> {
         // A device, pipe or socket would be replaced by a file, which nobody means.
         if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Err(Error::malformed(path.display(), Flaw::NotAFile));

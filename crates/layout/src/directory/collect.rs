@@ -27,10 +27,19 @@ pub struct Collected {
     pub young: usize,
 }
 
+/// What becomes of what is found to be unneeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcMode {
+    /// It is removed.
+    Remove,
+    /// It is only reported.
+    DryRun,
+}
+
 impl Directory {
     /// Removes every blob that is not in `keep` and older than `age`, every unnamed entry that is
-    /// not in `keep`, and parts of blobs older than `age`. With `dry_run` it only says so. What was
-    /// pushed to a repository or mounted there since `age` ago is young, however old its file is.
+    /// not in `keep`, and parts of blobs older than `age`. What was pushed to a repository or mounted
+    /// there since `age` ago is young, however old its file is.
     ///
     /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
     /// are left alone (rows ), and nothing is removed through a link.
@@ -38,8 +47,9 @@ impl Directory {
         &self,
         keep: &HashSet<Digest>,
         age: Duration,
-        dry_run: bool,
+        mode: GcMode,
     ) -> Result<Collected> {
+        let dry_run = mode == GcMode::DryRun;
         self.write_changes()?;
         self.writing()?;
         let mut collected = Collected::default();

@@ -16,7 +16,7 @@ fn both_kinds_of_layout_give_them_back() {
     let Parcel { outline, pieces } = Parcel::sample();
     let outline = with_file(&outline, "{}");
     let path = scene.path().join("a.tar");
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     assert!(writer.room().unwrap() > 0);
     writer.prepare(&outline).unwrap();
     push_all(&writer, &pieces);
@@ -52,7 +52,7 @@ fn an_archive_through_a_pipe_is_read_like_a_file_and_leaves_nothing() {
     let scene = tempfile::tempdir().unwrap();
     let Parcel { outline, pieces } = Parcel::sample();
     let path = scene.path().join("a.tar");
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     writer.prepare(&outline).unwrap();
     push_all(&writer, &pieces);
     writer.commit().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use longshore_fixture::{Content, artifacts};
-use longshore_layout::Directory;
+use longshore_layout::{Directory, GcMode};
 use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::{Error, Place as _, Source as _, SourcePlace as _, Target as _};
 
@@ -48,11 +48,11 @@ fn what_nothing_needs_goes_and_the_rest_stays() {
     let before = (files(root), std::fs::read(root.join("index.json")).unwrap());
 
     let alone = Directory::open_alone(root).unwrap();
-    let planned = alone.collect(&keep, Duration::ZERO, true).unwrap();
+    let planned = alone.collect(&keep, Duration::ZERO, GcMode::DryRun).unwrap();
     let after = (files(root), std::fs::read(root.join("index.json")).unwrap());
     assert!(after == before && part.exists(), "a dry run changes nothing");
 
-    let done = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    let done = alone.collect(&keep, Duration::ZERO, GcMode::Remove).unwrap();
     assert_eq!(done, planned);
     assert_eq!((done.entries, done.parts, done.young), (vec![unneeded], 1, 0));
     let gone = content.blobs.iter().filter(|(digest, _)| !keep.contains(digest));
@@ -62,7 +62,7 @@ fn what_nothing_needs_goes_and_the_rest_stays() {
     assert!(names_in(&parts).is_empty());
     assert!(read_all(root).unwrap().into_keys().collect::<HashSet<_>>() == keep);
 
-    let again = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    let again = alone.collect(&keep, Duration::ZERO, GcMode::Remove).unwrap();
     assert_eq!(again, longshore_layout::Collected::default());
 }
 
@@ -83,7 +83,7 @@ fn what_is_young_stays() {
     age(&parts.join("notes"), 2 * DAY);
     age(&root.join("blobs/sha256").join(unneeded.encoded()), 2 * DAY);
     let alone = Directory::open_alone(root).unwrap();
-    let done = alone.collect(&keep, DAY, false).unwrap();
+    let done = alone.collect(&keep, DAY, GcMode::Remove).unwrap();
     assert_eq!(done.blobs.iter().map(|(digest, _)| digest).collect::<Vec<_>>(), [&unneeded]);
     assert!(done.young > 0);
     assert_eq!(names_in(&parts), [young.as_str(), "notes"]);
@@ -94,7 +94,7 @@ fn a_name_is_never_collected() {
     let directory = tempfile::tempdir().unwrap();
     let (_, _, unneeded) = layout(directory.path());
     let alone = Directory::open_alone(directory.path()).unwrap();
-    let done = alone.collect(&HashSet::new(), DAY, false).unwrap();
+    let done = alone.collect(&HashSet::new(), DAY, GcMode::Remove).unwrap();
     assert_eq!(done.entries, [unneeded]);
     assert_eq!(alone.whole().names().unwrap(), ["kept".into()]);
 }
@@ -114,7 +114,7 @@ fn nobody_collects_while_another_writes() {
     drop(created(directory.path()));
 
     let reader = Directory::open(directory.path()).unwrap();
-    let error = reader.collect(&keep, DAY, false).unwrap_err().to_string();
+    let error = reader.collect(&keep, DAY, GcMode::Remove).unwrap_err().to_string();
     assert!(error.ends_with("is read-only"), "{error}");
 }
 
@@ -126,7 +126,7 @@ fn what_was_named_just_before_is_known_to_a_collection() {
     let entry = content.entries.iter().find(|entry| entry.digest == unneeded).unwrap();
     alone.whole().list(entry, &["late".into()]).unwrap();
     keep.extend(content.blobs.keys().cloned());
-    let done = alone.collect(&keep, Duration::ZERO, false).unwrap();
+    let done = alone.collect(&keep, Duration::ZERO, GcMode::Remove).unwrap();
     assert_eq!((done.entries, done.blobs), (Vec::new(), Vec::new()));
     assert_eq!(alone.whole().names().unwrap(), ["kept".into(), "late".into()]);
     alone.whole().push_blob(&Piece::new("and it can still be written to")).unwrap();
@@ -147,7 +147,7 @@ fn what_is_adopted_during_a_collection_is_there_after_it() {
         let adopting = scope.spawn(move || other.adopt(&repository, descriptor));
         // If it has not begun by then, it finds nothing all the more.
         std::thread::sleep(Duration::from_millis(100));
-        alone.collect(&HashSet::new(), Duration::ZERO, false).unwrap();
+        alone.collect(&HashSet::new(), Duration::ZERO, GcMode::Remove).unwrap();
         drop(alone);
         adopting.join().unwrap()
     });
@@ -177,9 +177,9 @@ fn marks_of_repositories_go_with_what_they_are_about() {
 
     let layout = Directory::open_alone(root).unwrap();
     let before = files_below(root);
-    layout.collect(&HashSet::new(), DAY, true).unwrap();
+    layout.collect(&HashSet::new(), DAY, GcMode::DryRun).unwrap();
     assert_eq!(files_below(root), before, "a dry run changes nothing");
-    let collected = layout.collect(&HashSet::new(), DAY, false).unwrap();
+    let collected = layout.collect(&HashSet::new(), DAY, GcMode::Remove).unwrap();
     assert_eq!(collected.blobs, [(old.digest.clone(), 3)]);
     assert_eq!((collected.young, collected.parts), (2, 1));
     let holds = |repository: &RepositoryName, blob: &Descriptor| {
@@ -187,7 +187,7 @@ fn marks_of_repositories_go_with_what_they_are_about() {
     };
     assert!(!holds(&a, &old) && !holds(&a, &adopted) && holds(&b, &adopted) && holds(&a, &young));
 
-    layout.collect(&HashSet::new(), Duration::ZERO, false).unwrap();
+    layout.collect(&HashSet::new(), Duration::ZERO, GcMode::Remove).unwrap();
     assert!(!root.join(".longshore/repositories").exists());
     assert!(layout.repositories().unwrap().is_empty());
 }

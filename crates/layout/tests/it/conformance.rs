@@ -17,7 +17,7 @@ fn a_directory_conforms() {
 fn an_archive_conforms() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a.tar");
-    let make = || ArchiveWriter::new(&path, false).unwrap();
+    let make = || ArchiveWriter::new(&path).unwrap();
     let reopen = || Archive::open(&path, &ArchiveOptions::default()).unwrap();
     conformance::archive(
         (make, |archive| Box::new(archive.whole())),

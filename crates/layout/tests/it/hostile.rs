@@ -12,7 +12,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use longshore_fixture::{Content, artifacts};
-use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Links, write_file};
+use longshore_layout::{
+    Archive, ArchiveOptions, ArchiveWriter, Directory, GcMode, Links, write_file,
+};
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
     Entry, Error, Held, Place as _, Pushed, Selector, Source as _, SourcePlace as _, Target as _,
@@ -240,7 +242,7 @@ fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
         tell(named.and_then(|()| layout.commit()).map(|()| String::new()));
     }
     let collected = Directory::open_alone(root)
-        .and_then(|layout| layout.collect(&HashSet::new(), Duration::ZERO, false));
+        .and_then(|layout| layout.collect(&HashSet::new(), Duration::ZERO, GcMode::Remove));
     tell(collected.map(|collected| format!("{collected:?}")));
     told
 }
@@ -354,7 +356,7 @@ fn an_archive_is_not_written_into_what_is_not_ours() {
                 fs::write(scene.root().join("a.tar.partial"), "").unwrap();
             }
             let before = scene.around();
-            let writer = ArchiveWriter::new(scene.root().join("a.tar"), false).unwrap();
+            let writer = ArchiveWriter::new(scene.root().join("a.tar")).unwrap();
             let error = writer.prepare(&parcel.outline).unwrap_err();
             assert!(error.to_string().contains(&format!("a.tar{suffix}")), "{kind:?}: {error}");
             assert_eq!(scene.around(), before, "{kind:?}");
@@ -363,10 +365,10 @@ fn an_archive_is_not_written_into_what_is_not_ours() {
     // The like of a run that was killed is gone on with.
     let scene = Scene::new();
     let path = scene.root().join("a.tar");
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     writer.prepare(&parcel.outline).unwrap();
     drop(writer);
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     writer.prepare(&parcel.outline).unwrap();
     push_all(&writer, &parcel.pieces);
     writer.commit().unwrap();

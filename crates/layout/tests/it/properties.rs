@@ -112,7 +112,7 @@ proptest! {
 
         let path = directory.path().join("a.tar");
         let parcel = Parcel::of(&content);
-        let writer = ArchiveWriter::new(&path, false).unwrap();
+        let writer = ArchiveWriter::new(&path).unwrap();
         writer.prepare(&parcel.outline).unwrap();
         push_all(&writer, &parcel.pieces);
         writer.commit().unwrap();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use longshore_fixture::{
-    Content, Format, Kind, Member, Order, Sizes, TarOptions, TarWriter, artifacts, graph, gzip,
-    zstd,
+    Content, Format, Member, MemberKind, MemberOrder, Sizes, TarOptions, TarWriter, artifacts,
+    graph, gzip, zstd,
 };
 use longshore_layout::{Archive, ArchiveOptions};
 use longshore_store::{Error, Flaw, Result, Selector, Source as _};
@@ -47,7 +47,7 @@ fn a18_every_form_of_tar_is_read() {
     let mut content = graph(3, 6);
     content.merge(Content::tagged("app", |content| artifacts::sha512(content, 1)));
     for format in [Format::Ustar, Format::Pax, Format::Gnu] {
-        for order in [Order::IndexFirst, Order::IndexLast, Order::Shuffled(5)] {
+        for order in [MemberOrder::IndexFirst, MemberOrder::IndexLast, MemberOrder::Shuffled(5)] {
             for sizes in [Sizes::Octal, Sizes::Base256, Sizes::Pax] {
                 for flags in 0..8 {
                     let [prefix_dot_slash, directories, end_marker] =
@@ -143,11 +143,12 @@ fn what_is_compressed_otherwise_is_named() {
 fn a_hard_link_is_another_name_of_what_came_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let (content, mut members) = small();
-    let own = |member: &Member| member.kind == Kind::File && member.name.starts_with("blobs/");
+    let own =
+        |member: &Member| member.kind == MemberKind::File && member.name.starts_with("blobs/");
     let files: Vec<usize> = (0..members.len()).filter(|at| own(&members[*at])).collect();
     for (number, at) in files.into_iter().enumerate() {
         let kept = format!("kept/{number}");
-        let link = Member::link(Kind::Hardlink, &members[at].name, &kept);
+        let link = Member::link(MemberKind::Hardlink, &members[at].name, &kept);
         members[at].name = kept;
         members.push(link);
     }
@@ -157,7 +158,7 @@ fn a_hard_link_is_another_name_of_what_came_before_it() {
     for target in ["kept/none", "../kept", "/etc/passwd"] {
         let digest = longshore_spec::Digest::sha256("x");
         let name = format!("blobs/sha256/{}", digest.encoded());
-        let all = [&members[..], &[Member::link(Kind::Hardlink, &name, target)]].concat();
+        let all = [&members[..], &[Member::link(MemberKind::Hardlink, &name, target)]].concat();
         let error = open(&write(directory.path(), &archive(&all))).unwrap_err();
         assert!(error.to_string().contains("link"), "{error}");
     }
@@ -172,7 +173,7 @@ fn a_layout_one_directory_down_is_read() {
             |member: &Member| Member { name: format!("{name}/{}", member.name), ..member.clone() };
         members.iter().map(below).collect::<Vec<_>>()
     };
-    let one = [vec![Member::new(Kind::Directory, "site/")], below("site")].concat();
+    let one = [vec![Member::new(MemberKind::Directory, "site/")], below("site")].concat();
     let path = write(directory.path(), &archive(&one));
     assert!(read_all(&path).unwrap() == content.blobs);
     // Which of two is meant nobody says, and deeper ones are not looked for.
@@ -301,10 +302,10 @@ fn sizes_near_the_end_of_numbers_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let (_, members) = small();
     for size in [u64::MAX, u64::MAX - 511, u64::MAX - 1024, i64::MAX as u64, 1 << 62] {
-        for kind in [Kind::File, Kind::Directory, Kind::Global] {
+        for kind in [MemberKind::File, MemberKind::Directory, MemberKind::Global] {
             // A global header has no PAX header of its own.
             for sizes in [Sizes::Base256, Sizes::Pax] {
-                if (kind, sizes) == (Kind::Global, Sizes::Pax) {
+                if (kind, sizes) == (MemberKind::Global, Sizes::Pax) {
                     continue;
                 }
                 let options = TarOptions { sizes, ..TarOptions::default() };
@@ -355,10 +356,10 @@ fn a14_links_between_files_of_others_are_fine() {
     let directory = tempfile::tempdir().unwrap();
     let (content, mut members) = small();
     members.push(Member::file("1/layer.tar", "layer"));
-    members.push(Member::link(Kind::Symlink, "2/layer.tar", "../1/layer.tar"));
-    members.push(Member::link(Kind::Hardlink, "3/layer.tar", "1/layer.tar"));
+    members.push(Member::link(MemberKind::Symlink, "2/layer.tar", "../1/layer.tar"));
+    members.push(Member::link(MemberKind::Hardlink, "3/layer.tar", "1/layer.tar"));
     assert!(read_all(&write(directory.path(), &archive(&members))).unwrap() == content.blobs);
-    members.push(Member::link(Kind::Symlink, "4/layer.tar", "../../etc/passwd"));
+    members.push(Member::link(MemberKind::Symlink, "4/layer.tar", "../../etc/passwd"));
     let error = open(&write(directory.path(), &archive(&members))).unwrap_err().to_string();
     assert!(error.ends_with("`4/layer.tar` is a link that leads out of the archive"), "{error}");
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_fixture::{
-    Content, Form, Format, Order, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip, zstd,
+    Content, Form, Format, MemberOrder, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip,
+    zstd,
 };
 use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
 use longshore_store::{Error, Result, Source as _};
@@ -42,7 +43,7 @@ fn content() -> Content {
 #[test]
 fn every_form_is_received_and_nothing_is_named() {
     let content = content();
-    for order in [Order::IndexFirst, Order::IndexLast, Order::Shuffled(5)] {
+    for order in [MemberOrder::IndexFirst, MemberOrder::IndexLast, MemberOrder::Shuffled(5)] {
         for (format, sizes) in [
             (Format::Ustar, Sizes::Octal),
             (Format::Pax, Sizes::Pax),

@@ -35,7 +35,7 @@ fn write(directory: &Path, parcel: &Parcel, claimed: &[OutlineNode]) -> PathBuf 
     let outline = &parcel.outline;
     let outline = Outline::new(outline.nodes().to_vec(), outline.roots().to_vec(), vec![list]);
     let path = directory.join("a.tar");
-    let writer = ArchiveWriter::new(&path, true).unwrap();
+    let writer = ArchiveWriter::replacing(&path).unwrap();
     writer.prepare(&outline).unwrap();
     push_all(&writer, &parcel.pieces);
     writer.commit().unwrap();

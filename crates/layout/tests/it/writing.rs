@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn begin(&self, outline: &Outline) -> ArchiveWriter {
-        let writer = ArchiveWriter::new(self.path(), false).unwrap();
+        let writer = ArchiveWriter::new(self.path()).unwrap();
         writer.prepare(outline).unwrap();
         writer
     }
@@ -384,7 +384,7 @@ fn one_archive_has_one_writer() {
     let parcel = Parcel::sample();
     let scene = Scene::new();
     let first = scene.begin(&parcel.outline);
-    let second = ArchiveWriter::new(scene.path(), false).unwrap();
+    let second = ArchiveWriter::new(scene.path()).unwrap();
     let error = second.prepare(&parcel.outline).unwrap_err();
     assert!(matches!(&error, Error::Busy { .. }), "{error}");
     assert!(error.to_string().contains("a.tar.partial"), "{error}");
@@ -396,20 +396,18 @@ fn one_archive_has_one_writer() {
 fn an_archive_that_is_there_stays() {
     let parcel = Parcel::sample();
     let scene = Scene::new();
-    let late = ArchiveWriter::new(scene.path(), false).unwrap();
+    let late = ArchiveWriter::new(scene.path()).unwrap();
     std::fs::write(scene.path(), "older").unwrap();
-    let refused = [
-        late.prepare(&parcel.outline).map(drop),
-        ArchiveWriter::new(scene.path(), false).map(drop),
-    ];
+    let refused =
+        [late.prepare(&parcel.outline).map(drop), ArchiveWriter::new(scene.path()).map(drop)];
     for refused in refused {
         assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
     }
-    let refused = ArchiveWriter::new(scene.directory.path(), true);
+    let refused = ArchiveWriter::replacing(scene.directory.path());
     assert!(matches!(refused, Err(Error::Exists { .. })), "a directory is never replaced");
     assert_eq!(names_in(scene.directory.path()), ["a.tar"]);
 
-    let writer = ArchiveWriter::new(scene.path(), true).unwrap();
+    let writer = ArchiveWriter::replacing(scene.path()).unwrap();
     writer.prepare(&parcel.outline).unwrap();
     push_all(&writer, &parcel.pieces);
     assert_eq!(std::fs::read(scene.path()).unwrap(), b"older", "until the new one is complete");
@@ -463,7 +461,7 @@ fn sizes_that_no_file_has_are_refused_before_anything_is_written() {
         let nodes = vec![node("a", sizes[0]), node("b", sizes[1])];
         let outline = Outline::new(nodes, Vec::new(), Vec::new());
         let scene = Scene::new();
-        let writer = ArchiveWriter::new(scene.path(), false).unwrap();
+        let writer = ArchiveWriter::new(scene.path()).unwrap();
         let error = writer.prepare(&outline).unwrap_err();
         assert!(matches!(error, Error::Limit { .. }), "{error}");
         let stream = ArchiveStream::new(Box::new(io::sink()));
@@ -472,7 +470,7 @@ fn sizes_that_no_file_has_are_refused_before_anything_is_written() {
     }
     let outline = Outline::new(vec![node("a", 1 << 60)], Vec::new(), Vec::new());
     let scene = Scene::new();
-    let refused = ArchiveWriter::new(scene.path(), false).unwrap().prepare(&outline);
+    let refused = ArchiveWriter::new(scene.path()).unwrap().prepare(&outline);
     assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
     assert_eq!(names_in(scene.directory.path()), [""; 0]);
 }
@@ -480,7 +478,7 @@ fn sizes_that_no_file_has_are_refused_before_anything_is_written() {
 #[test]
 fn a_writer_must_be_told_what_comes() {
     let scene = Scene::new();
-    let writer = ArchiveWriter::new(scene.path(), false).unwrap();
+    let writer = ArchiveWriter::new(scene.path()).unwrap();
     let error = writer.whole().push_blob(&Piece::new("x")).unwrap_err().to_string();
     assert!(error.contains("must be told what will come"), "{error}");
     assert!(writer.commit().is_err());
@@ -527,6 +525,6 @@ fn gnu_tar_reads_what_is_written() {
 
 #[test]
 fn a_device_is_not_replaced_by_an_archive() {
-    let error = ArchiveWriter::new("/dev/null", true).unwrap_err();
+    let error = ArchiveWriter::replacing("/dev/null").unwrap_err();
     assert_eq!(error.to_string(), "/dev/null is not a file");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::Record;
+use super::RequestRecord;
 use crate::route::Route;
 
 /// The upper bounds of the histogram of times, in milliseconds: from a look into memory to a large
@@ -75,7 +75,7 @@ impl Metrics {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self, endpoint: Endpoint, record: &Record) {
+    pub(super) fn end(&self, endpoint: Endpoint, record: &RequestRecord) {
         let endpoint = endpoint as usize;
         let class = record.status.map_or(0, |status| usize::from(status / 100).min(5));
         self.requests[endpoint][method(&record.method)][class].fetch_add(1, Ordering::Relaxed);

@@ -19,7 +19,7 @@ const MAX_USER_AGENT: usize = 256;
 
 /// One request that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct RequestRecord {
     /// When it began.
     pub begun: SystemTime,
     /// Who sent it.
@@ -46,7 +46,7 @@ pub struct Record {
 
 /// Is given what is remembered of each request, on a thread that must not be held up.
 #[derive(Clone)]
-pub struct Observer(pub Arc<dyn Fn(&Record) + Send + Sync>);
+pub struct Observer(pub Arc<dyn Fn(&RequestRecord) + Send + Sync>);
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,7 +56,7 @@ impl fmt::Debug for Observer {
 
 /// A request that is under way. When it is dropped, the request is over.
 pub(super) struct Tally {
-    pub(super) record: Record,
+    pub(super) record: RequestRecord,
     pub(super) received: Arc<AtomicU64>,
     begun: Instant,
     endpoint: Endpoint,
@@ -74,7 +74,7 @@ impl Tally {
         activity.enter();
         shared.metrics.begin();
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let record = Record {
+        let record = RequestRecord {
             begun: SystemTime::now(),
             client,
             user: None,

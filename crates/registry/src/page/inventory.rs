@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use longshore_spec::artifact_type::{ArtifactType, cosign_tag};
-use longshore_spec::{Content, Descriptor, Digest, Manifest, RepositoryName, Role, keys};
+use longshore_spec::{Descriptor, Digest, Manifest, ManifestContent, RepositoryName, Role, keys};
 use longshore_store::{Error, Place, Repository, Result, describe, walk};
 
 /// Manifests that are read to tell how large one artifact is; what is larger is said to be.
@@ -183,7 +183,7 @@ fn look(
     };
     match repository.child(&descriptor) {
         Ok(manifest) => {
-            artifact.is_index = matches!(manifest.content(), Content::Index(_));
+            artifact.is_index = matches!(manifest.content(), ManifestContent::Index(_));
             artifact.artifact_type = describe::type_of_entries(repository, &manifest)
                 .unwrap_or_else(|| describe::artifact_type(repository, &manifest));
             let platforms = describe::platforms(repository, &manifest);

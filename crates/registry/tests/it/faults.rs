@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use longshore_registry::{Access, Options, Registry, front};
+use longshore_registry::{Access, Registry, RegistryOptions, front};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers, Repository,
@@ -132,7 +132,7 @@ impl Repository for View {
 }
 
 fn registry(fault: Fault) -> Registry {
-    let options = Options { access: Access::ReadWrite, ..Options::default() };
+    let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
     Registry::new(Arc::new(Broken(fault)), options)
 }
 

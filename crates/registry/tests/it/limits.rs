@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_registry::front::{Observer, Options, Record};
+use longshore_registry::front::{Observer, Options, RequestRecord};
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
@@ -170,7 +170,7 @@ fn what_is_no_http_gets_no_answer_but_an_end() {
 fn requests_are_counted_and_told_of() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![1; 1000]);
-    let records = Arc::new(Mutex::new(Vec::<Record>::new()));
+    let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
     let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
     let server = started(&registry, Options { observer: Some(observer), ..Options::default() });
@@ -216,7 +216,7 @@ fn requests_are_counted_and_told_of() {
 fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
-    let records = Arc::new(Mutex::new(Vec::<Record>::new()));
+    let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
     let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
     let server = started(&registry, Options { observer: Some(observer), ..Options::default() });

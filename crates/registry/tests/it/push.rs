@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use longshore_registry::{Access, Options, Registry};
+use longshore_registry::{Access, Registry, RegistryOptions};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::Memory;
 
@@ -175,7 +175,8 @@ fn f17_one_request_at_a_time_works_on_an_upload() {
 
 #[test]
 fn f46_too_many_uploads_are_to_come_later() {
-    let options = Options { access: Access::ReadWrite, max_uploads: 2, ..Options::default() };
+    let options =
+        RegistryOptions { access: Access::ReadWrite, max_uploads: 2, ..RegistryOptions::default() };
     let registry = Registry::new(std::sync::Arc::new(Memory::new()), options);
     let first = begin(&registry, "a");
     begin(&registry, "a");
@@ -227,7 +228,8 @@ fn f49_a_length_that_is_not_right_is_refused() {
 
 #[test]
 fn a_blob_that_is_too_large_is_refused() {
-    let options = Options { access: Access::ReadWrite, max_blob: 8, ..Options::default() };
+    let options =
+        RegistryOptions { access: Access::ReadWrite, max_blob: 8, ..RegistryOptions::default() };
     let registry = Registry::new(std::sync::Arc::new(Memory::new()), options);
     let post =
         |content: &[u8]| format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(content));

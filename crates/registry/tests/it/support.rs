@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use longshore_registry::{Access, Missing, Options, Registry};
+use longshore_registry::{Access, Missing, Registry, RegistryOptions};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Memory, Place};
 
@@ -45,7 +45,7 @@ pub(crate) fn registry(access: Access, missing: Missing) -> Registry {
 }
 
 pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Registry {
-    Registry::new(place, Options { access, missing, ..Options::default() })
+    Registry::new(place, RegistryOptions { access, missing, ..RegistryOptions::default() })
 }
 
 pub(crate) fn writable() -> Registry {

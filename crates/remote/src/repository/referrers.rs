@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use longshore_spec::{Content, Descriptor, Digest, Index, Manifest, MediaType};
+use longshore_spec::{Descriptor, Digest, Index, Manifest, ManifestContent, MediaType};
 use longshore_store::{
     AnsweredBy, Error, Flaw, Inability, Name, Referrers, Result, Selector, Source as _,
     in_parallel, manifest_from,
@@ -177,7 +177,7 @@ impl Remote {
             }
             Err(error) => return Err(error),
         };
-        let Content::Index(index) = list.content() else {
+        let ManifestContent::Index(index) = list.content() else {
             tracing::warn!("{self}:{tag} is no list of referrers");
             return Ok(Vec::new());
         };
@@ -298,7 +298,7 @@ impl Remote {
             return Ok(List { document, entries: Vec::new(), etag: None });
         };
         let document = match list.content() {
-            Content::Index(index) if self.is_list(index, subject)? => {
+            ManifestContent::Index(index) if self.is_list(index, subject)? => {
                 serde_json::from_slice(list.raw()).ok()
             }
             _ => None,
@@ -384,7 +384,7 @@ fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
         Err(_) => return None,
     };
     match Manifest::parse(raw.clone(), Descriptor::of(named, &raw)).ok()?.content() {
-        Content::Index(index) => Some(index.manifests.clone()),
+        ManifestContent::Index(index) => Some(index.manifests.clone()),
         _ => None,
     }
 }

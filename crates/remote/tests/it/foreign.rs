@@ -22,7 +22,7 @@ struct Encrypted {
 }
 
 impl Encrypted {
-    fn new(answer: impl Fn(&str) -> tls::Answer + Send + Sync + 'static) -> Self {
+    fn new(answer: impl Fn(&str) -> tls::TlsAnswer + Send + Sync + 'static) -> Self {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&heads);
         let address = tls::serve_heads(tls::SERVER, move |head| {
@@ -41,7 +41,7 @@ impl Encrypted {
     }
 }
 
-fn answer(status: &str, body: impl Into<Vec<u8>>) -> tls::Answer {
+fn answer(status: &str, body: impl Into<Vec<u8>>) -> tls::TlsAnswer {
     (status.to_owned(), body.into())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use longshore_spec::{Content, Descriptor, MediaType};
+use longshore_spec::{Descriptor, ManifestContent, MediaType};
 use longshore_store::{
     AnsweredBy, Entry, Error, Repository as _, Selector, Source as _, Target as _,
 };
@@ -57,7 +57,7 @@ fn e84_the_list_has_all_of_an_entry_and_each_once() {
         remote.push_manifest(&signature(1), Entry::Child).unwrap();
     }
     let list = remote.manifest(&fallback_tag()).unwrap();
-    let Content::Index(index) = list.content() else { panic!("{list:?}") };
+    let ManifestContent::Index(index) = list.content() else { panic!("{list:?}") };
     assert_eq!(index.manifests, [signature(1).as_referrer()]);
     let document: serde_json::Value = serde_json::from_slice(list.raw()).unwrap();
     assert_eq!(document["schemaVersion"], 2);
@@ -255,7 +255,7 @@ fn e86_a_list_that_has_changed_is_not_written_over() {
         let sent: Vec<_> = puts.map(|each| each.header("if-match").map(str::to_owned)).collect();
         assert_eq!(sent, conditions);
         let listed = remote(&stub.host).manifest(&fallback_tag()).unwrap();
-        let Content::Index(index) = listed.content() else { panic!("{listed:?}") };
+        let ManifestContent::Index(index) = listed.content() else { panic!("{listed:?}") };
         assert_eq!(index.manifests, [foreign.clone(), signature(1).as_referrer()]);
     }
 }

@@ -9,7 +9,7 @@ mod filter;
 mod sniff;
 mod table;
 
-use crate::{Content, Manifest, MediaType};
+use crate::{Manifest, ManifestContent, MediaType};
 
 pub use cosign::{cosign_tag, cosign_tags};
 pub use family::{Family, FamilyError};
@@ -112,7 +112,7 @@ impl ArtifactType {
             declared,
             known: evident.or(known),
             sniffed: evident.is_some(),
-            is_index: matches!(manifest.content(), Content::Index(_)),
+            is_index: matches!(manifest.content(), ManifestContent::Index(_)),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::is_generic;
 use super::table::{Evidence, Known, TABLE};
 use crate::annotations::{self, Annotations};
-use crate::{Content, Descriptor, Manifest, MediaType, Role};
+use crate::{Descriptor, Manifest, ManifestContent, MediaType, Role};
 
 /// Labels of an image config, by key.
 pub(super) type Labels = Annotations;
@@ -35,7 +35,7 @@ pub(super) fn labels(manifest: &Manifest, config: &[u8]) -> Labels {
         [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].iter().any(|text| media_type.is(text))
     };
     match manifest.content() {
-        Content::Image(image) if is_image(&image.config.media_type) => {
+        ManifestContent::Image(image) if is_image(&image.config.media_type) => {
             serde_json::from_slice::<ImageConfig>(config)
                 .ok()
                 .and_then(|image| image.config)
@@ -48,7 +48,7 @@ pub(super) fn labels(manifest: &Manifest, config: &[u8]) -> Labels {
 
 /// A config's media type is evidence where the manifest names another, useless artifact type.
 fn by_config_type(manifest: &Manifest) -> Option<&'static Known> {
-    let Content::Image(image) = manifest.content() else { return None };
+    let ManifestContent::Image(image) = manifest.content() else { return None };
     Known::by_type(&image.config.media_type).filter(|_| !is_generic(&image.config.media_type))
 }
 

@@ -1,7 +1,7 @@
 //! Manifests: sections A.4, B and C where they concern reading, and D-01 to D-05, D-11, D-12.
 
 use bytes::Bytes;
-use longshore_spec::{Content, Descriptor, Kind, Manifest, ManifestError, MediaType, Role};
+use longshore_spec::{Descriptor, Kind, Manifest, ManifestContent, ManifestError, MediaType, Role};
 
 use crate::{blob, image, manifest, parse_as};
 
@@ -84,15 +84,18 @@ fn b32_the_descriptor_decides_what_it_points_to() {
     let json = format!("{{'mediaType':'application/octet-stream','config':{}}}", empty());
     assert!(matches!(
         read(MediaType::DOCKER_MANIFEST, &json).unwrap().content(),
-        Content::Image(_)
+        ManifestContent::Image(_)
     ));
     let json = "{'mediaType':'application/vnd.oci.image.manifest.v1+json','manifests':[]}";
-    assert!(matches!(read(MediaType::IMAGE_INDEX, json).unwrap().content(), Content::Index(_)));
+    assert!(matches!(
+        read(MediaType::IMAGE_INDEX, json).unwrap().content(),
+        ManifestContent::Index(_)
+    ));
     // What the document says of itself counts if the descriptor says nothing.
     let json = format!("{{'mediaType':'{}'}}", MediaType::DOCKER_LIST);
     assert!(matches!(
         read("application/octet-stream", &json).unwrap().content(),
-        Content::Index(_)
+        ManifestContent::Index(_)
     ));
 }
 

@@ -4,7 +4,7 @@
 //! knows (it drops them), `null` lists (it refuses them), the grammar of blake3 (it does not know
 //! it), IPv6 hosts (it refuses them) or hosts of Docker Hub.
 
-use longshore_spec::{Content, Digest, MediaType, Reference};
+use longshore_spec::{Digest, ManifestContent, MediaType, Reference};
 use oci_spec::distribution::Reference as OracleReference;
 use oci_spec::image::{Digest as OracleDigest, ImageManifest};
 
@@ -84,7 +84,7 @@ fn c07_image_manifests() {
         "annotations": {"a": "b"}
     }"#;
     let ours = parse_as(MediaType::IMAGE_MANIFEST, json).unwrap();
-    let Content::Image(ours) = ours.content() else { panic!("it is an image") };
+    let ManifestContent::Image(ours) = ours.content() else { panic!("it is an image") };
     let theirs = ImageManifest::from_reader(json.as_bytes()).unwrap();
     assert_eq!(ours.layers[0].size, theirs.layers()[0].size());
     assert_eq!(ours.layers[0].digest.to_string(), theirs.layers()[0].digest().to_string());

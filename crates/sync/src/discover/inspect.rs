@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{
-    Content, Descriptor, Digest, Kind, Manifest, ManifestError, MediaType, Platform,
+    Descriptor, Digest, Kind, Manifest, ManifestContent, ManifestError, MediaType, Platform,
 };
 use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, describe};
 
@@ -125,7 +125,7 @@ pub(super) fn inspect(
 /// Returns those entries of an index that would be taken, that a source does not have, and that say what
 /// they are for, so that they may be missing (row A-13).
 fn absent(source: &dyn Source, manifest: &Manifest, platforms: &Platforms) -> HashSet<Digest> {
-    let Content::Index(index) = manifest.content() else { return HashSet::new() };
+    let ManifestContent::Index(index) = manifest.content() else { return HashSet::new() };
     let is_absent = |entry: &&Descriptor| {
         let head = || source.head(&Selector::Digest(entry.digest.clone()));
         entry.platform.is_some() && head().is_err_and(|error| error.is_not_found())
@@ -207,7 +207,8 @@ fn choose(
 /// does not say what it is for, and what is no container image, is taken as it is.
 fn check_platform(source: &dyn Source, manifest: &Manifest, wanted: &[Platform]) -> Result<()> {
     let is_image = || describe::artifact_type(source, manifest).family() == Some(Family::Image);
-    if wanted.is_empty() || !matches!(manifest.content(), Content::Image(_)) || !is_image() {
+    if wanted.is_empty() || !matches!(manifest.content(), ManifestContent::Image(_)) || !is_image()
+    {
         return Ok(());
     }
     let offered = describe::platforms(source, manifest);
@@ -268,7 +269,7 @@ fn pick(source: &dyn Source, manifest: Box<Manifest>, wanted: &Platform) -> Resu
     let mut offered = Vec::new();
     let mut current = manifest.clone();
     loop {
-        let Content::Index(index) = current.content() else { return Ok(current) };
+        let ManifestContent::Index(index) = current.content() else { return Ok(current) };
         let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_deref());
         offered.extend(platforms.filter(|platform| !platform.is_unknown()).cloned());
         let is_offered = |entry: &&Descriptor| {
@@ -321,7 +322,7 @@ impl Entries {
 
     /// Adds the entries of an index.
     fn enter(&mut self, manifest: &Manifest) {
-        if let Content::Index(index) = manifest.content() {
+        if let ManifestContent::Index(index) = manifest.content() {
             self.add(index.manifests.iter());
         }
     }

@@ -21,7 +21,7 @@ pub(crate) fn write(source: &Shelf, place: &dyn TargetPlace, target: &dyn Target
 
 /// Writes an archive, in place of one that is there, and returns its bytes.
 pub(crate) fn archive(source: &Shelf, path: &Path, jobs: usize) -> Vec<u8> {
-    let writer = ArchiveWriter::new(path, true).unwrap();
+    let writer = ArchiveWriter::replacing(path).unwrap();
     write(source, &writer, &writer.whole(), jobs);
     std::fs::read(path).unwrap()
 }
@@ -69,7 +69,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
     let layout = Directory::create(directory.path().join("layout")).unwrap();
     write(&source, &layout, &layout.whole(), 4);
     let path = directory.path().join("layout.tar");
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     let view = layout.whole();
     let target = writer.whole();
     let wanted = |Root { descriptor, names }| CopyItem {
@@ -124,14 +124,14 @@ fn an_archive_of_which_something_is_missing_does_not_appear_and_goes_on_later() 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layout.tar");
     {
-        let writer = ArchiveWriter::new(&path, false).unwrap();
+        let writer = ArchiveWriter::new(&path).unwrap();
         let target = writer.whole();
         let plan = Plan::discover(broken.wanted(Some(&target)), &with_referrers(), 4).seal();
         let report = plan.execute(&writer, 4, &Silent).unwrap();
         assert!(report.roots.iter().any(|root| root.outcome == Outcome::Failed));
         assert!(!path.exists());
     }
-    let writer = ArchiveWriter::new(&path, false).unwrap();
+    let writer = ArchiveWriter::new(&path).unwrap();
     let target = writer.whole();
     let plan = Plan::discover(whole.wanted(Some(&target)), &with_referrers(), 4).seal();
     let report = plan.execute(&writer, 4, &Silent).unwrap();

@@ -6,7 +6,7 @@ use longshore_spec::artifact_type::cosign_tag;
 use longshore_spec::{Digest, Reference};
 use longshore_store::{Error, Name, Root};
 
-use crate::{Clash, Mapping};
+use crate::{Mapping, NameConflict};
 
 /// A root of a bundle, and what it is called here and there.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub enum MoveError {
     NoNames,
     /// Two things would be called the same.
     #[error(transparent)]
-    Clash(Clash),
+    Conflict(NameConflict),
     /// It would go to another registry than the rest.
     #[error("{from} would go to {to}, and {host} is another registry")]
     OtherRegistry {
@@ -89,7 +89,7 @@ pub(super) fn moves(
         without_digests(&mut moves);
     }
     let roots = moves.iter().map(|of| (&of.from, &of.to, &of.root.descriptor.digest));
-    Mapping::check(roots).map_err(MoveError::Clash)?;
+    Mapping::check(roots).map_err(MoveError::Conflict)?;
     Ok(moves)
 }
 

@@ -43,7 +43,8 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
     BundleReport(&bundle).tell(export.output);
     let result = export.write(&mut bundle);
     let complete = result.as_ref().is_ok_and(Report::is_complete);
-    let differs_at = comparison.differs_at(complete);
+    let differs_at =
+        if complete { comparison.differs_at() } else { comparison.differs_so_far_at() };
     // What broke off before it came to a difference tells nothing of the rest.
     if differs_at.is_none() && !complete {
         let report = result.map_err(|error| match error {

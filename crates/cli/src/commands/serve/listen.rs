@@ -1,57 +1,10 @@
 //! Where a server listens.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _, UdpSocket};
-use std::str::FromStr;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs as _, UdpSocket};
 
-use crate::problem::{Exit, Mistake, Problem};
-
-/// An address to listen on, as it is typed: `HOST:PORT`, where HOST may be empty for all addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listen {
-    host: String,
-    port: u16,
-}
-
-impl FromStr for Listen {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(Self { host: address.ip().to_string(), port: address.port() });
-        }
-        let error = |hint: String| {
-            Err(Mistake::new(format!("`{text}` is not an address to listen on"), hint))
-        };
-        if text.parse::<u16>().is_ok() {
-            return error(format!("write `127.0.0.1:{text}`, or `:{text}` for every address"));
-        }
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return error(format!("write `[{text}]:5000`"));
-        }
-        if text.contains("://") || text.contains('/') {
-            return error("write `HOST:PORT`".to_owned());
-        }
-        match text.rsplit_once(':') {
-            Some((host, port)) => match port.parse() {
-                Ok(port) if !host.contains(':') => Ok(Self { host: host.to_owned(), port }),
-                _ => error(format!("`{port}` is not a port; write `HOST:PORT`")),
-            },
-            None => error(format!("give it a port: `{text}:5000`")),
-        }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
+use crate::args::Listen;
+use crate::problem::{Exit, Problem};
 
 /// Returns what other machines call this one: its address on the way out, else its name.
 pub(super) fn own_name() -> String {
@@ -132,22 +85,6 @@ fn refused(place: &Listen, error: &io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read_as_they_are_typed_elsewhere() {
-        for (text, shown) in [
-            ("127.0.0.1:5000", "127.0.0.1:5000"),
-            ("[::1]:0", "[::1]:0"),
-            (":5000", ":5000"),
-            ("localhost:80", "localhost:80"),
-        ] {
-            let listen: Listen = text.parse().unwrap();
-            assert_eq!(listen.to_string(), shown);
-        }
-        for wrong in ["", "5000", "::1", "localhost", "a:b", "a:70000", "http://a:1", "a:b:1"] {
-            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn localhost_is_listened_on_by_both_of_its_addresses() {

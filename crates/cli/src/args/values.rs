@@ -1,0 +1,408 @@
+//! The values that arguments have, as they are typed.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use longshore::location::{Location, PlaceKind};
+use longshore_bundle::Choice;
+use longshore_remote::Secret;
+use longshore_remote::credentials::Credential;
+use longshore_spec::{Reference, ReferenceError, RepositoryName};
+
+use crate::location;
+use crate::problem::Mistake;
+use crate::shell;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// Print lines for a log: at the start, now and then, and at the end
+    Plain,
+    /// Print events for programs, as JSON, one per line
+    Json,
+    /// Show nothing
+    None,
+}
+
+/// What a target is asked for that has an artifact already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unchanged {
+    /// Check everything that the artifact refers to
+    Closure,
+    /// Check nothing more
+    Digest,
+}
+
+/// What becomes of an index from which platforms were left out.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SparseIndex {
+    /// Keep the index and its digest, although some platforms are missing; strict registries refuse it
+    Keep,
+    /// Remove the missing platforms from the index; its digest changes, so its signatures no longer match
+    Strip,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// Where a bundle goes, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ImportDestination {
+    Registry {
+        host: String,
+        /// Host, and what stands before every path there.
+        prefix: String,
+    },
+    Layout(PathBuf),
+}
+
+impl FromStr for ImportDestination {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let location: Option<Location> = text.parse().ok();
+        let is_layout = location.is_some_and(|location| location.path().is_some());
+        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
+            let location: Location = text.parse()?;
+            return match (location.place, location.selector) {
+                (PlaceKind::Directory(path), None) => Ok(Self::Layout(path)),
+                (PlaceKind::Directory(_), Some(_)) => Err(Mistake::new(
+                    format!("`{text}` names an artifact, but a bundle keeps its names"),
+                    "write `oci:DIR`",
+                )),
+                _ => Err(Mistake::new(
+                    format!("`{text}` cannot be imported to"),
+                    "`longshore copy --all` makes an archive of another",
+                )),
+            };
+        }
+        let (host, prefix) = registry_prefix(text, "imported to")?;
+        Ok(Self::Registry { host, prefix })
+    }
+}
+
+/// A place that belongs to a site, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SitePlace {
+    Layout(Location),
+    Registry {
+        host: String,
+        /// The repository that is meant, with all below it. All of the registry without one.
+        repository: Option<RepositoryName>,
+    },
+}
+
+impl FromStr for SitePlace {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let location: Option<Location> = text.parse().ok();
+        let is_layout = location.is_some_and(|location| location.path().is_some());
+        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
+            let location: Location = text.parse()?;
+            if location.selector.is_some() || location.is_pipe() {
+                return Err(Mistake::new(
+                    format!(
+                        "`{text}` names an artifact, but a receipt says all that a place holds"
+                    ),
+                    "write `oci:DIR` or `oci-archive:FILE`",
+                ));
+            }
+            return Ok(Self::Layout(location));
+        }
+        let (host, prefix) = registry_prefix(text, "read")?;
+        let path = prefix.get(host.len()..).unwrap_or_default().trim_start_matches('/');
+        let repository = match path {
+            "" => None,
+            path => Some(path.parse().map_err(|error| {
+                Mistake::new(
+                    format!("`{text}` is not a registry: {error}"),
+                    "write `HOST` or `HOST/PREFIX`, without a tag",
+                )
+            })?),
+        };
+        Ok(Self::Registry { host, repository })
+    }
+}
+
+/// Something that says what names stand for, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DiffInput {
+    Receipt(PathBuf),
+    /// A lock, or the record of a bundle.
+    Json(PathBuf),
+    Place(SitePlace),
+}
+
+impl FromStr for DiffInput {
+    type Err = Mistake;
+
+    /// A file is what its first bytes say; all else is a place.
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        const RECEIPT: &[u8] = b"longshore receipt ";
+        let path = Path::new(text);
+        let mut beginning = Vec::new();
+        if path.is_file()
+            && let Ok(file) = File::open(path)
+        {
+            // What cannot be read is told when it is opened as a place.
+            _ = file.take(RECEIPT.len() as u64).read_to_end(&mut beginning);
+        }
+        if beginning == RECEIPT {
+            Ok(Self::Receipt(path.to_owned()))
+        } else if beginning.trim_ascii_start().starts_with(b"{") {
+            Ok(Self::Json(path.to_owned()))
+        } else {
+            text.parse().map(Self::Place)
+        }
+    }
+}
+
+/// Reads a registry, or the beginning of names in it: returns its host, and that with what stands before
+/// every path. `verb` says in errors what it cannot be.
+fn registry_prefix(text: &str, verb: &str) -> Result<(String, String), Mistake> {
+    const BELOW: &str = "/x";
+    let prefix = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
+    // Whatever stands behind it has to make a reference of it.
+    let reference: Reference = format!("{prefix}{BELOW}").parse().map_err(|error| {
+        let error: ReferenceError = error;
+        let instead = error.instead().filter(|instead| instead.parse::<Reference>().is_ok());
+        match instead.and_then(|instead| instead.strip_suffix(BELOW)) {
+            Some(instead) => Mistake::new(
+                format!("`{text}` cannot be {verb}: {}", error.reason()),
+                format!("write `{instead}`"),
+            ),
+            None => Mistake::new(
+                format!("`{text}` is not a registry"),
+                "write `HOST`, `HOST/PREFIX`, or `oci:DIR` for a layout",
+            ),
+        }
+    })?;
+    let host = reference.registry().to_owned();
+    // What is in upper case in the host is the same host.
+    let prefix = format!("{host}{}", prefix.get(host.len()..).unwrap_or_default());
+    Ok((host, prefix))
+}
+
+/// An address to listen on, as it is typed: `HOST:PORT`, where HOST may be empty for all addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl FromStr for Listen {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { host: address.ip().to_string(), port: address.port() });
+        }
+        let error = |hint: String| {
+            Err(Mistake::new(format!("`{text}` is not an address to listen on"), hint))
+        };
+        if text.parse::<u16>().is_ok() {
+            return error(format!("write `127.0.0.1:{text}`, or `:{text}` for every address"));
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return error(format!("write `[{text}]:5000`"));
+        }
+        if text.contains("://") || text.contains('/') {
+            return error("write `HOST:PORT`".to_owned());
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) => match port.parse() {
+                Ok(port) if !host.contains(':') => Ok(Self { host: host.to_owned(), port }),
+                _ => error(format!("`{port}` is not a port; write `HOST:PORT`")),
+            },
+            None => error(format!("give it a port: `{text}:5000`")),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A name and password as they are typed: `NAME:PASSWORD`.
+#[derive(Debug, Clone)]
+pub(crate) struct UserPassword(pub(crate) Credential);
+
+impl FromStr for UserPassword {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        // Not repeated in the error: it may be a password.
+        let (username, password) = text.split_once(':').ok_or_else(|| {
+            Mistake::new(
+                "the name and password have no colon between them",
+                "write `NAME:PASSWORD`",
+            )
+        })?;
+        let (username, password) = (username.to_owned(), Secret::new(password));
+        Ok(Self(Credential::Password { username, password }))
+    }
+}
+
+/// Reads what is wanted: a reference without tag and digest has the tag `latest`.
+pub(super) fn choice(text: &str) -> Result<Choice, Mistake> {
+    // A place says what is wrong with a text that was meant for another kind of it.
+    let location = text.parse::<Location>()?;
+    match location.layout() {
+        Some(_) if location.is_pipe() => {
+            Err(Mistake::new("`-` is not an artifact", "`-f -` reads a list from stdin"))
+        }
+        Some(layout) => Ok(Choice::Layout(layout)),
+        None => Ok(text.parse()?),
+    }
+}
+
+/// Reads what stands before paths; a `/` at either end says nothing.
+pub(super) fn prefix(text: &str) -> Result<RepositoryName, Mistake> {
+    text.trim_matches('/').parse().map_err(|_| {
+        Mistake::new(
+            format!("`{text}` cannot begin a path"),
+            "write it in lower case, such as `site/plant-7`",
+        )
+    })
+}
+
+/// Reads where a bundle lies.
+pub(super) fn bundle(text: &str) -> Result<Location, Mistake> {
+    if is_address(text) {
+        return Err(Mistake::new(
+            format!("`{text}` is an address, and a bundle is a file or a directory"),
+            format!(
+                "download it first, or pipe it: `curl -fL {} | longshore import - DST`",
+                shell::word(text)
+            ),
+        ));
+    }
+    if location::is_list(Path::new(text)) {
+        return Err(location::not_an_archive(text));
+    }
+    out(text)
+}
+
+/// Tells whether a text is an address of the web, and nothing that is there.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| ["http", "https", "ftp"].contains(&&*scheme))
+        && !Path::new(text).exists()
+}
+
+/// Reads where a bundle goes or lies: a file unless it says otherwise.
+pub(super) fn out(text: &str) -> Result<Location, Mistake> {
+    let is_place = text == "-"
+        || ["oci:", "oci-archive:"].iter().any(|kind| text.starts_with(kind))
+        || Path::new(text).is_dir();
+    let location: Location = match text {
+        text if !is_place => Location::at(PlaceKind::Archive(text.into())),
+        text if Path::new(text).is_dir() => Location::at(PlaceKind::Directory(text.into())),
+        text => text.parse()?,
+    };
+    match &location.selector {
+        None => Ok(location),
+        Some(selector) => Err(Mistake::new(
+            format!("`{text}` selects an artifact, `{selector}`, but a bundle is a whole layout"),
+            format!("write `{}`", shell::word(location.whole())),
+        )),
+    }
+}
+
+/// Reads an age: a number with `s`, `m`, `h` or `d`, or `0`.
+pub(super) fn age(text: &str) -> Result<Duration, Mistake> {
+    time(text).ok_or_else(|| {
+        Mistake::new(
+            format!("`{text}` is not an age"),
+            "write a number and s, m, h or d, such as `12h`",
+        )
+    })
+}
+
+/// Reads how long something may take, written like an age.
+pub(super) fn patience(text: &str) -> Result<Duration, Mistake> {
+    time(text).ok_or_else(|| {
+        Mistake::new(
+            format!("`{text}` is not a length of time"),
+            "write a number and s, m, h or d, such as `30s`",
+        )
+    })
+}
+
+fn time(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number: u64 = text[..text.len() - 1].parse().ok()?;
+    number.checked_mul(unit).map(Duration::from_secs)
+}
+
+/// Reads how many there may be of something.
+pub(super) fn bound(text: &str) -> Result<NonZeroUsize, Mistake> {
+    text.parse()
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number from 1 up"), "write 1 or more"))
+}
+
+/// Reads how much is done at once.
+pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, Mistake> {
+    text.parse()
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number of jobs"), "write 1 or more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_a_unit() {
+        assert_eq!(age("0"), Ok(Duration::ZERO));
+        assert_eq!(age("2h"), Ok(Duration::from_hours(2)));
+        for wrong in ["", "2", "h", "-1d", "1.5d", "99999999999999999999d", "1d1h", "5µ"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_as_they_are_typed_elsewhere() {
+        for (text, shown) in [
+            ("127.0.0.1:5000", "127.0.0.1:5000"),
+            ("[::1]:0", "[::1]:0"),
+            (":5000", ":5000"),
+            ("localhost:80", "localhost:80"),
+        ] {
+            let listen: Listen = text.parse().unwrap();
+            assert_eq!(listen.to_string(), shown);
+        }
+        for wrong in ["", "5000", "::1", "localhost", "a:b", "a:70000", "http://a:1", "a:b:1"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
+        }
+    }
+}

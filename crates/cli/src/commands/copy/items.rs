@@ -1,0 +1,304 @@
+//! What a copy takes, and what it is called where it goes.
+
+use std::path::Path;
+
+use longshore::OpenPlace;
+use longshore::location::{InRegistry, Location, LocationError, PlaceKind};
+use longshore_spec::Digest;
+use longshore_store::{Error, KnownRoots, Name, Root, Selector};
+use longshore_sync::RootRequest;
+
+use crate::args::Copy;
+use crate::human;
+use crate::input;
+use crate::open;
+use crate::output::Output;
+use crate::problem::{Exit, Mistake, Problem};
+use crate::registries::Registries;
+use crate::shell;
+
+/// Takes apart what was typed: sources from the command line and from a list, and the target.
+pub(super) fn places(args: &Copy) -> Result<(Vec<Location>, Location), Problem> {
+    let mut sources = args.places.clone();
+    let target = sources.pop().ok_or_else(|| Problem::new(Exit::Usage, "no place is given"))?;
+    if let Some(list) = &args.list {
+        sources.extend(read_list(list)?);
+    }
+    if sources.is_empty() {
+        let text = format!("`{target}` is the only place that is given");
+        return Err(Problem::new(Exit::Usage, text)
+            .hint("write where from, then where to: `longshore copy SRC DST`"));
+    }
+    if let (None, Some(digest)) = target.named() {
+        let text = format!(
+            "`{target}` says which digest to write, but that follows from the content ({digest})"
+        );
+        return Err(Problem::new(Exit::Usage, text)
+            .hint(format!("write to `{}`", shell::word(target.whole()))));
+    }
+    Ok((sources, target))
+}
+
+/// Reads a list of sources, one a line; `#` begins a comment.
+fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
+    let text = input::text(path, input::MAX_LIST).map_err(|error| {
+        Problem::of(match error {
+            Error::Io { what, source, .. } => Error::Io { action: "read the list", what, source },
+            error => error,
+        })
+    })?;
+    let mut locations = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if !line.is_empty() {
+            let wrong = |error: LocationError| {
+                let error = Mistake::from(error);
+                let text = format!("{}:{}: {error}", path.display(), number + 1);
+                Problem::new(Exit::Usage, text)
+                    .hint("a list has one place a line, such as `oci:DIR:REF`")
+            };
+            locations.push(line.parse().map_err(wrong)?);
+        }
+    }
+    Ok(locations)
+}
+
+/// Opens the sources.
+pub(super) fn open(
+    sources: &[Location],
+    target: &Location,
+    args: &Copy,
+    registries: &Registries<'_>,
+) -> Result<Vec<OpenPlace>, Problem> {
+    refuse_itself(sources, target)?;
+    let open = |source: &Location| {
+        open::place(source, &args.reading, registries).map_err(|problem| {
+            if source.exists() || source.is_pipe() || !target.exists() {
+                return problem;
+            }
+            problem.hint(format!(
+                "the source comes first: check its path, or turn it round: `longshore copy {} {}`",
+                shell::word(target),
+                shell::word(source)
+            ))
+        })
+    };
+    sources.iter().map(open).collect()
+}
+
+/// Refuses to copy a layout onto itself.
+fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem> {
+    match sources.iter().find(|source| source.is_same_file(target)) {
+        Some(source)
+            if target.selector.is_none() || matches!(target.place, PlaceKind::Archive(_)) =>
+        {
+            let text = format!("{source} would be copied onto itself");
+            Err(Problem::new(Exit::Usage, text)
+                .hint("`longshore tag` gives an artifact a further name"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Something that is taken.
+#[derive(Debug)]
+pub(super) struct NamedItem {
+    /// The number of its source.
+    pub(super) source: usize,
+    pub(super) request: RootRequest,
+    /// What it will be called.
+    pub(super) names: Vec<Name>,
+}
+
+/// Returns everything that is wanted, under the names that it will have.
+pub(super) fn items(
+    args: &Copy,
+    sources: &[Location],
+    opened: &[OpenPlace],
+    target: &Location,
+    output: &Output,
+) -> Result<Vec<NamedItem>, Problem> {
+    let mut taken = Vec::new();
+    let mut unknown = Vec::new();
+    for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
+        if let (PlaceKind::Registry(_), Some(selector), 2..) =
+            (&location.place, &location.selector, sources.len())
+        {
+            // Many are asked for at once, later, and not one after the other now.
+            let name = match selector {
+                Selector::Name(name) => Some(name.clone()),
+                Selector::Digest(_) => location.tag.clone(),
+            };
+            let (request, names) =
+                (RootRequest::Selector(selector.clone()), name.into_iter().collect());
+            taken.push(NamedItem { source, request, names });
+            continue;
+        }
+        match roots(args, location, layout, output) {
+            Ok(KnownRoots { roots, unknown }) => {
+                taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
+                    source,
+                    request: RootRequest::Listed(descriptor),
+                    names,
+                }));
+                // Asked for once more, each fails on its own, and not the others.
+                taken.extend(unknown.into_iter().map(|(name, _)| NamedItem {
+                    source,
+                    request: RootRequest::Selector(name.clone().into()),
+                    names: vec![name],
+                }));
+            }
+            // A name that is not there fails its root, not the others.
+            Err(problem) if let Some(selector) = &location.selector => {
+                taken.push(NamedItem {
+                    source,
+                    request: RootRequest::Selector(selector.clone()),
+                    names: Vec::new(),
+                });
+                unknown.push(problem);
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    if unknown.len() == taken.len()
+        && let Some(last) = unknown.pop()
+    {
+        for problem in &unknown {
+            Output::problem(problem);
+        }
+        return Err(last);
+    }
+    rename(&mut taken, sources, target, output)?;
+    Ok(taken)
+}
+
+/// Returns the roots of a source that are wanted.
+/// Tells whether a layout lists nothing, so that all of it is nothing, too.
+fn is_empty(layout: &OpenPlace) -> bool {
+    !matches!(layout, OpenPlace::Registry(_))
+        && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
+}
+
+fn roots(
+    args: &Copy,
+    location: &Location,
+    layout: &OpenPlace,
+    output: &Output,
+) -> Result<KnownRoots, Problem> {
+    let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
+    if location.selector.is_some() {
+        return open::select(layout, location).map(only);
+    }
+    if !args.all && !args.all_tags {
+        let root = open::select(layout, location).map_err(|problem| {
+            if is_empty(layout) {
+                problem
+            } else {
+                problem.also("or take all with --all-tags or --all")
+            }
+        })?;
+        return Ok(only(root));
+    }
+    let KnownRoots { roots, unknown } = open::roots(layout, location)?;
+    let (taken, left): (Vec<_>, Vec<_>) =
+        roots.into_iter().partition(|root| args.all || is_tag(root));
+    if !left.is_empty() {
+        let count = human::entries(left.len());
+        output.note(&format!("{location}: {count} without a tag not copied; --all copies them"));
+    }
+    Ok(KnownRoots { roots: taken, unknown })
+}
+
+/// How many digits of a digest a referrers tag has (row E-87).
+const REFERRERS_TAG_DIGITS: usize = 64;
+
+/// Tells whether a root has a name that is more than an account of referrers (row E-97).
+fn is_tag(root: &Root) -> bool {
+    let is_fallback = |name: &Name| {
+        let tag = name.as_str().rsplit(':').next().unwrap_or_default();
+        let digest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+        digest.is_some_and(|hex| {
+            hex.len() == REFERRERS_TAG_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit())
+        })
+    };
+    root.names.iter().any(|name| !is_fallback(name))
+}
+
+/// Gives the one thing that is wanted the name that was typed at the target, and all of them names
+/// that the target can have.
+fn rename(
+    taken: &mut [NamedItem],
+    sources: &[Location],
+    target: &Location,
+    output: &Output,
+) -> Result<(), Problem> {
+    if let (Some(name), digest) = target.named() {
+        return match taken {
+            [] => Ok(()),
+            [one] => {
+                one.names = vec![name];
+                refuse_other(one, digest.as_ref(), target)
+            }
+            several => {
+                let text = format!("{} artifacts cannot all be called `{name}`", several.len());
+                Err(Problem::new(Exit::Usage, text).hint(format!(
+                    "write to `{}`: they keep their names",
+                    shell::word(target.whole())
+                )))
+            }
+        };
+    }
+    for NamedItem { source, names, .. } in taken {
+        match (&sources[*source].place, &target.place) {
+            (_, PlaceKind::Registry(_)) => to_tags(names, output),
+            // Tags of several repositories may be alike, now or with the next copy; their references
+            // are not.
+            (PlaceKind::Registry(InRegistry { host, repository, .. }), _) => {
+                for name in names {
+                    *name = Name::new(format!("{host}/{repository}:{name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to give a name with a digest behind it to what has another.
+fn refuse_other(
+    one: &NamedItem,
+    digest: Option<&Digest>,
+    target: &Location,
+) -> Result<(), Problem> {
+    let found = match &one.request {
+        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
+        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
+        RootRequest::Selector(Selector::Name(_)) => None,
+    };
+    match (digest, found) {
+        (Some(digest), Some(found)) if digest != found => {
+            let text = format!("the digest in `{target}` is not that of the artifact, {found}");
+            Err(Problem::new(Exit::Usage, text).hint("leave out the digest, or copy what has it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes tags of names: a registry has no others.
+fn to_tags(names: &mut Vec<Name>, output: &Output) {
+    names.retain_mut(|name| {
+        let text = name.as_str();
+        // A digest behind the name says nothing that the content does not.
+        let text = text.split_once('@').map_or(text, |(text, _)| text);
+        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
+        let tag = Name::new(tag);
+        if tag.tag().is_none() {
+            output.warning(&format!(
+                "`{name}` is not a valid tag: its artifact is pushed by digest only"
+            ));
+            return false;
+        }
+        *name = tag;
+        true
+    });
+}
