@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
+use longshore_spec::Hasher;
 use longshore_store::{Error, Result};
 
 /// How much is read and written at once: larger pieces win nothing (2 × this a job is the bound
@@ -15,6 +16,37 @@ pub(crate) const PIECE: usize = 256 << 10;
 /// Returns a buffer for content of `size` bytes.
 pub(crate) fn buffer(size: u64) -> Vec<u8> {
     vec![0; usize::try_from(size).unwrap_or(PIECE).clamp(1, PIECE)]
+}
+
+/// Hands the bytes of `reader` to `take`, a piece at a time. `size` is about how many there are.
+pub(crate) fn each_piece(
+    mut reader: impl Read,
+    size: u64,
+    unreadable: impl FnOnce(io::Error) -> Error,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = buffer(size);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => take(&buffer[..count])?,
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+}
+
+/// Feeds the bytes of `reader` to `hasher`. `size` is about how many there are.
+pub(crate) fn hash(
+    reader: impl Read,
+    size: u64,
+    mut hasher: Hasher,
+    unreadable: impl FnOnce(io::Error) -> Error,
+) -> Result<Hasher> {
+    each_piece(reader, size, unreadable, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    Ok(hasher)
 }
 
 /// Reads a whole file, which errors call `what`. It must not have more than `limit` bytes.
@@ -63,14 +95,14 @@ pub(crate) fn is_on_fat(_: &Path) -> bool {
 }
 
 /// A part of a file, read without moving the position that other readers of the file share.
-pub(crate) struct Region {
-    file: Arc<File>,
+pub(crate) struct Region<F> {
+    file: F,
     at: u64,
     left: u64,
 }
 
-impl Region {
-    pub(crate) fn new(file: Arc<File>, at: u64, length: u64) -> Self {
+impl<F: Deref<Target = File>> Region<F> {
+    pub(crate) fn new(file: F, at: u64, length: u64) -> Self {
         Self { file, at, left: length }
     }
 
@@ -83,7 +115,7 @@ impl Region {
     }
 }
 
-impl Read for Region {
+impl<F: Deref<Target = File>> Read for Region<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..wanted], self.at)?;

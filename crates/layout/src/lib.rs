@@ -32,6 +32,7 @@ mod manifest_blob;
 mod membership;
 mod names;
 mod persist;
+mod resume;
 mod view;
 
 pub use archive::{

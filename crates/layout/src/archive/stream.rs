@@ -1,7 +1,7 @@
 //! Writing a planned archive to a pipe.
 
 use std::fmt;
-use std::io::{Read as _, Write};
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use longshore_spec::{Descriptor, RepositoryName};
@@ -98,17 +98,13 @@ impl Sink for ArchiveStream {
             let what = format!("takes content in one order only, and {digest} is not next");
             return Err(unannounced(LABEL.to_owned(), what));
         };
-        let mut reader = blob.open(None)?;
+        let reader = blob.open(None)?;
         // A failure from here on leaves half a member in the pipe.
         *next = None;
         out.write_all(&tar_layout::blob_header(digest, *size)).map_err(failed())?;
-        let mut buffer = files::buffer(*size);
-        loop {
-            match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
-                0 => break,
-                count => out.write_all(&buffer[..count]).map_err(failed())?,
-            }
-        }
+        files::each_piece(reader, *size, Error::io("read", digest), |piece| {
+            out.write_all(piece).map_err(failed())
+        })?;
         out.write_all(slot.padding()).map_err(failed())?;
         *next = Some(number as usize + 1);
         Ok(Pushed::Written(*size))

@@ -254,7 +254,7 @@ impl Taking<'_> {
         if is_unverified && !self.receiving.allow_unverified {
             return Err(Error::Unverifiable { digest: blob.digest });
         }
-        let taken = self.directory.take_in(&blob, content);
+        let taken = self.directory.push_stream(&blob, content);
         let mut came = lock(&self.came);
         match taken {
             Err(error) if error.is_corruption() => came.damaged.push((blob.digest, error)),

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{
     Atomicity, Blob, Error, Flaw, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
     Verifying,
@@ -23,6 +22,7 @@ use crate::dir::{Dir, no_directory, parent};
 use crate::files::{self, Region};
 use crate::lock;
 use crate::persist::{Durable, Named, persist, rename, sync_directory};
+use crate::resume::{self, Partial};
 
 /// An archive that is being written: first planned, then filled by many workers at once.
 ///
@@ -77,6 +77,8 @@ struct Claim<'a> {
     filling: &'a Filling,
     number: u32,
     slot: Slot,
+    /// The path of the partial archive, for errors.
+    path: &'a Path,
     /// The state that the slot gets when the claim is dropped.
     state: State,
 }
@@ -339,7 +341,7 @@ impl Filling {
 
     /// Claims a slot for one writer, after waiting for another that is filling it. Returns `None` if the
     /// content is there by then.
-    fn claim(&self, number: u32, slot: Slot) -> Option<Claim<'_>> {
+    fn claim<'a>(&'a self, number: u32, slot: Slot, path: &'a Path) -> Option<Claim<'a>> {
         let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
         let mut states =
             self.changed.wait_while(self.states(), coming).unwrap_or_else(PoisonError::into_inner);
@@ -348,106 +350,81 @@ impl Filling {
             states[number as usize] = state;
             return None;
         }
-        Some(Claim { filling: self, number, slot, state })
+        Some(Claim { filling: self, number, slot, path, state })
     }
 }
 
 impl Claim<'_> {
     /// Writes a blob into its slot, after the bytes that are there already.
-    fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<Pushed> {
+    fn fill(&mut self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let (file, slot) = (&self.filling.file, self.slot);
-        let header = tar_layout::blob_header(digest, *size);
-        file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
-        let pushed = match self.resume(digest)? {
-            None if self.take_over(blob, what)? => Pushed::Existed,
-            None => Pushed::Written(self.copy(blob, None, what)?),
-            // The bytes that were there may be damaged: start again from the first.
-            Some(prefix) => Pushed::Written(match self.copy(blob, Some(prefix), what) {
-                Err(error) if error.is_corruption() => self.copy(blob, None, what),
-                result => result,
-            }?),
+        let Self { filling: Filling { file, .. }, slot, path, .. } = *self;
+        let write = |bytes: &[u8], at| {
+            file.write_all_at(bytes, at).map_err(Error::io("write", path.display()))
         };
-        file.write_all_at(slot.padding(), slot.content + slot.size)
-            .map_err(Error::io("write", what.display()))?;
+        write(&tar_layout::blob_header(digest, *size), slot.header)?;
+        let there = if let State::Begun(there) = self.state { there } else { 0 };
+        let prefix = resume::hash_prefix(self, blob.descriptor(), there)?;
+        let pushed = if prefix.is_none() && self.take_over(blob)? {
+            Pushed::Existed
+        } else {
+            Pushed::Written(resume::fill(self, blob, prefix)?)
+        };
+        write(slot.padding(), slot.content + slot.size)?;
         self.state = State::There;
         Ok(pushed)
     }
 
     /// Writes a blob from the file of an earlier plan. Returns false if that lacks the blob, or holds it
     /// damaged.
-    fn take_over(&mut self, blob: &dyn Blob, what: &Path) -> Result<bool> {
+    fn take_over(&mut self, blob: &dyn Blob) -> Result<bool> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let Some(Earlier { file, there }) = &self.filling.earlier else { return Ok(false) };
         let Some(at) = there.get(digest).filter(|_| digest.hasher().is_some()) else {
             return Ok(false);
         };
-        let region = Region::new(Arc::clone(file), *at, *size);
+        let region = Region::new(&**file, *at, *size);
         let reader = Verifying::new(Box::new(region), blob.descriptor())?;
-        match self.write(reader, blob.descriptor(), 0, what) {
+        match resume::append(self, reader, blob.descriptor(), 0) {
             Ok(_) => Ok(true),
             Err(error) if error.is_corruption() => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Hashes the bytes of a blob that are there. Returns `None` if there are none, or if no hasher exists
-    /// for the digest.
-    fn resume(&self, digest: &Digest) -> Result<Option<Hasher>> {
-        let State::Begun(there @ 1..) = self.state else { return Ok(None) };
-        let Some(mut hasher) = digest.hasher() else { return Ok(None) };
-        let mut left = Region::new(Arc::clone(&self.filling.file), self.slot.content, there);
-        let mut buffer = files::buffer(there);
-        loop {
-            match left.read(&mut buffer).map_err(Error::io("read the part of", digest))? {
-                0 => return Ok(Some(hasher)),
-                count => hasher.update(&buffer[..count]),
+impl Partial for Claim<'_> {
+    fn file(&self) -> &File {
+        &self.filling.file
+    }
+
+    fn offset(&self) -> u64 {
+        self.slot.content
+    }
+
+    fn path(&self) -> &Path {
+        self.path
+    }
+
+    fn keep(&mut self, length: u64) -> Result<()> {
+        let Self { filling: Filling { file, journal, .. }, number, .. } = *self;
+        let before = std::mem::replace(&mut self.state, State::Begun(length));
+        match before {
+            State::Begun(there) if there > length => {
+                journal.note(file, number, Progress::Bytes(length), 0)
             }
+            _ => Ok(()),
         }
     }
 
-    /// Writes a blob from its source, after the bytes that `prefix` covers; returns how many bytes were read.
-    fn copy(&mut self, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
-        let start = prefix.as_ref().map_or(0, Hasher::count);
-        self.state = State::Begun(start);
-        self.write(blob.open(prefix)?, blob.descriptor(), start, what)
-    }
-
-    /// Writes the bytes of `reader` into the slot, from byte `start` on; returns how many there were.
-    fn write(
-        &mut self,
-        mut reader: Verifying<'_>,
-        blob: &Descriptor,
-        start: u64,
-        what: &Path,
-    ) -> Result<u64> {
-        let Descriptor { digest, size, .. } = blob;
+    fn wrote(&mut self, length: u64, count: u64) -> Result<()> {
         let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
-        let mut buffer = files::buffer(size - start);
-        let mut done = start;
-        loop {
-            let count = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) => {
-                    let error = Error::from_io("read", digest, error);
-                    if error.is_corruption() {
-                        // No run may continue after bytes that proved wrong.
-                        self.state = State::Begun(0);
-                        journal.note(file, number, Progress::Bytes(0), 0)?;
-                    }
-                    return Err(error);
-                }
-            };
-            let wrote = file.write_all_at(&buffer[..count], slot.content + done);
-            wrote.map_err(Error::io("write", what.display()))?;
-            done += count as u64;
-            self.state = State::Begun(done);
-            if done < slot.size {
-                journal.note(file, number, Progress::Bytes(done), count as u64)?;
-            }
+        self.state = State::Begun(length);
+        // The last piece is noted together with the blob.
+        if length == slot.size {
+            return Ok(());
         }
-        Ok(done - start)
+        journal.note(file, number, Progress::Bytes(length), count)
     }
 }
 
@@ -481,9 +458,10 @@ impl Sink for ArchiveWriter {
                 format!("is an archive, and {digest} was not announced to it"),
             )
         })?;
-        let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
-        let pushed = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
-        // `write` does not note the last piece, since only here the blob is done.
+        let claim = filling.claim(number, slot, &self.partial);
+        let Some(mut claim) = claim else { return Ok(Pushed::Existed) };
+        let pushed = filling.journal.writing(|| claim.fill(blob))?;
+        // `wrote` does not note the last piece, since only here the blob is done.
         let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
         Ok(pushed)

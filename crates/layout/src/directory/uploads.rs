@@ -1,7 +1,6 @@
 //! Blobs that come to a repository in pieces.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,18 +115,11 @@ impl Incoming {
             return Ok(on_the_way);
         }
         let unverifiable = || Error::Unverifiable { digest: digest.clone() };
-        let mut hasher = digest.hasher().ok_or_else(unverifiable)?;
-        let mut content = Region::new(Arc::clone(&self.part.file), 0, self.len);
-        let mut buffer = files::buffer(self.len);
-        loop {
-            match content
-                .read(&mut buffer)
-                .map_err(Error::io("read", self.part.path().display()))?
-            {
-                0 => return Ok(hasher.finish()),
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        let hasher = digest.hasher().ok_or_else(unverifiable)?;
+        let content = Region::new(&*self.part.file, 0, self.len);
+        let path = self.part.path();
+        let unreadable = Error::io("read", path.display());
+        files::hash(content, self.len, hasher, unreadable).map(Hasher::finish)
     }
 
     /// Gives back the room that the upload took, which begins anew. A disk that is full stays full
