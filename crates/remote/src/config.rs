@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Secret;
 use crate::credentials::{Anonymous, Credentials};
-use crate::http::Url;
+use crate::url::Url;
 
 /// How a [`crate::Client`] reaches registries.
 #[derive(Clone)]

@@ -6,7 +6,8 @@
 //!
 //! - [`Client`] holds what all registries share: connections, tokens, the pace of each host. It is
 //!   made of a [`Config`], cheap to clone, and blocking to its callers.
-//! - [`Registry`] is one registry, a [`SourcePlace`] and a [`TargetPlace`]; [`Remote`] one repository of it.
+//! - [`Registry`] is one registry, a [`SourcePlace`] and a [`TargetPlace`]; [`RemoteRepository`] one
+//!   repository of it.
 //! - [`credentials`] reads and writes what `docker login` and its likes keep.
 //!
 //! Only the module `http` sends requests. It has a small asynchronous runtime of its own, and no
@@ -18,22 +19,25 @@
 //! [`TargetPlace`]: longshore_store::TargetPlace
 
 mod auth;
+mod catalog;
 mod config;
 pub mod credentials;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
-mod kept;
 mod list;
-mod problem;
+mod manifest_cache;
 mod registry;
 mod repository;
 mod secret;
+mod text;
+mod url;
 
+pub use catalog::{InvalidRepository, RegistryCatalog};
 pub use config::{
     Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, WarningHandler,
 };
-pub use registry::{Catalog, Client, NoRepository, Registry, Tried};
-pub use repository::Remote;
+pub use registry::{Client, CredentialCheck, Registry};
+pub use repository::RemoteRepository;
 pub use secret::Secret;

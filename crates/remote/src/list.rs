@@ -13,16 +13,14 @@ use serde::de::{
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::http::{AttemptError, Call, Url, is_page, next_page, shown, with_query};
-use crate::problem::clean;
+use crate::http::{AttemptError, Request, is_page, next_page};
+use crate::text::{BYTE_ORDER_MARK, one_line};
+use crate::url::{Url, shown, with_query};
 use crate::{Limits, Registry};
 
 /// How many entries of a list are asked for at once, the next where a registry refuses so many. Last,
 /// it chooses itself.
 const PAGES: [Option<usize>; 3] = [Some(1000), Some(100), None];
-
-/// What some put before their texts. JSON has none (RFC 8259 8.1), and who reads it may pass over it.
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How many pages without an entry are gone through in a row: who filters a list may have some.
 const MOST_EMPTY: usize = 16;
@@ -37,7 +35,7 @@ impl Registry {
         member: &str,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<Listed, Unlisted> {
+    ) -> Result<ListEntries, ListError> {
         let limits = self.http().limits();
         let mut found = Entries::new(limits);
         let mut pages = Pages::new(what.to_owned(), limits.list_pages);
@@ -52,13 +50,13 @@ impl Registry {
         loop {
             let is_first = found.pages == 0;
             pages.begin(&url)?;
-            let call = Call::new(Method::GET, url.clone(), "read", what)
+            let request = Request::new(Method::GET, url.clone(), "read", what)
                 .header(ACCEPT, "application/json")
                 .whole(limits.list_page_bytes);
             let is_sized = is_first && size.is_some();
             // Some fail with a size that they do not know, as often as they are asked.
             let answer =
-                self.http().persist(|| match self.read_attempt(&call, repository, scope) {
+                self.http().persist(|| match self.read_attempt(&request, repository, scope) {
                     Err(AttemptError { error, .. }) if is_sized && fails(&error) => Ok(None),
                     result => result.map(Some),
                 })?;
@@ -76,15 +74,16 @@ impl Registry {
                     (size, url) = (smaller, first(smaller));
                     continue;
                 }
-                let error = answer.into_error(call.action, &call.what);
+                let error = answer.into_error(request.action, &request.what);
                 return Err(if is_first {
-                    Unlisted::Refused(error)
+                    ListError::Refused(error)
                 } else {
                     incomplete(error).into()
                 });
             }
             let link = next_page(answer.headers());
-            let next = link.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
+            let next =
+                link.map(|link| answer.url().follow_page(&link, &request.url)).transpose()?;
             let body = answer.into_bytes(what, limits.list_page_bytes)?;
             let page = found.read_page(&body, what, member)?;
             url = match (next, page.last) {
@@ -105,13 +104,13 @@ impl Registry {
                 _ => break,
             };
         }
-        Ok(Listed { texts: found.all, others: found.others })
+        Ok(ListEntries { texts: found.all, others: found.others })
     }
 }
 
 /// What a list holds.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(crate) struct ListEntries {
     pub(crate) texts: BTreeSet<String>,
     /// Entries that are no texts, as they look.
     pub(crate) others: BTreeSet<String>,
@@ -130,22 +129,22 @@ fn refuses_size(status: StatusCode) -> bool {
 
 /// Why there is no list.
 #[derive(Debug)]
-pub(crate) enum Unlisted {
+pub(crate) enum ListError {
     /// The registry does not give it.
     Refused(Error),
     /// Something failed before the list was whole: what has come of it says nothing.
     Failed(Error),
 }
 
-impl From<Error> for Unlisted {
+impl From<Error> for ListError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Unlisted> for Error {
-    fn from(unlisted: Unlisted) -> Self {
-        let (Unlisted::Refused(error) | Unlisted::Failed(error)) = unlisted;
+impl From<ListError> for Error {
+    fn from(unlisted: ListError) -> Self {
+        let (ListError::Refused(error) | ListError::Failed(error)) = unlisted;
         error
     }
 }
@@ -352,7 +351,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
         while let Some(entry) = list.next_element::<Value>()? {
             let (entry, is_text) = match entry {
                 Value::String(text) => (text, true),
-                other => (clean(&other.to_string()), false),
+                other => (one_line(&other.to_string()), false),
             };
             self.page.length += 1;
             self.page.last = Some(entry.clone());

@@ -54,7 +54,7 @@ fn uploads_take_little_memory_whole_in_chunks_and_cut() {
         let registry = Client::new(&config).unwrap().registry(&host).unwrap();
         thread::scope(|scope| {
             for number in 0..JOBS {
-                let remote = registry.remote(&format!("r{number}").parse().unwrap());
+                let remote = registry.remote_repository(&format!("r{number}").parse().unwrap());
                 let blob = &blob;
                 scope.spawn(move || remote.push_blob(blob).unwrap());
             }

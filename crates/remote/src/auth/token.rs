@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::{basic, header};
 use crate::credentials::Credential;
-use crate::http::{AttemptError, Body, Call, Http, Reach, Url, field, with_query};
+use crate::http::{AttemptError, Body, Http, Reach, Request};
+use crate::url::{Url, field, with_query};
 use crate::{PlainHttp, Secret};
 
 /// How long a token lasts that does not say so (token specification, `expires_in`).
@@ -45,7 +46,7 @@ impl Token {
 }
 
 /// A token that is wanted.
-pub(super) struct Request<'a> {
+pub(super) struct TokenRequest<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) scopes: Vec<String>,
@@ -59,18 +60,18 @@ pub(super) struct Request<'a> {
     pub(super) plain_http: PlainHttp,
 }
 
-impl Request<'_> {
+impl TokenRequest<'_> {
     /// Asks the service that the registry named.
     pub(super) fn fetch(&self, http: &Http) -> Result<Token, AttemptError> {
         let asked = Instant::now();
-        let (call, authorization) = self.call()?;
-        let call = call.whole(MOST_BYTES);
-        let answer = http.attempt(&call, authorization.as_ref())?;
+        let (request, authorization) = self.request()?;
+        let request = request.whole(MOST_BYTES);
+        let answer = http.attempt(&request, authorization.as_ref())?;
         if !answer.status().is_success() {
-            let error = match answer.into_error(call.action, &call.what) {
+            let error = match answer.into_error(request.action, &request.what) {
                 // Nobody asks for this address, so that it is not there means nothing to them.
                 Error::NotFound { what, place, said } => Error::Denied {
-                    action: call.action,
+                    action: request.action,
                     what,
                     place,
                     said: Box::new(no_service(said)),
@@ -81,7 +82,7 @@ impl Request<'_> {
         }
         let body = answer.into_bytes("the answer with a token", MOST_BYTES)?;
         let malformed =
-            |reason: &str| Error::malformed(&call.what, Flaw::Answer(reason.to_owned()));
+            |reason: &str| Error::malformed(&request.what, Flaw::Answer(reason.to_owned()));
         // The error of the parser may quote what it read.
         let reply: Reply = serde_json::from_slice(&body)
             .map_err(|_| malformed("what came is not of the form it must have"))?;
@@ -102,7 +103,7 @@ impl Request<'_> {
         Ok(Token { value: Secret::new(value), expires: asked + used })
     }
 
-    fn call(&self) -> Result<(Call<'static>, Option<http::HeaderValue>), Error> {
+    fn request(&self) -> Result<(Request<'static>, Option<http::HeaderValue>), Error> {
         let what = format!("a token for {}", self.registry);
         let malformed = |flaw: Flaw| {
             Error::malformed(format!("the address for tokens that {} gave", self.registry), flaw)
@@ -131,12 +132,12 @@ impl Request<'_> {
             ];
             let fields = fields.into_iter().filter_map(|(key, value)| Some(field(key, value?)));
             let body = fields.collect::<Vec<_>>().join("&");
-            let call = Call::new(Method::POST, url, "get", what)
+            let request = Request::new(Method::POST, url, "get", what)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header(ACCEPT, "application/json")
                 .body(Body::Secret(body.into()))
                 .reach(self.may_name);
-            return Ok((call, None));
+            return Ok((request, None));
         }
         if let Some(service) = self.service {
             url = with_query(url, "service", service);
@@ -151,10 +152,10 @@ impl Request<'_> {
             }
             _ => None,
         };
-        let call = Call::new(Method::GET, url, "get", what)
+        let request = Request::new(Method::GET, url, "get", what)
             .header(ACCEPT, "application/json")
             .reach(self.may_name);
-        Ok((call, authorization))
+        Ok((request, authorization))
     }
 }
 

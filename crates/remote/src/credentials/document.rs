@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Credential;
 use crate::Secret;
-use crate::list::BYTE_ORDER_MARK;
+use crate::text::BYTE_ORDER_MARK;
 
 /// The name of Docker Hub in references, and the key under which its credential is kept.
 const DOCKER_HUB: &str = "docker.io";

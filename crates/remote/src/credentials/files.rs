@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::document::{self, Document};
 use super::helper::Helper;
 use super::{Credential, Credentials};
-use crate::list::BYTE_ORDER_MARK;
+use crate::text::BYTE_ORDER_MARK;
 
 /// How long a helper program may take: it may have to ask its user.
 const HELPER_TIMEOUT: Duration = Duration::from_mins(1);

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Credential;
 use crate::Secret;
-use crate::problem::clean;
+use crate::text::one_line;
 
 /// No helper says more.
 const MOST_BYTES: u64 = 1 << 20;
@@ -168,7 +168,8 @@ impl Ended {
 
     /// Returns what a helper that failed said, wherever it did.
     fn words(&self) -> String {
-        let each = [&self.stdout, &self.stderr].map(|said| clean(&String::from_utf8_lossy(said)));
+        let each =
+            [&self.stdout, &self.stderr].map(|said| one_line(&String::from_utf8_lossy(said)));
         let said: Vec<_> = each.into_iter().filter(|words| !words.is_empty()).collect();
         if said.is_empty() { "it failed without a word".to_owned() } else { said.join("; ") }
     }

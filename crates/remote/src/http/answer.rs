@@ -12,9 +12,13 @@ use longshore_store::{ConnectionFailure, Error, Flaw, Refusal, Result, Subject};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::meter::{Meter, Pace};
-use super::{AttemptError, Http, Reach, Retry, Url, public};
-use crate::problem;
+use super::failure::failure;
+use super::meter::{Meter, Speed};
+use super::refusal;
+use super::transport::Transport;
+use super::{AttemptError, Reach, Retry, public};
+use crate::text::one_line;
+use crate::url::Url;
 
 /// How much of a body is handed out at once: waking the runtime costs more than copying.
 const PIECE: usize = 256 << 10;
@@ -24,7 +28,7 @@ const BEGINNING: u64 = 64 << 10;
 
 /// An answer whose body has not been read.
 pub(crate) struct Answer<'a> {
-    http: &'a Http,
+    transport: &'a Transport,
     response: reqwest::Response,
     /// Who answered, after all redirects.
     url: Url,
@@ -43,13 +47,13 @@ pub(crate) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(super) fn new(
-        http: &'a Http,
+        transport: &'a Transport,
         response: reqwest::Response,
         url: Url,
         upload: Option<Sender<Bytes>>,
     ) -> Self {
-        let (rest, meter) = (Bytes::new(), http.meter());
-        Self { http, response, url, meter, rest, failed: None, over: false, _upload: upload }
+        let (rest, meter) = (Bytes::new(), transport.meter());
+        Self { transport, response, url, meter, rest, failed: None, over: false, _upload: upload }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -114,7 +118,7 @@ impl<'a> Answer<'a> {
     fn all(&mut self, what: impl ToString, limit: u64) -> Result<Bytes> {
         let what = what.to_string();
         let over = || Error::Limit { what: what.clone(), limit: format!("{limit} bytes") };
-        self.meter = self.http.meter_of_documents();
+        self.meter = self.transport.meter_of_documents();
         let announced = self.response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(over());
@@ -138,7 +142,7 @@ impl<'a> Answer<'a> {
     /// Returns in what way the body is said to be encoded, although nobody asked for that.
     pub(crate) fn encoding(&self) -> Option<String> {
         let named = self.header(CONTENT_ENCODING)?.to_ascii_lowercase();
-        (!named.is_empty() && named != "identity").then(|| problem::clean(&named))
+        (!named.is_empty() && named != "identity").then(|| one_line(&named))
     }
 
     /// Returns a document as it was before it was encoded. All documents are JSON, or pages, by which
@@ -163,7 +167,7 @@ impl<'a> Answer<'a> {
 
     /// Reads the beginning of the body, as far as it comes soon.
     pub(crate) fn beginning(&mut self) -> Vec<u8> {
-        self.meter = self.http.meter_of_explanations();
+        self.meter = self.transport.meter_of_explanations();
         let mut all = Vec::new();
         let mut buffer = vec![0; PIECE];
         while (all.len() as u64) < BEGINNING {
@@ -178,17 +182,17 @@ impl<'a> Answer<'a> {
     /// Returns what the other side says about its refusal.
     pub(crate) fn into_refusal(mut self) -> Refusal {
         let body = self.beginning();
-        problem::refusal(self.status(), &body)
+        refusal::refusal(self.status(), &body)
     }
 
     /// Returns what a refusal to `action` `what` means.
     pub(crate) fn into_error(mut self, action: &'static str, what: &Subject) -> Error {
         let body = self.beginning();
         let host = self.host();
-        if !self.url().is_encrypted() && problem::wants_tls(self.status(), &body) {
+        if !self.url().is_encrypted() && refusal::wants_tls(self.status(), &body) {
             return Error::unreachable(host, ConnectionFailure::SpeaksTls);
         }
-        problem::refused(problem::refusal(self.status(), &body), &host, action, what)
+        refusal::refused(refusal::refusal(self.status(), &body), &host, action, what)
     }
 }
 
@@ -213,7 +217,7 @@ pub(crate) fn unasked(what: impl ToString, encoding: &str) -> Error {
 impl io::Read for Answer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(PIECE);
-        let Self { http, response, meter, rest, failed, over, .. } = self;
+        let Self { transport, response, meter, rest, failed, over, .. } = self;
         let mut filled = take(rest, &mut buffer[..wanted]);
         if filled > 0 && failed.is_some() || *over {
             return Ok(filled);
@@ -221,22 +225,24 @@ impl io::Read for Answer<'_> {
         if let Some(error) = failed.take() {
             return Err(error);
         }
-        let error = http.runtime().block_on(async {
+        let error = transport.runtime().block_on(async {
             while filled < wanted {
                 let begun = Instant::now();
                 let come = match timeout(meter.patience(), response.chunk()).await {
                     Ok(Ok(Some(chunk))) => chunk,
                     Ok(Ok(None)) => break,
-                    Ok(Err(error)) => return Some(problem::failure(error).into()),
+                    Ok(Err(error)) => return Some(failure(error).into()),
                     Err(_) => Bytes::new(),
                 };
-                let pace = meter.note(begun.elapsed(), come.len() as u64);
+                let speed = meter.note(begun.elapsed(), come.len() as u64);
                 *rest = come;
                 filled += take(rest, &mut buffer[filled..wanted]);
-                match pace {
-                    Pace::Fair => {}
-                    Pace::Slow => return Some(ConnectionFailure::Slow.into()),
-                    Pace::Silent => return Some(ConnectionFailure::Silent(http.idle()).into()),
+                match speed {
+                    Speed::Fair => {}
+                    Speed::Slow => return Some(ConnectionFailure::Slow.into()),
+                    Speed::Silent => {
+                        return Some(ConnectionFailure::Silent(transport.idle()).into());
+                    }
                 }
             }
             None

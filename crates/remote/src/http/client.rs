@@ -9,15 +9,16 @@ use longshore_store::{ConnectionFailure, Error, Result};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::meter::Meter;
-use super::pace::{Pace, backoff};
-use super::part::Streamed;
-use super::{AttemptError, Body, Hop, Lane, Reach, Retry, Url, proxy, public, shown, tls};
-use crate::{Config, ForeignUrls, Limits, WarningHandler, problem};
+use super::failure;
+use super::stream_body::StreamBody;
+use super::throttle::{Throttle, backoff};
+use super::transport::Transport;
+use super::{AttemptError, Body, Hop, Protocol, Reach, Retry, proxy, public, tls};
+use crate::url::{Url, shown};
+use crate::{Config, ForeignUrls, Limits, WarningHandler};
 
 /// How many different warnings are remembered; what comes after is not shown.
 const MOST_WARNINGS: usize = 1000;
@@ -37,17 +38,15 @@ const SENT_AT_ONCE: usize = 16 << 10;
 
 /// Connections to any number of hosts.
 pub(crate) struct Http {
-    runtime: Runtime,
-    brief: Client,
-    bulk: Client,
+    pub(super) transport: Transport,
+    negotiated: Client,
+    http1: Client,
     /// Reaches only hosts on the public internet.
     public: Client,
     /// Reaches what descriptors name; shows no certificate of its own.
     foreign: Client,
     foreign_urls: ForeignUrls,
-    limits: Limits,
-    pub(super) pace: Pace,
-    idle: Duration,
+    pub(super) throttle: Throttle,
     retries: u32,
     backoff: Duration,
     warned: Mutex<HashSet<(String, String)>>,
@@ -60,30 +59,22 @@ impl Http {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let tls = tls::client(config, config.identity.as_ref())?;
         let nameless = tls::client(config, None)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1) // it only moves bytes between sockets and the threads of jobs
-            .thread_name("longshore-http")
-            .enable_all()
-            .build()
-            .map_err(Error::io("start", "a thread for connections"))?;
         Ok(Self {
-            runtime,
-            brief: client(config, &tls, Lane::Brief, Reach::Anywhere)?,
-            bulk: client(config, &tls, Lane::Bulk, Reach::Anywhere)?,
-            public: client(config, &tls, Lane::Brief, Reach::Public)?,
+            transport: Transport::new(config)?,
+            negotiated: client(config, &tls, Protocol::Negotiated, Reach::Anywhere)?,
+            http1: client(config, &tls, Protocol::Http1, Reach::Anywhere)?,
+            public: client(config, &tls, Protocol::Negotiated, Reach::Public)?,
             foreign: client(
                 config,
                 &nameless,
-                Lane::Bulk,
+                Protocol::Http1,
                 match config.foreign_urls {
                     ForeignUrls::Anywhere => Reach::Anywhere,
                     ForeignUrls::Refused | ForeignUrls::Public => Reach::Public,
                 },
             )?,
             foreign_urls: config.foreign_urls,
-            limits: config.limits.clone(),
-            pace: Pace::new(config.jobs_per_host),
-            idle: config.idle_timeout,
+            throttle: Throttle::new(config.jobs_per_host),
             retries: config.retries,
             backoff: config.backoff,
             warned: Mutex::default(),
@@ -92,36 +83,13 @@ impl Http {
         })
     }
 
-    pub(super) fn runtime(&self) -> &Runtime {
-        &self.runtime
-    }
-
-    pub(super) fn idle(&self) -> Duration {
-        self.idle
-    }
-
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        self.transport.limits()
     }
 
     /// Returns which addresses are gone to because a descriptor names them.
     pub(crate) fn foreign_urls(&self) -> ForeignUrls {
         self.foreign_urls
-    }
-
-    /// Returns what watches over content of any length.
-    pub(super) fn meter(&self) -> Meter {
-        Meter::new(self.limits.window, self.idle, self.limits.least_speed)
-    }
-
-    /// Returns what watches over what is held in memory.
-    pub(super) fn meter_of_documents(&self) -> Meter {
-        Meter::new(self.limits.window, self.idle, self.limits.least_speed_of_documents)
-    }
-
-    /// Returns what watches over what a refusal says.
-    pub(super) fn meter_of_explanations(&self) -> Meter {
-        Meter::once(self.limits.explanation.min(self.idle))
     }
 
     pub(crate) fn retries(&self) -> u32 {
@@ -171,7 +139,7 @@ impl Http {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
         let host = hop.url.host();
-        if let Some(error) = self.pace.given_up(&host) {
+        if let Some(error) = self.throttle.given_up(&host) {
             return Err(AttemptError::lasting(error));
         }
         let is_guarded = match hop.reach {
@@ -182,19 +150,19 @@ impl Http {
         if is_guarded {
             public::check(&hop.url)?;
         }
-        let _permit = self.pace.acquire(&host);
-        let client = match (hop.reach, hop.lane) {
+        let _permit = self.throttle.acquire(&host);
+        let client = match (hop.reach, hop.protocol) {
             (Reach::Foreign, _) => &self.foreign,
             (Reach::Public, _) => &self.public,
-            (Reach::Anywhere, Lane::Brief) => &self.brief,
-            (Reach::Anywhere, Lane::Bulk) => &self.bulk,
+            (Reach::Anywhere, Protocol::Negotiated) => &self.negotiated,
+            (Reach::Anywhere, Protocol::Http1) => &self.http1,
         };
         tracing::trace!(method = %hop.method, url = shown(&hop.url), "request");
         let request = client
             .request(hop.method.clone(), hop.url.to_request())
             .headers(hop.all_headers(authorization));
-        let streamed: Option<&dyn Streamed> = match &hop.body {
-            Body::Streamed(content) => Some(*content).filter(|content| content.len() > 0),
+        let streamed: Option<&dyn StreamBody> = match &hop.body {
+            Body::StreamBody(content) => Some(*content).filter(|content| content.len() > 0),
             // On a slow line it may take longer than anybody may be silent.
             Body::Bytes(bytes) | Body::Secret(bytes) if bytes.len() > SENT_AT_ONCE => Some(bytes),
             _ => None,
@@ -202,25 +170,29 @@ impl Http {
         if let Some(content) = streamed {
             let (response, upload) = self.upload(request, content, &host)?;
             tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-            return Ok(Answer::new(self, response, hop.url.clone(), upload));
+            return Ok(Answer::new(&self.transport, response, hop.url.clone(), upload));
         }
         let bytes = match &hop.body {
             Body::Bytes(bytes) | Body::Secret(bytes) => bytes.clone(),
-            Body::Nothing | Body::Streamed(_) => bytes::Bytes::new(),
+            Body::Nothing | Body::StreamBody(_) => bytes::Bytes::new(),
         };
         let request = if bytes.is_empty() { request } else { request.body(bytes) };
         let response = self
-            .runtime
-            .block_on(async { timeout(self.idle, request.send()).await })
-            .map_err(|_| AttemptError { error: silent(&host, self.idle), retry: Retry::Once })?
+            .transport
+            .runtime()
+            .block_on(async { timeout(self.transport.idle(), request.send()).await })
+            .map_err(|_| AttemptError {
+                error: silent(&host, self.transport.idle()),
+                retry: Retry::Once,
+            })?
             .map_err(|error| self.no_answer(&host, error))?;
         tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-        Ok(Answer::new(self, response, hop.url.clone(), None))
+        Ok(Answer::new(&self.transport, response, hop.url.clone(), None))
     }
 
     /// Returns what it means that no answer came. A host that has answered before is waited for.
     fn no_answer(&self, host: &str, error: reqwest::Error) -> AttemptError {
-        let mut trouble = problem::no_answer(host, error);
+        let mut trouble = failure::no_answer(host, error);
         if let Error::Connection { why: ConnectionFailure::Refused { port }, .. } =
             &mut trouble.error
         {
@@ -230,7 +202,7 @@ impl Http {
         if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
             return AttemptError::lasting(trouble.error);
         }
-        let is_known = trouble.retry == Retry::Briefly && self.pace.has_answered(host);
+        let is_known = trouble.retry == Retry::Briefly && self.throttle.has_answered(host);
         if is_known { AttemptError::passing(trouble.error) } else { trouble }
     }
 }
@@ -241,15 +213,15 @@ pub(super) fn silent(host: &str, patience: Duration) -> Error {
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("pace", &self.pace).finish_non_exhaustive()
+        f.debug_struct("Http").field("throttle", &self.throttle).finish_non_exhaustive()
     }
 }
 
-fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Result<Client> {
+fn client(config: &Config, tls: &ClientConfig, protocol: Protocol, reach: Reach) -> Result<Client> {
     let mut tls = tls.clone();
-    tls.alpn_protocols = match lane {
-        Lane::Brief => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        Lane::Bulk => vec![b"http/1.1".to_vec()],
+    tls.alpn_protocols = match protocol {
+        Protocol::Negotiated => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Protocol::Http1 => vec![b"http/1.1".to_vec()],
     };
     let proxies = &config.proxies;
     let resolver = match reach {
@@ -270,11 +242,11 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Resu
         .http1_max_headers(MOST_HEADERS)
         .http2_max_header_list_size(MOST_HEADER_BYTES)
         .no_proxy();
-    if lane == Lane::Bulk {
+    if protocol == Protocol::Http1 {
         builder = builder.http1_only();
     }
     if let Some(proxy) = proxy::of(proxies)? {
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| Error::malformed("connections", problem::plainly(error)))
+    builder.build().map_err(|error| Error::malformed("connections", failure::plainly(error)))
 }

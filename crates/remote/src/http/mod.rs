@@ -5,15 +5,17 @@
 
 mod answer;
 mod client;
+mod failure;
 pub(crate) mod headers;
 mod meter;
-mod pace;
-mod part;
 mod proxy;
 mod public;
+mod refusal;
+mod stream_body;
+mod throttle;
 mod tls;
+mod transport;
 mod upload;
-mod url;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -23,12 +25,12 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
+use crate::url::{Url, shown};
+
 pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unasked};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
-pub(crate) use self::part::{Part, Streamed};
-pub(crate) use self::tls::failure as tls_failure;
-pub(crate) use self::url::{Url, field, shown, with_query};
+pub(crate) use self::stream_body::{BlobRange, StreamBody};
 
 /// How many redirects in a row are followed (row E-05).
 const MOST_REDIRECTS: usize = 10;
@@ -40,12 +42,12 @@ const BRIEF_WAIT: Duration = Duration::from_millis(300);
 
 /// One request, and what it is about, for those who read of its failure.
 #[derive(Clone)]
-pub(crate) struct Call<'a> {
+pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body<'a>,
-    pub(crate) lane: Lane,
+    pub(crate) protocol: Protocol,
     pub(crate) reach: Reach,
     /// How long the answer may be, if it is to come as a whole.
     pub(crate) whole: Option<u64>,
@@ -62,16 +64,16 @@ pub(crate) enum Body<'a> {
     Bytes(Bytes),
     /// What only the server may see that is asked: it goes nowhere else, wherever that one leads.
     Secret(Bytes),
-    Streamed(&'a dyn Streamed),
+    StreamBody(&'a dyn StreamBody),
 }
 
 /// Which connections a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum Protocol {
     /// Those that may speak HTTP/2: many small answers.
-    Brief,
+    Negotiated,
     /// Those that speak HTTP/1.1 only: it moves long bodies at almost half the cost.
-    Bulk,
+    Http1,
 }
 
 /// Whose hosts a request may reach, and with what.
@@ -106,7 +108,7 @@ pub(crate) enum Retry {
     Rested,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Request<'a> {
     pub(crate) fn new(
         method: Method,
         url: Url,
@@ -114,9 +116,9 @@ impl<'a> Call<'a> {
         what: impl Into<Subject>,
     ) -> Self {
         let what = what.into();
-        let (body, lane, reach) = (Body::Nothing, Lane::Brief, Reach::Anywhere);
+        let (body, protocol, reach) = (Body::Nothing, Protocol::Negotiated, Reach::Anywhere);
         let headers = HeaderMap::new();
-        Self { method, url, headers, body, lane, reach, whole: None, action, what }
+        Self { method, url, headers, body, protocol, reach, whole: None, action, what }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
@@ -138,8 +140,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(crate) fn bulk(mut self) -> Self {
-        self.lane = Lane::Bulk;
+    pub(crate) fn http1(mut self) -> Self {
+        self.protocol = Protocol::Http1;
         self
     }
 
@@ -154,7 +156,7 @@ impl Body<'_> {
         match self {
             Self::Nothing => 0,
             Self::Bytes(bytes) | Self::Secret(bytes) => bytes.len() as u64,
-            Self::Streamed(content) => content.len(),
+            Self::StreamBody(content) => content.len(),
         }
     }
 }
@@ -184,29 +186,29 @@ impl Http {
     /// `authorization` goes to the scheme, host and port of the call and nowhere else (row E-05).
     pub(crate) fn attempt(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
-        let mut answer = self.follow(call, authorization)?;
+        let mut answer = self.follow(request, authorization)?;
         let status = answer.status();
         let host = answer.host();
         for text in headers::warnings(answer.headers()) {
             self.warn(&host, &text);
         }
         if !is_passing(status) {
-            self.pace.answered(&host);
-            if let Some(limit) = call.whole.filter(|_| status.is_success()) {
-                answer.complete(&call.what, limit)?;
+            self.throttle.answered(&host);
+            if let Some(limit) = request.whole.filter(|_| status.is_success()) {
+                answer.complete(&request.what, limit)?;
             }
             return Ok(answer);
         }
         let rest = headers::retry_after(answer.headers(), SystemTime::now());
         if rest.is_some() || matches!(status.as_u16(), 429 | 503) {
-            self.pace.slow_down(&host, rest.filter(|rest| *rest <= pace::LONGEST_WAIT));
+            self.throttle.slow_down(&host, rest.filter(|rest| *rest <= throttle::LONGEST_WAIT));
         }
         let retry = match rest {
             None => Retry::Perhaps,
-            Some(rest) if rest > pace::LONGEST_WAIT => {
+            Some(rest) if rest > throttle::LONGEST_WAIT => {
                 self.warn_once(&format!(
                     "{host} asks to be left alone for {} s, which is longer than is waited here",
                     rest.as_secs()
@@ -214,7 +216,7 @@ impl Http {
                 Retry::Never
             }
             Some(rest) => {
-                if rest >= pace::TOLD_WAIT {
+                if rest >= throttle::TOLD_WAIT {
                     self.warn_once(&format!(
                         "{host} asks to be left alone for {} s",
                         rest.as_secs()
@@ -223,7 +225,7 @@ impl Http {
                 Retry::Rested
             }
         };
-        Err(AttemptError { error: answer.into_error(call.action, &call.what), retry })
+        Err(AttemptError { error: answer.into_error(request.action, &request.what), retry })
     }
 
     /// Does `work` until it succeeds, fails for good, or has been tried often enough.
@@ -247,7 +249,7 @@ impl Http {
             };
             if attempt >= most {
                 if retry == Retry::Briefly {
-                    self.pace.give_up(&error);
+                    self.throttle.give_up(&error);
                 }
                 return Err(error);
             }
@@ -259,19 +261,19 @@ impl Http {
 
     fn follow(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
         let mut hop = Hop {
-            method: call.method.clone(),
-            url: call.url.clone(),
-            headers: call.headers.clone(),
-            body: call.body.clone(),
-            lane: call.lane,
-            reach: call.reach,
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            protocol: request.protocol,
+            reach: request.reach,
         };
         for _ in 0..=MOST_REDIRECTS {
-            let authorization = authorization.filter(|_| hop.url.is_same_origin(&call.url));
+            let authorization = authorization.filter(|_| hop.url.is_same_origin(&request.url));
             let answer = self.once(&hop, authorization)?;
             let location = answer.headers().get(LOCATION).filter(|_| is_redirect(answer.status()));
             let Some(location) = location.and_then(|value| value.to_str().ok()) else {
@@ -282,14 +284,14 @@ impl Http {
                 hop.method = Method::GET;
                 hop.body = Body::Nothing;
             }
-            if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&call.url) {
+            if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&request.url) {
                 let what = format!("a redirect from {}", shown(&hop.url));
                 let reason = format!("it would take a secret to {}", shown(&next));
                 return Err(Error::malformed(what, Flaw::Answer(reason)).into());
             }
             hop.url = next;
         }
-        let what = format!("redirects from {}", shown(&call.url));
+        let what = format!("redirects from {}", shown(&request.url));
         Err(Error::Limit { what, limit: MOST_REDIRECTS.to_string() }.into())
     }
 }
@@ -300,7 +302,7 @@ struct Hop<'a> {
     url: Url,
     headers: HeaderMap,
     body: Body<'a>,
-    lane: Lane,
+    protocol: Protocol,
     reach: Reach,
 }
 
@@ -336,7 +338,7 @@ fn patience_after_upload(idle: Duration) -> Duration {
     idle.saturating_mul(TIMES)
 }
 
-impl fmt::Debug for Call<'_> {
+impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, shown(&self.url))
     }

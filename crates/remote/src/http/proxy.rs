@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use longshore_store::{Error, Flaw, Result};
 use reqwest::Proxy;
 
-use super::Url;
+use super::failure;
+use crate::Secret;
 use crate::config::Proxies;
-use crate::{Secret, problem};
+use crate::url::Url;
 
 /// Returns what decides for each request, `None` if there is no proxy at all.
 ///
@@ -17,7 +18,7 @@ pub(super) fn of(proxies: &Proxies) -> Result<Option<Proxy>> {
     let checked = |address: &Option<Secret>| match address {
         Some(address) => match Proxy::all(address.expose()) {
             Ok(_) => Ok(Some(address.clone())),
-            Err(error) => Err(Error::malformed("the proxy", Flaw::Proxy(problem::plainly(error)))),
+            Err(error) => Err(Error::malformed("the proxy", Flaw::Proxy(failure::plainly(error)))),
         },
         None => Ok(None),
     };

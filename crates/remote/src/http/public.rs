@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use longshore_store::{ConnectionFailure, Error};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::Url;
-use crate::problem;
+use crate::text::one_line;
+use crate::url::Url;
 
 /// Looks names up as the system does, and says by a value why there is no address.
 #[derive(Debug)]
@@ -35,9 +35,8 @@ impl Resolve for Resolver {
         };
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| {
-                ConnectionFailure::NoAddress(problem::clean(&error.to_string()))
-            })?;
+            let found = found
+                .map_err(|error| ConnectionFailure::NoAddress(one_line(&error.to_string())))?;
             let fit: Vec<SocketAddr> =
                 found.filter(|found| is_free || is_public(found.ip())).collect();
             if fit.is_empty() && !is_free {

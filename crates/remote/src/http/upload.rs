@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::silent;
-use super::meter::{Meter, Pace};
-use super::part::Streamed;
+use super::failure::failure;
+use super::meter::{Meter, Speed};
+use super::stream_body::StreamBody;
 use super::{AttemptError, Http, Retry, patience_after_upload};
-use crate::problem;
 
 /// How many pieces wait between reading and sending.
 const WAITING: usize = 2;
@@ -42,7 +42,7 @@ impl Http {
     pub(super) fn upload(
         &self,
         request: RequestBuilder,
-        content: &dyn Streamed,
+        content: &dyn StreamBody,
         host: &str,
     ) -> Result<Answered, AttemptError> {
         let (sender, receiver) = channel(WAITING);
@@ -50,11 +50,11 @@ impl Http {
         let length = content.len();
         let body = Pieces { receiver, rest: Bytes::new(), left: length, sent: Arc::clone(&sent) };
         let request = request.body(reqwest::Body::wrap(body));
-        let sending = Abort(self.runtime().spawn(request.send()));
-        let mut progress = Progress { sending, sent, seen: 0, meter: self.meter() };
+        let sending = Abort(self.transport.runtime().spawn(request.send()));
+        let mut progress = Progress { sending, sent, seen: 0, meter: self.transport.meter() };
         let mut step = Step::Taken;
-        content.pass(&mut |piece| {
-            step = self.runtime().block_on(progress.hand_over(&sender, piece));
+        content.for_each_piece(&mut |piece| {
+            step = self.transport.runtime().block_on(progress.hand_over(&sender, piece));
             if matches!(step, Step::Taken) {
                 ControlFlow::Continue(())
             } else {
@@ -72,14 +72,14 @@ impl Http {
             Step::Stalled => return Err(stalled()),
         }
         drop(sender);
-        match self.runtime().block_on(progress.all_sent(length)) {
+        match self.transport.runtime().block_on(progress.all_sent(length)) {
             Step::Taken => {}
             Step::Answered(answer) => return answered(answer, None, host),
             Step::Stalled => return Err(stalled()),
         }
-        let patience = patience_after_upload(self.idle());
+        let patience = patience_after_upload(self.transport.idle());
         let sending = &mut progress.sending.0;
-        match self.runtime().block_on(async { timeout(patience, sending).await }) {
+        match self.transport.runtime().block_on(async { timeout(patience, sending).await }) {
             Ok(answer) => answered(flatten(answer), None, host),
             Err(_) => Err(AttemptError { error: silent(host, patience), retry: Retry::Once }),
         }
@@ -128,10 +128,10 @@ impl Progress {
             });
             let begun = Instant::now();
             let step = timeout(self.meter.patience(), step).await;
-            let pace = self.note(begun);
+            let speed = self.note(begun);
             match step {
                 Ok(step) => return step,
-                Err(_) if pace == Pace::Fair => {}
+                Err(_) if speed == Speed::Fair => {}
                 Err(_) => return Step::Stalled,
             }
         }
@@ -143,10 +143,10 @@ impl Progress {
             let begun = Instant::now();
             let patience = self.meter.patience();
             let answer = timeout(patience, &mut self.sending.0).await;
-            let pace = self.note(begun);
+            let speed = self.note(begun);
             match answer {
                 Ok(answer) => return Step::Answered(flatten(answer)),
-                Err(_) if pace == Pace::Fair => {}
+                Err(_) if speed == Speed::Fair => {}
                 Err(_) => return Step::Stalled,
             }
         }
@@ -154,7 +154,7 @@ impl Progress {
     }
 
     /// Tells the meter of the time since `begun`.
-    fn note(&mut self, begun: Instant) -> Pace {
+    fn note(&mut self, begun: Instant) -> Speed {
         let sent = self.sent.load(Ordering::Relaxed);
         let before = std::mem::replace(&mut self.seen, sent);
         self.meter.note(begun.elapsed(), sent - before)
@@ -166,7 +166,7 @@ fn flatten(
 ) -> Result<Response, ConnectionFailure> {
     match answer {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(problem::failure(error)),
+        Ok(Err(error)) => Err(failure(error)),
         Err(error) => Err(ConnectionFailure::Other(error.to_string())),
     }
 }

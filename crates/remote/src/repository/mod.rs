@@ -1,13 +1,13 @@
 //! One repository of a registry.
 
-mod blob;
+mod blob_head;
+mod blob_pull;
+mod blob_push;
 mod delete;
-mod manifest;
-mod presence;
-mod publish;
-mod push;
+mod manifest_pull;
+mod manifest_push;
 mod referrers;
-mod roots;
+mod tags;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -19,29 +19,32 @@ use longshore_store::{
     Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target,
 };
 
-use self::presence::Presence;
+use self::blob_head::Presence;
 use crate::Registry;
 use crate::auth::Scope;
-use crate::http::{Answer, Call};
-use crate::list::{Listed, Unlisted};
+use crate::http::{Answer, Request};
+use crate::list::{ListEntries, ListError};
 
 /// The header that names the digest of what is answered (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// One repository of a registry.
 ///
-/// Made by [`Registry::remote`]; making one makes no request.
+/// Made by [`Registry::remote_repository`]; making one makes no request.
 #[derive(Clone)]
-pub struct Remote {
+pub struct RemoteRepository {
     registry: Registry,
     name: RepositoryName,
 }
 
-impl Remote {
-    pub(crate) fn new(registry: Registry, name: RepositoryName) -> Self {
-        Self { registry, name }
+impl Registry {
+    /// Returns a repository. No request is made.
+    pub fn remote_repository(&self, name: &RepositoryName) -> RemoteRepository {
+        RemoteRepository { registry: self.clone(), name: name.clone() }
     }
+}
 
+impl RemoteRepository {
     /// Returns the registry that the repository is in.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -64,9 +67,9 @@ impl Remote {
         let path = format!("{}/tags/list", self.name);
         let (what, scope) = (format!("the list of tags of {self}"), Scope::pull(&self.name));
         match self.registry.list(&path, &what, "tags", Some(&self.name), &scope) {
-            Err(Unlisted::Refused(Error::NotFound { .. })) => Ok(None),
+            Err(ListError::Refused(Error::NotFound { .. })) => Ok(None),
             listed => {
-                let Listed { mut texts, others } = listed?;
+                let ListEntries { mut texts, others } = listed?;
                 texts.extend(others);
                 Ok(Some(texts.into_iter().map(Name::new).collect()))
             }
@@ -74,33 +77,33 @@ impl Remote {
     }
 
     /// Begins a call about something in the repository. Errors call a tag by it.
-    fn call(
+    fn request(
         &self,
         method: Method,
         path: &str,
         action: &'static str,
         what: impl Into<Subject>,
-    ) -> Call<'static> {
+    ) -> Request<'static> {
         let what = match what.into() {
             Subject::Name(tag) => Subject::Tagged { repository: self.to_string(), tag },
             what => what,
         };
-        Call::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
+        Request::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
     }
 
     /// Makes a call that changes nothing.
-    fn read(&self, call: &Call<'_>) -> Result<Answer<'_>> {
-        self.registry.read(call, Some(&self.name), Scope::pull(&self.name))
+    fn read(&self, request: &Request<'_>) -> Result<Answer<'_>> {
+        self.registry.read(request, Some(&self.name), Scope::pull(&self.name))
     }
 
     /// Makes a HEAD call. `None` if it says nothing.
-    fn probe(&self, call: &Call<'_>) -> Result<Option<Answer<'_>>> {
-        self.registry.probe(call, Some(&self.name), Scope::pull(&self.name))
+    fn probe(&self, request: &Request<'_>) -> Result<Option<Answer<'_>>> {
+        self.registry.probe(request, Some(&self.name), Scope::pull(&self.name))
     }
 
     /// Makes a call that changes something.
-    fn write(&self, call: &Call<'_>) -> Result<Answer<'_>> {
-        self.registry.send(call, Some(&self.name), [Scope::push(&self.name)])
+    fn write(&self, request: &Request<'_>) -> Result<Answer<'_>> {
+        self.registry.send(request, Some(&self.name), [Scope::push(&self.name)])
     }
 
     /// Returns `error` with the repository instead of the host as the place that lacks something.
@@ -118,16 +121,16 @@ impl Remote {
         }
     }
 
-    fn refused(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
-        self.located(answer.into_error(call.action, &call.what))
+    fn refused(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
+        self.located(answer.into_error(request.action, &request.what))
     }
 
     /// Returns what a refusal to take something means. That something is not there is what the registry
     /// says of itself: of the repository, or of an upload.
-    fn not_pushed(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
-        match self.refused(call, answer) {
+    fn push_error(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
+        match self.refused(request, answer) {
             Error::NotFound { what, place, said: Some(said) } => {
-                Error::Refused { action: call.action, what, place, said }
+                Error::Refused { action: request.action, what, place, said }
             }
             error => error,
         }
@@ -143,7 +146,7 @@ impl Remote {
     }
 }
 
-impl Source for Remote {
+impl Source for RemoteRepository {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
         self.head_manifest(selector)
     }
@@ -162,11 +165,11 @@ impl Source for Remote {
 
     /// Asks for it, and reads the content where the registry does not say, or has it elsewhere.
     fn size(&self, blob: &Descriptor) -> Result<u64> {
-        match self.look_for(&blob.digest)? {
+        match self.find_blob(&blob.digest)? {
             Presence::There(Some(size)) if size == blob.size => return Ok(size),
             // Two do not agree, and HEAD is the one that nobody tries out.
             Presence::There(Some(_)) => {
-                if let Presence::There(Some(size)) = self.touch_blob(&blob.digest)? {
+                if let Presence::There(Some(size)) = self.get_first_byte(&blob.digest)? {
                     return Ok(size);
                 }
             }
@@ -182,7 +185,7 @@ impl Source for Remote {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        let Presence::There(size) = self.look_for(digest)? else {
+        let Presence::There(size) = self.find_blob(digest)? else {
             let said = Some(Box::new(Refusal::of_status(404)));
             return Err(Error::NotFound { what: digest.into(), place: self.to_string(), said });
         };
@@ -211,7 +214,7 @@ impl Source for Remote {
     }
 
     fn known_roots(&self) -> Result<KnownRoots> {
-        self.tagged()
+        self.tagged_roots()
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
@@ -224,7 +227,7 @@ impl Source for Remote {
     }
 }
 
-impl Target for Remote {
+impl Target for RemoteRepository {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
         let is_held = match role {
             Role::Manifest => self.has(descriptor, &[])?,
@@ -238,7 +241,7 @@ impl Target for Remote {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        let found = self.look_for_manifest(&Selector::Name(name.clone()))?;
+        let found = self.find_manifest(&Selector::Name(name.clone()))?;
         Ok(found.map(|found| found.digest))
     }
 
@@ -255,7 +258,7 @@ impl Target for Remote {
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        self.publish(manifest, entry)
+        self.put_manifest(manifest, entry)
     }
 
     fn list(&self, descriptor: &Descriptor, _: &[Name]) -> Result<()> {
@@ -263,7 +266,7 @@ impl Target for Remote {
     }
 }
 
-impl Repository for Remote {
+impl Repository for RemoteRepository {
     fn untag(&self, name: &Name) -> Result<()> {
         self.delete_tag(&self.tag(name)?)
     }
@@ -273,13 +276,13 @@ impl Repository for Remote {
     }
 }
 
-impl fmt::Display for Remote {
+impl fmt::Display for RemoteRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry.host(), self.name)
     }
 }
 
-impl fmt::Debug for Remote {
+impl fmt::Debug for RemoteRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

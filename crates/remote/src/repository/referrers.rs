@@ -15,11 +15,12 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::Remote;
+use super::RemoteRepository;
 use crate::auth::challenge;
-use crate::http::{Answer, Call, Url, is_page, next_page};
+use crate::http::{Answer, Request, is_page, next_page};
 use crate::list::{Pages, incomplete};
 use crate::registry::Feature;
+use crate::url::Url;
 
 /// No list of referrers has more pages: some give ten entries on each.
 const MOST_PAGES: usize = 10_000;
@@ -40,7 +41,7 @@ const LOOKUPS: usize = 8;
 /// The encoded part of a digest that fits into a tag whole.
 const UNCUT: usize = 64;
 
-impl Remote {
+impl RemoteRepository {
     pub(super) fn list_referrers(&self, subject: &Digest) -> Result<Referrers> {
         let listed = self.listed_by_api(subject)?;
         let (answered_by, found) = match listed {
@@ -49,7 +50,7 @@ impl Remote {
         };
         let entries: BTreeMap<_, _> =
             found.into_iter().map(|entry| (entry.digest.clone(), entry)).collect();
-        let entries = self.honest(subject, entries);
+        let entries = self.without_foreign_entries(subject, entries);
         Ok(Referrers { entries: entries.into_values().collect(), answered_by })
     }
 
@@ -60,22 +61,23 @@ impl Remote {
         let over = |limit: String| Error::Limit { what: what.clone(), limit };
         let (mut found, mut known, mut bytes) = (Vec::new(), HashSet::new(), 0);
         let mut pages = Pages::new(what.clone(), MOST_PAGES);
-        let mut call = self.referrers_call(subject);
+        let mut request = self.referrers_request(subject);
         loop {
             let is_first = pages.is_empty();
-            pages.begin(&call.url)?;
-            let answer = self.read(&call)?;
+            pages.begin(&request.url)?;
+            let answer = self.read(&request)?;
             if is_first && knows_no_referrers(&answer) {
                 let status = answer.status();
                 tracing::debug!(place = %self, %status, "no referrers API: asking for the tag");
                 return Ok(None);
             }
             if !answer.status().is_success() {
-                let error = self.refused(&call, answer);
+                let error = self.refused(&request, answer);
                 return Err(if is_first { error } else { incomplete(error) });
             }
             let next = next_page(answer.headers());
-            let next = next.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
+            let next =
+                next.map(|link| answer.url().follow_page(&link, &request.url)).transpose()?;
             let is_index = is_index(&answer);
             let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
             bytes += raw.len();
@@ -103,25 +105,25 @@ impl Remote {
             }
             let Some(next) = next else { return Ok(Some(found)) };
             pages.end(length, found.len() - before)?;
-            call = page_call(next, subject);
+            request = page_request(next, subject);
         }
     }
 
     /// Returns those entries of a list whose own subject is the one that was asked for, as far as they
     /// are read. There are registries that answer with the same list for whatever is asked.
-    fn honest(
+    fn without_foreign_entries(
         &self,
         subject: &Digest,
         mut entries: BTreeMap<Digest, Descriptor>,
     ) -> BTreeMap<Digest, Descriptor> {
         // A digest within what it is the digest of cannot be.
         if entries.remove(subject).is_some() {
-            self.tell_stranger(subject, subject, subject);
+            self.warn_of_foreign_entry(subject, subject, subject);
         }
-        let lists = self.registry.lists_tried();
+        let lists = self.registry.referrer_lists_checked();
         let mut tried = lists.lock().unwrap_or_else(PoisonError::into_inner);
         let is_tried = *tried >= LISTS_TRIED;
-        if entries.is_empty() || is_tried && self.registry.may_have(Feature::OwnReferrers) {
+        if entries.is_empty() || is_tried && self.registry.may_support(Feature::OwnReferrers) {
             return entries;
         }
         *tried += 1;
@@ -130,7 +132,7 @@ impl Remote {
         let found = in_parallel(&asked, LOOKUPS, |entry| self.subject_of(entry));
         for (entry, found) in asked.into_iter().zip(found) {
             if let Some(found) = found.filter(|found| found != subject) {
-                self.tell_stranger(&entry.digest, subject, &found);
+                self.warn_of_foreign_entry(&entry.digest, subject, &found);
                 entries.remove(&entry.digest);
             }
         }
@@ -146,8 +148,8 @@ impl Remote {
     }
 
     /// Warns of an entry that refers to something else than the list says. All others are read, then.
-    fn tell_stranger(&self, entry: &Digest, listed: &Digest, found: &Digest) {
-        self.registry.lacks(Feature::OwnReferrers);
+    fn warn_of_foreign_entry(&self, entry: &Digest, listed: &Digest, found: &Digest) {
+        self.registry.set_unsupported(Feature::OwnReferrers);
         self.warn_once(&if entry == listed {
             format!("{self} lists {entry} as a referrer of itself; it is left out")
         } else {
@@ -157,8 +159,8 @@ impl Remote {
         });
     }
 
-    fn referrers_call(&self, subject: &Digest) -> Call<'static> {
-        page_call(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
+    fn referrers_request(&self, subject: &Digest) -> Request<'static> {
+        page_request(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
     }
 
     /// Returns what stands in the fallback tag (rows E-90, E-91).
@@ -209,7 +211,7 @@ impl Remote {
     }
 
     /// Adds a manifest to the list in the fallback tag of its subject (rows E-81 to E-86).
-    pub(super) fn enlist(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
+    pub(super) fn add_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
         let entry = manifest.as_referrer();
         self.rewrite(subject, |entries| {
             if entries.iter().any(|each| is_of(each, &entry.digest)) {
@@ -221,7 +223,7 @@ impl Remote {
     }
 
     /// Takes a manifest out of the list in the fallback tag of its subject (row E-95).
-    pub(super) fn unlist(&self, subject: &Digest, digest: &Digest) -> Result<()> {
+    pub(super) fn remove_referrer(&self, subject: &Digest, digest: &Digest) -> Result<()> {
         self.rewrite(subject, |entries| {
             let before = entries.len();
             entries.retain(|each| !is_of(each, digest));
@@ -230,7 +232,7 @@ impl Remote {
     }
 
     /// Returns `subject` if its referrers are listed in its fallback tag.
-    pub(super) fn fallback_listing(&self, subject: &Digest) -> Result<Option<Digest>> {
+    pub(super) fn subject_with_fallback_tag(&self, subject: &Digest) -> Result<Option<Digest>> {
         match self.listed_by_api(subject) {
             Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
             // It has an API that does not answer this.
@@ -328,9 +330,9 @@ struct List {
     etag: Option<String>,
 }
 
-fn page_call(url: Url, subject: &Digest) -> Call<'static> {
+fn page_request(url: Url, subject: &Digest) -> Request<'static> {
     let what = format!("the referrers of {subject}");
-    Call::new(Method::GET, url, "list", what)
+    Request::new(Method::GET, url, "list", what)
         .header(ACCEPT, MediaType::IMAGE_INDEX)
         .whole(Manifest::MAX_SIZE)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, Registry, Secret, Tried};
+use longshore_remote::{Client, Config, CredentialCheck, Registry, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Entry, Error, Selector, Source as _, SourcePlace as _, Target as _};
 
@@ -22,7 +22,7 @@ fn registry_as(host: &str, credential: Credential) -> Registry {
 }
 
 fn read(registry: &Registry, repository: &str) -> Result<(), Error> {
-    let remote = registry.remote(&repository.parse().unwrap());
+    let remote = registry.remote_repository(&repository.parse().unwrap());
     remote.manifest(&Selector::Name("v1".into())).map(drop)
 }
 
@@ -190,8 +190,8 @@ fn a_mount_asks_for_both_repositories() {
     });
     let registry = registry(&stub.host);
     let mut piece = Piece::new("content");
-    piece.location = registry.remote(&"from/here".parse().unwrap()).location();
-    registry.remote(&"to/there".parse().unwrap()).push_blob(&piece).unwrap();
+    piece.location = registry.remote_repository(&"from/here".parse().unwrap()).location();
+    registry.remote_repository(&"to/there".parse().unwrap()).push_blob(&piece).unwrap();
     let scopes = service.requests()[0].params("scope");
     assert_eq!(scopes, ["repository:from/here:pull", "repository:to/there:pull,push"]);
 }
@@ -272,19 +272,23 @@ fn what_is_wanted_may_be_said_anywhere_and_with_many_statuses() {
                 let each = || registry_as(&stub.host, password());
                 let context = format!("{asks:?} {status} {with_tokens}");
                 read(&each(), "a/b").expect(&context);
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 assert_eq!(remote.names().expect(&context).len(), 1, "{context}");
                 let digest = image(None).descriptor().digest.clone();
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 remote.referrers(&digest).expect(&context);
                 let all = each().repositories().expect(&context);
                 assert_eq!(all.len(), 1, "{context}");
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 remote.push_blob(&Piece::new("x")).expect(&context);
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 assert!(remote.open(&Descriptor::of("a/b", b"x"), 0).is_ok(), "{context}");
                 each().ping().expect(&context);
-                assert_eq!(each().try_credential().expect(&context), Tried::Taken, "{context}");
+                assert_eq!(
+                    each().try_credential().expect(&context),
+                    CredentialCheck::Taken,
+                    "{context}"
+                );
                 let wrong = || {
                     let username = "me".to_owned();
                     let wrong = Credential::Password { username, password: Secret::new("wrong") };
@@ -320,7 +324,10 @@ fn who_has_nothing_to_show_asks_no_more_than_once_more() {
 #[test]
 fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
     let open = Stub::new(|_| Response::ok("{}"));
-    assert_eq!(registry_as(&open.host, password()).try_credential().unwrap(), Tried::NotAsked);
+    assert_eq!(
+        registry_as(&open.host, password()).try_credential().unwrap(),
+        CredentialCheck::NotAsked
+    );
     // It was shown at last, and only there.
     let shown = open.requests().into_iter().filter(|each| each.header("authorization").is_some());
     assert_eq!(shown.map(|each| each.target).collect::<Vec<_>>(), ["/v2/"]);
@@ -340,7 +347,10 @@ fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
         (_, Some(BASIC)) => Response::new(404),
         _ => Response::new(401).header("www-authenticate", "Basic realm=\"x\""),
     });
-    assert_eq!(registry_as(&owned.host, password()).try_credential().unwrap(), Tried::Taken);
+    assert_eq!(
+        registry_as(&owned.host, password()).try_credential().unwrap(),
+        CredentialCheck::Taken
+    );
 }
 
 #[test]
@@ -360,7 +370,7 @@ fn nobody_else_gets_to_see_who_asks() {
     let location = format!("http://{}/blob", other.host);
     let stub = Stub::new(move |_| Response::new(307).header("location", &location));
     let registry = registry_as(&stub.host, password());
-    let remote = registry.remote(&"a/b".parse().unwrap());
+    let remote = registry.remote_repository(&"a/b".parse().unwrap());
     let error = remote.open(&Descriptor::of("a/b", b"x"), 0).err().unwrap();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert!(other.requests().iter().all(|each| each.header("authorization").is_none()));
@@ -370,7 +380,7 @@ fn nobody_else_gets_to_see_who_asks() {
 fn who_may_push_needs_no_second_token_to_pull() {
     let service = tokens(300);
     let stub = guarded(&service, |_| true);
-    let remote = registry(&stub.host).remote(&"a/b".parse().unwrap());
+    let remote = registry(&stub.host).remote_repository(&"a/b".parse().unwrap());
     remote.push_manifest(&image(None), Entry::Child).unwrap();
     remote.manifest(&Selector::Name("v1".into())).unwrap();
     assert_eq!(service.log().len(), 1);

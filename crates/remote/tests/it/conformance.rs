@@ -13,7 +13,7 @@ fn place(profile: Profile, config: &Config) -> Registry {
 }
 
 fn one<'a>(registry: &'a Registry, name: &RepositoryName) -> Box<dyn Repository + 'a> {
-    Box::new(registry.remote(name))
+    Box::new(registry.remote_repository(name))
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn what_distribution_takes_comes_back() {
     let Some(distribution) = Distribution::start() else { return };
     for (push, name) in [(PushMode::Whole, "whole/app"), (PushMode::Chunks, "chunks/app")] {
         let registry = distribution.registry(push);
-        let remote = registry.remote(&name.parse().unwrap());
+        let remote = registry.remote_repository(&name.parse().unwrap());
         assert!(remote.names().unwrap().is_empty());
         let pieces = [0, 1, 300_000, 5_000_000].map(|length| Piece::new(noise(length)));
         for piece in pieces.iter().chain([&Piece::new("{}")]) {
@@ -145,13 +145,14 @@ fn what_distribution_takes_comes_back() {
 fn distribution_mounts_and_lists_referrers_in_a_tag() {
     let Some(distribution) = Distribution::start() else { return };
     let registry = distribution.registry(PushMode::Whole);
-    let [one, two] = ["a/one", "b/two"].map(|name| registry.remote(&name.parse().unwrap()));
+    let [one, two] =
+        ["a/one", "b/two"].map(|name| registry.remote_repository(&name.parse().unwrap()));
     let mut piece = Piece::new("{}");
     one.push_blob(&piece).unwrap();
     piece.location = one.location();
     assert_eq!(two.push_blob(&piece).unwrap(), Pushed::Mounted);
-    piece.location = registry.remote(&"c/absent".parse().unwrap()).location();
-    let three = registry.remote(&"d/three".parse().unwrap());
+    piece.location = registry.remote_repository(&"c/absent".parse().unwrap()).location();
+    let three = registry.remote_repository(&"d/three".parse().unwrap());
     assert_eq!(three.push_blob(&piece).unwrap(), Pushed::Written(2), "it goes on with an upload");
 
     let subject = image(None);
@@ -177,7 +178,7 @@ fn a_certificate_needs_somebody_who_vouches_for_it() {
     };
     let named = with(Config { extra_authorities: vec![pem], ..config() });
     named.ping().unwrap();
-    let remote = named.remote(&"library/app".parse().unwrap());
+    let remote = named.remote_repository(&"library/app".parse().unwrap());
     let piece = Piece::new(noise(3_000_000));
     remote.push_blob(&piece).unwrap();
     let mut content = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use longshore_fixture::tls;
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, Remote, Secret};
+use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, RemoteRepository, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Error, Selector, Source as _, SourcePlace as _, Target as _};
 
@@ -50,12 +50,12 @@ fn trusting(foreign_urls: ForeignUrls) -> Config {
     Config { extra_authorities, foreign_urls, ..config() }
 }
 
-fn remote_with(config: &Config, host: &str) -> Remote {
+fn remote_with(config: &Config, host: &str) -> RemoteRepository {
     let registry = Client::new(config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
-fn over_tls(server: &Encrypted, credential: Option<Credential>) -> Remote {
+fn over_tls(server: &Encrypted, credential: Option<Credential>) -> RemoteRepository {
     let config = Config { plain_http: PlainHttp::Never, ..trusting(ForeignUrls::Public) };
     let config = match credential {
         Some(credential) => Config { credentials: Arc::new(credential), ..config },
@@ -209,7 +209,7 @@ fn lacking(content: &[u8], urls: &[String]) -> (Stub, Descriptor) {
     (Stub::new(|_| Response::new(404)), descriptor)
 }
 
-fn read(remote: &Remote, blob: &Descriptor, offset: u64) -> Result<Vec<u8>, Error> {
+fn read(remote: &RemoteRepository, blob: &Descriptor, offset: u64) -> Result<Vec<u8>, Error> {
     let mut content = Vec::new();
     remote.open(blob, offset)?.read_to_end(&mut content).map_err(Error::io("read", "it"))?;
     Ok(content)

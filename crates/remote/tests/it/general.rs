@@ -58,7 +58,7 @@ fn e05_redirects_keep_the_range_and_not_the_credential() {
         Credential::Password { username: "me".to_owned(), password: Secret::new("hunter2") };
     let config = Config { credentials: Arc::new(credential), ..config() };
     let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     let mut content = Vec::new();
     remote.open(&descriptor, 100).unwrap().read_to_end(&mut content).unwrap();
     assert_eq!(content, expected);
@@ -186,7 +186,7 @@ fn e11_a_warning_is_passed_on_once() {
     let on_warning = move |_: &str, text: &str| sink.lock().unwrap().push(text.to_owned());
     let config = Config { on_warning: Some(Arc::new(on_warning)), ..config() };
     let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     for _ in 0..5 {
         remote.manifest(&Selector::Name("v1".into())).unwrap();
     }
@@ -207,7 +207,7 @@ fn requests_pass_through_a_proxy_unless_they_shall_not() {
         let config = Config { proxies, plain_http, retries: 0, ..config() };
         assert!(!format!("{config:?}").contains("hunter2"));
         let registry = Client::new(&config).unwrap().registry("r.invalid").unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into()))
     };
     through(None).unwrap();
@@ -231,7 +231,7 @@ fn this_machine_is_never_asked_through_a_proxy() {
         let proxies = Proxies { http: address.clone(), https: address, no_proxy: None };
         let config = Config { proxies, ..config() };
         let registry = Client::new(&config).unwrap().registry(&host).unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into())).unwrap();
     }
     assert!(proxy.log().is_empty());
@@ -251,7 +251,7 @@ fn a_proxy_gets_its_own_password_and_no_other() {
     let credentials = Arc::new(credential);
     let config = Config { proxies, plain_http, credentials, ..config() };
     let registry = Client::new(&config).unwrap().registry("r.invalid").unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     remote.manifest(&Selector::Name("v1".into())).unwrap();
     for request in proxy.requests() {
         let shown = request.header("proxy-authorization");
@@ -268,7 +268,7 @@ fn secrets_are_never_shown() {
     let config = Config { credentials: Arc::new(credential), retries: 0, ..config() };
     let client = Client::new(&config).unwrap();
     let registry = client.registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     let error = remote.open(&Descriptor::of("a/b", b"x"), 0).err().unwrap();
     let shown = format!("{error} {error:?} {config:?} {client:?} {registry:?} {remote:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
@@ -325,7 +325,7 @@ fn e14_a_mirror_is_told_whose_content_is_meant_and_not_who_asks() {
     let ask = |mirrors: Vec<Mirror>| {
         let config = Config { credentials: Arc::new(OnlyForOrigin), mirrors, ..config() };
         let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into())).unwrap();
         assert_eq!(remote.names().unwrap().len(), 2);
         remote.open(&Descriptor::of("a/b", b"content"), 0).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use longshore_remote::{Client, Config, PushMode, Remote};
+use longshore_remote::{Client, Config, PushMode, RemoteRepository};
 use longshore_spec::{Digest, Manifest};
 use longshore_store::{Entry, Error, Name, Pushed, Source as _, Target as _};
 
@@ -19,10 +19,10 @@ fn session(put: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     })
 }
 
-fn in_chunks(host: &str, chunk_size: u64) -> Remote {
+fn in_chunks(host: &str, chunk_size: u64) -> RemoteRepository {
     let config = Config { push: PushMode::Chunks, chunk_size, ..config() };
     let registry = Client::new(&config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
 pub(crate) fn of(stub: &Stub, method: &str) -> Vec<Request> {
@@ -90,7 +90,8 @@ fn what_a_registry_says_to_have_taken_is_looked_for() {
     let push = |stub: &Stub, piece: &Piece| {
         let remote = remote(&stub.host);
         let mut mounted = Piece::new("mounted");
-        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+        mounted.location =
+            remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
         for _ in 0..2 {
             remote.push_blob(piece).unwrap();
             remote.push_blob(&mounted).unwrap();
@@ -424,7 +425,7 @@ fn mounting(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (S
     });
     let remote = remote(&stub.host);
     let mut piece = Piece::new("content");
-    piece.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+    piece.location = remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
     let pushed = remote.push_blob(&piece).unwrap();
     let mount = &stub.requests()[0];
     assert_eq!(mount.param("from").as_deref(), Some("other/app"));

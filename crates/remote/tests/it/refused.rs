@@ -160,7 +160,8 @@ fn what_a_registry_says_of_a_repository_that_is_not_there_is_told() {
         let stub = Stub::new(move |request| refuses(request).unwrap_or(Response::new(404)));
         let remote = remote(&stub.host);
         let mut mounted = Piece::new(noise(7));
-        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+        mounted.location =
+            remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
         let signature = image(Some(image(None).descriptor()));
         for error in [
             remote.push_blob(&Piece::new("small")).unwrap_err(),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, Limits, PlainHttp, Remote, Secret};
+use longshore_remote::{Client, Config, Limits, PlainHttp, RemoteRepository, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Error, Selector, Source as _, Target as _};
 
@@ -81,12 +81,12 @@ fn impatient() -> Config {
     Config { idle_timeout: Duration::from_millis(200), retries: 5, limits, ..config() }
 }
 
-fn remote_with(config: &Config, host: &str) -> Remote {
+fn remote_with(config: &Config, host: &str) -> RemoteRepository {
     let registry = Client::new(config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
-fn read(remote: &Remote, blob: &[u8]) -> std::io::Result<Vec<u8>> {
+fn read(remote: &RemoteRepository, blob: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     remote.open(&Descriptor::of("a/b", blob), 0)?.read_to_end(&mut content)?;
     Ok(content)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use longshore_remote::{Client, Config, Registry, Remote};
+use longshore_remote::{Client, Config, Registry, RemoteRepository};
 use longshore_spec::{Descriptor, Hasher, Manifest, MediaType};
 use longshore_store::{Blob, MountSource, Result, Verifying, manifest_from};
 
@@ -18,8 +18,8 @@ pub(crate) fn registry(host: &str) -> Registry {
     Client::new(&config()).unwrap().registry(host).unwrap()
 }
 
-pub(crate) fn remote(host: &str) -> Remote {
-    registry(host).remote(&"library/app".parse().unwrap())
+pub(crate) fn remote(host: &str) -> RemoteRepository {
+    registry(host).remote_repository(&"library/app".parse().unwrap())
 }
 
 /// Content in hand.

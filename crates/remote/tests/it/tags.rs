@@ -1,6 +1,6 @@
 //! Lists and what is taken away (rows E-100 to E-112).
 
-use longshore_remote::{Catalog, Client, Config, Limits};
+use longshore_remote::{Client, Config, Limits, RegistryCatalog};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{
     Entry, Error, Name, Repository as _, Source as _, SourcePlace as _, Target as _,
@@ -94,7 +94,7 @@ fn a_list_without_end_is_refused() {
             let error = if path == "_catalog" {
                 registry.repositories().unwrap_err()
             } else {
-                registry.remote(&"library/app".parse().unwrap()).names().unwrap_err()
+                registry.remote_repository(&"library/app".parse().unwrap()).names().unwrap_err()
             };
             assert!(matches!(error, Error::Limit { .. }), "{error}");
             let text = error.to_string();
@@ -138,7 +138,7 @@ fn what_is_no_text_keeps_nothing_from_the_others() {
         _ => Response::ok("\u{feff}{\"repositories\":[\"a\",5,\"B\",null,\"../x\",\"\",\"b\"]}"),
     });
     assert_eq!(remote(&stub.host).names().unwrap(), names(&["5", "a", "b", "null"]));
-    let Catalog { repositories, others } = registry(&stub.host).catalog().unwrap();
+    let RegistryCatalog { repositories, others } = registry(&stub.host).catalog().unwrap();
     assert_eq!(repositories, ["a", "b"].map(|name| name.parse().unwrap()));
     let others: Vec<_> = others.iter().map(ToString::to_string).collect();
     assert_eq!(others.len(), 5, "{others:?}");

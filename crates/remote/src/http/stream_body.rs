@@ -12,21 +12,21 @@ use longshore_store::{Blob, Error, Result, Verifying};
 const PIECE: usize = 256 << 10;
 
 /// What a request carries that is too long to be held.
-pub(crate) trait Streamed {
+pub(crate) trait StreamBody {
     /// Returns how many bytes it has.
     fn len(&self) -> u64;
 
     /// Reads it from its first byte, and hands it out in pieces until there are no more or `take`
     /// has enough.
-    fn pass(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()>;
+    fn for_each_piece(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()>;
 }
 
-impl Streamed for Bytes {
+impl StreamBody for Bytes {
     fn len(&self) -> u64 {
         self.as_ref().len() as u64
     }
 
-    fn pass(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()> {
+    fn for_each_piece(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()> {
         let mut rest = self.clone();
         while !rest.is_empty() {
             if take(rest.split_to(rest.as_ref().len().min(PIECE))).is_break() {
@@ -39,7 +39,7 @@ impl Streamed for Bytes {
 
 /// A part of a blob, all of it or less. It is read when it is sent, so that a request can be made
 /// again without a byte being held for it.
-pub(crate) struct Part<'a> {
+pub(crate) struct BlobRange<'a> {
     blob: &'a dyn Blob,
     start: u64,
     length: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Part<'a> {
     content: Cell<Option<Verifying<'a>>>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> BlobRange<'a> {
     /// Returns the part that is the whole of a blob.
     pub(crate) fn whole(blob: &'a dyn Blob) -> Self {
         let (length, content) = (blob.descriptor().size, Cell::default());
@@ -94,12 +94,12 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Streamed for Part<'_> {
+impl StreamBody for BlobRange<'_> {
     fn len(&self) -> u64 {
         self.length
     }
 
-    fn pass(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()> {
+    fn for_each_piece(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()> {
         let mut content = self.open_at(self.start)?;
         while content.position() < self.end() {
             let piece = read_piece(&mut content, self.end())

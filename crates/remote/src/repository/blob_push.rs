@@ -9,13 +9,14 @@ use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Blob, Error, Flaw, Pushed, Refusal, Result};
 
-use super::Remote;
-use super::manifest::claimed_digest;
-use super::presence::Presence;
+use super::RemoteRepository;
+use super::blob_head::Presence;
+use super::manifest_pull::claimed_digest;
 use crate::PushMode;
 use crate::auth::Scope;
-use crate::http::{Answer, AttemptError, Body, Call, Part, Retry, Url, with_query};
+use crate::http::{Answer, AttemptError, BlobRange, Body, Request, Retry};
 use crate::registry::Feature;
+use crate::url::{Url, with_query};
 
 /// The header by which a registry asks for longer chunks (row E-49).
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -63,48 +64,48 @@ enum UploadMethod {
 }
 
 /// What became of an upload.
-enum Whole {
+enum PushResult {
     Done,
     /// The registry takes nothing in this way, or nothing of this size.
     Refused(Box<Error>, UploadMethod),
 }
 
-impl Remote {
+impl RemoteRepository {
     pub(super) fn upload_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let is_small = *size <= SMALL && self.registry.push_mode() == PushMode::Whole;
         let from = blob.location().filter(|from| from.registry == self.registry.host());
         let from = from.map(|from| from.repository).filter(|from| *from != self.name);
-        let from = from.filter(|_| self.registry.may_have(Feature::Mount));
+        let from = from.filter(|_| self.registry.may_support(Feature::Mount));
         let mut session = None;
-        if from.is_some() || !is_small && self.registry.may_have(Feature::Discovery) {
+        if from.is_some() || !is_small && self.registry.may_support(Feature::Discovery) {
             match self.mount(digest, from.as_ref())? {
-                Mount::Done => return Ok(Pushed::Mounted),
-                Mount::Session(open) => session = Some(open),
-                Mount::Refused => {}
+                MountResult::Done => return Ok(Pushed::Mounted),
+                MountResult::Session(open) => session = Some(open),
+                MountResult::Refused => {}
             }
         }
-        let mut way = match self.registry.push_mode() {
+        let mut method = match self.registry.push_mode() {
             PushMode::Chunks => UploadMethod::Chunks,
-            PushMode::Whole if self.registry.may_have(Feature::Put) => UploadMethod::Put,
+            PushMode::Whole if self.registry.may_support(Feature::Put) => UploadMethod::Put,
             PushMode::Whole => UploadMethod::Patch,
         };
         let (mut cuts, mut failures) = (0, 0);
         // Whether it goes in another way only since it was cut off.
-        let mut is_evading = false;
+        let mut is_fallback = false;
         self.registry.http().persist(|| {
-            if session.is_none() && is_small && self.registry.may_have(Feature::SinglePost) {
+            if session.is_none() && is_small && self.registry.may_support(Feature::SinglePost) {
                 match self.post_whole(blob)? {
-                    Posted::Done => return Ok(()),
-                    Posted::Session(open) => session = Some(open),
-                    Posted::Refused => {}
+                    PostResult::Done => return Ok(()),
+                    PostResult::Session(open) => session = Some(open),
+                    PostResult::Refused => {}
                 }
             }
             let session = match session.take() {
                 Some(session) => session,
                 None => self.begin(digest)?,
             };
-            let result = self.fill(blob, session, &mut way);
+            let result = self.fill(blob, session, &mut method);
             match &result {
                 Err(AttemptError {
                     error: Error::Connection { .. },
@@ -113,24 +114,24 @@ impl Remote {
                     cuts += 1;
                     // What is long and is cut off again and again gets further in pieces.
                     if cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() {
-                        way = UploadMethod::Chunks;
-                    } else if cuts == CUTS_UNTIL_CHUNKS && way == UploadMethod::Put {
+                        method = UploadMethod::Chunks;
+                    } else if cuts == CUTS_UNTIL_CHUNKS && method == UploadMethod::Put {
                         // Some hang up on content in a way that they do not know.
-                        (way, is_evading) = (UploadMethod::Patch, true);
+                        (method, is_fallback) = (UploadMethod::Patch, true);
                     }
                 }
                 // It was the line, then.
                 Err(AttemptError { error, retry: Retry::Never })
-                    if is_evading && is_refusal(error) =>
+                    if is_fallback && is_refusal(error) =>
                 {
-                    (way, is_evading) = (UploadMethod::Put, false);
+                    (method, is_fallback) = (UploadMethod::Put, false);
                     return result.map_err(|trouble| AttemptError::passing(trouble.error));
                 }
-                Ok(()) if is_evading => self.registry.lacks(Feature::Put),
+                Ok(()) if is_fallback => self.registry.set_unsupported(Feature::Put),
                 Err(AttemptError { error: Error::Refused { .. }, retry: Retry::Perhaps }) => {
                     failures += 1;
                     if failures >= FAILURES_UNTIL_OTHER {
-                        way = way.max(UploadMethod::Patch);
+                        method = method.max(UploadMethod::Patch);
                     }
                 }
                 _ => {}
@@ -140,18 +141,18 @@ impl Remote {
         Ok(Pushed::Written(*size))
     }
 
-    /// Sends the content in `way`, or in the next that the registry takes.
+    /// Sends the content in `method`, or in the next that the registry takes.
     fn fill(
         &self,
         blob: &dyn Blob,
         session: Session,
-        way: &mut UploadMethod,
+        method: &mut UploadMethod,
     ) -> Result<(), AttemptError> {
         let digest = &blob.descriptor().digest;
-        let (mut session, tried) = (Some(session), *way);
+        let (mut session, tried) = (Some(session), *method);
         let mut first = None;
         // Of several refusals, the first is about what most registries take.
-        let telling = |first: Option<Error>, trouble: AttemptError| match (&trouble, first) {
+        let first_refusal = |first: Option<Error>, trouble: AttemptError| match (&trouble, first) {
             (AttemptError { error, retry: Retry::Never }, Some(first)) if is_refusal(error) => {
                 AttemptError::lasting(first)
             }
@@ -160,12 +161,14 @@ impl Remote {
         loop {
             let open = match session.take() {
                 Some(open) => open,
-                None => self.begin(digest).map_err(|trouble| telling(first.take(), trouble))?,
+                None => {
+                    self.begin(digest).map_err(|trouble| first_refusal(first.take(), trouble))?
+                }
             };
-            let (url, result) = match way {
-                UploadMethod::Put => (open.url.clone(), self.put_patiently(blob, &open)),
+            let (url, result) = match method {
+                UploadMethod::Put => (open.url.clone(), self.put_with_retry(blob, &open)),
                 UploadMethod::Patch | UploadMethod::Chunks => {
-                    let is_whole = *way == UploadMethod::Patch;
+                    let is_whole = *method == UploadMethod::Patch;
                     let mut upload =
                         Chunked { remote: self, blob, session: open, is_whole, stalls: 0 };
                     let result = upload.run();
@@ -173,47 +176,47 @@ impl Remote {
                 }
             };
             let (error, next) = match result {
-                Ok(Whole::Done) => {
+                Ok(PushResult::Done) => {
                     // What is too large in one request says nothing of others.
-                    if (tried, *way) == (UploadMethod::Put, UploadMethod::Patch) {
-                        self.registry.lacks(Feature::Put);
+                    if (tried, *method) == (UploadMethod::Put, UploadMethod::Patch) {
+                        self.registry.set_unsupported(Feature::Put);
                     }
                     return Ok(());
                 }
-                Ok(Whole::Refused(error, next)) => (error, next),
-                Err(trouble) => return self.abandon(url, Err(telling(first, trouble))),
+                Ok(PushResult::Refused(error, next)) => (error, next),
+                Err(trouble) => return self.abandon(url, Err(first_refusal(first, trouble))),
             };
             self.abandon(url, ());
             tracing::debug!(%digest, %error, ?next, "sending it in another way");
             first.get_or_insert(*error);
-            *way = next;
+            *method = next;
         }
     }
 
     /// Asks the registry to take a blob over from another repository (rows E-60 to E-64), from
     /// whichever has it if none is named (row E-62).
-    fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {
+    fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<MountResult> {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
         let mut url = with_query(announced(url, digest), "mount", &digest.to_string());
         if let Some(from) = from {
             url = with_query(url, "from", from.as_str());
         }
-        let call = Call::new(Method::POST, url, "mount", digest);
+        let request = Request::new(Method::POST, url, "mount", digest);
         let asked = match from {
             // The registry has to see that the source may be read, too.
             Some(from) => {
                 let scopes = [Scope::push(&self.name), Scope::pull(from)];
-                self.registry.send(&call, Some(&self.name), scopes)
+                self.registry.send(&request, Some(&self.name), scopes)
             }
             // Asked once: this is only worth so much.
-            None => self.push_attempt(&call).map_err(|trouble| trouble.error),
+            None => self.push_attempt(&request).map_err(|trouble| trouble.error),
         };
         let refused = |reason: &dyn fmt::Display| {
             tracing::debug!(%digest, %reason, "not mounted");
             if from.is_none() {
-                self.registry.lacks(Feature::Discovery);
+                self.registry.set_unsupported(Feature::Discovery);
             }
-            Ok(Mount::Refused)
+            Ok(MountResult::Refused)
         };
         let answer = match asked {
             Ok(answer) => answer,
@@ -222,63 +225,67 @@ impl Remote {
         match answer.status() {
             StatusCode::CREATED => {
                 let feature = from.map_or(Feature::Discovery, |_| Feature::Mount);
-                if self.is_taken(digest, &answer, feature) {
-                    return Ok(Mount::Done);
+                if self.is_stored(digest, &answer, feature) {
+                    return Ok(MountResult::Done);
                 }
                 if digest.algorithm() == "sha256" {
-                    self.registry.lacks(feature);
+                    self.registry.set_unsupported(feature);
                 }
                 refused(&"it is not there")
             }
-            StatusCode::ACCEPTED => Ok(opened(&answer).map_or(Mount::Refused, Mount::Session)),
+            StatusCode::ACCEPTED => {
+                Ok(opened(&answer).map_or(MountResult::Refused, MountResult::Session))
+            }
             status => refused(&status),
         }
     }
 
     /// Sends the content with the request that would open an upload (row E-45).
-    fn post_whole(&self, blob: &dyn Blob) -> Result<Posted, AttemptError> {
+    fn post_whole(&self, blob: &dyn Blob) -> Result<PostResult, AttemptError> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         if *size == 0 {
             prove_empty(blob)?;
         }
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
         let url = with_query(url, "digest", &digest.to_string());
-        let whole = Part::whole(blob);
-        let call = Call::new(Method::POST, url, "push", digest)
+        let whole = BlobRange::whole(blob);
+        let request = Request::new(Method::POST, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::Streamed(&whole));
+            .body(Body::StreamBody(&whole));
         // Another attempt goes the usual way, in case it was this one that was too much.
-        let answer =
-            self.push_attempt(&call).inspect_err(|_| self.registry.lacks(Feature::SinglePost))?;
+        let answer = self
+            .push_attempt(&request)
+            .inspect_err(|_| self.registry.set_unsupported(Feature::SinglePost))?;
         let status = answer.status();
         match status.as_u16() {
-            201 | 204 if self.is_taken(digest, &answer, Feature::SinglePost) => {
-                return Ok(Posted::Done);
+            201 | 204 if self.is_stored(digest, &answer, Feature::SinglePost) => {
+                return Ok(PostResult::Done);
             }
-            401 | 403 => return Err(self.not_pushed(&call, answer).into()),
+            401 | 403 => return Err(self.push_error(&request, answer).into()),
             _ => {}
         }
         tracing::debug!(%digest, %status, "not taken with the first request");
-        self.registry.lacks(Feature::SinglePost);
+        self.registry.set_unsupported(Feature::SinglePost);
         let session = opened(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
-        Ok(session.map_or(Posted::Refused, Posted::Session))
+        Ok(session.map_or(PostResult::Refused, PostResult::Session))
     }
 
     /// Tells whether a blob is there that a registry says to have taken in answer to a POST. Some say so of
     /// every POST, and have only opened an upload, or keep it under another digest (row E-64). The digest in
     /// the answer shows that the content was looked at; without it the registry is asked, until one blob
     /// that it took in this way was there: one that does not tell both apart never has it.
-    fn is_taken(&self, digest: &Digest, answer: &Answer<'_>, feature: Feature) -> bool {
+    fn is_stored(&self, digest: &Digest, answer: &Answer<'_>, feature: Feature) -> bool {
         let is_named = match claimed_digest(answer) {
             Some(named) if named == *digest => return true,
             named => named.is_some(),
         };
-        if !is_named && digest.algorithm() == "sha256" && self.registry.has_proven(feature) {
+        if !is_named && digest.algorithm() == "sha256" && self.registry.is_known_to_support(feature)
+        {
             return true;
         }
-        match self.look_for(digest) {
+        match self.find_blob(digest) {
             Ok(Presence::There(_)) => {
-                self.registry.proves(feature);
+                self.registry.set_supported(feature);
                 true
             }
             Ok(Presence::Absent) => false,
@@ -290,17 +297,21 @@ impl Remote {
     /// Opens an upload.
     fn begin(&self, digest: &Digest) -> Result<Session, AttemptError> {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
-        let call = Call::new(Method::POST, announced(url, digest), "push", digest);
-        let answer = self.push_attempt(&call)?;
+        let request = Request::new(Method::POST, announced(url, digest), "push", digest);
+        let answer = self.push_attempt(&request)?;
         if !answer.status().is_success() {
-            return Err(self.not_pushed(&call, answer).into());
+            return Err(self.push_error(&request, answer).into());
         }
         Ok(opened(&answer)?)
     }
 
     /// Sends the content in one request, and once more into the same upload where the registry was
     /// only too busy: a new one would be more for it to do.
-    fn put_patiently(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, AttemptError> {
+    fn put_with_retry(
+        &self,
+        blob: &dyn Blob,
+        session: &Session,
+    ) -> Result<PushResult, AttemptError> {
         let busy = match self.put_whole(blob, session) {
             Err(trouble) if is_overload(&trouble) => trouble,
             result => return result,
@@ -308,54 +319,60 @@ impl Remote {
         self.registry.http().wait(0);
         match self.put_whole(blob, session) {
             // The upload may be gone by now; another may do better.
-            Err(AttemptError { retry: Retry::Never, .. }) | Ok(Whole::Refused(..)) => Err(busy),
+            Err(AttemptError { retry: Retry::Never, .. }) | Ok(PushResult::Refused(..)) => {
+                Err(busy)
+            }
             result => result,
         }
     }
 
     /// Sends the content in one request.
-    fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<Whole, AttemptError> {
+    fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<PushResult, AttemptError> {
         let digest = &blob.descriptor().digest;
         if blob.descriptor().size == 0 {
             // There is nothing to send, but what the descriptor says has to be true all the same.
             prove_empty(blob)?;
         }
         let url = with_query(session.url.clone(), "digest", &digest.to_string());
-        let whole = Part::whole(blob);
-        let call = Call::new(Method::PUT, url, "push", digest)
+        let whole = BlobRange::whole(blob);
+        let request = Request::new(Method::PUT, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::Streamed(&whole))
-            .bulk();
-        let answer = self.push_attempt(&call)?;
+            .body(Body::StreamBody(&whole))
+            .http1();
+        let answer = self.push_attempt(&request)?;
         match answer.status().as_u16() {
-            201 | 204 => Ok(Whole::Done),
-            200 | 202 => self.check_taken(digest, answer.status()).map(|()| Whole::Done),
-            413 => Ok(Whole::Refused(self.not_pushed(&call, answer).into(), UploadMethod::Chunks)),
-            status if is_about_way(status) => {
-                Ok(Whole::Refused(self.not_pushed(&call, answer).into(), UploadMethod::Patch))
-            }
-            _ => Err(self.not_pushed(&call, answer).into()),
+            201 | 204 => Ok(PushResult::Done),
+            200 | 202 => self.check_stored(digest, answer.status()).map(|()| PushResult::Done),
+            413 => Ok(PushResult::Refused(
+                self.push_error(&request, answer).into(),
+                UploadMethod::Chunks,
+            )),
+            status if refuses_method(status) => Ok(PushResult::Refused(
+                self.push_error(&request, answer).into(),
+                UploadMethod::Patch,
+            )),
+            _ => Err(self.push_error(&request, answer).into()),
         }
     }
 
-    fn push_attempt(&self, call: &Call<'_>) -> Result<Answer<'_>, AttemptError> {
+    fn push_attempt(&self, request: &Request<'_>) -> Result<Answer<'_>, AttemptError> {
         let scopes = BTreeSet::from([Scope::push(&self.name)]);
-        self.registry.attempt(call, Some(&self.name), &scopes)
+        self.registry.attempt(request, Some(&self.name), &scopes)
     }
 
     /// Tells the registry that nothing more comes, and returns `result`. Whether the registry
     /// understands does not matter (row E-56).
     fn abandon<T>(&self, url: Url, result: T) -> T {
-        let call = Call::new(Method::DELETE, url, "cancel", "an upload");
-        if let Err(AttemptError { error, .. }) = self.push_attempt(&call) {
+        let request = Request::new(Method::DELETE, url, "cancel", "an upload");
+        if let Err(AttemptError { error, .. }) = self.push_attempt(&request) {
             tracing::debug!(%error, "an upload was left open");
         }
         result
     }
 
     /// Looks whether a blob was taken where the status does not say so.
-    fn check_taken(&self, digest: &Digest, status: StatusCode) -> Result<(), AttemptError> {
-        if let Presence::There(_) = self.look_for(digest)? {
+    fn check_stored(&self, digest: &Digest, status: StatusCode) -> Result<(), AttemptError> {
+        if let Presence::There(_) = self.find_blob(digest)? {
             return Ok(());
         }
         let said = Refusal::of_status(status.as_u16());
@@ -367,7 +384,7 @@ impl Remote {
 }
 
 /// What became of content that was sent with the first request.
-enum Posted {
+enum PostResult {
     Done,
     /// It was not looked at, and an upload is open.
     Session(Session),
@@ -375,7 +392,7 @@ enum Posted {
 }
 
 /// What became of a request to take a blob over.
-enum Mount {
+enum MountResult {
     Done,
     /// It was not taken over, and an upload is open (row E-61).
     Session(Session),
@@ -385,13 +402,13 @@ enum Mount {
 /// Tells whether a status may mean that the way is refused in which content was sent. Artifactory says
 /// 404, Pulp 400, others that they do not know the method. Firewalls deny it: who may open an upload may
 /// write, and where that is not so, the first refusal is told.
-fn is_about_way(status: u16) -> bool {
+fn refuses_method(status: u16) -> bool {
     matches!(status, 400 | 403 | 404 | 405 | 411 | 415 | 416 | 422 | 501 | 505)
 }
 
 /// An upload in chunks (rows E-46 to E-55).
 struct Chunked<'a> {
-    remote: &'a Remote,
+    remote: &'a RemoteRepository,
     blob: &'a dyn Blob,
     session: Session,
     /// All of it is one chunk, without a number.
@@ -400,56 +417,58 @@ struct Chunked<'a> {
 }
 
 impl Chunked<'_> {
-    fn run(&mut self) -> Result<Whole, AttemptError> {
+    fn run(&mut self) -> Result<PushResult, AttemptError> {
         let size = self.blob.descriptor().size;
         if size == 0 {
             prove_empty(self.blob)?; // no chunk is sent at all (row E-58)
         }
         let chunk = self.remote.registry.chunk_size().max(self.session.least_chunk);
         let mut length = if self.is_whole { size } else { chunk };
-        let mut chunk = Part::whole(self.blob);
+        let mut chunk = BlobRange::whole(self.blob);
         let mut taken = 0;
         while taken < size {
             chunk.move_to(taken, length)?;
             taken = match self.send(&chunk)? {
-                Sent::Taken(taken) => taken,
-                Sent::TooLong(_) if self.may_be_halved(&chunk) => {
+                ChunkResult::Taken(taken) => taken,
+                ChunkResult::TooLong(_) if self.may_be_halved(&chunk) => {
                     length = (chunk.end() - chunk.start()).div_ceil(2).max(SHORTEST_CHUNK);
-                    self.remote.registry.shortens_chunks(length);
+                    self.remote.registry.shorten_chunks(length);
                     taken
                 }
-                Sent::TooLong(error) => return Err((*error).into()),
-                Sent::Refused(error) => return Ok(Whole::Refused(error, UploadMethod::Chunks)),
+                ChunkResult::TooLong(error) => return Err((*error).into()),
+                ChunkResult::Refused(error) => {
+                    return Ok(PushResult::Refused(error, UploadMethod::Chunks));
+                }
             };
         }
-        self.close().map(|()| Whole::Done)
+        self.close().map(|()| PushResult::Done)
     }
 
     /// Tells whether a shorter chunk may be taken: proxies bound what one request may have, some to 1 MiB
     /// if nobody tells them otherwise.
-    fn may_be_halved(&self, chunk: &Part<'_>) -> bool {
+    fn may_be_halved(&self, chunk: &BlobRange<'_>) -> bool {
         let length = chunk.end() - chunk.start();
         length > SHORTEST_CHUNK && length.div_ceil(2) >= self.session.least_chunk
     }
 
     /// Sends a chunk.
-    fn send(&mut self, chunk: &Part<'_>) -> Result<Sent, AttemptError> {
+    fn send(&mut self, chunk: &BlobRange<'_>) -> Result<ChunkResult, AttemptError> {
         let digest = chunk.digest();
         let (position, end) = (chunk.start(), chunk.end());
-        let mut call = Call::new(Method::PATCH, self.session.url.clone(), "push", digest)
+        let mut request = Request::new(Method::PATCH, self.session.url.clone(), "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::Streamed(chunk))
-            .bulk();
+            .body(Body::StreamBody(chunk))
+            .http1();
         if !(self.is_whole && position == 0) {
-            call = call.header(CONTENT_RANGE, &format!("{position}-{}", end - 1));
+            request = request.header(CONTENT_RANGE, &format!("{position}-{}", end - 1));
         }
-        let taken = match self.remote.push_attempt(&call) {
+        let taken = match self.remote.push_attempt(&request) {
             Ok(answer) if answer.status().is_success() => {
                 self.moved_to(&answer)?;
                 match taken(&answer) {
                     Taken::Bytes(count) => count,
                     // Without a range, the registry has said only that it took the chunk.
-                    Taken::Unsaid => end,
+                    Taken::Unknown => end,
                     Taken::NoneOrOne if end == 1 => end,
                     Taken::NoneOrOne => return Err(AttemptError::passing(self.out_of_step(0))),
                 }
@@ -457,15 +476,15 @@ impl Chunked<'_> {
             Ok(answer)
                 if self.is_whole
                     && (answer.status() == StatusCode::PAYLOAD_TOO_LARGE
-                        || is_about_way(answer.status().as_u16())) =>
+                        || refuses_method(answer.status().as_u16())) =>
             {
-                return Ok(Sent::Refused(self.remote.not_pushed(&call, answer).into()));
+                return Ok(ChunkResult::Refused(self.remote.push_error(&request, answer).into()));
             }
             Ok(answer) if answer.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return Ok(Sent::TooLong(self.remote.not_pushed(&call, answer).into()));
+                return Ok(ChunkResult::TooLong(self.remote.push_error(&request, answer).into()));
             }
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
-            Ok(answer) => return Err(self.remote.not_pushed(&call, answer).into()),
+            Ok(answer) => return Err(self.remote.push_error(&request, answer).into()),
             Err(AttemptError { error, retry: Retry::Never }) => return Err(error.into()),
             // Who takes nothing for so long is asked once.
             Err(trouble) if trouble.retry == Retry::Once && self.stalls > 0 => return Err(trouble),
@@ -487,23 +506,23 @@ impl Chunked<'_> {
         } else {
             return Err(self.out_of_step(taken).into());
         }
-        Ok(Sent::Taken(taken))
+        Ok(ChunkResult::Taken(taken))
     }
 
     /// Asks how many bytes have come (row E-53).
     fn status(&mut self) -> Result<u64, AttemptError> {
         let digest = &self.blob.descriptor().digest;
-        let call = Call::new(Method::GET, self.session.url.clone(), "push", digest);
-        let answer = self.remote.push_attempt(&call)?;
+        let request = Request::new(Method::GET, self.session.url.clone(), "push", digest);
+        let answer = self.remote.push_attempt(&request)?;
         if !answer.status().is_success() {
             // The upload is gone; another one may do better.
-            return Err(AttemptError::passing(self.remote.not_pushed(&call, answer)));
+            return Err(AttemptError::passing(self.remote.push_error(&request, answer)));
         }
         self.moved_to(&answer)?;
         match taken(&answer) {
             Taken::Bytes(count) => Ok(count),
             // Another upload does better than a guess.
-            Taken::Unsaid | Taken::NoneOrOne => Err(AttemptError::passing(self.out_of_step(0))),
+            Taken::Unknown | Taken::NoneOrOne => Err(AttemptError::passing(self.out_of_step(0))),
         }
     }
 
@@ -518,13 +537,13 @@ impl Chunked<'_> {
     fn close(&self) -> Result<(), AttemptError> {
         let digest = &self.blob.descriptor().digest;
         let url = with_query(self.session.url.clone(), "digest", &digest.to_string());
-        let call = Call::new(Method::PUT, url, "push", digest).header(CONTENT_TYPE, OCTETS);
-        let answer = self.remote.push_attempt(&call)?;
+        let request = Request::new(Method::PUT, url, "push", digest).header(CONTENT_TYPE, OCTETS);
+        let answer = self.remote.push_attempt(&request)?;
         match answer.status().as_u16() {
             201 | 204 => Ok(()),
-            200 | 202 => self.remote.check_taken(digest, answer.status()),
-            416 => Err(AttemptError::passing(self.remote.not_pushed(&call, answer))),
-            _ => Err(self.remote.not_pushed(&call, answer).into()),
+            200 | 202 => self.remote.check_stored(digest, answer.status()),
+            416 => Err(AttemptError::passing(self.remote.push_error(&request, answer))),
+            _ => Err(self.remote.push_error(&request, answer).into()),
         }
     }
 
@@ -550,7 +569,7 @@ fn is_overload(trouble: &AttemptError) -> bool {
 }
 
 /// What became of a chunk.
-enum Sent {
+enum ChunkResult {
     /// So many bytes of the blob are there now.
     Taken(u64),
     /// The registry takes none this long.
@@ -584,12 +603,12 @@ enum Taken {
     Bytes(u64),
     /// `0-0`: it is one byte, but also what an empty upload is said to have (row E-54).
     NoneOrOne,
-    Unsaid,
+    Unknown,
 }
 
 /// Returns how many bytes have come, as `Range` says it: `0-` and the last byte.
 fn taken(answer: &Answer<'_>) -> Taken {
-    answer.header(RANGE).map_or(Taken::Unsaid, taken_of)
+    answer.header(RANGE).map_or(Taken::Unknown, taken_of)
 }
 
 fn taken_of(range: &str) -> Taken {
@@ -597,7 +616,7 @@ fn taken_of(range: &str) -> Taken {
     let last = range.strip_prefix("0-").and_then(|last| last.trim().parse::<u64>().ok());
     match last {
         Some(0) => Taken::NoneOrOne,
-        last => last.and_then(|last| last.checked_add(1)).map_or(Taken::Unsaid, Taken::Bytes),
+        last => last.and_then(|last| last.checked_add(1)).map_or(Taken::Unknown, Taken::Bytes),
     }
 }
 
@@ -617,10 +636,10 @@ mod tests {
             ("0-99", Taken::Bytes(100)),
             ("bytes=0-99", Taken::Bytes(100)),
             ("0-0", Taken::NoneOrOne),
-            ("5-99", Taken::Unsaid),
-            ("0-18446744073709551615", Taken::Unsaid),
-            ("0--1", Taken::Unsaid),
-            ("", Taken::Unsaid),
+            ("5-99", Taken::Unknown),
+            ("0-18446744073709551615", Taken::Unknown),
+            ("0--1", Taken::Unknown),
+            ("", Taken::Unknown),
         ] {
             assert_eq!(taken_of(range), expected, "{range}");
         }

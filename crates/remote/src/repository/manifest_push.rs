@@ -8,9 +8,10 @@ use http::{HeaderName, Method, StatusCode};
 use longshore_spec::{Digest, Manifest, MediaType, Tag};
 use longshore_store::{Entry, Error, Pushed, Result, Subject};
 
-use super::Remote;
-use super::manifest::{claimed_digest, named_media_type};
-use crate::http::{Answer, Body, Call, with_query};
+use super::RemoteRepository;
+use super::manifest_pull::{claimed_digest, named_media_type};
+use crate::http::{Answer, Body, Request};
+use crate::url::with_query;
 
 /// The header by which a registry says that it understands subjects (row E-80).
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -21,7 +22,7 @@ const TAGS: HeaderName = HeaderName::from_static("oci-tag");
 /// How many tags are sent along at once (row E-76).
 const TAGS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
-impl Remote {
+impl RemoteRepository {
     /// Returns how many names one request gives. Of a referrer all are given by one who keeps the list
     /// of them.
     pub(super) fn tags_at_once(manifest: &Manifest) -> Option<NonZeroUsize> {
@@ -30,7 +31,7 @@ impl Remote {
         manifest.subject().is_none().then_some(at_once)
     }
 
-    pub(super) fn publish(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
+    pub(super) fn put_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
         let digest = &manifest.descriptor().digest;
         let names = match entry {
             Entry::Child => &[][..],
@@ -59,7 +60,7 @@ impl Remote {
             }
         }
         if let Some(subject) = manifest.subject().filter(|_| !knows_subject) {
-            self.enlist(&subject.digest, manifest)?;
+            self.add_referrer(&subject.digest, manifest)?;
         }
         Ok(Pushed::Written(manifest.descriptor().size))
     }
@@ -68,11 +69,11 @@ impl Remote {
     /// does not take along, one by one. Returns whether it understands subjects.
     fn put_with_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
         let digest = &manifest.descriptor().digest;
-        let mut call = self.put_call(manifest, digest);
+        let mut request = self.put_request(manifest, digest);
         for tag in tags {
-            call.url = with_query(call.url, "tag", tag.as_str());
+            request.url = with_query(request.url, "tag", tag.as_str());
         }
-        let answer = self.write(&call)?;
+        let answer = self.write(&request)?;
         // Too many tags for one address, or for one answer (row E-76).
         if matches!(answer.status().as_u16(), 414 | 431) && !tags.is_empty() {
             drop(answer);
@@ -85,7 +86,7 @@ impl Remote {
             let knows_subject = self.put_with_tags(manifest, one)?;
             return Ok(knows_subject | self.put_with_tags(manifest, other)?);
         }
-        let put = self.taken(&call, answer, manifest)?;
+        let put = self.taken(&request, answer, manifest)?;
         let mut knows_subject = put.knows_subject;
         for tag in tags.iter().filter(|tag| !put.tags.contains(tag.as_str())) {
             knows_subject |= self.put_tag(manifest, tag)?;
@@ -103,10 +104,10 @@ impl Remote {
     }
 
     /// Puts a manifest, byte for byte.
-    fn put(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Result<Put> {
-        let call = self.put_call(manifest, reference);
-        let answer = self.write(&call)?;
-        self.taken(&call, answer, manifest)
+    fn put(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Result<PutResult> {
+        let request = self.put_request(manifest, reference);
+        let answer = self.write(&request)?;
+        self.taken(&request, answer, manifest)
     }
 
     /// Puts a manifest under a tag if that is still what it was when `etag` was given, where the
@@ -117,44 +118,49 @@ impl Remote {
         tag: &str,
         etag: Option<&str>,
     ) -> Result<bool> {
-        let mut call = self.put_call(manifest, tag);
+        let mut request = self.put_request(manifest, tag);
         if let Some(etag) = etag {
-            call = call.header(IF_MATCH, etag);
+            request = request.header(IF_MATCH, etag);
         }
-        let answer = self.write(&call)?;
+        let answer = self.write(&request)?;
         if answer.status() == StatusCode::PRECONDITION_FAILED && etag.is_some() {
             return Ok(false);
         }
-        self.taken(&call, answer, manifest).map(|_| true)
+        self.taken(&request, answer, manifest).map(|_| true)
     }
 
-    fn put_call(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Call<'static> {
+    fn put_request(&self, manifest: &Manifest, reference: impl Into<Subject>) -> Request<'static> {
         let reference = reference.into();
-        self.call(Method::PUT, &format!("manifests/{reference}"), "push", reference)
+        self.request(Method::PUT, &format!("manifests/{reference}"), "push", reference)
             .header(CONTENT_TYPE, content_type(manifest).as_str())
             .body(Body::Bytes(manifest.raw().clone()))
     }
 
-    fn taken(&self, call: &Call<'_>, answer: Answer<'_>, manifest: &Manifest) -> Result<Put> {
+    fn taken(
+        &self,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+        manifest: &Manifest,
+    ) -> Result<PutResult> {
         let descriptor = manifest.descriptor();
         match answer.status().as_u16() {
             200..=299 => {
-                let put = Put::of(&answer);
+                let put = PutResult::of(&answer);
                 drop(answer);
                 self.check_put(&put, &descriptor.digest)?;
                 Ok(put)
             }
             413 => {
-                let what = format!("the manifest {} with {} bytes", call.what, descriptor.size);
-                Err(answer.into_error(call.action, &what.into()))
+                let what = format!("the manifest {} with {} bytes", request.what, descriptor.size);
+                Err(answer.into_error(request.action, &what.into()))
             }
-            _ => Err(self.not_pushed(call, answer)),
+            _ => Err(self.push_error(request, answer)),
         }
     }
 
     /// Checks that a registry took a manifest, and nothing else, where it says that it took something else
     /// (row E-74): what it has decides.
-    fn check_put(&self, put: &Put, expected: &Digest) -> Result<()> {
+    fn check_put(&self, put: &PutResult, expected: &Digest) -> Result<()> {
         // Another algorithm says nothing about the bytes.
         let is_other =
             |found: &&Digest| found.algorithm() == expected.algorithm() && *found != expected;
@@ -168,13 +174,13 @@ impl Remote {
 }
 
 /// What a registry said of a manifest that it took.
-struct Put {
+struct PutResult {
     digest: Option<Digest>,
     knows_subject: bool,
     tags: BTreeSet<String>,
 }
 
-impl Put {
+impl PutResult {
     fn of(answer: &Answer<'_>) -> Self {
         let digest = claimed_digest(answer);
         let tags = answer.headers().get_all(TAGS).iter().filter_map(|value| value.to_str().ok());

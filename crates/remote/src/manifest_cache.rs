@@ -13,7 +13,7 @@ pub(crate) type Key = (String, RepositoryName, Digest);
 
 /// Manifests by what they are asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct ManifestCache {
     manifests: HashMap<Key, Manifest>,
     /// How many bytes they have together, and those that were asked for.
     bytes: usize,
@@ -28,7 +28,7 @@ struct Manifest {
     is_given: bool,
 }
 
-impl Kept {
+impl ManifestCache {
     /// Keeps a manifest, if there is room.
     pub(crate) fn keep(&mut self, key: Key, descriptor: Descriptor, raw: Bytes) {
         // Half of all at once, so that it is seldom gone through.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
-        let mut kept = Kept::default();
+        let mut kept = ManifestCache::default();
         let name: RepositoryName = "library/app".parse().unwrap();
         let key = |text: &str| ("r".to_owned(), name.clone(), Digest::sha256(text));
         let descriptor = Descriptor::of("application/json", b"x");

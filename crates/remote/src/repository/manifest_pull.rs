@@ -6,10 +6,10 @@ use longshore_spec::{Descriptor, Digest, Kind, Manifest, ManifestError, MediaTyp
 use longshore_store::{Error, Flaw, Name, Result, Selector, manifest_from};
 use serde::Deserialize;
 
-use super::{DIGEST, Remote};
+use super::{DIGEST, RemoteRepository};
 use crate::auth::Scope;
-use crate::http::{Answer, Call, is_page};
-use crate::kept;
+use crate::http::{Answer, Request, is_page};
+use crate::manifest_cache;
 use crate::registry::Feature;
 
 /// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
@@ -21,16 +21,16 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.artifact.manifest.v1+json, \
      application/vnd.cncf.oras.artifact.manifest.v1+json";
 
-impl Remote {
+impl RemoteRepository {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
-        match self.headed(selector)? {
-            Headed::There(said) if self.is_proven(selector, &said) => Ok(said),
+        match self.head_result(selector)? {
+            HeadResult::There(said) if self.is_proven(selector, &said) => Ok(said),
             // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
             // none can say with it why it denies something.
-            headed => {
+            head_result => {
                 let found = self.head_by_content(selector)?;
-                if matches!(headed, Headed::Unsaid) {
-                    self.registry.lacks(Feature::HeadManifest);
+                if matches!(head_result, HeadResult::Unknown) {
+                    self.registry.set_unsupported(Feature::HeadManifest);
                 }
                 Ok(found)
             }
@@ -48,8 +48,10 @@ impl Remote {
     /// Nothing else shows that HEAD gives another digest, type or length. Of a digest it can give no
     /// other, and is tried out once for each registry.
     pub(super) fn is_proven(&self, selector: &Selector, said: &Descriptor) -> bool {
-        let is_kept = self.registry.kept().descriptor(&self.key(&said.digest)) == Some(said);
-        if is_kept || matches!(selector, Selector::Digest(_)) && !self.registry.tries_head() {
+        let is_kept =
+            self.registry.manifest_cache().descriptor(&self.key(&said.digest)) == Some(said);
+        if is_kept || matches!(selector, Selector::Digest(_)) && !self.registry.should_check_head()
+        {
             return true;
         }
         let Some(found) = self.manifest_at_once(selector) else { return true };
@@ -58,17 +60,17 @@ impl Remote {
         if found == said {
             return true;
         }
-        self.registry.lacks(Feature::HeadManifest);
+        self.registry.set_unsupported(Feature::HeadManifest);
         // In the words for a GET that says so, too.
         self.warn_once(&format!(
             "{self} says that {selector} is {}; by its content it is {}",
-            told(said, found),
-            told(found, said),
+            distinguishing(said, found),
+            distinguishing(found, said),
         ));
         false
     }
 
-    fn key(&self, digest: &Digest) -> kept::Key {
+    fn key(&self, digest: &Digest) -> manifest_cache::Key {
         (self.registry.host().to_owned(), self.name.clone(), digest.clone())
     }
 
@@ -76,14 +78,15 @@ impl Remote {
     pub(super) fn keep(&self, manifest: &Manifest) {
         let descriptor = manifest.descriptor();
         let (key, raw) = (self.key(&descriptor.digest), manifest.raw().clone());
-        self.registry.kept().keep(key, descriptor.clone(), raw);
+        self.registry.manifest_cache().keep(key, descriptor.clone(), raw);
     }
 
     /// Returns a manifest if it comes without being asked for again.
     fn manifest_at_once(&self, selector: &Selector) -> Option<Manifest> {
-        let call = self.manifest_call(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
-        let answer = self.registry.read_once(&call, Some(&self.name), Scope::pull(&self.name))?;
-        let found = self.take(&call, answer, selector).ok()?;
+        let request = self.manifest_request(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
+        let answer =
+            self.registry.read_once(&request, Some(&self.name), Scope::pull(&self.name))?;
+        let found = self.take(&request, answer, selector).ok()?;
         self.version(found, selector).ok().map(|(manifest, _)| manifest)
     }
 
@@ -92,29 +95,31 @@ impl Remote {
     }
 
     /// Returns what a registry shows that it has; `None` if it does not show that it has anything.
-    pub(super) fn look_for_manifest(&self, selector: &Selector) -> Result<Option<Descriptor>> {
-        match self.headed(selector)? {
-            Headed::There(descriptor) => Ok(Some(descriptor)),
-            Headed::Absent => Ok(None),
-            Headed::Unsaid => match self.get_manifest(selector) {
+    pub(super) fn find_manifest(&self, selector: &Selector) -> Result<Option<Descriptor>> {
+        match self.head_result(selector)? {
+            HeadResult::There(descriptor) => Ok(Some(descriptor)),
+            HeadResult::Absent => Ok(None),
+            HeadResult::Unknown => match self.get_manifest(selector) {
                 Ok(found) => Ok(Some(found.descriptor().clone())),
-                Err(error) if self.may_be_sent(&error) => Ok(None),
+                Err(error) if self.may_still_accept(&error) => Ok(None),
                 Err(error) => Err(error),
             },
         }
     }
 
     /// Asks by HEAD.
-    pub(super) fn headed(&self, selector: &Selector) -> Result<Headed> {
-        if !self.registry.may_have(Feature::HeadManifest) {
-            return Ok(Headed::Unsaid);
+    pub(super) fn head_result(&self, selector: &Selector) -> Result<HeadResult> {
+        if !self.registry.may_support(Feature::HeadManifest) {
+            return Ok(HeadResult::Unknown);
         }
-        let call = self.manifest_call(Method::HEAD, selector)?;
-        let Some(answer) = self.probe(&call)? else { return Ok(Headed::Unsaid) };
+        let request = self.manifest_request(Method::HEAD, selector)?;
+        let Some(answer) = self.probe(&request)? else { return Ok(HeadResult::Unknown) };
         Ok(match answer.status().as_u16() {
-            200..=299 => described(&answer, selector).map_or(Headed::Unsaid, Headed::There),
-            404 => Headed::Absent,
-            _ => Headed::Unsaid,
+            200..=299 => {
+                described(&answer, selector).map_or(HeadResult::Unknown, HeadResult::There)
+            }
+            404 => HeadResult::Absent,
+            _ => HeadResult::Unknown,
         })
     }
 
@@ -154,7 +159,7 @@ impl Remote {
     /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
     /// the registry says, since the digest is right (row B-32).
     pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
-        let kept = self.registry.kept().raw(&self.key(&descriptor.digest));
+        let kept = self.registry.manifest_cache().raw(&self.key(&descriptor.digest));
         if let Some(raw) = kept {
             return manifest_from(raw, descriptor.clone());
         }
@@ -171,13 +176,13 @@ impl Remote {
 
     /// Tells whether a manifest is here under all of these names; without any, whether it is here.
     pub(super) fn has(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        let is_here = |selector: &Selector| match self.look_for_manifest(selector)? {
+        let is_here = |selector: &Selector| match self.find_manifest(selector)? {
             Some(found) if found.digest != manifest.digest => Ok(false),
             Some(found) if found.size == manifest.size => Ok(true),
             // One of both is wrong, and it is not the digest.
             Some(_) => match self.get_manifest(&manifest.digest.clone().into()) {
                 Ok(found) => Ok(found.descriptor().size == manifest.size),
-                Err(error) if self.may_be_sent(&error) => Ok(false),
+                Err(error) if self.may_still_accept(&error) => Ok(false),
                 Err(error) => Err(error),
             },
             None => Ok(false),
@@ -193,30 +198,35 @@ impl Remote {
         Ok(true)
     }
 
-    fn manifest_call(&self, method: Method, selector: &Selector) -> Result<Call<'static>> {
+    fn manifest_request(&self, method: Method, selector: &Selector) -> Result<Request<'static>> {
         let reference = match selector {
             Selector::Name(name) => self.tag(name)?.to_string(),
             Selector::Digest(digest) => digest.to_string(),
         };
         let path = format!("manifests/{reference}");
-        Ok(self.call(method, &path, "read", selector).header(ACCEPT, ACCEPTED))
+        Ok(self.request(method, &path, "read", selector).header(ACCEPT, ACCEPTED))
     }
 
     fn fetch(&self, selector: &Selector) -> Result<Fetched> {
-        let call = self.manifest_call(Method::GET, selector)?.whole(Manifest::MAX_SIZE);
-        let answer = self.read(&call)?;
-        self.take(&call, answer, selector)
+        let request = self.manifest_request(Method::GET, selector)?.whole(Manifest::MAX_SIZE);
+        let answer = self.read(&request)?;
+        self.take(&request, answer, selector)
     }
 
     /// Reads a manifest, and finds out which it is.
-    fn take(&self, call: &Call<'_>, answer: Answer<'_>, selector: &Selector) -> Result<Fetched> {
+    fn take(
+        &self,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+        selector: &Selector,
+    ) -> Result<Fetched> {
         if !answer.status().is_success() {
-            return Err(self.refused(call, answer));
+            return Err(self.refused(request, answer));
         }
         let claimed = claimed_digest(&answer);
         let media_type = answer.header(CONTENT_TYPE).map(MediaType::new);
         let etag = answer.header(ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
-        let raw = answer.into_bytes(&call.what, Manifest::MAX_SIZE)?;
+        let raw = answer.into_bytes(&request.what, Manifest::MAX_SIZE)?;
         let schema1 = [MediaType::DOCKER_SCHEMA1, MediaType::DOCKER_SCHEMA1_SIGNED];
         let asked = match selector {
             Selector::Digest(digest) => Some(digest),
@@ -238,7 +248,7 @@ impl Remote {
             }
         };
         if asked.is_none() && is_page(&raw) {
-            let what = format!("the manifest {}", call.what);
+            let what = format!("the manifest {}", request.what);
             return Err(Error::malformed(what, Flaw::WebPage));
         }
         let digest = identify(&raw, asked, claimed.as_ref())?;
@@ -310,7 +320,7 @@ fn described(answer: &Answer<'_>, selector: &Selector) -> Option<Descriptor> {
 }
 
 /// Says of a manifest what tells it from another.
-fn told(one: &Descriptor, other: &Descriptor) -> String {
+fn distinguishing(one: &Descriptor, other: &Descriptor) -> String {
     if one.digest != other.digest {
         one.digest.to_string()
     } else if one.size != other.size {
@@ -321,10 +331,10 @@ fn told(one: &Descriptor, other: &Descriptor) -> String {
 }
 
 /// What HEAD says of a manifest.
-pub(super) enum Headed {
+pub(super) enum HeadResult {
     There(Descriptor),
     Absent,
-    Unsaid,
+    Unknown,
 }
 
 /// Tells whether a type is one of a manifest that can be carried.

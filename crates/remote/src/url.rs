@@ -80,14 +80,14 @@ impl Url {
     }
 
     /// Returns the host of a proxy, whose address may hold a password and lack a scheme.
-    pub(super) fn host_of_proxy(address: &str) -> Option<String> {
+    pub(crate) fn host_of_proxy(address: &str) -> Option<String> {
         let parsed = reqwest::Url::parse(address).ok().filter(reqwest::Url::has_host);
         let parsed = parsed.or_else(|| reqwest::Url::parse(&format!("http://{address}")).ok());
         parsed?.host_str().map(str::to_owned)
     }
 
     /// Takes over the address of a request that is about to be made.
-    pub(super) fn of_request(url: &reqwest::Url) -> Self {
+    pub(crate) fn of_request(url: &reqwest::Url) -> Self {
         Self(url.clone())
     }
 
@@ -114,7 +114,7 @@ impl Url {
     }
 
     /// Returns the port, also where it is the usual one and not written.
-    pub(super) fn port(&self) -> Option<u16> {
+    pub(crate) fn port(&self) -> Option<u16> {
         self.0.port_or_known_default()
     }
 
@@ -146,7 +146,7 @@ impl Url {
     }
 
     /// Returns the address as the library for requests takes it.
-    pub(super) fn to_request(&self) -> reqwest::Url {
+    pub(crate) fn to_request(&self) -> reqwest::Url {
         self.0.clone()
     }
 }

@@ -27,9 +27,9 @@ const GIVEN_UP_FOR: Duration = Duration::from_secs(30);
 /// upload whose content comes from the same host would otherwise wait for itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pace of all hosts.
+/// The throttle of all hosts.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Throttle {
     /// The most requests that any host gets at once.
     most: usize,
     hosts: Mutex<HashMap<String, Host>>,
@@ -53,11 +53,11 @@ struct Host {
 /// Permission for one request to a host; dropping it lets the next request go.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
-    pace: &'a Pace,
+    throttle: &'a Throttle,
     host: String,
 }
 
-impl Pace {
+impl Throttle {
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(1), hosts: Mutex::default(), changed: Condvar::new() }
     }
@@ -77,7 +77,7 @@ impl Pace {
             }
             if state.under_way < state.limit || now >= patience {
                 state.under_way += 1;
-                return Permit { pace: self, host: host.to_owned() };
+                return Permit { throttle: self, host: host.to_owned() };
             }
             let waited = self.changed.wait_timeout(hosts, patience - now);
             hosts = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -147,10 +147,10 @@ impl Pace {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if let Some(state) = self.pace.hosts().get_mut(&self.host) {
+        if let Some(state) = self.throttle.hosts().get_mut(&self.host) {
             state.under_way = state.under_way.saturating_sub(1);
         }
-        self.pace.changed.notify_one();
+        self.throttle.changed.notify_one();
     }
 }
 
@@ -168,31 +168,31 @@ pub(super) fn backoff(base: Duration, attempt: u32) -> Duration {
 mod tests {
     use super::*;
 
-    fn limit(pace: &Pace) -> usize {
-        pace.state(&mut pace.hosts(), "h").limit
+    fn limit(throttle: &Throttle) -> usize {
+        throttle.state(&mut throttle.hosts(), "h").limit
     }
 
     #[test]
     fn e08_a_host_is_asked_less_and_then_more_again() {
-        let pace = Pace::new(8);
+        let throttle = Throttle::new(8);
         for expected in [4, 2, 1, 1] {
-            pace.slow_down("h", None);
-            assert_eq!(limit(&pace), expected);
+            throttle.slow_down("h", None);
+            assert_eq!(limit(&throttle), expected);
         }
         for _ in 0..HEALED_AFTER * 20 {
-            pace.answered("h");
+            throttle.answered("h");
         }
-        assert_eq!(limit(&pace), 8);
+        assert_eq!(limit(&throttle), 8);
     }
 
     #[test]
     fn a_permit_comes_back() {
-        let pace = Pace::new(1);
+        let throttle = Throttle::new(1);
         for _ in 0..3 {
-            let _permit = pace.acquire("h");
-            let _other = pace.acquire("i");
+            let _permit = throttle.acquire("h");
+            let _other = throttle.acquire("i");
         }
-        assert_eq!(pace.hosts()["h"].under_way, 0);
+        assert_eq!(throttle.hosts()["h"].under_way, 0);
     }
 
     #[test]

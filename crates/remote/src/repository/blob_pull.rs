@@ -8,9 +8,10 @@ use http::{Method, StatusCode};
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::{ConnectionFailure, Error, Flaw, Reader, Result};
 
-use super::Remote;
+use super::RemoteRepository;
 use crate::ForeignUrls;
-use crate::http::{Answer, Call, Reach, Url, failure_of, is_gzip, unasked};
+use crate::http::{Answer, Reach, Request, failure_of, is_gzip, unasked};
+use crate::url::Url;
 
 /// How often in a row a blob is asked for again without much more having come.
 const MOST_STALLS: u32 = 5;
@@ -31,7 +32,7 @@ const MOST_FOREIGN: usize = 8;
 /// How much is read at once to get past bytes that were not asked for.
 const SKIPPED_AT_ONCE: usize = 64 << 10;
 
-impl Remote {
+impl RemoteRepository {
     /// Opens a blob. What its descriptor says about other places is tried where the registry says
     /// that it does not have it (row B-06), and no failure there hides that.
     pub(super) fn open_blob(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
@@ -96,7 +97,7 @@ impl Remote {
 
 /// A blob that goes on where a connection was cut (row E-28). What comes is not proven.
 struct BlobReader<'a> {
-    remote: &'a Remote,
+    remote: &'a RemoteRepository,
     url: Url,
     reach: Reach,
     blob: Descriptor,
@@ -114,11 +115,12 @@ impl BlobReader<'_> {
     /// Asks for what follows the position.
     fn ask(&mut self) -> Result<()> {
         let digest = &self.blob.digest;
-        let call =
-            || Call::new(Method::GET, self.url.clone(), "read", digest).bulk().reach(self.reach);
+        let request = || {
+            Request::new(Method::GET, self.url.clone(), "read", digest).http1().reach(self.reach)
+        };
         let ranged = match self.position {
-            0 => call(),
-            position => call().header(RANGE, &format!("bytes={position}-")),
+            0 => request(),
+            position => request().header(RANGE, &format!("bytes={position}-")),
         };
         let answer = self.remote.read(&ranged)?;
         let rest = self.blob.size.saturating_sub(self.position);
@@ -134,7 +136,7 @@ impl BlobReader<'_> {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
                 if self.position > 0 =>
             {
-                let whole = call();
+                let whole = request();
                 let answer = self.remote.read(&whole)?;
                 if answer.status() != StatusCode::OK {
                     return Err(self.remote.refused(&whole, answer));

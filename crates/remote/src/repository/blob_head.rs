@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{ConnectionFailure, Error, Result};
 
-use super::Remote;
+use super::RemoteRepository;
 use crate::http::Answer;
 use crate::registry::Feature;
 
@@ -21,14 +21,14 @@ pub(super) enum Presence {
     There(Option<u64>),
 }
 
-impl Remote {
+impl RemoteRepository {
     /// Asks whether a blob is there. HEAD is believed only where it says how long the blob is: it is
     /// refused, answered for what has no address of its own, and redirected to addresses that are signed
     /// for GET.
-    pub(super) fn look_for(&self, digest: &Digest) -> Result<Presence> {
+    pub(super) fn find_blob(&self, digest: &Digest) -> Result<Presence> {
         match self.head_blob(digest)? {
             Some(there @ Presence::There(_)) => Ok(there),
-            _ => self.touch_blob(digest),
+            _ => self.get_first_byte(digest),
         }
     }
 
@@ -40,22 +40,22 @@ impl Remote {
             Some(Presence::There(Some(size))) if size == blob.size => return Ok(true),
             _ => {}
         }
-        match self.touch_blob(&blob.digest) {
+        match self.get_first_byte(&blob.digest) {
             Ok(Presence::There(size)) => Ok(size.is_none_or(|size| size == blob.size)),
             Ok(Presence::Absent) => Ok(false),
-            Err(error) if self.may_be_sent(&error) => Ok(false),
+            Err(error) if self.may_still_accept(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Asks by HEAD; `None` if that says nothing.
     fn head_blob(&self, digest: &Digest) -> Result<Option<Presence>> {
-        if !self.registry.may_have(Feature::HeadBlob) {
+        if !self.registry.may_support(Feature::HeadBlob) {
             return Ok(None);
         }
-        let call = self.call(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
-        let Some(answer) = self.probe(&call)? else {
-            self.registry.lacks(Feature::HeadBlob);
+        let request = self.request(Method::HEAD, &format!("blobs/{digest}"), "look for", digest);
+        let Some(answer) = self.probe(&request)? else {
+            self.registry.set_unsupported(Feature::HeadBlob);
             return Ok(None);
         };
         Ok(match answer.status().as_u16() {
@@ -68,18 +68,18 @@ impl Remote {
             // Who answers differs from one to the other.
             401 => None,
             _ => {
-                self.registry.lacks(Feature::HeadBlob);
+                self.registry.set_unsupported(Feature::HeadBlob);
                 None
             }
         })
     }
 
     /// Asks for the first byte of a blob. What else comes is not read.
-    pub(super) fn touch_blob(&self, digest: &Digest) -> Result<Presence> {
-        let call = self
-            .call(Method::GET, &format!("blobs/{digest}"), "look for", digest)
+    pub(super) fn get_first_byte(&self, digest: &Digest) -> Result<Presence> {
+        let request = self
+            .request(Method::GET, &format!("blobs/{digest}"), "look for", digest)
             .header(RANGE, "bytes=0-0");
-        let answer = self.read(&call)?;
+        let answer = self.read(&request)?;
         match answer.status() {
             // The latter where there is no first byte.
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -87,7 +87,7 @@ impl Remote {
             }
             StatusCode::NOT_FOUND => Ok(Presence::Absent),
             status if status.is_success() => Ok(Presence::There(length(&answer))),
-            _ => Err(self.refused(&call, answer)),
+            _ => Err(self.refused(&request, answer)),
         }
     }
 
@@ -104,17 +104,17 @@ impl Remote {
     }
 
     fn read_first_byte(&self, blob: &Descriptor) -> Result<bool> {
-        let call = self
-            .call(Method::GET, &format!("blobs/{}", blob.digest), "look for", &blob.digest)
+        let request = self
+            .request(Method::GET, &format!("blobs/{}", blob.digest), "look for", &blob.digest)
             .header(RANGE, "bytes=0-0");
-        let mut answer = self.read(&call)?;
+        let mut answer = self.read(&request)?;
         let size = match answer.status() {
             StatusCode::PARTIAL_CONTENT => whole_length(&answer),
             // There is no first byte.
             StatusCode::RANGE_NOT_SATISFIABLE => return Ok(blob.size == 0),
             StatusCode::NOT_FOUND => return Ok(false),
             status if status.is_success() => length(&answer),
-            _ => return Err(self.refused(&call, answer)),
+            _ => return Err(self.refused(&request, answer)),
         };
         if size.is_some_and(|size| size != blob.size) {
             return Ok(false);
@@ -126,11 +126,11 @@ impl Remote {
 
     /// Tells whether who answers so, when asked what is there, may still take it. Where it leads may be
     /// nowhere.
-    pub(super) fn may_be_sent(&self, error: &Error) -> bool {
+    pub(super) fn may_still_accept(&self, error: &Error) -> bool {
         match error {
             Error::Denied { said, .. } => said.status == 403,
             Error::NotFound { .. } | Error::Refused { .. } | Error::Limit { .. } => true,
-            error => self.registry.is_of_another(error),
+            error => self.registry.is_about_another_host(error),
         }
     }
 }

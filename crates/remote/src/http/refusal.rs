@@ -1,17 +1,11 @@
-//! What refusals and failures mean, in the words of every place.
-
-use std::error::Error as _;
-use std::io;
+//! The errors that refusals of registries become.
 
 use http::StatusCode;
-use longshore_store::{ConnectionFailure, Error, ErrorCode, Refusal, Subject};
+use longshore_store::{Error, ErrorCode, Refusal, Subject};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::http::{AttemptError, Retry, tls_failure};
-
-/// How much of what a registry says is shown.
-const MOST_SHOWN: usize = 300;
+use crate::text::one_line;
 
 /// How many codes of one refusal are looked at: the spec has fewer.
 const MOST_CODES: usize = 16;
@@ -46,102 +40,12 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::BAD_REQUEST && WORDS.into_iter().any(says)
 }
 
-/// Returns what it means that no answer came: a certificate that is not good now is not good in a
-/// minute, and who takes no connection seldom begins to.
-pub(crate) fn no_answer(host: &str, error: reqwest::Error) -> AttemptError {
-    let is_about_certificates =
-        matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_)));
-    let is_connected = !error.is_connect();
-    let error = Error::unreachable(host, failure(error));
-    if is_about_certificates {
-        AttemptError::lasting(error)
-    } else if is_connected {
-        AttemptError::passing(error)
-    } else {
-        AttemptError { error, retry: Retry::Briefly }
-    }
-}
-
-/// Returns why a request failed, or a body did not come to its end.
-pub(crate) fn failure(error: reqwest::Error) -> ConnectionFailure {
-    if let Some(failure) = tls_error(&error).and_then(tls_failure) {
-        return failure;
-    }
-    // What our own resolver found out.
-    if let Some(found) = cause::<ConnectionFailure>(&error) {
-        return found.clone();
-    }
-    let is_connecting = error.is_connect();
-    let port = error.url().and_then(reqwest::Url::port_or_known_default);
-    if let Some(found) = cause::<io::Error>(&error).map(io::Error::kind) {
-        use io::ErrorKind as Kind;
-        match found {
-            Kind::ConnectionRefused => return ConnectionFailure::Refused { port },
-            Kind::HostUnreachable | Kind::NetworkUnreachable => return ConnectionFailure::NoRoute,
-            Kind::TimedOut if is_connecting => return ConnectionFailure::ConnectTimeout,
-            Kind::TimedOut
-            | Kind::BrokenPipe
-            | Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::NotConnected
-            | Kind::UnexpectedEof => return ConnectionFailure::Cut(found.to_string()),
-            _ => {}
-        }
-    }
-    if let Some(found) = cause::<hyper::Error>(&error) {
-        if found.is_parse() {
-            return ConnectionFailure::NoHttp;
-        }
-        if found.is_incomplete_message() {
-            return ConnectionFailure::Cut("it ended within the answer".to_owned());
-        }
-    }
-    if is_connecting && error.is_timeout() {
-        return ConnectionFailure::ConnectTimeout;
-    }
-    let said = plainly(error);
-    if is_connecting { ConnectionFailure::Other(said) } else { ConnectionFailure::Cut(said) }
-}
-
-/// Returns what TLS said, if the failure is one of its own.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    causes(error).find_map(|mut cause| {
-        // An error of the system may have another inside, which is not its source.
-        while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            cause = inner;
-        }
-        cause.downcast_ref()
-    })
-}
-
-/// Returns what went wrong in the words of the innermost cause, without the address: it may hold a
-/// secret.
-pub(crate) fn plainly(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let innermost = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
-    clean(&innermost)
-}
-
-/// Returns the innermost cause of this type.
-fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    causes(error).filter_map(|cause| cause.downcast_ref()).last()
-}
-
-/// Returns what a failure is due to, the innermost last.
-fn causes<'a>(
-    error: &'a reqwest::Error,
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |&cause: &&'a (dyn std::error::Error + 'static)| {
-        cause.source()
-    })
-}
-
 /// Returns what the body of a refusal says, whatever its shape (row E-09). The status is left open.
 fn said(body: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     // A page for people, as proxies send it, says nothing that the status does not.
-    let as_it_is = || (!text.is_empty() && !text.starts_with('<')).then(|| clean(text));
+    let as_it_is = || (!text.is_empty() && !text.starts_with('<')).then(|| one_line(text));
     let none = Refusal::of_status(0);
     let Ok(document) = serde_json::from_slice::<Document>(body) else {
         return Refusal { detail: as_it_is(), ..none };
@@ -153,7 +57,7 @@ fn said(body: &[u8]) -> Refusal {
     } else {
         Some(said.join("; "))
     };
-    Refusal { codes, detail: detail.map(|detail| clean(&detail)), ..none }
+    Refusal { codes, detail: detail.map(|detail| one_line(&detail)), ..none }
 }
 
 /// The body that the spec gives a refusal, and what others make of it.
@@ -185,7 +89,7 @@ impl Document {
 
 impl Problem {
     fn code(&self) -> Option<ErrorCode> {
-        self.code.as_ref()?.as_str().map(|code| ErrorCode::of(&clean(code)))
+        self.code.as_ref()?.as_str().map(|code| ErrorCode::of(&one_line(code)))
     }
 
     fn said(&self) -> Option<String> {
@@ -209,16 +113,6 @@ fn words(value: Option<&Value>) -> Option<String> {
             join(members.iter().filter_map(said).collect())
         }
         other => Some(other.to_string()),
-    }
-}
-
-/// Returns one line of bounded length that moves nothing on a terminal.
-pub(crate) fn clean(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST_SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::{Error, KnownRoots, Name, Result, Root, Selector, Source as _, in_parallel};
 
-use super::Remote;
-use super::manifest::Headed;
+use super::RemoteRepository;
+use super::manifest_pull::HeadResult;
 use crate::registry::Feature;
 
 /// How many tags are looked up at once.
@@ -15,18 +15,18 @@ const LOOKUPS: usize = 8;
 /// What tags stand for by HEAD: descriptors that say the same, and the tags of each.
 type Groups = BTreeMap<(Digest, u64, String), (Descriptor, Vec<Name>)>;
 
-impl Remote {
+impl RemoteRepository {
     /// Fails if the registry answers for none of its tags: then it is not about a tag.
-    pub(super) fn tagged(&self) -> Result<KnownRoots> {
+    pub(super) fn tagged_roots(&self) -> Result<KnownRoots> {
         let names = self.names()?;
         let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
-        let headed = in_parallel(&names, LOOKUPS, |name| self.head_first(name));
+        let head_result = in_parallel(&names, LOOKUPS, |name| self.head_first(name));
         let (mut groups, mut unknown) = (Groups::new(), Vec::new());
         let (mut by_head, mut by_content) = (Groups::new(), Vec::new());
-        for (name, headed) in names.into_iter().zip(headed) {
-            match headed {
-                Ok(First::Said(descriptor)) => add(&mut by_head, descriptor, name),
-                Ok(First::Is(descriptor)) => by_content.push((name, descriptor)),
+        for (name, head_result) in names.into_iter().zip(head_result) {
+            match head_result {
+                Ok(TagTarget::Said(descriptor)) => add(&mut by_head, descriptor, name),
+                Ok(TagTarget::Is(descriptor)) => by_content.push((name, descriptor)),
                 Err(error) => unknown.push((name, error)),
             }
         }
@@ -71,22 +71,22 @@ impl Remote {
     }
 
     /// Asks by HEAD what a tag stands for, and by GET where that says nothing.
-    fn head_first(&self, name: &Name) -> Result<First> {
+    fn head_first(&self, name: &Name) -> Result<TagTarget> {
         let selector = Selector::Name(name.clone());
-        let headed = self.headed(&selector)?;
-        if let Headed::There(said) = headed {
-            return Ok(First::Said(said));
+        let head_result = self.head_result(&selector)?;
+        if let HeadResult::There(said) = head_result {
+            return Ok(TagTarget::Said(said));
         }
         let found = self.head_by_content(&selector)?;
-        if matches!(headed, Headed::Unsaid) {
-            self.registry.lacks(Feature::HeadManifest);
+        if matches!(head_result, HeadResult::Unknown) {
+            self.registry.set_unsupported(Feature::HeadManifest);
         }
-        Ok(First::Is(found))
+        Ok(TagTarget::Is(found))
     }
 }
 
 /// What a tag stands for.
-enum First {
+enum TagTarget {
     /// As HEAD says, which may be wrong.
     Said(Descriptor),
     /// By its content.
