@@ -7,25 +7,25 @@ use longshore_spec::{Content, Digest, RepositoryName};
 use longshore_store::{Entry, Error, Name, Repository, Selector};
 
 use crate::body::Body;
-use crate::fault::{Code, Fault};
-use crate::registry::Registry;
-use crate::reply;
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
+use crate::response;
 
-impl Registry {
+impl Handler {
     /// Takes away a tag, or a manifest with every tag on it.
     pub(crate) fn delete_manifest(
         &self,
         name: &RepositoryName,
         selector: Selector,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let repository = self.repository(name)?;
         match &selector {
             Selector::Name(tag) => repository.untag(tag),
             Selector::Digest(digest) => self.remove(&*repository, digest),
         }
-        .map_err(Fault::unknown(Code::ManifestUnknown))?;
+        .map_err(ErrorResponse::unknown(Code::ManifestUnknown))?;
         self.place.commit()?;
-        Ok(reply::empty(StatusCode::ACCEPTED))
+        Ok(response::empty(StatusCode::ACCEPTED))
     }
 
     /// Takes a blob out of a repository; refused while a manifest there needs it.
@@ -33,11 +33,11 @@ impl Registry {
         &self,
         name: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let forgotten = self.place.forget(name, digest);
-        forgotten.map_err(Fault::unknown(Code::BlobUnknown))?;
+        forgotten.map_err(ErrorResponse::unknown(Code::BlobUnknown))?;
         self.place.commit()?;
-        Ok(reply::empty(StatusCode::ACCEPTED))
+        Ok(response::empty(StatusCode::ACCEPTED))
     }
 
     /// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
@@ -49,7 +49,7 @@ impl Registry {
         }
         // Two that go from one list at once would each write it with the other in it.
         let _alone = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_listed = unlist(repository, digest)?;
+        let was_listed = remove_referrer(repository, digest)?;
         match repository.remove(digest) {
             // Nothing but the list led to it.
             Err(Error::NotFound { .. }) if was_listed => Ok(()),
@@ -60,7 +60,7 @@ impl Registry {
 
 /// Takes a manifest out of the list of referrers under the tag of its subject; tells whether it was
 /// in one.
-fn unlist(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
+fn remove_referrer(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
     let manifest = repository.manifest(&Selector::Digest(digest.clone()))?;
     let Some(subject) = manifest.subject() else { return Ok(false) };
     let tag = Name::new(subject.digest.referrers_tag());

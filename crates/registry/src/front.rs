@@ -14,20 +14,22 @@
 
 mod activity;
 mod admission;
+mod authenticator;
+mod backlog;
 mod client;
 mod connection;
-mod crowd;
+mod connections;
+mod endpoint;
 mod exchange;
-mod flow;
-mod gate;
-mod incoming;
+mod fair_semaphore;
+mod lag;
+mod limits;
 mod metrics;
-mod outgoing;
-mod pace;
 mod passwords;
-mod patient;
 mod record;
-mod shares;
+mod request_body;
+mod response_body;
+mod timeout_stream;
 mod tls;
 
 use std::io;
@@ -39,16 +41,16 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::passwords::{Passwords, Refused};
-pub use self::record::{Observer, Record};
+pub use self::record::{RequestObserver, RequestRecord};
 pub use self::tls::{Certificate, CertificateError};
 
 use self::admission::Admission;
+use self::authenticator::Authenticator;
 use self::client::site_of;
 use self::connection::stopping;
-use self::crowd::Crowd;
-use self::gate::Gate;
+use self::connections::Connections;
 use self::metrics::Metrics;
-use crate::Registry;
+use crate::Handler;
 
 /// The threads that only wait for sockets, parse headers, and encrypt.
 const SOCKET_THREADS: usize = 2;
@@ -76,7 +78,7 @@ const CHORES: usize = 2;
 
 /// How a front end treats its clients.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ServerOptions {
     /// So many connections may be open; if there are more, those on which nothing happens are closed.
     pub max_connections: usize,
     /// So many requests are served at once, each by one thread; the others wait.
@@ -108,10 +110,10 @@ pub struct Options {
     /// Whether pulling needs no password. A wrong one is refused all the same.
     pub anonymous_pull: bool,
     /// Is told of each request.
-    pub observer: Option<Observer>,
+    pub observer: Option<RequestObserver>,
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     /// Everybody may come in, without TLS.
     fn default() -> Self {
         Self {
@@ -146,12 +148,12 @@ pub struct Server {
 /// What connections share.
 #[derive(Debug)]
 struct Shared {
-    registry: Arc<Registry>,
-    options: Options,
-    certificate: Option<tls::Shown>,
-    gate: Arc<Gate>,
+    registry: Arc<Handler>,
+    options: ServerOptions,
+    certificate: Option<tls::CurrentCertificate>,
+    authenticator: Arc<Authenticator>,
     admission: Admission,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     metrics: Metrics,
 }
 
@@ -165,24 +167,27 @@ enum State {
 /// Serves `registry` on `listeners`, on threads of its own, until the server is stopped.
 pub fn serve(
     listeners: impl IntoIterator<Item = TcpListener>,
-    registry: Arc<Registry>,
-    options: Options,
+    registry: Arc<Handler>,
+    options: ServerOptions,
 ) -> io::Result<Server> {
     let max_requests = options.max_requests.max(1);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(SOCKET_THREADS)
         // More for what no request asked for.
-        .max_blocking_threads(max_requests + gate::CHECKS + CHORES)
+        .max_blocking_threads(max_requests + authenticator::CHECKS + CHORES)
         .thread_name("longshore-http")
         .enable_all()
         .build()?;
     let permits = Arc::new(Semaphore::new(options.max_connections.max(1)));
     let shared = Arc::new(Shared {
         registry: Arc::clone(&registry),
-        certificate: options.certificate.clone().map(tls::Shown::new),
-        gate: Arc::new(Gate::new(options.passwords.clone(), options.anonymous_pull)?),
+        certificate: options.certificate.clone().map(tls::CurrentCertificate::new),
+        authenticator: Arc::new(Authenticator::new(
+            options.passwords.clone(),
+            options.anonymous_pull,
+        )?),
         admission: Admission::new(&options),
-        crowd: Arc::default(),
+        connections: Arc::default(),
         metrics: Metrics::default(),
         options,
     });
@@ -211,15 +216,15 @@ impl Server {
     }
 
     /// Shows this certificate to connections that are opened from now on, if there was one before.
-    pub fn show(&self, certificate: Certificate) {
+    pub fn set_certificate(&self, certificate: Certificate) {
         if let Some(shown) = &self.shared.certificate {
             shown.replace(certificate);
         }
     }
 
     /// Asks for these passwords from now on, if any were asked for before.
-    pub fn ask_for(&self, passwords: Passwords) {
-        self.shared.gate.replace(passwords);
+    pub fn set_passwords(&self, passwords: Passwords) {
+        self.shared.authenticator.replace(passwords);
     }
 
     /// Takes no more requests, lets those under way end, and returns when all have or when `grace`
@@ -251,7 +256,7 @@ impl Drop for Server {
     }
 }
 
-async fn expire_uploads(registry: Arc<Registry>) {
+async fn expire_uploads(registry: Arc<Handler>) {
     loop {
         tokio::time::sleep(EXPIRY_INTERVAL).await;
         let registry = Arc::clone(&registry);
@@ -261,7 +266,7 @@ async fn expire_uploads(registry: Arc<Registry>) {
     }
 }
 
-async fn settle(registry: Arc<Registry>) {
+async fn settle(registry: Arc<Handler>) {
     let mut pause = SETTLE_INTERVAL;
     loop {
         tokio::time::sleep(pause).await;
@@ -277,7 +282,7 @@ async fn settle(registry: Arc<Registry>) {
 async fn relieve(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(RELIEF_INTERVAL).await;
-        shared.crowd.relieve(shared.admission.memory(), Instant::now());
+        shared.connections.relieve(shared.admission.memory(), Instant::now());
     }
 }
 
@@ -302,7 +307,7 @@ async fn accept(
             }
         };
         let permit = tokio::select! {
-            permit = permit(&permits, &shared.crowd, client.ip()) => permit,
+            permit = permit(&permits, &shared.connections, client.ip()) => permit,
             () = stopping(&mut stop) => return,
         };
         let (shared, state) = (Arc::clone(&shared), state.subscribe());
@@ -318,14 +323,14 @@ async fn accept(
 /// Waits until there is room for another connection, and has others make some.
 async fn permit(
     permits: &Arc<Semaphore>,
-    crowd: &Crowd,
+    connections: &Connections,
     newcomer: IpAddr,
 ) -> Option<OwnedSemaphorePermit> {
     loop {
         if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return Some(permit);
         }
-        crowd.make_room(site_of(newcomer));
+        connections.make_room(site_of(newcomer));
         let room = Arc::clone(permits).acquire_owned();
         if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, room).await {
             // Never closed, so there is always one.

@@ -4,29 +4,32 @@
 //!
 //! A server of the OCI distribution spec, over any place.
 //!
-//! [`Registry`] turns a request into a response and knows no socket; what it serves is any
+//! [`Handler`] turns a request into a response and knows no socket; what it serves is any
 //! [`longshore_store::Place`]. [`front`] puts it on a TCP port. The path of a request is parsed
 //! once, into a route, and one `match` on method and route says what there is.
 //!
 //! Rows `F-..` in comments and tests are the rules of the distribution spec for servers.
 
+mod blob_push;
 mod body;
+mod context;
 mod delete;
-mod discover;
-mod fault;
+mod error;
 pub mod front;
-mod intake;
-mod manifest;
+mod handler;
+mod list;
+mod manifest_memory;
+mod manifest_push;
+mod options;
 mod page;
 mod pull;
-mod push;
 mod query;
 mod range;
-mod registry;
-mod reply;
+mod response;
 mod route;
 mod uploads;
 
 pub use body::Body;
-pub use page::{Scheme, commands};
-pub use registry::{Access, Missing, Options, Registry};
+pub use handler::Handler;
+pub use options::{Access, Missing, RegistryOptions, Scheme};
+pub use page::commands;

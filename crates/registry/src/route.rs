@@ -4,7 +4,7 @@ use http::StatusCode;
 use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{Name, Selector};
 
-use crate::fault::{Code, Fault};
+use crate::error::{Code, ErrorResponse};
 use crate::query::decode;
 
 /// The grammar sets no bound on names; clients and file systems do.
@@ -36,7 +36,7 @@ pub(crate) enum Route {
 impl Route {
     /// Parses a path from its right end: the parts of a repository name may be any of the words
     /// that stand between names and the rest (row F-04).
-    pub(crate) fn parse(path: &str) -> Result<Self, Fault> {
+    pub(crate) fn parse(path: &str) -> Result<Self, ErrorResponse> {
         let parts: Vec<String> = path.split('/').map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts[..] {
@@ -67,7 +67,7 @@ impl Route {
     }
 
     /// Returns the repository that the path reads from.
-    pub(crate) fn read_from(&self) -> Option<&RepositoryName> {
+    pub(crate) fn pull_repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => None,
             Self::Tags(name)
@@ -78,7 +78,7 @@ impl Route {
     }
 
     /// Returns the same, reading from another repository.
-    pub(crate) fn in_repository(self, name: RepositoryName) -> Self {
+    pub(crate) fn with_repository(self, name: RepositoryName) -> Self {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => self,
             Self::Tags(_) => Self::Tags(name),
@@ -102,7 +102,7 @@ impl Route {
     }
 
     /// Returns which methods there are where nothing may be changed.
-    pub(crate) fn methods_to_read(&self) -> &'static str {
+    pub(crate) fn read_only_methods(&self) -> &'static str {
         match self {
             Self::Uploads(_) => "",
             _ => "GET, HEAD",
@@ -110,28 +110,31 @@ impl Route {
     }
 }
 
-fn repository(parts: &[&str]) -> Result<RepositoryName, Fault> {
+fn repository(parts: &[&str]) -> Result<RepositoryName, ErrorResponse> {
     let length = parts.iter().map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
     if length > MAX_NAME {
         let message = format!("a name may have at most {MAX_NAME} characters, not {length}");
-        return Err(Fault::new(Code::NameInvalid, message));
+        return Err(ErrorResponse::new(Code::NameInvalid, message));
     }
-    parts.join("/").parse().map_err(|error| Fault::new(Code::NameInvalid, format!("{error}")))
+    parts
+        .join("/")
+        .parse()
+        .map_err(|error| ErrorResponse::new(Code::NameInvalid, format!("{error}")))
 }
 
 /// Reads a digest from a path or a query.
-pub(crate) fn digest(text: &str) -> Result<Digest, Fault> {
-    text.parse().map_err(|error| Fault::new(Code::DigestInvalid, format!("{error}")))
+pub(crate) fn digest(text: &str) -> Result<Digest, ErrorResponse> {
+    text.parse().map_err(|error| ErrorResponse::new(Code::DigestInvalid, format!("{error}")))
 }
 
 /// Reads a tag from a path or a query.
-pub(crate) fn tag(text: &str) -> Result<Name, Fault> {
+pub(crate) fn tag(text: &str) -> Result<Name, ErrorResponse> {
     let tag: Result<Tag, _> = text.parse();
     tag.map(|tag| Name::new(tag.as_str()))
-        .map_err(|error| Fault::new(Code::ManifestInvalid, format!("{error}")))
+        .map_err(|error| ErrorResponse::new(Code::ManifestInvalid, format!("{error}")))
 }
 
-fn selector(text: &str) -> Result<Selector, Fault> {
+fn selector(text: &str) -> Result<Selector, ErrorResponse> {
     if text.contains(':') {
         digest(text).map(Selector::Digest)
     } else {
@@ -139,8 +142,8 @@ fn selector(text: &str) -> Result<Selector, Fault> {
     }
 }
 
-fn no_such_endpoint() -> Fault {
-    Fault::new(Code::Unsupported, "there is no such endpoint".to_owned())
+fn no_such_endpoint() -> ErrorResponse {
+    ErrorResponse::new(Code::Unsupported, "there is no such endpoint".to_owned())
         .status(StatusCode::NOT_FOUND)
 }
 

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Result, Upload};
 
-use crate::fault::{Code, Fault};
-use crate::registry::Origin;
+use crate::context::ClientSite;
+use crate::error::{Code, ErrorResponse};
 
 /// Where there is no room for another upload, one that nobody has touched for so long makes some:
 /// clients send the next chunk at once, and those that are gone never.
-const SPARED: Duration = Duration::from_mins(1);
+const IDLE_BEFORE_EVICTION: Duration = Duration::from_mins(1);
 
 /// The like for an upload of a client that has as many as one may have, or more than the one that needs
 /// the room.
-const SPARED_OF_MANY: Duration = Duration::from_secs(1);
+const IDLE_BEFORE_EVICTION_OF_MANY: Duration = Duration::from_secs(1);
 
 /// One client may have three quarters of all.
 const SHARE: (usize, usize) = (3, 4);
@@ -34,7 +34,7 @@ pub(crate) struct Uploads {
 struct Slot {
     repository: RepositoryName,
     /// Who has begun it.
-    origin: Option<Origin>,
+    site: Option<ClientSite>,
     /// `None` while a request works on it.
     upload: Option<Box<dyn Upload>>,
     touched: Instant,
@@ -63,15 +63,15 @@ impl Uploads {
     pub(crate) fn add(
         &self,
         repository: &RepositoryName,
-        origin: Option<Origin>,
+        site: Option<ClientSite>,
         now: Instant,
-        begin: impl FnOnce() -> Result<Box<dyn Upload>, Fault>,
-    ) -> Result<Lease<'_>, Fault> {
+        begin: impl FnOnce() -> Result<Box<dyn Upload>, ErrorResponse>,
+    ) -> Result<Lease<'_>, ErrorResponse> {
         let (id, repository) = (random_id(), repository.clone());
         let evicted = {
             let mut slots = self.slots();
-            let evicted = self.make_room(&mut slots, origin, now)?;
-            slots.insert(id.clone(), Slot { repository, origin, upload: None, touched: now });
+            let evicted = self.make_room(&mut slots, site, now)?;
+            slots.insert(id.clone(), Slot { repository, site, upload: None, touched: now });
             evicted
         };
         // Without the lock: a place may remove a file.
@@ -88,45 +88,55 @@ impl Uploads {
     fn make_room(
         &self,
         slots: &mut HashMap<String, Slot>,
-        origin: Option<Origin>,
+        site: Option<ClientSite>,
         now: Instant,
-    ) -> Result<Option<Slot>, Fault> {
+    ) -> Result<Option<Slot>, ErrorResponse> {
         let mut counts = HashMap::new();
         for slot in slots.values() {
-            *counts.entry(slot.origin).or_insert(0_usize) += 1;
+            *counts.entry(slot.site).or_insert(0_usize) += 1;
         }
-        let count = |origin| counts.get(&origin).copied().unwrap_or_default();
-        let of_one = if origin.is_some() { self.of_one } else { self.max };
-        let id = if count(origin) >= of_one {
-            idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == origin)
+        let count = |site| counts.get(&site).copied().unwrap_or_default();
+        let of_one = if site.is_some() { self.of_one } else { self.max };
+        let id = if count(site) >= of_one {
+            longest_idle(slots, now, IDLE_BEFORE_EVICTION_OF_MANY, |slot| slot.site == site)
         } else if slots.len() >= self.max {
-            let most = counts.iter().max_by_key(|(_, count)| **count).map(|(origin, _)| *origin);
-            let more = most.filter(|most| count(*most) > count(origin) + 1);
-            let of_more = more
-                .and_then(|more| idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == more));
-            of_more.or_else(|| idlest(slots, now, SPARED, |_| true))
+            let most = counts.iter().max_by_key(|(_, count)| **count).map(|(site, _)| *site);
+            let more = most.filter(|most| count(*most) > count(site) + 1);
+            let of_more = more.and_then(|more| {
+                longest_idle(slots, now, IDLE_BEFORE_EVICTION_OF_MANY, |slot| slot.site == more)
+            });
+            of_more.or_else(|| longest_idle(slots, now, IDLE_BEFORE_EVICTION, |_| true))
         } else {
             return Ok(None);
         };
         let evicted = id.and_then(|id| slots.remove(&id));
-        let too_many = || Fault::new(Code::TooManyRequests, "too many uploads are under way");
+        let too_many =
+            || ErrorResponse::new(Code::TooManyRequests, "too many uploads are under way");
         evicted.map(Some).ok_or_else(too_many)
     }
 
     /// Hands out an upload. Fails if there is none of this id in the repository, and while another
     /// request works on it: a client that lost its connection may come back before that is known.
-    pub(crate) fn lease(&self, repository: &RepositoryName, id: &str) -> Result<Lease<'_>, Fault> {
+    pub(crate) fn lease(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<Lease<'_>, ErrorResponse> {
         let mut slots = self.slots();
         let slot = slots.get_mut(id).filter(|slot| slot.repository == *repository);
         let slot = slot.ok_or_else(unknown)?;
         let upload = slot.upload.take().ok_or_else(|| {
-            Fault::new(Code::TooManyRequests, "another request is writing to this upload")
+            ErrorResponse::new(Code::TooManyRequests, "another request is writing to this upload")
         })?;
         Ok(Lease { uploads: self, id: id.to_owned(), upload: Some(upload) })
     }
 
     /// Forgets an upload. One that a request works on goes when that request is done.
-    pub(crate) fn cancel(&self, repository: &RepositoryName, id: &str) -> Result<(), Fault> {
+    pub(crate) fn cancel(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<(), ErrorResponse> {
         let mut slots = self.slots();
         if slots.get(id).is_none_or(|slot| slot.repository != *repository) {
             return Err(unknown());
@@ -176,13 +186,13 @@ impl Lease<'_> {
     }
 
     /// Ends the upload without a trace, once this is dropped; what it held is given back at once.
-    pub(crate) fn spoil(&mut self) {
+    pub(crate) fn abort(&mut self) {
         self.upload = None;
     }
 
     /// Ends the upload without a trace.
     pub(crate) fn discard(mut self) {
-        self.spoil();
+        self.abort();
     }
 }
 
@@ -209,20 +219,23 @@ impl fmt::Debug for Uploads {
 }
 
 /// Returns the upload that nobody has touched for the longest time, of those that are asked for, if that
-/// is as long as `spared`.
-fn idlest(
+/// is as long as `reserve`.
+fn longest_idle(
     slots: &HashMap<String, Slot>,
     now: Instant,
-    spared: Duration,
+    reserve: Duration,
     is_asked_for: impl Fn(&Slot) -> bool,
 ) -> Option<String> {
     let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some() && is_asked_for(slot));
     let (id, slot) = idle.min_by_key(|(_, slot)| slot.touched)?;
-    (now.saturating_duration_since(slot.touched) >= spared).then(|| id.clone())
+    (now.saturating_duration_since(slot.touched) >= reserve).then(|| id.clone())
 }
 
-fn unknown() -> Fault {
-    Fault::new(Code::BlobUploadUnknown, "there is no such upload; it may have ended or timed out")
+fn unknown() -> ErrorResponse {
+    ErrorResponse::new(
+        Code::BlobUploadUnknown,
+        "there is no such upload; it may have ended or timed out",
+    )
 }
 
 /// Returns a random UUID. The keys of the standard library's hash maps come from the operating
@@ -258,7 +271,7 @@ mod tests {
         fn at(&self, host: u8, now: Instant) -> Option<Lease<'a>> {
             let Self(uploads, memory, name) = self;
             let begin = || Ok(memory.upload(name, Hasher::sha256())?);
-            uploads.add(name, Some(Origin([10, 0, 0, host].into())), now, begin).ok()
+            uploads.add(name, Some(ClientSite([10, 0, 0, host].into())), now, begin).ok()
         }
 
         fn is_there(&self, id: &str) -> bool {
@@ -278,11 +291,11 @@ mod tests {
         let now = Instant::now();
         let in_hand = begin.at(1, now).unwrap();
         let id = left(begin.at(2, now).unwrap());
-        assert!(begin.at(3, now + SPARED / 2).is_none());
+        assert!(begin.at(3, now + IDLE_BEFORE_EVICTION / 2).is_none());
         // Later than the moment at which it was let go.
-        let later = begin.at(3, now + SPARED * 2).unwrap();
+        let later = begin.at(3, now + IDLE_BEFORE_EVICTION * 2).unwrap();
         assert!(!begin.is_there(&id));
-        assert!(begin.at(4, now + SPARED * 3).is_none(), "requests work on both");
+        assert!(begin.at(4, now + IDLE_BEFORE_EVICTION * 3).is_none(), "requests work on both");
         drop((in_hand, later));
         assert_eq!(uploads.count(), 2);
     }
@@ -296,7 +309,7 @@ mod tests {
         assert!(begin.at(1, now).is_none(), "it has its share");
         let others: Vec<_> = (2..4).map(|host| left(begin.at(host, now).unwrap())).collect();
         // One that needs the room takes it from whoever has most, soon.
-        let soon = now + SPARED_OF_MANY * 2;
+        let soon = now + IDLE_BEFORE_EVICTION_OF_MANY * 2;
         let newcomer = begin.at(4, soon).unwrap();
         assert_eq!(of_one.iter().filter(|id| begin.is_there(id)).count(), 5);
         assert!(others.iter().all(|id| begin.is_there(id)));
@@ -308,7 +321,7 @@ mod tests {
     fn an_upload_that_cannot_begin_takes_no_room() {
         let uploads = Uploads::new(1);
         let name: RepositoryName = "a".parse().unwrap();
-        let fails = || Err(Fault::new(Code::Unknown, "no"));
+        let fails = || Err(ErrorResponse::new(Code::Unknown, "no"));
         assert!(uploads.add(&name, None, Instant::now(), fails).is_err());
         assert_eq!(uploads.count(), 0);
     }

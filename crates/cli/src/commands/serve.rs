@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use longshore_layout::Links;
 use longshore_registry::front::{self, Server};
-use longshore_registry::{Access, Missing, Options, Registry, Scheme};
+use longshore_registry::{Access, Handler, Missing, RegistryOptions, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 
@@ -51,13 +51,13 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     let (mut files, certificate, passwords) = Files::read(args, output)?;
     let Places { place, shown } = places::open(args)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
-    let open_files = system::files(args, Options::default().max_uploads, output);
-    let options = Options {
+    let open_files = system::files(args, RegistryOptions::default().max_uploads, output);
+    let options = RegistryOptions {
         access: if args.writable { Access::ReadWrite } else { Access::ReadOnly },
         missing: if args.allow_missing { Missing::Accept } else { Missing::Refuse },
         scheme: if args.tls_cert.is_some() { Scheme::Https } else { Scheme::Http },
         max_uploads: open_files.uploads,
-        ..Options::default()
+        ..RegistryOptions::default()
     };
     let listeners = listen::bind_all(&args.listen)?;
     tracing::debug!(
@@ -69,16 +69,16 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         refuse_others(&listeners)?;
     }
     let log = args.access_log.then(|| Log::start(output.is_json()));
-    let options_of_front = front::Options {
+    let options_of_front = front::ServerOptions {
         max_connections: open_files.connections,
         max_requests: args.max_requests.get(),
         certificate,
         passwords,
         anonymous_pull: args.anonymous_pull,
         observer: log.as_ref().map(Log::observer),
-        ..front::Options::default()
+        ..front::ServerOptions::default()
     };
-    let registry = Arc::new(Registry::new(Arc::clone(&place), options));
+    let registry = Arc::new(Handler::new(Arc::clone(&place), options));
     let server = front::serve(listeners, registry, options_of_front)
         .map_err(|error| Problem::of(Error::io("serve", &shown)(error)))?;
     warn_of_the_public(args, server.addresses(), output);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::flow::Flow;
-use super::pace::Terms;
+use super::backlog::Backlog;
+use super::lag::MinRate;
 
 /// What happens on a connection: it is idle while no request is served on it and no part of an
 /// answer waits for the client.
@@ -20,7 +20,7 @@ pub(super) struct Activity {
     is_writing: AtomicBool,
     is_http_2: AtomicBool,
     /// The answers that are on their way.
-    flows: Mutex<Vec<Weak<Flow>>>,
+    backlogs: Mutex<Vec<Weak<Backlog>>>,
     given_up: Notify,
 }
 
@@ -32,7 +32,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             is_writing: AtomicBool::new(false),
             is_http_2: AtomicBool::new(false),
-            flows: Mutex::default(),
+            backlogs: Mutex::default(),
             given_up: Notify::new(),
         }
     }
@@ -73,22 +73,22 @@ impl Activity {
     }
 
     /// Says that an answer is on its way.
-    pub(super) fn watch(&self, flow: &Arc<Flow>) {
-        let mut flows = lock(&self.flows);
-        flows.retain(|flow| flow.strong_count() > 0);
-        flows.push(Arc::downgrade(flow));
+    pub(super) fn watch(&self, backlog: &Arc<Backlog>) {
+        let mut backlogs = lock(&self.backlogs);
+        backlogs.retain(|backlog| backlog.strong_count() > 0);
+        backlogs.push(Arc::downgrade(backlog));
     }
 
     /// Tells whether one of the answers that are on their way is taken too slowly as of `now`.
-    pub(super) fn is_too_slow(&self, now: Instant, terms: Terms) -> bool {
-        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
-        flows.iter().any(|flow| flow.is_too_slow(now, terms))
+    pub(super) fn is_too_slow(&self, now: Instant, terms: MinRate) -> bool {
+        let backlogs: Vec<_> = lock(&self.backlogs).iter().filter_map(Weak::upgrade).collect();
+        backlogs.iter().any(|backlog| backlog.is_too_slow(now, terms))
     }
 
     /// Returns for how long the answer has not moved that waits longest for the client.
     pub(super) fn stalled(&self, now: Instant) -> Duration {
-        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
-        flows.iter().map(|flow| flow.stalled(now)).max().unwrap_or_default()
+        let backlogs: Vec<_> = lock(&self.backlogs).iter().filter_map(Weak::upgrade).collect();
+        backlogs.iter().map(|backlog| backlog.stalled(now)).max().unwrap_or_default()
     }
 
     /// Says that the client is too slow to be served on, or that others need the place.

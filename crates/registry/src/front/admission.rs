@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::Options;
+use super::ServerOptions;
 use super::client::Client;
-use super::pace::Terms;
-use super::shares::{Share, Shares};
-use crate::fault::{Code, Fault};
+use super::fair_semaphore::{FairPermit, FairSemaphore};
+use super::lag::MinRate;
+use crate::error::{Code, ErrorResponse};
 
 /// How long a request waits for a thread or memory. Clients give up after half a minute or a minute
 /// without an answer.
@@ -18,7 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// One part in this many of the memory is kept for requests themselves: what only makes a transfer faster
 /// must leave it free.
-const SPARED: u64 = 4;
+const IDLE_BEFORE_EVICTION: u64 = 4;
 
 /// One part in this many of the memory is reserved for a list, which is built in memory, before its length
 /// is known.
@@ -33,9 +33,9 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// The right to use a thread. Dropping it lets the next request in.
 #[derive(Debug)]
 pub(super) struct Permit {
-    _thread: Share,
+    _thread: FairPermit,
     /// One of the writers or readers, for work that may take long.
-    _long: Option<Share>,
+    _long: Option<FairPermit>,
 }
 
 /// What a request needs a thread for.
@@ -58,35 +58,35 @@ impl Work {
 /// Hands out threads and memory to requests, fairly among clients.
 #[derive(Debug)]
 pub(super) struct Admission {
-    threads: Arc<Shares>,
+    threads: Arc<FairSemaphore>,
     /// How many threads may receive bodies at once. A client that sends slowly holds its thread for long,
     /// so pulls, which need one only for moments, must find others.
-    writers: Arc<Shares>,
+    writers: Arc<FairSemaphore>,
     /// How many threads may read blobs at once. Writers and readers together leave some threads for
     /// [`Work::Answer`].
-    readers: Arc<Shares>,
+    readers: Arc<FairSemaphore>,
     /// In bytes.
-    memory: Arc<Shares>,
+    memory: Arc<FairSemaphore>,
     total: u64,
-    alone: Terms,
-    while_others_wait: Terms,
+    alone: MinRate,
+    while_others_wait: MinRate,
 }
 
 impl Admission {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &ServerOptions) -> Self {
         let threads = options.max_requests.max(1) as u64;
         let (max_waiting, total) = (options.max_waiting as u64, options.max_memory as u64);
-        let alone = Terms { rate: options.min_rate, window: options.idle_timeout };
+        let alone = MinRate { rate: options.min_rate, window: options.idle_timeout };
         Self {
-            threads: Shares::new(threads, max_waiting),
-            writers: Shares::new(threads / 2, max_waiting),
+            threads: FairSemaphore::new(threads, max_waiting),
+            writers: FairSemaphore::new(threads / 2, max_waiting),
             // Responses that have begun may always wait for a reader: the memory bounds their number.
-            readers: Shares::new(threads * 3 / 8, u64::MAX),
+            readers: FairSemaphore::new(threads * 3 / 8, u64::MAX),
             // A waiting request is in memory too, with its headers.
-            memory: Shares::new(total, total / 2),
+            memory: FairSemaphore::new(total, total / 2),
             total,
             alone,
-            while_others_wait: Terms {
+            while_others_wait: MinRate {
                 rate: options.min_rate_while_others_wait,
                 window: options.idle_timeout_while_others_wait.min(options.idle_timeout),
             },
@@ -94,17 +94,21 @@ impl Admission {
     }
 
     /// Waits for the memory that a request needs. Fails if there is none in time (row F-46).
-    pub(super) async fn room(&self, client: Client, bytes: u64) -> Result<Share, Fault> {
+    pub(super) async fn room(
+        &self,
+        client: Client,
+        bytes: u64,
+    ) -> Result<FairPermit, ErrorResponse> {
         self.memory.take(client, bytes, MAX_WAIT).await.ok_or_else(busy)
     }
 
-    /// Returns memory if [`SPARED`] of it stays free.
-    pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<Share> {
-        self.memory.try_take(client, bytes, self.total / SPARED)
+    /// Returns memory if [`IDLE_BEFORE_EVICTION`] of it stays free.
+    pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<FairPermit> {
+        self.memory.try_take(client, bytes, self.total / IDLE_BEFORE_EVICTION)
     }
 
     /// Returns memory, down to the last byte, without waiting for it.
-    pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
+    pub(super) fn more(&self, client: Client, bytes: u64) -> Option<FairPermit> {
         self.memory.try_take(client, bytes, 0)
     }
 
@@ -114,7 +118,7 @@ impl Admission {
     }
 
     /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
-    pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, Fault> {
+    pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, ErrorResponse> {
         let long = match work {
             Work::Answer => None,
             Work::Receive => Some(&self.writers),
@@ -134,7 +138,7 @@ impl Admission {
         threads.map(|threads| threads.waiting()).iter().sum::<usize>() + self.memory.waiting()
     }
 
-    pub(super) fn memory(&self) -> &Shares {
+    pub(super) fn memory(&self) -> &FairSemaphore {
         &self.memory
     }
 
@@ -145,11 +149,11 @@ impl Admission {
     }
 
     /// Returns how slow a body may be now; less slow while other requests wait.
-    pub(super) fn terms(&self) -> Terms {
+    pub(super) fn terms(&self) -> MinRate {
         if self.waiting() > 0 { self.while_others_wait } else { self.alone }
     }
 }
 
-pub(super) fn busy() -> Fault {
-    Fault::new(Code::TooManyRequests, "too many requests are being served")
+pub(super) fn busy() -> ErrorResponse {
+    ErrorResponse::new(Code::TooManyRequests, "too many requests are being served")
 }

@@ -17,14 +17,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::client::{Client, site_of};
-use super::exchange::{self, MAX_HEADER_BYTES};
-use super::patient::Patient;
-use super::{Options, Shared, State};
-
-/// So much of a connection is read at once by HTTP/1.1, when there is as much. Uploads cost a fifth
-/// less time of the processor than with 64 KiB; but somebody might open many connections and fill
-/// each with headers that never end.
-pub(super) const READ_BUFFER: usize = 256 << 10;
+use super::exchange;
+use super::limits::{MAX_HEADER_BYTES, READ_BUFFER, STREAM_WINDOW};
+use super::timeout_stream::TimeoutStream;
+use super::{ServerOptions, Shared, State};
 
 /// There are at most so many of them.
 const MAX_HEADERS: usize = 100;
@@ -36,9 +32,7 @@ const MAX_STREAMS: u32 = 64;
 /// So much of an answer may wait for its client beside what waits for a thread, for each of these.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// So much of an upload may be on its way over HTTP/2: 20 ms at 150 Mbit/s. It is in memory until it
-/// is read, and 64 at once are to fit into the share of one client.
-pub(super) const STREAM_WINDOW: u32 = 384 << 10;
+/// So much of all uploads of one connection may be on its way over HTTP/2.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// So much may stand in the kernel that it has not sent yet. With more, it seems for minutes as if a
@@ -66,13 +60,13 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     bound_unsent(&stream);
     let activity = Arc::new(Activity::begin());
-    let counted = shared.crowd.enter(site_of(client.ip()), Arc::clone(&activity));
+    let counted = shared.connections.enter(site_of(client.ip()), Arc::clone(&activity));
     let client = Client::new(client, counted.number);
     let served = async {
         match &shared.certificate {
             None => {
                 let stream =
-                    Patient::new(stream, client, Arc::clone(&shared), Arc::clone(&activity));
+                    TimeoutStream::new(stream, client, Arc::clone(&shared), Arc::clone(&activity));
                 speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
                     .await
             }
@@ -112,14 +106,14 @@ async fn handshake(
     acceptor: &TlsAcceptor,
     shared: &Arc<Shared>,
     activity: &Arc<Activity>,
-) -> io::Result<Option<tokio_rustls::server::TlsStream<Patient>>> {
+) -> io::Result<Option<tokio_rustls::server::TlsStream<TimeoutStream>>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
         stream.write_all(NOT_TLS).await?;
         stream.shutdown().await?;
         return Ok(None);
     }
-    let stream = Patient::new(stream, client, Arc::clone(shared), Arc::clone(activity));
+    let stream = TimeoutStream::new(stream, client, Arc::clone(shared), Arc::clone(activity));
     acceptor.accept(stream).await.map(Some)
 }
 
@@ -194,7 +188,7 @@ fn bound_unsent(stream: &TcpStream) {
 async fn idle_for_too_long(
     activity: &Activity,
     mut state: watch::Receiver<State>,
-    options: &Options,
+    options: &ServerOptions,
 ) {
     loop {
         let patience = match *state.borrow_and_update() {

@@ -15,23 +15,20 @@ use super::Shared;
 use super::activity::Activity;
 use super::admission::{self, Work};
 use super::client::Client;
-use super::connection::STREAM_WINDOW;
-use super::incoming::{Received, drain};
-use super::metrics::Endpoint;
-use super::outgoing::{FIRST, Outgoing, Tallied};
-use super::record::Tally;
-use super::shares::Share;
+use super::endpoint::Endpoint;
+use super::fair_semaphore::FairPermit;
+use super::limits::{MAX_HEADER_BYTES, STREAM_WINDOW};
+use super::record::ActiveRequest;
+use super::request_body::{RequestBody, drain};
+use super::response_body::{CountedBody, FIRST, ResponseBody};
 use crate::body::Part;
-use crate::fault::{Code, Fault};
-use crate::registry::Origin;
-use crate::{Body, registry, reply};
+use crate::context::ClientSite;
+use crate::error::{Code, ErrorResponse};
+use crate::{Body, handler, response};
 
 /// A path and query have at most so many bytes. The longest that are asked for are those of a
 /// manifest with many tags: 40 of the longest fit.
 const MAX_TARGET: usize = 8 << 10;
-
-/// The names and values of headers have at most so many bytes.
-pub(super) const MAX_HEADER_BYTES: u16 = u16::MAX;
 
 /// So much memory a request takes beside its headers: two pieces of an answer, what the libraries below
 /// keep of it, and what the allocator loses, as measured among 3000 slow readers.
@@ -49,85 +46,85 @@ pub(super) async fn exchange(
     client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-) -> io::Result<Response<Tallied>> {
+) -> io::Result<Response<CountedBody>> {
     if request.version() == Version::HTTP_2 {
         activity.set_http_2();
     }
     let (parts, body) = request.into_parts();
-    let tally = Tally::begin(&parts, client.address, Arc::clone(&shared), activity);
+    let active = ActiveRequest::begin(&parts, client.address, Arc::clone(&shared), activity);
     let request = Request::from_parts(parts, body);
     let (method, awaits_word) = (request.method().clone(), request.headers().contains_key(EXPECT));
-    let answer = match answer(request, client, tally, &shared).await? {
+    let answer = match answer(request, client, active, &shared).await? {
         Ok(answer) => return Ok(answer),
         Err(refused) => refused,
     };
-    let Refused { fault, tally, body, held } = *answer;
+    let Refused { error, active, body, held } = *answer;
     // A client that waits to be told to go on is not.
     if !awaits_word {
         tokio::spawn(drain(body, shared.options.idle_timeout));
     }
-    Ok(tallied(short(fault.into_response(&method), &method), tally, held))
+    Ok(counted(short(error.into_response(&method), &method), active, held))
 }
 
 /// A request that was refused before anything was done for it.
 struct Refused {
-    fault: Fault,
-    tally: Tally,
+    error: ErrorResponse,
+    active: ActiveRequest,
     body: Incoming,
-    held: Option<Share>,
+    held: Option<FairPermit>,
 }
 
 async fn answer(
     request: Request<Incoming>,
     client: Client,
-    mut tally: Tally,
+    mut active: ActiveRequest,
     shared: &Arc<Shared>,
-) -> io::Result<Result<Response<Tallied>, Box<Refused>>> {
-    let refuse = |fault, tally, request: Request<Incoming>, held| {
-        Ok(Err(Box::new(Refused { fault, tally, body: request.into_body(), held })))
+) -> io::Result<Result<Response<CountedBody>, Box<Refused>>> {
+    let refuse = |error, active, request: Request<Incoming>, held| {
+        Ok(Err(Box::new(Refused { error, active, body: request.into_body(), held })))
     };
     let path = request.uri().path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let admission = &shared.admission;
     if is_read && path == HEALTH {
         let held = admission.more(client, REQUEST);
-        return Ok(Ok(tallied(plain("ok\n".to_owned(), request.method()), tally, held)));
+        return Ok(Ok(counted(plain("ok\n".to_owned(), request.method()), active, held)));
     }
     let takes = weight(&request, shared);
     let list = if is_list(path) { admission.list() } else { 0 };
     let mut held = match admission.room(client, takes + list).await {
         Ok(held) => held,
-        Err(fault) => return refuse(fault, tally, request, None),
+        Err(error) => return refuse(error, active, request, None),
     };
     if request.uri().path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
         let text = format!("a path has at most {MAX_TARGET} bytes here");
-        let fault = Fault::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
-        return refuse(fault, tally, request, Some(held));
+        let error = ErrorResponse::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
+        return refuse(error, active, request, Some(held));
     }
     if header_bytes(request.headers()) > MAX_HEADER_BYTES.into() {
         let text = format!("headers have at most {MAX_HEADER_BYTES} bytes here");
-        let fault =
-            Fault::new(Code::Unsupported, text).status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        return refuse(fault, tally, request, Some(held));
+        let error = ErrorResponse::new(Code::Unsupported, text)
+            .status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return refuse(error, active, request, Some(held));
     }
-    match shared.gate.admit(&request, client.address.ip()).await {
-        Ok(user) => tally.record.user = user,
-        Err(fault) => return refuse(fault, tally, request, Some(held)),
+    match shared.authenticator.authenticate(&request, client.address.ip()).await {
+        Ok(user) => active.record.user = user,
+        Err(error) => return refuse(error, active, request, Some(held)),
     }
     if is_read && path == METRICS {
         let text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
-        return Ok(Ok(tallied(plain(text, request.method()), tally, Some(held))));
+        return Ok(Ok(counted(plain(text, request.method()), active, Some(held))));
     }
     let permit = match admission.enter(client, Work::of(request.method())).await {
         Ok(permit) => permit,
-        Err(fault) => return refuse(fault, tally, request, Some(held)),
+        Err(error) => return refuse(error, active, request, Some(held)),
     };
     let method = request.method().clone();
     let (answer, answered) = oneshot::channel();
     let (of_thread, handle) = (Arc::clone(shared), Handle::current());
-    let received = Arc::clone(&tally.received);
+    let received = Arc::clone(&active.received);
     spawn_blocking(move || {
-        let request = request.map(|body| Received::new(body, received, &of_thread, handle));
+        let request = request.map(|body| RequestBody::new(body, received, &of_thread, handle));
         serve(&of_thread, client, request, answer);
         drop(permit);
     });
@@ -137,14 +134,14 @@ async fn answer(
     let needed = takes + if length > 2 * FIRST as u64 { length } else { 0 };
     if !held.resize(needed) {
         let response = short(admission::busy().into_response(&method), &method);
-        return Ok(Ok(tallied(response, tally, Some(held))));
+        return Ok(Ok(counted(response, active, Some(held))));
     }
     let held = Some(Arc::new(held));
     let body = match content {
-        Ok(bytes) => Outgoing::bytes(bytes, held),
-        Err(part) => Outgoing::blob(*part, client, Arc::clone(shared), held),
+        Ok(bytes) => ResponseBody::bytes(bytes, held),
+        Err(part) => ResponseBody::blob(*part, client, Arc::clone(shared), held),
     };
-    Ok(Ok(taken(Response::from_parts(parts, body), tally)))
+    Ok(Ok(taken(Response::from_parts(parts, body), active)))
 }
 
 /// Returns how much memory a request takes.
@@ -174,10 +171,10 @@ type Content = Result<Bytes, Box<Part>>;
 fn serve(
     shared: &Shared,
     client: Client,
-    mut request: Request<Received>,
+    mut request: Request<RequestBody>,
     head: oneshot::Sender<Response<Content>>,
 ) {
-    request.extensions_mut().insert(Origin(client.site));
+    request.extensions_mut().insert(ClientSite(client.site));
     let (parts, mut received) = request.into_parts();
     let response = shared.registry.handle(Request::from_parts(parts, &mut received));
     // Fails only if the client is gone.
@@ -202,30 +199,34 @@ fn read_small(part: Box<Part>) -> Content {
 /// Returns an answer in plain text.
 fn plain(text: String, method: &Method) -> Response<Bytes> {
     let text_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    let mut response = reply::with_body(Body::from(text.into_bytes()), text_type);
+    let mut response = response::with_body(Body::from(text.into_bytes()), text_type);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     short(response, method)
 }
 
 /// Returns an answer that is in memory, with what every answer says.
 fn short(response: Response<Body>, method: &Method) -> Response<Bytes> {
-    let response = registry::finished(response, method);
+    let response = handler::finish_response(response, method);
     response.map(|body| body.try_into_bytes().unwrap_or_default())
 }
 
 /// Returns an answer with what is counted of it. By HTTP/2, one for which there is no memory has no
 /// body: it would wait for a client that may never take it.
-fn tallied(response: Response<Bytes>, tally: Tally, held: Option<Share>) -> Response<Tallied> {
+fn counted(
+    response: Response<Bytes>,
+    active: ActiveRequest,
+    held: Option<FairPermit>,
+) -> Response<CountedBody> {
     let (mut parts, mut bytes) = response.into_parts();
-    if held.is_none() && tally.activity.is_http_2() && !bytes.is_empty() {
+    if held.is_none() && active.activity.is_http_2() && !bytes.is_empty() {
         bytes = Bytes::new();
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
     }
-    taken(Response::from_parts(parts, Outgoing::bytes(bytes, held.map(Arc::new))), tally)
+    taken(Response::from_parts(parts, ResponseBody::bytes(bytes, held.map(Arc::new))), active)
 }
 
-fn taken(response: Response<Outgoing>, mut tally: Tally) -> Response<Tallied> {
-    tally.record.status = Some(response.status().as_u16());
-    response.body().watched_by(&tally.activity);
-    response.map(|body| Tallied { body, tally })
+fn taken(response: Response<ResponseBody>, mut active: ActiveRequest) -> Response<CountedBody> {
+    active.record.status = Some(response.status().as_u16());
+    response.body().watched_by(&active.activity);
+    response.map(|body| CountedBody { body, active })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::Record;
-use crate::route::Route;
+use super::endpoint::{ENDPOINTS, Endpoint};
+use super::record::RequestRecord;
 
 /// The upper bounds of the histogram of times, in milliseconds: from a look into memory to a large
 /// layer over a slow line.
@@ -17,39 +17,6 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "ot
 
 /// What is counted under a status: its first digit, or that there was none.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-
-/// What requests are counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Base,
-    Blob,
-    Catalog,
-    Manifest,
-    Other,
-    Page,
-    Referrers,
-    Tags,
-    Upload,
-}
-
-const ENDPOINTS: [&str; 9] =
-    ["base", "blob", "catalog", "manifest", "other", "page", "referrers", "tags", "upload"];
-
-impl Endpoint {
-    pub(super) fn of(path: &str) -> Self {
-        match Route::parse(path) {
-            Ok(Route::Base) => Self::Base,
-            Ok(Route::Blob(..)) => Self::Blob,
-            Ok(Route::Catalog) => Self::Catalog,
-            Ok(Route::Home) => Self::Page,
-            Ok(Route::Manifest(..)) => Self::Manifest,
-            Ok(Route::Referrers(..)) => Self::Referrers,
-            Ok(Route::Tags(_)) => Self::Tags,
-            Ok(Route::Upload(..) | Route::Uploads(_)) => Self::Upload,
-            Err(_) => Self::Other,
-        }
-    }
-}
 
 /// Counts of all that happened since the start.
 #[derive(Debug, Default)]
@@ -75,7 +42,7 @@ impl Metrics {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self, endpoint: Endpoint, record: &Record) {
+    pub(super) fn end(&self, endpoint: Endpoint, record: &RequestRecord) {
         let endpoint = endpoint as usize;
         let class = record.status.map_or(0, |status| usize::from(status / 100).min(5));
         self.requests[endpoint][method(&record.method)][class].fetch_add(1, Ordering::Relaxed);

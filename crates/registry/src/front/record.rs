@@ -12,14 +12,14 @@ use http::{HeaderMap, Method};
 
 use super::Shared;
 use super::activity::Activity;
-use super::metrics::Endpoint;
+use super::endpoint::Endpoint;
 
 /// What clients call themselves is cut here: it is kept while a request is served.
 const MAX_USER_AGENT: usize = 256;
 
 /// One request that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct RequestRecord {
     /// When it began.
     pub begun: SystemTime,
     /// Who sent it.
@@ -46,17 +46,17 @@ pub struct Record {
 
 /// Is given what is remembered of each request, on a thread that must not be held up.
 #[derive(Clone)]
-pub struct Observer(pub Arc<dyn Fn(&Record) + Send + Sync>);
+pub struct RequestObserver(pub Arc<dyn Fn(&RequestRecord) + Send + Sync>);
 
-impl fmt::Debug for Observer {
+impl fmt::Debug for RequestObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer(..)")
+        f.write_str("RequestObserver(..)")
     }
 }
 
 /// A request that is under way. When it is dropped, the request is over.
-pub(super) struct Tally {
-    pub(super) record: Record,
+pub(super) struct ActiveRequest {
+    pub(super) record: RequestRecord,
     pub(super) received: Arc<AtomicU64>,
     begun: Instant,
     endpoint: Endpoint,
@@ -64,7 +64,7 @@ pub(super) struct Tally {
     pub(super) activity: Arc<Activity>,
 }
 
-impl Tally {
+impl ActiveRequest {
     pub(super) fn begin(
         parts: &Parts,
         client: SocketAddr,
@@ -74,7 +74,7 @@ impl Tally {
         activity.enter();
         shared.metrics.begin();
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let record = Record {
+        let record = RequestRecord {
             begun: SystemTime::now(),
             client,
             user: None,
@@ -92,13 +92,13 @@ impl Tally {
     }
 }
 
-impl Drop for Tally {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         let record = &mut self.record;
         record.received = self.received.load(Ordering::Relaxed);
         record.time = self.begun.elapsed();
         self.shared.metrics.end(self.endpoint, record);
-        if let Some(Observer(observer)) = &self.shared.options.observer {
+        if let Some(RequestObserver(observer)) = &self.shared.options.observer {
             observer(record);
         }
         self.activity.leave();

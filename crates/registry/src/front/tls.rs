@@ -27,7 +27,7 @@ pub enum CertificateError {
 }
 
 /// The certificate that new connections get.
-pub(super) struct Shown(RwLock<Certificate>);
+pub(super) struct CurrentCertificate(RwLock<Certificate>);
 
 impl Certificate {
     /// Reads certificates, that of the server first, and the key of that one, both in PEM. Other
@@ -50,7 +50,7 @@ impl Certificate {
     }
 }
 
-impl Shown {
+impl CurrentCertificate {
     pub(super) fn new(certificate: Certificate) -> Self {
         Self(RwLock::new(certificate))
     }
@@ -96,9 +96,9 @@ impl fmt::Debug for Certificate {
     }
 }
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shown(..)")
+        f.write_str("CurrentCertificate(..)")
     }
 }
 

@@ -5,14 +5,7 @@ use std::net::IpAddr;
 use longshore_spec::RepositoryName;
 use longshore_spec::artifact_type::{ArtifactType, Family};
 
-/// How clients reach a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS. Many clients have to be told.
-    Http,
-    /// With TLS.
-    Https,
-}
+use crate::options::Scheme;
 
 /// Returns what a person types to get an artifact from the registry at `host`, the tool that it is
 /// made for first. `selector` is `:TAG` or `@DIGEST`.

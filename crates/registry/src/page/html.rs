@@ -4,8 +4,9 @@ use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{RepositoryName, Size};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::commands::{Scheme, commands};
+use super::commands::commands;
 use super::inventory::{Artifact, Inventory, Referrer, Shelf, Weight};
+use crate::options::Scheme;
 use crate::query::encode;
 
 /// So many repositories are listed by name.

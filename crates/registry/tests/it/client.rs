@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::Registry;
-use longshore_registry::front::{Options, Server, serve};
+use longshore_registry::Handler;
+use longshore_registry::front::{Server, ServerOptions, serve};
 
 /// A test that waits longer than this has hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-pub(crate) fn started(registry: &Arc<Registry>, options: Options) -> Server {
+pub(crate) fn started(registry: &Arc<Handler>, options: ServerOptions) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     serve([listener], Arc::clone(registry), options).unwrap()
 }

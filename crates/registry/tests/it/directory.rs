@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use longshore_layout::Directory;
-use longshore_registry::{Access, Missing, Registry};
+use longshore_registry::{Access, Handler, Missing};
 use longshore_spec::{Descriptor, Digest, MediaType, keys};
 
 use crate::support::{IMAGE, ask, begin, expect, get, image, over, push_blob, push_image};
@@ -15,7 +15,7 @@ use crate::support::{IMAGE, ask, begin, expect, get, image, over, push_blob, pus
 /// A directory that is served.
 struct Scene {
     directory: tempfile::TempDir,
-    registry: Registry,
+    registry: Handler,
 }
 
 impl Scene {
@@ -25,7 +25,7 @@ impl Scene {
         Self { directory, registry }
     }
 
-    fn serve(path: &Path) -> Registry {
+    fn serve(path: &Path) -> Handler {
         let place = Directory::create(path).unwrap();
         over(Arc::new(place), Access::ReadWrite, Missing::Refuse)
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use longshore_registry::{Access, Options, Registry, front};
+use longshore_registry::{Access, Handler, RegistryOptions, front};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers, Repository,
@@ -131,9 +131,9 @@ impl Repository for View {
     }
 }
 
-fn registry(fault: Fault) -> Registry {
-    let options = Options { access: Access::ReadWrite, ..Options::default() };
-    Registry::new(Arc::new(Broken(fault)), options)
+fn registry(fault: Fault) -> Handler {
+    let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
+    Handler::new(Arc::new(Broken(fault)), options)
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn f53_a_place_that_cannot_be_written_says_so() {
 fn content_that_is_too_short_never_looks_whole() {
     let registry = Arc::new(registry(|| Error::not_found("it", "the place")));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let server = front::serve([listener], registry, front::ServerOptions::default()).unwrap();
     let mut stream = TcpStream::connect(server.addresses()[0]).unwrap();
     let digest = Digest::sha256("ten bytes.");
     write!(stream, "GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_registry::front::{Observer, Options, Record};
+use longshore_registry::front::{RequestObserver, RequestRecord, ServerOptions};
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
@@ -12,7 +12,7 @@ use crate::support::{begin, push_blob, writable};
 
 #[test]
 fn idle_connections_lock_nobody_out() {
-    let options = Options { max_connections: 64, ..Options::default() };
+    let options = ServerOptions { max_connections: 64, ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     // Some have asked for something and are in the middle of asking again.
     let asking = (0..20).map(|_| {
@@ -32,7 +32,7 @@ fn idle_connections_lock_nobody_out() {
 #[test]
 fn a_connection_that_works_is_not_closed_in_a_crowd() {
     let registry = Arc::new(writable());
-    let options = Options { max_connections: 8, ..Options::default() };
+    let options = ServerOptions { max_connections: 8, ..ServerOptions::default() };
     let server = started(&registry, options);
     let mut busy = Client::to(&server);
     let location = begin(&registry, "a");
@@ -54,7 +54,7 @@ fn a_connection_that_works_is_not_closed_in_a_crowd() {
 #[test]
 fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
     let registry = Arc::new(writable());
-    let options = Options { max_requests: 1, max_waiting: 0, ..Options::default() };
+    let options = ServerOptions { max_requests: 1, max_waiting: 0, ..ServerOptions::default() };
     let server = started(&registry, options);
     let location = begin(&registry, "a");
     let mut busy = Client::to(&server);
@@ -75,10 +75,10 @@ fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
 #[test]
 fn a_body_that_comes_a_byte_at_a_time_is_refused() {
     let registry = Arc::new(writable());
-    let options = Options {
+    let options = ServerOptions {
         idle_timeout: Duration::from_millis(100),
         min_rate: 1 << 30,
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = started(&registry, options);
     let location = begin(&registry, "a");
@@ -95,10 +95,10 @@ fn a_body_that_comes_a_byte_at_a_time_is_refused() {
 #[test]
 fn clients_that_stand_still_make_room_for_those_that_wait() {
     let registry = Arc::new(writable());
-    let options = Options {
+    let options = ServerOptions {
         max_requests: 2,
         idle_timeout_while_others_wait: Duration::from_millis(100),
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = started(&registry, options);
     let still: Vec<_> = (0..2)
@@ -125,7 +125,7 @@ fn wait_for_requests(client: &mut Client, count: usize) {
 
 #[test]
 fn paths_and_headers_have_an_end() {
-    let server = started(&Arc::new(writable()), Options::default());
+    let server = started(&Arc::new(writable()), ServerOptions::default());
     let mut client = Client::to(&server);
     let long = format!("GET /v2/{}/tags/list", "a".repeat(10_000));
     let reply = client.ask(&long, "", b"");
@@ -150,7 +150,7 @@ fn paths_and_headers_have_an_end() {
 
 #[test]
 fn what_is_no_http_gets_no_answer_but_an_end() {
-    let server = started(&Arc::new(writable()), Options::default());
+    let server = started(&Arc::new(writable()), ServerOptions::default());
     for nonsense in [
         &b"\r\n\r\n\r\n\r\n nonsense\r\n\r\n"[..],
         b"GET /v2/ HTTP/9.9\r\n\r\n",
@@ -170,10 +170,12 @@ fn what_is_no_http_gets_no_answer_but_an_end() {
 fn requests_are_counted_and_told_of() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![1; 1000]);
-    let records = Arc::new(Mutex::new(Vec::<Record>::new()));
+    let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
-    let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
-    let server = started(&registry, Options { observer: Some(observer), ..Options::default() });
+    let observer =
+        RequestObserver(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
+    let server =
+        started(&registry, ServerOptions { observer: Some(observer), ..ServerOptions::default() });
     let mut client = Client::to(&server);
     let blob = format!("/v2/a/blobs/{digest}");
     assert_eq!(client.ask(&format!("GET {blob}?x=y"), "user-agent: me\r\n", b"").status, 200);
@@ -216,10 +218,12 @@ fn requests_are_counted_and_told_of() {
 fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
-    let records = Arc::new(Mutex::new(Vec::<Record>::new()));
+    let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
-    let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
-    let server = started(&registry, Options { observer: Some(observer), ..Options::default() });
+    let observer =
+        RequestObserver(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
+    let server =
+        started(&registry, ServerOptions { observer: Some(observer), ..ServerOptions::default() });
     let mut client = Client::to(&server);
     client.send(format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
     client.0.read_exact(&mut [0; 1000]).unwrap();
@@ -233,7 +237,7 @@ fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
 fn readers_that_stand_still_hold_no_thread() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
-    let options = Options { max_requests: 1, ..Options::default() };
+    let options = ServerOptions { max_requests: 1, ..ServerOptions::default() };
     let server = started(&registry, options);
     let get = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n");
     let still: Vec<_> = (0..8)
@@ -258,7 +262,7 @@ fn readers_that_stand_still_hold_no_thread() {
 #[test]
 fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options { max_requests: 4, ..Options::default() });
+    let server = started(&registry, ServerOptions { max_requests: 4, ..ServerOptions::default() });
     let still: Vec<_> = (0..8)
         .map(|_| {
             let location = begin(&registry, "a");
@@ -276,7 +280,7 @@ fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
 
 #[test]
 fn heads_that_do_not_end_share_a_bound() {
-    let options = Options { max_memory: 1 << 20, ..Options::default() };
+    let options = ServerOptions { max_memory: 1 << 20, ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     let head = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(50_000));
     let halves: Vec<_> = (0..8)

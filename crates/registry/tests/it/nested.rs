@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use longshore_layout::Directory;
-use longshore_registry::{Access, Missing, Registry};
+use longshore_registry::{Access, Handler, Missing};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::MAX_DEPTH;
 
@@ -12,7 +12,7 @@ use crate::support::{IMAGE, expect, get, image, over, push_blob, push_image};
 
 const INDEX: (&str, &str) = ("content-type", MediaType::IMAGE_INDEX);
 
-fn serve(directory: &tempfile::TempDir, missing: Missing) -> Registry {
+fn serve(directory: &tempfile::TempDir, missing: Missing) -> Handler {
     let place = Directory::create(directory.path()).unwrap();
     over(Arc::new(place), Access::ReadWrite, missing)
 }
@@ -27,7 +27,7 @@ fn index(entries: &[Descriptor]) -> Vec<u8> {
 }
 
 /// Checks that the repository `a` says of what it has that it is there, and of the rest that it is not.
-fn is_sound(registry: &Registry, image: &Descriptor) {
+fn is_sound(registry: &Handler, image: &Descriptor) {
     let absent = Digest::sha256("absent");
     expect(registry, &format!("HEAD /v2/a/blobs/{absent}"), &[], b"", 404);
     expect(registry, &format!("HEAD /v2/a/manifests/{absent}"), &[], b"", 404);

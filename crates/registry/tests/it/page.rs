@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use longshore_registry::Registry;
+use longshore_registry::Handler;
 use longshore_spec::{Descriptor, Digest, MediaType};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, IMAGE, ask, expect, get, image, push_blob, push_image, writable};
 
-fn page(registry: &Registry, target: &str) -> String {
+fn page(registry: &Handler, target: &str) -> String {
     let answer =
         expect(registry, &format!("GET {target}"), &[("host", "reg.local:5000")], b"", 200);
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
@@ -20,7 +20,7 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
-fn put(registry: &Registry, name: &str, tag: &str, manifest: &Value) -> Descriptor {
+fn put(registry: &Handler, name: &str, tag: &str, manifest: &Value) -> Descriptor {
     let raw = manifest.to_string().into_bytes();
     let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
     let request = format!("PUT /v2/{name}/manifests/{tag}");

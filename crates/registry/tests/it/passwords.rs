@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::front::{Options, Passwords, Server};
+use longshore_registry::front::{Passwords, Server, ServerOptions};
 use longshore_spec::Digest;
 
 use crate::client::{Client, Reply, started};
@@ -29,7 +29,7 @@ fn guarded(anonymous_pull: bool) -> Server {
     let registry = Arc::new(writable());
     push_image(&registry, "app", "v1", b"layer");
     let passwords = Some(passwords(ANA));
-    started(&registry, Options { passwords, anonymous_pull, ..Options::default() })
+    started(&registry, ServerOptions { passwords, anonymous_pull, ..ServerOptions::default() })
 }
 
 fn is_challenge(reply: &Reply) -> bool {
@@ -80,10 +80,10 @@ fn a_password_that_was_changed_is_right_no_longer() {
     let changed = "authorization: Basic YW5hOmNoYW5nZWQ=\r\n";
     assert_eq!(client.ask("GET /v2/", ANA_SECRET, b"").status, 200);
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 401);
-    server.ask_for(passwords(ANA_CHANGED));
+    server.set_passwords(passwords(ANA_CHANGED));
     assert_eq!(client.ask("GET /v2/", ANA_SECRET, b"").status, 401);
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 200);
-    server.ask_for(Passwords::default());
+    server.set_passwords(Passwords::default());
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 401);
 }
 
@@ -148,7 +148,7 @@ fn who_hangs_up_before_the_answer_has_guessed_all_the_same() {
     // A cost at which a check takes longer than hanging up.
     let slow = ANA.replace("$04$", "$08$");
     let passwords = Some(passwords(&slow));
-    let server = started(&registry, Options { passwords, ..Options::default() });
+    let server = started(&registry, ServerOptions { passwords, ..ServerOptions::default() });
     for _ in 0..30 {
         let mut client = Client::to(&server);
         client.send(format!("GET /v2/ HTTP/1.1\r\nhost: x\r\n{ANA_WRONG}\r\n").as_bytes());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use longshore_registry::{Access, Missing, Options, Registry};
+use longshore_registry::{Access, Handler, Missing, RegistryOptions};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Memory, Place};
 
@@ -40,25 +40,25 @@ impl Answer {
     }
 }
 
-pub(crate) fn registry(access: Access, missing: Missing) -> Registry {
+pub(crate) fn registry(access: Access, missing: Missing) -> Handler {
     over(Arc::new(Memory::new()), access, missing)
 }
 
-pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Registry {
-    Registry::new(place, Options { access, missing, ..Options::default() })
+pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Handler {
+    Handler::new(place, RegistryOptions { access, missing, ..RegistryOptions::default() })
 }
 
-pub(crate) fn writable() -> Registry {
+pub(crate) fn writable() -> Handler {
     registry(Access::ReadWrite, Missing::Refuse)
 }
 
-pub(crate) fn sparse() -> Registry {
+pub(crate) fn sparse() -> Handler {
     registry(Access::ReadWrite, Missing::Accept)
 }
 
 /// Sends `request`, which is written `METHOD TARGET`.
 pub(crate) fn ask(
-    registry: &Registry,
+    registry: &Handler,
     request: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -79,13 +79,13 @@ pub(crate) fn ask(
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-pub(crate) fn get(registry: &Registry, target: &str) -> Answer {
+pub(crate) fn get(registry: &Handler, target: &str) -> Answer {
     ask(registry, &format!("GET {target}"), &[], b"")
 }
 
 /// Asks and says what is wrong with the answer, if it has not this status.
 pub(crate) fn expect(
-    registry: &Registry,
+    registry: &Handler,
     request: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -96,7 +96,7 @@ pub(crate) fn expect(
     answer
 }
 
-pub(crate) fn push_blob(registry: &Registry, name: &str, content: &[u8]) -> Digest {
+pub(crate) fn push_blob(registry: &Handler, name: &str, content: &[u8]) -> Digest {
     let digest = Digest::sha256(content);
     let request = format!("POST /v2/{name}/blobs/uploads/?digest={digest}");
     expect(registry, &request, &[], content, 201);
@@ -122,7 +122,7 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]], subject: Option<&Descriptor
 pub(crate) const IMAGE: (&str, &str) = ("content-type", MediaType::IMAGE_MANIFEST);
 
 /// Pushes an image with its blobs under a tag or digest, and returns its descriptor.
-pub(crate) fn push_image(registry: &Registry, name: &str, tag: &str, layer: &[u8]) -> Descriptor {
+pub(crate) fn push_image(registry: &Handler, name: &str, tag: &str, layer: &[u8]) -> Descriptor {
     push_blob(registry, name, b"{}");
     push_blob(registry, name, layer);
     let raw = image(b"{}", &[layer], None);
@@ -131,7 +131,7 @@ pub(crate) fn push_image(registry: &Registry, name: &str, tag: &str, layer: &[u8
 }
 
 /// Begins an upload and returns where it is.
-pub(crate) fn begin(registry: &Registry, name: &str) -> String {
+pub(crate) fn begin(registry: &Handler, name: &str) -> String {
     let answer = expect(registry, &format!("POST /v2/{name}/blobs/uploads/"), &[], b"", 202);
     answer.header("location").to_owned()
 }

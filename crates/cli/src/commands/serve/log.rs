@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use longshore_registry::front::{Observer, Record};
+use longshore_registry::front::{RequestObserver, RequestRecord};
 
 use crate::documents::RequestLine;
 use crate::output::Output;
@@ -41,9 +41,9 @@ impl Log {
     }
 
     /// Returns what is to be told of requests.
-    pub(super) fn observer(&self) -> Observer {
+    pub(super) fn observer(&self) -> RequestObserver {
         let (lines, lost, is_json) = (self.lines.clone(), Arc::clone(&self.lost), self.is_json);
-        Observer(Arc::new(move |record| {
+        RequestObserver(Arc::new(move |record| {
             let line = if is_json { as_json(record) } else { as_text(record) };
             if let Err(TrySendError::Full(_)) = lines.try_send(Message::Line(line)) {
                 lost.fetch_add(1, Ordering::Relaxed);
@@ -77,8 +77,8 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
 
 /// Time, client, user, method, target, status, bytes received and sent, milliseconds, client
 /// program; `-` for what there is not. What clients say is escaped.
-fn as_text(record: &Record) -> String {
-    let Record { client, method, received, sent, .. } = record;
+fn as_text(record: &RequestRecord) -> String {
+    let RequestRecord { client, method, received, sent, .. } = record;
     let time = rfc3339(record.begun);
     let user = record.user.as_deref().map_or("-".to_owned(), quoted);
     let target = record.target.escape_debug();
@@ -95,7 +95,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
-fn as_json(record: &Record) -> String {
+fn as_json(record: &RequestRecord) -> String {
     let line = RequestLine {
         time: rfc3339(record.begun),
         client: record.client.to_string(),
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_line_is_one_line_whatever_clients_say() {
-        let record = Record {
+        let record = RequestRecord {
             begun: SystemTime::UNIX_EPOCH,
             client: "[::1]:9".parse().unwrap(),
             user: Some("a\"b\n".into()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How fast a body must move.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct MinRate {
     /// In bytes a second.
     pub(super) rate: u64,
     /// A client may be behind by what it would take in this time.
@@ -15,24 +15,24 @@ pub(super) struct Terms {
 /// later, up to a bound: kernels take bytes long before a program reads them, and then nothing seems
 /// to move for a while.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct Lag {
     /// In microseconds at the rate that is asked for; less than nothing if it is ahead.
     behind: i64,
 }
 
-impl Pace {
+impl Lag {
     /// Counts time in which the client could have moved something.
     pub(super) fn waited(&mut self, time: Duration) {
         self.behind = self.behind.saturating_add(micros(time));
     }
 
     /// Counts bytes that moved; the client may get ahead by as many as `ahead`.
-    pub(super) fn moved(&mut self, bytes: u64, ahead: u64, terms: Terms) {
+    pub(super) fn moved(&mut self, bytes: u64, ahead: u64, terms: MinRate) {
         let floor = -time_of(ahead, terms.rate);
         self.behind = self.behind.saturating_sub(time_of(bytes, terms.rate)).max(floor);
     }
 
-    pub(super) fn is_too_slow(&self, terms: Terms) -> bool {
+    pub(super) fn is_too_slow(&self, terms: MinRate) -> bool {
         self.behind >= micros(terms.window)
     }
 }
@@ -51,18 +51,18 @@ fn micros(time: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { rate: 240, window: Duration::from_mins(1) };
+    const TERMS: MinRate = MinRate { rate: 240, window: Duration::from_mins(1) };
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Moves so many bytes each `every` seconds, and returns after how many seconds that was too slow.
     fn lasts(bytes: u64, every: u64, ahead: u64) -> Option<u64> {
-        let mut pace = Pace::default();
+        let mut lag = Lag::default();
         for second in 1..=10_000 {
-            pace.waited(SECOND);
+            lag.waited(SECOND);
             if second % every == 0 {
-                pace.moved(bytes, ahead, TERMS);
+                lag.moved(bytes, ahead, TERMS);
             }
-            if pace.is_too_slow(TERMS) {
+            if lag.is_too_slow(TERMS) {
                 return Some(second);
             }
         }
@@ -81,20 +81,20 @@ mod tests {
     fn what_kernels_have_taken_counts_later() {
         // 64 KiB at a time, for a program that reads 250 bytes a second.
         assert_eq!(lasts(64 << 10, 262, 0), Some(60));
-        let mut pace = Pace::default();
-        pace.moved(128 << 10, 128 << 10, TERMS);
+        let mut lag = Lag::default();
+        lag.moved(128 << 10, 128 << 10, TERMS);
         for _ in 0..500 {
-            pace.waited(SECOND);
+            lag.waited(SECOND);
         }
-        assert!(!pace.is_too_slow(TERMS));
+        assert!(!lag.is_too_slow(TERMS));
         // Others wait: what it was ahead is worth less.
-        let others = Terms { rate: 4096, window: Duration::from_secs(10) };
-        let mut pace = Pace::default();
-        pace.moved(128 << 10, 128 << 10, TERMS);
-        pace.moved(0, 128 << 10, others);
-        pace.waited(SECOND * 41);
-        assert!(!pace.is_too_slow(others));
-        pace.waited(SECOND);
-        assert!(pace.is_too_slow(others));
+        let others = MinRate { rate: 4096, window: Duration::from_secs(10) };
+        let mut lag = Lag::default();
+        lag.moved(128 << 10, 128 << 10, TERMS);
+        lag.moved(0, 128 << 10, others);
+        lag.waited(SECOND * 41);
+        assert!(!lag.is_too_slow(others));
+        lag.waited(SECOND);
+        assert!(lag.is_too_slow(others));
     }
 }

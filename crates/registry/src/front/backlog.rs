@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::pace::{Pace, Terms};
-use super::shares::Share;
+use super::fair_semaphore::FairPermit;
+use super::lag::{Lag, MinRate};
 
 /// A client may be ahead by so many bytes: two of the largest pieces, of which it is seen only when
 /// each is gone, and what kernels hold.
@@ -16,14 +16,14 @@ const AHEAD: u64 = 1 << 20;
 /// How an answer moves. Bytes count as moved when the connection has let go of them: what stands in
 /// its buffers because a window is closed has not.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(super) struct Backlog {
     state: Mutex<State>,
     has_moved: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    pace: Pace,
+    lag: Lag,
     /// So many bytes have moved since it was asked last how fast they do.
     fresh: u64,
     /// So many bytes have moved since the beginning.
@@ -39,20 +39,14 @@ struct State {
 /// A piece of an answer, with the memory that it takes from what there is for all.
 struct Piece {
     bytes: Bytes,
-    flow: Arc<Flow>,
-    _share: Option<Arc<Share>>,
+    backlog: Arc<Backlog>,
+    _share: Option<Arc<FairPermit>>,
 }
 
-impl Flow {
+impl Backlog {
     pub(super) fn begin(now: Instant) -> Arc<Self> {
-        let state = State {
-            pace: Pace::default(),
-            fresh: 0,
-            total: 0,
-            waiting: 0,
-            counted: now,
-            moved: now,
-        };
+        let state =
+            State { lag: Lag::default(), fresh: 0, total: 0, waiting: 0, counted: now, moved: now };
         Arc::new(Self { state: Mutex::new(state), has_moved: Notify::new() })
     }
 
@@ -61,7 +55,7 @@ impl Flow {
     pub(super) fn give(
         self: &Arc<Self>,
         bytes: Bytes,
-        share: Option<Arc<Share>>,
+        share: Option<Arc<FairPermit>>,
         now: Instant,
     ) -> Bytes {
         {
@@ -71,7 +65,7 @@ impl Flow {
             }
             state.waiting += bytes.len();
         }
-        Bytes::from_owner(Piece { bytes, flow: Arc::clone(self), _share: share })
+        Bytes::from_owner(Piece { bytes, backlog: Arc::clone(self), _share: share })
     }
 
     /// Waits until no more than so many bytes wait for the client.
@@ -91,12 +85,12 @@ impl Flow {
     }
 
     /// Tells whether the client takes it too slowly as of `now`. It is asked again and again.
-    pub(super) fn is_too_slow(&self, now: Instant, terms: Terms) -> bool {
+    pub(super) fn is_too_slow(&self, now: Instant, terms: MinRate) -> bool {
         let mut state = self.state();
         state.count(now);
         let fresh = std::mem::take(&mut state.fresh);
-        state.pace.moved(fresh, AHEAD, terms);
-        state.pace.is_too_slow(terms)
+        state.lag.moved(fresh, AHEAD, terms);
+        state.lag.is_too_slow(terms)
     }
 
     /// Returns for how long nothing has moved although something waits.
@@ -128,7 +122,7 @@ impl State {
     /// Counts the time up to `now`, if the client could have taken something in it.
     fn count(&mut self, now: Instant) {
         if self.waiting > 0 {
-            self.pace.waited(now.saturating_duration_since(self.counted));
+            self.lag.waited(now.saturating_duration_since(self.counted));
         }
         self.counted = now;
     }
@@ -142,34 +136,34 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.flow.moved(self.bytes.len(), Instant::now());
+        self.backlog.moved(self.bytes.len(), Instant::now());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::client::Client;
-    use super::super::shares::Shares;
+    use super::super::fair_semaphore::FairSemaphore;
     use super::*;
 
-    const TERMS: Terms = Terms { rate: 240, window: Duration::from_mins(1) };
+    const TERMS: MinRate = MinRate { rate: 240, window: Duration::from_mins(1) };
 
     #[test]
     fn a_closed_window_counts_from_the_first_moment() {
-        let shares = Shares::new(4, 0);
+        let fair_semaphore = FairSemaphore::new(4, 0);
         let client = Client::new(([10, 0, 0, 1], 1).into(), 1);
-        let share = || shares.try_take(client, 1, 0).map(Arc::new);
+        let share = || fair_semaphore.try_take(client, 1, 0).map(Arc::new);
         let now = Instant::now();
-        let flow = Flow::begin(now);
+        let backlog = Backlog::begin(now);
         let later = now + Duration::from_hours(1);
-        assert!(!flow.is_too_slow(later, TERMS), "nothing was offered to it");
-        let piece = flow.give(Bytes::from_static(&[7; 100]), share(), later);
-        assert!(!flow.is_too_slow(later + Duration::from_secs(59), TERMS));
-        assert_eq!(flow.stalled(later + Duration::from_secs(59)), Duration::from_secs(59));
-        assert!(flow.is_too_slow(later + Duration::from_mins(1), TERMS));
-        assert!(shares.try_take(client, 3, 0).is_none(), "the piece holds its memory");
+        assert!(!backlog.is_too_slow(later, TERMS), "nothing was offered to it");
+        let piece = backlog.give(Bytes::from_static(&[7; 100]), share(), later);
+        assert!(!backlog.is_too_slow(later + Duration::from_secs(59), TERMS));
+        assert_eq!(backlog.stalled(later + Duration::from_secs(59)), Duration::from_secs(59));
+        assert!(backlog.is_too_slow(later + Duration::from_mins(1), TERMS));
+        assert!(fair_semaphore.try_take(client, 3, 0).is_none(), "the piece holds its memory");
         drop(piece);
-        assert!(shares.try_take(client, 3, 0).is_some());
-        assert_eq!(flow.stalled(later), Duration::ZERO);
+        assert!(fair_semaphore.try_take(client, 3, 0).is_some());
+        assert_eq!(backlog.stalled(later), Duration::ZERO);
     }
 }

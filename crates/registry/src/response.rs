@@ -41,7 +41,7 @@ pub(crate) fn with_body(body: Body, media_type: HeaderValue) -> Response<Body> {
 }
 
 /// Returns the headers of content: what it is, how long, and which (rows F-05, F-06).
-pub(crate) fn described(response: &mut Response<Body>, content: &Descriptor) {
+pub(crate) fn set_content_headers(response: &mut Response<Body>, content: &Descriptor) {
     let media_type = HeaderValue::from_str(content.media_type.essence());
     let media_type = media_type.ok().filter(|value| !value.is_empty()).unwrap_or(OCTET_STREAM);
     let headers = response.headers_mut();
@@ -52,7 +52,7 @@ pub(crate) fn described(response: &mut Response<Body>, content: &Descriptor) {
 }
 
 /// Says that parts of a blob may be asked for.
-pub(crate) fn in_ranges(response: &mut Response<Body>) {
+pub(crate) fn accept_ranges(response: &mut Response<Body>) {
     response.headers_mut().insert(CONTENT_TYPE, OCTET_STREAM);
     response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
 }
@@ -83,7 +83,7 @@ pub(crate) fn etag(digest: &Digest) -> String {
 }
 
 /// Tells whether the client says that it has the content already.
-pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+pub(crate) fn is_cached_by_client(headers: &HeaderMap, digest: &Digest) -> bool {
     let etag = etag(digest);
     let listed = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = listed.flat_map(|list| list.split(',')).map(str::trim);

@@ -10,12 +10,14 @@ use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryNa
 use longshore_store::{Entry, Error, Name, Outline, Repository, Selector, walk};
 use serde::Deserialize;
 
+use crate::blob_push::{content_length, read, verifiable};
 use crate::body::Body;
-use crate::fault::{Code, Fault};
-use crate::intake::{self, Taken};
-use crate::push::{content_length, read, verifiable};
-use crate::registry::{Call, Missing, Origin, Registry};
-use crate::{reply, route};
+use crate::context::{ClientSite, Context};
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
+use crate::manifest_memory::{self, ReservedMemory};
+use crate::options::Missing;
+use crate::{response, route};
 
 /// So many tags may be given with one manifest; the spec asks for 10.
 const MAX_TAGS: usize = 64;
@@ -26,25 +28,25 @@ const STEP: usize = 64 << 10;
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
-impl Registry {
+impl Handler {
     pub(crate) fn put_manifest(
         &self,
         name: &RepositoryName,
         selector: Selector,
-        call: Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        let extra_tags = extra_tags(&selector, &call)?;
+        context: Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
+        let extra_tags = extra_tags(&selector, &context)?;
         // Before the body is read: there is no use for it.
         if let Selector::Digest(digest) = &selector {
             verifiable(&digest.to_string())?;
         }
-        let length = content_length(call.headers)?;
-        let (raw, _taken) = self.receive_manifest(call.body, length, call.origin)?;
+        let length = content_length(context.headers)?;
+        let (raw, _taken) = self.receive_manifest(context.body, length, context.site)?;
         let digest = match &selector {
             Selector::Name(_) => Digest::sha256(&raw),
             Selector::Digest(digest) => proven(digest, &raw)?,
         };
-        let media_type = media_type(call.headers, &raw)?;
+        let media_type = media_type(context.headers, &raw)?;
         let descriptor = Descriptor::new(media_type, digest, raw.len() as u64);
         let manifest = Manifest::parse(raw, descriptor).map_err(invalid)?;
         // What is found to be there now must not be collected before it is referred to.
@@ -67,10 +69,10 @@ impl Registry {
             tracing::warn!("the tag {tag} of {name} moved from {from} to {digest}");
         }
 
-        let mut response = reply::created(format!("/v2/{name}/manifests/{digest}"), digest);
+        let mut response = response::created(format!("/v2/{name}/manifests/{digest}"), digest);
         let headers = response.headers_mut();
         if let Some(subject) = manifest.subject() {
-            reply::insert(headers, SUBJECT, &subject.digest);
+            response::insert(headers, SUBJECT, &subject.digest);
         }
         for tag in extra_tags {
             if let Ok(tag) = HeaderValue::from_str(tag.as_str()) {
@@ -86,25 +88,25 @@ impl Registry {
         &self,
         body: &mut dyn Read,
         length: Option<u64>,
-        origin: Option<Origin>,
-    ) -> Result<(Bytes, Taken<'_>), Fault> {
+        site: Option<ClientSite>,
+    ) -> Result<(Bytes, ReservedMemory<'_>), ErrorResponse> {
         let too_large = || {
             let message = format!("a manifest may have at most {} bytes", Manifest::MAX_SIZE);
-            Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+            ErrorResponse::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
         };
         if length.is_some_and(|length| length > Manifest::MAX_SIZE) {
             return Err(too_large());
         }
-        let mut taken = self.intake.take(origin, length.unwrap_or_default())?;
+        let mut taken = self.manifest_memory.take(site, length.unwrap_or_default())?;
         let (mut raw, mut piece) = (Vec::new(), vec![0; STEP]);
         loop {
             let count = read(body, &mut piece)?;
             if count == 0 {
                 break;
             }
-            let is_long = (raw.len() + count) as u64 > intake::SHORT;
+            let is_long = (raw.len() + count) as u64 > manifest_memory::SHORT;
             if is_long && !taken.is_counted() {
-                taken = self.intake.take(origin, Manifest::MAX_SIZE)?;
+                taken = self.manifest_memory.take(site, Manifest::MAX_SIZE)?;
             }
             raw.extend_from_slice(&piece[..count]);
             if raw.len() as u64 > Manifest::MAX_SIZE {
@@ -114,7 +116,7 @@ impl Registry {
         if length.is_some_and(|length| length != raw.len() as u64) {
             let message =
                 format!("the body has {} bytes, not those that were announced", raw.len());
-            return Err(Fault::new(Code::SizeInvalid, message));
+            return Err(ErrorResponse::new(Code::SizeInvalid, message));
         }
         Ok((raw.into(), taken))
     }
@@ -135,21 +137,23 @@ fn moved<'n>(
 }
 
 /// Returns the tags that are given beside a digest (row F-28).
-fn extra_tags(selector: &Selector, call: &Call<'_>) -> Result<Vec<Name>, Fault> {
+fn extra_tags(selector: &Selector, context: &Context<'_>) -> Result<Vec<Name>, ErrorResponse> {
     let Selector::Digest(_) = selector else { return Ok(Vec::new()) };
-    if call.query.all("tag").count() > MAX_TAGS {
+    if context.query.all("tag").count() > MAX_TAGS {
         let message = format!("at most {MAX_TAGS} tags may be given");
-        return Err(Fault::new(Code::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG));
+        return Err(
+            ErrorResponse::new(Code::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG)
+        );
     }
-    call.query.all("tag").map(route::tag).collect()
+    context.query.all("tag").map(route::tag).collect()
 }
 
-fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, Fault> {
+fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, ErrorResponse> {
     match digest.recompute(raw) {
         Some(actual) if actual == *digest => Ok(actual),
         Some(actual) => {
             let message = format!("{digest} was asked for, but the content hashes to {actual}");
-            Err(Fault::new(Code::DigestInvalid, message))
+            Err(ErrorResponse::new(Code::DigestInvalid, message))
         }
         None => Err(Error::Unverifiable { digest: digest.clone() }.into()),
     }
@@ -158,7 +162,7 @@ fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, Fault> {
 /// Returns what a manifest is: what its `Content-Type` says, or where that says nothing of use,
 /// what the document says. Two that contradict each other are refused: clients would disagree on
 /// what the content means.
-fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, Fault> {
+fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, ErrorResponse> {
     // `curl` says that it sends a form unless it is told otherwise.
     const GENERIC: [&str; 3] =
         ["application/octet-stream", "application/json", "application/x-www-form-urlencoded"];
@@ -176,7 +180,7 @@ fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, Fault> {
     match (given, named) {
         (Some(given), Some(named)) if is_kind(&given) && given != named => {
             let message = format!("Content-Type is `{given}`, but the manifest says `{named}`");
-            Err(Fault::new(Code::ManifestInvalid, message))
+            Err(ErrorResponse::new(Code::ManifestInvalid, message))
         }
         (Some(given), _) if is_kind(&given) => Ok(given),
         (_, Some(named)) if is_kind(&named) => Ok(named),
@@ -186,7 +190,7 @@ fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, Fault> {
 }
 
 /// Returns the media type that a document gives itself.
-fn named_type(raw: &[u8]) -> Result<Option<MediaType>, Fault> {
+fn named_type(raw: &[u8]) -> Result<Option<MediaType>, ErrorResponse> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Typed {
@@ -198,20 +202,20 @@ fn named_type(raw: &[u8]) -> Result<Option<MediaType>, Fault> {
 }
 
 /// Says that a manifest cannot be listed beside all that is.
-fn over_limit(error: Error) -> Fault {
+fn over_limit(error: Error) -> ErrorResponse {
     let Error::Limit { limit, .. } = &error else { return error.into() };
     tracing::error!(%error, "a manifest cannot be listed");
     let message = format!("the registry lists as much as it can: its limit is {limit}");
-    Fault::new(Code::SizeInvalid, message).status(StatusCode::INSUFFICIENT_STORAGE)
+    ErrorResponse::new(Code::SizeInvalid, message).status(StatusCode::INSUFFICIENT_STORAGE)
 }
 
-fn invalid(error: impl std::error::Error) -> Fault {
-    Fault::new(Code::ManifestInvalid, format!("the manifest cannot be taken: {error}"))
+fn invalid(error: impl std::error::Error) -> ErrorResponse {
+    ErrorResponse::new(Code::ManifestInvalid, format!("the manifest cannot be taken: {error}"))
 }
 
 /// Checks that all is there that a manifest refers to. Its subject may be absent (row F-24), and so
 /// may layers that are not to be distributed (row F-25).
-fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<(), Fault> {
+fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     for (role, child) in manifest.children() {
         if role == Role::Layer && child.media_type.is_nondistributable() {
             continue;
@@ -221,11 +225,11 @@ fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<()
             Ok(found) => {
                 let Descriptor { digest, size, .. } = child;
                 let message = format!("{digest} has {} bytes, not {size}", found.size);
-                return Err(Fault::new(Code::ManifestInvalid, message));
+                return Err(ErrorResponse::new(Code::ManifestInvalid, message));
             }
             Err(Error::NotFound { .. }) => {
                 let message = format!("{} is not in this repository; push it first", child.digest);
-                return Err(Fault::new(Code::ManifestBlobUnknown, message));
+                return Err(ErrorResponse::new(Code::ManifestBlobUnknown, message));
             }
             Err(error) => return Err(error.into()),
         }
@@ -235,9 +239,9 @@ fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<()
 
 /// Checks that what is listed as a manifest is one, as far as it is there, and that they are nested
 /// no deeper than anybody follows them. Else the repository would hold what nobody can read.
-fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), Fault> {
+fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     let mut seen = HashSet::new();
-    let mut fault = None;
+    let mut found_wrong = None;
     let look = |child: &Descriptor| {
         let is_itself = child.digest == manifest.descriptor().digest;
         if is_itself { Ok(manifest.clone()) } else { repository.child(child) }
@@ -253,18 +257,21 @@ fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), 
         // Whether it may be absent was asked before.
         Err(Error::NotFound { .. }) => Vec::new(),
         Err(error) => {
-            fault.get_or_insert_with(|| misnamed(&descriptor, error));
+            found_wrong.get_or_insert_with(|| not_a_manifest(&descriptor, error));
             Vec::new()
         }
     });
-    if let Some(fault) = fault {
-        return Err(fault);
+    if let Some(error) = found_wrong {
+        return Err(error);
     }
     walked.map_err(invalid)
 }
 
 /// Says what it means that something cannot be read which an index lists as a manifest.
-fn misnamed(Descriptor { media_type, digest, size, .. }: &Descriptor, error: Error) -> Fault {
+fn not_a_manifest(
+    Descriptor { media_type, digest, size, .. }: &Descriptor,
+    error: Error,
+) -> ErrorResponse {
     let reason = match error {
         Error::Manifest { source, .. } => source.to_string(),
         Error::Limit { limit, .. } => format!("it may have at most {limit}"),
@@ -272,7 +279,7 @@ fn misnamed(Descriptor { media_type, digest, size, .. }: &Descriptor, error: Err
         error => return error.into(),
     };
     let message = format!("{digest} is listed as `{media_type}`, which it is not: {reason}");
-    Fault::new(Code::ManifestInvalid, message)
+    ErrorResponse::new(Code::ManifestInvalid, message)
 }
 
 /// Looks for a child. An entry of an index may be no manifest (row C-22), and a layer may be one.

@@ -8,7 +8,7 @@ use longshore_store::Error;
 pub(crate) use longshore_store::ErrorCode as Code;
 
 use crate::body::Body;
-use crate::reply;
+use crate::response;
 
 /// After so many seconds a client may try again what was too much now.
 const RETRY_SECONDS: &str = "1";
@@ -18,7 +18,7 @@ const MAX_MESSAGE: usize = 1 << 10;
 
 /// A refusal, as the spec has it (row F-44).
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct ErrorResponse {
     code: Code,
     status: StatusCode,
     message: String,
@@ -45,17 +45,17 @@ fn status_of(code: &Code) -> StatusCode {
     }
 }
 
-impl Fault {
+impl ErrorResponse {
     /// Returns a refusal with the status that its code most often has.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let status = status_of(&code);
-        let fault = Self { code, status, message: message.into(), headers: Box::default() };
-        match fault.code {
+        let error = Self { code, status, message: message.into(), headers: Box::default() };
+        match error.code {
             // Row F-46.
             Code::TooManyRequests => {
-                fault.header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+                error.header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
             }
-            _ => fault,
+            _ => error,
         }
     }
 
@@ -85,7 +85,7 @@ impl Fault {
         self.message.truncate(self.message.floor_char_boundary(MAX_MESSAGE));
         tracing::debug!(%method, status = self.status.as_u16(), message = self.message, "refused");
         let error = serde_json::json!({ "code": self.code.as_str(), "message": self.message });
-        let mut response = reply::json(&serde_json::json!({ "errors": [error] }));
+        let mut response = response::json(&serde_json::json!({ "errors": [error] }));
         *response.status_mut() = self.status;
         response.headers_mut().extend(*self.headers);
         response
@@ -103,7 +103,7 @@ fn is_full(error: &Error) -> bool {
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for ErrorResponse {
     /// What the place cannot do, and what it was asked wrongly, is told. Anything else is for the
     /// log: it may name paths.
     fn from(error: Error) -> Self {

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 
 use super::Passwords;
 use super::client::site_of;
-use crate::fault::{Code, Fault};
+use crate::error::{Code, ErrorResponse};
 use crate::route::Route;
 
 /// What a client without a password is told to show one by. All clients understand this form.
@@ -44,7 +44,7 @@ const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 const MAX_CLIENTS: usize = 1 << 14;
 
 /// Decides who may come in.
-pub(super) struct Gate {
+pub(super) struct Authenticator {
     /// `None` lets everybody in.
     passwords: Option<RwLock<Arc<Passwords>>>,
     anonymous_pull: bool,
@@ -64,7 +64,7 @@ struct Failures {
 }
 
 /// A password that is not known to be right.
-struct Guess {
+struct PasswordCheck {
     /// What stands for it in memory, if there is such a user.
     tag: Option<[u8; 32]>,
     password: Vec<u8>,
@@ -73,7 +73,7 @@ struct Guess {
     client: IpAddr,
 }
 
-impl Gate {
+impl Authenticator {
     /// Returns a gate that asks for one of `passwords`, if there are any. Fails if the system has no
     /// random numbers.
     pub(super) fn new(passwords: Option<Passwords>, anonymous_pull: bool) -> std::io::Result<Self> {
@@ -98,20 +98,19 @@ impl Gate {
     }
 
     /// Returns the user that a request is from, `None` for one that needs none, or why it is refused.
-    pub(super) async fn admit<B>(
+    pub(super) async fn authenticate<B>(
         self: &Arc<Self>,
         request: &Request<B>,
         client: IpAddr,
-    ) -> Result<Option<Arc<str>>, Fault> {
+    ) -> Result<Option<Arc<str>>, ErrorResponse> {
         let Some(lock) = &self.passwords else { return Ok(None) };
         let passwords = Arc::clone(&lock.read().unwrap_or_else(PoisonError::into_inner));
-        let shown =
-            match request.headers().get(AUTHORIZATION) {
-                Some(shown) => Some(parse(shown).ok_or_else(|| {
-                    unauthorized("this is not understood; show `Basic` credentials")
-                })?),
-                None => None,
-            };
+        let shown = match request.headers().get(AUTHORIZATION) {
+            Some(shown) => Some(parse(shown).ok_or_else(|| {
+                unauthorized("this is not understood; set_certificate `Basic` credentials")
+            })?),
+            None => None,
+        };
         match shown.filter(|(name, password)| !name.is_empty() || !password.is_empty()) {
             Some((name, password)) => {
                 let name: Arc<str> = name.into();
@@ -130,7 +129,7 @@ impl Gate {
         name: &Arc<str>,
         password: Vec<u8>,
         client: IpAddr,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ErrorResponse> {
         let known = passwords.hash_of(name);
         let tag = known.map(|hash| self.tag(name, &password, hash));
         if self.remembers(tag) {
@@ -141,19 +140,19 @@ impl Gate {
         let Some(hash) = known.or(passwords.any_hash()) else {
             return Err(unauthorized("nobody has a password here"));
         };
-        let (gate, name, hash) = (Arc::clone(self), Arc::clone(name), hash.to_owned());
+        let (authenticator, name, hash) = (Arc::clone(self), Arc::clone(name), hash.to_owned());
         // To its end, though the client may be gone: else who hangs up would guess for nothing, and
         // have as many guesses checked at once as it likes.
         let checked = tokio::spawn(async move {
-            let guess = Guess { tag, password, hash, client };
-            gate.check_slowly(guess, &name).await
+            let guess = PasswordCheck { tag, password, hash, client };
+            authenticator.check_slowly(guess, &name).await
         });
         checked.await.unwrap_or_else(|_| Err(unauthorized("the password could not be checked")))
     }
 
     /// Checks what is not known to be right, when it is its turn.
-    async fn check_slowly(&self, guess: Guess, name: &str) -> Result<(), Fault> {
-        let Guess { tag, password, hash, client } = guess;
+    async fn check_slowly(&self, guess: PasswordCheck, name: &str) -> Result<(), ErrorResponse> {
+        let PasswordCheck { tag, password, hash, client } = guess;
         let _waiting = Waiting::begin(&self.waiting)?;
         let _permit = self.checks.acquire().await;
         // Many clients of one user come at once, and the first has been checked by now.
@@ -194,14 +193,14 @@ impl Gate {
     }
 
     /// Fails if a client was wrong too often.
-    fn refuse_guesses(&self, client: IpAddr) -> Result<(), Fault> {
+    fn refuse_guesses(&self, client: IpAddr) -> Result<(), ErrorResponse> {
         let Some(failures) = lock(&self.failures).get(&site_of(client)).copied() else {
             return Ok(());
         };
         match FAILURE_WINDOW.checked_sub(failures.since.elapsed()) {
             Some(left) if failures.count >= MAX_FAILURES => {
-                let fault = too_many("too many wrong passwords came from you");
-                Err(fault.header(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1)))
+                let error = too_many("too many wrong passwords came from you");
+                Err(error.header(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1)))
             }
             _ => Ok(()),
         }
@@ -229,7 +228,7 @@ impl Gate {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Result<Self, Fault> {
+    fn begin(count: &'a AtomicUsize) -> Result<Self, ErrorResponse> {
         let waiting = Self(count);
         if count.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             return Err(too_many("too many passwords are being checked"));
@@ -274,21 +273,21 @@ fn parse(shown: &HeaderValue) -> Option<(String, Vec<u8>)> {
     Some((name, decoded[colon + 1..].to_vec()))
 }
 
-fn unauthorized(message: &str) -> Fault {
-    Fault::new(Code::Unauthorized, message).header(WWW_AUTHENTICATE, CHALLENGE)
+fn unauthorized(message: &str) -> ErrorResponse {
+    ErrorResponse::new(Code::Unauthorized, message).header(WWW_AUTHENTICATE, CHALLENGE)
 }
 
-fn too_many(message: &str) -> Fault {
-    Fault::new(Code::TooManyRequests, message)
+fn too_many(message: &str) -> ErrorResponse {
+    ErrorResponse::new(Code::TooManyRequests, message)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
+        f.debug_struct("Authenticator")
             .field("passwords", &self.passwords)
             .field("anonymous_pull", &self.anonymous_pull)
             .finish_non_exhaustive()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::activity::Activity;
-use super::shares::{Scarce, Shares};
+use super::fair_semaphore::{FairSemaphore, Shortage};
 
 /// An answer that has not moved for so long may be broken off if somebody else needs its place. Lines
 /// that are no more than slow move something more often.
@@ -15,7 +15,7 @@ const STALLED: Duration = Duration::from_secs(1);
 
 /// The connections that are open.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(super) struct Connections {
     members: Mutex<HashMap<u64, Member>>,
     next: AtomicU64,
 }
@@ -29,16 +29,20 @@ struct Member {
 }
 
 /// A connection that is counted, until this is dropped.
-pub(super) struct Counted {
-    crowd: Arc<Crowd>,
+pub(super) struct ConnectionGuard {
+    connections: Arc<Connections>,
     pub(super) number: u64,
 }
 
-impl Crowd {
-    pub(super) fn enter(self: &Arc<Self>, site: IpAddr, activity: Arc<Activity>) -> Counted {
+impl Connections {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        site: IpAddr,
+        activity: Arc<Activity>,
+    ) -> ConnectionGuard {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.members().insert(number, Member { site, activity, is_leaving: false });
-        Counted { crowd: Arc::clone(self), number }
+        ConnectionGuard { connections: Arc::clone(self), number }
     }
 
     /// Closes a connection, so that there is room for one of `newcomer`: one on which nothing happens,
@@ -53,14 +57,15 @@ impl Crowd {
         let count_of = |member: &Member| counts.get(&member.site).copied().unwrap_or_default();
         let staying = || members.iter().filter(|(_, member)| !member.is_leaving);
         let idle = staying().filter(|(_, member)| !member.activity.is_busy());
-        let idlest = idle.max_by_key(|(_, member)| (count_of(member), member.activity.idle()));
+        let longest_idle =
+            idle.max_by_key(|(_, member)| (count_of(member), member.activity.idle()));
         let theirs = counts.get(&newcomer).copied().unwrap_or_default();
         let now = Instant::now();
         let busy = || {
             let more = staying().filter(|(_, member)| count_of(member) > theirs + 1);
             more.max_by_key(|(_, member)| (count_of(member), member.activity.stalled(now)))
         };
-        let number = idlest.or_else(busy).map(|(number, _)| *number);
+        let number = longest_idle.or_else(busy).map(|(number, _)| *number);
         if let Some(member) = number.and_then(|number| members.get_mut(&number)) {
             member.leave();
         }
@@ -69,11 +74,11 @@ impl Crowd {
     /// Makes clients give memory back that do not move what is held for them, while others wait for
     /// memory: for each request that waits, the connection that has stood still for the longest time,
     /// of the same site if it holds what it may, else of the one that holds most.
-    pub(super) fn relieve(&self, memory: &Shares, now: Instant) {
+    pub(super) fn relieve(&self, memory: &FairSemaphore, now: Instant) {
         for (site, count, scarce) in memory.waiting_sites() {
             let of = match scarce {
-                Scarce::Own => Some(site),
-                Scarce::All => memory.largest(),
+                Shortage::Own => Some(site),
+                Shortage::All => memory.largest(),
             };
             let mut members = self.members();
             let staying = members
@@ -101,8 +106,8 @@ impl Member {
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.crowd.members().remove(&self.number);
+        self.connections.members().remove(&self.number);
     }
 }

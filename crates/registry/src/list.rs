@@ -6,42 +6,46 @@ use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
 use longshore_store::Error;
 
 use crate::body::Body;
-use crate::fault::{Code, Fault};
+use crate::context::Context;
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
 use crate::query::encode;
-use crate::registry::{Call, Registry};
-use crate::{range, reply, route};
+use crate::{range, response, route};
 
 /// A list of referrers is split where it would grow over this many bytes (row F-36).
 const MAX_REFERRERS: usize = 4 << 20;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-impl Registry {
+impl Handler {
     pub(crate) fn tags(
         &self,
         name: &RepositoryName,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
+        context: &Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
         let names = self.repository(name)?.names()?;
         if names.is_empty() && !self.place.has_repository(name)? {
-            return Err(Fault::new(Code::NameUnknown, format!("there is no repository {name}")));
+            return Err(ErrorResponse::new(
+                Code::NameUnknown,
+                format!("there is no repository {name}"),
+            ));
         }
         // A layout may hold names that are no tags (row F-53).
         let mut tags: Vec<_> =
             names.iter().filter_map(|name| Some(name.tag()?.as_str().to_owned())).collect();
         tags.sort_unstable();
-        let page = Page::of(tags, call)?;
+        let page = Page::of(tags, context)?;
         let body = serde_json::json!({ "name": name, "tags": page.items });
-        Ok(page.reply(&body, &format!("/v2/{name}/tags/list")))
+        Ok(page.response(&body, &format!("/v2/{name}/tags/list")))
     }
 
-    pub(crate) fn catalog(&self, call: &Call<'_>) -> Result<Response<Body>, Fault> {
+    pub(crate) fn catalog(&self, context: &Context<'_>) -> Result<Response<Body>, ErrorResponse> {
         let names = self.place.repositories()?;
         let mut names: Vec<_> = names.iter().map(ToString::to_string).collect();
         names.sort_unstable();
-        let page = Page::of(names, call)?;
+        let page = Page::of(names, context)?;
         let body = serde_json::json!({ "repositories": page.items });
-        Ok(page.reply(&body, "/v2/_catalog"))
+        Ok(page.response(&body, "/v2/_catalog"))
     }
 
     /// Lists what refers to a manifest; never an error for one that is not here (row F-33).
@@ -49,10 +53,10 @@ impl Registry {
         &self,
         name: &RepositoryName,
         subject: &Digest,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        let types: Vec<_> = call.query.all("artifactType").map(MediaType::from).collect();
-        let after = call.query.first("last").map(route::digest).transpose()?;
+        context: &Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
+        let types: Vec<_> = context.query.all("artifactType").map(MediaType::from).collect();
+        let after = context.query.first("last").map(route::digest).transpose()?;
         let listed = match self.repository(name)?.referrers(subject) {
             Ok(referrers) => referrers.entries,
             Err(Error::NotFound { .. }) => Vec::new(),
@@ -73,7 +77,7 @@ impl Registry {
         let text =
             format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{entries}]}}"#);
         let body = Body::from(text.into_bytes());
-        let mut response = reply::with_body(body, HeaderValue::from_static(media_type));
+        let mut response = response::with_body(body, HeaderValue::from_static(media_type));
         if !types.is_empty() {
             let filters = HeaderValue::from_static("artifactType");
             response.headers_mut().insert(FILTERS_APPLIED, filters);
@@ -84,7 +88,7 @@ impl Registry {
                 .map(|wanted| format!("&artifactType={}", encode(wanted.as_str())))
                 .collect();
             let last = encode(&last.to_string());
-            reply::next_page(
+            response::next_page(
                 &mut response,
                 &format!("/v2/{name}/referrers/{subject}?last={last}{filter}"),
             );
@@ -121,13 +125,13 @@ struct Page {
 
 impl Page {
     /// Takes from `items` what `n` and `last` ask for. Without `n` that is all.
-    fn of(items: Vec<String>, call: &Call<'_>) -> Result<Self, Fault> {
-        let n = call.query.first("n").map(|text| {
+    fn of(items: Vec<String>, context: &Context<'_>) -> Result<Self, ErrorResponse> {
+        let n = context.query.first("n").map(|text| {
             let message = format!("`n` must be a number, and `{text}` is none");
-            range::number(text).ok_or_else(|| Fault::new(Code::Unsupported, message))
+            range::number(text).ok_or_else(|| ErrorResponse::new(Code::Unsupported, message))
         });
         let n = usize::try_from(n.transpose()?.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let last = call.query.first("last");
+        let last = context.query.first("last");
         let mut items: Vec<_> =
             items.into_iter().filter(|item| last.is_none_or(|last| item.as_str() > last)).collect();
         let more = (items.len() > n && n > 0).then_some(n);
@@ -135,11 +139,11 @@ impl Page {
         Ok(Self { items, more })
     }
 
-    fn reply(&self, body: &serde_json::Value, path: &str) -> Response<Body> {
-        let mut response = reply::json(body);
+    fn response(&self, body: &serde_json::Value, path: &str) -> Response<Body> {
+        let mut response = response::json(body);
         if let (Some(n), Some(last)) = (self.more, self.items.last()) {
             let last = encode(last);
-            reply::next_page(&mut response, &format!("{path}?n={n}&last={last}"));
+            response::next_page(&mut response, &format!("{path}?n={n}&last={last}"));
         }
         response
     }

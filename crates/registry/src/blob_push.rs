@@ -9,30 +9,31 @@ use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
 use longshore_store::Error;
 
 use crate::body::{Body, PIECE};
-use crate::fault::{Code, Fault};
+use crate::context::Context;
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
 use crate::range;
-use crate::registry::{Call, Registry};
-use crate::reply;
+use crate::response;
 use crate::route;
 use crate::uploads::Lease;
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-impl Registry {
+impl Handler {
     /// Begins an upload, or does all of it: by a mount, or with the content in this one request.
     pub(crate) fn begin_upload(
         &self,
         name: &RepositoryName,
-        call: Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        if let Some(digest) = call.query.first("mount") {
+        context: Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
+        if let Some(digest) = context.query.first("mount") {
             let digest = route::digest(digest)?;
-            if self.mount(name, &digest, call.query.first("from"))? {
+            if self.mount(name, &digest, context.query.first("from"))? {
                 return Ok(created(name, &digest));
             }
         }
-        let digest = call.query.first("digest").map(verifiable).transpose()?;
-        let hasher = match (&digest, call.query.first("digest-algorithm")) {
+        let digest = context.query.first("digest").map(verifiable).transpose()?;
+        let hasher = match (&digest, context.query.first("digest-algorithm")) {
             (Some((_, hasher)), _) => hasher.clone(),
             (None, Some(algorithm)) => hasher_of(algorithm)?,
             (None, None) => Hasher::sha256(),
@@ -40,13 +41,14 @@ impl Registry {
         let now = Instant::now();
         self.expire_uploads(now);
         let begin = || Ok(self.place.upload(name, hasher)?);
-        let mut lease = self.uploads.add(name, call.origin, now, begin)?;
+        let mut lease = self.uploads.add(name, context.site, now, begin)?;
         let Some((digest, _)) = digest else {
             return Ok(status(StatusCode::ACCEPTED, name, &lease));
         };
-        if let Err(fault) = self.receive(&mut lease, content_length(call.headers)?, call.body) {
+        if let Err(error) = self.receive(&mut lease, content_length(context.headers)?, context.body)
+        {
             lease.discard();
-            return Err(fault);
+            return Err(error);
         }
         finish(name, lease, &digest)
     }
@@ -56,11 +58,11 @@ impl Registry {
         &self,
         name: &RepositoryName,
         id: &str,
-        call: Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
+        context: Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
         let mut lease = self.uploads.lease(name, id)?;
-        let length = chunk_length(name, &lease, call.headers)?;
-        self.receive(&mut lease, length, call.body)?;
+        let length = chunk_length(name, &lease, context.headers)?;
+        self.receive(&mut lease, length, context.body)?;
         Ok(status(StatusCode::ACCEPTED, name, &lease))
     }
 
@@ -69,14 +71,15 @@ impl Registry {
         &self,
         name: &RepositoryName,
         id: &str,
-        call: Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
+        context: Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
         let mut lease = self.uploads.lease(name, id)?;
-        let digest = call.query.first("digest");
-        let digest = digest.ok_or_else(|| Fault::new(Code::DigestInvalid, "no digest is given"))?;
+        let digest = context.query.first("digest");
+        let digest =
+            digest.ok_or_else(|| ErrorResponse::new(Code::DigestInvalid, "no digest is given"))?;
         let (digest, _) = verifiable(digest)?;
-        let length = chunk_length(name, &lease, call.headers)?;
-        self.receive(&mut lease, length, call.body)?;
+        let length = chunk_length(name, &lease, context.headers)?;
+        self.receive(&mut lease, length, context.body)?;
         finish(name, lease, &digest)
     }
 
@@ -84,7 +87,7 @@ impl Registry {
         &self,
         name: &RepositoryName,
         id: &str,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let lease = self.uploads.lease(name, id)?;
         Ok(status(StatusCode::NO_CONTENT, name, &lease))
     }
@@ -93,9 +96,9 @@ impl Registry {
         &self,
         name: &RepositoryName,
         id: &str,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         self.uploads.cancel(name, id)?;
-        Ok(reply::empty(StatusCode::NO_CONTENT))
+        Ok(response::empty(StatusCode::NO_CONTENT))
     }
 
     /// Takes a blob over from another repository, and says whether it was there. Without `from` it
@@ -105,7 +108,7 @@ impl Registry {
         name: &RepositoryName,
         digest: &Digest,
         from: Option<&str>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, ErrorResponse> {
         let found = match from.map(str::parse) {
             Some(Ok(from)) => match self.repository(&from)?.blob(digest) {
                 Ok(blob) => Some(blob),
@@ -134,7 +137,7 @@ impl Registry {
         lease: &mut Lease<'_>,
         length: Option<u64>,
         body: &mut dyn Read,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ErrorResponse> {
         let room = self.options.max_blob.saturating_sub(lease.len());
         if length.is_some_and(|length| length > room) {
             return Err(self.too_large());
@@ -148,7 +151,7 @@ impl Registry {
                 break;
             }
             if let Err(error) = lease.write(&piece[..count]) {
-                lease.spoil();
+                lease.abort();
                 return Err(error.into());
             }
             left -= count as u64;
@@ -160,19 +163,19 @@ impl Registry {
             Some(_) if ended && left == 0 => Ok(()),
             Some(length) => {
                 let message = format!("the body has not the {length} bytes that were announced");
-                Err(Fault::new(Code::SizeInvalid, message))
+                Err(ErrorResponse::new(Code::SizeInvalid, message))
             }
         }
     }
 
-    fn too_large(&self) -> Fault {
+    fn too_large(&self) -> ErrorResponse {
         let message = format!("a blob may have at most {} bytes", self.options.max_blob);
-        Fault::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+        ErrorResponse::new(Code::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 }
 
 /// Reads once. Says of a body that did not come whole why.
-pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Fault> {
+pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, ErrorResponse> {
     loop {
         let error = match body.read(buffer) {
             Ok(count) => return Ok(count),
@@ -184,16 +187,16 @@ pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Faul
             _ => StatusCode::BAD_REQUEST,
         };
         let message = format!("the body did not come whole: {error}");
-        return Err(Fault::new(Code::BlobUploadInvalid, message).status(status));
+        return Err(ErrorResponse::new(Code::BlobUploadInvalid, message).status(status));
     }
 }
 
 /// Returns the length that a body is announced with.
-pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ErrorResponse> {
     let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     let length = value.to_str().ok().and_then(range::number);
     let message = "Content-Length is not a number";
-    length.map(Some).ok_or_else(|| Fault::new(Code::SizeInvalid, message))
+    length.map(Some).ok_or_else(|| ErrorResponse::new(Code::SizeInvalid, message))
 }
 
 /// Returns how long the chunk must be that a request brings. It must follow what came before
@@ -202,12 +205,12 @@ fn chunk_length(
     name: &RepositoryName,
     lease: &Lease<'_>,
     headers: &HeaderMap,
-) -> Result<Option<u64>, Fault> {
+) -> Result<Option<u64>, ErrorResponse> {
     let announced = content_length(headers)?;
     let Some(value) = headers.get(CONTENT_RANGE) else { return Ok(announced) };
     let invalid = || {
         let message = "Content-Range of a chunk is written FIRST-LAST";
-        Fault::new(Code::BlobUploadInvalid, message)
+        ErrorResponse::new(Code::BlobUploadInvalid, message)
     };
     let (first, last) = value.to_str().ok().and_then(range::chunk).ok_or_else(invalid)?;
     let at = lease.len();
@@ -215,14 +218,14 @@ fn chunk_length(
         let message = format!("the next byte is {at}, but the chunk is {first}-{last}");
         let mut headers = HeaderMap::new();
         progress(&mut headers, name, lease);
-        return Err(Fault::new(Code::BlobUploadInvalid, message)
+        return Err(ErrorResponse::new(Code::BlobUploadInvalid, message)
             .status(StatusCode::RANGE_NOT_SATISFIABLE)
             .headers(headers));
     }
     let length = (last - first).saturating_add(1);
     if announced.is_some_and(|announced| announced != length) {
         let message = format!("Content-Range has {length} bytes and Content-Length says otherwise");
-        return Err(Fault::new(Code::SizeInvalid, message));
+        return Err(ErrorResponse::new(Code::SizeInvalid, message));
     }
     Ok(Some(length))
 }
@@ -231,42 +234,42 @@ fn finish(
     name: &RepositoryName,
     lease: Lease<'_>,
     digest: &Digest,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, ErrorResponse> {
     match lease.finish(digest) {
         Ok(_) => Ok(created(name, digest)),
         Err(error) if error.is_corruption() => {
-            Err(Fault::new(Code::DigestInvalid, error.to_string()))
+            Err(ErrorResponse::new(Code::DigestInvalid, error.to_string()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 fn created(name: &RepositoryName, digest: &Digest) -> Response<Body> {
-    reply::created(format!("/v2/{name}/blobs/{digest}"), digest)
+    response::created(format!("/v2/{name}/blobs/{digest}"), digest)
 }
 
 /// Says where an upload is and how far it has come.
 fn status(status: StatusCode, name: &RepositoryName, lease: &Lease<'_>) -> Response<Body> {
-    let mut response = reply::empty(status);
+    let mut response = response::empty(status);
     progress(response.headers_mut(), name, lease);
     response
 }
 
 /// An upload of no bytes has the range `0-0` too: the grammar has no other (row F-16).
 fn progress(headers: &mut HeaderMap, name: &RepositoryName, lease: &Lease<'_>) {
-    reply::insert(headers, LOCATION, format!("/v2/{name}/blobs/uploads/{}", lease.id()));
-    reply::insert(headers, RANGE, format!("0-{}", lease.len().saturating_sub(1)));
-    reply::insert(headers, UPLOAD_ID, lease.id());
+    response::insert(headers, LOCATION, format!("/v2/{name}/blobs/uploads/{}", lease.id()));
+    response::insert(headers, RANGE, format!("0-{}", lease.len().saturating_sub(1)));
+    response::insert(headers, UPLOAD_ID, lease.id());
 }
 
 /// Reads a digest that can be computed here (row F-19).
-pub(crate) fn verifiable(text: &str) -> Result<(Digest, Hasher), Fault> {
+pub(crate) fn verifiable(text: &str) -> Result<(Digest, Hasher), ErrorResponse> {
     let digest = route::digest(text)?;
     let hasher = digest.hasher().ok_or_else(|| unsupported(digest.algorithm()))?;
     Ok((digest, hasher))
 }
 
-fn hasher_of(algorithm: &str) -> Result<Hasher, Fault> {
+fn hasher_of(algorithm: &str) -> Result<Hasher, ErrorResponse> {
     match algorithm {
         "sha256" => Ok(Hasher::sha256()),
         "sha512" => Ok(Hasher::sha512()),
@@ -274,7 +277,7 @@ fn hasher_of(algorithm: &str) -> Result<Hasher, Fault> {
     }
 }
 
-fn unsupported(algorithm: &str) -> Fault {
+fn unsupported(algorithm: &str) -> ErrorResponse {
     let message = format!("the algorithm `{algorithm}` is not supported; use sha256 or sha512");
-    Fault::new(Code::DigestInvalid, message)
+    ErrorResponse::new(Code::DigestInvalid, message)
 }

@@ -19,7 +19,7 @@ const SHARE: (u64, u64) = (3, 4);
 /// enough, whoever holds least is served first, by site and then by connection; among equals, whoever
 /// came first. So a client that asks for much waits behind its own requests, not in front of others'.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(super) struct FairSemaphore {
     state: Mutex<State>,
     total: u64,
     /// So much of it one client may hold.
@@ -44,24 +44,24 @@ struct Waiter {
     number: u64,
     client: Client,
     amount: u64,
-    granted: oneshot::Sender<Share>,
+    granted: oneshot::Sender<FairPermit>,
 }
 
 /// What a client holds; it goes back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
-    shares: Arc<Shares>,
+pub(super) struct FairPermit {
+    fair_semaphore: Arc<FairSemaphore>,
     client: Client,
     amount: u64,
 }
 
 /// A place in the queue.
 struct Place<'a> {
-    shares: &'a Arc<Shares>,
+    fair_semaphore: &'a Arc<FairSemaphore>,
     number: u64,
 }
 
-impl Shares {
+impl FairSemaphore {
     pub(super) fn new(total: u64, max_waiting: u64) -> Arc<Self> {
         let total = total.max(1);
         let of_one = (total / SHARE.1 * SHARE.0 + total % SHARE.1 * SHARE.0 / SHARE.1).max(1);
@@ -76,17 +76,17 @@ impl Shares {
         Arc::new(Self { state: Mutex::new(state), total, of_one, max_waiting })
     }
 
-    /// Returns a share if nobody waits who may have it, and if `spared` is left then, of all and of what
+    /// Returns a share if nobody waits who may have it, and if `reserve` is left then, of all and of what
     /// one client may hold.
     pub(super) fn try_take(
         self: &Arc<Self>,
         client: Client,
         amount: u64,
-        spared: u64,
-    ) -> Option<Share> {
+        reserve: u64,
+    ) -> Option<FairPermit> {
         let mut state = self.state();
-        let fits = state.free >= amount.saturating_add(spared)
-            && state.may_hold(client, amount.saturating_add(spared), self.of_one)
+        let fits = state.free >= amount.saturating_add(reserve)
+            && state.may_hold(client, amount.saturating_add(reserve), self.of_one)
             && state.next_in_turn(self.of_one).is_none();
         fits.then(|| self.hand_out(&mut state, client, amount))
     }
@@ -98,7 +98,7 @@ impl Shares {
         client: Client,
         amount: u64,
         patience: Duration,
-    ) -> Option<Share> {
+    ) -> Option<FairPermit> {
         let (place, granted) = {
             let mut state = self.state();
             let fits = state.free >= amount && state.may_hold(client, amount, self.of_one);
@@ -114,7 +114,7 @@ impl Shares {
             state.waiting += amount;
             let (granted, told) = oneshot::channel();
             state.queue.push_back(Waiter { number, client, amount, granted });
-            (Place { shares: self, number }, told)
+            (Place { fair_semaphore: self, number }, told)
         };
         // There may be enough for this one although there is not for those before.
         self.grant();
@@ -129,16 +129,16 @@ impl Shares {
     }
 
     /// Returns the sites that wait, with how many requests of each, and what there is not enough of.
-    pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, usize, Scarce)> {
+    pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, usize, Shortage)> {
         let state = self.state();
-        let mut found: Vec<(IpAddr, usize, Scarce)> = Vec::new();
+        let mut found: Vec<(IpAddr, usize, Shortage)> = Vec::new();
         for Waiter { client, amount, .. } in &state.queue {
             if let Some((_, count, _)) = found.iter_mut().find(|(site, ..)| *site == client.site) {
                 *count += 1;
                 continue;
             }
             let own = !state.may_hold(*client, *amount, self.of_one);
-            found.push((client.site, 1, if own { Scarce::Own } else { Scarce::All }));
+            found.push((client.site, 1, if own { Shortage::Own } else { Shortage::All }));
         }
         found
     }
@@ -149,9 +149,9 @@ impl Shares {
         state.by_site.iter().max_by_key(|(_, held)| **held).map(|(site, _)| *site)
     }
 
-    fn hand_out(self: &Arc<Self>, state: &mut State, client: Client, amount: u64) -> Share {
+    fn hand_out(self: &Arc<Self>, state: &mut State, client: Client, amount: u64) -> FairPermit {
         state.hold(client, amount);
-        Share { shares: Arc::clone(self), client, amount }
+        FairPermit { fair_semaphore: Arc::clone(self), client, amount }
     }
 
     /// Serves those that wait, as far as there is enough.
@@ -195,7 +195,7 @@ impl Shares {
 
 /// What there is not enough of for a site that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scarce {
+pub(super) enum Shortage {
     /// Of all that there is.
     All,
     /// Of what one client may hold.
@@ -270,16 +270,17 @@ fn less<K: Eq + Hash>(held: &mut HashMap<K, u64>, key: K, amount: u64) {
     }
 }
 
-impl Share {
+impl FairPermit {
     /// Makes this as much as `amount`. Returns whether there was enough; if not, nothing changes.
     pub(super) fn resize(&mut self, amount: u64) -> bool {
         if amount <= self.amount {
             let more = self.amount - amount;
             self.amount = amount;
-            self.shares.give_back(self.client, more);
+            self.fair_semaphore.give_back(self.client, more);
             return true;
         }
-        let Some(mut more) = self.shares.try_take(self.client, amount - self.amount, 0) else {
+        let Some(mut more) = self.fair_semaphore.try_take(self.client, amount - self.amount, 0)
+        else {
             return false;
         };
         self.amount += std::mem::take(&mut more.amount);
@@ -287,21 +288,21 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for FairPermit {
     fn drop(&mut self) {
-        self.shares.give_back(self.client, self.amount);
+        self.fair_semaphore.give_back(self.client, self.amount);
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.shares.state();
+        let mut state = self.fair_semaphore.state();
         let at = state.queue.iter().position(|waiter| waiter.number == self.number);
         let gone = at.and_then(|at| state.queue.remove(at));
         state.waiting -= gone.map_or(0, |waiter| waiter.amount);
         drop(state);
         // There may be enough for those behind it.
-        self.shares.grant();
+        self.fair_semaphore.grant();
     }
 }
 
@@ -331,18 +332,21 @@ mod tests {
     fn nobody_takes_all_and_who_holds_least_comes_first() {
         let runtime = runtime();
         let _context = runtime.enter();
-        let shares = Shares::new(8, 100);
+        let fair_semaphore = FairSemaphore::new(8, 100);
         let mut held: Vec<_> =
-            (0..6).map(|_| shares.try_take(client(1, 1), 1, 0).unwrap()).collect();
-        assert!(shares.try_take(client(1, 1), 1, 0).is_none(), "six of eight are its share");
-        let other = [2, 3].map(|host| shares.try_take(client(host, 2), 1, 0).unwrap());
-        let mut greedy = pin!(shares.take(client(1, 1), 1, PATIENCE));
-        let mut modest = pin!(shares.take(client(1, 3), 1, PATIENCE));
-        let mut new = pin!(shares.take(client(4, 4), 1, PATIENCE));
+            (0..6).map(|_| fair_semaphore.try_take(client(1, 1), 1, 0).unwrap()).collect();
+        assert!(
+            fair_semaphore.try_take(client(1, 1), 1, 0).is_none(),
+            "six of eight are its share"
+        );
+        let other = [2, 3].map(|host| fair_semaphore.try_take(client(host, 2), 1, 0).unwrap());
+        let mut greedy = pin!(fair_semaphore.take(client(1, 1), 1, PATIENCE));
+        let mut modest = pin!(fair_semaphore.take(client(1, 3), 1, PATIENCE));
+        let mut new = pin!(fair_semaphore.take(client(4, 4), 1, PATIENCE));
         for waiting in [greedy.as_mut(), modest.as_mut(), new.as_mut()] {
             assert!(poll(waiting).is_pending());
         }
-        assert_eq!(shares.waiting(), 3);
+        assert_eq!(fair_semaphore.waiting(), 3);
         held.pop();
         let of_new = poll(new).map(Option::unwrap);
         assert!(of_new.is_ready(), "it holds nothing, and came last");
@@ -352,21 +356,21 @@ mod tests {
         assert!(poll(greedy.as_mut()).is_pending());
         drop(other);
         assert!(poll(greedy).is_ready());
-        assert_eq!(shares.waiting(), 0);
+        assert_eq!(fair_semaphore.waiting(), 0);
     }
 
     #[test]
     fn a_full_queue_has_room_for_who_waits_for_less() {
         let runtime = runtime();
         let _context = runtime.enter();
-        let shares = Shares::new(1, 3);
-        let held = shares.try_take(client(1, 1), 1, 0);
+        let fair_semaphore = FairSemaphore::new(1, 3);
+        let held = fair_semaphore.try_take(client(1, 1), 1, 0);
         let mut waiting: Vec<_> =
-            (0..3).map(|_| Box::pin(shares.take(client(1, 1), 1, PATIENCE))).collect();
+            (0..3).map(|_| Box::pin(fair_semaphore.take(client(1, 1), 1, PATIENCE))).collect();
         for waiting in &mut waiting {
             assert!(poll(waiting.as_mut()).is_pending());
         }
-        let mut other = pin!(shares.take(client(1, 2), 1, PATIENCE));
+        let mut other = pin!(fair_semaphore.take(client(1, 2), 1, PATIENCE));
         assert!(poll(other.as_mut()).is_pending());
         let last = poll(waiting[2].as_mut()).map(|share| share.is_none());
         assert_eq!(last, Poll::Ready(true), "it made room");
@@ -381,20 +385,23 @@ mod tests {
     fn who_gives_up_holds_nothing() {
         let runtime = runtime();
         let _context = runtime.enter();
-        let shares = Shares::new(4, 2);
-        let held = shares.try_take(client(1, 1), 3, 0).unwrap();
+        let fair_semaphore = FairSemaphore::new(4, 2);
+        let held = fair_semaphore.try_take(client(1, 1), 3, 0).unwrap();
         {
-            let mut waiting = pin!(shares.take(client(2, 2), 2, PATIENCE));
+            let mut waiting = pin!(fair_semaphore.take(client(2, 2), 2, PATIENCE));
             assert!(poll(waiting.as_mut()).is_pending());
-            let mut refused = pin!(shares.take(client(3, 3), 1, PATIENCE));
+            let mut refused = pin!(fair_semaphore.take(client(3, 3), 1, PATIENCE));
             assert!(poll(refused.as_mut()).map(|share| share.is_none()).is_ready(), "too many");
             // Granted, and never fetched.
             drop(held);
         }
-        assert_eq!(shares.waiting(), 0);
-        assert!(shares.try_take(client(1, 1), 3, 1).is_none(), "some of its own share is spared");
-        let _share = shares.try_take(client(1, 1), 2, 1).unwrap();
-        let _other = shares.try_take(client(2, 2), 1, 1).unwrap();
-        assert!(shares.try_take(client(3, 3), 1, 1).is_none(), "and the rest of all");
+        assert_eq!(fair_semaphore.waiting(), 0);
+        assert!(
+            fair_semaphore.try_take(client(1, 1), 3, 1).is_none(),
+            "some of its own share is spared"
+        );
+        let _share = fair_semaphore.try_take(client(1, 1), 2, 1).unwrap();
+        let _other = fair_semaphore.try_take(client(2, 2), 1, 1).unwrap();
+        assert!(fair_semaphore.try_take(client(3, 3), 1, 1).is_none(), "and the rest of all");
     }
 }

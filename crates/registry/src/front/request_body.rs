@@ -13,14 +13,14 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::pace::Pace;
+use super::lag::Lag;
 
 /// What is left of a request that was refused is read and thrown away up to here: a client that is
 /// still sending would otherwise see a broken connection and not the refusal.
 const MAX_DRAINED: u64 = 16 << 20;
 
 /// The body of a request, read by the thread that serves it.
-pub(super) struct Received {
+pub(super) struct RequestBody {
     body: Incoming,
     piece: Bytes,
     /// Whether waiting for more of it has failed.
@@ -28,20 +28,20 @@ pub(super) struct Received {
     /// So many bytes came, for the record.
     count: Arc<AtomicU64>,
     /// Only the time counts in which the client is waited for, not what a disk needs.
-    pace: Pace,
+    lag: Lag,
     shared: Arc<Shared>,
     handle: Handle,
 }
 
-impl Received {
+impl RequestBody {
     pub(super) fn new(
         body: Incoming,
         count: Arc<AtomicU64>,
         shared: &Arc<Shared>,
         handle: Handle,
     ) -> Self {
-        let (piece, pace, shared) = (Bytes::new(), Pace::default(), Arc::clone(shared));
-        Self { body, piece, is_broken: false, count, pace, shared, handle }
+        let (piece, lag, shared) = (Bytes::new(), Lag::default(), Arc::clone(shared));
+        Self { body, piece, is_broken: false, count, lag, shared, handle }
     }
 
     /// Reads what is left, so that the client gets to read its answer.
@@ -60,7 +60,7 @@ impl Received {
             let begun = Instant::now();
             // Made within the runtime, whose clock it needs.
             let frame = self.handle.block_on(async { timeout(interval, frame).await });
-            self.pace.waited(begun.elapsed());
+            self.lag.waited(begun.elapsed());
             let terms = self.shared.admission.terms();
             let piece = match frame {
                 Err(_) => None,
@@ -68,8 +68,8 @@ impl Received {
                 // Anything else is a trailer, and nobody asked for one.
                 Ok(Some(frame)) => frame.map_err(io::Error::other)?.into_data().ok(),
             };
-            self.pace.moved(piece.as_ref().map_or(0, Bytes::len) as u64, 0, terms);
-            if self.pace.is_too_slow(terms) {
+            self.lag.moved(piece.as_ref().map_or(0, Bytes::len) as u64, 0, terms);
+            if self.lag.is_too_slow(terms) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             if let Some(piece) = piece {
@@ -80,7 +80,7 @@ impl Received {
     }
 }
 
-impl Read for Received {
+impl Read for RequestBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             let next = self.next();

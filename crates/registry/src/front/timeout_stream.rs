@@ -14,9 +14,9 @@ use tokio::time::{Sleep, sleep};
 use super::Shared;
 use super::activity::Activity;
 use super::client::Client;
-use super::connection::READ_BUFFER;
-use super::pace::Pace;
-use super::shares::Share;
+use super::fair_semaphore::FairPermit;
+use super::lag::Lag;
+use super::limits::READ_BUFFER;
 
 /// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
 const SIGN_OF_LIFE: usize = 1 << 10;
@@ -34,28 +34,28 @@ const AHEAD: u64 = 1 << 20;
 /// A connection on which a write fails once the client has been too slow, and a read once heads have
 /// taken all the memory that there is for them. How long a read may take is the business of whoever
 /// waits for it.
-pub(super) struct Patient {
+pub(super) struct TimeoutStream {
     stream: TcpStream,
     client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    pace: Pace,
+    lag: Lag,
     /// From when a write has to wait, and when to look at it again.
     stalled: Option<(Instant, Pin<Box<Sleep>>)>,
     /// So much has come since no request is served.
     head: usize,
-    long_head: Option<Share>,
+    long_head: Option<FairPermit>,
 }
 
-impl Patient {
+impl TimeoutStream {
     pub(super) fn new(
         stream: TcpStream,
         client: Client,
         shared: Arc<Shared>,
         activity: Arc<Activity>,
     ) -> Self {
-        let (pace, stalled) = (Pace::default(), None);
-        Self { stream, client, shared, activity, pace, stalled, head: 0, long_head: None }
+        let (lag, stalled) = (Lag::default(), None);
+        Self { stream, client, shared, activity, lag, stalled, head: 0, long_head: None }
     }
 
     fn check(
@@ -65,12 +65,12 @@ impl Patient {
     ) -> Poll<io::Result<usize>> {
         let admission = &self.shared.admission;
         if let Some((since, _)) = &mut self.stalled {
-            self.pace.waited(since.elapsed());
+            self.lag.waited(since.elapsed());
             *since = Instant::now();
         }
         if let Poll::Ready(result) = &written {
             let count = *result.as_ref().unwrap_or(&0);
-            self.pace.moved(count as u64, AHEAD, admission.terms());
+            self.lag.moved(count as u64, AHEAD, admission.terms());
             self.stalled = None;
             self.activity.set_writing(false);
             if count >= SIGN_OF_LIFE {
@@ -82,7 +82,7 @@ impl Patient {
         let begin = || (Instant::now(), Box::pin(sleep(admission.interval())));
         let (_, timer) = self.stalled.get_or_insert_with(begin);
         while timer.as_mut().poll(context).is_ready() {
-            if self.pace.is_too_slow(admission.terms()) {
+            if self.lag.is_too_slow(admission.terms()) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             timer.as_mut().reset(tokio::time::Instant::now() + admission.interval());
@@ -105,7 +105,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for TimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -118,7 +118,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for TimeoutStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -17,10 +17,10 @@ use tokio::time::timeout;
 use super::Shared;
 use super::activity::Activity;
 use super::admission::{Permit, Work};
+use super::backlog::Backlog;
 use super::client::Client;
-use super::flow::Flow;
-use super::record::Tally;
-use super::shares::Share;
+use super::fair_semaphore::FairPermit;
+use super::record::ActiveRequest;
 use crate::body::{PIECE, Part};
 
 /// The first piece of an answer has at most so many bytes, and so has each of a client that takes
@@ -40,10 +40,10 @@ const LINGER_WHILE_OTHERS_WAIT: Duration = Duration::from_millis(10);
 
 /// What is left of the body of a response, as `hyper` asks for it. Nothing is read before it is, and
 /// no more than the client has made room for but two pieces.
-pub(super) struct Outgoing {
+pub(super) struct ResponseBody {
     kind: Kind,
-    flow: Arc<Flow>,
-    held: Option<Arc<Share>>,
+    backlog: Arc<Backlog>,
+    held: Option<Arc<FairPermit>>,
 }
 
 enum Kind {
@@ -79,27 +79,27 @@ enum Stage {
     },
 }
 
-impl Outgoing {
-    pub(super) fn bytes(bytes: Bytes, held: Option<Arc<Share>>) -> Self {
-        Self { kind: Kind::Bytes(bytes), flow: Flow::begin(Instant::now()), held }
+impl ResponseBody {
+    pub(super) fn bytes(bytes: Bytes, held: Option<Arc<FairPermit>>) -> Self {
+        Self { kind: Kind::Bytes(bytes), backlog: Backlog::begin(Instant::now()), held }
     }
 
     pub(super) fn blob(
         part: Part,
         client: Client,
         shared: Arc<Shared>,
-        held: Option<Arc<Share>>,
+        held: Option<Arc<FairPermit>>,
     ) -> Self {
         let left = part.length;
         let source = Source { part: Arc::new(part), client, shared };
         let kind = Kind::Blob(Box::new(Blob { source, left, stage: Stage::Idle }));
-        Self { kind, flow: Flow::begin(Instant::now()), held }
+        Self { kind, backlog: Backlog::begin(Instant::now()), held }
     }
 
     /// Says on a connection that this is on its way.
     pub(super) fn watched_by(&self, activity: &Activity) {
         if !self.is_end_stream() {
-            activity.watch(&self.flow);
+            activity.watch(&self.backlog);
         }
     }
 
@@ -115,14 +115,14 @@ impl Outgoing {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Self { kind, flow, held } = self;
+        let Self { kind, backlog, held } = self;
         match kind {
             Kind::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Bytes(bytes) => {
                 let piece = bytes.split_to(bytes.len().min(FIRST));
-                Poll::Ready(Some(Ok(flow.give(piece, held.clone(), Instant::now()))))
+                Poll::Ready(Some(Ok(backlog.give(piece, held.clone(), Instant::now()))))
             }
-            Kind::Blob(blob) => blob.poll(flow, held.as_ref(), context),
+            Kind::Blob(blob) => blob.poll(backlog, held.as_ref(), context),
         }
     }
 }
@@ -130,8 +130,8 @@ impl Outgoing {
 impl Blob {
     fn poll(
         &mut self,
-        flow: &Arc<Flow>,
-        held: Option<&Arc<Share>>,
+        backlog: &Arc<Backlog>,
+        held: Option<&Arc<FairPermit>>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         let Self { source, left, stage } = self;
@@ -141,7 +141,7 @@ impl Blob {
             }
             match stage {
                 Stage::Idle => {
-                    let reading = source.clone().read(*left, Arc::clone(flow), held.cloned());
+                    let reading = source.clone().read(*left, Arc::clone(backlog), held.cloned());
                     *stage = Stage::Entering(Box::pin(reading));
                 }
                 Stage::Entering(reading) => match reading.as_mut().poll(context) {
@@ -176,15 +176,15 @@ impl Source {
     async fn read(
         self,
         left: u64,
-        flow: Arc<Flow>,
-        held: Option<Arc<Share>>,
+        backlog: Arc<Backlog>,
+        held: Option<Arc<FairPermit>>,
     ) -> io::Result<Pieces> {
-        flow.below(FIRST).await;
+        backlog.below(FIRST).await;
         let permit = self.shared.admission.enter(self.client, Work::Send).await;
         let permit = permit.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
         let (sender, pieces) = mpsc::channel(1);
         let handle = Handle::current();
-        spawn_blocking(move || self.pump(left, &flow, held.as_ref(), &sender, &handle, permit));
+        spawn_blocking(move || self.pump(left, &backlog, held.as_ref(), &sender, &handle, permit));
         Ok(pieces)
     }
 
@@ -192,16 +192,16 @@ impl Source {
     fn pump(
         &self,
         left: u64,
-        flow: &Arc<Flow>,
-        held: Option<&Arc<Share>>,
+        backlog: &Arc<Backlog>,
+        held: Option<&Arc<FairPermit>>,
         pieces: &mpsc::Sender<io::Result<Bytes>>,
         handle: &Handle,
         permit: Permit,
     ) {
-        let begun_at = flow.total();
+        let begun_at = backlog.total();
         let admission = &self.shared.admission;
         let sent = self.part.pieces(self.part.length - left, |left, read| {
-            let taken = usize::try_from(flow.total() - begun_at).unwrap_or(PIECE);
+            let taken = usize::try_from(backlog.total() - begun_at).unwrap_or(PIECE);
             let grown = taken.clamp(FIRST, PIECE) / PAGE * PAGE;
             let wanted = usize::try_from(left).unwrap_or(PIECE).min(grown);
             let more =
@@ -212,14 +212,14 @@ impl Source {
             };
             let linger = if admission.waiting() > 0 { LINGER_WHILE_OTHERS_WAIT } else { LINGER };
             let taken = async {
-                flow.below(wanted).await;
+                backlog.below(wanted).await;
                 pieces.reserve().await
             };
             // Made within the runtime, whose clock it needs.
             let room = handle.block_on(async { timeout(linger, taken).await });
             let Ok(Ok(room)) = room else { return Ok(false) };
             match read(wanted) {
-                Ok(piece) => room.send(Ok(flow.give(piece, share, Instant::now()))),
+                Ok(piece) => room.send(Ok(backlog.give(piece, share, Instant::now()))),
                 Err(error) => {
                     tracing::warn!(%error, "a blob could not be sent whole");
                     room.send(Err(error));
@@ -237,12 +237,12 @@ impl Source {
 }
 
 /// The body of a response, with what is counted of it. When it is dropped, the request is over.
-pub(super) struct Tallied {
-    pub(super) body: Outgoing,
-    pub(super) tally: Tally,
+pub(super) struct CountedBody {
+    pub(super) body: ResponseBody,
+    pub(super) active: ActiveRequest,
 }
 
-impl hyper::body::Body for Tallied {
+impl hyper::body::Body for CountedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -250,10 +250,10 @@ impl hyper::body::Body for Tallied {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Self { body, tally } = self.get_mut();
+        let Self { body, active } = self.get_mut();
         let polled = body.poll(context);
         if let Poll::Ready(Some(Ok(piece))) = &polled {
-            tally.record.sent += piece.len() as u64;
+            active.record.sent += piece.len() as u64;
         }
         polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
@@ -267,8 +267,8 @@ impl hyper::body::Body for Tallied {
     }
 }
 
-impl Drop for Tallied {
+impl Drop for CountedBody {
     fn drop(&mut self) {
-        self.tally.record.is_whole = self.body.is_end_stream();
+        self.active.record.is_whole = self.body.is_end_stream();
     }
 }
