@@ -4,6 +4,7 @@ mod blobs;
 mod bounds;
 mod changes;
 mod collect;
+mod entries;
 mod journal;
 mod marks;
 mod repository;
@@ -22,17 +23,22 @@ use longshore_store::{
     Error, ExtraFile, Flaw, Held, Inability, Outline, Place, Reader, Repository, Result, Source,
     SourcePlace, Target, TargetPlace, Upload,
 };
+use rustix::fs::FileType;
 
+use self::blobs::{blobs_of, prove};
 use self::changes::{Seen, Writing};
 pub use self::collect::Collected;
-use crate::dir::{Dir, Found, Links, missing};
-use crate::files;
+use self::entries::digests_in;
+use crate::backend::Backend;
+use crate::dir::{Dir, Found, Lies, Links, missing};
+use crate::files::{self, Region};
 use crate::index::Index;
+use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::membership;
 use crate::persist::{Durable, Named, persist};
-use crate::view::{Backend, View};
+use crate::view::View;
 
 /// The one version of layouts that there is (row A-04).
 const VERSION: &str = "1.0.0";
@@ -77,7 +83,7 @@ pub struct Directory {
     /// `None` for a directory that is only read.
     writing: Option<Writing>,
     listing: Mutex<Option<Box<Seen>>>,
-    membership: membership::Cache,
+    pub(crate) membership: membership::Cache,
     bare_names_in: Option<RepositoryName>,
     /// `index.json` of more bytes than this is neither read nor written.
     max_index: u64,
@@ -165,16 +171,7 @@ impl Directory {
 
     /// Returns all of the layout as one repository; names are those of its entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
-    }
-
-    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
-    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
-    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(Found { file, .. }) = self.there()?.read(name, self.links)? else {
-            return Ok(None);
-        };
-        files::read(&file, &self.root.join(name), limit).map(Some)
+        View::whole(self, &self.membership)
     }
 
     /// Returns how many blobs of an outline go into one directory, if that is more than a directory of the
@@ -342,7 +339,7 @@ impl Directory {
 
 impl SourcePlace for Directory {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -358,13 +355,13 @@ impl SourcePlace for Directory {
     }
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.size_of_blob(digest)
+        self.size(digest)
     }
 }
 
 impl TargetPlace for Directory {
     fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
     /// Refuses what there is no room for, before anything is created.
@@ -372,7 +369,7 @@ impl TargetPlace for Directory {
         self.writing()?;
         let (mut needed, mut there) = (0_u64, 0_u64);
         for node in outline.nodes() {
-            let held = match self.partial_or_whole(&node.digest, node.size)? {
+            let held = match self.held(&node.digest, node.size)? {
                 Held::Whole => node.size,
                 Held::Prefix(there) => there.min(node.size),
                 Held::Nothing => 0,
@@ -406,7 +403,7 @@ impl TargetPlace for Directory {
 
 impl Place for Directory {
     fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
     fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
@@ -418,7 +415,7 @@ impl Place for Directory {
     }
 
     fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        View::repository(self, repository).forget(digest)
+        View::repository(self, &self.membership, repository).forget(digest)
     }
 
     /// Writes `index.json`, if changes are in its journal alone.
@@ -442,15 +439,19 @@ impl Backend for Directory {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.size_of_blob(digest)
+        let Some(root) = self.opened()? else { return Ok(None) };
+        root.size(blobs_of(digest).join(digest.encoded()), self.links)
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        self.open_blob(digest, offset)
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.membership
+        let absent = || Error::not_found(digest, self.root.display());
+        let root = self.opened()?.ok_or_else(absent)?;
+        let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
+        let Found { file, size, lies } = found.ok_or_else(absent)?;
+        if lies == Lies::Outside {
+            prove(&file, size, digest)?;
+        }
+        Ok(Box::new(Region::new(Arc::new(file), 0, size).after(offset)))
     }
 
     fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
@@ -463,6 +464,35 @@ impl Backend for Directory {
         digest: &Digest,
     ) -> Result<Option<MediaType>> {
         self.marked_manifest(repository, digest)
+    }
+}
+
+impl Layout for Directory {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(Found { file, .. }) = self.there()?.read(name, self.links)? else {
+            return Ok(None);
+        };
+        files::read(&file, &self.root.join(name), limit).map(Some)
+    }
+
+    /// Every file that lies where a blob would counts as one (row A-11).
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        let Some(blobs) = self.there()?.read_directory("blobs", self.links)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for (name, kind) in blobs.entries()? {
+            let is_directory = matches!(kind, FileType::Directory | FileType::Symlink);
+            let Some(algorithm) = name.to_str().filter(|_| is_directory) else { continue };
+            // What a link leads to need not be a directory.
+            let Ok(Some(directory)) = blobs.read_directory(algorithm, self.links) else { continue };
+            found.extend(digests_in(&directory, algorithm)?.into_iter().map(|(digest, _)| digest));
+        }
+        Ok(found)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What every layout that is read has in common.
 
-use longshore_spec::Digest;
-use longshore_store::{Result, Source, SourcePlace};
+use std::collections::HashMap;
 
-use crate::{Archive, Directory, StreamStats, StreamedArchive};
+use longshore_spec::Digest;
+use longshore_store::{Error, Result, Source, SourcePlace};
 
 /// A layout that is read: a directory, an archive, or what came through a pipe.
 pub trait Layout: SourcePlace {
@@ -11,15 +11,15 @@ pub trait Layout: SourcePlace {
     fn whole(&self) -> Box<dyn Source + '_>;
 
     /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if it is
-    /// not there. Fails with [`Error::Limit`](longshore_store::Error::Limit) if it has more than
+    /// not there. Fails with [`Error::Limit`] if it has more than
     /// `limit` bytes.
     fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>>;
 
     /// Returns the digest of every blob that is stored, in no order.
-    fn stored(&self) -> Result<Vec<Digest>>;
+    fn blob_digests(&self) -> Result<Vec<Digest>>;
 
     /// Returns what came through the pipe, if it came through one.
-    fn came(&self) -> Option<&StreamStats> {
+    fn stream_stats(&self) -> Option<&StreamStats> {
         None
     }
 
@@ -29,53 +29,25 @@ pub trait Layout: SourcePlace {
     }
 }
 
-impl Layout for Directory {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.extra_file(name, limit)
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        self.stored()
-    }
+/// What came through the pipe.
+#[derive(Debug, Default)]
+pub struct StreamStats {
+    /// How many blobs were not there before.
+    pub written: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Content that is not what its name says and was not kept, by that name. It may have come once more
+    /// as it should be.
+    pub damaged: Vec<(Digest, Error)>,
+    /// Content that was taken without proof.
+    pub unverified: Vec<Digest>,
+    /// The size of each blob that is stored.
+    pub(crate) blobs: HashMap<Digest, u64>,
 }
 
-impl Layout for Archive {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.extra_file(name, limit)
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        Ok(self.stored())
-    }
-
-    fn is_written_once(&self) -> bool {
-        true
-    }
-}
-
-impl Layout for StreamedArchive {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    /// Only files that were kept when it came are here.
-    fn extra_file(&self, name: &str, _: u64) -> Result<Option<Vec<u8>>> {
-        Ok(self.extra_file(name).map(ToOwned::to_owned))
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        Ok(self.stored())
-    }
-
-    fn came(&self) -> Option<&StreamStats> {
-        Some(self.came())
+impl StreamStats {
+    /// Returns the digest of every blob that is stored, in no order.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.blobs.keys()
     }
 }

@@ -21,6 +21,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may write files directly"))]
 
 mod archive;
+mod backend;
 mod dir;
 mod directory;
 mod files;
@@ -28,6 +29,7 @@ mod index;
 mod layout;
 mod listing;
 mod lock;
+mod lookup;
 mod manifest_blob;
 mod membership;
 mod names;
@@ -37,11 +39,11 @@ mod view;
 
 pub use archive::{
     Archive, ArchiveOptions, ArchiveStream, ArchiveTarget, ArchiveWriter, Inventory, StreamOptions,
-    StreamStats, StreamedArchive,
+    StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Collected, Directory};
 pub use index::Index;
-pub use layout::Layout;
+pub use layout::{Layout, StreamStats};
 pub use persist::{check_writable, write_file};
 pub use view::View;

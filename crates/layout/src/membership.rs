@@ -11,15 +11,16 @@
 mod graph;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Kind, MediaType, RepositoryName, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 
 use self::graph::{Graph, Says};
+use crate::backend::Backend;
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
-use crate::view::Backend;
 
 /// So many bytes are kept of what manifests say; with more, all is forgotten and read again.
 const MAX_GRAPH: u64 = 256 << 20;
@@ -83,9 +84,15 @@ pub(crate) struct Member {
 
 /// When what was absent is looked for again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+enum Recheck {
     No,
     Yes,
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cache")
+    }
 }
 
 impl Default for Cache {
@@ -110,16 +117,16 @@ impl Cache {
     /// entry that says no repository and has no name is where its subject is.
     pub(crate) fn find(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         digest: &Digest,
     ) -> Result<Option<Member>> {
-        let listing = contents.listing()?;
+        let listing = backend.listing()?;
         let member = |graph: &Graph| graph.member(&listing, scope, digest);
-        let (mut found, mut failure) = self.ask(contents, scope, &listing, Again::No, member);
+        let (mut found, mut failure) = self.ask(backend, scope, &listing, Recheck::No, member);
         if found.is_none() {
             // It may be what a manifest refers to that has come since.
-            let (late, failed) = self.ask(contents, scope, &listing, Again::Yes, member);
+            let (late, failed) = self.ask(backend, scope, &listing, Recheck::Yes, member);
             (found, failure) = (late, failed.or(failure));
         }
         match (found, failure) {
@@ -134,13 +141,13 @@ impl Cache {
     /// damaged: what it said is not known.
     pub(crate) fn referrers(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         subject: &Digest,
     ) -> Result<Referrers> {
-        let listing = contents.listing()?;
+        let listing = backend.listing()?;
         let referrers = |graph: &Graph| graph.referrers(&listing, scope, subject);
-        let (mut entries, failure) = self.ask(contents, scope, &listing, Again::No, referrers);
+        let (mut entries, failure) = self.ask(backend, scope, &listing, Recheck::No, referrers);
         if let Some(error) = failure {
             return Err(error);
         }
@@ -151,48 +158,48 @@ impl Cache {
     /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
     /// that of what says none, if there is such a thing. An entry that says none and refers to
     /// something here is where that is.
-    pub(crate) fn names(&self, contents: &dyn Backend) -> Result<Vec<RepositoryName>> {
-        let listing = contents.listing()?;
-        let bare = contents.bare_names_in().filter(|_| {
+    pub(crate) fn names(&self, backend: &dyn Backend) -> Result<Vec<RepositoryName>> {
+        let listing = backend.listing()?;
+        let bare = backend.bare_names_in().filter(|_| {
             let says_none = |entry: &&Entry| entry.says().is_none();
             listing.says_none()
-                && listing.entries().filter(says_none).any(|entry| !self.is_tied(contents, entry))
+                && listing.entries().filter(says_none).any(|entry| !self.is_tied(backend, entry))
         });
         Ok(listing.repositories(bare))
     }
 
     /// Tells whether a repository is among [`Cache::names`].
-    pub(crate) fn has_name(&self, contents: &dyn Backend, name: &RepositoryName) -> Result<bool> {
-        let listing = contents.listing()?;
+    pub(crate) fn has_name(&self, backend: &dyn Backend, name: &RepositoryName) -> Result<bool> {
+        let listing = backend.listing()?;
         let mut entries = listing.within_repository(name.as_str());
         if entries.any(|entry| entry.says() == Some(name.as_str())) {
             return Ok(true);
         }
-        let is_bare = contents.bare_names_in() == Some(name);
-        Ok(is_bare && self.names(contents)?.contains(name))
+        let is_bare = backend.bare_names_in() == Some(name);
+        Ok(is_bare && self.names(backend)?.contains(name))
     }
 
     /// Tells whether an entry says no repository, and refers to something that is here: it is where that
     /// is.
-    pub(crate) fn is_tied(&self, contents: &dyn Backend, entry: &Entry) -> bool {
+    pub(crate) fn is_tied(&self, backend: &dyn Backend, entry: &Entry) -> bool {
         if !entry.is_loose() {
             return false;
         }
         let descriptor = entry.descriptor();
         // A damaged one refers to nothing until it can be read.
-        if self.look(contents, descriptor).is_err() {
+        if self.look(backend, descriptor).is_err() {
             return false;
         }
-        self.tie(contents, &descriptor.digest)
+        self.tie(backend, &descriptor.digest)
     }
 
     /// Tells whether a manifest that was read refers to something that is stored.
-    fn tie(&self, contents: &dyn Backend, digest: &Digest) -> bool {
+    fn tie(&self, backend: &dyn Backend, digest: &Digest) -> bool {
         let Some((subject, is_stored)) = self.graph().subject(digest) else { return false };
         if is_stored {
             return true;
         }
-        let is_here = contents.size(&subject).is_ok_and(|size| size.is_some());
+        let is_here = backend.size(&subject).is_ok_and(|size| size.is_some());
         if is_here {
             self.graph().note_stored(&subject);
         }
@@ -225,10 +232,10 @@ impl Cache {
     /// known.
     fn ask<T>(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         listing: &Listing,
-        again: Again,
+        recheck: Recheck,
         question: impl Fn(&Graph) -> T,
     ) -> (T, Option<Error>) {
         let parts = match scope {
@@ -244,7 +251,7 @@ impl Cache {
                     part.is_complete
                         && part.came.is_empty()
                         && part.damaged.is_empty()
-                        && (again == Again::No || part.absent.is_empty())
+                        && (recheck == Recheck::No || part.absent.is_empty())
                 })
             };
             looked.lineage == listing.lineage() && parts.iter().all(is_done)
@@ -259,7 +266,7 @@ impl Cache {
         self.forget_if_large();
         let mut failure = None;
         for which in parts {
-            let failed = self.look_into_part(contents, which, listing, again);
+            let failed = self.look_into_part(backend, which, listing, recheck);
             failure = failure.or(failed);
         }
         (question(&self.graph()), failure)
@@ -278,19 +285,19 @@ impl Cache {
 
     fn look_into_part(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         which: Which,
         listing: &Listing,
-        again: Again,
+        recheck: Recheck,
     ) -> Option<Error> {
-        let mut roots = self.unseen(&which, listing, again);
+        let mut roots = self.unseen(&which, listing, recheck);
         let mut seen = HashSet::new();
         roots.retain(|entry| seen.insert(entry.digest.clone()));
         let may_be_loose = matches!(which, Which::SayNone | Which::Loose);
         let loose: Vec<Digest> =
             roots.iter().filter(|_| may_be_loose).map(|it| it.digest.clone()).collect();
         let (mut damaged, mut absent, mut failure) = (Vec::new(), Vec::new(), None);
-        let look = |descriptor: &Descriptor| self.look(contents, descriptor);
+        let look = |descriptor: &Descriptor| self.look(backend, descriptor);
         let walked = walk(roots, JOBS, look, |descriptor, says| {
             let mut next = match says {
                 Ok(Says::Nothing) => Vec::new(),
@@ -310,10 +317,10 @@ impl Cache {
         });
         // Those that refer to something here are where that is.
         for digest in loose {
-            self.tie(contents, &digest);
+            self.tie(backend, &digest);
         }
         if let Err(error) = walked {
-            let (what, limit) = (contents.label(), error.to_string());
+            let (what, limit) = (backend.label(), error.to_string());
             failure.get_or_insert(Error::Limit { what, limit });
         }
         let mut looked = self.looked();
@@ -327,14 +334,17 @@ impl Cache {
     }
 
     /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
-    fn unseen(&self, which: &Which, listing: &Listing, again: Again) -> Vec<Descriptor> {
+    fn unseen(&self, which: &Which, listing: &Listing, recheck: Recheck) -> Vec<Descriptor> {
         let mut looked = self.looked();
         looked.keep_for(listing);
         let is_it = looked.lineage == listing.lineage();
         if let Some(known) = looked.parts.get_mut(which).filter(|_| is_it) {
             known.is_complete = false;
-            let absent =
-                if again == Again::Yes { std::mem::take(&mut known.absent) } else { Vec::new() };
+            let absent = if recheck == Recheck::Yes {
+                std::mem::take(&mut known.absent)
+            } else {
+                Vec::new()
+            };
             let seen = [&mut known.came, &mut known.damaged].map(std::mem::take);
             return seen.into_iter().flatten().chain(absent).collect();
         }
@@ -356,23 +366,23 @@ impl Cache {
 
     /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
     /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
-    fn look(&self, contents: &dyn Backend, descriptor: &Descriptor) -> Result<Says> {
+    fn look(&self, backend: &dyn Backend, descriptor: &Descriptor) -> Result<Says> {
         if let Some(known) = self.graph().says(&descriptor.digest) {
             return Ok(known);
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
         // Whoever lists it may be wrong about its size. That is its own business: what the manifest
         // says is the same.
-        let Some(size) = contents.size(&descriptor.digest)? else { return Ok(Says::Absent) };
+        let Some(size) = backend.size(&descriptor.digest)? else { return Ok(Says::Absent) };
         let descriptor = &Descriptor { size, ..descriptor.clone() };
-        let found = match contents.manifest(descriptor) {
+        let found = match backend.manifest(descriptor) {
             Ok(manifest) => Some(manifest),
             Err(Error::NotFound { .. }) => return Ok(Says::Absent),
             // It is what its digest says, and not what its descriptor does: then its own bytes tell.
             Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
                 let Descriptor { digest, size, .. } = descriptor;
                 let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);
-                return self.look(contents, &untyped);
+                return self.look(backend, &untyped);
             }
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
@@ -448,7 +458,7 @@ mod tests {
                 push(&layout, repository, &format!("v{number}"));
                 forgetful.follow(&layout.listing().unwrap());
             }
-            for cache in [layout.membership(), &forgetful] {
+            for cache in [&layout.membership, &forgetful] {
                 assert_eq!(role(cache, "many", "shared"), Some(Role::Layer));
                 assert_eq!(role(cache, "few", "shared"), (few > 0).then_some(Role::Layer));
                 assert_eq!(role(cache, "none", "shared"), None);
@@ -465,7 +475,7 @@ mod tests {
         let layout = Directory::create(directory.path()).unwrap();
         let [one, two] = ["v1", "v2"].map(|tag| push(&layout, "a", tag));
         let holds = |content: &str| {
-            layout.membership().find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
+            layout.membership.find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
         };
         assert!(holds("a:v1") && holds("a:v2") && holds("shared"));
         let repository = layout.repository(&"a".parse().unwrap()).unwrap();

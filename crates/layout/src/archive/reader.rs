@@ -11,13 +11,15 @@ use longshore_store::{Error, Flaw, Reader, Result, Source, SourcePlace};
 use super::inventory::{self, Inventory};
 use super::members::Members;
 use super::unpack;
+use crate::backend::Backend;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
 use crate::index::Index;
+use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::membership;
-use crate::view::{Backend, View};
+use crate::view::View;
 
 /// An OCI image layout as a tar archive, read in place.
 ///
@@ -101,23 +103,12 @@ impl Archive {
 
     /// Returns all of the layout as one repository; names are those of its entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
-    }
-
-    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
-    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
-    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.members.read(&self.file, name, limit)
+        View::whole(self, &self.known)
     }
 
     /// Returns the archive's path.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Returns the digest of every blob that is stored, in no order.
-    pub fn stored(&self) -> Vec<Digest> {
-        self.members.blobs.keys().cloned().collect()
     }
 
     /// Tells whether the archive is what its inventory makes it, as far as that is seen without reading
@@ -145,7 +136,7 @@ fn no_layout(members: &Members) -> Flaw {
 
 impl SourcePlace for Archive {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.known, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -158,6 +149,24 @@ impl SourcePlace for Archive {
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.size(digest)
+    }
+}
+
+impl Layout for Archive {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.members.read(&self.file, name, limit)
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        Ok(self.members.blobs.keys().cloned().collect())
+    }
+
+    fn is_written_once(&self) -> bool {
+        true
     }
 }
 
@@ -182,10 +191,6 @@ impl Backend for Archive {
         let extent = self.members.locate(&self.file, digest, &self.label())?;
         let extent = extent.ok_or_else(|| Error::not_found(digest, self.label()))?;
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
     }
 }
 

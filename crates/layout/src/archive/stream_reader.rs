@@ -1,7 +1,7 @@
 //! An archive that comes through a pipe: its content goes straight to its place in a directory.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -13,11 +13,13 @@ use longshore_store::{Error, Flaw, Pushed, Reader, Result, Source, SourcePlace, 
 
 use super::members::{self, Judge, MAX_HEADER};
 use super::unpack;
+use crate::backend::Backend;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::index::Index;
+use crate::layout::{Layout, StreamStats};
 use crate::listing::Listing;
 use crate::membership;
-use crate::view::{Backend, View};
+use crate::view::View;
 
 /// What the pipe is called in errors.
 const LABEL: &str = "the pipe";
@@ -43,24 +45,9 @@ pub struct StreamedArchive {
     directory: Arc<Directory>,
     listing: Arc<Listing>,
     files: BTreeMap<String, Vec<u8>>,
-    came: StreamStats,
+    stats: StreamStats,
     /// What was found out of repositories.
     known: membership::Cache,
-}
-
-/// What came through the pipe.
-#[derive(Debug, Default)]
-pub struct StreamStats {
-    /// How many blobs were not there before.
-    pub written: u64,
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// Content that is not what its name says and was not kept, by that name. It may have come once more
-    /// as it should be.
-    pub damaged: Vec<(Digest, Error)>,
-    /// Content that was taken without proof.
-    pub unverified: Vec<Digest>,
-    blobs: HashMap<Digest, u64>,
 }
 
 impl StreamedArchive {
@@ -77,11 +64,11 @@ impl StreamedArchive {
     ) -> Result<Self> {
         let pipe = unpack::through(pipe, Path::new(LABEL))?;
         let stream = Stream(Mutex::new(At { pipe, at: 0 }));
-        let taking = Taking { directory: &directory, receiving, came: Mutex::default(), observe };
+        let taking = Taking { directory: &directory, receiving, stats: Mutex::default(), observe };
         let mut files = taking.members(&stream)?;
-        let Taking { came, .. } = taking;
-        let mut came = came.into_inner().unwrap_or_else(PoisonError::into_inner);
-        came.bytes = stream.lock().at;
+        let Taking { stats, .. } = taking;
+        let mut stats = stats.into_inner().unwrap_or_else(PoisonError::into_inner);
+        stats.bytes = stream.lock().at;
         let layout = files.remove("oci-layout").ok_or_else(|| {
             malformed(if files.contains_key("manifest.json") {
                 Flaw::DockerArchive
@@ -94,27 +81,17 @@ impl StreamedArchive {
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
         let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
         let listing = Arc::new(Listing::new(index));
-        Ok(Self { directory, listing, files, came, known: membership::Cache::default() })
+        Ok(Self { directory, listing, files, stats, known: membership::Cache::default() })
     }
 
     /// Returns the archive as one repository; names are those of its entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
-    }
-
-    /// Returns a file beside the content, of those that were to be kept.
-    pub fn extra_file(&self, name: &str) -> Option<&[u8]> {
-        self.files.get(name).map(Vec::as_slice)
+        View::whole(self, &self.known)
     }
 
     /// Returns what came through the pipe.
-    pub fn came(&self) -> &StreamStats {
-        &self.came
-    }
-
-    /// Returns the digest of every blob that came, in no order.
-    pub fn stored(&self) -> Vec<Digest> {
-        self.came.blobs.keys().cloned().collect()
+    pub fn stats(&self) -> &StreamStats {
+        &self.stats
     }
 }
 
@@ -122,7 +99,7 @@ impl StreamedArchive {
 struct Taking<'a> {
     directory: &'a Directory,
     receiving: StreamOptions<'a>,
-    came: Mutex<StreamStats>,
+    stats: Mutex<StreamStats>,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -245,7 +222,7 @@ impl Taking<'_> {
 
     /// Tells whether a blob has come as it should be.
     fn has(&self, blob: &Descriptor) -> bool {
-        blob.digest.hasher().is_some() && lock(&self.came).blobs.contains_key(&blob.digest)
+        blob.digest.hasher().is_some() && lock(&self.stats).blobs.contains_key(&blob.digest)
     }
 
     /// Takes a blob into the directory. One that is not what its name says is noted and left out.
@@ -255,16 +232,16 @@ impl Taking<'_> {
             return Err(Error::Unverifiable { digest: blob.digest });
         }
         let taken = self.directory.push_stream(&blob, content);
-        let mut came = lock(&self.came);
+        let mut stats = lock(&self.stats);
         match taken {
-            Err(error) if error.is_corruption() => came.damaged.push((blob.digest, error)),
+            Err(error) if error.is_corruption() => stats.damaged.push((blob.digest, error)),
             Err(error) => return Err(error),
             Ok(pushed) => {
-                came.written += u64::from(matches!(pushed, Pushed::Written(_)));
+                stats.written += u64::from(matches!(pushed, Pushed::Written(_)));
                 if is_unverified {
-                    came.unverified.push(blob.digest.clone());
+                    stats.unverified.push(blob.digest.clone());
                 }
-                came.blobs.insert(blob.digest, blob.size);
+                stats.blobs.insert(blob.digest, blob.size);
             }
         }
         Ok(())
@@ -405,11 +382,30 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SourcePlace for StreamedArchive {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.known, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         Ok(self.listing.repositories(None))
+    }
+}
+
+impl Layout for StreamedArchive {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    /// Only the files that [`StreamOptions::files`] named are here.
+    fn extra_file(&self, name: &str, _: u64) -> Result<Option<Vec<u8>>> {
+        Ok(self.files.get(name).cloned())
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        Ok(self.stats.blobs().cloned().collect())
+    }
+
+    fn stream_stats(&self) -> Option<&StreamStats> {
+        Some(&self.stats)
     }
 }
 
@@ -423,18 +419,14 @@ impl Backend for StreamedArchive {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        Ok(self.came.blobs.get(digest).copied())
+        Ok(self.stats.blobs.get(digest).copied())
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        if !self.came.blobs.contains_key(digest) {
+        if !self.stats.blobs.contains_key(digest) {
             return Err(Error::not_found(digest, self.label()));
         }
         Backend::open(&*self.directory, digest, offset)
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
     }
 }
 

@@ -2,39 +2,21 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
 
 use super::{Directory, PARTIAL};
-use crate::dir::{Dir, Found, Lies, Part};
+use crate::backend::Backend as _;
+use crate::dir::{Dir, Part};
 use crate::files::{self, Region};
 use crate::lock;
 use crate::persist::{Durable, Named, persist};
 use crate::resume::{self, Partial};
 
 impl Directory {
-    /// Returns how many bytes lie under the final name of a blob.
-    pub(super) fn size_of_blob(&self, digest: &Digest) -> Result<Option<u64>> {
-        let Some(root) = self.opened()? else { return Ok(None) };
-        root.size(blobs_of(digest).join(digest.encoded()), self.links)
-    }
-
-    /// Opens a blob under its final name.
-    pub(super) fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        let absent = || Error::not_found(digest, self.root.display());
-        let root = self.opened()?.ok_or_else(absent)?;
-        let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
-        let Found { file, size, lies } = found.ok_or_else(absent)?;
-        if lies == Lies::Outside {
-            prove(&file, size, digest)?;
-        }
-        Ok(Box::new(Region::new(Arc::new(file), 0, size).after(offset)))
-    }
-
     /// Tells how much of a blob is there, under its final name or as a part.
-    pub(super) fn partial_or_whole(&self, digest: &Digest, expected: u64) -> Result<Held> {
+    pub(super) fn held(&self, digest: &Digest, expected: u64) -> Result<Held> {
         if self.holds(digest, expected)? {
             return Ok(Held::Whole);
         }
@@ -47,6 +29,7 @@ impl Directory {
     /// Writes a blob, after the part of it that an earlier run left.
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
+        self.begin()?;
         if self.holds(digest, *size)? {
             return Ok(Pushed::Existed);
         }
@@ -91,7 +74,7 @@ impl Directory {
     /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
     /// what comes takes the place of the link.
     fn holds(&self, digest: &Digest, size: u64) -> Result<bool> {
-        match self.size_of_blob(digest) {
+        match self.size(digest) {
             Err(Error::LeadsOut { .. }) => Ok(false),
             there => Ok(there? == Some(size)),
         }
@@ -205,7 +188,7 @@ fn partials_of(digest: &Digest) -> PathBuf {
 
 /// Reads all of a file that lies elsewhere; fails unless it is what its digest says. What is proven so
 /// may change again: whoever reads it verifies it too.
-fn prove(file: &File, size: u64, digest: &Digest) -> Result<()> {
+pub(super) fn prove(file: &File, size: u64, digest: &Digest) -> Result<()> {
     let hasher = digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
     let content = Region::new(file, 0, size);
     let actual = files::hash(content, size, hasher, Error::io("read", digest))?.finish();

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use longshore_spec::Digest;
 use longshore_store::Result;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::FileType;
 
 use super::blobs::OF_ITS_OWN;
+use super::entries::{digest_of, digests_in, directories_in, is_younger};
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
 use crate::dir::Dir;
@@ -85,22 +86,6 @@ impl Directory {
         collected.blobs.sort_unstable();
         Ok(collected)
     }
-
-    /// Returns every file that lies where a blob would (row A-11), with its digest.
-    pub fn stored(&self) -> Result<Vec<Digest>> {
-        let Some(blobs) = self.there()?.read_directory("blobs", self.links)? else {
-            return Ok(Vec::new());
-        };
-        let mut found = Vec::new();
-        for (name, kind) in blobs.entries()? {
-            let is_directory = matches!(kind, FileType::Directory | FileType::Symlink);
-            let Some(algorithm) = name.to_str().filter(|_| is_directory) else { continue };
-            // What a link leads to need not be a directory.
-            let Ok(Some(directory)) = blobs.read_directory(algorithm, self.links) else { continue };
-            found.extend(digests_in(&directory, algorithm)?.into_iter().map(|(digest, _)| digest));
-        }
-        Ok(found)
-    }
 }
 
 /// Returns every file that lies where a blob would, with the directory that it is in.
@@ -112,15 +97,6 @@ fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
         found.extend(digests.map(|(digest, name)| (Arc::clone(&directory), digest, name)));
     }
     Ok(found)
-}
-
-/// Returns every file whose name is that of a digest.
-fn digests_in(directory: &Dir, algorithm: &str) -> Result<Vec<(Digest, OsString)>> {
-    let digest = |(name, kind): (OsString, FileType)| {
-        let digest = digest_of(algorithm, name.to_str()?)?;
-        (kind != FileType::Directory).then_some((digest, name))
-    };
-    Ok(directory.entries()?.into_iter().filter_map(digest).collect())
 }
 
 /// Removes parts of blobs that are older than `age`, and all uploads: nobody else is writing, so those
@@ -150,31 +126,4 @@ fn is_part(directory: &OsStr, name: &OsStr) -> bool {
     }
     let encoded = name.split(OF_ITS_OWN).next().unwrap_or(name);
     digest_of(directory, encoded).is_some()
-}
-
-/// Returns the digest that a directory and a name in it stand for.
-pub(super) fn digest_of(algorithm: &str, encoded: &str) -> Option<Digest> {
-    format!("{algorithm}:{encoded}").parse().ok()
-}
-
-/// Opens every directory that is right in a directory; no link counts as one.
-pub(super) fn directories_in(directory: &Dir) -> Result<Vec<(OsString, Dir)>> {
-    let mut found = Vec::new();
-    for (name, kind) in directory.entries()? {
-        if kind == FileType::Directory
-            && let Some(below) = directory.below(&name)?
-        {
-            found.push((name, below));
-        }
-    }
-    Ok(found)
-}
-
-/// Tells whether a file was written less than `age` ago, or after now as the clock has it.
-pub(super) fn is_younger(found: &Stat, age: Duration) -> bool {
-    let Some(limit) = SystemTime::now().checked_sub(age) else { return true };
-    let seconds = u64::try_from(found.st_mtime).unwrap_or(0);
-    let nanoseconds = u32::try_from(found.st_mtime_nsec).unwrap_or(0);
-    let written = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
-    written.is_none_or(|written| age > Duration::ZERO && written > limit)
 }

@@ -14,8 +14,9 @@ use longshore_store::{Error, Result};
 
 use rustix::fs::FileType;
 
-use super::collect::{digest_of, directories_in, is_younger};
+use super::entries::{digest_of, directories_in, is_younger};
 use super::{Directory, OWN};
+use crate::backend::Backend as _;
 use crate::dir::{Dir, Part};
 use crate::files;
 use crate::persist::sync_directory;
@@ -37,7 +38,7 @@ impl Directory {
     pub(super) fn adopt_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
         // First of all: this waits for whoever collects, who may take the blob away.
         self.begin()?;
-        if self.size_of_blob(digest)?.is_none() {
+        if self.size(digest)?.is_none() {
             return Err(Error::not_found(digest, self.root.display()));
         }
         mark_blob(&*self.there()?, repository, digest)
@@ -170,7 +171,7 @@ impl Directory {
             each_mark(marks, &mut |directory, digest| {
                 let is_young =
                     directory.stat(digest.encoded())?.is_some_and(|mark| is_younger(&mark, age));
-                if !is_young || self.size_of_blob(&digest)?.is_none() {
+                if !is_young || self.size(&digest)?.is_none() {
                     directory.remove(digest.encoded())?;
                 }
                 Ok(())

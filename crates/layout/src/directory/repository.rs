@@ -9,11 +9,13 @@ use longshore_store::{
 };
 
 use super::Directory;
+use crate::backend::Backend as _;
 use crate::index::Change;
+use crate::lookup;
 use crate::manifest_blob::ManifestBlob;
 use crate::membership::Member;
 use crate::names::{self, Scope};
-use crate::view::{Backend as _, View};
+use crate::view::View;
 
 impl View<'_, Directory> {
     fn needs(&self, digest: &Digest) -> Error {
@@ -31,11 +33,11 @@ impl View<'_, Directory> {
         if children.is_empty() {
             return Ok(None);
         }
-        let listing = self.contents.listing()?;
+        let listing = self.backend.listing()?;
         for child in &children {
             let mut entries = listing.of_digest_in(child, repository.as_str());
             if let Some(entry) = entries.find(|entry| entry.mark() == Some(repository.as_str())) {
-                self.contents.mark_manifest(repository, entry.descriptor())?;
+                self.backend.mark_manifest(repository, entry.descriptor())?;
             }
         }
         Ok(Some(Change::Reached(children, repository.clone())))
@@ -59,7 +61,7 @@ impl View<'_, Directory> {
             return Err(self.needs(digest));
         }
         let repository = self.scope.repository().ok_or_else(|| self.not_found(digest))?;
-        if self.contents.forget_blob(repository, digest)? {
+        if self.backend.forget_blob(repository, digest)? {
             Ok(())
         } else {
             Err(self.not_found(digest))
@@ -69,11 +71,11 @@ impl View<'_, Directory> {
 
 impl Target for View<'_, Directory> {
     fn held(&self, descriptor: &Descriptor, _: Role) -> Result<Held> {
-        self.contents.partial_or_whole(&descriptor.digest, descriptor.size)
+        self.backend.held(&descriptor.digest, descriptor.size)
     }
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        let listing = self.contents.listing()?;
+        let listing = self.backend.listing()?;
         let entries = self.entries_of(&listing, &manifest.digest).into_iter();
         if names.is_empty() {
             return Ok(entries.len() > 0);
@@ -84,27 +86,27 @@ impl Target for View<'_, Directory> {
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
         // A push does not wait here for those of others.
-        let listing = self.contents.listed_by_now()?;
+        let listing = self.backend.listed_by_now()?;
         let found = match self.scope {
             // Only the name itself moves, and not what has it as its tag.
-            Scope::Layout => names::find_exact(&listing, name),
+            Scope::Layout => lookup::find_exact(&listing, name),
             Scope::Repository { .. } => {
-                names::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
+                lookup::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
             }
         };
         Ok(found.map(|entry| entry.descriptor().digest.clone()))
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
-        let pushed = push(self.contents, blob)?;
+        let pushed = self.backend.push_blob(blob)?;
         if let Some(repository) = self.scope.repository() {
-            self.contents.adopt_blob(repository, &blob.descriptor().digest)?;
+            self.backend.adopt_blob(repository, &blob.descriptor().digest)?;
         }
         Ok(pushed)
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        let pushed = push(self.contents, &ManifestBlob(manifest))?;
+        let pushed = self.backend.push_blob(&ManifestBlob(manifest))?;
         if let Entry::Root(names) = entry {
             let reached = match self.scope.repository() {
                 Some(repository) => self.reach(manifest, repository)?,
@@ -112,37 +114,37 @@ impl Target for View<'_, Directory> {
             };
             // At once: what loses its entry to an index must not be without both.
             let listed = self.listed(manifest.descriptor(), names);
-            self.contents.note_changes(reached.into_iter().chain(listed).collect())?;
+            self.backend.note_changes(reached.into_iter().chain(listed).collect())?;
         }
         Ok(pushed)
     }
 
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        self.contents.note_changes(self.listed(descriptor, names))
+        self.backend.note_changes(self.listed(descriptor, names))
     }
 }
 
 impl Repository for View<'_, Directory> {
     fn untag(&self, name: &Name) -> Result<()> {
-        self.contents.write_changes()?;
+        self.backend.write_changes()?;
         let entry = self.head(&Selector::Name(name.clone()))?;
         let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
         let mut changes = vec![Change::Unset(Name::new(listed))];
         // A referrer stays one without its name, and a repository keeps what is in it.
         let is_referrer =
-            || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
+            || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
         if let Some(repository) = self.scope.repository() {
             changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
         } else if is_referrer() {
             changes.push(Change::Add(entry.clone()));
         }
-        self.contents.note_changes(changes)?;
-        self.contents.write_changes()
+        self.backend.note_changes(changes)?;
+        self.backend.write_changes()
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {
-        self.contents.write_changes()?;
-        let listing = self.contents.listing()?;
+        self.backend.write_changes()?;
+        let listing = self.backend.listing()?;
         let mut is_here = !self.entries_of(&listing, digest).is_empty();
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
@@ -156,17 +158,12 @@ impl Repository for View<'_, Directory> {
                 Err(_) if is_here => {}
                 Err(error) => return Err(error),
             }
-            is_here |= self.contents.unmark_manifest(repository, digest)?;
+            is_here |= self.backend.unmark_manifest(repository, digest)?;
         }
         if !is_here {
             return Err(self.not_found(digest));
         }
-        self.contents.note_changes(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
-        self.contents.write_changes()
+        self.backend.note_changes(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
+        self.backend.write_changes()
     }
-}
-
-fn push(directory: &Directory, blob: &dyn Blob) -> Result<Pushed> {
-    directory.begin()?;
-    directory.push_blob(blob)
 }

@@ -334,6 +334,7 @@ mod tests {
 
     use super::*;
     use crate::Index;
+    use crate::lookup;
     use crate::names::Scope;
 
     fn manifest(content: &str) -> Descriptor {
@@ -389,7 +390,7 @@ mod tests {
         let listing = Listing::new(Index::of(vec![entry]));
         let listing = listing.changed(&[set("3.20", b.clone())]).unwrap();
         let meant = |name: &str| {
-            let found = names::find(&listing, &name.into(), "here").unwrap().unwrap();
+            let found = lookup::find(&listing, &name.into(), "here").unwrap().unwrap();
             found.descriptor().clone()
         };
         assert_eq!(meant("3.20").digest, b.digest);

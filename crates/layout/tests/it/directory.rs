@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use longshore_fixture::{Content, artifacts, graph};
-use longshore_layout::Directory;
+use longshore_layout::{Directory, Layout as _};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Role, keys};
 use longshore_store::{
     Entry, Error, Held, Name, Outline, OutlineNode, Place as _, Pushed, Repository as _, Selector,
@@ -427,7 +427,7 @@ fn what_the_program_keeps_for_itself_is_no_content() {
     leave_part(root, &Piece::random(1, 10), 5);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
     layout.commit().unwrap();
-    assert_eq!(layout.stored().unwrap(), [manifest(1).descriptor().digest.clone()]);
+    assert_eq!(layout.blob_digests().unwrap(), [manifest(1).descriptor().digest.clone()]);
     assert_eq!(layout.whole().names().unwrap(), ["v1".into()]);
     assert_eq!(layout.repositories().unwrap(), []);
 }

@@ -12,7 +12,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use longshore_fixture::{Content, artifacts};
-use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Links, write_file};
+use longshore_layout::{
+    Archive, ArchiveOptions, ArchiveWriter, Directory, Layout as _, Links, write_file,
+};
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
     Entry, Error, Held, Place as _, Pushed, Selector, Source as _, SourcePlace as _, Target as _,
@@ -209,7 +211,7 @@ fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
         };
         let extra = layout.extra_file("bundle.json", 1 << 20);
         tell(extra.map(|bytes| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()));
-        tell(layout.stored().map(|stored| format!("{stored:?}")));
+        tell(layout.blob_digests().map(|stored| format!("{stored:?}")));
         tell(layout.repositories().map(|repositories| format!("{repositories:?}")));
         for digest in content.blobs.keys() {
             let blob = Descriptor::new(MediaType::new("a/b"), digest.clone(), 1);
@@ -296,7 +298,7 @@ fn a_link_is_followed_when_asked_for_to_what_proves_right_and_never_written_thro
     symlink("../outside/blobs", &blobs).unwrap();
     assert!(matches!(read_all(&scene.root()), Err(Error::LeadsOut { .. })));
     let layout = Directory::open_with(scene.root(), Links::Anywhere).unwrap();
-    assert_eq!(layout.stored().unwrap().len(), scene.content.blobs.len());
+    assert_eq!(layout.blob_digests().unwrap().len(), scene.content.blobs.len());
     let open = |digest: &Digest| {
         let blob = Descriptor::new(MediaType::new("a/b"), digest.clone(), 1);
         let mut bytes = Vec::new();
