@@ -3,6 +3,7 @@
 //! Reading and writing share nothing but the names of members: any tar that holds a layout is
 //! read, exactly one form is written (`format`).
 
+mod decompress;
 mod inventory;
 mod journal;
 mod members;
@@ -11,7 +12,6 @@ mod stream;
 mod stream_reader;
 mod tar_layout;
 mod target;
-mod unpack;
 mod writer;
 
 use longshore_store::{Error, Inability};

@@ -20,7 +20,7 @@ use longshore_store::{Error, Flaw, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use self::resolve::{DIRECTORY, Fault};
+use self::resolve::{DIRECTORY, ResolveError};
 
 /// What is done about links that lead out of a layout that is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,12 +46,12 @@ pub(crate) struct Dir {
 pub(crate) struct Found {
     pub(crate) file: File,
     pub(crate) size: u64,
-    pub(crate) lies: Lies,
+    pub(crate) located: Located,
 }
 
 /// Where a file lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lies {
+pub(crate) enum Located {
     Inside,
     /// A link led out of the directory.
     Outside,
@@ -145,19 +145,19 @@ impl Dir {
     }
 
     fn find(&self, path: &Path, links: Links, flags: OFlags) -> Result<Option<Found>> {
-        let (opened, lies) = match resolve::inside(self.opened.as_fd(), path, flags) {
-            Err(Fault::LeadsOut { .. }) if links == Links::Anywhere => {
+        let (opened, located) = match resolve::beneath(self.opened.as_fd(), path, flags) {
+            Err(ResolveError::LeadsOut { .. }) if links == Links::Anywhere => {
                 let opened = rustix::fs::openat(&self.opened, path, flags, Mode::empty());
-                (opened.map_err(Fault::from), Lies::Outside)
+                (opened.map_err(ResolveError::from), Located::Outside)
             }
-            opened => (opened, Lies::Inside),
+            opened => (opened, Located::Inside),
         };
         let file = match opened {
             Ok(opened) => File::from(opened),
             Err(fault) => return self.absent(path, fault),
         };
         let size = self.regular(&file, path)?.st_size;
-        Ok(Some(Found { file, size: u64::try_from(size).unwrap_or(0), lies }))
+        Ok(Some(Found { file, size: u64::try_from(size).unwrap_or(0), located }))
     }
 
     /// Opens a directory below for reading, if it is there.
@@ -167,10 +167,10 @@ impl Dir {
         links: Links,
     ) -> Result<Option<Self>> {
         let path = path.as_ref();
-        let opened = match resolve::inside(self.opened.as_fd(), path, DIRECTORY) {
-            Err(Fault::LeadsOut { .. }) if links == Links::Anywhere => {
+        let opened = match resolve::beneath(self.opened.as_fd(), path, DIRECTORY) {
+            Err(ResolveError::LeadsOut { .. }) if links == Links::Anywhere => {
                 rustix::fs::openat(&self.opened, path, DIRECTORY, Mode::empty())
-                    .map_err(Fault::from)
+                    .map_err(ResolveError::from)
             }
             opened => opened,
         };
@@ -184,7 +184,7 @@ impl Dir {
     /// link is on the way.
     pub(crate) fn below(&self, path: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = path.as_ref();
-        match resolve::straight(self.opened.as_fd(), path) {
+        match resolve::without_links(self.opened.as_fd(), path) {
             Ok(opened) => return Ok(Some(Self { opened, path: self.path.join(path) })),
             Err(Errno::NOENT) => return Ok(None),
             // Step by step, to find out what is wrong where.
@@ -311,24 +311,28 @@ impl Dir {
             }
             Err(error) => {
                 // Others' files need not let us write to them.
-                return match self.stat(name)?.map(|found| self.foreign(&found)).transpose()? {
+                return match self
+                    .stat(name)?
+                    .map(|found| self.reason_not_ours(&found))
+                    .transpose()?
+                {
                     Some(Some(reason)) => Ok(Part::Foreign { reason }),
                     _ => Err(error),
                 };
             }
         };
         let found = rustix::fs::fstat(&file).map_err(|error| self.failed("open", name, error))?;
-        Ok(match self.foreign(&found)? {
+        Ok(match self.reason_not_ours(&found)? {
             Some(reason) => Part::Foreign { reason },
             None => Part::Ours(file),
         })
     }
 
     /// Returns why a file is not ours to write to, if it is not.
-    pub(crate) fn foreign(&self, found: &Stat) -> Result<Option<String>> {
+    pub(crate) fn reason_not_ours(&self, found: &Stat) -> Result<Option<String>> {
         let kind = FileType::from_raw_mode(found.st_mode);
         Ok(if kind != FileType::RegularFile {
-            Some(format!("it is not a file but {}", called(kind)))
+            Some(format!("it is not a file but {}", kind_name(kind)))
         } else if found.st_nlink > 1 {
             Some("it has another name elsewhere, too".to_owned())
         } else if found.st_uid != rustix::process::geteuid().as_raw()
@@ -393,7 +397,7 @@ impl Dir {
         match opened {
             Ok(opened) => Ok(Some(Self { opened, path: self.path.join(name) })),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.odd(Path::new(name), NO_DIRECTORY, error, "open")),
+            Err(error) => Err(self.explain(Path::new(name), NO_DIRECTORY, error, "open")),
         }
     }
 
@@ -417,7 +421,7 @@ impl Dir {
                 Ok(Some(file))
             }
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.odd(name, NO_FILE, error, action)),
+            Err(error) => Err(self.explain(name, NO_FILE, error, action)),
         }
     }
 
@@ -426,21 +430,21 @@ impl Dir {
         let found = rustix::fs::fstat(file).map_err(|error| self.failed("open", name, error))?;
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => Ok(found),
-            kind => Err(self.malformed(name, format!("it is not a file but {}", called(kind)))),
+            kind => Err(self.malformed(name, format!("it is not a file but {}", kind_name(kind)))),
         }
     }
 
     /// Returns what is wrong with what did not open as it should.
-    fn odd(&self, name: &Path, expected: &str, error: Errno, action: &'static str) -> Error {
+    fn explain(&self, name: &Path, expected: &str, error: Errno, action: &'static str) -> Error {
         if let Ok(target) = rustix::fs::readlinkat(&self.opened, name, Vec::new()) {
-            let to = shown(OsStr::from_bytes(target.as_bytes()));
+            let to = escaped(OsStr::from_bytes(target.as_bytes()));
             return self.malformed(name, Flaw::Link { to });
         }
         match self.stat(name).ok().flatten().map(|found| FileType::from_raw_mode(found.st_mode)) {
             Some(FileType::RegularFile) if expected == NO_FILE => {}
             Some(FileType::Directory) if expected == NO_DIRECTORY => {}
             Some(kind) => {
-                return self.malformed(name, format!("it is {expected} but {}", called(kind)));
+                return self.malformed(name, format!("it is {expected} but {}", kind_name(kind)));
             }
             None => {}
         }
@@ -448,16 +452,16 @@ impl Dir {
     }
 
     /// Returns what it means that a path could not be opened for reading.
-    fn absent<T>(&self, path: &Path, fault: Fault) -> Result<Option<T>> {
+    fn absent<T>(&self, path: &Path, fault: ResolveError) -> Result<Option<T>> {
         let error = match fault {
-            Fault::LeadsOut { link, target } => {
+            ResolveError::LeadsOut { link, target } => {
                 return Err(Error::LeadsOut {
                     link: self.path.join(link).display().to_string(),
-                    target: shown(target.as_os_str()),
+                    target: escaped(target.as_os_str()),
                     place: self.path.display().to_string(),
                 });
             }
-            Fault::Io(error) => error,
+            ResolveError::Io(error) => error,
         };
         match Errno::from_io_error(&error) {
             // A name of another algorithm's digest may be longer than any of a file.
@@ -511,7 +515,7 @@ fn not_a_file(path: &Path, kind: FileType) -> Error {
     let flaw = match kind {
         FileType::Directory => Flaw::Directory,
         FileType::Fifo => Flaw::Pipe,
-        kind => format!("it is not a file but {}", called(kind)).into(),
+        kind => format!("it is not a file but {}", kind_name(kind)).into(),
     };
     Error::malformed(path.display(), flaw)
 }
@@ -542,7 +546,7 @@ fn is_same(one: &Stat, other: &Stat) -> bool {
 }
 
 /// Returns what a kind of file is called.
-fn called(kind: FileType) -> &'static str {
+fn kind_name(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a file",
         FileType::Directory => "a directory",
@@ -556,7 +560,7 @@ fn called(kind: FileType) -> &'static str {
 
 /// Returns what a link says as it may stand in an error: short, and without characters that a terminal
 /// obeys.
-fn shown(text: &OsStr) -> String {
+fn escaped(text: &OsStr) -> String {
     const LENGTH: usize = 300;
     text.to_string_lossy().chars().take(LENGTH).flat_map(char::escape_debug).collect()
 }

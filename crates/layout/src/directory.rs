@@ -25,12 +25,12 @@ use longshore_store::{
 };
 use rustix::fs::FileType;
 
-use self::blobs::{blobs_of, prove};
+use self::blobs::{blobs_of, verify_content};
 use self::changes::{Seen, Writing};
-pub use self::collect::Collected;
+pub use self::collect::GcReport;
 use self::entries::digests_in;
 use crate::backend::Backend;
-use crate::dir::{Dir, Found, Lies, Links, missing};
+use crate::dir::{Dir, Found, Links, Located, missing};
 use crate::files::{self, Region};
 use crate::index::Index;
 use crate::layout::Layout;
@@ -447,9 +447,9 @@ impl Backend for Directory {
         let absent = || Error::not_found(digest, self.root.display());
         let root = self.opened()?.ok_or_else(absent)?;
         let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
-        let Found { file, size, lies } = found.ok_or_else(absent)?;
-        if lies == Lies::Outside {
-            prove(&file, size, digest)?;
+        let Found { file, size, located } = found.ok_or_else(absent)?;
+        if located == Located::Outside {
+            verify_content(&file, size, digest)?;
         }
         Ok(Box::new(Region::new(Arc::new(file), 0, size).after(offset)))
     }

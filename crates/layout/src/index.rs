@@ -52,7 +52,7 @@ impl Change {
 
 /// `index.json` as it is found: `mediaType` may be absent and `manifests` may be null (row A-06).
 #[derive(Default)]
-struct Found {
+struct RawIndex {
     /// Whether it is an object at all.
     is_object: bool,
     manifests: Option<Vec<Descriptor>>,
@@ -61,9 +61,9 @@ struct Found {
 
 /// Reads an index into what it holds. In one step: only so are duplicate members noticed, and an
 /// index of many entries is in memory once.
-struct Finding<'a>(&'a mut Found);
+struct RawIndexReader<'a>(&'a mut RawIndex);
 
-impl<'de> DeserializeSeed<'de> for Finding<'_> {
+impl<'de> DeserializeSeed<'de> for RawIndexReader<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -71,7 +71,7 @@ impl<'de> DeserializeSeed<'de> for Finding<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Finding<'_> {
+impl<'de> Visitor<'de> for RawIndexReader<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,14 +135,14 @@ impl Index {
     /// Reads the bytes of `index.json`; `what` names it in errors.
     pub fn parse(bytes: &[u8], what: &str) -> longshore_store::Result<Self> {
         let malformed = |reason: String| Error::malformed(what, reason);
-        let mut found = Found::default();
+        let mut found = RawIndex::default();
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let read = Finding(&mut found).deserialize(&mut reader).and_then(|()| reader.end());
+        let read = RawIndexReader(&mut found).deserialize(&mut reader).and_then(|()| reader.end());
         read.map_err(|error| {
             let other = !found.is_object && error.is_data();
             malformed(if other { "it is not a JSON object".to_owned() } else { error.to_string() })
         })?;
-        let Found { manifests, extra, .. } = found;
+        let RawIndex { manifests, extra, .. } = found;
         let manifests = manifests.ok_or_else(|| {
             let found = if extra.contains_key("config") {
                 "it is an image manifest, not an index"

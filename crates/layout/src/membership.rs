@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use longshore_spec::{Descriptor, Digest, Kind, MediaType, RepositoryName, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 
-use self::graph::{Graph, Says};
+use self::graph::{Graph, NodeKind};
 use crate::backend::Backend;
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
@@ -33,29 +33,29 @@ pub(crate) struct Cache {
     /// More bytes than this are forgotten.
     most: u64,
     graph: Mutex<Graph>,
-    looked: Mutex<Looked>,
+    read_parts: Mutex<ReadParts>,
     /// Held while looking: others who ask meanwhile want the same answer.
-    looking: Mutex<()>,
+    reading: Mutex<()>,
 }
 
 /// Into which parts of a layout was looked.
 #[derive(Default)]
-struct Looked {
+struct ReadParts {
     /// Of which listing, and those that were made of it.
     lineage: u64,
     /// The last of them that is followed.
     generation: u64,
-    parts: HashMap<Which, Part>,
+    parts: HashMap<PartKey, Part>,
 }
 
 /// Which entries are looked into.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Which {
+enum PartKey {
     All,
     /// Those in a repository.
     Repository(Box<str>),
     /// Those that do not say where they are.
-    SayNone,
+    NoRepository,
     /// Those of them that have no name either: they may be anywhere.
     Loose,
 }
@@ -97,12 +97,12 @@ impl fmt::Debug for Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        let (graph, looked, looking) = Default::default();
-        Self { most: MAX_GRAPH, graph, looked, looking }
+        let (graph, read_parts, reading) = Default::default();
+        Self { most: MAX_GRAPH, graph, read_parts, reading }
     }
 }
 
-impl Looked {
+impl ReadParts {
     /// Forgets what was of a listing that was read before.
     fn keep_for(&mut self, listing: &Listing) {
         if self.lineage < listing.lineage() {
@@ -123,10 +123,10 @@ impl Cache {
     ) -> Result<Option<Member>> {
         let listing = backend.listing()?;
         let member = |graph: &Graph| graph.member(&listing, scope, digest);
-        let (mut found, mut failure) = self.ask(backend, scope, &listing, Recheck::No, member);
+        let (mut found, mut failure) = self.query(backend, scope, &listing, Recheck::No, member);
         if found.is_none() {
             // It may be what a manifest refers to that has come since.
-            let (late, failed) = self.ask(backend, scope, &listing, Recheck::Yes, member);
+            let (late, failed) = self.query(backend, scope, &listing, Recheck::Yes, member);
             (found, failure) = (late, failed.or(failure));
         }
         match (found, failure) {
@@ -147,7 +147,7 @@ impl Cache {
     ) -> Result<Referrers> {
         let listing = backend.listing()?;
         let referrers = |graph: &Graph| graph.referrers(&listing, scope, subject);
-        let (mut entries, failure) = self.ask(backend, scope, &listing, Recheck::No, referrers);
+        let (mut entries, failure) = self.query(backend, scope, &listing, Recheck::No, referrers);
         if let Some(error) = failure {
             return Err(error);
         }
@@ -187,7 +187,7 @@ impl Cache {
         }
         let descriptor = entry.descriptor();
         // A damaged one refers to nothing until it can be read.
-        if self.look(backend, descriptor).is_err() {
+        if self.read_manifest(backend, descriptor).is_err() {
             return false;
         }
         self.tie(backend, &descriptor.digest)
@@ -208,20 +208,20 @@ impl Cache {
 
     /// Takes note of what a listing has that the one before lacks: only that is looked into.
     pub(crate) fn follow(&self, after: &Listing) {
-        let mut looked = self.looked();
-        looked.keep_for(after);
-        if looked.lineage != after.lineage() {
+        let mut read_parts = self.read_parts();
+        read_parts.keep_for(after);
+        if read_parts.lineage != after.lineage() {
             return;
         }
-        looked.generation = looked.generation.max(after.generation());
+        read_parts.generation = read_parts.generation.max(after.generation());
         for entry in after.new_entries() {
             let by_name = entry.repositories().map(|name| match name {
-                "" => Which::SayNone,
-                name => Which::Repository(name.into()),
+                "" => PartKey::NoRepository,
+                name => PartKey::Repository(name.into()),
             });
-            let loose = entry.is_loose().then_some(Which::Loose);
-            for which in by_name.chain(loose).chain([Which::All]) {
-                if let Some(part) = looked.parts.get_mut(&which) {
+            let loose = entry.is_loose().then_some(PartKey::Loose);
+            for key in by_name.chain(loose).chain([PartKey::All]) {
+                if let Some(part) = read_parts.parts.get_mut(&key) {
                     part.came.push(entry.descriptor().clone());
                 }
             }
@@ -230,7 +230,7 @@ impl Cache {
 
     /// Asks what is known of a repository, after reading what was not read before; says, too, why not all is
     /// known.
-    fn ask<T>(
+    fn query<T>(
         &self,
         backend: &dyn Backend,
         scope: &Scope,
@@ -239,34 +239,34 @@ impl Cache {
         question: impl Fn(&Graph) -> T,
     ) -> (T, Option<Error>) {
         let parts = match scope {
-            Scope::Layout => vec![Which::All],
+            Scope::Layout => vec![PartKey::All],
             Scope::Repository { name, bare } => {
-                let others = if *bare { Which::SayNone } else { Which::Loose };
-                vec![Which::Repository(name.as_str().into()), others]
+                let others = if *bare { PartKey::NoRepository } else { PartKey::Loose };
+                vec![PartKey::Repository(name.as_str().into()), others]
             }
         };
-        let is_done = |looked: &Looked| {
-            let is_done = |which: &Which| {
-                looked.parts.get(which).is_some_and(|part| {
+        let is_done = |read_parts: &ReadParts| {
+            let is_done = |key: &PartKey| {
+                read_parts.parts.get(key).is_some_and(|part| {
                     part.is_complete
                         && part.came.is_empty()
                         && part.damaged.is_empty()
                         && (recheck == Recheck::No || part.absent.is_empty())
                 })
             };
-            looked.lineage == listing.lineage() && parts.iter().all(is_done)
+            read_parts.lineage == listing.lineage() && parts.iter().all(is_done)
         };
         // As long as one of these locks is held, nothing is forgotten that the answer rests on.
-        let looked = self.looked();
-        if is_done(&looked) {
+        let read_parts = self.read_parts();
+        if is_done(&read_parts) {
             return (question(&self.graph()), None);
         }
-        drop(looked);
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(read_parts);
+        let _looking = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget_if_large();
         let mut failure = None;
-        for which in parts {
-            let failed = self.look_into_part(backend, which, listing, recheck);
+        for key in parts {
+            let failed = self.read_part(backend, key, listing, recheck);
             failure = failure.or(failed);
         }
         (question(&self.graph()), failure)
@@ -275,37 +275,37 @@ impl Cache {
     /// Forgets everything if it is too much. What is looked into next is known until the one after it, however
     /// much it is.
     fn forget_if_large(&self) {
-        let mut looked = self.looked();
+        let mut read_parts = self.read_parts();
         let mut graph = self.graph();
         if graph.size() > self.most {
             *graph = Graph::default();
-            looked.parts.clear();
+            read_parts.parts.clear();
         }
     }
 
-    fn look_into_part(
+    fn read_part(
         &self,
         backend: &dyn Backend,
-        which: Which,
+        key: PartKey,
         listing: &Listing,
         recheck: Recheck,
     ) -> Option<Error> {
-        let mut roots = self.unseen(&which, listing, recheck);
+        let mut roots = self.unread(&key, listing, recheck);
         let mut seen = HashSet::new();
         roots.retain(|entry| seen.insert(entry.digest.clone()));
-        let may_be_loose = matches!(which, Which::SayNone | Which::Loose);
+        let may_be_loose = matches!(key, PartKey::NoRepository | PartKey::Loose);
         let loose: Vec<Digest> =
             roots.iter().filter(|_| may_be_loose).map(|it| it.digest.clone()).collect();
         let (mut damaged, mut absent, mut failure) = (Vec::new(), Vec::new(), None);
-        let look = |descriptor: &Descriptor| self.look(backend, descriptor);
-        let walked = walk(roots, JOBS, look, |descriptor, says| {
-            let mut next = match says {
-                Ok(Says::Nothing) => Vec::new(),
-                Ok(Says::Absent) => {
+        let read_manifest = |descriptor: &Descriptor| self.read_manifest(backend, descriptor);
+        let walked = walk(roots, JOBS, read_manifest, |descriptor, kind| {
+            let mut next = match kind {
+                Ok(NodeKind::NotAManifest) => Vec::new(),
+                Ok(NodeKind::Absent) => {
                     absent.push(descriptor);
                     return Vec::new();
                 }
-                Ok(Says::Links) => self.graph().manifests_of(&descriptor.digest),
+                Ok(NodeKind::Links) => self.graph().manifests_of(&descriptor.digest),
                 Err(error) => {
                     damaged.push(descriptor);
                     failure.get_or_insert(error);
@@ -323,9 +323,9 @@ impl Cache {
             let (what, limit) = (backend.label(), error.to_string());
             failure.get_or_insert(Error::Limit { what, limit });
         }
-        let mut looked = self.looked();
-        let is_it = looked.lineage == listing.lineage();
-        if let Some(part) = looked.parts.get_mut(&which).filter(|_| is_it) {
+        let mut read_parts = self.read_parts();
+        let is_it = read_parts.lineage == listing.lineage();
+        if let Some(part) = read_parts.parts.get_mut(&key).filter(|_| is_it) {
             part.is_complete = true;
             part.damaged.append(&mut damaged);
             part.absent.append(&mut absent);
@@ -334,11 +334,11 @@ impl Cache {
     }
 
     /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
-    fn unseen(&self, which: &Which, listing: &Listing, recheck: Recheck) -> Vec<Descriptor> {
-        let mut looked = self.looked();
-        looked.keep_for(listing);
-        let is_it = looked.lineage == listing.lineage();
-        if let Some(known) = looked.parts.get_mut(which).filter(|_| is_it) {
+    fn unread(&self, key: &PartKey, listing: &Listing, recheck: Recheck) -> Vec<Descriptor> {
+        let mut read_parts = self.read_parts();
+        read_parts.keep_for(listing);
+        let is_it = read_parts.lineage == listing.lineage();
+        if let Some(known) = read_parts.parts.get_mut(key).filter(|_| is_it) {
             known.is_complete = false;
             let absent = if recheck == Recheck::Yes {
                 std::mem::take(&mut known.absent)
@@ -349,15 +349,15 @@ impl Cache {
             return seen.into_iter().flatten().chain(absent).collect();
         }
         // Of what is newer than this listing nothing would be known.
-        if is_it && listing.generation() >= looked.generation {
-            looked.parts.insert(which.clone(), Part::default());
+        if is_it && listing.generation() >= read_parts.generation {
+            read_parts.parts.insert(key.clone(), Part::default());
         }
         let descriptor = |entry: &Entry| entry.descriptor().clone();
-        match which {
-            Which::All => listing.entries().map(descriptor).collect(),
-            Which::Repository(name) => listing.within_repository(name).map(descriptor).collect(),
-            Which::SayNone => listing.within_repository("").map(descriptor).collect(),
-            Which::Loose => {
+        match key {
+            PartKey::All => listing.entries().map(descriptor).collect(),
+            PartKey::Repository(name) => listing.within_repository(name).map(descriptor).collect(),
+            PartKey::NoRepository => listing.within_repository("").map(descriptor).collect(),
+            PartKey::Loose => {
                 let entries = listing.within_repository("");
                 entries.filter(|entry| entry.is_loose()).map(descriptor).collect()
             }
@@ -366,23 +366,23 @@ impl Cache {
 
     /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
     /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
-    fn look(&self, backend: &dyn Backend, descriptor: &Descriptor) -> Result<Says> {
-        if let Some(known) = self.graph().says(&descriptor.digest) {
+    fn read_manifest(&self, backend: &dyn Backend, descriptor: &Descriptor) -> Result<NodeKind> {
+        if let Some(known) = self.graph().kind(&descriptor.digest) {
             return Ok(known);
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
         // Whoever lists it may be wrong about its size. That is its own business: what the manifest
         // says is the same.
-        let Some(size) = backend.size(&descriptor.digest)? else { return Ok(Says::Absent) };
+        let Some(size) = backend.size(&descriptor.digest)? else { return Ok(NodeKind::Absent) };
         let descriptor = &Descriptor { size, ..descriptor.clone() };
         let found = match backend.manifest(descriptor) {
             Ok(manifest) => Some(manifest),
-            Err(Error::NotFound { .. }) => return Ok(Says::Absent),
+            Err(Error::NotFound { .. }) => return Ok(NodeKind::Absent),
             // It is what its digest says, and not what its descriptor does: then its own bytes tell.
             Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
                 let Descriptor { digest, size, .. } = descriptor;
                 let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);
-                return self.look(backend, &untyped);
+                return self.read_manifest(backend, &untyped);
             }
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
@@ -399,8 +399,8 @@ impl Cache {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read_parts(&self) -> MutexGuard<'_, ReadParts> {
+        self.read_parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Durable {
     Now,
     /// When the caller calls [`sync_directory`], once for many files, before anything refers to
     /// them. Until then a power cut may take the name away, but never leave half a file under it.
-    WithTheOthers,
+    Batched,
 }
 
 /// A name in a directory.

@@ -13,8 +13,8 @@ use std::os::unix::fs::FileExt as _;
 use longshore_spec::Digest;
 use longshore_store::{Error, OutlineNode, Result};
 
-use super::members::{Extent, Members, Seeking};
-use super::tar_layout::{END, Form, blob_header};
+use super::members::{Extent, Members, TarReader};
+use super::tar_layout::{END, TarLayout, blob_header};
 use crate::directory::MAX_INDEX;
 use crate::files;
 
@@ -36,21 +36,27 @@ const MAX_FILES: usize = 16;
 /// Returns what an archive holds as its `inventory` says; `None` if it has none, or is not to the
 /// byte what the inventory makes it.
 pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
-    let leading = leading(file, inventory)?;
-    let list = leading.iter().find(|leading| leading.name == inventory.name)?;
+    let files_before_content = files_before_content(file, inventory)?;
+    let list = files_before_content
+        .iter()
+        .find(|files_before_content| files_before_content.name == inventory.name)?;
     let nodes = (inventory.read)(&list.content)?;
-    let files = leading.iter().map(|leading| (leading.name.as_str(), &leading.content[..]));
-    let form = Form::of(files, &nodes).ok()?;
-    let as_written = form.length == file.metadata().ok()?.len()
-        && holds(file, 0, &form.head)
-        && holds(file, form.length - END.len() as u64, &END);
+    let files = files_before_content.iter().map(|files_before_content| {
+        (files_before_content.name.as_str(), &files_before_content.content[..])
+    });
+    let layout = TarLayout::of(files, &nodes).ok()?;
+    let as_written = layout.length == file.metadata().ok()?.len()
+        && holds(file, 0, &layout.head)
+        && holds(file, layout.length - END.len() as u64, &END);
     // What is listed twice would lie in two places.
-    if !as_written || form.by_digest.len() != form.slots.len() {
+    if !as_written || layout.by_digest.len() != layout.slots.len() {
         return None;
     }
-    let (slots, count) = (nodes.into_iter().zip(&form.slots), leading.len());
-    let files: BTreeMap<_, _> =
-        leading.into_iter().map(|file| (file.name.into_bytes(), file.extent)).collect();
+    let (slots, count) = (nodes.into_iter().zip(&layout.slots), files_before_content.len());
+    let files: BTreeMap<_, _> = files_before_content
+        .into_iter()
+        .map(|file| (file.name.into_bytes(), file.extent))
+        .collect();
     // Of two of one name nobody knows which counts.
     if files.len() != count {
         return None;
@@ -60,7 +66,7 @@ pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
             .map(|(node, slot)| (node.digest, Extent { at: slot.content, size: slot.size }))
             .collect(),
         files,
-        claimed_by: Some(inventory.name),
+        listed_by: Some(inventory.name),
     })
 }
 
@@ -74,10 +80,10 @@ impl Members {
         what: &str,
     ) -> Result<Option<Extent>> {
         let Some(&extent) = self.blobs.get(digest) else { return Ok(None) };
-        let Some(claimed_by) = self.claimed_by else { return Ok(Some(extent)) };
+        let Some(listed_by) = self.listed_by else { return Ok(Some(extent)) };
         let header = blob_header(digest, extent.size);
         if !holds(file, extent.at - header.len() as u64, &header) {
-            let reason = format!("its `{claimed_by}` is wrong: {digest} is not where it says");
+            let reason = format!("its `{listed_by}` is wrong: {digest} is not where it says");
             return Err(Error::malformed(what, reason));
         }
         Ok(Some(extent))
@@ -85,16 +91,16 @@ impl Members {
 }
 
 /// A file that lies before the content.
-struct Leading {
+struct FileBeforeContent {
     name: String,
     extent: Extent,
     content: Vec<u8>,
 }
 
 /// Returns the files that lie before the content, in their order.
-fn leading(file: &File, inventory: &Inventory) -> Option<Vec<Leading>> {
+fn files_before_content(file: &File, inventory: &Inventory) -> Option<Vec<FileBeforeContent>> {
     let at = Cell::new(0);
-    let mut archive = tar::Archive::new(Seeking::new(file, &at));
+    let mut archive = tar::Archive::new(TarReader::new(file, &at));
     let mut found = Vec::new();
     for entry in archive.entries_with_seek().ok()? {
         let entry = entry.ok()?;
@@ -109,7 +115,7 @@ fn leading(file: &File, inventory: &Inventory) -> Option<Vec<Leading>> {
         }
         let mut content = vec![0; usize::try_from(extent.size).ok()?];
         file.read_exact_at(&mut content, extent.at).ok()?;
-        found.push(Leading { name, extent, content });
+        found.push(FileBeforeContent { name, extent, content });
     }
     None
 }

@@ -43,7 +43,7 @@ pub(super) struct Members {
     /// All other files, by name, which need not be UTF-8 (row A-14).
     pub(super) files: BTreeMap<Vec<u8>, Extent>,
     /// The file that says where blobs lie, if nobody looked yet whether they do.
-    pub(super) claimed_by: Option<&'static str>,
+    pub(super) listed_by: Option<&'static str>,
 }
 
 impl Members {
@@ -56,34 +56,34 @@ impl Members {
     pub(super) fn find(file: &Arc<File>, what: &str) -> Result<Self> {
         let length = file.metadata().map_err(Error::io("open", what))?.len();
         let mut found = Self::default();
-        let mut judge = Judge { takes_hard_links: true, ..Judge::new(what) };
+        let mut check = MemberCheck { takes_hard_links: true, ..MemberCheck::new(what) };
         let at = Cell::new(0);
-        let mut archive = tar::Archive::new(Seeking::new(file, &at));
+        let mut archive = tar::Archive::new(TarReader::new(file, &at));
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
         for (number, entry) in entries.enumerate() {
             let entry =
                 entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
-            let refused = |reason: &str| refused(what, &entry.path_bytes(), reason);
+            let bad_member = |reason: &str| bad_member(what, &entry.path_bytes(), reason);
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
                 let how = format!(
                     "its member `{}` is cut off: it has {} bytes, and the file ends after {there} of them",
-                    shown(&entry.path_bytes()),
+                    escaped(&entry.path_bytes()),
                     extent.size
                 );
                 return Err(Error::malformed(what, Flaw::CutOff(how)));
             }
-            let (name, extent) = match judge.member(&entry)? {
+            let (name, extent) = match check.member(&entry)? {
                 None => continue,
                 Some(Member::File(name)) => (name, extent),
                 // A second name of what came before it.
                 Some(Member::HardLink { name, target }) => match found.extent(&target) {
                     Some(extent) => (name, extent),
                     None if is_own(&name) => {
-                        let target = shown(&target);
+                        let target = escaped(&target);
                         let how = format!("is a hard link to `{target}`, which is not before it");
-                        return Err(refused(&how));
+                        return Err(bad_member(&how));
                     }
                     None => continue,
                 },
@@ -101,10 +101,10 @@ impl Members {
             if let Some(earlier) = earlier
                 && !same(file, earlier, extent).map_err(Error::io("read", what))?
             {
-                return Err(refused("is there twice, with different content"));
+                return Err(bad_member("is there twice, with different content"));
             }
         }
-        Ok(found.within_its_directory())
+        Ok(found.without_directory())
     }
 
     fn extent(&self, name: &[u8]) -> Option<Extent> {
@@ -113,7 +113,7 @@ impl Members {
 
     /// Returns the members of the one directory that holds the layout, if it is not at the top: `tar c site`
     /// makes such archives.
-    fn within_its_directory(self) -> Self {
+    fn without_directory(self) -> Self {
         if self.files.contains_key(&b"oci-layout"[..]) {
             return self;
         }
@@ -151,7 +151,7 @@ impl Members {
 }
 
 /// Judges the members of an archive, one after the other.
-pub(super) struct Judge<'a> {
+pub(super) struct MemberCheck<'a> {
     /// What errors call the archive.
     what: &'a str,
     /// Whether whoever asks can go back to what a hard link names.
@@ -161,7 +161,7 @@ pub(super) struct Judge<'a> {
     names: usize,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> MemberCheck<'a> {
     pub(super) fn new(what: &'a str) -> Self {
         Self { what, takes_hard_links: false, members: 0, names: 0 }
     }
@@ -188,27 +188,29 @@ impl<'a> Judge<'a> {
             return Ok(None);
         }
         let path = entry.path_bytes();
-        let refused = |reason: &str| refused(self.what, &path, reason);
-        let Some(name) = normal(&path).map_err(refused)? else { return Ok(None) };
+        let bad_member = |reason: &str| bad_member(self.what, &path, reason);
+        let Some(name) = normalized(&path).map_err(bad_member)? else { return Ok(None) };
         if kind == EntryType::Link && self.takes_hard_links {
             let target = entry.link_name_bytes().unwrap_or_default();
-            let target =
-                normal(&target).map_err(|_| refused("is a link that leads out of the archive"))?;
+            let target = normalized(&target)
+                .map_err(|_| bad_member("is a link that leads out of the archive"))?;
             self.names += name.len();
             check(self.what, self.members, self.names)?;
             return Ok(target.map(|target| Member::HardLink { name, target }));
         }
         if kind == EntryType::Link && is_own(&name) {
-            let member = shown(&path);
+            let member = escaped(&path);
             return Err(Error::malformed(self.what, Flaw::HardLink { member }));
         }
         if matches!(kind, EntryType::Symlink | EntryType::Link) {
             let target = entry.link_name_bytes().unwrap_or_default();
-            check_link(&name, kind, &target).map_err(refused)?;
+            check_link(&name, kind, &target).map_err(bad_member)?;
             return Ok(None);
         }
         if kind.is_gnu_sparse() {
-            return Err(refused("is stored as a sparse file; make the archive without `--sparse`"));
+            return Err(bad_member(
+                "is stored as a sparse file; make the archive without `--sparse`",
+            ));
         }
         if !kind.is_file() && kind != EntryType::Continuous {
             return Ok(None);
@@ -240,27 +242,27 @@ pub(super) fn check(what: &str, members: usize, names: usize) -> Result<()> {
 }
 
 /// Says what is wrong with the member `path` of the archive `what`.
-pub(super) fn refused(what: &str, path: &[u8], reason: &str) -> Error {
-    let reason = format!("its member `{}` {reason}", shown(path));
+pub(super) fn bad_member(what: &str, path: &[u8], reason: &str) -> Error {
+    let reason = format!("its member `{}` {reason}", escaped(path));
     Error::malformed(what, reason)
 }
 
 /// A file that the tar crate may seek in, apart from everybody else's position.
-pub(super) struct Seeking<'a> {
+pub(super) struct TarReader<'a> {
     file: &'a File,
     at: &'a Cell<u64>,
     /// How much was read since it was last sought to a header.
     since_seek: u64,
 }
 
-impl<'a> Seeking<'a> {
+impl<'a> TarReader<'a> {
     /// `at` is the position, for all to see.
     pub(super) fn new(file: &'a File, at: &'a Cell<u64>) -> Self {
         Self { file, at, since_seek: 0 }
     }
 }
 
-impl io::Read for Seeking<'_> {
+impl io::Read for TarReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.at.get())?;
         self.at.set(self.at.get() + count as u64);
@@ -273,7 +275,7 @@ impl io::Read for Seeking<'_> {
     }
 }
 
-impl io::Seek for Seeking<'_> {
+impl io::Seek for TarReader<'_> {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         let target = match to {
             io::SeekFrom::Start(at) => Some(at),
@@ -299,7 +301,7 @@ pub(super) fn unreadable(what: &str, number: usize, at_end: bool, error: io::Err
             Flaw::CutOff(format!("it is cut off within the header of member {}", number + 1))
         }
         _ => {
-            let error = shown(error.to_string().as_bytes());
+            let error = escaped(error.to_string().as_bytes());
             format!("the header of member {} cannot be read: {error}", number + 1).into()
         }
     };
@@ -308,13 +310,13 @@ pub(super) fn unreadable(what: &str, number: usize, at_end: bool, error: io::Err
 
 /// Returns text from an archive as it may stand in an error: short, and without characters that a
 /// terminal obeys.
-pub(super) fn shown(text: &[u8]) -> String {
+pub(super) fn escaped(text: &[u8]) -> String {
     const LENGTH: usize = 300;
     String::from_utf8_lossy(text).chars().take(LENGTH).flat_map(char::escape_debug).collect()
 }
 
 /// Returns a member's name without `./`; `None` for the top itself.
-fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+fn normalized(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut parts = Vec::new();
     for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {
@@ -399,12 +401,12 @@ mod tests {
 
     #[test]
     fn a18_names_are_taken_without_dot_slash_and_never_lead_out() {
-        assert_eq!(normal(b"./blobs//sha256/x"), Ok(Some(b"blobs/sha256/x".to_vec())));
-        assert_eq!(normal(b"caf\xe9"), Ok(Some(b"caf\xe9".to_vec())));
-        assert_eq!(normal(b"./"), Ok(None));
-        assert!(normal(b"../x").is_err());
-        assert!(normal(b"blobs/../../x").is_err());
-        assert!(normal(b"/etc/passwd").is_err());
+        assert_eq!(normalized(b"./blobs//sha256/x"), Ok(Some(b"blobs/sha256/x".to_vec())));
+        assert_eq!(normalized(b"caf\xe9"), Ok(Some(b"caf\xe9".to_vec())));
+        assert_eq!(normalized(b"./"), Ok(None));
+        assert!(normalized(b"../x").is_err());
+        assert!(normalized(b"blobs/../../x").is_err());
+        assert!(normalized(b"/etc/passwd").is_err());
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Flaw, Reader, Result, Source, SourcePlace};
 
+use super::decompress;
 use super::inventory::{self, Inventory};
 use super::members::Members;
-use super::unpack;
 use crate::backend::Backend;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
@@ -64,7 +64,7 @@ impl Archive {
     /// Fails as [`Archive::open`] does, and with [`Error::NoSpace`].
     pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
         let path = PathBuf::from("the pipe");
-        let file = unpack::keep(pipe, &path, directory)?;
+        let file = decompress::keep(pipe, &path, directory)?;
         Self::of(file, path, directory, &ArchiveOptions::default())
     }
 
@@ -74,7 +74,7 @@ impl Archive {
         if file.metadata().map_err(Error::io("open", &what))?.len() == 0 {
             return Err(malformed(Flaw::Empty));
         }
-        let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
+        let file = Arc::new(decompress::plain(file, &path, beside, options.scratch.as_deref())?);
         let listed = options.inventory.and_then(|inventory| inventory::find(&file, &inventory));
         let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
@@ -116,7 +116,7 @@ impl Archive {
     /// for one that was opened without an inventory.
     pub fn is_as_recorded(&self) -> bool {
         let what = self.label();
-        self.members.claimed_by.is_some()
+        self.members.listed_by.is_some()
             && self
                 .members
                 .blobs

@@ -9,7 +9,7 @@ use longshore_store::{
     Atomicity, Blob, Error, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
 };
 
-use super::tar_layout::{self, END, Form};
+use super::tar_layout::{self, END, TarLayout};
 use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
@@ -26,7 +26,7 @@ pub struct ArchiveStream {
 
 struct State {
     out: Box<dyn Write + Send>,
-    form: Option<Form>,
+    layout: Option<TarLayout>,
     /// The number of the slot that comes next; `None` after a member was cut off.
     next: Option<usize>,
 }
@@ -34,7 +34,7 @@ struct State {
 impl ArchiveStream {
     /// Returns an archive that is written to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { state: Mutex::new(State { out, form: None, next: Some(0) }) }
+        Self { state: Mutex::new(State { out, layout: None, next: Some(0) }) }
     }
 
     /// Returns the archive as one repository; names are those of its entries.
@@ -50,9 +50,9 @@ impl TargetPlace for ArchiveStream {
 
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let form = Form::new(outline)?;
-        state.out.write_all(&form.head).map_err(failed())?;
-        state.form = Some(form);
+        let layout = TarLayout::new(outline)?;
+        state.out.write_all(&layout.head).map_err(failed())?;
+        state.layout = Some(layout);
         Ok(None)
     }
 
@@ -67,7 +67,8 @@ impl TargetPlace for ArchiveStream {
     /// Writes the end of the archive. Fails if content is missing.
     fn commit(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
+        let all =
+            state.layout.as_ref().is_some_and(|layout| Some(layout.slots.len()) == state.next);
         if !all {
             return Err(unannounced(LABEL.to_owned(), INCOMPLETE));
         }
@@ -89,9 +90,9 @@ impl Sink for ArchiveStream {
     /// Writes `blob`, which must be the next in the order of the outline.
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { out, form, next } = &mut *state;
+        let State { out, layout, next } = &mut *state;
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let slot = form.as_ref().and_then(|form| form.slot(digest));
+        let slot = layout.as_ref().and_then(|layout| layout.slot(digest));
         let Some((number, slot)) =
             slot.filter(|(number, slot)| Some(*number as usize) == *next && slot.size == *size)
         else {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
 use longshore_store::{Error, Flaw, Pushed, Reader, Result, Source, SourcePlace, Verifying};
 
-use super::members::{self, Judge, MAX_HEADER};
-use super::unpack;
+use super::decompress;
+use super::members::{self, MAX_HEADER, MemberCheck};
 use crate::backend::Backend;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::index::Index;
@@ -59,14 +59,15 @@ impl StreamedArchive {
     pub fn read(
         pipe: impl Read + Send,
         directory: Arc<Directory>,
-        receiving: StreamOptions<'_>,
+        options: StreamOptions<'_>,
         observe: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
-        let pipe = unpack::through(pipe, Path::new(LABEL))?;
-        let stream = Stream(Mutex::new(At { pipe, at: 0 }));
-        let taking = Taking { directory: &directory, receiving, stats: Mutex::default(), observe };
-        let mut files = taking.members(&stream)?;
-        let Taking { stats, .. } = taking;
+        let pipe = decompress::through(pipe, Path::new(LABEL))?;
+        let stream = Stream(Mutex::new(Position { pipe, at: 0 }));
+        let unpacking =
+            Unpacking { directory: &directory, options, stats: Mutex::default(), observe };
+        let mut files = unpacking.members(&stream)?;
+        let Unpacking { stats, .. } = unpacking;
         let mut stats = stats.into_inner().unwrap_or_else(PoisonError::into_inner);
         stats.bytes = stream.lock().at;
         let layout = files.remove("oci-layout").ok_or_else(|| {
@@ -96,21 +97,21 @@ impl StreamedArchive {
 }
 
 /// An archive on its way into a directory.
-struct Taking<'a> {
+struct Unpacking<'a> {
     directory: &'a Directory,
-    receiving: StreamOptions<'a>,
+    options: StreamOptions<'a>,
     stats: Mutex<StreamStats>,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
 /// A blob whose bytes have all come.
-type Small = (Descriptor, Vec<u8>);
+type SmallBlob = (Descriptor, Vec<u8>);
 
-impl Taking<'_> {
+impl Unpacking<'_> {
     /// Goes through all members; returns the files beside the content.
     fn members(&self, stream: &Stream<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
         let failed = Mutex::new(None);
-        let (sender, receiver) = sync_channel::<Small>(WRITERS);
+        let (sender, receiver) = sync_channel::<SmallBlob>(WRITERS);
         let receiver = Mutex::new(receiver);
         let files = std::thread::scope(|scope| {
             for _ in 0..WRITERS {
@@ -134,11 +135,11 @@ impl Taking<'_> {
     }
 
     /// Writes small blobs until there are no more.
-    fn write(&self, small: &Mutex<Receiver<Small>>, failed: &Mutex<Option<Error>>) {
+    fn write(&self, small: &Mutex<Receiver<SmallBlob>>, failed: &Mutex<Option<Error>>) {
         loop {
             let next = lock(small).recv();
             let Ok((blob, bytes)) = next else { return };
-            if let Err(error) = self.take(blob, Box::new(Cursor::new(bytes))) {
+            if let Err(error) = self.store_blob(blob, Box::new(Cursor::new(bytes))) {
                 lock(failed).get_or_insert(error);
             }
         }
@@ -147,12 +148,12 @@ impl Taking<'_> {
     fn each_member(
         &self,
         stream: &Stream<'_>,
-        mut hand_over: impl FnMut(Small) -> Result<()>,
+        mut hand_over: impl FnMut(SmallBlob) -> Result<()>,
     ) -> Result<BTreeMap<String, Vec<u8>>> {
         let since_seek = Cell::new(0);
         let mut archive = tar::Archive::new(Forward { stream, at: 0, since_seek: &since_seek });
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
-        let (mut files, mut judge) = (BTreeMap::new(), Judge::new(LABEL));
+        let (mut files, mut check) = (BTreeMap::new(), MemberCheck::new(LABEL));
         let mut seen = HashSet::new();
         // The directory that the layout lies in, if its first file does not lie at the top.
         let mut within: Option<Vec<u8>> = None;
@@ -162,9 +163,9 @@ impl Taking<'_> {
                 entry.map_err(|error| members::unreadable(LABEL, number, at_end(), error))?;
             let path = entry.path_bytes();
             let (at, size) = (entry.raw_file_position(), entry.size());
-            let content = Content { stream, at, left: size, size, name: members::shown(&path) };
-            let Some(name) = judge.file(&entry)? else {
-                content.pass()?;
+            let content = Content { stream, at, left: size, size, name: members::escaped(&path) };
+            let Some(name) = check.file(&entry)? else {
+                content.skip()?;
                 continue;
             };
             let directory = within.get_or_insert_with(|| members::directory_of_layout(&name));
@@ -174,7 +175,7 @@ impl Taking<'_> {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
                 // Whether the first is written by now depends on the writers, and must not matter.
                 let is_again = !seen.insert(blob.digest.clone());
-                let twice = || members::refused(LABEL, &path, TWICE);
+                let twice = || members::bad_member(LABEL, &path, TWICE);
                 if size <= SMALL {
                     let bytes = content.into_bytes()?;
                     let found = blob.digest.recompute(&bytes);
@@ -183,23 +184,23 @@ impl Taking<'_> {
                     }
                     hand_over((blob, bytes))?;
                 } else if is_again && self.has(&blob) {
-                    prove(content, &blob)
+                    verify_again(content, &blob)
                         .map_err(|error| if error.is_corruption() { twice() } else { error })?;
                 } else {
-                    self.take(blob, Box::new(content))?;
+                    self.store_blob(blob, Box::new(content))?;
                 }
-            } else if let Some((name, limit)) = self.kept(&name) {
+            } else if let Some((name, limit)) = self.extra_file_limit(&name) {
                 if size > limit {
                     let what = format!("`{name}` with {size} bytes");
                     return Err(Error::Limit { what, limit: format!("{limit} bytes") });
                 }
                 let bytes = content.into_bytes()?;
                 if files.get(&name).is_some_and(|before| *before != bytes) {
-                    return Err(members::refused(LABEL, &path, TWICE));
+                    return Err(members::bad_member(LABEL, &path, TWICE));
                 }
                 files.insert(name, bytes);
             } else {
-                content.pass()?;
+                content.skip()?;
             }
             (self.observe)(observed);
         }
@@ -213,11 +214,11 @@ impl Taking<'_> {
     }
 
     /// Returns under which name a file is kept, and how many bytes it may have.
-    fn kept(&self, name: &[u8]) -> Option<(String, u64)> {
+    fn extra_file_limit(&self, name: &[u8]) -> Option<(String, u64)> {
         let own = [("oci-layout", MAX_LAYOUT_FILE), ("index.json", MAX_INDEX)];
-        let all = own.iter().chain(self.receiving.files);
-        let mut found = all.filter(|(kept, _)| kept.as_bytes() == name);
-        found.next().map(|(kept, limit)| ((*kept).to_owned(), *limit))
+        let all = own.iter().chain(self.options.files);
+        let mut found = all.filter(|(extra_file_limit, _)| extra_file_limit.as_bytes() == name);
+        found.next().map(|(extra_file_limit, limit)| ((*extra_file_limit).to_owned(), *limit))
     }
 
     /// Tells whether a blob has come as it should be.
@@ -226,9 +227,9 @@ impl Taking<'_> {
     }
 
     /// Takes a blob into the directory. One that is not what its name says is noted and left out.
-    fn take(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
+    fn store_blob(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
         let is_unverified = blob.digest.hasher().is_none();
-        if is_unverified && !self.receiving.allow_unverified {
+        if is_unverified && !self.options.allow_unverified {
             return Err(Error::Unverifiable { digest: blob.digest });
         }
         let taken = self.directory.push_stream(&blob, content);
@@ -249,7 +250,7 @@ impl Taking<'_> {
 }
 
 /// Reads content that is here already; fails if it is other content.
-fn prove(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
+fn verify_again(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
     let mut content = Verifying::new(Box::new(content), blob)?;
     let read = io::copy(&mut content, &mut io::sink());
     read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
@@ -262,21 +263,21 @@ const TWICE: &str = "is there twice, with different content";
 const OCTETS: &str = "application/octet-stream";
 
 /// The pipe, which is read by the tar crate and by whoever takes a member's content.
-struct Stream<'p>(Mutex<At<'p>>);
+struct Stream<'p>(Mutex<Position<'p>>);
 
-struct At<'p> {
+struct Position<'p> {
     pipe: Box<dyn Read + Send + 'p>,
     /// How many bytes have been read.
     at: u64,
 }
 
 impl<'p> Stream<'p> {
-    fn lock(&self) -> MutexGuard<'_, At<'p>> {
+    fn lock(&self) -> MutexGuard<'_, Position<'p>> {
         lock(&self.0)
     }
 }
 
-impl At<'_> {
+impl Position<'_> {
     /// Reads on at `to`, which is not behind; what lies before it is read over.
     fn read_at(&mut self, to: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let over = to.checked_sub(self.at).ok_or(io::ErrorKind::InvalidInput)?;
@@ -339,7 +340,7 @@ struct Content<'s, 'p> {
 
 impl Content<'_, '_> {
     /// Reads over what nobody needs: it must be there like all else, or the archive is cut off.
-    fn pass(mut self) -> Result<()> {
+    fn skip(mut self) -> Result<()> {
         let read = io::copy(&mut self, &mut io::sink());
         read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
     }

@@ -35,7 +35,7 @@ const MAX_LENGTH: u64 = i64::MAX as u64;
 const MAX_NAME: usize = 100;
 
 /// Where everything goes.
-pub(super) struct Form {
+pub(super) struct TarLayout {
     /// Everything before the first blob.
     pub(super) head: Vec<u8>,
     /// Where each blob goes, in the order of the outline.
@@ -59,7 +59,7 @@ pub(super) struct Slot {
     pub(super) size: u64,
 }
 
-impl Form {
+impl TarLayout {
     /// Computes where everything of `outline` goes. Fails with [`Error::Limit`] if no file can be
     /// that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
@@ -256,13 +256,13 @@ mod tests {
         let mut descriptor = longshore_spec::Descriptor::of("a/b", b"x");
         let said = "x".repeat(usize::try_from(MAX_INDEX / 2).unwrap());
         descriptor.annotations.insert("said".to_owned(), said);
-        let form = |names: &[&str]| {
+        let layout = |names: &[&str]| {
             let names = names.iter().map(|name| (*name).into()).collect();
             let root = longshore_store::Root { descriptor: descriptor.clone(), names };
-            Form::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
+            TarLayout::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
         };
-        assert!(form(&["a"]).is_ok());
-        let error = form(&["a", "b"]).err().unwrap().to_string();
+        assert!(layout(&["a"]).is_ok());
+        let error = layout(&["a", "b"]).err().unwrap().to_string();
         assert!(error.contains("index.json") && error.contains("67108864 bytes"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use longshore_store::{
 };
 
 use super::journal::{self, Journal, Left, Progress, open_part};
-use super::tar_layout::{self, END, Form, Slot};
+use super::tar_layout::{self, END, Slot, TarLayout};
 use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::dir::{Dir, no_directory, parent};
@@ -41,7 +41,7 @@ pub struct ArchiveWriter {
 
 /// The partial archive of a known plan.
 struct Filling {
-    form: Form,
+    layout: TarLayout,
     /// Where the partial archive lies, and the final one appears.
     directory: Dir,
     file: Arc<File>,
@@ -116,19 +116,19 @@ impl ArchiveWriter {
     /// Returns how long the archive of `outline` is, in bytes. Fails with [`Error::Limit`] if no file
     /// can be that long.
     pub fn length(outline: &Outline) -> Result<u64> {
-        Form::new(outline).map(|form| form.length)
+        TarLayout::new(outline).map(|layout| layout.length)
     }
 
     /// Returns how many bytes of the content of `outline` an earlier run left, from which this one would
     /// continue: 0 if its files are not ours or belong to another plan. Changes nothing.
     pub fn left_of(&self, outline: &Outline) -> Result<u64> {
-        let form = Form::new(outline)?;
+        let layout = TarLayout::new(outline)?;
         let (Ok(there), Ok(bytes)) = (self.partial.metadata(), journal::read(&self.journal)) else {
             return Ok(0);
         };
-        let known = Journal::known(&bytes, &form.fingerprint);
+        let known = Journal::known(&bytes, &layout.fingerprint);
         let of = |(number, progress): (u32, Progress)| {
-            let slot = form.slots.get(number as usize)?;
+            let slot = layout.slots.get(number as usize)?;
             let bytes = match progress {
                 Progress::Done => slot.size,
                 Progress::Bytes(bytes) => bytes.min(slot.size),
@@ -175,7 +175,7 @@ impl ArchiveWriter {
         self.partial.symlink_metadata().map_or(0, |found| found.blocks() * SECTOR)
     }
 
-    fn begin(&self, mut form: Form) -> Result<Filling> {
+    fn begin(&self, mut layout: TarLayout) -> Result<Filling> {
         let (directory, name) = Dir::of_file(&self.partial)?;
         let (file, left) = open_part(Named::new(&directory, name))?;
         lock::take(&file, &self.partial)?;
@@ -189,25 +189,25 @@ impl ArchiveWriter {
             directory.remove(journal_name)?;
         }
         let journal = Named::new(&directory, journal_name);
-        let (journal, known) = Journal::open(journal, &form.fingerprint)?;
+        let (journal, known) = Journal::open(journal, &layout.fingerprint)?;
         let there = file.metadata().map_err(self.writing())?.len();
         if known.is_empty() && there > 0 {
             file.set_len(0).map_err(self.writing())?;
         }
-        if let Err(error) = reserve(&file, form.length) {
+        if let Err(error) = reserve(&file, layout.length) {
             if known.is_empty() {
                 directory.remove(name)?;
                 directory.remove(journal_name)?;
             }
-            return Err(self.no_room(error, form.length));
+            return Err(self.no_room(error, layout.length));
         }
         // The head holds `bundle.json`, which may be large; it is written here and not needed again.
-        let head = std::mem::take(&mut form.head);
+        let head = std::mem::take(&mut layout.head);
         file.write_all_at(&head, 0).map_err(self.writing())?;
-        let mut states = vec![State::Begun(0); form.slots.len()];
+        let mut states = vec![State::Begun(0); layout.slots.len()];
         for (number, progress) in known {
             // Bytes beyond the end of the file were never written, whatever the journal says.
-            let Some(slot) = form.slots.get(number as usize) else { continue };
+            let Some(slot) = layout.slots.get(number as usize) else { continue };
             match progress {
                 Progress::Done if slot.content + slot.size <= there => {
                     states[number as usize] = State::There;
@@ -220,21 +220,21 @@ impl ArchiveWriter {
         }
         let states = Mutex::new(states);
         let (file, changed) = (Arc::new(file), Condvar::new());
-        Ok(Filling { form, directory, file, journal, earlier: None, states, changed })
+        Ok(Filling { layout, directory, file, journal, earlier: None, states, changed })
     }
 
     /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for the
     /// next plan. Returns `None` if the disk has no room for both files, or if the name leads to another
     /// file by now.
     fn set_aside(&self, filling: &Filling) -> Option<Earlier> {
-        let Filling { form, directory, file, states, .. } = filling;
+        let Filling { layout, directory, file, states, .. } = filling;
         let states = states.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = |number: &u32| states[*number as usize] == State::There;
-        let there = form.by_digest.iter().filter(|(_, number)| is_there(number));
+        let there = layout.by_digest.iter().filter(|(_, number)| is_there(number));
         let there =
-            there.map(|(digest, number)| (digest.clone(), form.slots[*number as usize].content));
+            there.map(|(digest, number)| (digest.clone(), layout.slots[*number as usize].content));
         let there = there.collect();
-        self.check_room(form.length.saturating_add(self.allocated())).ok()?;
+        self.check_room(layout.length.saturating_add(self.allocated())).ok()?;
         let name = self.partial.file_name()?;
         if !directory.has(file, name) {
             return None;
@@ -273,11 +273,11 @@ impl TargetPlace for ArchiveWriter {
     /// archive. A second plan starts a new archive, which takes over the blobs written for the first.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.check_free()?;
-        let form = Form::new(outline)?;
+        let layout = TarLayout::new(outline)?;
         // This releases the lock of an earlier plan, and keeps its blobs for this one.
         let earlier = self.current().take().and_then(|filling| self.set_aside(&filling));
-        self.check_room(form.length)?;
-        let filling = Filling { earlier, ..self.begin(form)? };
+        self.check_room(layout.length)?;
+        let filling = Filling { earlier, ..self.begin(layout)? };
         let there = filling.there();
         *self.current() = Some(Arc::new(filling));
         Ok(Some(there))
@@ -301,8 +301,8 @@ impl TargetPlace for ArchiveWriter {
         let directory = &filling.directory;
         let [partial, path, journal] = [&self.partial, &self.path, &self.journal]
             .map(|path| Named::new(directory, path.file_name().unwrap_or_default()));
-        persist(&filling.file, partial, path, Durable::WithTheOthers, |file| {
-            let length = filling.form.length;
+        persist(&filling.file, partial, path, Durable::Batched, |file| {
+            let length = filling.layout.length;
             file.write_all_at(&END, length - END.len() as u64)
                 .and_then(|()| file.set_len(length))
                 .map_err(self.writing())
@@ -336,7 +336,7 @@ impl Filling {
             State::Begun(bytes) => *bytes,
             State::Coming => 0,
         };
-        self.form.slots.iter().zip(&*self.states()).map(of).sum()
+        self.layout.slots.iter().zip(&*self.states()).map(of).sum()
     }
 
     /// Claims a slot for one writer, after waiting for another that is filling it. Returns `None` if the
@@ -438,7 +438,7 @@ impl Drop for Claim<'_> {
 impl Sink for ArchiveWriter {
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
         let filling = self.filling()?;
-        let Some((number, _)) = filling.form.slot(&descriptor.digest) else {
+        let Some((number, _)) = filling.layout.slot(&descriptor.digest) else {
             return Ok(Held::Nothing);
         };
         Ok(match filling.states()[number as usize] {
@@ -451,7 +451,7 @@ impl Sink for ArchiveWriter {
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         let filling = self.filling()?;
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let found = filling.form.slot(digest).filter(|(_, slot)| slot.size == *size);
+        let found = filling.layout.slot(digest).filter(|(_, slot)| slot.size == *size);
         let (number, slot) = found.ok_or_else(|| {
             unannounced(
                 self.label(),

@@ -26,7 +26,7 @@ pub(super) const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 /// Why a path does not open.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ResolveError {
     /// A link on it leads out of the directory. Its own path is relative to that.
     LeadsOut {
         link: PathBuf,
@@ -35,19 +35,19 @@ pub(super) enum Fault {
     Io(io::Error),
 }
 
-impl From<Errno> for Fault {
+impl From<Errno> for ResolveError {
     fn from(error: Errno) -> Self {
         Self::Io(error.into())
     }
 }
 
 /// Opens what `path` leads to from `directory`, if that lies below it.
-pub(super) fn inside(
+pub(super) fn beneath(
     directory: BorrowedFd<'_>,
     path: &Path,
     flags: OFlags,
-) -> Result<OwnedFd, Fault> {
-    match kernel::inside(directory, path, flags) {
+) -> Result<OwnedFd, ResolveError> {
+    match kernel::beneath(directory, path, flags) {
         Ok(opened) => Ok(opened),
         Err(error) if kernel::is_final(error) => Err(error.into()),
         Err(_) => walk(directory, path, flags),
@@ -55,13 +55,13 @@ pub(super) fn inside(
 }
 
 /// Opens the directory at `path`, if there is no link on the way to it.
-pub(super) fn straight(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-    kernel::straight(directory, path)
+pub(super) fn without_links(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    kernel::without_links(directory, path)
 }
 
-/// Does what [`inside`] does, without the kernel's help.
-fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Fault> {
-    let mut above = vec![directory.try_clone_to_owned().map_err(Fault::Io)?];
+/// Does what [`beneath`] does, without the kernel's help.
+fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, ResolveError> {
+    let mut above = vec![directory.try_clone_to_owned().map_err(ResolveError::Io)?];
     let mut at = PathBuf::new();
     let mut left = Vec::new();
     push(&mut left, path);
@@ -72,7 +72,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
             at.pop();
             if above.is_empty() {
                 let (link, target) = links.pop().ok_or(Errno::INVAL)?;
-                return Err(Fault::LeadsOut { link, target });
+                return Err(ResolveError::LeadsOut { link, target });
             }
             continue;
         }
@@ -95,7 +95,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                 let link = at.join(&part);
                 if target.is_absolute() {
-                    return Err(Fault::LeadsOut { link, target });
+                    return Err(ResolveError::LeadsOut { link, target });
                 }
                 if links.len() == MAX_LINKS {
                     return Err(Errno::LOOP.into());
@@ -129,7 +129,7 @@ mod kernel {
 
     use super::{BorrowedFd, DIRECTORY, Errno, Mode, OFlags, OwnedFd, Path};
 
-    pub(super) fn inside(
+    pub(super) fn beneath(
         directory: BorrowedFd<'_>,
         path: &Path,
         flags: OFlags,
@@ -138,7 +138,7 @@ mod kernel {
         openat2(directory, path, flags, Mode::empty(), resolve)
     }
 
-    pub(super) fn straight(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn without_links(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         openat2(directory, path, DIRECTORY, Mode::empty(), resolve)
     }
@@ -163,11 +163,11 @@ mod kernel {
 mod kernel {
     use super::{BorrowedFd, Errno, OFlags, OwnedFd, Path};
 
-    pub(super) fn inside(_: BorrowedFd<'_>, _: &Path, _: OFlags) -> Result<OwnedFd, Errno> {
+    pub(super) fn beneath(_: BorrowedFd<'_>, _: &Path, _: OFlags) -> Result<OwnedFd, Errno> {
         Err(Errno::NOSYS)
     }
 
-    pub(super) fn straight(_: BorrowedFd<'_>, _: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn without_links(_: BorrowedFd<'_>, _: &Path) -> Result<OwnedFd, Errno> {
         Err(Errno::NOSYS)
     }
 
@@ -212,14 +212,14 @@ mod tests {
         }
         symlink(root.join("a/b/file"), root.join("absolute")).unwrap();
         let directory = File::open(&root).unwrap();
-        let look = |answer: Result<OwnedFd, Fault>| match answer {
+        let look = |answer: Result<OwnedFd, ResolveError>| match answer {
             Ok(opened) => {
                 let mut text = String::new();
                 File::from(opened).read_to_string(&mut text).unwrap();
                 text
             }
-            Err(Fault::LeadsOut { link, .. }) => format!("out at {}", link.display()),
-            Err(Fault::Io(error)) => format!("{:?}", error.kind()),
+            Err(ResolveError::LeadsOut { link, .. }) => format!("out at {}", link.display()),
+            Err(ResolveError::Io(error)) => format!("{:?}", error.kind()),
         };
         for (path, expected) in [
             ("a/b/file", "inside"),
@@ -240,7 +240,7 @@ mod tests {
             ("a/b/file/further", "NotADirectory"),
         ] {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let quick = look(inside(directory.as_fd(), Path::new(path), flags));
+            let quick = look(beneath(directory.as_fd(), Path::new(path), flags));
             let walked = look(walk(directory.as_fd(), Path::new(path), flags));
             assert_eq!(quick, walked, "{path}");
             assert_eq!(quick, expected, "{path}");

@@ -17,7 +17,7 @@ use crate::resume::{self, Partial};
 impl Directory {
     /// Tells how much of a blob is there, under its final name or as a part.
     pub(super) fn held(&self, digest: &Digest, expected: u64) -> Result<Held> {
-        if self.holds(digest, expected)? {
+        if self.has_blob(digest, expected)? {
             return Ok(Held::Whole);
         }
         Ok(match self.part_size(digest)? {
@@ -30,11 +30,11 @@ impl Directory {
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         self.begin()?;
-        if self.holds(digest, *size)? {
+        if self.has_blob(digest, *size)? {
             return Ok(Pushed::Existed);
         }
         let incoming = self.claim(digest)?;
-        if self.holds(digest, *size)? {
+        if self.has_blob(digest, *size)? {
             // Another writer was faster, and its part was ours.
             incoming.remove()?;
             return Ok(Pushed::Existed);
@@ -54,7 +54,7 @@ impl Directory {
     pub(crate) fn push_stream(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob;
         self.begin()?;
-        if self.holds(digest, *size)? {
+        if self.has_blob(digest, *size)? {
             std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::io("read", digest))?;
             return Ok(Pushed::Existed);
         }
@@ -73,7 +73,7 @@ impl Directory {
 
     /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
     /// what comes takes the place of the link.
-    fn holds(&self, digest: &Digest, size: u64) -> Result<bool> {
+    fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
         match self.size(digest) {
             Err(Error::LeadsOut { .. }) => Ok(false),
             there => Ok(there? == Some(size)),
@@ -86,7 +86,7 @@ impl Directory {
         let Some(partials) = root.below(partials_of(digest))? else { return Ok(0) };
         let Some(found) = partials.stat(digest.encoded())? else { return Ok(0) };
         let size = u64::try_from(found.st_size).unwrap_or(0);
-        Ok(if partials.foreign(&found)?.is_none() { size } else { 0 })
+        Ok(if partials.reason_not_ours(&found)?.is_none() { size } else { 0 })
     }
 
     /// Opens the part of a blob for this writer alone. Where another process is at it, or it is not ours,
@@ -112,14 +112,14 @@ impl Directory {
         };
         let (name, file) = match file {
             Some(file) => (shared.to_owned(), file),
-            None => partials.create_unique(&format!("{shared}{OF_ITS_OWN}"))?,
+            None => partials.create_unique(&format!("{shared}{OWN_PART_SEPARATOR}"))?,
         };
         Ok(Incoming { blobs, encoded, partials, name, file })
     }
 }
 
 /// Stands between the name of a blob and what tells one part of it from the other.
-pub(super) const OF_ITS_OWN: char = '~';
+pub(super) const OWN_PART_SEPARATOR: char = '~';
 
 /// A blob that this writer alone is writing.
 struct Incoming {
@@ -138,7 +138,7 @@ impl Incoming {
     fn persist<T>(&self, write: impl FnOnce(&mut PartFile<'_>) -> Result<T>) -> Result<T> {
         let partial = Named::new(&self.partials, &self.name);
         let target = Named::new(&self.blobs, &self.encoded);
-        let written = persist(&self.file, partial, target, Durable::WithTheOthers, |file| {
+        let written = persist(&self.file, partial, target, Durable::Batched, |file| {
             write(&mut PartFile { file, path: partial.path() })
         });
         if written.as_ref().is_err_and(Error::is_corruption) {
@@ -188,7 +188,7 @@ fn partials_of(digest: &Digest) -> PathBuf {
 
 /// Reads all of a file that lies elsewhere; fails unless it is what its digest says. What is proven so
 /// may change again: whoever reads it verifies it too.
-pub(super) fn prove(file: &File, size: u64, digest: &Digest) -> Result<()> {
+pub(super) fn verify_content(file: &File, size: u64, digest: &Digest) -> Result<()> {
     let hasher = digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
     let content = Region::new(file, 0, size);
     let actual = files::hash(content, size, hasher, Error::io("read", digest))?.finish();

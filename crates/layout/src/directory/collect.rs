@@ -9,7 +9,7 @@ use longshore_spec::Digest;
 use longshore_store::Result;
 use rustix::fs::FileType;
 
-use super::blobs::OF_ITS_OWN;
+use super::blobs::OWN_PART_SEPARATOR;
 use super::entries::{digest_of, digests_in, directories_in, is_younger};
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
@@ -17,7 +17,7 @@ use crate::dir::Dir;
 
 /// What a collection removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct GcReport {
     /// Blobs, by digest and size in bytes, sorted.
     pub blobs: Vec<(Digest, u64)>,
     /// Entries of `index.json` that nothing needs any more.
@@ -40,10 +40,10 @@ impl Directory {
         keep: &HashSet<Digest>,
         age: Duration,
         dry_run: bool,
-    ) -> Result<Collected> {
+    ) -> Result<GcReport> {
         self.write_changes()?;
         self.writing()?;
-        let mut collected = Collected::default();
+        let mut collected = GcReport::default();
         let _lock = self.lock_index()?;
         let before = self.listed_alone()?;
         let index = before.filtered(|entry| {
@@ -124,6 +124,6 @@ fn is_part(directory: &OsStr, name: &OsStr) -> bool {
     if directory == UPLOADS {
         return is_upload(name);
     }
-    let encoded = name.split(OF_ITS_OWN).next().unwrap_or(name);
+    let encoded = name.split(OWN_PART_SEPARATOR).next().unwrap_or(name);
     digest_of(directory, encoded).is_some()
 }

@@ -27,7 +27,7 @@ pub(super) struct Graph {
 struct Node {
     digest: Digest,
     /// Nothing as long as it was not read.
-    says: Option<Says>,
+    kind: Option<NodeKind>,
     children: Box<[Child]>,
     /// What refers to it: once for each time it does.
     parents: Vec<u32>,
@@ -50,11 +50,11 @@ struct Child {
 
 /// What came of reading something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
+pub(super) enum NodeKind {
     /// It refers to what is in the graph.
     Links,
     /// It is no manifest.
-    Nothing,
+    NotAManifest,
     /// It is not there.
     Absent,
 }
@@ -65,20 +65,20 @@ impl Graph {
         self.size
     }
 
-    pub(super) fn says(&self, digest: &Digest) -> Option<Says> {
-        self.node(digest)?.says
+    pub(super) fn kind(&self, digest: &Digest) -> Option<NodeKind> {
+        self.node(digest)?.kind
     }
 
     /// Takes in what was read under a digest.
-    pub(super) fn add(&mut self, digest: &Digest, manifest: Option<&Manifest>) -> Says {
-        let says = if manifest.is_some() { Says::Links } else { Says::Nothing };
+    pub(super) fn add(&mut self, digest: &Digest, manifest: Option<&Manifest>) -> NodeKind {
+        let kind = if manifest.is_some() { NodeKind::Links } else { NodeKind::NotAManifest };
         let number = self.number(digest);
-        if let Some(known) = self.nodes[number as usize].says {
+        if let Some(known) = self.nodes[number as usize].kind {
             // Somebody else read it meanwhile.
             return known;
         }
-        self.nodes[number as usize].says = Some(says);
-        let Some(manifest) = manifest else { return says };
+        self.nodes[number as usize].kind = Some(kind);
+        let Some(manifest) = manifest else { return kind };
         let child = |(role, child): (Role, &Descriptor)| {
             let node = self.number(&child.digest);
             self.nodes[node as usize].parents.push(number);
@@ -96,7 +96,7 @@ impl Graph {
             // Its annotations are part of how it is described.
             self.size += EDGE + manifest.raw().len() as u64;
         }
-        says
+        kind
     }
 
     /// Returns what a manifest lists as manifests.
@@ -214,7 +214,7 @@ impl Graph {
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         self.nodes.push(Node {
             digest: digest.clone(),
-            says: None,
+            kind: None,
             children: Box::default(),
             parents: Vec::new(),
             subject: None,

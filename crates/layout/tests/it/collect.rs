@@ -63,7 +63,7 @@ fn what_nothing_needs_goes_and_the_rest_stays() {
     assert!(read_all(root).unwrap().into_keys().collect::<HashSet<_>>() == keep);
 
     let again = alone.collect(&keep, Duration::ZERO, false).unwrap();
-    assert_eq!(again, longshore_layout::Collected::default());
+    assert_eq!(again, longshore_layout::GcReport::default());
 }
 
 #[test]

@@ -30,14 +30,14 @@ pub(super) fn plain(
     let read = Error::io("read", path.display());
     let count = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(read)?;
     let Some(how) = Compression::of(&magic[..count], path)? else { return Ok(file) };
-    let reader = Unpacked::new(how, io::BufReader::with_capacity(files::PIECE, file), path)?;
-    let (directory, unpacked) = match (tempfile::tempfile_in(beside), scratch) {
-        (Ok(unpacked), _) => (beside, unpacked),
+    let reader = Decompressed::new(how, io::BufReader::with_capacity(files::PIECE, file), path)?;
+    let (directory, decompressed) = match (tempfile::tempfile_in(beside), scratch) {
+        (Ok(decompressed), _) => (beside, decompressed),
         (Err(_), Some(scratch)) => (scratch, tempfile::tempfile_in(scratch).map_err(at(scratch))?),
         (Err(error), None) => return Err(at(beside)(error)),
     };
-    unpack(reader, &unpacked, path, directory)?;
-    Ok(unpacked)
+    write_to(reader, &decompressed, path, directory)?;
+    Ok(decompressed)
 }
 
 /// Returns what comes through a pipe, unpacked if it is compressed.
@@ -51,7 +51,7 @@ pub(super) fn through<'p>(
     let how = Compression::of(&magic, path)?;
     let all = io::BufReader::with_capacity(files::PIECE, io::Cursor::new(magic).chain(pipe));
     Ok(match how {
-        Some(how) => Box::new(Unpacked::new(how, all, path)?),
+        Some(how) => Box::new(Decompressed::new(how, all, path)?),
         None => Box::new(all),
     })
 }
@@ -94,7 +94,7 @@ impl Compression {
 
 /// What is in a compressed file, which may be several members or frames, one behind the other. Zeros
 /// behind the last are padding, as tapes and `dd` make it; anything else there is an error.
-struct Unpacked<R: BufRead> {
+struct Decompressed<R: BufRead> {
     how: Compression,
     decoder: Option<Decoder<R>>,
     path: PathBuf,
@@ -133,7 +133,7 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
-impl<R: BufRead> Unpacked<R> {
+impl<R: BufRead> Decompressed<R> {
     fn new(how: Compression, of: R, path: &Path) -> Result<Self> {
         let decoder = Decoder::new(how, of).map_err(Error::io("unpack", path.display()))?;
         Ok(Self { how, decoder: Some(decoder), path: path.to_owned() })
@@ -183,7 +183,7 @@ impl<R: BufRead> Unpacked<R> {
     }
 }
 
-impl<R: BufRead> Read for Unpacked<R> {
+impl<R: BufRead> Read for Decompressed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
             let count = match decoder.read(buffer) {
@@ -205,12 +205,17 @@ impl<R: BufRead> Read for Unpacked<R> {
 /// Returns an unnamed file in `directory` with all that comes through a pipe.
 pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
     let mut kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
-    unpack(pipe, &kept, path, directory)?;
+    write_to(pipe, &kept, path, directory)?;
     kept.rewind().map_err(at(directory))?;
     Ok(kept)
 }
 
-fn unpack(mut reader: impl Read, mut unpacked: &File, path: &Path, directory: &Path) -> Result<()> {
+fn write_to(
+    mut reader: impl Read,
+    mut decompressed: &File,
+    path: &Path,
+    directory: &Path,
+) -> Result<()> {
     let mut buffer = files::buffer(u64::MAX);
     let (mut written, mut checked) = (0, 0);
     loop {
@@ -222,7 +227,7 @@ fn unpack(mut reader: impl Read, mut unpacked: &File, path: &Path, directory: &P
         if count == 0 {
             return Ok(());
         }
-        unpacked.write_all(&buffer[..count]).map_err(at(directory))?;
+        decompressed.write_all(&buffer[..count]).map_err(at(directory))?;
         written += count as u64;
     }
 }
