@@ -123,55 +123,20 @@ fn step(step: &str, path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::io::Write as _;
 
+    use longshore_fixture::steps;
+
     use super::*;
-
-    thread_local! {
-        /// The steps of this thread.
-        static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    }
-
-    /// Keeps the steps that are traced, by thread. It is that of all threads: what one thread alone listens
-    /// to, another that comes to it first may turn off.
-    struct Steps;
-
-    impl tracing::Subscriber for Steps {
-        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-            metadata.target() == "longshore::persist"
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-        fn event(&self, event: &tracing::Event<'_>) {
-            struct Step;
-            impl tracing::field::Visit for Step {
-                fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-                    if field.name() == "step" {
-                        STEPS.with_borrow_mut(|steps| steps.push(value.to_owned()));
-                    }
-                }
-                fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
-            }
-            event.record(&mut Step);
-        }
-    }
 
     fn run(write: impl FnOnce(&File) -> Result<()>) -> (Vec<String>, bool, bool) {
         let directory = tempfile::tempdir().unwrap();
         let opened = Dir::open(directory.path()).unwrap();
         let file = opened.create_new("partial").unwrap().unwrap();
         let [partial, target] = ["partial", "target"].map(|name| Named::new(&opened, name));
-        // Whoever comes second finds it set.
-        let _ = tracing::subscriber::set_global_default(Steps);
-        STEPS.take();
-        let result = persist(&file, partial, target, Durable::Now, write);
-        let steps = STEPS.take();
+        let mut result = Ok(());
+        let steps = steps(|| result = persist(&file, partial, target, Durable::Now, write));
+        let steps = steps.into_iter().map(|step| step.name).collect();
         assert_eq!(partial.path().exists(), result.is_err());
         (steps, result.is_ok(), target.path().exists())
     }

@@ -1,10 +1,9 @@
 //! Repositories of a directory, as a server changes them.
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use longshore_fixture::{Content, Draft};
+use longshore_fixture::{Content, Draft, steps};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::{
@@ -66,60 +65,6 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
     });
 }
 
-thread_local! {
-    /// What this thread does to make files durable: steps and paths.
-    static STEPS: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps what each thread does. It is that of all threads: what one thread alone listens to, another
-/// that comes to it first may turn off.
-struct Steps;
-
-impl Steps {
-    fn of(work: impl FnOnce()) -> Vec<(String, String)> {
-        // Whoever comes second finds it set.
-        let _ = tracing::subscriber::set_global_default(Self);
-        STEPS.take();
-        work();
-        STEPS.take()
-    }
-}
-
-impl tracing::Subscriber for Steps {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "longshore::persist"
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut step = Step::default();
-        event.record(&mut step);
-        STEPS.with_borrow_mut(|steps| steps.push((step.0, step.1)));
-    }
-}
-
-/// Step and path of an event.
-#[derive(Default)]
-struct Step(String, String);
-
-impl tracing::field::Visit for Step {
-    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-        if field.name() == "step" {
-            value.clone_into(&mut self.0);
-        }
-    }
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "path" {
-            self.1 = format!("{value:?}");
-        }
-    }
-}
-
 #[test]
 fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     let directory = tempfile::tempdir().unwrap();
@@ -130,12 +75,12 @@ fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::write(blobs.join(manifest.descriptor().digest.encoded()), manifest.raw()).unwrap();
     let layout = created(directory.path());
-    let steps = Steps::of(|| {
+    let steps = steps(|| {
         layout.whole().push_manifest(&manifest, Entry::Root(&["v1".into()])).unwrap();
         layout.commit().unwrap();
     });
     let at = |step: &str, path: &str| {
-        steps.iter().position(|(done, to)| done == step && to.contains(path))
+        steps.iter().position(|done| done.name == step && done.path.contains(path))
     };
     let synced = at("sync directory", "/blobs/sha256").expect("it is synced");
     assert!(Some(synced) < at("rename", "/index.json"), "{steps:?}");
