@@ -10,21 +10,21 @@ use crate::auth::Scope;
 use crate::list::ListError;
 use crate::text::one_line;
 
-/// What a registry lists.
+/// The catalog of a registry.
 #[derive(Debug, Default)]
 pub struct RegistryCatalog {
     /// Its repositories, sorted.
     pub repositories: Vec<RepositoryName>,
-    /// What else it lists.
+    /// Entries that are not names of repositories.
     pub others: Vec<InvalidRepository>,
 }
 
-/// What a registry lists as a repository and what cannot be one. Displayed, it says why.
+/// An entry of a catalog that cannot be a repository. It displays why.
 #[derive(Debug)]
 pub enum InvalidRepository {
-    /// It is no text; how it looks.
+    /// The entry is not a string. This is its JSON.
     NotText(String),
-    /// It is no name.
+    /// The entry is not a valid name.
     NotAName(ReferenceError),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for InvalidRepository {
 }
 
 impl Registry {
-    /// Returns what the registry lists, as far as it lists anything.
+    /// Returns the repositories that the registry lists.
     pub fn catalog(&self) -> Result<RegistryCatalog> {
         let what = format!("the list of repositories of {}", self.host());
         let list = self.list("_catalog", &what, "repositories", None, &Scope::catalog());
@@ -73,7 +73,7 @@ impl SourcePlace for Registry {
         Ok(Box::new(self.remote_repository(name)))
     }
 
-    /// Warns of what is listed and is no name.
+    /// Warns of entries that are not names of repositories.
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         let RegistryCatalog { repositories, others } = self.catalog()?;
         for other in others {

@@ -18,16 +18,16 @@ use crate::text::{BYTE_ORDER_MARK, one_line};
 use crate::url::{Url, shown, with_query};
 use crate::{Limits, Registry};
 
-/// How many entries of a list are asked for at once, the next where a registry refuses so many. Last,
-/// it chooses itself.
+/// The sizes of pages to ask for. If a registry refuses one, the next is tried; with the last, the
+/// registry chooses.
 const PAGES: [Option<usize>; 3] = [Some(1000), Some(100), None];
 
-/// How many pages without an entry are gone through in a row: who filters a list may have some.
+/// How many empty pages in a row are accepted: a registry that filters a list may send some.
 const MOST_EMPTY: usize = 16;
 
 impl Registry {
-    /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102). Errors call the list `what`.
+    /// Returns the entries of `member` in all pages, without duplicates and sorted (rows E-100 to E-102).
+    /// Errors call the list `what`.
     pub(crate) fn list(
         &self,
         path: &str,
@@ -54,7 +54,7 @@ impl Registry {
                 .header(ACCEPT, "application/json")
                 .whole(limits.list_page_bytes);
             let is_sized = is_first && size.is_some();
-            // Some fail with a size that they do not know, as often as they are asked.
+            // Some registries fail for a size that they do not support, however often they are asked.
             let answer =
                 self.http().persist(|| match self.read_attempt(&request, repository, scope) {
                     Err(AttemptError { error, .. }) if is_sized && fails(&error) => Ok(None),
@@ -67,7 +67,7 @@ impl Registry {
             };
             if !answer.status().is_success() {
                 if is_sized && refuses_size(answer.status()) {
-                    // Who says that there is nothing, or that it is for others, says so of any size.
+                    // A registry that denies or does not find the list does so for any size.
                     let hides = matches!(answer.status().as_u16(), 403 | 404);
                     let smaller = sizes.next().flatten().filter(|_| !hides);
                     tracing::debug!(what, ?size, status = %answer.status(), "asking for less");
@@ -87,13 +87,13 @@ impl Registry {
             let body = answer.into_bytes(what, limits.list_page_bytes)?;
             let page = found.read_page(&body, what, member)?;
             url = match (next, page.last) {
-                // How many there are says nothing as long as there is a link.
+                // While there is a link, the number of entries does not matter.
                 (Some(next), _) => {
                     pages.end(page.length, page.fresh)?;
                     has_links = true;
                     next
                 }
-                // A registry without links may still have more; one that repeats itself has none.
+                // A registry without links may have more entries. One that repeats itself has none.
                 (None, Some(last))
                     if !has_links
                         && size.is_some_and(|size| page.length >= size)
@@ -108,21 +108,21 @@ impl Registry {
     }
 }
 
-/// What a list holds.
+/// The entries of a list.
 #[derive(Debug)]
 pub(crate) struct ListEntries {
     pub(crate) texts: BTreeSet<String>,
-    /// Entries that are no texts, as they look.
+    /// Entries that are not strings, as JSON.
     pub(crate) others: BTreeSet<String>,
 }
 
-/// Tells whether a registry failed, and said so.
+/// Tells whether a registry answered that it failed.
 fn fails(error: &Error) -> bool {
     matches!(error, Error::Refused { said, .. } if said.status == 500)
 }
 
-/// Tells whether an answer may mean that so many entries are not given at once. Some say then that there
-/// is no such list, or that it is for others.
+/// Tells whether a status may mean that the page size is refused. Some registries answer that there is no
+/// such list, or that it is denied.
 fn refuses_size(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status.as_u16(), 401 | 429)
 }
@@ -130,9 +130,9 @@ fn refuses_size(status: StatusCode) -> bool {
 /// Why there is no list.
 #[derive(Debug)]
 pub(crate) enum ListError {
-    /// The registry does not give it.
+    /// The registry refused to send it.
     Refused(Error),
-    /// Something failed before the list was whole: what has come of it says nothing.
+    /// Something failed before the list was complete, so its entries mean nothing.
     Failed(Error),
 }
 
@@ -149,7 +149,7 @@ impl From<ListError> for Error {
     }
 }
 
-/// Returns what it means that a page behind the first is refused: the list is there, and not whole.
+/// Returns the error of a refused page that is not the first: the list exists, but is not complete.
 pub(crate) fn incomplete(error: Error) -> Error {
     let rest = |what| Subject::from(format!("the rest of {what}"));
     match error {
@@ -164,16 +164,16 @@ pub(crate) fn incomplete(error: Error) -> Error {
     }
 }
 
-/// Sees to it that pages come to an end.
+/// Makes sure that the pages of a list end.
 pub(crate) struct Pages {
     /// What errors call the list.
     what: String,
     most: usize,
-    /// The addresses of the pages so far, as digests: they may be long.
+    /// The digests of the addresses of all pages so far. The addresses may be long.
     seen: HashSet<Digest>,
-    /// How many in a row have had no entry.
+    /// How many pages in a row were empty.
     empty: usize,
-    /// The last one, as it may be shown.
+    /// The last address, without secrets.
     shown: String,
 }
 
@@ -182,13 +182,13 @@ impl Pages {
         Self { what, most, seen: HashSet::new(), empty: 0, shown: String::new() }
     }
 
-    /// Tells whether no page has been asked for.
+    /// Tells whether no page was requested yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Takes note that a page is asked for. Fails for one that was there before: behind it comes what
-    /// came before, for ever.
+    /// Records that a page is requested. Fails if it was requested before: the same pages would follow
+    /// forever.
     pub(crate) fn begin(&mut self, url: &Url) -> Result<()> {
         if self.seen.len() >= self.most {
             let limit = format!("{} pages", self.most);
@@ -201,8 +201,8 @@ impl Pages {
         Ok(())
     }
 
-    /// Takes note of what the page brought, of which others follow. Fails for one that repeats what
-    /// others have.
+    /// Records the number of entries of a page that has a successor. Fails if the page only repeats
+    /// others.
     pub(crate) fn end(&mut self, length: usize, fresh: usize) -> Result<()> {
         if fresh > 0 {
             self.empty = 0;
@@ -232,17 +232,17 @@ struct Entries<'l> {
     bytes: usize,
     /// How many pages have been read.
     pages: usize,
-    /// The bound that was passed.
+    /// The bound that was exceeded.
     over: Option<String>,
-    /// Entries that are no texts.
+    /// Entries that are not strings.
     others: BTreeSet<String>,
 }
 
-/// What one page brought.
+/// The result of reading one page.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Page {
     length: usize,
-    /// How many entries no page before it had.
+    /// How many entries are new.
     fresh: usize,
     last: Option<String>,
 }
@@ -271,7 +271,7 @@ impl<'l> Entries<'l> {
         }
     }
 
-    /// Adds an entry and returns whether it is new. Fails with the bound that it passes.
+    /// Adds an entry, and returns whether it is new. Fails with the bound that is exceeded.
     fn add(&mut self, entry: String, is_text: bool) -> Result<bool, String> {
         let known = if is_text { &self.all } else { &self.others };
         if known.contains(&entry) {
@@ -288,7 +288,7 @@ impl<'l> Entries<'l> {
     }
 }
 
-/// Reads a page, entry by entry: what is not kept takes no room.
+/// Reads a page entry by entry, so that only the entries take memory.
 struct Document<'a, 'l> {
     member: &'a str,
     entries: &'a mut Entries<'l>,

@@ -1,21 +1,21 @@
-//! Manifests that were read to find out what is right, for who asks for them next.
+//! Manifests that were read to check what HEAD said, for whoever asks for them next.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 
-/// So many bytes are kept; what comes after is fetched again.
+/// So many bytes are kept. Manifests beyond that are fetched again.
 const MOST_BYTES: usize = 16 << 20;
 
-/// Whose manifest it is: registry, repository, digest.
+/// Registry, repository and digest of a manifest.
 pub(crate) type Key = (String, RepositoryName, Digest);
 
-/// Manifests by what they are asked for.
+/// The cached manifests.
 #[derive(Debug, Default)]
 pub(crate) struct ManifestCache {
     manifests: HashMap<Key, Manifest>,
-    /// How many bytes they have together, and those that were asked for.
+    /// How many bytes they have together, and how many of those were handed out.
     bytes: usize,
     bytes_given: usize,
 }
@@ -24,14 +24,14 @@ pub(crate) struct ManifestCache {
 struct Manifest {
     descriptor: Descriptor,
     raw: Bytes,
-    /// Whether somebody has asked for it. It makes room for others.
+    /// Whether it was handed out. Such manifests make room for others.
     is_given: bool,
 }
 
 impl ManifestCache {
     /// Keeps a manifest, if there is room.
     pub(crate) fn keep(&mut self, key: Key, descriptor: Descriptor, raw: Bytes) {
-        // Half of all at once, so that it is seldom gone through.
+        // Half of the cache is dropped at once, so that this loop is rare.
         if self.bytes + raw.len() > MOST_BYTES && self.bytes_given >= MOST_BYTES / 2 {
             self.manifests.retain(|_, kept| !kept.is_given);
             (self.bytes, self.bytes_given) = (self.bytes - self.bytes_given, 0);
@@ -42,7 +42,7 @@ impl ManifestCache {
         }
     }
 
-    /// Returns what is known of a manifest that is kept.
+    /// Returns the descriptor of a cached manifest.
     pub(crate) fn descriptor(&self, key: &Key) -> Option<&Descriptor> {
         self.manifests.get(key).map(|kept| &kept.descriptor)
     }
@@ -72,7 +72,7 @@ mod tests {
             kept.keep(key(text), descriptor.clone(), half.clone());
         }
         assert!(kept.descriptor(&key("b")).is_some() && kept.descriptor(&key("c")).is_none());
-        // What was asked for makes room.
+        // A manifest that was handed out makes room.
         assert!(kept.raw(&key("a")).is_some() && kept.raw(&key("a")).is_some());
         kept.keep(key("c"), descriptor, half);
         assert!(kept.raw(&key("a")).is_none());

@@ -1,4 +1,4 @@
-//! Clients, and the registries that they speak to.
+//! Clients and registries.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -14,22 +14,22 @@ use crate::manifest_cache::ManifestCache;
 use crate::url::{Url, shown, with_query};
 use crate::{Config, Mirror, PlainHttp, PushMode};
 
-/// A repository that nobody has: a registry that asks who wants to read asks for this one, too.
+/// A repository that nobody has: a registry that protects its repositories protects this one, too.
 const PROBE_REPOSITORY: &str = "longshore/nobodys";
 
-/// What became of a credential that was tried.
+/// The result of checking a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialCheck {
-    /// The registry takes it.
+    /// The registry accepts it.
     Taken,
-    /// The registry lets everybody in, wherever it was asked.
+    /// The registry needs no credential, as far as it was asked.
     NotAsked,
 }
 
-/// What all registries share: connections, tokens, and the pace of each host.
+/// What all registries share: connections, tokens, and the throttle of each host.
 ///
-/// Cloning is cheap, and clones share everything. Its calls block, so they belong into threads, never
-/// into the tasks of an asynchronous runtime.
+/// Cloning is cheap, and clones share everything. Its calls block, so they belong on threads, never in
+/// the tasks of an asynchronous runtime.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -41,34 +41,34 @@ struct Shared {
     mirrors: Vec<Mirror>,
     push: PushMode,
     chunk_size: u64,
-    /// How long chunks are where a registry takes none that are longer.
+    /// The chunk size of registries that refuse longer chunks.
     chunks: Mutex<HashMap<Arc<str>, u64>>,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
     proven: Mutex<HashSet<(Arc<str>, Feature)>>,
-    /// Registries whose HEAD was tried out.
+    /// Registries whose HEAD was checked.
     tried: Mutex<HashSet<Arc<str>>>,
     manifest_cache: Mutex<ManifestCache>,
-    /// How many lists of referrers of each registry were tried out.
+    /// How many lists of referrers of each registry were checked.
     referrer_lists_checked: Mutex<HashMap<Arc<str>, Arc<Mutex<usize>>>>,
 }
 
-/// What a registry need not have, and shows not to have when it is used.
+/// An optional feature. A registry shows whether it has it when it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Feature {
-    /// Blobs that come with the first request (row E-45).
+    /// Uploads in the first POST (row E-45).
     SinglePost,
-    /// Blobs that are taken over from a repository that is named (row E-60).
+    /// Mounts from a repository that is named (row E-60).
     Mount,
     /// HEAD of blobs.
     HeadBlob,
-    /// HEAD of tags that names what a GET brings.
+    /// HEAD of manifests with the same result as GET.
     HeadManifest,
-    /// Content with the request that ends an upload.
+    /// Content in the PUT that ends an upload.
     Put,
-    /// Lists of referrers in which all refer to what was asked for.
+    /// Lists of referrers that have only referrers of the subject.
     OwnReferrers,
-    /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
+    /// Mounts without a source repository (row E-62).
     Discovery,
 }
 
@@ -82,16 +82,16 @@ type ListKey = (String, RepositoryName, Digest);
 #[derive(Clone)]
 pub struct Registry {
     client: Client,
-    /// As its users name it.
+    /// The host as its users name it.
     host: Arc<str>,
     base: Url,
-    /// Whose content it has, if it answers for another.
+    /// The registry that this one mirrors, if it is a mirror.
     mirrors: Option<Arc<str>>,
 }
 
 impl Client {
-    /// Makes ready what a client needs; no connection is made. Fails if a certificate, key or proxy
-    /// of `config` cannot be used.
+    /// Creates a client. No connection is made. Fails if a certificate, key or proxy of `config` cannot
+    /// be used.
     pub fn new(config: &Config) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             http: Http::new(config)?,
@@ -114,7 +114,7 @@ impl Client {
     pub fn registry(&self, host: &str) -> Result<Registry> {
         let malformed =
             |reason: String| Error::malformed(format!("`{host}`"), Flaw::Address(reason));
-        // Docker Hub is one name to its users and another on the network.
+        // Docker Hub has one name for its users and another on the network.
         let served_by = if host == "docker.io" { "registry-1.docker.io" } else { host };
         if host.is_empty() || host.contains(['/', '?', '#', '@', '\\']) {
             return Err(malformed("it is not a registry".to_owned()));
@@ -130,8 +130,8 @@ impl Client {
 }
 
 impl Registry {
-    /// Asks whether this is a registry that lets the client in (row E-01). Fails with
-    /// [`Error::Denied`] if it wants another credential.
+    /// Checks that this is a registry that admits the client (row E-01). Fails with [`Error::Denied`] if
+    /// the registry wants another credential.
     pub fn ping(&self) -> Result<()> {
         let request = Request::new(Method::GET, self.base.clone(), "use", self.whole());
         let mut answer = self.send(&request, None, [])?;
@@ -159,12 +159,12 @@ impl Registry {
         }
     }
 
-    /// Finds out whether the registry takes the credential that the client has for it. Fails with
-    /// [`Error::Denied`] if it does not.
+    /// Checks whether the registry accepts the client's credential for it. Fails with [`Error::Denied`]
+    /// if it does not.
     ///
-    /// Where its root is open to everybody, it is asked for what may not be: what it lists, a repository
-    /// that nobody has, and to forget an upload that there is not. At last it is asked for its root again,
-    /// with name and password although it did not want to see them.
+    /// If the root of the registry is open, requests are made that may need authentication: for the
+    /// catalog, for a repository that nobody has, and to cancel an upload that does not exist. At last,
+    /// the root is requested again with the name and password, although it did not ask for them.
     pub fn try_credential(&self) -> Result<CredentialCheck> {
         self.ping()?;
         if self.asked().is_some() {
@@ -183,13 +183,14 @@ impl Registry {
         for (method, url, scope) in probes {
             let request = Request::new(method, url, "use", self.whole());
             match (self.send(&request, None, [scope]), self.asked()) {
-                // With another status, who hands out tokens may know the name and have none for this.
+                // With another status, the token service may know the name and still have no token for
+                // this.
                 (Err(error @ Error::Denied { .. }), _)
                     if error.said().is_some_and(|said| said.status == 401) =>
                 {
                     return Err(error);
                 }
-                // The token was had for the password. What it is good for is another question.
+                // The service gave a token for the password. What the token allows does not matter here.
                 (Ok(_), Some(Challenge::Bearer { .. })) => return Ok(CredentialCheck::Taken),
                 (Ok(answer), Some(Challenge::Basic)) => {
                     let asks_again = may_ask_for_credentials(answer.status())
@@ -217,7 +218,7 @@ impl Registry {
         }
     }
 
-    /// Returns what the registry has asked for so far.
+    /// Returns the last challenge of the registry.
     fn asked(&self) -> Option<Challenge> {
         self.client.0.auth.challenge_of(&self.host)
     }
@@ -243,22 +244,22 @@ impl Registry {
         &self.host
     }
 
-    /// Tells whether the registry has not shown yet that it lacks something.
+    /// Tells whether the registry may support a feature: it has not yet shown that it does not.
     pub(crate) fn may_support(&self, feature: Feature) -> bool {
         !self.lacking().contains(&(Arc::clone(&self.host), feature))
     }
 
-    /// Takes note that the registry lacks something.
+    /// Records that the registry does not support a feature.
     pub(crate) fn set_unsupported(&self, feature: Feature) {
         self.lacking().insert((Arc::clone(&self.host), feature));
     }
 
-    /// Tells whether the registry has shown that it has something.
+    /// Tells whether the registry has shown that it supports a feature.
     pub(crate) fn is_known_to_support(&self, feature: Feature) -> bool {
         self.proven().contains(&(Arc::clone(&self.host), feature))
     }
 
-    /// Takes note that the registry has shown that it has something.
+    /// Records that the registry supports a feature.
     pub(crate) fn set_supported(&self, feature: Feature) {
         self.proven().insert((Arc::clone(&self.host), feature));
     }
@@ -267,18 +268,18 @@ impl Registry {
         self.client.0.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells, the first time it is asked, that HEAD of the registry has not been tried out.
+    /// Returns true the first time it is called for a registry, whose HEAD is then to be checked.
     pub(crate) fn should_check_head(&self) -> bool {
         let mut tried = self.client.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
         tried.insert(Arc::clone(&self.host))
     }
 
-    /// Locks the manifests that wait to be asked for.
+    /// Locks the cache of manifests.
     pub(crate) fn manifest_cache(&self) -> MutexGuard<'_, ManifestCache> {
         self.client.0.manifest_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many lists of referrers were tried out; locked while one is.
+    /// Returns how many lists of referrers were checked. It is locked during a check.
     pub(crate) fn referrer_lists_checked(&self) -> Arc<Mutex<usize>> {
         let mut tried =
             self.client.0.referrer_lists_checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,13 +298,13 @@ impl Registry {
         self.client.0.push
     }
 
-    /// Returns how long a chunk is, as far as the registry is known to take it.
+    /// Returns the size of a chunk that the registry is known to accept.
     pub(crate) fn chunk_size(&self) -> u64 {
         let known = self.chunks().get(&self.host).copied();
         known.unwrap_or(u64::MAX).min(self.client.0.chunk_size)
     }
 
-    /// Takes note that no chunk may be longer than this.
+    /// Records that the registry refuses longer chunks.
     pub(crate) fn shorten_chunks(&self, to: u64) {
         self.chunks().insert(Arc::clone(&self.host), to);
     }
@@ -312,12 +313,12 @@ impl Registry {
         self.client.0.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the address of something below `/v2/`.
+    /// Returns the address of a path below `/v2/`.
     pub(crate) fn url(&self, path: &str) -> Url {
         self.base.with_path(&format!("/v2/{path}"))
     }
 
-    /// Makes a call that changes nothing. A mirror is told whose content is meant (row E-14).
+    /// Makes a request that changes nothing. A mirror is told which registry is meant (row E-14).
     pub(crate) fn read(
         &self,
         request: &Request<'_>,
@@ -327,7 +328,7 @@ impl Registry {
         self.send(&self.meant(request), repository, [scope])
     }
 
-    /// Makes a call that changes nothing, once.
+    /// Makes a request that changes nothing, once.
     pub(crate) fn read_attempt(
         &self,
         request: &Request<'_>,
@@ -337,8 +338,8 @@ impl Registry {
         self.attempt(&self.meant(request), repository, &BTreeSet::from([scope.clone()]))
     }
 
-    /// Makes a HEAD call. `None` if whoever answers fails with it, has had too many, hangs up, or leads to
-    /// where nobody is: many never try it out, and a GET has to tell.
+    /// Makes a HEAD request. Returns `None` if the answer is an error, a hang-up, or a redirect to an
+    /// unreachable host: many registries never test their HEAD, and a GET has to decide.
     pub(crate) fn probe(
         &self,
         request: &Request<'_>,
@@ -366,12 +367,12 @@ impl Registry {
         })
     }
 
-    /// Tells whether a host cannot be reached that the registry led to.
+    /// Tells whether the error is about another host, to which the registry redirected.
     pub(crate) fn is_about_another_host(&self, error: &Error) -> bool {
         error.lost_host().is_some_and(|(host, _)| host != self.base.host())
     }
 
-    /// Makes a call that changes nothing, once. `None` if nothing comes of that.
+    /// Makes a request that changes nothing, once. Returns `None` if it fails.
     pub(crate) fn read_once(
         &self,
         request: &Request<'_>,
@@ -381,10 +382,10 @@ impl Registry {
         self.attempt(&self.meant(request), repository, &BTreeSet::from([scope])).ok()
     }
 
-    /// Returns a call that changes nothing as it is made: a mirror is told whose content is meant.
+    /// Returns the request as it is sent to a mirror: with the registry that is meant.
     fn meant<'c>(&self, request: &Request<'c>) -> Request<'c> {
         let of = self.mirrors.as_ref().filter(|_| self.is_own(request));
-        // The next page of a list may say it already.
+        // The link to the next page may have the parameter already.
         match of.filter(|_| !request.url.has_param("ns")) {
             Some(of) => {
                 Request { url: with_query(request.url.clone(), "ns", of), ..request.clone() }
@@ -393,7 +394,7 @@ impl Registry {
         }
     }
 
-    /// Makes the call, again if that may help.
+    /// Makes a request, and repeats it if that may help.
     pub(crate) fn send(
         &self,
         request: &Request<'_>,
@@ -404,8 +405,8 @@ impl Registry {
         self.http().persist(|| self.attempt(request, repository, &scopes))
     }
 
-    /// Makes the call once. Only the registry itself gets to see who asks (row E-41). Of another host that
-    /// cannot be reached it is told that the registry leads there: for content, a token or an upload.
+    /// Makes a request once. Only the registry itself gets the credential (row E-41). If another host
+    /// cannot be reached, the error says that the registry redirected to it.
     pub(crate) fn attempt(
         &self,
         request: &Request<'_>,
@@ -435,12 +436,12 @@ impl Registry {
         self.client.0.auth.attempt(self.http(), request, &access)
     }
 
-    /// Tells whether a call goes to the registry itself, and not to where a descriptor leads.
+    /// Tells whether a request goes to the registry itself, and not to one of the `urls` of a descriptor.
     fn is_own(&self, request: &Request<'_>) -> bool {
         request.reach != Reach::Foreign && request.url.is_same_origin(&self.base)
     }
 
-    /// Returns what is locked while the list of referrers of `subject` changes (row E-86).
+    /// Returns the lock that is held while the list of referrers of `subject` changes (row E-86).
     pub(crate) fn referrers_lock(&self, name: &RepositoryName, subject: &Digest) -> Arc<Mutex<()>> {
         let mut lists = self.client.0.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.host.to_string(), name.clone(), subject.clone());

@@ -1,4 +1,4 @@
-//! Addresses: how they are put together, what leads from one to another, and how they are shown.
+//! Addresses: building them, following redirects and links, and showing them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -6,19 +6,19 @@ use std::net::IpAddr;
 
 use longshore_store::{Error, Flaw, Result};
 
-/// No address that somebody else sent is longer, in bytes: the longest that are in use, signed ones of
-/// object stores, have some 4 KiB.
+/// An address of more bytes is refused. The longest in use, signed ones of object stores, have some 4
+/// KiB.
 const MOST_BYTES: usize = 16 << 10;
 
 /// The address of something on a web server: HTTP or HTTPS, a host, and neither name nor password.
 ///
-/// Whoever answers says where to go on, in redirects, uploads, links and challenges. All of that
-/// passes through [`Url::follow`], and so none of it leads out of TLS.
+/// Redirects, uploads, links and challenges name further addresses. All of those pass through
+/// [`Url::follow`], so none of them leads from TLS to plain HTTP.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url(reqwest::Url);
 
 impl Url {
-    /// Reads a whole address. The error says what is wrong with it, and repeats nothing of it.
+    /// Parses an address. The error says what is wrong, and quotes nothing of it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
         if !is_of_web(&url) {
@@ -30,16 +30,15 @@ impl Url {
         Ok(Self(url))
     }
 
-    /// Returns what `location` means to whoever was answered here (row E-41). Its query stays as it
-    /// is (row E-42); a name or password in it is not used. It never leads from TLS to where nothing
-    /// is encrypted.
+    /// Returns the address that `location` means in an answer of this one (row E-41). Its query is kept
+    /// (row E-42); a name or password in it is dropped. Fails if it leads from TLS to plain HTTP.
     pub(crate) fn follow(&self, location: &str) -> Result<Self> {
         let what = || format!("the location that {} sent", self.host());
         let malformed = |flaw: Flaw| Error::malformed(what(), flaw);
         if location.len() > MOST_BYTES {
             return Err(Error::Limit { what: what(), limit: format!("{MOST_BYTES} bytes") });
         }
-        // Some that do not know their own host leave it out: the parser would take a part of the path for it.
+        // Some servers leave out their own host: the parser would take a part of the path for it.
         let location = match location.split_once(":///") {
             Some(("http" | "https", path)) => &format!("/{}", path.trim_start_matches('/')),
             _ => location,

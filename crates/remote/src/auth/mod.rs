@@ -1,4 +1,4 @@
-//! Showing registries who asks (row E-15).
+//! Authentication (row E-15).
 
 mod challenge;
 mod token;
@@ -22,41 +22,42 @@ use crate::{PlainHttp, Secret};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Scope(String);
 
-/// For whom a request is made, and what it wants to do.
+/// What a request accesses.
 #[derive(Debug, Clone)]
 pub(crate) struct Access<'a> {
-    /// The registry as its user names it: credentials are kept under that name.
+    /// The registry as its user names it. Credentials are kept under that name.
     pub(crate) registry: &'a str,
-    /// Where registries say what they want to see, if they say it nowhere else.
+    /// The root of the registry, `/v2/`. Some registries send a challenge only from there.
     pub(crate) base: &'a Url,
     pub(crate) repository: Option<&'a RepositoryName>,
     pub(crate) scopes: BTreeSet<Scope>,
 }
 
-/// Tokens and what registries want to see.
+/// Authenticates requests, and remembers challenges, credentials and tokens.
 #[derive(Debug)]
 pub(crate) struct Auth {
     credentials: Arc<dyn Credentials>,
-    /// To whom a secret may go in the clear.
+    /// Which hosts may get a secret without encryption.
     plain_http: PlainHttp,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What each registry wanted to see last, and whom it may name.
+    /// The last challenge of each registry, and the hosts that it may name.
     challenges: HashMap<String, (Challenge, Reach)>,
-    /// Those that were asked at their root what they want to see.
+    /// The registries whose root was asked for a challenge.
     asked: HashSet<String>,
-    /// What was found: asking a helper program again takes time.
+    /// The credentials that were found. Running a helper program again takes time.
     credentials: HashMap<(String, Option<RepositoryName>), Option<Credential>>,
     tokens: HashMap<TokenKey, Slot>,
 }
 
-/// What a token is for. Who asks is part of it: by registry, credential and sorted scopes.
+/// What a token is for: registry, credential and scopes.
 type TokenKey = (String, Option<Secret>, BTreeSet<Scope>);
 
-/// A place for one token; locked while it is fetched, so that all who need it wait for one fetch.
+/// A place for one token. It is locked while the token is fetched, so that all who need it wait for one
+/// fetch.
 type Slot = Arc<Mutex<Option<Token>>>;
 
 impl Scope {
@@ -82,13 +83,13 @@ impl Auth {
         Self { credentials, plain_http, known: Mutex::default() }
     }
 
-    /// Returns what a registry has asked for, if it has asked for anything.
+    /// Returns the last challenge of a registry, if there was one.
     pub(crate) fn challenge_of(&self, registry: &str) -> Option<Challenge> {
         self.known().challenges.get(registry).map(|(challenge, _)| challenge.clone())
     }
 
-    /// Makes the call with the name and password that there are, although nobody asked for them; `None`
-    /// without any.
+    /// Makes the request with the stored name and password, although no challenge asked for them. Returns
+    /// `None` if there are none.
     pub(crate) fn unasked<'h>(
         &self,
         http: &'h Http,
@@ -101,8 +102,8 @@ impl Auth {
         http.attempt(request, Some(&header("Basic", &basic(&username, &password))?)).map(Some)
     }
 
-    /// Makes the call with what the registry wanted to see last, and once more if it wants to see
-    /// something else now.
+    /// Makes the request with the authorization that the last challenge asked for, and once more if this
+    /// answer has another challenge.
     pub(crate) fn attempt<'h>(
         &self,
         http: &'h Http,
@@ -131,8 +132,9 @@ impl Auth {
         http.attempt(request, Some(&fresh))
     }
 
-    /// Returns what a registry wants to see that gave this answer, and whom it may name; `None` if it
-    /// wants nothing more. Some say so with another status than 401, and some only at their root.
+    /// Returns the challenge that follows from an answer, and the hosts that it may name. Returns `None`
+    /// if there is nothing to authenticate for. Some registries send another status than 401, and some
+    /// send a challenge only from their root.
     fn wanted(
         &self,
         http: &Http,
@@ -150,7 +152,7 @@ impl Auth {
         if let Some(wanted) = challenge(answer.headers()) {
             return Some((wanted, answer.may_name()));
         }
-        // Nobody who has nothing to show is told more by another answer than 401.
+        // Without a credential, only a 401 is worth another question.
         let has_something = || matches!(self.credential(access), Ok(Some(_)));
         if was_shown || request.url == *access.base || !(is_unknown || has_something()) {
             return None;
@@ -166,7 +168,7 @@ impl Auth {
         Some((wanted, answer.may_name()))
     }
 
-    /// Returns what to send, another one than `stale`. `None` where nobody can show anything.
+    /// Returns an `Authorization` other than `stale`. Returns `None` if there is no credential that fits.
     fn authorization(
         &self,
         http: &Http,
@@ -212,7 +214,7 @@ impl Auth {
         }
     }
 
-    /// Returns a token that was fetched for more: who may push may also pull.
+    /// Returns a fresh token that was fetched for more scopes: a token to push also allows to pull.
     fn cached_token(&self, (registry, identity, scopes): &TokenKey) -> Result<Option<HeaderValue>> {
         let known = self.known();
         for ((of, by, may), slot) in &known.tokens {
@@ -220,7 +222,7 @@ impl Auth {
             if of != registry || by != identity || !scopes.iter().all(covered) {
                 continue;
             }
-            // One that is being fetched is waited for only by those who need just that.
+            // Only those who need exactly these scopes wait for a token that is being fetched.
             let Ok(slot) = slot.try_lock() else { continue };
             if let Some(token) = slot.as_ref().filter(|token| token.is_fresh()) {
                 return header("Bearer", token.value()).map(Some);
@@ -245,13 +247,13 @@ impl Auth {
     }
 }
 
-/// Tells whether registries say with this status that they want to see something: some hide what they
-/// have, or know no other.
+/// Tells whether this status may mean that authentication is needed. Some registries hide what they have,
+/// and others know no better status.
 pub(crate) fn may_ask_for_credentials(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 401 | 403 | 404)
 }
 
-/// Returns what tells one credential from another.
+/// Returns what distinguishes one credential from another.
 fn identity(credential: &Credential) -> Secret {
     match credential {
         Credential::Password { username, password } => basic(username, password),
@@ -259,10 +261,10 @@ fn identity(credential: &Credential) -> Secret {
     }
 }
 
-/// How many scopes are taken of what a registry asks for: each has to be compared with all.
+/// More scopes of a challenge are ignored: each is compared with all others.
 const MOST_SCOPES: usize = 64;
 
-/// Returns the wanted scopes, and what the registry asked for beyond them.
+/// Returns the wanted scopes, and those of the challenge that they do not cover.
 fn merge_scopes(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
     let mut scopes: Vec<String> = wanted.iter().map(|scope| scope.0.clone()).collect();
     for scope in asked.unwrap_or_default().split_ascii_whitespace().take(MOST_SCOPES) {
@@ -274,7 +276,7 @@ fn merge_scopes(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
     scopes
 }
 
-/// Tells whether who may do `have` may do all of `scope`.
+/// Tells whether `have` allows all that `scope` allows.
 fn covers(have: &str, scope: &str) -> bool {
     let (Some((have, may)), Some((scope, wants))) = (have.rsplit_once(':'), scope.rsplit_once(':'))
     else {

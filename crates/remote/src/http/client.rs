@@ -20,30 +20,29 @@ use super::{AttemptError, Body, Hop, Protocol, Reach, Retry, proxy, public, tls}
 use crate::url::{Url, shown};
 use crate::{Config, ForeignUrls, Limits, WarningHandler};
 
-/// How many different warnings are remembered; what comes after is not shown.
+/// How many different warnings are remembered. Further ones are not shown.
 const MOST_WARNINGS: usize = 1000;
 
-/// How much of a warning is shown and remembered, in characters.
+/// A warning is cut off after so many characters.
 const LONGEST_WARNING: usize = 1000;
 
-/// No answer has more headers: the busiest registries send some 40.
+/// An answer with more headers is refused: the busiest registries send some 40.
 const MOST_HEADERS: usize = 100;
 
-/// No answer by HTTP/2 has more bytes of headers. That of HTTP/1.1 is bounded by the library, at some
-/// 400 KiB.
+/// Headers of more bytes are refused over HTTP/2. Over HTTP/1.1 the library has a bound of some 400 KiB.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
 
-/// What is no longer is sent at once, without looking at how fast it is taken. In bytes.
+/// A body of up to so many bytes is sent in one piece, without measuring its speed.
 const SENT_AT_ONCE: usize = 16 << 10;
 
-/// Connections to any number of hosts.
+/// Connections to all hosts.
 pub(crate) struct Http {
     pub(super) transport: Transport,
     negotiated: Client,
     http1: Client,
     /// Reaches only hosts on the public internet.
     public: Client,
-    /// Reaches what descriptors name; shows no certificate of its own.
+    /// Reaches the `urls` of descriptors, without the client's certificate.
     foreign: Client,
     foreign_urls: ForeignUrls,
     pub(super) throttle: Throttle,
@@ -51,7 +50,7 @@ pub(crate) struct Http {
     backoff: Duration,
     warned: Mutex<HashSet<(String, String)>>,
     on_warning: Option<WarningHandler>,
-    /// Whether requests may pass through a proxy.
+    /// Whether requests may go through a proxy.
     has_proxy: bool,
 }
 
@@ -87,7 +86,7 @@ impl Http {
         self.transport.limits()
     }
 
-    /// Returns which addresses are gone to because a descriptor names them.
+    /// Returns which `urls` of descriptors are followed.
     pub(crate) fn foreign_urls(&self) -> ForeignUrls {
         self.foreign_urls
     }
@@ -100,25 +99,25 @@ impl Http {
         backoff(self.backoff, attempt)
     }
 
-    /// Waits as long as is right after failure number `attempt`, the first being 0.
+    /// Sleeps before retry number `attempt`, the first being 0.
     pub(crate) fn wait(&self, attempt: u32) {
         std::thread::sleep(self.backoff(attempt));
     }
 
-    /// Warns of something, once.
+    /// Logs a warning once.
     pub(crate) fn warn_once(&self, text: &str) {
         if self.is_new("", text) {
             tracing::warn!("{text}");
         }
     }
 
-    /// Tells whether nobody was warned of this yet.
+    /// Tells whether this warning is new.
     fn is_new(&self, host: &str, text: &str) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         warned.len() < MOST_WARNINGS && warned.insert((host.to_owned(), text.to_owned()))
     }
 
-    /// Passes a warning on, once (row E-11).
+    /// Passes a warning of a registry on, once (row E-11).
     pub(super) fn warn(&self, host: &str, text: &str) {
         let text: String = text.chars().take(LONGEST_WARNING).collect();
         let text = text.as_str();
@@ -163,7 +162,7 @@ impl Http {
             .headers(hop.all_headers(authorization));
         let streamed: Option<&dyn StreamBody> = match &hop.body {
             Body::StreamBody(content) => Some(*content).filter(|content| content.len() > 0),
-            // On a slow line it may take longer than anybody may be silent.
+            // On a slow line, sending it may take longer than the other side may be silent.
             Body::Bytes(bytes) | Body::Secret(bytes) if bytes.len() > SENT_AT_ONCE => Some(bytes),
             _ => None,
         };
@@ -190,7 +189,7 @@ impl Http {
         Ok(Answer::new(&self.transport, response, hop.url.clone(), None))
     }
 
-    /// Returns what it means that no answer came. A host that has answered before is waited for.
+    /// Returns the error of a request that got no answer. A host that has answered before is waited for.
     fn no_answer(&self, host: &str, error: reqwest::Error) -> AttemptError {
         let mut trouble = failure::no_answer(host, error);
         if let Error::Connection { why: ConnectionFailure::Refused { port }, .. } =
@@ -198,7 +197,8 @@ impl Http {
         {
             port.take_if(|_| self.has_proxy);
         }
-        // Where it is depends on nothing that passes. Nor is the host given up: others may ask it.
+        // Another attempt would find the same address. The host is not given up: other requests may reach
+        // it.
         if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
             return AttemptError::lasting(trouble.error);
         }

@@ -1,4 +1,4 @@
-//! Why no answer came.
+//! The errors of requests that get no answer.
 
 use std::error::Error as _;
 use std::io;
@@ -9,8 +9,8 @@ use super::tls;
 use super::{AttemptError, Retry};
 use crate::text::one_line;
 
-/// Returns what it means that no answer came: a certificate that is not good now is not good in a
-/// minute, and who takes no connection seldom begins to.
+/// Returns the error of a request that got no answer. An invalid certificate stays invalid, and a host
+/// that refuses connections seldom starts to accept them.
 pub(super) fn no_answer(host: &str, error: reqwest::Error) -> AttemptError {
     let is_about_certificates =
         matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_)));
@@ -25,12 +25,12 @@ pub(super) fn no_answer(host: &str, error: reqwest::Error) -> AttemptError {
     }
 }
 
-/// Returns why a request failed, or a body did not come to its end.
+/// Returns why a request failed, or why a body was cut off.
 pub(super) fn failure(error: reqwest::Error) -> ConnectionFailure {
     if let Some(failure) = tls_error(&error).and_then(tls::failure) {
         return failure;
     }
-    // What our own resolver found out.
+    // The result of our own resolver.
     if let Some(found) = cause::<ConnectionFailure>(&error) {
         return found.clone();
     }
@@ -66,10 +66,10 @@ pub(super) fn failure(error: reqwest::Error) -> ConnectionFailure {
     if is_connecting { ConnectionFailure::Other(said) } else { ConnectionFailure::Cut(said) }
 }
 
-/// Returns what TLS said, if the failure is one of its own.
+/// Returns the error of the TLS library, if the failure is one.
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     causes(error).find_map(|mut cause| {
-        // An error of the system may have another inside, which is not its source.
+        // An I/O error may hold another error that is not its `source`.
         while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             cause = inner;
         }
@@ -77,8 +77,7 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     })
 }
 
-/// Returns what went wrong in the words of the innermost cause, without the address: it may hold a
-/// secret.
+/// Returns the innermost message of an error, without the address, which may hold a secret.
 pub(super) fn plainly(error: reqwest::Error) -> String {
     let error = error.without_url();
     let innermost = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
@@ -90,7 +89,7 @@ fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     causes(error).filter_map(|cause| cause.downcast_ref()).last()
 }
 
-/// Returns what a failure is due to, the innermost last.
+/// Returns the causes of a failure, the innermost last.
 fn causes<'a>(
     error: &'a reqwest::Error,
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {

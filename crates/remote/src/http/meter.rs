@@ -1,34 +1,34 @@
-//! How slow the other side may be.
+//! How slowly the other side may send or take bytes.
 
 use std::time::Duration;
 
-/// Tells an honest slow line from somebody who only holds on: in each window of waiting, so many bytes
-/// have to come, or none yet. Only waiting counts, so that whoever is slow here does not blame the other
-/// side.
+/// Tells a slow line from a host that only keeps a connection open. In each window of waiting either no
+/// bytes may come, or at least a minimum. Only time spent waiting counts, so a slow reader here is not
+/// blamed on the other side.
 #[derive(Debug, Clone)]
 pub(super) struct Meter {
     window: Duration,
-    /// How long nothing at all may come.
+    /// The longest silence.
     idle: Duration,
-    /// How many bytes have to come in a window in which some come.
+    /// The minimum of bytes in a window in which some come.
     least: u64,
     waited: Duration,
     come: u64,
     silent: Duration,
 }
 
-/// What a stretch of waiting has shown.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speed {
     Fair,
-    /// Some bytes came, and too few.
+    /// Some bytes came, but too few.
     Slow,
-    /// No byte came for as long as anybody may be silent.
+    /// No byte came for the longest time that is allowed.
     Silent,
 }
 
 impl Meter {
-    /// Wants `speed` bytes a second, looked at once in each `window` of waiting.
+    /// Requires `speed` bytes a second, measured over each `window` of waiting.
     pub(super) fn new(window: Duration, idle: Duration, speed: u64) -> Self {
         let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let least = (speed.saturating_mul(millis) / 1000).max(1);
@@ -36,17 +36,17 @@ impl Meter {
         Self { window, idle, least, waited, come, silent }
     }
 
-    /// Wants everything within one `window` of waiting.
+    /// Requires everything within one `window` of waiting.
     pub(super) fn once(window: Duration) -> Self {
         Self { least: u64::MAX, ..Self::new(window, window, 0) }
     }
 
-    /// Returns how long may be waited until it is time to look again.
+    /// Returns how long to wait until the next measurement.
     pub(super) fn patience(&self) -> Duration {
         self.window.saturating_sub(self.waited).min(self.idle.saturating_sub(self.silent))
     }
 
-    /// Takes note that `count` bytes came after so much waiting.
+    /// Records that `count` bytes came after waiting for so long.
     pub(super) fn note(&mut self, waited: Duration, count: u64) -> Speed {
         self.waited += waited;
         self.come = self.come.saturating_add(count);

@@ -1,7 +1,8 @@
-//! The one place that knows how requests travel.
+//! HTTP: the only module that knows how requests travel.
 //!
-//! A caller's thread asks and waits; a small runtime moves the bytes. Redirects, waiting and
-//! trying again are decided here, who asks and what is asked is not.
+//! The caller's thread makes a request and waits; a small runtime moves the bytes. This module decides
+//! about redirects, waits and retries. What is requested, and with which credential, is decided
+//! elsewhere.
 
 mod answer;
 mod client;
@@ -35,12 +36,12 @@ pub(crate) use self::stream_body::{BlobRange, StreamBody};
 /// How many redirects in a row are followed (row E-05).
 const MOST_REDIRECTS: usize = 10;
 
-/// How often a host that takes no connection is tried again, and how long each wait is: who has
-/// typed a wrong name shall not wait for the answer.
+/// How often and after which wait a host is tried again that accepts no connection. Whoever mistyped a
+/// name should not have to wait long.
 const BRIEF_RETRIES: u32 = 2;
 const BRIEF_WAIT: Duration = Duration::from_millis(300);
 
-/// One request, and what it is about, for those who read of its failure.
+/// One request, with the action and subject that its errors name.
 #[derive(Clone)]
 pub(crate) struct Request<'a> {
     pub(crate) method: Method,
@@ -49,45 +50,46 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Body<'a>,
     pub(crate) protocol: Protocol,
     pub(crate) reach: Reach,
-    /// How long the answer may be, if it is to come as a whole.
+    /// The limit of the answer in bytes, if the answer is to be read as a whole.
     pub(crate) whole: Option<u64>,
-    /// What is done: a verb.
+    /// The verb in errors.
     pub(crate) action: &'static str,
-    /// What it is done to.
+    /// The subject in errors.
     pub(crate) what: Subject,
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone)]
 pub(crate) enum Body<'a> {
     Nothing,
     Bytes(Bytes),
-    /// What only the server may see that is asked: it goes nowhere else, wherever that one leads.
+    /// A body that goes only to the server that the request is for, and follows no redirect to another
+    /// one.
     Secret(Bytes),
     StreamBody(&'a dyn StreamBody),
 }
 
-/// Which connections a request uses.
+/// The protocols that a request may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// Those that may speak HTTP/2: many small answers.
+    /// HTTP/2 or HTTP/1.1: best for many small answers.
     Negotiated,
-    /// Those that speak HTTP/1.1 only: it moves long bodies at almost half the cost.
+    /// Only HTTP/1.1: it moves long bodies at almost half the cost.
     Http1,
 }
 
-/// Whose hosts a request may reach, and with what.
+/// The hosts that a request may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// All: the user named the host, or the host that named this one.
+    /// All: the user named the host, or a host that the user named did.
     Anywhere,
-    /// Those on the public internet: another host there named this one.
+    /// Hosts on the public internet: another public host named this one.
     Public,
-    /// Those that a descriptor may name: whoever made the artifact did. Nothing says who asks.
+    /// Hosts that a descriptor may name. The request carries no credentials.
     Foreign,
 }
 
-/// What went wrong with one attempt, and whether another may help.
+/// An error of one attempt, and whether to try again.
 #[derive(Debug)]
 pub(crate) struct AttemptError {
     pub(crate) error: Error,
@@ -98,13 +100,13 @@ pub(crate) struct AttemptError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Never,
-    /// After a while of our choice.
+    /// After a backoff.
     Perhaps,
-    /// After a while, but only once more: what it came to took long.
+    /// After a backoff, but only once: the failure itself took long.
     Once,
-    /// After a moment, but not for long: nobody took the connection.
+    /// After a short wait, but only a few times: nobody accepted the connection.
     Briefly,
-    /// After the host has had the rest that it asked for.
+    /// After the time that the host asked for.
     Rested,
 }
 
@@ -122,7 +124,7 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
-        // A value that cannot stand in a header is left out: the other side says what it misses.
+        // A value that a header cannot hold is left out; the server says what it misses.
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.append(name, value);
         }
@@ -134,7 +136,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Lets the answer come whole, of at most `limit` bytes.
+    /// Reads the answer as a whole, of at most `limit` bytes.
     pub(crate) fn whole(mut self, limit: u64) -> Self {
         self.whole = Some(limit);
         self
@@ -162,12 +164,12 @@ impl Body<'_> {
 }
 
 impl AttemptError {
-    /// Another attempt would end the same way.
+    /// An error that another attempt would meet again.
     pub(crate) fn lasting(error: Error) -> Self {
         Self { error, retry: Retry::Never }
     }
 
-    /// Another attempt may do better.
+    /// An error that another attempt may avoid.
     pub(crate) fn passing(error: Error) -> Self {
         Self { error, retry: Retry::Perhaps }
     }
@@ -180,10 +182,9 @@ impl From<Error> for AttemptError {
 }
 
 impl Http {
-    /// Makes the request once, follows redirects, and returns the answer unless it says that another
-    /// attempt may help.
+    /// Makes the request once, follows redirects, and returns the answer unless another attempt may help.
     ///
-    /// `authorization` goes to the scheme, host and port of the call and nowhere else (row E-05).
+    /// `authorization` goes to the origin of the request and nowhere else (row E-05).
     pub(crate) fn attempt(
         &self,
         request: &Request<'_>,
@@ -228,7 +229,7 @@ impl Http {
         Err(AttemptError { error: answer.into_error(request.action, &request.what), retry })
     }
 
-    /// Does `work` until it succeeds, fails for good, or has been tried often enough.
+    /// Repeats `work` until it succeeds, fails for good, or has been tried often enough.
     pub(crate) fn persist<T>(
         &self,
         mut work: impl FnMut() -> Result<T, AttemptError>,
@@ -244,7 +245,7 @@ impl Http {
                 Retry::Once => (self.retries().min(1), self.backoff(attempt)),
                 Retry::Perhaps => (self.retries(), self.backoff(attempt)),
                 Retry::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
-                // The rest that a host asked for is kept by whoever asks it next.
+                // The next request to the host waits for as long as the host asked.
                 Retry::Rested => (self.retries(), Duration::ZERO),
             };
             if attempt >= most {
@@ -296,7 +297,7 @@ impl Http {
     }
 }
 
-/// One request on the way to an answer.
+/// One request of a chain of redirects.
 struct Hop<'a> {
     method: Method,
     url: Url,
@@ -307,15 +308,15 @@ struct Hop<'a> {
 }
 
 impl Hop<'_> {
-    /// Returns the headers as they are sent.
+    /// Returns the headers that are sent.
     fn all_headers(&self, authorization: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = self.headers.clone();
-        // Without it a server may compress what is hashed here (RFC 9110 12.5.3).
+        // Without this header, a server may compress the content, which is hashed here (RFC 9110 12.5.3).
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(value) = authorization {
             headers.insert(http::header::AUTHORIZATION, value.clone());
         }
-        // Also where there is no body: registries ask for it (rows E-46, E-55).
+        // Registries want the length of an empty body, too (rows E-46, E-55).
         if !matches!(self.method, Method::GET | Method::HEAD) {
             headers.insert(CONTENT_LENGTH, self.body.len().into());
         }
@@ -327,12 +328,12 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Tells whether the same request may get a better answer later.
+/// Tells whether the same request may succeed later.
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// How long the other side may think after it has got a whole upload: it may have to move it.
+/// How long the other side may be silent after an upload: it may have to move the content.
 fn patience_after_upload(idle: Duration) -> Duration {
     const TIMES: u32 = 5;
     idle.saturating_mul(TIMES)

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::text::one_line;
 
-/// How many codes of one refusal are looked at: the spec has fewer.
+/// How many codes of one refusal are read: the spec has fewer.
 const MOST_CODES: usize = 16;
 
-/// Returns what it means that `host` answered `said` when asked to `action` `what`.
+/// Returns the error of a refusal: `host` answered `said` to a request to `action` `what`.
 pub(crate) fn refused(said: Refusal, host: &str, action: &'static str, what: &Subject) -> Error {
     let (what, place, said) = (what.clone(), host.to_owned(), Box::new(said));
     match said.status {
@@ -21,16 +21,16 @@ pub(crate) fn refused(said: Refusal, host: &str, action: &'static str, what: &Su
     }
 }
 
-/// Returns an answer as a value: its status, the codes in its body, and what that says.
+/// Returns a refusal: its status, the codes in its body, and the text of the body.
 pub(crate) fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     let mut said = said(body);
     said.codes.truncate(MOST_CODES);
     Refusal { status: status.as_u16(), ..said }
 }
 
-/// Tells whether a server that was spoken to without TLS says that it speaks TLS only. There is no
-/// code for that: these are the words of Go's server, which most registries are built on, and of
-/// nginx, which many are behind. This is the one place that reads them.
+/// Tells whether a server that was spoken to without TLS answers that it speaks only TLS. There is no
+/// code for that. These are the words of Go's server, which most registries use, and of nginx, which many
+/// registries are behind. Only this function reads them.
 pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
     const WORDS: [&[u8]; 2] = [
         b"Client sent an HTTP request to an HTTPS server",
@@ -40,11 +40,11 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::BAD_REQUEST && WORDS.into_iter().any(says)
 }
 
-/// Returns what the body of a refusal says, whatever its shape (row E-09). The status is left open.
+/// Reads the body of a refusal, whatever its form (row E-09). The status is filled in by the caller.
 fn said(body: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
-    // A page for people, as proxies send it, says nothing that the status does not.
+    // An HTML page, as proxies send it, says no more than the status.
     let as_it_is = || (!text.is_empty() && !text.starts_with('<')).then(|| one_line(text));
     let none = Refusal::of_status(0);
     let Ok(document) = serde_json::from_slice::<Document>(body) else {
@@ -60,12 +60,12 @@ fn said(body: &[u8]) -> Refusal {
     Refusal { codes, detail: detail.map(|detail| one_line(&detail)), ..none }
 }
 
-/// The body that the spec gives a refusal, and what others make of it.
+/// The body of a refusal, in the form of the spec or in others.
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]
     errors: Vec<Problem>,
-    /// What others say under names of their own.
+    /// The members that other forms have.
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -99,8 +99,8 @@ impl Problem {
     }
 }
 
-/// Returns what a member says, as people write it: what is in lists and objects stands side by side,
-/// without brackets and quotes.
+/// Returns the text of a JSON value: the items of lists and objects are joined without brackets and
+/// quotes.
 fn words(value: Option<&Value>) -> Option<String> {
     let join = |parts: Vec<String>| (!parts.is_empty()).then(|| parts.join(", "));
     match value? {
@@ -174,7 +174,7 @@ mod tests {
             let said = refusal(StatusCode::from_u16(status).unwrap(), body);
             let text = refused(said, "h", "read", &"x".into()).to_string();
             assert!(text.ends_with(&format!("{status}: QUOTA: ask Ada")), "{text}");
-            // As an answer to HEAD is, which has no body.
+            // An answer to HEAD has no body.
             let text = refused(Refusal::of_status(status), "h", "read", &"x".into()).to_string();
             assert!(text.contains(&status.to_string()), "{text}");
         }

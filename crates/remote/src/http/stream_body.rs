@@ -1,4 +1,4 @@
-//! Parts of blobs, as requests carry them.
+//! Bodies of requests that are read while they are sent.
 
 use std::cell::Cell;
 use std::io::{self, Read as _};
@@ -8,16 +8,15 @@ use bytes::Bytes;
 use longshore_spec::{Digest, Hasher};
 use longshore_store::{Blob, Error, Result, Verifying};
 
-/// How much is handed over at once: waking the runtime costs more than copying.
+/// The size of a piece: waking the runtime costs more than copying.
 const PIECE: usize = 256 << 10;
 
-/// What a request carries that is too long to be held.
+/// A body that is too long to be held in memory.
 pub(crate) trait StreamBody {
-    /// Returns how many bytes it has.
+    /// Returns its length in bytes.
     fn len(&self) -> u64;
 
-    /// Reads it from its first byte, and hands it out in pieces until there are no more or `take`
-    /// has enough.
+    /// Reads the body from its first byte, and hands out pieces until the body ends or `take` breaks.
     fn for_each_piece(&self, take: &mut dyn FnMut(Bytes) -> ControlFlow<()>) -> Result<()>;
 }
 
@@ -37,20 +36,20 @@ impl StreamBody for Bytes {
     }
 }
 
-/// A part of a blob, all of it or less. It is read when it is sent, so that a request can be made
-/// again without a byte being held for it.
+/// A range of a blob, or all of it. It is read while it is sent, so a request can be repeated without
+/// holding the bytes.
 pub(crate) struct BlobRange<'a> {
     blob: &'a dyn Blob,
     start: u64,
     length: u64,
-    /// What has seen the bytes before the part, where that can be.
+    /// The hasher that has seen the bytes before the range, if there is one.
     before: Option<Hasher>,
-    /// What was sent last, if it was read to the end of the part.
+    /// The content after the last range that was sent, if that range was read to its end.
     content: Cell<Option<Verifying<'a>>>,
 }
 
 impl<'a> BlobRange<'a> {
-    /// Returns the part that is the whole of a blob.
+    /// Returns the range of the whole blob.
     pub(crate) fn whole(blob: &'a dyn Blob) -> Self {
         let (length, content) = (blob.descriptor().size, Cell::default());
         Self { blob, start: 0, length, before: None, content }
@@ -64,13 +63,13 @@ impl<'a> BlobRange<'a> {
         self.start
     }
 
-    /// Returns where the part ends: the first byte behind it.
+    /// Returns the position after the last byte of the range.
     pub(crate) fn end(&self) -> u64 {
         self.start + self.length
     }
 
-    /// Makes it the part of at most `most` bytes that begins at `start`. Nothing is read twice if
-    /// that is where the part ended that was sent before.
+    /// Moves to the range of at most `most` bytes at `start`. Nothing is read twice if the last range
+    /// ended there.
     pub(crate) fn move_to(&mut self, start: u64, most: u64) -> Result<()> {
         let content = self.open_at(start)?;
         self.before = content.prefix();
@@ -80,7 +79,7 @@ impl<'a> BlobRange<'a> {
         Ok(())
     }
 
-    /// Opens the blob at a byte, by going on with what is open if that is there.
+    /// Opens the blob at a position, or continues the open content if it is there.
     fn open_at(&self, position: u64) -> Result<Verifying<'a>> {
         if let Some(content) = self.content.take().filter(|open| open.position() == position) {
             return Ok(content);
@@ -113,8 +112,8 @@ impl StreamBody for BlobRange<'_> {
     }
 }
 
-/// Reads until a piece is full or the content has been read to `end`. A content that is over before
-/// fails by itself.
+/// Reads until a piece is full or the content is at `end`. Content that ends earlier reports an error by
+/// itself.
 fn read_piece(content: &mut Verifying<'_>, end: u64) -> io::Result<Bytes> {
     let left = usize::try_from(end - content.position()).unwrap_or(usize::MAX);
     let mut piece = vec![0; left.min(PIECE)];

@@ -1,4 +1,4 @@
-//! How many requests a host gets at once, and when: it is asked less while it answers 429.
+//! How many requests a host gets at once, and when. A host that answers 429 gets fewer.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use longshore_store::{ConnectionFailure, Error};
 
-/// The longest `Retry-After` that is obeyed: if a host asks for more, the request fails.
+/// The longest `Retry-After` that is obeyed. If a host asks for more, the request fails.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
-/// The user is told of a wait that is this long.
+/// The user is told of waits that are this long.
 pub(super) const TOLD_WAIT: Duration = Duration::from_secs(5);
 
-/// The longest wait before another attempt, where the host names none.
+/// The longest wait before a retry if the host does not name one.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// After so many answers, a host that was slowed down gets one more request at once.
@@ -23,14 +23,14 @@ const HEALED_AFTER: usize = 8;
 /// How long no request is sent to a host that could not be reached.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(30);
 
-/// How long a request waits while its host has as many as it may have. Then it is sent all the same: an
-/// upload whose content comes from the same host would otherwise wait for itself.
+/// How long a request waits for a host that has as many requests as it may have. Then it is sent anyway:
+/// an upload whose content comes from the same host would otherwise wait for itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The throttle of all hosts.
+/// The state of all hosts.
 #[derive(Debug)]
 pub(super) struct Throttle {
-    /// The most requests that any host gets at once.
+    /// The most requests that a host gets at once.
     most: usize,
     hosts: Mutex<HashMap<String, Host>>,
     changed: Condvar,
@@ -38,15 +38,15 @@ pub(super) struct Throttle {
 
 #[derive(Debug)]
 struct Host {
-    /// How many requests may be under way at once.
+    /// How many requests may be in flight at once.
     limit: usize,
     under_way: usize,
-    /// Since `limit` last changed.
+    /// The answers since `limit` last changed.
     answers: usize,
     has_answered: bool,
-    /// No request is sent before this, as the host asked.
+    /// No request is sent before this time: the host asked for it.
     rests_until: Option<Instant>,
-    /// No request is sent before this either: the host could not be reached, for this reason.
+    /// No request is sent before this time: the host could not be reached, for this reason.
     given_up: Option<(Instant, ConnectionFailure)>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a blob is there, found out without its content.
+//! Whether a registry has a blob, without reading the blob.
 
 use std::io::Read as _;
 
@@ -14,17 +14,16 @@ use crate::registry::Feature;
 /// A blob whose first byte is cut off so many times is not there.
 const CUTS: u32 = 2;
 
-/// What a registry says of a blob.
+/// Whether a registry has a blob.
 pub(super) enum Presence {
     Absent,
-    /// It is there, so many bytes long if the registry says so.
+    /// It has the blob, with this size if it names one.
     There(Option<u64>),
 }
 
 impl RemoteRepository {
-    /// Asks whether a blob is there. HEAD is believed only where it says how long the blob is: it is
-    /// refused, answered for what has no address of its own, and redirected to addresses that are signed
-    /// for GET.
+    /// Checks whether a blob exists. HEAD is believed only if it names the size: registries refuse it,
+    /// answer it for any address, or redirect it to addresses that are signed for GET.
     pub(super) fn find_blob(&self, digest: &Digest) -> Result<Presence> {
         match self.head_blob(digest)? {
             Some(there @ Presence::There(_)) => Ok(there),
@@ -32,8 +31,8 @@ impl RemoteRepository {
         }
     }
 
-    /// Tells whether the registry shows that it has a blob. One that does not say may be sent it once
-    /// more, and then says what it does not like.
+    /// Tells whether the registry shows that it has a blob. If it does not answer clearly, the blob is
+    /// sent, and the registry says then what is wrong.
     pub(super) fn holds_blob(&self, blob: &Descriptor) -> Result<bool> {
         match self.head_blob(&blob.digest)? {
             Some(Presence::Absent) => return Ok(false),
@@ -48,7 +47,7 @@ impl RemoteRepository {
         }
     }
 
-    /// Asks by HEAD; `None` if that says nothing.
+    /// Asks by HEAD. Returns `None` if the answer is not clear.
     fn head_blob(&self, digest: &Digest) -> Result<Option<Presence>> {
         if !self.registry.may_support(Feature::HeadBlob) {
             return Ok(None);
@@ -60,12 +59,12 @@ impl RemoteRepository {
         };
         Ok(match answer.status().as_u16() {
             200..=299 if is_page(&answer) => None,
-            // Some say of every answer to HEAD that it has nothing.
+            // Some registries answer every HEAD with a length of 0.
             200..=299 => {
                 length(&answer).filter(|size| *size > 0).map(|size| Presence::There(Some(size)))
             }
             404 => Some(Presence::Absent),
-            // Who answers differs from one to the other.
+            // The answers to HEAD and GET may differ for an anonymous client.
             401 => None,
             _ => {
                 self.registry.set_unsupported(Feature::HeadBlob);
@@ -74,14 +73,14 @@ impl RemoteRepository {
         })
     }
 
-    /// Asks for the first byte of a blob. What else comes is not read.
+    /// Requests the first byte of a blob. Further bytes are not read.
     pub(super) fn get_first_byte(&self, digest: &Digest) -> Result<Presence> {
         let request = self
             .request(Method::GET, &format!("blobs/{digest}"), "look for", digest)
             .header(RANGE, "bytes=0-0");
         let answer = self.read(&request)?;
         match answer.status() {
-            // The latter where there is no first byte.
+            // The latter means that the blob is empty.
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
                 Ok(Presence::There(whole_length(&answer)))
             }
@@ -91,8 +90,8 @@ impl RemoteRepository {
         }
     }
 
-    /// Asks for the first byte of a blob and waits until it comes: a registry that remembers what it had
-    /// sends the header of an answer before it finds that the content is gone, and hangs up then.
+    /// Requests the first byte of a blob and waits for it. A registry with a cache may send the headers of an
+    /// answer before it finds that the content is gone, and hangs up then.
     pub(super) fn first_byte_comes(&self, blob: &Descriptor) -> Result<bool> {
         for _ in 0..CUTS {
             match self.read_first_byte(blob) {
@@ -110,7 +109,7 @@ impl RemoteRepository {
         let mut answer = self.read(&request)?;
         let size = match answer.status() {
             StatusCode::PARTIAL_CONTENT => whole_length(&answer),
-            // There is no first byte.
+            // The blob is empty.
             StatusCode::RANGE_NOT_SATISFIABLE => return Ok(blob.size == 0),
             StatusCode::NOT_FOUND => return Ok(false),
             status if status.is_success() => length(&answer),
@@ -124,8 +123,7 @@ impl RemoteRepository {
         Ok(read > 0 || blob.size == 0)
     }
 
-    /// Tells whether who answers so, when asked what is there, may still take it. Where it leads may be
-    /// nowhere.
+    /// Tells whether a registry that answers so may still accept a push.
     pub(super) fn may_still_accept(&self, error: &Error) -> bool {
         match error {
             Error::Denied { said, .. } => said.status == 403,
@@ -139,12 +137,12 @@ fn length(answer: &Answer<'_>) -> Option<u64> {
     answer.header(CONTENT_LENGTH)?.parse().ok()
 }
 
-/// Returns how long the whole is of which a part came: what stands behind the `/`.
+/// Returns the size of the whole of which a part came: the number after the `/`.
 fn whole_length(answer: &Answer<'_>) -> Option<u64> {
     answer.header(CONTENT_RANGE)?.rsplit_once('/')?.1.trim().parse().ok()
 }
 
-/// Tells whether a web site answers, which may do so for every address.
+/// Tells whether the answer is an HTML page: a web site may have one for every address.
 fn is_page(answer: &Answer<'_>) -> bool {
     answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html"))
 }

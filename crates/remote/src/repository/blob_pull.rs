@@ -1,4 +1,4 @@
-//! Blobs, read.
+//! Pulling blobs.
 
 use std::io::{self, Read};
 
@@ -13,28 +13,29 @@ use crate::ForeignUrls;
 use crate::http::{Answer, Reach, Request, failure_of, is_gzip, unasked};
 use crate::url::Url;
 
-/// How often in a row a blob is asked for again without much more having come.
+/// How often in a row a blob is requested again without much progress.
 const MOST_STALLS: u32 = 5;
 
-/// The same, where nothing came for as long as anybody may be silent.
+/// The same after a silence.
 const MOST_SILENCES: u32 = 1;
 
-/// So many more bytes are progress. With less, whoever sends some and hangs up would be asked for ever.
+/// So many bytes are progress. With a smaller bound, a host that sends a few bytes and hangs up would be
+/// asked forever.
 const PROGRESS: u64 = 16 << 10;
 
-/// How often the bytes of a blob may come in vain: a server without ranges sends all of it again behind
-/// each cut.
+/// How often the bytes of a blob may be sent again: a server without ranges starts from the first byte
+/// after each cut.
 const MOST_IN_VAIN: u64 = 16;
 
-/// How many of the addresses in a descriptor are tried: it may hold any number.
+/// How many `urls` of a descriptor are tried: there may be any number.
 const MOST_FOREIGN: usize = 8;
 
-/// How much is read at once to get past bytes that were not asked for.
+/// How many bytes are skipped at once.
 const SKIPPED_AT_ONCE: usize = 64 << 10;
 
 impl RemoteRepository {
-    /// Opens a blob. What its descriptor says about other places is tried where the registry says
-    /// that it does not have it (row B-06), and no failure there hides that.
+    /// Opens a blob. The `urls` of its descriptor are tried if the registry does not have it (row B-06).
+    /// Their failures do not hide that error.
     pub(super) fn open_blob(&self, blob: &Descriptor, offset: u64) -> Result<Reader<'_>> {
         if offset > 0 && offset >= blob.size {
             return Ok(Box::new(io::empty()));
@@ -58,7 +59,7 @@ impl RemoteRepository {
         Err(lacking)
     }
 
-    /// Returns an address that a descriptor names, if it may be gone to.
+    /// Returns one of the `urls` of a descriptor, if it may be followed.
     fn foreign(&self, text: &str) -> Result<Url> {
         let malformed =
             |reason: String| Error::malformed("an address in its descriptor", Flaw::Answer(reason));
@@ -95,24 +96,24 @@ impl RemoteRepository {
     }
 }
 
-/// A blob that goes on where a connection was cut (row E-28). What comes is not proven.
+/// A blob that continues where a connection was cut (row E-28). Its content is not verified.
 struct BlobReader<'a> {
     remote: &'a RemoteRepository,
     url: Url,
     reach: Reach,
     blob: Descriptor,
-    /// How many bytes of the blob have been handed out, or were not asked for.
+    /// The position in the blob.
     position: u64,
     content: Option<Content<'a>>,
-    /// How often in a row it was cut off, and where the first time was.
+    /// How often in a row the connection was cut, and the position of the first time.
     stalls: u32,
     stalled_at: u64,
-    /// How many bytes came that had been there before.
+    /// How many bytes were sent again.
     in_vain: u64,
 }
 
 impl BlobReader<'_> {
-    /// Asks for what follows the position.
+    /// Requests the content from the position on.
     fn ask(&mut self) -> Result<()> {
         let digest = &self.blob.digest;
         let request = || {
@@ -132,7 +133,7 @@ impl BlobReader<'_> {
                 (answer, self.position)
             }
             StatusCode::OK => (answer, 0),
-            // Another part than the one that was asked for, or none: from the first byte, then.
+            // The answer is another range than the requested one, or none: request the whole blob.
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
                 if self.position > 0 =>
             {
@@ -162,8 +163,9 @@ impl BlobReader<'_> {
         Ok(())
     }
 
-    /// Returns how what comes is encoded, although nobody asked for that. Object stores say of what is
-    /// compressed itself that it is encoded: then it has the length that is wanted, or a type that says so.
+    /// Returns the encoding of an answer, although none was asked for. Object stores name an encoding for
+    /// content that is itself compressed; such an answer has the length of the content, or a type that
+    /// says so.
     fn encoding(&self, answer: &Answer<'_>, length: u64) -> Option<String> {
         let encoding = answer.encoding()?;
         let media_type = self.blob.media_type.as_str();
@@ -175,10 +177,10 @@ impl BlobReader<'_> {
     }
 }
 
-/// What comes of a blob.
+/// The body of an answer.
 enum Content<'a> {
     Plain(Box<Answer<'a>>),
-    /// It is encoded, and a part of what has this digest.
+    /// A body that is encoded as gzip, of the blob with this digest.
     Gzip(Box<MultiGzDecoder<Answer<'a>>>, Digest),
 }
 
@@ -186,7 +188,7 @@ impl Content<'_> {
     fn has_known_end(&self) -> bool {
         match self {
             Self::Plain(answer) => answer.has_known_end(),
-            // It has one of its own.
+            // gzip marks its own end.
             Self::Gzip(..) => true,
         }
     }
@@ -208,7 +210,7 @@ impl Read for Content<'_> {
 }
 
 impl BlobReader<'_> {
-    /// Lets go of a connection that failed. Fails too if that has happened too often.
+    /// Drops a connection that failed. Returns the error if that has happened too often.
     fn stalled(&mut self, error: io::Error) -> io::Result<()> {
         self.content = None;
         if self.position >= self.stalled_at.saturating_add(PROGRESS) {
@@ -248,8 +250,8 @@ impl Read for BlobReader<'_> {
                 continue;
             };
             match content.read(buffer) {
-                // Where the answer said how long it is, its end is the content's: shorter content is
-                // for others to judge.
+                // If the answer announced its length, its end is that of the content. Whether the content
+                // is too short, the caller decides.
                 Ok(0) if self.position >= self.blob.size || content.has_known_end() => {
                     return Ok(0);
                 }
@@ -258,7 +260,7 @@ impl Read for BlobReader<'_> {
                     self.position += count as u64;
                     return Ok(count);
                 }
-                // All has come that was to come, whatever length the answer said.
+                // The whole blob has come, whatever length the answer announced.
                 Err(_) if self.position >= self.blob.size => return Ok(0),
                 Err(error) if is_lasting(&error) => return Err(error),
                 Err(error) => self.stalled(error)?,
@@ -267,13 +269,13 @@ impl Read for BlobReader<'_> {
     }
 }
 
-/// Tells whether what comes would be the same another time.
+/// Tells whether another request would get the same error.
 fn is_lasting(error: &io::Error) -> bool {
     let carried = error.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(carried, Some(Error::Malformed { .. }))
 }
 
-/// Returns where the part begins that came, if the answer says so.
+/// Returns the first byte of the range that the answer names.
 fn first_byte(answer: &Answer<'_>) -> Option<u64> {
     let range = answer.header(CONTENT_RANGE)?.strip_prefix("bytes ")?;
     range.trim_start().split_once('-')?.0.parse().ok()

@@ -1,4 +1,4 @@
-//! Blobs, written.
+//! Pushing blobs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,27 +21,27 @@ use crate::url::{Url, with_query};
 /// The header by which a registry asks for longer chunks (row E-49).
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
-/// No registry gets longer chunks: what is cut off goes again from where its chunk began.
+/// Chunks are never longer: after a cut, a chunk is sent again from its beginning.
 const LONGEST_CHUNK: u64 = 1 << 30;
 
-/// Where even chunks are too long, they are halved down to this. In bytes.
+/// Chunks that are too long for a registry are halved, down to this size in bytes.
 const SHORTEST_CHUNK: u64 = 64 << 10;
 
-/// What is no longer is sent with the first request, where the registry takes that: should it not,
-/// little was sent for nothing. In bytes.
+/// Blobs of up to so many bytes are sent in the first request, if the registry accepts that. If it does
+/// not, little was sent in vain.
 const SMALL: u64 = 64 << 10;
 
-/// How often in a row a chunk is sent again without the registry having taken much more.
+/// How often in a row a chunk is sent again without much progress.
 const MOST_STALLS: u32 = 5;
 
-/// So many more bytes are progress: with less, whoever takes a byte of each chunk would be sent all of it
-/// again and again.
+/// So many bytes are progress: with a smaller bound, a registry that takes one byte of each chunk would
+/// get the chunk again and again.
 const PROGRESS: u64 = 64 << 10;
 
-/// How often a long upload is cut off until it goes in chunks, which are not begun anew.
+/// After so many cuts, a long blob is sent in chunks, which need not start again from the first byte.
 const CUTS_UNTIL_CHUNKS: u32 = 2;
 
-/// How often an upload makes a registry fail until it is sent in another way.
+/// After so many failures of a registry, the next method is tried.
 const FAILURES_UNTIL_OTHER: u32 = 2;
 
 const OCTETS: &str = "application/octet-stream";
@@ -52,21 +52,21 @@ struct Session {
     least_chunk: u64,
 }
 
-/// How a blob is sent. Each is for registries that do not take the one before it.
+/// How a blob is sent. Each method is for registries that refuse the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum UploadMethod {
-    /// With the request that ends the upload.
+    /// In the PUT that ends the upload.
     Put,
-    /// With one request before that, as Docker does.
+    /// In one PATCH before the PUT, as Docker does.
     Patch,
-    /// In chunks before that.
+    /// In several PATCH requests before the PUT.
     Chunks,
 }
 
-/// What became of an upload.
+/// The result of sending a blob.
 enum PushResult {
     Done,
-    /// The registry takes nothing in this way, or nothing of this size.
+    /// The registry refuses this method, or this size. The next method to try follows.
     Refused(Box<Error>, UploadMethod),
 }
 
@@ -91,7 +91,7 @@ impl RemoteRepository {
             PushMode::Whole => UploadMethod::Patch,
         };
         let (mut cuts, mut failures) = (0, 0);
-        // Whether it goes in another way only since it was cut off.
+        // Whether another method is used only because of cuts.
         let mut is_fallback = false;
         self.registry.http().persist(|| {
             if session.is_none() && is_small && self.registry.may_support(Feature::SinglePost) {
@@ -112,15 +112,15 @@ impl RemoteRepository {
                     retry: Retry::Perhaps | Retry::Once,
                 }) => {
                     cuts += 1;
-                    // What is long and is cut off again and again gets further in pieces.
+                    // A long blob that is cut off again and again gets further in chunks.
                     if cuts >= CUTS_UNTIL_CHUNKS && *size > self.registry.chunk_size() {
                         method = UploadMethod::Chunks;
                     } else if cuts == CUTS_UNTIL_CHUNKS && method == UploadMethod::Put {
-                        // Some hang up on content in a way that they do not know.
+                        // Some registries hang up on a method that they do not support.
                         (method, is_fallback) = (UploadMethod::Patch, true);
                     }
                 }
-                // It was the line, then.
+                // The cuts were not caused by the method.
                 Err(AttemptError { error, retry: Retry::Never })
                     if is_fallback && is_refusal(error) =>
                 {
@@ -141,7 +141,7 @@ impl RemoteRepository {
         Ok(Pushed::Written(*size))
     }
 
-    /// Sends the content in `method`, or in the next that the registry takes.
+    /// Sends the content by `method`, or by the next one that the registry accepts.
     fn fill(
         &self,
         blob: &dyn Blob,
@@ -151,7 +151,7 @@ impl RemoteRepository {
         let digest = &blob.descriptor().digest;
         let (mut session, tried) = (Some(session), *method);
         let mut first = None;
-        // Of several refusals, the first is about what most registries take.
+        // Of several refusals, the first is reported: it is about the method that most registries accept.
         let first_refusal = |first: Option<Error>, trouble: AttemptError| match (&trouble, first) {
             (AttemptError { error, retry: Retry::Never }, Some(first)) if is_refusal(error) => {
                 AttemptError::lasting(first)
@@ -177,7 +177,7 @@ impl RemoteRepository {
             };
             let (error, next) = match result {
                 Ok(PushResult::Done) => {
-                    // What is too large in one request says nothing of others.
+                    // A blob that is too large for one request says nothing about others.
                     if (tried, *method) == (UploadMethod::Put, UploadMethod::Patch) {
                         self.registry.set_unsupported(Feature::Put);
                     }
@@ -193,8 +193,8 @@ impl RemoteRepository {
         }
     }
 
-    /// Asks the registry to take a blob over from another repository (rows E-60 to E-64), from
-    /// whichever has it if none is named (row E-62).
+    /// Asks the registry to mount a blob from another repository (rows E-60 to E-64), or from any if none
+    /// is named (row E-62).
     fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<MountResult> {
         let url = self.registry.url(&format!("{}/blobs/uploads/", self.name));
         let mut url = with_query(announced(url, digest), "mount", &digest.to_string());
@@ -203,12 +203,12 @@ impl RemoteRepository {
         }
         let request = Request::new(Method::POST, url, "mount", digest);
         let asked = match from {
-            // The registry has to see that the source may be read, too.
+            // The registry must see that the client may read the source, too.
             Some(from) => {
                 let scopes = [Scope::push(&self.name), Scope::pull(from)];
                 self.registry.send(&request, Some(&self.name), scopes)
             }
-            // Asked once: this is only worth so much.
+            // Only once: a mount is not worth more.
             None => self.push_attempt(&request).map_err(|trouble| trouble.error),
         };
         let refused = |reason: &dyn fmt::Display| {
@@ -240,7 +240,7 @@ impl RemoteRepository {
         }
     }
 
-    /// Sends the content with the request that would open an upload (row E-45).
+    /// Sends the content in the POST that would open an upload (row E-45).
     fn post_whole(&self, blob: &dyn Blob) -> Result<PostResult, AttemptError> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         if *size == 0 {
@@ -252,7 +252,7 @@ impl RemoteRepository {
         let request = Request::new(Method::POST, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
             .body(Body::StreamBody(&whole));
-        // Another attempt goes the usual way, in case it was this one that was too much.
+        // If this request was too much, the next attempt goes the usual way.
         let answer = self
             .push_attempt(&request)
             .inspect_err(|_| self.registry.set_unsupported(Feature::SinglePost))?;
@@ -270,10 +270,11 @@ impl RemoteRepository {
         Ok(session.map_or(PostResult::Refused, PostResult::Session))
     }
 
-    /// Tells whether a blob is there that a registry says to have taken in answer to a POST. Some say so of
-    /// every POST, and have only opened an upload, or keep it under another digest (row E-64). The digest in
-    /// the answer shows that the content was looked at; without it the registry is asked, until one blob
-    /// that it took in this way was there: one that does not tell both apart never has it.
+    /// Tells whether the registry has stored a blob, as its answer to a POST claims. Some registries
+    /// claim so for every POST although they only opened an upload, or store the blob under another
+    /// digest (row E-64). The digest in the answer proves that the registry read the content. Without a
+    /// digest the registry is asked, until it has once stored a blob in this way: a registry that always
+    /// claims so never has the blob.
     fn is_stored(&self, digest: &Digest, answer: &Answer<'_>, feature: Feature) -> bool {
         let is_named = match claimed_digest(answer) {
             Some(named) if named == *digest => return true,
@@ -289,7 +290,7 @@ impl RemoteRepository {
                 true
             }
             Ok(Presence::Absent) => false,
-            // Who may push need not be let in to look.
+            // A client that may push need not be allowed to read.
             Err(_) => true,
         }
     }
@@ -305,8 +306,8 @@ impl RemoteRepository {
         Ok(opened(&answer)?)
     }
 
-    /// Sends the content in one request, and once more into the same upload where the registry was
-    /// only too busy: a new one would be more for it to do.
+    /// Sends the content in one request, and once more to the same upload if the registry was overloaded:
+    /// a new upload would be more work for it.
     fn put_with_retry(
         &self,
         blob: &dyn Blob,
@@ -318,7 +319,7 @@ impl RemoteRepository {
         };
         self.registry.http().wait(0);
         match self.put_whole(blob, session) {
-            // The upload may be gone by now; another may do better.
+            // The upload may be gone by now. A new one may do better.
             Err(AttemptError { retry: Retry::Never, .. }) | Ok(PushResult::Refused(..)) => {
                 Err(busy)
             }
@@ -330,7 +331,7 @@ impl RemoteRepository {
     fn put_whole(&self, blob: &dyn Blob, session: &Session) -> Result<PushResult, AttemptError> {
         let digest = &blob.descriptor().digest;
         if blob.descriptor().size == 0 {
-            // There is nothing to send, but what the descriptor says has to be true all the same.
+            // There is nothing to send, but the digest must still be right.
             prove_empty(blob)?;
         }
         let url = with_query(session.url.clone(), "digest", &digest.to_string());
@@ -360,8 +361,8 @@ impl RemoteRepository {
         self.registry.attempt(request, Some(&self.name), &scopes)
     }
 
-    /// Tells the registry that nothing more comes, and returns `result`. Whether the registry
-    /// understands does not matter (row E-56).
+    /// Cancels an upload, and returns `result`. Whether the registry supports that does not matter (row
+    /// E-56).
     fn abandon<T>(&self, url: Url, result: T) -> T {
         let request = Request::new(Method::DELETE, url, "cancel", "an upload");
         if let Err(AttemptError { error, .. }) = self.push_attempt(&request) {
@@ -370,7 +371,7 @@ impl RemoteRepository {
         result
     }
 
-    /// Looks whether a blob was taken where the status does not say so.
+    /// Checks that a blob was stored if the status does not say so.
     fn check_stored(&self, digest: &Digest, status: StatusCode) -> Result<(), AttemptError> {
         if let Presence::There(_) = self.find_blob(digest)? {
             return Ok(());
@@ -383,25 +384,25 @@ impl RemoteRepository {
     }
 }
 
-/// What became of content that was sent with the first request.
+/// The result of sending content in the first request.
 enum PostResult {
     Done,
-    /// It was not looked at, and an upload is open.
+    /// The registry ignored the content and opened an upload.
     Session(Session),
     Refused,
 }
 
-/// What became of a request to take a blob over.
+/// The result of a mount.
 enum MountResult {
     Done,
-    /// It was not taken over, and an upload is open (row E-61).
+    /// The blob was not mounted, and an upload is open (row E-61).
     Session(Session),
     Refused,
 }
 
-/// Tells whether a status may mean that the way is refused in which content was sent. Artifactory says
-/// 404, Pulp 400, others that they do not know the method. Firewalls deny it: who may open an upload may
-/// write, and where that is not so, the first refusal is told.
+/// Tells whether a status may mean that the method is refused. Artifactory answers 404, Pulp 400, others
+/// that they do not know the method. Firewalls answer 403: a client that may open an upload may write,
+/// and if it may not, the first refusal is reported.
 fn refuses_method(status: u16) -> bool {
     matches!(status, 400 | 403 | 404 | 405 | 411 | 415 | 416 | 422 | 501 | 505)
 }
@@ -411,7 +412,7 @@ struct Chunked<'a> {
     remote: &'a RemoteRepository,
     blob: &'a dyn Blob,
     session: Session,
-    /// All of it is one chunk, without a number.
+    /// Whether all of the blob is one chunk, without a range.
     is_whole: bool,
     stalls: u32,
 }
@@ -444,8 +445,8 @@ impl Chunked<'_> {
         self.close().map(|()| PushResult::Done)
     }
 
-    /// Tells whether a shorter chunk may be taken: proxies bound what one request may have, some to 1 MiB
-    /// if nobody tells them otherwise.
+    /// Tells whether a shorter chunk may be accepted: proxies limit the size of a request, some to 1 MiB
+    /// by default.
     fn may_be_halved(&self, chunk: &BlobRange<'_>) -> bool {
         let length = chunk.end() - chunk.start();
         length > SHORTEST_CHUNK && length.div_ceil(2) >= self.session.least_chunk
@@ -467,7 +468,7 @@ impl Chunked<'_> {
                 self.moved_to(&answer)?;
                 match taken(&answer) {
                     Taken::Bytes(count) => count,
-                    // Without a range, the registry has said only that it took the chunk.
+                    // Without a range, the registry says only that it took the chunk.
                     Taken::Unknown => end,
                     Taken::NoneOrOne if end == 1 => end,
                     Taken::NoneOrOne => return Err(AttemptError::passing(self.out_of_step(0))),
@@ -486,7 +487,7 @@ impl Chunked<'_> {
             Ok(answer) if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE => self.status()?,
             Ok(answer) => return Err(self.remote.push_error(&request, answer).into()),
             Err(AttemptError { error, retry: Retry::Never }) => return Err(error.into()),
-            // Who takes nothing for so long is asked once.
+            // After a silence, the registry is asked only once.
             Err(trouble) if trouble.retry == Retry::Once && self.stalls > 0 => return Err(trouble),
             Err(AttemptError { error, .. }) if self.stalls < MOST_STALLS => {
                 tracing::debug!(%digest, %error, "asking how much has come");
@@ -495,7 +496,7 @@ impl Chunked<'_> {
             }
             Err(trouble) => return Err(trouble),
         };
-        // Also behind the end: what was not sent cannot have come.
+        // Bytes that were not sent cannot have been received.
         if taken > end {
             return Err(self.out_of_step(taken).into());
         }
@@ -509,24 +510,24 @@ impl Chunked<'_> {
         Ok(ChunkResult::Taken(taken))
     }
 
-    /// Asks how many bytes have come (row E-53).
+    /// Asks how many bytes the registry has received (row E-53).
     fn status(&mut self) -> Result<u64, AttemptError> {
         let digest = &self.blob.descriptor().digest;
         let request = Request::new(Method::GET, self.session.url.clone(), "push", digest);
         let answer = self.remote.push_attempt(&request)?;
         if !answer.status().is_success() {
-            // The upload is gone; another one may do better.
+            // The upload is gone. A new one may do better.
             return Err(AttemptError::passing(self.remote.push_error(&request, answer)));
         }
         self.moved_to(&answer)?;
         match taken(&answer) {
             Taken::Bytes(count) => Ok(count),
-            // Another upload does better than a guess.
+            // A new upload is better than a guess.
             Taken::Unknown | Taken::NoneOrOne => Err(AttemptError::passing(self.out_of_step(0))),
         }
     }
 
-    /// Takes note of where the upload goes on (row E-50).
+    /// Records the new location of the upload (row E-50).
     fn moved_to(&mut self, answer: &Answer<'_>) -> Result<()> {
         if let Some(location) = answer.header(LOCATION) {
             self.session.url = answer.url().follow(location)?;
@@ -554,12 +555,12 @@ impl Chunked<'_> {
     }
 }
 
-/// Tells whether a registry has answered, and does not do what it was asked.
+/// Tells whether a registry answered, and refused.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Refused { .. } | Error::Denied { .. })
 }
 
-/// Tells whether a registry has only too much to do.
+/// Tells whether a registry is only overloaded.
 fn is_overload(trouble: &AttemptError) -> bool {
     match &trouble.error {
         Error::Throttled { .. } => true,
@@ -568,17 +569,17 @@ fn is_overload(trouble: &AttemptError) -> bool {
     }
 }
 
-/// What became of a chunk.
+/// The result of sending a chunk.
 enum ChunkResult {
-    /// So many bytes of the blob are there now.
+    /// The registry has so many bytes of the blob now.
     Taken(u64),
-    /// The registry takes none this long.
+    /// The registry refuses chunks of this size.
     TooLong(Box<Error>),
-    /// The registry takes none like this.
+    /// The registry refuses chunks.
     Refused(Box<Error>),
 }
 
-/// Returns where an upload is opened, told of an algorithm that is not the usual one (row E-47).
+/// Returns the address that opens an upload, with the algorithm if it is not sha256 (row E-47).
 fn announced(url: Url, digest: &Digest) -> Url {
     match digest.algorithm() {
         "sha256" => url,
@@ -597,16 +598,16 @@ fn opened(answer: &Answer<'_>) -> Result<Session> {
     Ok(Session { url: answer.url().follow(location)?, least_chunk })
 }
 
-/// How many bytes have come.
+/// How many bytes the registry has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
     Bytes(u64),
-    /// `0-0`: it is one byte, but also what an empty upload is said to have (row E-54).
+    /// `0-0`: one byte, or none (row E-54).
     NoneOrOne,
     Unknown,
 }
 
-/// Returns how many bytes have come, as `Range` says it: `0-` and the last byte.
+/// Reads how many bytes the registry has received from `Range`: `0-` and the last byte.
 fn taken(answer: &Answer<'_>) -> Taken {
     answer.header(RANGE).map_or(Taken::Unknown, taken_of)
 }
@@ -620,7 +621,7 @@ fn taken_of(range: &str) -> Taken {
     }
 }
 
-/// Checks that content of no bytes is what its descriptor says.
+/// Checks that the digest of an empty blob is right.
 fn prove_empty(blob: &dyn Blob) -> Result<()> {
     let read = blob.open(None)?.read(&mut [0]);
     read.map(drop).map_err(Error::io("read", &blob.descriptor().digest))

@@ -1,4 +1,4 @@
-//! What is taken away (rows E-110, E-111).
+//! Deleting tags and manifests (rows E-110, E-111).
 
 use http::Method;
 use longshore_spec::{Digest, Tag};
@@ -8,8 +8,7 @@ use super::RemoteRepository;
 use crate::auth::Scope;
 
 impl RemoteRepository {
-    /// Deletes a tag. What it stands for stays, and never goes in its place: with the digest, every
-    /// other tag on it would go too.
+    /// Deletes a tag, never its manifest: that would delete all other tags of the manifest, too.
     pub(super) fn delete_tag(&self, tag: &Tag) -> Result<()> {
         self.delete(tag, |said| Inability::TagDelete { said })
     }
@@ -17,7 +16,7 @@ impl RemoteRepository {
     /// Deletes a manifest with all its tags.
     pub(super) fn delete_manifest(&self, digest: &Digest) -> Result<()> {
         let manifest = self.get_manifest(&Selector::Digest(digest.clone()))?;
-        // While it is still there: afterwards nobody knows its subject any more (row E-95).
+        // Before it is deleted: afterwards nobody knows its subject (row E-95).
         let listed = match manifest.subject() {
             Some(subject) => self.subject_with_fallback_tag(&subject.digest)?,
             None => None,

@@ -1,4 +1,4 @@
-//! Manifests, read.
+//! Pulling manifests.
 
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
@@ -12,8 +12,8 @@ use crate::http::{Answer, Request, is_page};
 use crate::manifest_cache;
 use crate::registry::Feature;
 
-/// Every type of manifest that can be carried (row E-20). Without the list, old registries convert
-/// what they have into something else (row E-21).
+/// Every type of manifest that is supported (row E-20). Without this list, old registries convert
+/// manifests into another type (row E-21).
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
@@ -25,8 +25,8 @@ impl RemoteRepository {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
         match self.head_result(selector)? {
             HeadResult::There(said) if self.is_proven(selector, &said) => Ok(said),
-            // Registries and proxies exist that do not know HEAD (row E-30) or have nothing for it, and
-            // none can say with it why it denies something.
+            // Some registries and proxies do not support HEAD (row E-30), and no answer to HEAD can
+            // explain a refusal.
             head_result => {
                 let found = self.head_by_content(selector)?;
                 if matches!(head_result, HeadResult::Unknown) {
@@ -37,16 +37,15 @@ impl RemoteRepository {
         }
     }
 
-    /// Returns what a manifest is by its content, and keeps that for who asks for it next.
+    /// Returns the descriptor of a manifest from its content, and caches the manifest.
     pub(super) fn head_by_content(&self, selector: &Selector) -> Result<Descriptor> {
         let manifest = self.get_manifest(selector)?;
         self.keep(&manifest);
         Ok(manifest.descriptor().clone())
     }
 
-    /// Tells whether what HEAD said is what a GET brings, or brings nothing by which that could be told.
-    /// Nothing else shows that HEAD gives another digest, type or length. Of a digest it can give no
-    /// other, and is tried out once for each registry.
+    /// Tells whether a GET confirms the answer to HEAD, or fails. Nothing else shows that HEAD names a
+    /// wrong digest, type or size. For a digest, HEAD is checked only once for each registry.
     pub(super) fn is_proven(&self, selector: &Selector, said: &Descriptor) -> bool {
         let is_kept =
             self.registry.manifest_cache().descriptor(&self.key(&said.digest)) == Some(said);
@@ -61,7 +60,7 @@ impl RemoteRepository {
             return true;
         }
         self.registry.set_unsupported(Feature::HeadManifest);
-        // In the words for a GET that says so, too.
+        // With the words that are used for a GET.
         self.warn_once(&format!(
             "{self} says that {selector} is {}; by its content it is {}",
             distinguishing(said, found),
@@ -74,14 +73,14 @@ impl RemoteRepository {
         (self.registry.host().to_owned(), self.name.clone(), digest.clone())
     }
 
-    /// Keeps a manifest for who asks for it next.
+    /// Caches a manifest.
     pub(super) fn keep(&self, manifest: &Manifest) {
         let descriptor = manifest.descriptor();
         let (key, raw) = (self.key(&descriptor.digest), manifest.raw().clone());
         self.registry.manifest_cache().keep(key, descriptor.clone(), raw);
     }
 
-    /// Returns a manifest if it comes without being asked for again.
+    /// Requests a manifest once.
     fn manifest_at_once(&self, selector: &Selector) -> Option<Manifest> {
         let request = self.manifest_request(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
         let answer =
@@ -94,7 +93,8 @@ impl RemoteRepository {
         self.registry.http().warn_once(text);
     }
 
-    /// Returns what a registry shows that it has; `None` if it does not show that it has anything.
+    /// Returns the descriptor of a manifest that the registry shows to have. Returns `None` if it does
+    /// not show that.
     pub(super) fn find_manifest(&self, selector: &Selector) -> Result<Option<Descriptor>> {
         match self.head_result(selector)? {
             HeadResult::There(descriptor) => Ok(Some(descriptor)),
@@ -127,14 +127,13 @@ impl RemoteRepository {
         Ok(self.get_version(selector)?.0)
     }
 
-    /// Returns a manifest, and the mark by which the registry knows this state of its tag, if it
-    /// gives one that can be compared.
+    /// Returns a manifest, and the strong entity tag of its state if the registry sends one.
     pub(super) fn get_version(&self, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let found = self.fetch(selector)?;
         self.version(found, selector)
     }
 
-    /// Reads what came as what its content says that it is.
+    /// Reads a manifest by the type that its content has.
     fn version(&self, found: Fetched, selector: &Selector) -> Result<(Manifest, Option<String>)> {
         let clash = found.clash();
         if let Some((named, sent)) = &clash {
@@ -145,10 +144,10 @@ impl RemoteRepository {
         let digest = found.digest.clone();
         let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
         let media_type = match (clash, found.media_type) {
-            // The digest vouches for what the bytes say, and nothing for what was said of them.
+            // The digest proves the bytes, and nothing that headers say about them.
             (Some((named, _)), _) => named,
             (None, Some(sent)) if is_known(&sent) => MediaType::new(sent.essence()), // row E-22
-            // The type does not say what it is, so the bytes must.
+            // The header does not name a type of manifest, so the bytes decide.
             _ => Manifest::media_type_of(&found.raw).map_err(unreadable)?,
         };
         let size = found.raw.len() as u64;
@@ -156,8 +155,8 @@ impl RemoteRepository {
         Ok((manifest.map_err(unreadable)?, found.etag))
     }
 
-    /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever
-    /// the registry says, since the digest is right (row B-32).
+    /// Returns the manifest that `descriptor` points to. Its media type is the descriptor's, whatever the
+    /// registry says: the digest is right (row B-32).
     pub(super) fn get_child(&self, descriptor: &Descriptor) -> Result<Manifest> {
         let kept = self.registry.manifest_cache().raw(&self.key(&descriptor.digest));
         if let Some(raw) = kept {
@@ -174,12 +173,12 @@ impl RemoteRepository {
         manifest_from(found.raw, descriptor.clone())
     }
 
-    /// Tells whether a manifest is here under all of these names; without any, whether it is here.
+    /// Tells whether the registry has a manifest under all of these names, or at all if there are none.
     pub(super) fn has(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
         let is_here = |selector: &Selector| match self.find_manifest(selector)? {
             Some(found) if found.digest != manifest.digest => Ok(false),
             Some(found) if found.size == manifest.size => Ok(true),
-            // One of both is wrong, and it is not the digest.
+            // One of both sizes is wrong, and the digest is right.
             Some(_) => match self.get_manifest(&manifest.digest.clone().into()) {
                 Ok(found) => Ok(found.descriptor().size == manifest.size),
                 Err(error) if self.may_still_accept(&error) => Ok(false),
@@ -213,7 +212,7 @@ impl RemoteRepository {
         self.take(&request, answer, selector)
     }
 
-    /// Reads a manifest, and finds out which it is.
+    /// Reads a manifest and finds its digest.
     fn take(
         &self,
         request: &Request<'_>,
@@ -237,7 +236,7 @@ impl RemoteRepository {
             None => media_type,
             Some(sent) => {
                 let Ok(named) = Manifest::media_type_of(&raw) else {
-                    // Its digest does not cover its bytes: to say that it is corrupt would be wrong.
+                    // The digest does not cover all bytes, so "corrupt" would be wrong.
                     let digest = asked.cloned().unwrap_or_else(|| Digest::sha256(&raw));
                     return Err(Error::Manifest { digest, source: ManifestError::Schema1 });
                 };
@@ -254,7 +253,7 @@ impl RemoteRepository {
         let digest = identify(&raw, asked, claimed.as_ref())?;
         let is_other =
             |claimed: &Digest| claimed.algorithm() == digest.algorithm() && *claimed != digest;
-        // What was asked for by its digest is right, whatever is said of it.
+        // Content that was requested by its digest is right, whatever the header says.
         if let (None, Some(claimed)) = (asked, claimed.filter(is_other)) {
             self.warn_once(&format!(
                 "{self} says that {selector} is {claimed}; by its content it is {digest}"
@@ -264,18 +263,18 @@ impl RemoteRepository {
     }
 }
 
-/// A manifest as it came.
+/// A manifest that was fetched.
 struct Fetched {
     raw: bytes::Bytes,
     digest: Digest,
     media_type: Option<MediaType>,
-    /// A strong one (RFC 9110 8.8.3).
+    /// A strong entity tag (RFC 9110 8.8.3).
     etag: Option<String>,
 }
 
 impl Fetched {
-    /// Returns what the manifest says that it is, or by its members can only be, and what the registry
-    /// says, if both are types of manifests and not the same (row E-23).
+    /// Returns the type that the manifest names, or that its members imply, and the type in the header,
+    /// if both are types of manifests and differ (row E-23).
     fn clash(&self) -> Option<(MediaType, MediaType)> {
         let sent = self.media_type.as_ref().filter(|sent| is_known(sent))?;
         let sent = MediaType::new(sent.essence());
@@ -287,8 +286,8 @@ impl Fetched {
     }
 }
 
-/// Returns the digest of `raw`, after checking it against what was asked for (row E-25). Where nothing was,
-/// it is that which is claimed, if that is right (row E-24).
+/// Returns the digest of `raw`, after comparing it with the requested one (row E-25). For a tag, it is
+/// the digest in the header if that is right (row E-24).
 fn identify(raw: &[u8], asked: Option<&Digest>, claimed: Option<&Digest>) -> Result<Digest> {
     if let Some(asked) = asked {
         return match asked.recompute(raw) {
@@ -301,8 +300,8 @@ fn identify(raw: &[u8], asked: Option<&Digest>, claimed: Option<&Digest>) -> Res
     Ok(actual.unwrap_or_else(|| Digest::sha256(raw)))
 }
 
-/// Returns what the headers of an answer say of a manifest, if that is all there is to know, and nothing
-/// in it contradicts what was asked for.
+/// Returns the descriptor that the headers of an answer give, if they are complete and do not contradict
+/// the request.
 fn described(answer: &Answer<'_>, selector: &Selector) -> Option<Descriptor> {
     let claimed = claimed_digest(answer);
     let digest = match (selector, claimed) {
@@ -314,12 +313,12 @@ fn described(answer: &Answer<'_>, selector: &Selector) -> Option<Descriptor> {
         (Selector::Name(_), claimed) => claimed,
     }?;
     let media_type = answer.header(CONTENT_TYPE).map(MediaType::new).filter(is_known)?;
-    // No manifest is empty, and some say so of every answer to HEAD.
+    // No manifest is empty, but some registries answer every HEAD with a length of 0.
     let size = answer.header(CONTENT_LENGTH)?.parse().ok().filter(|size| *size > 0)?;
     Some(Descriptor::new(MediaType::new(media_type.essence()), digest, size))
 }
 
-/// Says of a manifest what tells it from another.
+/// Returns the first member in which a descriptor differs from another.
 fn distinguishing(one: &Descriptor, other: &Descriptor) -> String {
     if one.digest != other.digest {
         one.digest.to_string()
@@ -330,24 +329,24 @@ fn distinguishing(one: &Descriptor, other: &Descriptor) -> String {
     }
 }
 
-/// What HEAD says of a manifest.
+/// The result of a HEAD request for a manifest.
 pub(super) enum HeadResult {
     There(Descriptor),
     Absent,
     Unknown,
 }
 
-/// Tells whether a type is one of a manifest that can be carried.
+/// Tells whether a type is one of a supported manifest.
 fn is_known(media_type: &MediaType) -> bool {
     Kind::of(media_type).is_some()
 }
 
-/// Returns the digest that an answer claims, if it is one.
+/// Returns the digest in the header of an answer.
 pub(super) fn claimed_digest(answer: &Answer<'_>) -> Option<Digest> {
     answer.header(DIGEST)?.parse().ok()
 }
 
-/// Returns what a manifest says that it is.
+/// Returns the `mediaType` that a manifest names.
 pub(super) fn named_media_type(raw: &[u8]) -> Option<MediaType> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! Manifests, written.
+//! Pushing manifests.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -13,18 +13,18 @@ use super::manifest_pull::{claimed_digest, named_media_type};
 use crate::http::{Answer, Body, Request};
 use crate::url::with_query;
 
-/// The header by which a registry says that it understands subjects (row E-80).
+/// The header by which a registry says that it supports `subject` (row E-80).
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
-/// The header that names the tags that were taken along (row E-75).
+/// The header that names the tags that were set along with the manifest (row E-75).
 const TAGS: HeaderName = HeaderName::from_static("oci-tag");
 
-/// How many tags are sent along at once (row E-76).
+/// How many tags are sent in one request (row E-76).
 const TAGS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 impl RemoteRepository {
-    /// Returns how many names one request gives. Of a referrer all are given by one who keeps the list
-    /// of them.
+    /// Returns how many names one request sets. A referrer gets all its names from one worker, which also
+    /// updates the list of referrers.
     pub(super) fn tags_at_once(manifest: &Manifest) -> Option<NonZeroUsize> {
         let is_sha256 = manifest.descriptor().digest.algorithm() == "sha256";
         let at_once = if is_sha256 { NonZeroUsize::MIN } else { TAGS_AT_ONCE };
@@ -39,7 +39,7 @@ impl RemoteRepository {
         };
         let tags = names.iter().map(|name| self.tag(name)).collect::<Result<BTreeSet<_>>>()?;
         let tags: Vec<_> = tags.into_iter().collect();
-        // A registry that knows a referrer may not list it yet (row E-90): that is not looked up.
+        // A registry that has a referrer may not list it yet (row E-90), so this is not checked for one.
         if matches!(entry, Entry::Root(_))
             && manifest.subject().is_none()
             && self.has(manifest.descriptor(), names).is_ok_and(|has| has)
@@ -54,7 +54,7 @@ impl RemoteRepository {
                 knows_subject |= self.put(manifest, tag)?.knows_subject;
             }
         } else {
-            // Under a tag, a registry would choose a digest of its own (row E-77).
+            // For a tag, a registry would choose the digest's algorithm itself (row E-77).
             for tags in tags.chunks(TAGS_AT_ONCE.get()) {
                 knows_subject |= self.put_with_tags(manifest, tags)?;
             }
@@ -65,8 +65,8 @@ impl RemoteRepository {
         Ok(Pushed::Written(manifest.descriptor().size))
     }
 
-    /// Puts a manifest under its digest and `tags` along with it; under those that the registry
-    /// does not take along, one by one. Returns whether it understands subjects.
+    /// Puts a manifest under its digest with `tags`, and one by one under those that the registry does
+    /// not set along. Returns whether the registry supports `subject`.
     fn put_with_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
         let digest = &manifest.descriptor().digest;
         let mut request = self.put_request(manifest, digest);
@@ -74,12 +74,12 @@ impl RemoteRepository {
             request.url = with_query(request.url, "tag", tag.as_str());
         }
         let answer = self.write(&request)?;
-        // Too many tags for one address, or for one answer (row E-76).
+        // The tags are too many for one address, or for one answer (row E-76).
         if matches!(answer.status().as_u16(), 414 | 431) && !tags.is_empty() {
             drop(answer);
             let (one, other) = tags.split_at(tags.len() / 2);
             if one.is_empty() {
-                // Not even one: without any, and then by its own name.
+                // Not even one tag fits: put the manifest without tags, and then under the tag.
                 let knows_subject = self.put(manifest, digest)?.knows_subject;
                 return Ok(knows_subject | self.put_tag(manifest, &other[0])?);
             }
@@ -94,7 +94,7 @@ impl RemoteRepository {
         Ok(knows_subject)
     }
 
-    /// Puts a manifest under a tag that may stand for another digest of it afterwards.
+    /// Puts a manifest under a tag, which may then stand for another digest of the manifest.
     fn put_tag(&self, manifest: &Manifest, tag: &Tag) -> Result<bool> {
         let put = self.put(manifest, tag)?;
         if put.digest.as_ref() != Some(&manifest.descriptor().digest) {
@@ -110,8 +110,8 @@ impl RemoteRepository {
         self.taken(&request, answer, manifest)
     }
 
-    /// Puts a manifest under a tag if that is still what it was when `etag` was given, where the
-    /// registry gave one. Returns whether it was (row E-86).
+    /// Puts a manifest under a tag if the tag still has the state of `etag`; without an entity tag,
+    /// always. Returns whether it did (row E-86).
     pub(super) fn replace(
         &self,
         manifest: &Manifest,
@@ -158,10 +158,9 @@ impl RemoteRepository {
         }
     }
 
-    /// Checks that a registry took a manifest, and nothing else, where it says that it took something else
-    /// (row E-74): what it has decides.
+    /// Checks that a registry stored the right manifest if its answer names another digest (row E-74).
     fn check_put(&self, put: &PutResult, expected: &Digest) -> Result<()> {
-        // Another algorithm says nothing about the bytes.
+        // A digest of another algorithm says nothing about the bytes.
         let is_other =
             |found: &&Digest| found.algorithm() == expected.algorithm() && *found != expected;
         let Some(actual) = put.digest.as_ref().filter(is_other) else { return Ok(()) };
@@ -173,7 +172,7 @@ impl RemoteRepository {
     }
 }
 
-/// What a registry said of a manifest that it took.
+/// The answer of a registry that accepted a manifest.
 struct PutResult {
     digest: Option<Digest>,
     knows_subject: bool,
@@ -190,8 +189,8 @@ impl PutResult {
     }
 }
 
-/// Returns the type under which a manifest is sent: its own word for it, which is the only one that
-/// registries take (row E-70), else its finder's, without parameters (row E-71).
+/// Returns the `Content-Type` of a manifest: the type that it names, which is the only one that
+/// registries accept (row E-70), else the type of its descriptor, without parameters (row E-71).
 fn content_type(manifest: &Manifest) -> MediaType {
     let named = named_media_type(manifest.raw());
     let found = || MediaType::new(manifest.descriptor().media_type.essence());

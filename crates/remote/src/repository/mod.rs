@@ -25,7 +25,7 @@ use crate::auth::Scope;
 use crate::http::{Answer, Request};
 use crate::list::{ListEntries, ListError};
 
-/// The header that names the digest of what is answered (rows E-24, E-29).
+/// The header that names the digest of the content (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// One repository of a registry.
@@ -50,19 +50,19 @@ impl RemoteRepository {
         &self.registry
     }
 
-    /// Returns what the repository is called.
+    /// Returns the name of the repository.
     pub fn name(&self) -> &RepositoryName {
         &self.name
     }
 
-    /// Tells whether the registry lists the tags of the repository, if there are none either.
+    /// Tells whether the registry has a list of tags for the repository, even an empty one.
     pub fn lists_tags(&self) -> Result<bool> {
         Ok(self.listed()?.is_some())
     }
 
-    /// Returns the tags, `None` if the registry knows no such list. What is no text there is taken for a
-    /// tag as it looks: one of digits may be written as a number, and one that is not there is told with
-    /// those that cannot be had.
+    /// Returns the tags, or `None` if the registry has no such list. An entry that is not a string is
+    /// taken for a tag, since a tag of digits may be written as a number. If there is no such tag, it is
+    /// reported with those that cannot be read.
     fn listed(&self) -> Result<Option<Vec<Name>>> {
         let path = format!("{}/tags/list", self.name);
         let (what, scope) = (format!("the list of tags of {self}"), Scope::pull(&self.name));
@@ -76,7 +76,7 @@ impl RemoteRepository {
         }
     }
 
-    /// Begins a call about something in the repository. Errors call a tag by it.
+    /// Returns a request for something in the repository. Errors name a tag with its repository.
     fn request(
         &self,
         method: Method,
@@ -91,26 +91,26 @@ impl RemoteRepository {
         Request::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
     }
 
-    /// Makes a call that changes nothing.
+    /// Makes a request that changes nothing.
     fn read(&self, request: &Request<'_>) -> Result<Answer<'_>> {
         self.registry.read(request, Some(&self.name), Scope::pull(&self.name))
     }
 
-    /// Makes a HEAD call. `None` if it says nothing.
+    /// Makes a HEAD request. Returns `None` if the answer is not clear.
     fn probe(&self, request: &Request<'_>) -> Result<Option<Answer<'_>>> {
         self.registry.probe(request, Some(&self.name), Scope::pull(&self.name))
     }
 
-    /// Makes a call that changes something.
+    /// Makes a request that changes something.
     fn write(&self, request: &Request<'_>) -> Result<Answer<'_>> {
         self.registry.send(request, Some(&self.name), [Scope::push(&self.name)])
     }
 
-    /// Returns `error` with the repository instead of the host as the place that lacks something.
+    /// Returns `error` with the repository, instead of the host, as the place that lacks something.
     fn located(&self, error: Error) -> Error {
         match error {
             Error::NotFound { what, said, .. } => {
-                // It is said once where that is.
+                // The place names the repository already.
                 let what = match what {
                     Subject::Tagged { tag, .. } => Subject::Name(tag),
                     what => what,
@@ -125,8 +125,8 @@ impl RemoteRepository {
         self.located(answer.into_error(request.action, &request.what))
     }
 
-    /// Returns what a refusal to take something means. That something is not there is what the registry
-    /// says of itself: of the repository, or of an upload.
+    /// Returns the error of a refused push. A 404 is about the repository or the upload, not about the
+    /// content that is pushed.
     fn push_error(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
         match self.refused(request, answer) {
             Error::NotFound { what, place, said: Some(said) } => {
@@ -140,7 +140,7 @@ impl RemoteRepository {
         Error::unsupported(self, what)
     }
 
-    /// Returns the tag that `name` is; a registry knows no other names.
+    /// Returns `name` as a tag: a registry knows no other names.
     fn tag(&self, name: &Name) -> Result<Tag> {
         name.tag().ok_or_else(|| self.unsupported(Inability::NotATag(name.clone())))
     }
@@ -163,11 +163,11 @@ impl Source for RemoteRepository {
         self.open_blob(blob, offset)
     }
 
-    /// Asks for it, and reads the content where the registry does not say, or has it elsewhere.
+    /// Asks for the size, and reads the content if the registry does not name it.
     fn size(&self, blob: &Descriptor) -> Result<u64> {
         match self.find_blob(&blob.digest)? {
             Presence::There(Some(size)) if size == blob.size => return Ok(size),
-            // Two do not agree, and HEAD is the one that nobody tries out.
+            // The sizes differ, and HEAD is the one that registries do not test.
             Presence::There(Some(_)) => {
                 if let Presence::There(Some(size)) = self.get_first_byte(&blob.digest)? {
                     return Ok(size);
@@ -202,11 +202,11 @@ impl Source for RemoteRepository {
         Ok(self.listed()?.unwrap_or_default())
     }
 
-    /// Returns what has a tag: a registry lists nothing else. The tags under which registries
-    /// without a referrers API list referrers are no names that somebody gave.
+    /// Returns the tagged manifests: a registry lists no others. Fallback tags of referrers are left out,
+    /// since nobody chose them.
     fn roots(&self) -> Result<Vec<Root>> {
         let KnownRoots { roots, unknown } = self.known_roots()?;
-        // It went since the list was made, or the registry lists what it does not have.
+        // The tag was deleted meanwhile, or the registry lists a tag that it does not have.
         match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
             Some((_, error)) => Err(error),
             None => Ok(roots),

@@ -1,4 +1,4 @@
-//! What says something about a manifest (rows E-80 to E-97).
+//! Referrers (rows E-80 to E-97).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
@@ -22,23 +22,23 @@ use crate::list::{Pages, incomplete};
 use crate::registry::Feature;
 use crate::url::Url;
 
-/// No list of referrers has more pages: some give ten entries on each.
+/// A list of more pages is refused. Some registries send ten entries a page.
 const MOST_PAGES: usize = 10_000;
 
-/// How often a list is written anew that somebody else wrote over (row E-86).
+/// How often a list is rewritten that another client has overwritten (row E-86).
 const REWRITES: usize = 3;
 
-/// So many lists of a registry are compared with what their entries say: one that gives the same list for
-/// whatever is asked is found out by the second.
+/// So many lists of a registry are checked against the subjects of their entries. A registry that sends
+/// the same list for any subject is found out with the second.
 const LISTS_TRIED: usize = 2;
 
-/// How many entries of these lists are read.
+/// How many entries of these lists are checked.
 const ENTRIES_TRIED: usize = 32;
 
 /// How many of them at once.
 const LOOKUPS: usize = 8;
 
-/// The encoded part of a digest that fits into a tag whole.
+/// A digest's encoded part of up to this length fits into a fallback tag.
 const UNCUT: usize = 64;
 
 impl RemoteRepository {
@@ -54,7 +54,7 @@ impl RemoteRepository {
         Ok(Referrers { entries: entries.into_values().collect(), answered_by })
     }
 
-    /// Returns what the registry lists, or `None` if it keeps no account of referrers.
+    /// Returns the list of the referrers API, or `None` if the registry does not have the API.
     fn listed_by_api(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
         let what = format!("the referrers of {subject}");
         let limits = self.registry.http().limits();
@@ -109,14 +109,14 @@ impl RemoteRepository {
         }
     }
 
-    /// Returns those entries of a list whose own subject is the one that was asked for, as far as they
-    /// are read. There are registries that answer with the same list for whatever is asked.
+    /// Returns the entries whose own subject is the requested one, as far as the entries are checked.
+    /// Some registries send the same list for any subject.
     fn without_foreign_entries(
         &self,
         subject: &Digest,
         mut entries: BTreeMap<Digest, Descriptor>,
     ) -> BTreeMap<Digest, Descriptor> {
-        // A digest within what it is the digest of cannot be.
+        // A manifest cannot contain its own digest.
         if entries.remove(subject).is_some() {
             self.warn_of_foreign_entry(subject, subject, subject);
         }
@@ -139,15 +139,16 @@ impl RemoteRepository {
         entries
     }
 
-    /// Returns what an entry of a list refers to; `None` if it cannot be had, which is told when it is
-    /// wanted, or says nothing of that: some list what cosign attached by its tag, too.
+    /// Returns the subject of an entry. Returns `None` if the entry cannot be read, which is reported
+    /// when it is needed, or if it names no subject: some registries list what cosign attached by its
+    /// tag, too.
     fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
         let found = self.get_child(entry).ok()?;
         self.keep(&found);
         Some(found.subject()?.digest.clone())
     }
 
-    /// Warns of an entry that refers to something else than the list says. All others are read, then.
+    /// Warns of an entry with another subject. From now on, all entries of this registry are checked.
     fn warn_of_foreign_entry(&self, entry: &Digest, listed: &Digest, found: &Digest) {
         self.registry.set_unsupported(Feature::OwnReferrers);
         self.warn_once(&if entry == listed {
@@ -163,14 +164,14 @@ impl RemoteRepository {
         page_request(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
     }
 
-    /// Returns what stands in the fallback tag (rows E-90, E-91).
+    /// Returns the list in the fallback tag (rows E-90, E-91).
     fn listed_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         let tag = subject.referrers_tag();
         let list = match self.get_manifest(&Selector::Name(Name::new(tag.as_str()))) {
             Ok(list) if is_subject(&list, subject) => return Ok(Vec::new()),
             Ok(list) => list,
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
-            // A page for people, as some have one for every address, is none either.
+            // An HTML page, as some web servers have for every address, is no list either.
             Err(
                 error @ (Error::Manifest { .. } | Error::Malformed { reason: Flaw::WebPage, .. }),
             ) => {
@@ -195,9 +196,9 @@ impl RemoteRepository {
         Ok(kept)
     }
 
-    /// Tells whether an entry of a list refers to a subject. Where that is not sure, the entry itself
-    /// decides: a tag that was cut may list what refers to something else (row E-87), and what is for a
-    /// platform is a part of an image.
+    /// Tells whether an entry refers to a subject. In doubt, the entry itself is read: a fallback tag
+    /// that was shortened may list referrers of other subjects (row E-87), and an entry for a platform is
+    /// part of an image.
     fn refers(&self, entry: &Descriptor, subject: &Digest) -> Result<bool> {
         let is_image = entry.platform.as_deref().is_some_and(|platform| !platform.is_unknown());
         if subject.encoded().len() <= UNCUT && !is_image {
@@ -222,7 +223,7 @@ impl RemoteRepository {
         })
     }
 
-    /// Takes a manifest out of the list in the fallback tag of its subject (row E-95).
+    /// Removes a manifest from the list in the fallback tag of its subject (row E-95).
     pub(super) fn remove_referrer(&self, subject: &Digest, digest: &Digest) -> Result<()> {
         self.rewrite(subject, |entries| {
             let before = entries.len();
@@ -235,7 +236,7 @@ impl RemoteRepository {
     pub(super) fn subject_with_fallback_tag(&self, subject: &Digest) -> Result<Option<Digest>> {
         match self.listed_by_api(subject) {
             Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
-            // It has an API that does not answer this.
+            // The registry has the API, which refused this request.
             Err(
                 Error::Denied { .. }
                 | Error::NotFound { .. }
@@ -246,8 +247,8 @@ impl RemoteRepository {
         }
     }
 
-    /// Changes the list in a fallback tag until `change` finds nothing to change: what others write
-    /// at the same time may write over ours, unless the registry keeps states apart (row E-86).
+    /// Changes the list in a fallback tag until `change` finds nothing to change. Other clients may
+    /// overwrite the list at the same time, unless the registry supports `If-Match` (row E-86).
     fn rewrite(&self, subject: &Digest, change: impl Fn(&mut Vec<Value>) -> bool) -> Result<()> {
         let lock = self.registry.referrers_lock(&self.name, subject);
         let _locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +267,7 @@ impl RemoteRepository {
         Err(Error::Busy { what })
     }
 
-    /// Tells whether an index lists referrers, or nothing.
+    /// Tells whether an index is a list of referrers, or empty.
     fn is_list(&self, index: &Index, subject: &Digest) -> Result<bool> {
         for entry in &index.manifests {
             if self.refers(entry, subject)? {
@@ -276,12 +277,12 @@ impl RemoteRepository {
         Ok(index.manifests.is_empty())
     }
 
-    /// Returns the list in a fallback tag and its entries, both as they are: unknown members and the
-    /// entries of others stay. What is no list is not touched (row E-82).
+    /// Returns the list in a fallback tag, with unknown members and the entries of other clients. Content
+    /// that is not a list is not touched (row E-82).
     fn list_document(&self, tag: &str, subject: &Digest) -> Result<List> {
         let found = match self.get_version(&Selector::Name(Name::new(tag))) {
             Ok((list, _)) if is_subject(&list, subject) => {
-                // Where the tag is there all the same, it hides a list, or is somebody's.
+                // If the tag does exist, it hides a list, or belongs to somebody.
                 if self.names()?.iter().any(|name| name.as_str() == tag) {
                     return Err(self.unsupported(Inability::ReferrersTag(Name::new(tag))));
                 }
@@ -315,18 +316,18 @@ impl RemoteRepository {
     }
 }
 
-/// Tells whether a tag shows the subject itself. GitLab answers so for a tag that is not there: it takes
-/// `sha256-HEX` for the digest.
+/// Tells whether the fallback tag shows the subject itself: GitLab takes `sha256-HEX` for the digest if
+/// there is no such tag.
 fn is_subject(list: &Manifest, subject: &Digest) -> bool {
     list.descriptor().digest == *subject
 }
 
-/// A list of referrers as it stands in a tag.
+/// The list of referrers in a fallback tag.
 struct List {
-    /// All but the entries.
+    /// All members but the entries.
     document: serde_json::Map<String, Value>,
     entries: Vec<Value>,
-    /// How the registry knows this state of the tag.
+    /// The entity tag of this state.
     etag: Option<String>,
 }
 
@@ -342,10 +343,10 @@ fn is_index(answer: &Answer<'_>) -> bool {
     answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }
 
-/// What the body of an answer is.
+/// The body of an answer of the referrers API.
 enum Page {
     List(Vec<Descriptor>),
-    /// It is nothing, a page for people, or a document of something else: there is no such API.
+    /// Nothing, an HTML page, or another document: the registry does not have the API.
     NoList,
     Damaged,
 }
@@ -355,7 +356,7 @@ impl Page {
         if raw.trim_ascii().is_empty() || is_page(&raw) {
             return Self::NoList;
         }
-        // Read as what it should be, any document without entries would be an empty index.
+        // If it were parsed as an index, any document without entries would be an empty list.
         match serde_json::from_slice(&raw) {
             Ok(Members { manifests: true }) => {
                 entries(raw, is_index).map_or(Self::Damaged, Self::List)
@@ -367,7 +368,7 @@ impl Page {
     }
 }
 
-/// Whether a document has what makes it a list. Go writes an empty one as `null`.
+/// Whether a document has the member that makes it a list. Go writes an empty list as `null`.
 #[derive(Deserialize)]
 struct Members {
     #[serde(default, deserialize_with = "is_there")]
@@ -378,7 +379,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
-/// Returns the entries of a page; `None` if it is no index, not even an empty one.
+/// Returns the entries of a page. Returns `None` if the page is not an index.
 fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
     let named = match Manifest::media_type_of(&raw) {
         Ok(named) => named,
@@ -395,13 +396,13 @@ fn is_of(entry: &Value, digest: &Digest) -> bool {
     entry.get("digest").and_then(Value::as_str).is_some_and(|text| *text == digest.to_string())
 }
 
-/// Tells whether an answer means that the registry keeps no account of referrers (rows E-90, E-92).
-/// One that wants to know who asks does not say so, and neither does one that is broken.
+/// Tells whether an answer means that the registry does not have the referrers API (rows E-90, E-92). A
+/// registry that wants authentication, or that failed, does not say that.
 fn knows_no_referrers(answer: &Answer<'_>) -> bool {
     match answer.status().as_u16() {
         204 | 400 | 404 | 405 | 406 | 410 | 501 => true,
         401 => challenge(answer.headers()).is_none(),
-        // Some serve the page of their web site for every address that they do not know.
+        // Some web servers send an HTML page for every unknown address.
         200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),
         _ => false,
     }

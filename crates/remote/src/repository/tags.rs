@@ -1,4 +1,4 @@
-//! What has a tag, and what each tag stands for.
+//! The tags of a repository, and what each stands for.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::registry::Feature;
 /// How many tags are looked up at once.
 const LOOKUPS: usize = 8;
 
-/// What tags stand for by HEAD: descriptors that say the same, and the tags of each.
+/// The answers to HEAD: each descriptor with its tags.
 type Groups = BTreeMap<(Digest, u64, String), (Descriptor, Vec<Name>)>;
 
 impl RemoteRepository {
-    /// Fails if the registry answers for none of its tags: then it is not about a tag.
+    /// Fails if the registry answers for none of its tags: then the problem is not a tag.
     pub(super) fn tagged_roots(&self) -> Result<KnownRoots> {
         let names = self.names()?;
         let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
@@ -30,7 +30,7 @@ impl RemoteRepository {
                 Err(error) => unknown.push((name, error)),
             }
         }
-        // Of those that HEAD says the same of, one GET proves all, or none.
+        // If HEAD gives the same answer for several tags, one GET confirms it for all of them.
         let said: Vec<_> = by_head.into_values().collect();
         let proven = in_parallel(&said, LOOKUPS, |(descriptor, names)| {
             self.is_proven(&names[0].clone().into(), descriptor)
@@ -70,7 +70,7 @@ impl RemoteRepository {
         Ok(KnownRoots { roots: groups.into_values().map(root).collect(), unknown })
     }
 
-    /// Asks by HEAD what a tag stands for, and by GET where that says nothing.
+    /// Asks by HEAD what a tag stands for, and by GET if the answer is not clear.
     fn head_first(&self, name: &Name) -> Result<TagTarget> {
         let selector = Selector::Name(name.clone());
         let head_result = self.head_result(&selector)?;
@@ -87,21 +87,20 @@ impl RemoteRepository {
 
 /// What a tag stands for.
 enum TagTarget {
-    /// As HEAD says, which may be wrong.
+    /// By HEAD, which may be wrong.
     Said(Descriptor),
     /// By its content.
     Is(Descriptor),
 }
 
-/// Adds a name to those of what it stands for. What says the same digest of something else is no name
-/// of it.
+/// Adds a name to the descriptor that it stands for.
 fn add(groups: &mut Groups, descriptor: Descriptor, name: Name) {
     let Descriptor { digest, size, media_type, .. } = &descriptor;
     let key = (digest.clone(), *size, media_type.as_str().to_owned());
     groups.entry(key).or_insert_with(|| (descriptor, Vec::new())).1.push(name);
 }
 
-/// Tells whether `name` is of the form that lists of referrers have (row E-87).
+/// Tells whether `name` has the form of a fallback tag (row E-87).
 fn is_referrers_tag(name: &Name) -> bool {
     const HEX: usize = 64;
     let hex = |text: &str| {
