@@ -20,7 +20,7 @@ use crate::uploads::Lease;
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 impl Handler {
-    /// Begins an upload, or does all of it: by a mount, or with the content in this one request.
+    /// Begins an upload, or completes it at once: by a mount, or with the content in this request.
     pub(crate) fn begin_upload(
         &self,
         name: &RepositoryName,
@@ -53,7 +53,7 @@ impl Handler {
         finish(name, lease, &digest)
     }
 
-    /// Appends a chunk, or with neither `Content-Range` nor `Content-Length` a stream (row F-15).
+    /// Appends a chunk, or a stream if there is neither `Content-Range` nor `Content-Length` (row F-15).
     pub(crate) fn append(
         &self,
         name: &RepositoryName,
@@ -66,7 +66,7 @@ impl Handler {
         Ok(status(StatusCode::ACCEPTED, name, &lease))
     }
 
-    /// Appends what may be left and ends the upload.
+    /// Appends the rest, if there is any, and ends the upload.
     pub(crate) fn finish_upload(
         &self,
         name: &RepositoryName,
@@ -101,8 +101,8 @@ impl Handler {
         Ok(response::empty(StatusCode::NO_CONTENT))
     }
 
-    /// Takes a blob over from another repository, and says whether it was there. Without `from` it
-    /// may come from anywhere: who may push here may read everything.
+    /// Mounts a blob from another repository, and returns whether it was there. Without `from`, any
+    /// repository may be the source: a client that may push may read everything.
     fn mount(
         &self,
         name: &RepositoryName,
@@ -129,9 +129,9 @@ impl Handler {
         }
     }
 
-    /// Appends a body to an upload. With a `length`, the body must have exactly that. What came
-    /// before a fault stays in the upload, so that its client can go on from there; but not where the
-    /// place could not write, since what a full disk needs most is room.
+    /// Appends a body to an upload. The body must have exactly `length` bytes, if given. After an error
+    /// the bytes before it stay in the upload, so that the client can continue; but if the place could
+    /// not write, they are dropped, since a full disk needs room.
     fn receive(
         &self,
         lease: &mut Lease<'_>,
@@ -174,7 +174,7 @@ impl Handler {
     }
 }
 
-/// Reads once. Says of a body that did not come whole why.
+/// Reads once. The error says why a body is incomplete.
 pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, ErrorResponse> {
     loop {
         let error = match body.read(buffer) {
@@ -191,7 +191,7 @@ pub(crate) fn read(body: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Erro
     }
 }
 
-/// Returns the length that a body is announced with.
+/// Returns the announced length of a body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ErrorResponse> {
     let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     let length = value.to_str().ok().and_then(range::number);
@@ -199,8 +199,8 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ErrorRe
     length.map(Some).ok_or_else(|| ErrorResponse::new(Code::SizeInvalid, message))
 }
 
-/// Returns how long the chunk must be that a request brings. It must follow what came before
-/// (row F-14).
+/// Returns the length of the chunk that a request carries. The chunk must follow the bytes before it (row
+/// F-14).
 fn chunk_length(
     name: &RepositoryName,
     lease: &Lease<'_>,
@@ -248,21 +248,21 @@ fn created(name: &RepositoryName, digest: &Digest) -> Response<Body> {
     response::created(format!("/v2/{name}/blobs/{digest}"), digest)
 }
 
-/// Says where an upload is and how far it has come.
+/// Returns the location and the progress of an upload.
 fn status(status: StatusCode, name: &RepositoryName, lease: &Lease<'_>) -> Response<Body> {
     let mut response = response::empty(status);
     progress(response.headers_mut(), name, lease);
     response
 }
 
-/// An upload of no bytes has the range `0-0` too: the grammar has no other (row F-16).
+/// An empty upload has the range `0-0`, too: the grammar knows no other (row F-16).
 fn progress(headers: &mut HeaderMap, name: &RepositoryName, lease: &Lease<'_>) {
     response::insert(headers, LOCATION, format!("/v2/{name}/blobs/uploads/{}", lease.id()));
     response::insert(headers, RANGE, format!("0-{}", lease.len().saturating_sub(1)));
     response::insert(headers, UPLOAD_ID, lease.id());
 }
 
-/// Reads a digest that can be computed here (row F-19).
+/// Parses a digest whose algorithm is supported (row F-19).
 pub(crate) fn verifiable(text: &str) -> Result<(Digest, Hasher), ErrorResponse> {
     let digest = route::digest(text)?;
     let hasher = digest.hasher().ok_or_else(|| unsupported(digest.algorithm()))?;

@@ -1,4 +1,4 @@
-//! What a request brings besides method and path.
+//! What a request carries in addition to its method and path.
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -7,14 +7,14 @@ use http::HeaderMap;
 
 use crate::query::Query;
 
-/// Whom a request is from, as far as shares go. Without it among the extensions of a request, all are
-/// from one client.
+/// The client of a request, for fair shares. If it is not among the extensions of requests, all are from
+/// one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ClientSite(pub(crate) IpAddr);
 
-/// What a request brings besides method and path.
+/// What a request carries in addition to its method and path.
 pub(crate) struct Context<'a> {
-    /// Where the client found the registry, as far as it says so.
+    /// The host that the client used, if it names one.
     pub host: Option<&'a str>,
     pub query: Query,
     pub headers: &'a HeaderMap,

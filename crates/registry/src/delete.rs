@@ -12,7 +12,7 @@ use crate::handler::Handler;
 use crate::response;
 
 impl Handler {
-    /// Takes away a tag, or a manifest with every tag on it.
+    /// Deletes a tag, or a manifest with all its tags.
     pub(crate) fn delete_manifest(
         &self,
         name: &RepositoryName,
@@ -28,7 +28,7 @@ impl Handler {
         Ok(response::empty(StatusCode::ACCEPTED))
     }
 
-    /// Takes a blob out of a repository; refused while a manifest there needs it.
+    /// Removes a blob from a repository. Fails while a manifest there needs the blob.
     pub(crate) fn delete_blob(
         &self,
         name: &RepositoryName,
@@ -40,26 +40,26 @@ impl Handler {
         Ok(response::empty(StatusCode::ACCEPTED))
     }
 
-    /// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
-    /// clients keep under a tag of the subject (row E-81) is rewritten, as they would do themselves.
+    /// Deletes a manifest. Fails while an index lists it, with one exception: the list of referrers under
+    /// a fallback tag (row E-81) is rewritten, as clients would do themselves.
     fn remove(&self, repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<()> {
         match repository.remove(digest) {
             Err(Error::Unsupported { .. }) => {}
             result => return result,
         }
-        // Two that go from one list at once would each write it with the other in it.
+        // Two manifests that leave one list at once would each rewrite it with the other still in it.
         let _alone = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let was_listed = remove_referrer(repository, digest)?;
         match repository.remove(digest) {
-            // Nothing but the list led to it.
+            // Only the list referred to it.
             Err(Error::NotFound { .. }) if was_listed => Ok(()),
             result => result,
         }
     }
 }
 
-/// Takes a manifest out of the list of referrers under the tag of its subject; tells whether it was
-/// in one.
+/// Removes a manifest from the list of referrers under the fallback tag of its subject. Returns whether
+/// it was listed.
 fn remove_referrer(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
     let manifest = repository.manifest(&Selector::Digest(digest.clone()))?;
     let Some(subject) = manifest.subject() else { return Ok(false) };

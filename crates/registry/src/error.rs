@@ -1,4 +1,4 @@
-//! What is answered when a request cannot be served.
+//! Error responses.
 
 use std::io::ErrorKind;
 
@@ -10,13 +10,13 @@ pub(crate) use longshore_store::ErrorCode as Code;
 use crate::body::Body;
 use crate::response;
 
-/// After so many seconds a client may try again what was too much now.
+/// The `Retry-After` of a refusal for lack of capacity, in seconds.
 const RETRY_SECONDS: &str = "1";
 
-/// Messages are cut here: some quote what was asked for.
+/// A longer message is cut off: some quote the request.
 const MAX_MESSAGE: usize = 1 << 10;
 
-/// A refusal, as the spec has it (row F-44).
+/// An error response in the form of the spec (row F-44).
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
     code: Code,
@@ -25,7 +25,7 @@ pub(crate) struct ErrorResponse {
     headers: Box<HeaderMap>,
 }
 
-/// Returns the status that a code most often has.
+/// Returns the usual status of a code.
 fn status_of(code: &Code) -> StatusCode {
     match code {
         Code::BlobUnknown | Code::BlobUploadUnknown | Code::ManifestUnknown | Code::NameUnknown => {
@@ -46,7 +46,7 @@ fn status_of(code: &Code) -> StatusCode {
 }
 
 impl ErrorResponse {
-    /// Returns a refusal with the status that its code most often has.
+    /// Returns an error response with the usual status of its code.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let status = status_of(&code);
         let error = Self { code, status, message: message.into(), headers: Box::default() };
@@ -59,7 +59,7 @@ impl ErrorResponse {
         }
     }
 
-    /// Returns a function that says what an [`Error::NotFound`] means where it came up.
+    /// Returns a function that turns [`Error::NotFound`] into a response with this code.
     pub(crate) fn unknown(code: Code) -> impl Fn(Error) -> Self {
         move |error| match error {
             Error::NotFound { what, .. } => Self::new(code.clone(), format!("{what} is not here")),
@@ -92,7 +92,7 @@ impl ErrorResponse {
     }
 }
 
-/// Tells whether there was no room: as seen before anything was written, or by the disk.
+/// Tells whether there was no room: found before writing, or reported by the disk.
 fn is_full(error: &Error) -> bool {
     match error {
         Error::NoSpace { .. } => true,
@@ -104,8 +104,8 @@ fn is_full(error: &Error) -> bool {
 }
 
 impl From<Error> for ErrorResponse {
-    /// What the place cannot do, and what it was asked wrongly, is told. Anything else is for the
-    /// log: it may name paths.
+    /// The client is told what the place cannot do, and what is wrong with the request. All other errors
+    /// are for the log: they may name paths.
     fn from(error: Error) -> Self {
         match &error {
             Error::Unsupported { .. } => Self::new(Code::Unsupported, error.to_string())

@@ -1,4 +1,4 @@
-//! Requests to responses.
+//! The handler: requests to responses.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,14 @@ use crate::response;
 use crate::route::Route;
 use crate::uploads::Uploads;
 
-/// What every answer says: old Docker clients look for the first before they believe that they talk
-/// to a registry, and no browser should take content for anything else than what it is said to be.
+/// Headers of every response. Old Docker clients look for the first before they believe that this is a
+/// registry, and the second keeps browsers from guessing the type of content.
 const ALWAYS: [(&str, &str); 2] =
     [("docker-distribution-api-version", "registry/2.0"), ("x-content-type-options", "nosniff")];
 
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 
-/// A registry: the distribution spec, spoken on behalf of a place.
+/// A registry: answers requests of the distribution spec for a place.
 ///
 /// Requests may come from any number of threads at once. Each is served on the thread that calls
 /// [`Handler::handle`].
@@ -38,12 +38,12 @@ pub struct Handler {
     pub(crate) options: RegistryOptions,
     pub(crate) uploads: Uploads,
     pub(crate) manifest_memory: ManifestMemory,
-    /// Held while a list of referrers is rewritten that a client keeps under a tag.
+    /// Held while the list of referrers in a fallback tag is rewritten.
     pub(crate) lists: Mutex<()>,
 }
 
 impl Handler {
-    /// Returns a registry that serves `place`.
+    /// Returns a handler that serves `place`.
     pub fn new(place: Arc<dyn Place>, options: RegistryOptions) -> Self {
         let uploads = Uploads::new(options.max_uploads);
         Self {
@@ -55,9 +55,9 @@ impl Handler {
         }
     }
 
-    /// Answers a request. Reads no more of its body than it needs.
+    /// Answers a request. Reads no more of its body than is needed.
     ///
-    /// The answer to `HEAD` has the length of what `GET` would bring, and no body.
+    /// The answer to `HEAD` has the length of the answer to `GET`, and no body.
     pub fn handle(&self, request: Request<impl Read>) -> Response<Body> {
         let (parts, mut body) = request.into_parts();
         let response = self
@@ -68,18 +68,18 @@ impl Handler {
         finish_response(response, &parts.method)
     }
 
-    /// Returns how many uploads have begun and not ended.
+    /// Returns how many uploads are open.
     pub fn open_uploads(&self) -> usize {
         self.uploads.count()
     }
 
-    /// Forgets uploads that nobody has touched for [`RegistryOptions::upload_idle`] as of `now` (row F-17).
-    /// Done on its own whenever an upload begins.
+    /// Drops uploads that nobody has touched for [`RegistryOptions::upload_idle`] as of `now` (row F-17).
+    /// Every new upload does this, too.
     pub fn expire_uploads(&self, now: Instant) {
         self.uploads.expire(now, self.options.upload_idle);
     }
 
-    /// Brings what was pushed into the form that other programs read, too.
+    /// Brings pushed content into the form that other programs read.
     pub(crate) fn settle(&self) {
         if let Err(error) = self.place.settle() {
             tracing::warn!(%error, "other programs do not see yet what was pushed last");
@@ -89,7 +89,7 @@ impl Handler {
     fn answer(&self, parts: &Parts, body: &mut dyn Read) -> Result<Response<Body>, ErrorResponse> {
         let route = Route::parse(parts.uri.path())?;
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        // HTTP/2 has it in the address (RFC 9113 8.3.1), and HTTP/1.1 in a header.
+        // The host is in the URI for HTTP/2 (RFC 9113 8.3.1), and in a header for HTTP/1.1.
         let header = || parts.headers.get(header::HOST)?.to_str().ok();
         let host = parts.uri.authority().map(Authority::as_str).or_else(header);
         let site = parts.extensions.get().copied();
@@ -143,10 +143,10 @@ impl Handler {
         }
     }
 
-    /// Returns the route in the repository that `ns` scopes it to, and that namespace (row F-50).
-    /// What came from `HOST:PORT/PATH` lies in the repository `HOST_PORT/PATH`, and clients of a
-    /// mirror ask for `PATH?ns=HOST:PORT`. Where only a repository `PATH` is, that is what is meant;
-    /// what came from another host under the same path is not.
+    /// Returns the route in the repository that the parameter `ns` selects, and the namespace (row F-50).
+    /// Content of `HOST:PORT/PATH` is in the repository `HOST_PORT/PATH`, and clients of a mirror ask for
+    /// `PATH?ns=HOST:PORT`. If only a repository `PATH` exists, it is used; content of another host under
+    /// the same path is not.
     fn in_namespace(
         &self,
         route: Route,
@@ -181,7 +181,7 @@ impl Handler {
     }
 }
 
-/// Returns the answer to a request of this method, with what every answer says.
+/// Completes the response to a request of this method.
 pub(crate) fn finish_response(mut response: Response<Body>, method: &Method) -> Response<Body> {
     for (name, value) in ALWAYS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -1,4 +1,4 @@
-//! Discovery: tags, referrers, repositories (rows F-30 to F-38).
+//! Lists of tags, referrers and repositories (rows F-30 to F-38).
 
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
@@ -12,7 +12,7 @@ use crate::handler::Handler;
 use crate::query::encode;
 use crate::{range, response, route};
 
-/// A list of referrers is split where it would grow over this many bytes (row F-36).
+/// A list of referrers is split if it would have more bytes than this (row F-36).
 const MAX_REFERRERS: usize = 4 << 20;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -30,7 +30,7 @@ impl Handler {
                 format!("there is no repository {name}"),
             ));
         }
-        // A layout may hold names that are no tags (row F-53).
+        // A layout may have names that are not tags (row F-53).
         let mut tags: Vec<_> =
             names.iter().filter_map(|name| Some(name.tag()?.as_str().to_owned())).collect();
         tags.sort_unstable();
@@ -48,7 +48,7 @@ impl Handler {
         Ok(page.response(&body, "/v2/_catalog"))
     }
 
-    /// Lists what refers to a manifest; never an error for one that is not here (row F-33).
+    /// Lists the referrers of a manifest. A subject that does not exist is no error (row F-33).
     pub(crate) fn referrers(
         &self,
         name: &RepositoryName,
@@ -97,12 +97,13 @@ impl Handler {
     }
 }
 
-/// Returns as many entries as one list may hold, at least one, and the last of them if more follow.
+/// Returns as many entries as fit into one list, at least one, and the digest of the last one if more
+/// follow.
 fn fill(entries: &[Descriptor]) -> (String, Option<&Digest>) {
     let mut text = String::new();
     let mut last = None;
     for entry in entries {
-        // A descriptor has text for keys, which is all that could go wrong.
+        // The keys of a descriptor are strings, so this cannot fail.
         let next = serde_json::to_string(entry).unwrap_or_default();
         if last.is_some() && text.len() + next.len() > MAX_REFERRERS {
             return (text, last);
@@ -116,15 +117,15 @@ fn fill(entries: &[Descriptor]) -> (String, Option<&Digest>) {
     (text, None)
 }
 
-/// Part of a sorted list (row F-31).
+/// A page of a sorted list (row F-31).
 struct Page {
     items: Vec<String>,
-    /// How many were asked for, if more follow.
+    /// The page size, if more follow.
     more: Option<usize>,
 }
 
 impl Page {
-    /// Takes from `items` what `n` and `last` ask for. Without `n` that is all.
+    /// Returns the page that `n` and `last` select. Without `n`, that is everything.
     fn of(items: Vec<String>, context: &Context<'_>) -> Result<Self, ErrorResponse> {
         let n = context.query.first("n").map(|text| {
             let message = format!("`n` must be a number, and `{text}` is none");

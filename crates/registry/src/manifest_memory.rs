@@ -1,4 +1,4 @@
-//! How much of manifests is taken in at once.
+//! The memory of manifests that are being pushed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,24 +8,23 @@ use longshore_spec::Manifest;
 use crate::context::ClientSite;
 use crate::error::{Code, ErrorResponse};
 
-/// A manifest of no more than so many bytes is not counted: few are longer, and the threads that take
-/// them in are bounded.
+/// Shorter manifests are not counted: most are short, and the threads that receive them are bounded.
 pub(crate) const SHORT: u64 = 64 << 10;
 
-/// A manifest takes so many times its bytes: as it came, and taken apart.
+/// A manifest takes so many times its size: its bytes, and its parsed form.
 const TIMES: u64 = 2;
 
-/// One client may have one of the longest manifests on the way.
+/// One client may push one manifest of the greatest length at a time.
 const OF_ONE: u64 = TIMES * Manifest::MAX_SIZE;
 
-/// And so may another.
+/// Two clients may do so at once.
 const OF_ALL: u64 = 2 * OF_ONE;
 
-/// The memory that long manifests take while they come.
+/// Counts the memory of long manifests that are being pushed.
 #[derive(Debug, Default)]
 pub(crate) struct ManifestMemory(Mutex<HashMap<Option<ClientSite>, u64>>);
 
-/// What one manifest takes, until this is dropped.
+/// The memory of one manifest, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ReservedMemory<'a> {
     manifest_memory: &'a ManifestMemory,
@@ -34,8 +33,8 @@ pub(crate) struct ReservedMemory<'a> {
 }
 
 impl ManifestMemory {
-    /// Takes room for a manifest of so many bytes. Fails if there is none (row F-46): whoever waited
-    /// here would do so on a thread that others need.
+    /// Reserves memory for a manifest of so many bytes. Fails if there is not enough (row F-46): waiting
+    /// would block a thread that others need.
     pub(crate) fn take(
         &self,
         site: Option<ClientSite>,
@@ -55,7 +54,7 @@ impl ManifestMemory {
         Ok(ReservedMemory { manifest_memory: self, site, bytes })
     }
 
-    /// A panic of another thread cannot have left the figures half changed.
+    /// A panic of another thread cannot have left the counts half changed.
     fn held(&self) -> MutexGuard<'_, HashMap<Option<ClientSite>, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

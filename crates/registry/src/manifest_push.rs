@@ -19,10 +19,10 @@ use crate::manifest_memory::{self, ReservedMemory};
 use crate::options::Missing;
 use crate::{response, route};
 
-/// So many tags may be given with one manifest; the spec asks for 10.
+/// The most tags with one manifest. The spec asks for 10.
 const MAX_TAGS: usize = 64;
 
-/// A body that comes without its length is read in pieces of so many bytes.
+/// A body of unknown length is read in pieces of so many bytes.
 const STEP: usize = 64 << 10;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -36,7 +36,7 @@ impl Handler {
         context: Context<'_>,
     ) -> Result<Response<Body>, ErrorResponse> {
         let extra_tags = extra_tags(&selector, &context)?;
-        // Before the body is read: there is no use for it.
+        // This comes before the body is read, which would be in vain.
         if let Selector::Digest(digest) = &selector {
             verifiable(&digest.to_string())?;
         }
@@ -49,7 +49,7 @@ impl Handler {
         let media_type = media_type(context.headers, &raw)?;
         let descriptor = Descriptor::new(media_type, digest, raw.len() as u64);
         let manifest = Manifest::parse(raw, descriptor).map_err(invalid)?;
-        // What is found to be there now must not be collected before it is referred to.
+        // Content that is found from here on must not be collected before the manifest refers to it.
         self.place.prepare(&Outline::default())?;
         let repository = self.repository(name)?;
         match self.options.missing {
@@ -82,8 +82,8 @@ impl Handler {
         Ok(response)
     }
 
-    /// Reads a manifest, of which the length need not be known (row F-23), and takes the room that it
-    /// needs: as long as is said, or as long as may be.
+    /// Reads a manifest, whose length may be unknown (row F-23), and reserves memory for it: for the
+    /// announced length, or for the longest manifest.
     fn receive_manifest(
         &self,
         body: &mut dyn Read,
@@ -122,21 +122,21 @@ impl Handler {
     }
 }
 
-/// Returns those of some tags that stand for something else than `digest`, and what that is.
+/// Returns the tags that stand for another digest, with that digest.
 fn moved<'n>(
     repository: &dyn Repository,
     names: &'n [Name],
     digest: &Digest,
 ) -> Vec<(&'n Name, Digest)> {
     let found = names.iter().filter_map(|name| {
-        // What cannot be told does not keep anybody from pushing.
+        // If this fails, the push may still succeed.
         let from = repository.stands_for(name).ok().flatten()?;
         Some((name, from))
     });
     found.filter(|(_, from)| from != digest).collect()
 }
 
-/// Returns the tags that are given beside a digest (row F-28).
+/// Returns the tags that were sent with a digest (row F-28).
 fn extra_tags(selector: &Selector, context: &Context<'_>) -> Result<Vec<Name>, ErrorResponse> {
     let Selector::Digest(_) = selector else { return Ok(Vec::new()) };
     if context.query.all("tag").count() > MAX_TAGS {
@@ -159,14 +159,14 @@ fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, ErrorResponse> {
     }
 }
 
-/// Returns what a manifest is: what its `Content-Type` says, or where that says nothing of use,
-/// what the document says. Two that contradict each other are refused: clients would disagree on
-/// what the content means.
+/// Returns the media type of a manifest: that of `Content-Type`, or if that is generic, the type that the
+/// document names. If they contradict each other, the manifest is refused: clients would disagree about
+/// its meaning.
 fn media_type(headers: &HeaderMap, raw: &[u8]) -> Result<MediaType, ErrorResponse> {
-    // `curl` says that it sends a form unless it is told otherwise.
+    // By default, `curl` says that it sends a form.
     const GENERIC: [&str; 3] =
         ["application/octet-stream", "application/json", "application/x-www-form-urlencoded"];
-    // No other kind of type is one of a manifest, and a browser would run some of them.
+    // No manifest has a type of another kind, and a browser would run some of those.
     const KIND: &str = "application/";
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let given = given.map(|text| MediaType::new(MediaType::from(text).essence()));
@@ -201,7 +201,7 @@ fn named_type(raw: &[u8]) -> Result<Option<MediaType>, ErrorResponse> {
     Ok(typed.media_type.filter(|media_type| !media_type.as_str().is_empty()))
 }
 
-/// Says that a manifest cannot be listed beside all that is.
+/// Returns the response to a manifest that would exceed the limits of the list.
 fn over_limit(error: Error) -> ErrorResponse {
     let Error::Limit { limit, .. } = &error else { return error.into() };
     tracing::error!(%error, "a manifest cannot be listed");
@@ -213,8 +213,8 @@ fn invalid(error: impl std::error::Error) -> ErrorResponse {
     ErrorResponse::new(Code::ManifestInvalid, format!("the manifest cannot be taken: {error}"))
 }
 
-/// Checks that all is there that a manifest refers to. Its subject may be absent (row F-24), and so
-/// may layers that are not to be distributed (row F-25).
+/// Checks that everything exists that a manifest refers to. Its subject may be absent (row F-24), and so
+/// may nondistributable layers (row F-25).
 fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     for (role, child) in manifest.children() {
         if role == Role::Layer && child.media_type.is_nondistributable() {
@@ -237,8 +237,8 @@ fn check_children(repository: &dyn Repository, manifest: &Manifest) -> Result<()
     Ok(())
 }
 
-/// Checks that what is listed as a manifest is one, as far as it is there, and that they are nested
-/// no deeper than anybody follows them. Else the repository would hold what nobody can read.
+/// Checks that the manifests that an index lists are manifests, if they exist, and that they are not
+/// nested too deeply to be read.
 fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     let mut seen = HashSet::new();
     let mut found_wrong = None;
@@ -254,7 +254,7 @@ fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), 
             let new = typed.filter(|(kind, child)| seen.insert((*kind, child.digest.clone())));
             new.map(|(_, child)| child.clone()).collect()
         }
-        // Whether it may be absent was asked before.
+        // Absent manifests were checked before.
         Err(Error::NotFound { .. }) => Vec::new(),
         Err(error) => {
             found_wrong.get_or_insert_with(|| not_a_manifest(&descriptor, error));
@@ -267,7 +267,7 @@ fn check_nested(repository: &dyn Repository, manifest: &Manifest) -> Result<(), 
     walked.map_err(invalid)
 }
 
-/// Says what it means that something cannot be read which an index lists as a manifest.
+/// Returns the response to an index that lists something as a manifest that cannot be read as one.
 fn not_a_manifest(
     Descriptor { media_type, digest, size, .. }: &Descriptor,
     error: Error,
@@ -282,7 +282,7 @@ fn not_a_manifest(
     ErrorResponse::new(Code::ManifestInvalid, message)
 }
 
-/// Looks for a child. An entry of an index may be no manifest (row C-22), and a layer may be one.
+/// Looks for a child. An entry of an index may not be a manifest (row C-22), and a layer may be one.
 fn find_child(
     repository: &dyn Repository,
     role: Role,

@@ -1,21 +1,21 @@
-//! What a handler allows, and how much of it.
+//! The options of a handler.
 
 use std::time::Duration;
 
-/// What a registry allows, and how much of it.
+/// The options of a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryOptions {
     /// Whether content may be pushed and deleted.
     pub access: Access,
-    /// What becomes of a manifest that refers to content that is not there.
+    /// What happens to a manifest that refers to absent content.
     pub missing: Missing,
-    /// An upload that nobody touches for so long is forgotten.
+    /// An upload that nobody touches for this long is dropped.
     pub upload_idle: Duration,
-    /// So many uploads may be open at once; each may hold a file.
+    /// The most open uploads. Each may hold a file.
     pub max_uploads: usize,
-    /// A blob of more bytes than this is refused.
+    /// The largest blob, in bytes.
     pub max_blob: u64,
-    /// How clients reach the registry, as far as it is for people to know.
+    /// How clients reach the registry, for the commands on the page.
     pub scheme: Scheme,
 }
 
@@ -28,13 +28,13 @@ pub enum Access {
     ReadWrite,
 }
 
-/// What becomes of a manifest that refers to content that is not there (row F-25). Subjects and
-/// layers that are not to be distributed may always be absent.
+/// What happens to a manifest that refers to absent content (row F-25). Subjects and nondistributable
+/// layers may always be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// It is refused.
     Refuse,
-    /// It is taken: a sparse repository.
+    /// It is accepted: the repository is sparse.
     Accept,
 }
 
@@ -55,7 +55,7 @@ impl Default for RegistryOptions {
 /// How clients reach a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// Without TLS. Many clients have to be told.
+    /// Without TLS. Many clients need an option for this.
     Http,
     /// With TLS.
     Https,

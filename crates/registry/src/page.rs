@@ -1,4 +1,4 @@
-//! The page for people: what is here, and how to get it.
+//! The page for browsers: the content, and the commands to pull it.
 
 mod commands;
 mod html;
@@ -17,20 +17,19 @@ use crate::handler::Handler;
 use crate::options::Scheme;
 use crate::response;
 
-/// So many artifacts are shown at once; the rest is a link away.
+/// How many artifacts one page shows. A link leads to the next page.
 const SHOWN: usize = 50;
 
-/// What a browser may load for the page: nothing but the style in it. Names and annotations come
-/// from whoever pushed.
+/// The page may load nothing but its own style: names and annotations come from whoever pushed.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// By this, a proxy that ends TLS says that there was some.
+/// The header by which a proxy says that the client used TLS.
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl Handler {
-    /// Shows what is here: all of it, or the one `repository`; behind the artifact `last`.
+    /// Shows all repositories or only the one in `repository`, after the artifact `last`.
     pub(crate) fn page(&self, context: &Context<'_>) -> Result<Response<Body>, ErrorResponse> {
         let only = context.query.first("repository").map(str::parse::<RepositoryName>).transpose();
         let only =
@@ -44,10 +43,10 @@ impl Handler {
             ));
         }
         let inventory = Inventory::take(&*self.place, &all, only.as_ref(), last, SHOWN)?;
-        // Where the client found us is where others will.
+        // The commands name the host that the client used.
         let host = (self.scheme(context.headers), context.host.unwrap_or("HOST"));
         let text = html::page(host, &inventory).into_string();
-        // What others wrote must not look like something else.
+        // Text from others must not look like something else.
         let text = printable(&text).into_owned();
         let media_type = HeaderValue::from_static("text/html; charset=utf-8");
         let mut response = response::with_body(Body::from(text.into_bytes()), media_type);
@@ -57,7 +56,7 @@ impl Handler {
         Ok(response)
     }
 
-    /// Returns how the client has reached us: perhaps by TLS that ends before us.
+    /// Returns the scheme that the client used: a proxy may have ended TLS.
     fn scheme(&self, headers: &HeaderMap) -> Scheme {
         let outside = headers.get(FORWARDED).is_some_and(|scheme| scheme == "https");
         if outside { Scheme::Https } else { self.options.scheme }

@@ -15,13 +15,12 @@ use crate::handler::Handler;
 use crate::range::{self, RequestedRange};
 use crate::response;
 
-/// A manifest of no more than so many bytes is held in memory while it is sent; most have some
-/// thousands.
+/// Manifests of up to so many bytes are held in memory while they are sent. Most have a few thousand.
 const SHORT: u64 = 16 << 10;
 
 impl Handler {
-    /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another
-    /// digest (row F-08). For `HEAD`, its content is not read.
+    /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another digest
+    /// (row F-08). For `HEAD`, the content is not read.
     pub(crate) fn pull_manifest(
         &self,
         method: &Method,
@@ -44,9 +43,8 @@ impl Handler {
         Ok(response)
     }
 
-    /// Returns a manifest, in memory if it is short; a long one is read when it is sent, after it was
-    /// read once to see that it is what it is said to be: many clients that ask for one and take none
-    /// would fill the memory.
+    /// Returns a manifest. A short one is held in memory. A long one is read once to verify it, and again
+    /// while it is sent: many clients that ask for one and do not take it would fill the memory.
     fn manifest_body(
         &self,
         name: &RepositoryName,
@@ -65,7 +63,7 @@ impl Handler {
         Ok(Body::blob(Part { place, repository, blob, start: 0, length }))
     }
 
-    /// Serves a blob, or to `GET` the part of it that is asked for.
+    /// Serves a blob, or the range of it that a `GET` asks for.
     pub(crate) fn pull_blob(
         &self,
         method: &Method,
@@ -105,7 +103,7 @@ impl Handler {
         self.repository(name)?.blob(digest).map_err(ErrorResponse::unknown(Code::BlobUnknown))
     }
 
-    /// Returns `length` bytes from `start` on, or all of a blob.
+    /// Returns `length` bytes from `start` on, or the whole blob.
     fn blob_part(
         &self,
         name: &RepositoryName,
@@ -131,7 +129,7 @@ impl Handler {
     }
 }
 
-/// Says what it means that a manifest could not be had. Content that is no manifest is none.
+/// Returns the response if a manifest cannot be read. Content that is not a manifest counts as unknown.
 fn no_manifest(error: Error) -> ErrorResponse {
     match error {
         Error::Manifest { digest, .. } => {
@@ -141,8 +139,8 @@ fn no_manifest(error: Error) -> ErrorResponse {
     }
 }
 
-/// Reads which part of a blob is wanted. `If-Range` with anything else than the blob's own entity
-/// tag means: all of it, if it is not what the client believes.
+/// Returns the range of a blob that is requested. If `If-Range` is not the entity tag of the blob, the
+/// client has another version, and gets the whole blob.
 fn wanted(headers: &HeaderMap, blob: &Descriptor) -> RequestedRange {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let is_same = text(IF_RANGE).is_none_or(|tag| tag.trim() == response::etag(&blob.digest));

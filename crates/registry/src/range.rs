@@ -1,20 +1,20 @@
-//! Parts of a blob (row F-09).
+//! Ranges of blobs (row F-09).
 
-/// What a client asked for of some content.
+/// The range that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestedRange {
     /// All of it.
     All,
-    /// Bytes from `start` on; at least one, and no more than there are.
+    /// At least one byte from `start` on, and no more than there are.
     Part { start: u64, length: u64 },
-    /// Nothing that there is.
+    /// A range that cannot be satisfied.
     Nothing,
 }
 
 /// Reads a `Range` header for content of `size` bytes (RFC 9110, section 14).
 ///
-/// What is no range of bytes is ignored, and several ranges are answered with everything, as the
-/// RFC allows. A reversed range is one that cannot be satisfied.
+/// An invalid header is ignored, and several ranges are answered with the whole content, as the RFC
+/// allows. A reversed range cannot be satisfied.
 pub(crate) fn wanted(header: &str, size: u64) -> RequestedRange {
     let Some((unit, ranges)) = header.split_once('=') else { return RequestedRange::All };
     if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
@@ -31,7 +31,7 @@ pub(crate) fn wanted(header: &str, size: u64) -> RequestedRange {
         ("", count) => match number(count) {
             None => RequestedRange::All,
             Some(0) => RequestedRange::Nothing,
-            // The last bytes of nothing are all of it.
+            // The last bytes of empty content are all of it.
             Some(_) if size == 0 => RequestedRange::All,
             Some(count) => part(size.saturating_sub(count), u64::MAX),
         },
@@ -43,13 +43,13 @@ pub(crate) fn wanted(header: &str, size: u64) -> RequestedRange {
     }
 }
 
-/// Reads digits. A number that is too large is beyond any content.
+/// Parses digits. A number that is too large is beyond any content.
 pub(crate) fn number(digits: &str) -> Option<u64> {
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Reads the `Content-Range` of a chunk: `FIRST-LAST`, without unit and total.
+/// Parses the `Content-Range` of a chunk: `FIRST-LAST`, without unit and total.
 pub(crate) fn chunk(header: &str) -> Option<(u64, u64)> {
     let (first, last) = header.split_once('-')?;
     Some((number(first)?, number(last)?))

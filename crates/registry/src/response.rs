@@ -1,4 +1,4 @@
-//! How responses are put together.
+//! Building responses.
 
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
@@ -26,12 +26,12 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 
 /// Returns `document` as JSON.
 pub(crate) fn json(document: &impl Serialize) -> Response<Body> {
-    // A document made here has text for keys, which is all that could go wrong.
+    // The keys of these documents are strings, so this cannot fail.
     let text = serde_json::to_vec(document).unwrap_or_default();
     with_body(Body::from(text), HeaderValue::from_static("application/json"))
 }
 
-/// Returns a body of a type. Its length is always said, never chunked (row F-05).
+/// Returns a response with a body. It always has a length, and is never chunked (row F-05).
 pub(crate) fn with_body(body: Body, media_type: HeaderValue) -> Response<Body> {
     let length = HeaderValue::from(body.length());
     let mut response = Response::new(body);
@@ -40,7 +40,7 @@ pub(crate) fn with_body(body: Body, media_type: HeaderValue) -> Response<Body> {
     response
 }
 
-/// Returns the headers of content: what it is, how long, and which (rows F-05, F-06).
+/// Sets the headers of content: type, length and digest (rows F-05, F-06).
 pub(crate) fn set_content_headers(response: &mut Response<Body>, content: &Descriptor) {
     let media_type = HeaderValue::from_str(content.media_type.essence());
     let media_type = media_type.ok().filter(|value| !value.is_empty()).unwrap_or(OCTET_STREAM);
@@ -51,7 +51,7 @@ pub(crate) fn set_content_headers(response: &mut Response<Body>, content: &Descr
     insert(headers, ETAG, etag(&content.digest));
 }
 
-/// Says that parts of a blob may be asked for.
+/// Says that ranges may be requested.
 pub(crate) fn accept_ranges(response: &mut Response<Body>) {
     response.headers_mut().insert(CONTENT_TYPE, OCTET_STREAM);
     response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -65,24 +65,24 @@ pub(crate) fn created(location: impl ToString, digest: &Digest) -> Response<Body
     response
 }
 
-/// Sets a header. Its value is made of what the grammars allow; anything else would stay unsaid.
+/// Sets a header. The grammars allow no value that a header cannot hold; such a value would be left out.
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: impl ToString) {
     if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
         headers.insert(name, value);
     }
 }
 
-/// Says where a list goes on (row F-32).
+/// Adds the link to the next page of a list (row F-32).
 pub(crate) fn next_page(response: &mut Response<Body>, target: &str) {
     insert(response.headers_mut(), LINK, format!("<{target}>; rel=\"next\""));
 }
 
-/// Returns the entity tag of content: what a digest says never changes.
+/// Returns the entity tag of content, which is its digest.
 pub(crate) fn etag(digest: &Digest) -> String {
     format!("\"{digest}\"")
 }
 
-/// Tells whether the client says that it has the content already.
+/// Tells whether the client has the content already, by `If-None-Match`.
 pub(crate) fn is_cached_by_client(headers: &HeaderMap, digest: &Digest) -> bool {
     let etag = etag(digest);
     let listed = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
@@ -90,7 +90,7 @@ pub(crate) fn is_cached_by_client(headers: &HeaderMap, digest: &Digest) -> bool 
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// Returns what to say to a client that has the content already.
+/// Returns the response to a client that has the content already.
 pub(crate) fn not_modified(content: &Descriptor) -> Response<Body> {
     let mut response = empty(StatusCode::NOT_MODIFIED);
     insert(response.headers_mut(), DIGEST, &content.digest);

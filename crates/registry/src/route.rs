@@ -1,4 +1,4 @@
-//! What a path stands for.
+//! Routes: what paths mean.
 
 use http::StatusCode;
 use longshore_spec::{Digest, RepositoryName, Tag};
@@ -7,13 +7,13 @@ use longshore_store::{Name, Selector};
 use crate::error::{Code, ErrorResponse};
 use crate::query::decode;
 
-/// The grammar sets no bound on names; clients and file systems do.
+/// The grammar does not bound the length of names, but clients and file systems do.
 const MAX_NAME: usize = 255;
 
-/// What a path stands for; the values in it follow their grammars (row F-03).
+/// What a path means. Its values follow their grammars (row F-03).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// `/`: the page for people.
+    /// `/`: the page for browsers.
     Home,
     /// `/v2/`
     Base,
@@ -34,8 +34,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Parses a path from its right end: the parts of a repository name may be any of the words
-    /// that stand between names and the rest (row F-04).
+    /// Parses a path from its right end: the parts of a repository name may be any of the words that
+    /// follow names (row F-04).
     pub(crate) fn parse(path: &str) -> Result<Self, ErrorResponse> {
         let parts: Vec<String> = path.split('/').map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -43,7 +43,7 @@ impl Route {
             [""] | ["", ""] => Ok(Self::Home),
             ["", "v2"] | ["", "v2", ""] => Ok(Self::Base),
             ["", "v2", "_catalog"] => Ok(Self::Catalog),
-            // No name begins with `_`: these are extensions, of which there are none (row F-51).
+            // No name begins with `_`: such paths are extensions, and there are none (row F-51).
             ["", "v2", first, ..] if first.starts_with('_') => Err(no_such_endpoint()),
             ["", "v2", ref name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
             ["", "v2", ref name @ .., "referrers", subject] => {
@@ -66,7 +66,7 @@ impl Route {
         }
     }
 
-    /// Returns the repository that the path reads from.
+    /// Returns the repository that is read.
     pub(crate) fn pull_repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => None,
@@ -77,7 +77,7 @@ impl Route {
         }
     }
 
-    /// Returns the same, reading from another repository.
+    /// Returns the same route in another repository.
     pub(crate) fn with_repository(self, name: RepositoryName) -> Self {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => self,
@@ -88,7 +88,7 @@ impl Route {
         }
     }
 
-    /// Returns which methods there are, as an `Allow` header lists them.
+    /// Returns the methods of the route, as an `Allow` header lists them.
     pub(crate) fn methods(&self) -> &'static str {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => {
@@ -101,7 +101,7 @@ impl Route {
         }
     }
 
-    /// Returns which methods there are where nothing may be changed.
+    /// Returns the methods of the route if the registry is read-only.
     pub(crate) fn read_only_methods(&self) -> &'static str {
         match self {
             Self::Uploads(_) => "",

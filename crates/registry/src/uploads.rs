@@ -1,4 +1,4 @@
-//! Uploads that are under way.
+//! Open uploads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -13,18 +13,18 @@ use longshore_store::{Result, Upload};
 use crate::context::ClientSite;
 use crate::error::{Code, ErrorResponse};
 
-/// Where there is no room for another upload, one that nobody has touched for so long makes some:
-/// clients send the next chunk at once, and those that are gone never.
+/// When there is no room for another upload, one that nobody has touched for this long is dropped: active
+/// clients send the next chunk at once, and clients that are gone never do.
 const IDLE_BEFORE_EVICTION: Duration = Duration::from_mins(1);
 
-/// The like for an upload of a client that has as many as one may have, or more than the one that needs
+/// The same for an upload of a client that has its full share, or more uploads than the client that needs
 /// the room.
 const IDLE_BEFORE_EVICTION_OF_MANY: Duration = Duration::from_secs(1);
 
-/// One client may have three quarters of all.
+/// One client may have three quarters of all uploads.
 const SHARE: (usize, usize) = (3, 4);
 
-/// The uploads that are under way, by the ids that clients know them by.
+/// The open uploads, by their ids.
 pub(crate) struct Uploads {
     slots: Mutex<HashMap<String, Slot>>,
     max: usize,
@@ -33,14 +33,14 @@ pub(crate) struct Uploads {
 
 struct Slot {
     repository: RepositoryName,
-    /// Who has begun it.
+    /// The client that began it.
     site: Option<ClientSite>,
     /// `None` while a request works on it.
     upload: Option<Box<dyn Upload>>,
     touched: Instant,
 }
 
-/// An upload in the hands of the one request that works on it. It goes back when this is dropped.
+/// An upload that one request works on. Dropping it returns the upload.
 pub(crate) struct Lease<'a> {
     uploads: &'a Uploads,
     id: String,
@@ -59,7 +59,7 @@ impl Uploads {
         self.slots().len()
     }
 
-    /// Begins an upload `now`. Fails if there are too many; `begin` is not called then.
+    /// Begins an upload `now`. Fails without calling `begin` if there are too many.
     pub(crate) fn add(
         &self,
         repository: &RepositoryName,
@@ -74,17 +74,16 @@ impl Uploads {
             slots.insert(id.clone(), Slot { repository, site, upload: None, touched: now });
             evicted
         };
-        // Without the lock: a place may remove a file.
+        // Dropped without the lock: a place may remove a file.
         drop(evicted);
-        // If it fails, the lease takes the id back.
+        // If this fails, the lease removes the id.
         let mut lease = Lease { uploads: self, id, upload: None };
         lease.upload = Some(begin()?);
         Ok(lease)
     }
 
-    /// Takes an upload away that nobody works on, if there is no room for another of this client: one
-    /// of its own, if it has as many as one may have; one of somebody who has more; or one that has
-    /// been left for long.
+    /// Removes an upload that nobody works on, if there is no room for another one of this client: one of
+    /// its own if it has its full share, one of a client that has more, or one that was left for long.
     fn make_room(
         &self,
         slots: &mut HashMap<String, Slot>,
@@ -115,8 +114,9 @@ impl Uploads {
         evicted.map(Some).ok_or_else(too_many)
     }
 
-    /// Hands out an upload. Fails if there is none of this id in the repository, and while another
-    /// request works on it: a client that lost its connection may come back before that is known.
+    /// Returns an upload for one request. Fails if the repository has no upload of this id, and while
+    /// another request works on it: a client that lost its connection may come back before the server
+    /// knows.
     pub(crate) fn lease(
         &self,
         repository: &RepositoryName,
@@ -131,7 +131,7 @@ impl Uploads {
         Ok(Lease { uploads: self, id: id.to_owned(), upload: Some(upload) })
     }
 
-    /// Forgets an upload. One that a request works on goes when that request is done.
+    /// Drops an upload. If a request works on it, it is dropped when that request ends.
     pub(crate) fn cancel(
         &self,
         repository: &RepositoryName,
@@ -147,13 +147,13 @@ impl Uploads {
         Ok(())
     }
 
-    /// Forgets what nobody has touched for `idle` as of `now`.
+    /// Drops the uploads that nobody has touched for `idle` as of `now`.
     pub(crate) fn expire(&self, now: Instant, idle: Duration) {
         let is_idle = |slot: &Slot| {
             slot.upload.is_some() && now.saturating_duration_since(slot.touched) >= idle
         };
         let expired: Vec<_> = self.slots().extract_if(|_, slot| is_idle(slot)).collect();
-        // Dropped here, without the lock: a place may remove files.
+        // Dropped without the lock: a place may remove files.
         drop(expired);
     }
 
@@ -164,7 +164,7 @@ impl Uploads {
 }
 
 impl Lease<'_> {
-    /// Returns the id that clients know the upload by.
+    /// Returns the id of the upload.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -179,18 +179,18 @@ impl Lease<'_> {
         self.upload.as_mut().map_or(Ok(()), |upload| upload.write(bytes))
     }
 
-    /// Ends the upload: its content is a blob afterwards, or nothing.
+    /// Ends the upload: its content becomes a blob, or is dropped.
     pub(crate) fn finish(mut self, digest: &Digest) -> Result<Option<Descriptor>> {
         let upload = self.upload.take();
         upload.map(|upload| upload.finish(digest)).transpose()
     }
 
-    /// Ends the upload without a trace, once this is dropped; what it held is given back at once.
+    /// Drops the content at once. The id goes when this is dropped.
     pub(crate) fn abort(&mut self) {
         self.upload = None;
     }
 
-    /// Ends the upload without a trace.
+    /// Drops the upload.
     pub(crate) fn discard(mut self) {
         self.abort();
     }
@@ -218,17 +218,17 @@ impl fmt::Debug for Uploads {
     }
 }
 
-/// Returns the upload that nobody has touched for the longest time, of those that are asked for, if that
-/// is as long as `reserve`.
+/// Returns the upload that nobody has touched for the longest time, of those that `is_asked_for` selects,
+/// if that time is at least `min_idle`.
 fn longest_idle(
     slots: &HashMap<String, Slot>,
     now: Instant,
-    reserve: Duration,
+    min_idle: Duration,
     is_asked_for: impl Fn(&Slot) -> bool,
 ) -> Option<String> {
     let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some() && is_asked_for(slot));
     let (id, slot) = idle.min_by_key(|(_, slot)| slot.touched)?;
-    (now.saturating_duration_since(slot.touched) >= reserve).then(|| id.clone())
+    (now.saturating_duration_since(slot.touched) >= min_idle).then(|| id.clone())
 }
 
 fn unknown() -> ErrorResponse {
@@ -238,8 +238,8 @@ fn unknown() -> ErrorResponse {
     )
 }
 
-/// Returns a random UUID. The keys of the standard library's hash maps come from the operating
-/// system, and its hash is keyed: good enough for an id that nobody should guess by accident.
+/// Returns a random UUID. The standard library seeds the keyed hash of its maps from the operating
+/// system, which is random enough for an id that nobody should guess by accident.
 fn random_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     let (high, low) = (half(), half());

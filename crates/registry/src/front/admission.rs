@@ -1,5 +1,5 @@
-//! Admission control: the threads and memory that requests get, how long they wait for them, and how
-//! slow a body may be.
+//! Admission control: which threads and memory requests get, how long they wait for them, and how slow a
+//! body may be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,36 +16,36 @@ use crate::error::{Code, ErrorResponse};
 /// without an answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// One part in this many of the memory is kept for requests themselves: what only makes a transfer faster
-/// must leave it free.
-const IDLE_BEFORE_EVICTION: u64 = 4;
+/// One part in this many of the memory is kept for requests themselves. Memory that only makes a transfer
+/// faster must not come from it.
+const RESERVED_SHARE: u64 = 4;
 
 /// One part in this many of the memory is reserved for a list, which is built in memory, before its length
 /// is known.
 const LIST: u64 = 16;
 
-/// How often a body is checked within the time that it may be behind.
+/// How often a body is checked within the time that it may lag behind.
 const LOOKS: u32 = 4;
 
 /// The shortest time between two checks.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// The right to use a thread. Dropping it lets the next request in.
+/// A thread to work on. Dropping it admits the next request.
 #[derive(Debug)]
 pub(super) struct Permit {
     _thread: FairPermit,
-    /// One of the writers or readers, for work that may take long.
+    /// The writer or reader, for work that may take long.
     _long: Option<FairPermit>,
 }
 
 /// What a request needs a thread for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// To find an answer, which is quick.
+    /// Finding an answer, which is quick.
     Answer,
-    /// To receive a body.
+    /// Receiving a body.
     Receive,
-    /// To read a blob while its client takes it.
+    /// Reading a blob while its client takes it.
     Send,
 }
 
@@ -82,7 +82,7 @@ impl Admission {
             writers: FairSemaphore::new(threads / 2, max_waiting),
             // Responses that have begun may always wait for a reader: the memory bounds their number.
             readers: FairSemaphore::new(threads * 3 / 8, u64::MAX),
-            // A waiting request is in memory too, with its headers.
+            // A waiting request takes memory for its headers.
             memory: FairSemaphore::new(total, total / 2),
             total,
             alone,
@@ -93,7 +93,7 @@ impl Admission {
         }
     }
 
-    /// Waits for the memory that a request needs. Fails if there is none in time (row F-46).
+    /// Waits for the memory of a request. Fails if there is not enough in time (row F-46).
     pub(super) async fn room(
         &self,
         client: Client,
@@ -102,22 +102,22 @@ impl Admission {
         self.memory.take(client, bytes, MAX_WAIT).await.ok_or_else(busy)
     }
 
-    /// Returns memory if [`IDLE_BEFORE_EVICTION`] of it stays free.
+    /// Returns memory if [`RESERVED_SHARE`] of it stays free.
     pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<FairPermit> {
-        self.memory.try_take(client, bytes, self.total / IDLE_BEFORE_EVICTION)
+        self.memory.try_take(client, bytes, self.total / RESERVED_SHARE)
     }
 
-    /// Returns memory, down to the last byte, without waiting for it.
+    /// Returns memory without waiting, down to the last byte.
     pub(super) fn more(&self, client: Client, bytes: u64) -> Option<FairPermit> {
         self.memory.try_take(client, bytes, 0)
     }
 
-    /// Returns how much memory to reserve for a list whose length is not known yet.
+    /// Returns how much memory to reserve for a list of unknown length.
     pub(super) fn list(&self) -> u64 {
         self.total / LIST
     }
 
-    /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
+    /// Waits for a thread. Fails if too many requests wait, or after too long (row F-46).
     pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, ErrorResponse> {
         let long = match work {
             Work::Answer => None,
@@ -142,13 +142,13 @@ impl Admission {
         &self.memory
     }
 
-    /// Returns how long to wait before a stalled body is checked again: its terms get stricter as soon as
+    /// Returns how long to wait before a stalled body is checked again: the minimum rate rises as soon as
     /// another request waits.
     pub(super) fn interval(&self) -> Duration {
         (self.while_others_wait.window / LOOKS).max(SHORTEST_LOOK)
     }
 
-    /// Returns how slow a body may be now; less slow while other requests wait.
+    /// Returns the minimum rate of bodies, which is higher while other requests wait.
     pub(super) fn terms(&self) -> MinRate {
         if self.waiting() > 0 { self.while_others_wait } else { self.alone }
     }

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Authentication by password.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -21,35 +21,35 @@ use super::client::site_of;
 use crate::error::{Code, ErrorResponse};
 use crate::route::Route;
 
-/// What a client without a password is told to show one by. All clients understand this form.
+/// The challenge for clients without a password. All clients understand this scheme.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"longshore\"");
 
-/// So many passwords are checked at once: a check costs a core a good part of a second.
+/// How many passwords are checked at once: one check takes a core for a good part of a second.
 pub(super) const CHECKS: usize = 2;
 
-/// So many wait for it.
+/// How many passwords may wait to be checked.
 const MAX_WAITING: usize = 512;
 
-/// So many passwords that were right are remembered; then all are forgotten.
+/// How many right passwords are remembered. Beyond that, all are forgotten.
 const MAX_REMEMBERED: usize = 1 << 12;
 
-/// A client whose passwords were wrong so often within [`FAILURE_WINDOW`] is not listened to for the
-/// rest of it, unless it shows one that is known to be right.
+/// A client with so many wrong passwords within [`FAILURE_WINDOW`] is refused for the rest of it, unless
+/// it sends a password that is known to be right.
 const MAX_FAILURES: u32 = 30;
 
 const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 
-/// Of so many clients failures are counted; then those that are over are forgotten, and if there are
-/// none, all.
+/// Failures are counted for so many clients. Beyond that, old ones are forgotten, and if there are none,
+/// all.
 const MAX_CLIENTS: usize = 1 << 14;
 
-/// Decides who may come in.
+/// Decides whether a request is admitted.
 pub(super) struct Authenticator {
-    /// `None` lets everybody in.
+    /// `None` admits everybody.
     passwords: Option<RwLock<Arc<Passwords>>>,
     anonymous_pull: bool,
-    /// What was right, as tags under `key`: a look at the memory gives no password away, and how long
-    /// a look-up takes says nothing about one.
+    /// Tags of right passwords under `key`. The memory reveals no password, and the time of a look-up
+    /// says nothing about one.
     remembered: Mutex<HashSet<[u8; 32]>>,
     key: hmac::Key,
     checks: Semaphore,
@@ -65,17 +65,17 @@ struct Failures {
 
 /// A password that is not known to be right.
 struct PasswordCheck {
-    /// What stands for it in memory, if there is such a user.
+    /// The tag of the password, if there is such a user.
     tag: Option<[u8; 32]>,
     password: Vec<u8>,
-    /// What it is checked against.
+    /// The bcrypt hash to check it against.
     hash: String,
     client: IpAddr,
 }
 
 impl Authenticator {
-    /// Returns a gate that asks for one of `passwords`, if there are any. Fails if the system has no
-    /// random numbers.
+    /// Returns an authenticator for `passwords`; without any, it admits everybody. Fails if the system
+    /// has no random numbers.
     pub(super) fn new(passwords: Option<Passwords>, anonymous_pull: bool) -> std::io::Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
@@ -90,14 +90,15 @@ impl Authenticator {
         })
     }
 
-    /// Asks for other passwords from now on, if any were asked for before.
+    /// Accepts these passwords from now on, if passwords are asked for.
     pub(super) fn replace(&self, passwords: Passwords) {
         if let Some(lock) = &self.passwords {
             *lock.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(passwords);
         }
     }
 
-    /// Returns the user that a request is from, `None` for one that needs none, or why it is refused.
+    /// Returns the user of a request, or `None` if none is needed. The error says why the request is
+    /// refused.
     pub(super) async fn authenticate<B>(
         self: &Arc<Self>,
         request: &Request<B>,
@@ -117,7 +118,7 @@ impl Authenticator {
                 self.check(&passwords, &name, password, client).await?;
                 Ok(Some(name))
             }
-            // skopeo shows an empty name and password if it has none.
+            // skopeo sends an empty name and password if it has none.
             None if self.anonymous_pull && is_open(request) => Ok(None),
             None => Err(unauthorized("a name and a password are asked for here")),
         }
@@ -136,13 +137,13 @@ impl Authenticator {
             return Ok(());
         }
         self.refuse_guesses(client)?;
-        // Somebody's, so that it takes no less time if there is no such user.
+        // If there is no such user, another user's hash is checked, so that it takes the same time.
         let Some(hash) = known.or(passwords.any_hash()) else {
             return Err(unauthorized("nobody has a password here"));
         };
         let (authenticator, name, hash) = (Arc::clone(self), Arc::clone(name), hash.to_owned());
-        // To its end, though the client may be gone: else who hangs up would guess for nothing, and
-        // have as many guesses checked at once as it likes.
+        // The check is completed even if the client is gone: otherwise, clients that hang up could have
+        // any number of guesses checked at once, and none would be counted.
         let checked = tokio::spawn(async move {
             let guess = PasswordCheck { tag, password, hash, client };
             authenticator.check_slowly(guess, &name).await
@@ -150,16 +151,17 @@ impl Authenticator {
         checked.await.unwrap_or_else(|_| Err(unauthorized("the password could not be checked")))
     }
 
-    /// Checks what is not known to be right, when it is its turn.
+    /// Checks a password that is not known to be right.
     async fn check_slowly(&self, guess: PasswordCheck, name: &str) -> Result<(), ErrorResponse> {
         let PasswordCheck { tag, password, hash, client } = guess;
         let _waiting = Waiting::begin(&self.waiting)?;
         let _permit = self.checks.acquire().await;
-        // Many clients of one user come at once, and the first has been checked by now.
+        // Many clients of one user may arrive at once, and the first one's password has been checked by
+        // now.
         if self.remembers(tag) {
             return Ok(());
         }
-        // And many guesses do.
+        // So may many guesses.
         self.refuse_guesses(client)?;
         let check = spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
         let is_right = check.await.unwrap_or(false);
@@ -180,7 +182,7 @@ impl Authenticator {
         tag.is_some_and(|tag| lock(&self.remembered).contains(&tag))
     }
 
-    /// Returns what stands for a password in memory. It is another one once the hash has changed.
+    /// Returns the tag of a password. It changes with the hash.
     fn tag(&self, name: &str, password: &[u8], hash: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [name.as_bytes(), password, hash.as_bytes()] {
@@ -192,7 +194,7 @@ impl Authenticator {
         tag
     }
 
-    /// Fails if a client was wrong too often.
+    /// Fails if a client sent too many wrong passwords.
     fn refuse_guesses(&self, client: IpAddr) -> Result<(), ErrorResponse> {
         let Some(failures) = lock(&self.failures).get(&site_of(client)).copied() else {
             return Ok(());
@@ -224,7 +226,7 @@ impl Authenticator {
     }
 }
 
-/// One that waits for a check, counted.
+/// Counts a password that waits to be checked, until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -243,11 +245,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Tells whether a request is one that pulls.
+/// Tells whether a request only pulls.
 ///
-/// The question whether this is a registry at all is not: most clients learn from its answer whether
-/// they have to show a password later, and go on without one if they have none. Docker's daemon gives
-/// up instead of going on, so it is told that none is needed.
+/// The request for `/v2/` is not one: most clients learn from its answer whether to send a password
+/// later, and continue without one if they have none. Docker's daemon would give up, so it is told that
+/// it needs no password.
 fn is_open<B>(request: &Request<B>) -> bool {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return false;

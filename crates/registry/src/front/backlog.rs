@@ -1,4 +1,4 @@
-//! What of an answer waits for its client.
+//! The part of an answer that waits for its client.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 use super::fair_semaphore::FairPermit;
 use super::lag::{Lag, MinRate};
 
-/// A client may be ahead by so many bytes: two of the largest pieces, of which it is seen only when
-/// each is gone, and what kernels hold.
+/// How far a client may be ahead, in bytes: two pieces of the largest size, since progress is seen only
+/// when a piece is gone, and the buffers of kernels.
 const AHEAD: u64 = 1 << 20;
 
-/// How an answer moves. Bytes count as moved when the connection has let go of them: what stands in
-/// its buffers because a window is closed has not.
+/// How an answer moves. Bytes have moved when the connection has let go of them. Bytes that stay in its
+/// buffers because a window is closed have not.
 #[derive(Debug)]
 pub(super) struct Backlog {
     state: Mutex<State>,
@@ -24,19 +24,19 @@ pub(super) struct Backlog {
 #[derive(Debug)]
 struct State {
     lag: Lag,
-    /// So many bytes have moved since it was asked last how fast they do.
+    /// Bytes that have moved since the last check.
     fresh: u64,
-    /// So many bytes have moved since the beginning.
+    /// Bytes that have moved since the beginning.
     total: u64,
-    /// So many bytes were given to the connection and have not moved.
+    /// Bytes that were given to the connection and have not moved.
     waiting: usize,
-    /// Up to when waiting is counted.
+    /// The time up to which waiting is counted.
     counted: Instant,
-    /// When something moved last, or began to wait.
+    /// When the last bytes moved, or began to wait.
     moved: Instant,
 }
 
-/// A piece of an answer, with the memory that it takes from what there is for all.
+/// A piece of an answer, with its share of the memory.
 struct Piece {
     bytes: Bytes,
     backlog: Arc<Backlog>,
@@ -50,8 +50,8 @@ impl Backlog {
         Arc::new(Self { state: Mutex::new(state), has_moved: Notify::new() })
     }
 
-    /// Returns a piece as it is given to the connection. It is followed until it has moved, and
-    /// `share` is held for as long.
+    /// Wraps a piece for the connection, so that it is counted until it has moved. It holds `share` for
+    /// as long.
     pub(super) fn give(
         self: &Arc<Self>,
         bytes: Bytes,
@@ -68,7 +68,7 @@ impl Backlog {
         Bytes::from_owner(Piece { bytes, backlog: Arc::clone(self), _share: share })
     }
 
-    /// Waits until no more than so many bytes wait for the client.
+    /// Waits until at most so many bytes wait for the client.
     pub(super) async fn below(&self, bytes: usize) {
         loop {
             let moved = self.has_moved.notified();
@@ -84,7 +84,7 @@ impl Backlog {
         self.state().total
     }
 
-    /// Tells whether the client takes it too slowly as of `now`. It is asked again and again.
+    /// Tells whether the client is too slow as of `now`. This is called repeatedly.
     pub(super) fn is_too_slow(&self, now: Instant, terms: MinRate) -> bool {
         let mut state = self.state();
         state.count(now);
@@ -93,7 +93,7 @@ impl Backlog {
         state.lag.is_too_slow(terms)
     }
 
-    /// Returns for how long nothing has moved although something waits.
+    /// Returns for how long no byte has moved although some wait.
     pub(super) fn stalled(&self, now: Instant) -> Duration {
         let state = self.state();
         if state.waiting == 0 {
@@ -119,7 +119,7 @@ impl Backlog {
 }
 
 impl State {
-    /// Counts the time up to `now`, if the client could have taken something in it.
+    /// Counts the time up to `now`, if the client could have taken bytes in it.
     fn count(&mut self, now: Instant) {
         if self.waiting > 0 {
             self.lag.waited(now.saturating_duration_since(self.counted));

@@ -1,4 +1,4 @@
-//! All connections, and which of them make room for others.
+//! The open connections, and which of them make room for others.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::activity::Activity;
 use super::fair_semaphore::{FairSemaphore, Shortage};
 
-/// An answer that has not moved for so long may be broken off if somebody else needs its place. Lines
-/// that are no more than slow move something more often.
+/// An answer that has not moved for so long may be aborted if somebody else needs its place. A line that
+/// is merely slow moves some bytes more often.
 const STALLED: Duration = Duration::from_secs(1);
 
 /// The connections that are open.
@@ -24,11 +24,11 @@ pub(super) struct Connections {
 struct Member {
     site: IpAddr,
     activity: Arc<Activity>,
-    /// It was asked to make room.
+    /// Whether it was asked to make room.
     is_leaving: bool,
 }
 
-/// A connection that is counted, until this is dropped.
+/// An entry among the connections, until it is dropped.
 pub(super) struct ConnectionGuard {
     connections: Arc<Connections>,
     pub(super) number: u64,
@@ -45,9 +45,8 @@ impl Connections {
         ConnectionGuard { connections: Arc::clone(self), number }
     }
 
-    /// Closes a connection, so that there is room for one of `newcomer`: one on which nothing happens,
-    /// of whoever has most, and of those the one on which nothing has happened for the longest time.
-    /// If something happens on all, one of whoever has more than the newcomer.
+    /// Closes a connection to make room for one of `newcomer`: the one that has been idle longest, of the
+    /// site with most connections. If none is idle, one of a site that has more than the newcomer.
     pub(super) fn make_room(&self, newcomer: IpAddr) {
         let mut members = self.members();
         let mut counts = HashMap::new();
@@ -71,9 +70,9 @@ impl Connections {
         }
     }
 
-    /// Makes clients give memory back that do not move what is held for them, while others wait for
-    /// memory: for each request that waits, the connection that has stood still for the longest time,
-    /// of the same site if it holds what it may, else of the one that holds most.
+    /// Closes connections that hold memory and do not move while requests wait for memory: for each
+    /// waiting request the one that has stalled longest, of the same site if that site has its full
+    /// share, else of the site that holds most.
     pub(super) fn relieve(&self, memory: &FairSemaphore, now: Instant) {
         for (site, count, scarce) in memory.waiting_sites() {
             let of = match scarce {

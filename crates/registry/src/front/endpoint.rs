@@ -2,7 +2,7 @@
 
 use crate::route::Route;
 
-/// What requests are counted by.
+/// An endpoint, by which requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Base,

@@ -26,15 +26,15 @@ use crate::context::ClientSite;
 use crate::error::{Code, ErrorResponse};
 use crate::{Body, handler, response};
 
-/// A path and query have at most so many bytes. The longest that are asked for are those of a
-/// manifest with many tags: 40 of the longest fit.
+/// The longest path and query in bytes. The longest in use are those of a manifest with many tags: 40 of
+/// the longest tags fit.
 const MAX_TARGET: usize = 8 << 10;
 
-/// So much memory a request takes beside its headers: two pieces of an answer, what the libraries below
-/// keep of it, and what the allocator loses, as measured among 3000 slow readers.
+/// The memory of a request without its headers: two pieces of an answer, the buffers of the libraries,
+/// and the overhead of the allocator, as measured with 3000 slow readers.
 const REQUEST: u64 = 2 * FIRST as u64 + (24 << 10);
 
-/// TLS keeps so much of an answer in its own buffer.
+/// TLS buffers so much of an answer.
 const TLS_BUFFER: u64 = 64 << 10;
 
 const HEALTH: &str = "/healthz";
@@ -59,14 +59,14 @@ pub(super) async fn exchange(
         Err(refused) => refused,
     };
     let Refused { error, active, body, held } = *answer;
-    // A client that waits to be told to go on is not.
+    // A client that waits for `100 Continue` sends no body.
     if !awaits_word {
         tokio::spawn(drain(body, shared.options.idle_timeout));
     }
     Ok(counted(short(error.into_response(&method), &method), active, held))
 }
 
-/// A request that was refused before anything was done for it.
+/// A request that was refused before any work was done for it.
 struct Refused {
     error: ErrorResponse,
     active: ActiveRequest,
@@ -147,7 +147,7 @@ async fn answer(
 /// Returns how much memory a request takes.
 fn weight(request: &Request<Incoming>, shared: &Shared) -> u64 {
     let is_http_2 = request.version() == Version::HTTP_2;
-    // What comes of a body before anybody reads it.
+    // The part of a body that may arrive before anybody reads it.
     let body = if is_http_2 && !request.body().is_end_stream() { STREAM_WINDOW.into() } else { 0 };
     let tls = if shared.certificate.is_some() && !is_http_2 { TLS_BUFFER } else { 0 };
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -158,16 +158,16 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Tells whether what is asked for is written in memory and may be long.
+/// Tells whether the answer is built in memory and may be long.
 fn is_list(path: &str) -> bool {
     let endpoint = Endpoint::of(path);
     matches!(endpoint, Endpoint::Catalog | Endpoint::Page | Endpoint::Referrers | Endpoint::Tags)
 }
 
-/// The body of an answer: in memory, or a part of a blob that nobody has read yet.
+/// The body of an answer: bytes, or a range of a blob that has not been read.
 type Content = Result<Bytes, Box<Part>>;
 
-/// Serves a request on this thread, but for what is read of a blob while the client takes it.
+/// Serves a request on this thread, except for reading a blob while the client takes it.
 fn serve(
     shared: &Shared,
     client: Client,
@@ -182,7 +182,7 @@ fn serve(
     received.drain();
 }
 
-/// Reads what takes no more memory than every request does: it needs no other thread then.
+/// Reads a range that fits into the memory that every request has, so that it needs no other thread.
 fn read_small(part: Box<Part>) -> Content {
     if part.length > FIRST as u64 {
         return Err(part);
@@ -192,7 +192,7 @@ fn read_small(part: Box<Part>) -> Content {
         content = read(FIRST)?;
         Ok(true)
     });
-    // Whoever reads it later finds the fault again, and makes it look like one.
+    // The later reader meets the same error, and reports it to the client.
     read.map(|()| content).map_err(|_| part)
 }
 
@@ -204,14 +204,14 @@ fn plain(text: String, method: &Method) -> Response<Bytes> {
     short(response, method)
 }
 
-/// Returns an answer that is in memory, with what every answer says.
+/// Completes an answer that is in memory.
 fn short(response: Response<Body>, method: &Method) -> Response<Bytes> {
     let response = handler::finish_response(response, method);
     response.map(|body| body.try_into_bytes().unwrap_or_default())
 }
 
-/// Returns an answer with what is counted of it. By HTTP/2, one for which there is no memory has no
-/// body: it would wait for a client that may never take it.
+/// Returns an answer that is counted. Over HTTP/2, its body is dropped if there is no memory for it: it
+/// would wait for a client that may never take it.
 fn counted(
     response: Response<Bytes>,
     active: ActiveRequest,

@@ -1,4 +1,4 @@
-//! Something of which there is so much, handed out fairly.
+//! A semaphore that is fair among clients.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -11,20 +11,20 @@ use tokio::time::timeout;
 
 use super::client::Client;
 
-/// How much of all one client may hold: three quarters. Whoever has the machine to itself hardly
-/// notices, and nobody can take everything.
+/// One client may hold three quarters: a client that is alone hardly notices, and nobody can take
+/// everything.
 const SHARE: (u64, u64) = (3, 4);
 
-/// A supply that clients take from and give back to: threads, or bytes of memory. When there is not
-/// enough, whoever holds least is served first, by site and then by connection; among equals, whoever
-/// came first. So a client that asks for much waits behind its own requests, not in front of others'.
+/// A supply that clients take from and give back to: threads, or bytes of memory. If there is not enough,
+/// the client that holds least is served first, by site and then by connection; among equals, the first
+/// in the queue. So a client that asks for much waits behind its own requests, not ahead of others'.
 #[derive(Debug)]
 pub(super) struct FairSemaphore {
     state: Mutex<State>,
     total: u64,
-    /// So much of it one client may hold.
+    /// The most that one client may hold.
     of_one: u64,
-    /// So much of it may be waited for; what is more is refused.
+    /// The most that may be waited for. Beyond it, requests are refused.
     max_waiting: u64,
 }
 
@@ -47,7 +47,7 @@ struct Waiter {
     granted: oneshot::Sender<FairPermit>,
 }
 
-/// What a client holds; it goes back when this is dropped.
+/// The amount that a client holds. Dropping it gives the amount back.
 #[derive(Debug)]
 pub(super) struct FairPermit {
     fair_semaphore: Arc<FairSemaphore>,
@@ -76,8 +76,8 @@ impl FairSemaphore {
         Arc::new(Self { state: Mutex::new(state), total, of_one, max_waiting })
     }
 
-    /// Returns a share if nobody waits who may have it, and if `reserve` is left then, of all and of what
-    /// one client may hold.
+    /// Returns a permit without waiting, if nobody waits who could be served, and if `reserve` is left of
+    /// the total and of the client's share.
     pub(super) fn try_take(
         self: &Arc<Self>,
         client: Client,
@@ -91,8 +91,8 @@ impl FairSemaphore {
         fits.then(|| self.hand_out(&mut state, client, amount))
     }
 
-    /// Waits for a share, but not for longer than `patience`. Returns nothing then, if too much is
-    /// waited for, and if there is never so much for one client.
+    /// Waits for a permit for up to `patience`. Returns `None` after that, if too much is waited for
+    /// already, or if one client can never hold so much.
     pub(super) async fn take(
         self: &Arc<Self>,
         client: Client,
@@ -116,19 +116,19 @@ impl FairSemaphore {
             state.queue.push_back(Waiter { number, client, amount, granted });
             (Place { fair_semaphore: self, number }, told)
         };
-        // There may be enough for this one although there is not for those before.
+        // There may be enough for this request although there is not for those ahead of it.
         self.grant();
         let share = timeout(patience, granted).await;
         drop(place);
         share.ok()?.ok()
     }
 
-    /// Returns how many wait.
+    /// Returns how many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.state().queue.len()
     }
 
-    /// Returns the sites that wait, with how many requests of each, and what there is not enough of.
+    /// Returns the sites that wait, with the number of their requests, and what is short.
     pub(super) fn waiting_sites(&self) -> Vec<(IpAddr, usize, Shortage)> {
         let state = self.state();
         let mut found: Vec<(IpAddr, usize, Shortage)> = Vec::new();
@@ -154,13 +154,13 @@ impl FairSemaphore {
         FairPermit { fair_semaphore: Arc::clone(self), client, amount }
     }
 
-    /// Serves those that wait, as far as there is enough.
+    /// Serves the requests in the queue as long as there is enough.
     fn grant(self: &Arc<Self>) {
         let mut given_up = Vec::new();
         let mut state = self.state();
         while let Some(at) = state.next_in_turn(self.of_one) {
             if state.queue[at].amount > state.free {
-                // What is given back is kept for this one, or it would wait forever.
+                // The next in turn gets all that is given back, or it would wait forever.
                 break;
             }
             let Some(waiter) = state.queue.remove(at) else { break };
@@ -170,7 +170,7 @@ impl FairSemaphore {
                 given_up.push(share);
             }
         }
-        // Giving back takes the lock again.
+        // Dropping a permit takes the lock again.
         drop(state);
         drop(given_up);
     }
@@ -187,18 +187,18 @@ impl FairSemaphore {
         }
     }
 
-    /// A panic of another thread cannot have left the figures half changed.
+    /// A panic of another thread cannot have left the counts half changed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What there is not enough of for a site that waits.
+/// What a waiting site is short of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shortage {
-    /// Of all that there is.
+    /// The total.
     All,
-    /// Of what one client may hold.
+    /// The share of one client.
     Own,
 }
 
@@ -208,7 +208,7 @@ impl State {
         held.saturating_add(amount) <= of_one
     }
 
-    /// Returns who of the queue is served next, once there is enough.
+    /// Returns who of the queue is served next once there is enough.
     fn next_in_turn(&self, of_one: u64) -> Option<usize> {
         let held = |client: &Client| {
             let site = self.by_site.get(&client.site).copied().unwrap_or_default();
@@ -218,12 +218,12 @@ impl State {
         let waiting = self.queue.iter().enumerate();
         let may = waiting
             .filter(|(_, Waiter { client, amount, .. })| self.may_hold(*client, *amount, of_one));
-        // The first of several that are equal.
+        // The first of several equal ones.
         may.min_by_key(|(_, waiter)| held(&waiter.client)).map(|(at, _)| at)
     }
 
-    /// Makes room in the queue for a client, if one that waits for more than that client would makes
-    /// it: its last request is refused. Returns whether there is room.
+    /// Refuses the last request of a client that waits for more than this client would, to make room in
+    /// the queue. Returns whether there is room.
     fn displace(&mut self, client: Client, amount: u64) -> bool {
         let mut by_site = HashMap::new();
         let mut by_connection = HashMap::new();
@@ -271,7 +271,7 @@ fn less<K: Eq + Hash>(held: &mut HashMap<K, u64>, key: K, amount: u64) {
 }
 
 impl FairPermit {
-    /// Makes this as much as `amount`. Returns whether there was enough; if not, nothing changes.
+    /// Changes the amount. Returns whether there was enough; if not, nothing changes.
     pub(super) fn resize(&mut self, amount: u64) -> bool {
         if amount <= self.amount {
             let more = self.amount - amount;
@@ -301,7 +301,7 @@ impl Drop for Place<'_> {
         let gone = at.and_then(|at| state.queue.remove(at));
         state.waiting -= gone.map_or(0, |waiter| waiter.amount);
         drop(state);
-        // There may be enough for those behind it.
+        // There may be enough for the requests behind it.
         self.fair_semaphore.grant();
     }
 }

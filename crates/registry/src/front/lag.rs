@@ -2,31 +2,30 @@
 
 use std::time::Duration;
 
-/// How fast a body must move.
+/// The least speed of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MinRate {
     /// In bytes a second.
     pub(super) rate: u64,
-    /// A client may be behind by what it would take in this time.
+    /// How far a client may lag behind, as time.
     pub(super) window: Duration,
 }
 
-/// How far a client is behind the slowest that it may be. What it moves at first it need not move
-/// later, up to a bound: kernels take bytes long before a program reads them, and then nothing seems
-/// to move for a while.
+/// How far a client lags behind the minimum rate. Bytes ahead of the rate count for later, up to a bound:
+/// kernels take bytes long before a program reads them, and then nothing seems to move for a while.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    /// In microseconds at the rate that is asked for; less than nothing if it is ahead.
+    /// In microseconds at the minimum rate; negative if the client is ahead.
     behind: i64,
 }
 
 impl Lag {
-    /// Counts time in which the client could have moved something.
+    /// Counts time in which the client could have moved bytes.
     pub(super) fn waited(&mut self, time: Duration) {
         self.behind = self.behind.saturating_add(micros(time));
     }
 
-    /// Counts bytes that moved; the client may get ahead by as many as `ahead`.
+    /// Counts bytes that moved. The client may get ahead by up to `ahead` bytes.
     pub(super) fn moved(&mut self, bytes: u64, ahead: u64, terms: MinRate) {
         let floor = -time_of(ahead, terms.rate);
         self.behind = self.behind.saturating_sub(time_of(bytes, terms.rate)).max(floor);
@@ -87,7 +86,7 @@ mod tests {
             lag.waited(SECOND);
         }
         assert!(!lag.is_too_slow(TERMS));
-        // Others wait: what it was ahead is worth less.
+        // While others wait, being ahead is worth less.
         let others = MinRate { rate: 4096, window: Duration::from_secs(10) };
         let mut lag = Lag::default();
         lag.moved(128 << 10, 128 << 10, TERMS);

@@ -15,19 +15,19 @@ use tokio::time::timeout;
 use super::Shared;
 use super::lag::Lag;
 
-/// What is left of a request that was refused is read and thrown away up to here: a client that is
-/// still sending would otherwise see a broken connection and not the refusal.
+/// How much of the body of a refused request is read and discarded: a client that is still sending would
+/// otherwise see a broken connection instead of the refusal.
 const MAX_DRAINED: u64 = 16 << 20;
 
 /// The body of a request, read by the thread that serves it.
 pub(super) struct RequestBody {
     body: Incoming,
     piece: Bytes,
-    /// Whether waiting for more of it has failed.
+    /// Whether reading has failed.
     is_broken: bool,
-    /// So many bytes came, for the record.
+    /// How many bytes have come, for the record.
     count: Arc<AtomicU64>,
-    /// Only the time counts in which the client is waited for, not what a disk needs.
+    /// Counts only the time spent waiting for the client, not for a disk.
     lag: Lag,
     shared: Arc<Shared>,
     handle: Handle,
@@ -44,7 +44,7 @@ impl RequestBody {
         Self { body, piece, is_broken: false, count, lag, shared, handle }
     }
 
-    /// Reads what is left, so that the client gets to read its answer.
+    /// Discards the rest of the body, so that the client reads the answer.
     pub(super) fn drain(&mut self) {
         if self.is_broken {
             return;
@@ -58,14 +58,14 @@ impl RequestBody {
             let (body, interval) = (&mut self.body, self.shared.admission.interval());
             let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
             let begun = Instant::now();
-            // Made within the runtime, whose clock it needs.
+            // Created within the runtime, whose clock it needs.
             let frame = self.handle.block_on(async { timeout(interval, frame).await });
             self.lag.waited(begun.elapsed());
             let terms = self.shared.admission.terms();
             let piece = match frame {
                 Err(_) => None,
                 Ok(None) => return Ok(None),
-                // Anything else is a trailer, and nobody asked for one.
+                // Anything else is a trailer, which nobody asked for.
                 Ok(Some(frame)) => frame.map_err(io::Error::other)?.into_data().ok(),
             };
             self.lag.moved(piece.as_ref().map_or(0, Bytes::len) as u64, 0, terms);
@@ -96,7 +96,7 @@ impl Read for RequestBody {
     }
 }
 
-/// Reads what is left of a request that nobody serves, so that the client gets to read its answer.
+/// Discards the rest of the body of a refused request, so that the client reads the answer.
 pub(super) async fn drain(mut body: Incoming, time: Duration) {
     let all = async {
         let mut left = MAX_DRAINED;

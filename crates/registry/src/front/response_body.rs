@@ -23,23 +23,23 @@ use super::fair_semaphore::FairPermit;
 use super::record::ActiveRequest;
 use crate::body::{PIECE, Part};
 
-/// The first piece of an answer has at most so many bytes, and so has each of a client that takes
-/// them slowly. Then they grow with what the client has taken, up to [`PIECE`], while there is memory.
-/// Two of these belong to every request.
+/// The size of the first piece of an answer, and of each piece for a client that takes them slowly.
+/// Pieces grow with the bytes that the client has taken, up to [`PIECE`], while there is memory. Every
+/// request has the memory for two of these.
 pub(super) const FIRST: usize = 16 << 10;
 
-/// Pieces are a multiple of this, as files are read best.
+/// Pieces are multiples of this, which is best for reading files.
 const PAGE: usize = 4 << 10;
 
-/// A thread waits so long for a client to take a piece; then it does something else, and another
-/// goes on when the client does. What opening a blob costs is nothing against that.
+/// How long a thread waits for a client to take a piece. Then the thread does other work, and another one
+/// continues when the client does. Opening the blob again costs little in comparison.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// The like while others wait for a thread.
+/// The same while others wait for a thread.
 const LINGER_WHILE_OTHERS_WAIT: Duration = Duration::from_millis(10);
 
-/// What is left of the body of a response, as `hyper` asks for it. Nothing is read before it is, and
-/// no more than the client has made room for but two pieces.
+/// The rest of the body of a response. Nothing is read before `hyper` asks for it, and at most two pieces
+/// more than the client has made room for.
 pub(super) struct ResponseBody {
     kind: Kind,
     backlog: Arc<Backlog>,
@@ -57,7 +57,7 @@ struct Blob {
     stage: Stage,
 }
 
-/// A blob, and what it takes to read it.
+/// A range of a blob, and what is needed to read it.
 #[derive(Clone)]
 struct Source {
     part: Arc<Part>,
@@ -70,11 +70,11 @@ type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 enum Stage {
     /// No thread reads.
     Idle,
-    /// There is going to be one.
+    /// A thread was asked for.
     Entering(Pin<Box<dyn Future<Output = io::Result<Pieces>> + Send>>),
     Reading {
         pieces: Pieces,
-        /// Whether anything has come from this thread.
+        /// Whether this thread has sent a piece.
         has_begun: bool,
     },
 }
@@ -96,7 +96,7 @@ impl ResponseBody {
         Self { kind, backlog: Backlog::begin(Instant::now()), held }
     }
 
-    /// Says on a connection that this is on its way.
+    /// Registers the answer with its connection.
     pub(super) fn watched_by(&self, activity: &Activity) {
         if !self.is_end_stream() {
             activity.watch(&self.backlog);
@@ -171,8 +171,8 @@ impl Blob {
 }
 
 impl Source {
-    /// Waits until the client has taken what was read before, and then for a thread, which reads the
-    /// last `left` bytes as long as the client takes them.
+    /// Waits until the client has taken the pieces before, and then for a thread, which reads the last
+    /// `left` bytes as long as the client takes them.
     async fn read(
         self,
         left: u64,
@@ -188,7 +188,7 @@ impl Source {
         Ok(pieces)
     }
 
-    /// Reads on this thread until all is read, or the client has stopped taking what is.
+    /// Reads on this thread until all is read, or the client stops taking bytes.
     fn pump(
         &self,
         left: u64,
@@ -215,7 +215,7 @@ impl Source {
                 backlog.below(wanted).await;
                 pieces.reserve().await
             };
-            // Made within the runtime, whose clock it needs.
+            // Created within the runtime, whose clock it needs.
             let room = handle.block_on(async { timeout(linger, taken).await });
             let Ok(Ok(room)) = room else { return Ok(false) };
             match read(wanted) {
@@ -236,7 +236,7 @@ impl Source {
     }
 }
 
-/// The body of a response, with what is counted of it. When it is dropped, the request is over.
+/// The body of a response that counts its bytes. Dropping it ends the request.
 pub(super) struct CountedBody {
     pub(super) body: ResponseBody,
     pub(super) active: ActiveRequest,

@@ -1,4 +1,4 @@
-//! A socket that does not wait forever for its client to take what it is given.
+//! A socket that does not wait forever for its client.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -18,31 +18,31 @@ use super::fair_semaphore::FairPermit;
 use super::lag::Lag;
 use super::limits::READ_BUFFER;
 
-/// A write of fewer bytes is no sign of life: clients of HTTP/2 may have pings answered forever.
+/// A write of fewer bytes does not count as activity: an HTTP/2 client could have its pings answered
+/// forever.
 const SIGN_OF_LIFE: usize = 1 << 10;
 
-/// So much of the head of a request may come on every connection, and wait for the rest. Few are
+/// How many bytes of the headers of a request may wait on every connection for the rest. Few headers are
 /// longer.
 const HEAD: usize = 6 << 10;
 
-/// So much memory one may take that is longer: it is read into a buffer of this size.
+/// The memory for longer headers: they are read into a buffer of this size.
 const LONG_HEAD: u64 = READ_BUFFER as u64;
 
-/// Of what the connection holds back, a client may be ahead by as much as its kernel and ours hold.
+/// How far a client may be ahead, in bytes: the size of the kernels' buffers on both sides.
 const AHEAD: u64 = 1 << 20;
 
-/// A connection on which a write fails once the client has been too slow, and a read once heads have
-/// taken all the memory that there is for them. How long a read may take is the business of whoever
-/// waits for it.
+/// A connection on which a write fails if the client is too slow, and a read if headers have taken all
+/// their memory. The time of a read is bounded by whoever waits for it.
 pub(super) struct TimeoutStream {
     stream: TcpStream,
     client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
     lag: Lag,
-    /// From when a write has to wait, and when to look at it again.
+    /// When the current write began to wait, and when to check it again.
     stalled: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// So much has come since no request is served.
+    /// How many bytes of headers have come while no request is served.
     head: usize,
     long_head: Option<FairPermit>,
 }
@@ -90,7 +90,7 @@ impl TimeoutStream {
         Poll::Pending
     }
 
-    /// Counts what came of the head of a request. Over HTTP/2, whoever reads it counts.
+    /// Counts bytes of headers. Over HTTP/2, the reader counts them.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         if self.activity.is_http_2() || self.activity.requests() > 0 {
             (self.head, self.long_head) = (0, None);
