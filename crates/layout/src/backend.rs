@@ -1,4 +1,4 @@
-//! What a view needs of the layout that it shows.
+//! What a view needs of its layout.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::listing::Listing;
 
 /// What directories and archives that are read have in common.
 pub(crate) trait Backend: Debug + Send + Sync {
-    /// Returns what to call it in errors: its path.
+    /// Returns its path, for errors.
     fn label(&self) -> String;
 
-    /// Returns the repository that what says none belongs to.
+    /// Returns the repository of entries that name none.
     fn bare_names_in(&self) -> Option<&RepositoryName> {
         None
     }
 
-    /// Returns what is listed. The same value as before as long as nothing has changed.
+    /// Returns the entries. The value is the same until something changes.
     fn listing(&self) -> Result<Arc<Listing>>;
 
-    /// Returns how many bytes are stored under a digest.
+    /// Returns the size of a blob that is stored.
     fn size(&self, digest: &Digest) -> Result<Option<u64>>;
 
-    /// Opens what is stored under a digest at `offset`. Fails with [`Error::NotFound`](longshore_store::Error::NotFound).
+    /// Opens a stored blob at `offset`. Fails with [`Error::NotFound`](longshore_store::Error::NotFound).
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>>;
 
     /// Tells whether a blob was pushed to a repository or adopted by it.
@@ -32,7 +32,7 @@ pub(crate) trait Backend: Debug + Send + Sync {
         false
     }
 
-    /// Returns the media type of a manifest that was noted to belong to a repository.
+    /// Returns the media type of a manifest that was recorded for a repository.
     fn noted_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<Option<MediaType>> {
         Ok(None)
     }

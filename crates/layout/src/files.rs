@@ -1,4 +1,4 @@
-//! Files as this crate uses them: errors that name the path, positioned reads, room on a disk.
+//! Reading files: errors with the path, positioned reads, and free space.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,8 +9,8 @@ use std::path::Path;
 use longshore_spec::Hasher;
 use longshore_store::{Error, Result};
 
-/// How much is read and written at once: larger pieces win nothing (2 × this a job is the bound
-/// on memory).
+/// The size of pieces for reading and writing. Larger ones are not faster. The memory of a job is twice
+/// this size.
 pub(crate) const PIECE: usize = 256 << 10;
 
 /// Returns a buffer for content of `size` bytes.
@@ -49,7 +49,7 @@ pub(crate) fn hash(
     Ok(hasher)
 }
 
-/// Reads a whole file, which errors call `what`. It must not have more than `limit` bytes.
+/// Reads a whole file of up to `limit` bytes. Errors call the file `what`.
 pub(crate) fn read(file: &File, what: &Path, limit: u64) -> Result<Vec<u8>> {
     let read = || Error::io("read", what.display());
     let over =
@@ -58,7 +58,7 @@ pub(crate) fn read(file: &File, what: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(over());
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile, and some files have more in them than they say.
+    // The file may grow meanwhile, and some files contain more than their size.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(read())?;
     if bytes.len() as u64 > limit { Err(over()) } else { Ok(bytes) }
 }
@@ -79,11 +79,11 @@ pub(crate) fn room(directory: &Path) -> Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// What Linux calls FAT file systems; exFAT is another, and has no such bound.
+/// The magic number of FAT file systems in Linux. exFAT has another one, and no such bound.
 #[cfg(target_os = "linux")]
 const FAT: u64 = 0x4d44;
 
-/// Tells whether `directory` is on a FAT file system, where the system says so.
+/// Tells whether `directory` is on a FAT file system, if the system reports that.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_on_fat(directory: &Path) -> bool {
     rustix::fs::statfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(FAT))
@@ -94,7 +94,7 @@ pub(crate) fn is_on_fat(_: &Path) -> bool {
     false
 }
 
-/// A part of a file, read without moving the position that other readers of the file share.
+/// A range of a file, read without moving the position that other readers of the file share.
 pub(crate) struct Region<F> {
     file: F,
     at: u64,

@@ -1,4 +1,4 @@
-//! `index.json`: what a layout lists.
+//! `index.json`.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -11,37 +11,37 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 
 use crate::names::{self, Scope};
 
-/// The `index.json` of a layout. Members that the spec does not name survive (row A-17).
+/// The `index.json` of a layout. Unknown members are kept (row A-17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
     schema_version: u32,
     media_type: MediaType,
-    /// What is listed, in the order it is written.
+    /// The entries, in the order in which they are written.
     pub manifests: Vec<Descriptor>,
-    /// Every other member, `annotations` and `subject` among them.
+    /// All other members, such as `annotations` and `subject`.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A change to what a layout lists.
+/// A change to the entries of a layout.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    /// List a manifest by its digest alone, unless it is listed already.
+    /// Adds an entry without a name, unless the manifest has an entry.
     Add(Descriptor),
-    /// Let a name stand for a manifest.
+    /// Sets a name.
     Set(Name, Descriptor),
-    /// Take a manifest out of a repository, with every name that it has there. An entry that says
-    /// neither name nor repository goes too.
+    /// Removes a manifest with all its names from a repository. An entry without name and repository is
+    /// removed, too.
     Remove(Digest, Scope),
-    /// A manifest of a repository lists these: they need no entries without a name there.
+    /// A manifest of the repository lists these manifests: they need no entries without a name there.
     Reached(HashSet<Digest>, RepositoryName),
-    /// Take a name away.
+    /// Removes a name.
     Unset(Name),
 }
 
 impl Change {
-    /// Returns what is listed by it.
+    /// Returns the digest that the change adds.
     pub(crate) fn named(&self) -> Option<&Digest> {
         match self {
             Self::Add(descriptor) | Self::Set(_, descriptor) => Some(&descriptor.digest),
@@ -50,17 +50,17 @@ impl Change {
     }
 }
 
-/// `index.json` as it is found: `mediaType` may be absent and `manifests` may be null (row A-06).
+/// `index.json` as it was read: `mediaType` may be absent, and `manifests` may be null (row A-06).
 #[derive(Default)]
 struct RawIndex {
-    /// Whether it is an object at all.
+    /// Whether the document is an object.
     is_object: bool,
     manifests: Option<Vec<Descriptor>>,
     extra: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Reads an index into what it holds. In one step: only so are duplicate members noticed, and an
-/// index of many entries is in memory once.
+/// Reads an index in one pass, so that duplicate members are noticed (row A-42), and many entries are in
+/// memory only once.
 struct RawIndexReader<'a>(&'a mut RawIndex);
 
 impl<'de> DeserializeSeed<'de> for RawIndexReader<'_> {
@@ -104,7 +104,7 @@ impl<'de> Visitor<'de> for RawIndexReader<'_> {
     }
 }
 
-/// Fails if a member has come before.
+/// Fails if the member is a duplicate.
 fn once<E: de::Error>(
     key: &'static str,
     is_new: impl FnOnce(&'static str) -> bool,
@@ -124,15 +124,15 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Returns the index that lists `manifests`, in the order that layouts are written in: named
-    /// entries by name, then the others, each by digest.
+    /// Returns the index of `manifests` in the order of layouts: entries with names first, by name, then
+    /// the others by digest.
     pub fn of(manifests: Vec<Descriptor>) -> Self {
         let mut index = Self { manifests, ..Self::default() };
         index.sort();
         index
     }
 
-    /// Reads the bytes of `index.json`; `what` names it in errors.
+    /// Parses `index.json`. Errors call it `what`.
     pub fn parse(bytes: &[u8], what: &str) -> longshore_store::Result<Self> {
         let malformed = |reason: String| Error::malformed(what, reason);
         let mut found = RawIndex::default();
@@ -154,7 +154,7 @@ impl Index {
         Ok(Self { manifests, extra, ..Self::default() })
     }
 
-    /// Returns the bytes to write. They depend on the content alone (row A-43).
+    /// Returns the bytes of the file. They depend only on the content (row A-43).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self)
             .unwrap_or_else(|_| unreachable!("every key of an index is text"));
@@ -162,14 +162,13 @@ impl Index {
         bytes
     }
 
-    /// Brings the entries into the order that layouts are written in.
+    /// Sorts the entries in the order of layouts.
     fn sort(&mut self) {
         self.manifests.sort_by(in_order);
     }
 }
 
-/// Refuses an `index.json` of more bytes than the `limit` of those who read them; `what` names the file
-/// in errors.
+/// Refuses an `index.json` that is longer than the `limit` of its readers. Errors call it `what`.
 pub(crate) fn check_length(length: u64, limit: u64, what: &str) -> longshore_store::Result<()> {
     if length <= limit {
         return Ok(());
@@ -178,7 +177,7 @@ pub(crate) fn check_length(length: u64, limit: u64, what: &str) -> longshore_sto
     Err(Error::Limit { what, limit: format!("{limit} bytes") })
 }
 
-/// Compares entries by the order that layouts are written in.
+/// Compares entries in the order of layouts.
 pub(crate) fn in_order(a: &Descriptor, b: &Descriptor) -> Ordering {
     let name = |entry| names::ref_name(entry);
     (name(a).is_none(), name(a))

@@ -1,14 +1,13 @@
-//! Looking entries of `index.json` up by name, in a layout or in one repository of it.
+//! Looking up entries of `index.json` by name, in a layout or in one of its repositories.
 
 use longshore_store::{Error, Name, Result};
 
 use crate::listing::{By, Entry, Listing};
 use crate::names::{Scope, apart, without_host};
 
-/// Returns the one entry that `name` means: that of exactly this `ref.name`, else of exactly this
-/// image name, else of this name with a digest behind it, else the one whose tag it is. Several of
-/// different content are an error that lists them (row A-26). Where a digest stands behind the name,
-/// that is what is meant, whatever the name stands for.
+/// Returns the entry that `name` means: the one with this `ref.name`, else with this image name, else
+/// with this name and a digest, else with this tag. Several entries with different content are an error
+/// that lists them (row A-26). If `name` has a digest, the digest decides, whatever the rest stands for.
 pub(crate) fn find<'a>(
     listing: &'a Listing,
     name: &Name,
@@ -16,7 +15,7 @@ pub(crate) fn find<'a>(
 ) -> Result<Option<&'a Entry>> {
     if let (bare, Some(digest)) = name.apart() {
         let entries = listing.of_digest(&digest, &Scope::Layout);
-        // One that is called so first, then one that has a name at all.
+        // An entry with this name comes first, then one with any name.
         let rank = |entry: &&Entry| {
             let is_it = |own| {
                 own == name.as_str() || apart(own).map_or(own, |(own, _)| own) == bare.as_str()
@@ -38,14 +37,14 @@ pub(crate) fn find<'a>(
     Ok(None)
 }
 
-/// Returns an entry that loses `name` when something else gets it.
+/// Returns the entry that loses `name` when another manifest gets it.
 pub(crate) fn find_exact<'a>(listing: &'a Listing, name: &Name) -> Option<&'a Entry> {
     [By::RefName, By::ImageName].into_iter().find_map(|by| {
         listing.called(by, name.as_str()).find(|entry| entry.name() == Some(name.as_str()))
     })
 }
 
-/// Returns the error of a name that several entries of different content answer to.
+/// Returns the error of a name that several entries with different content have.
 fn ambiguous<'a>(name: &Name, place: &str, entries: impl Iterator<Item = &'a Entry>) -> Error {
     let label = |entry: &Entry| match entry.name() {
         Some(full) if full != name.as_str() => format!("`{full}`"),
@@ -55,9 +54,9 @@ fn ambiguous<'a>(name: &Name, place: &str, entries: impl Iterator<Item = &'a Ent
     Error::Ambiguous { name, place, candidates: entries.map(label).collect() }
 }
 
-/// Returns the one entry that a tag means in a repository: one of exactly its name, else one that
-/// says no repository, else one of its name behind a host. Several of different content are an error
-/// that lists them (row A-26).
+/// Returns the entry that a tag means in a repository: one with this repository and tag, else one that
+/// names no repository, else one that names the repository with a host. Several entries with different
+/// content are an error that lists them (row A-26).
 pub(crate) fn find_tag<'a>(
     listing: &'a Listing,
     tag: &Name,
@@ -73,7 +72,7 @@ pub(crate) fn find_tag<'a>(
         Some(_) => 2,
     };
     let found = listing.tagged(tag.as_str(), scope).into_iter();
-    // One that is marked as being here need not be called so here.
+    // An entry that is marked with this repository may have a name of another one.
     let found = found.filter(|entry| scope.name_here(entry).is_some());
     let found: Vec<_> = found.map(|entry| (nearness(entry), entry)).collect();
     let Some((nearest, first)) = found.iter().min_by_key(|(nearness, _)| *nearness).copied() else {
@@ -87,7 +86,7 @@ pub(crate) fn find_tag<'a>(
 }
 
 impl Scope {
-    /// Returns the name that an entry has in this scope, if it has one here.
+    /// Returns the name of an entry in this scope, if it has one there.
     pub(crate) fn name_here(&self, entry: &Entry) -> Option<Name> {
         match self {
             Self::Layout => entry.name().map(Name::new),

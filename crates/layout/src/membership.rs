@@ -1,12 +1,12 @@
-//! What belongs to a repository of a layout, and what refers to what in it.
+//! Which content belongs to which repository of a layout, and what refers to what.
 //!
-//! Manifests are read once, since their content never changes, and so what refers to what only grows.
-//! A repository holds what one comes to from its entries. Whether it holds something is found out from
-//! there, upwards to an entry; so an entry that comes or goes costs nothing but that.
+//! Manifests are read once. Their content never changes, so the graph of references only grows. A
+//! repository holds what can be reached from its entries. To find out whether it holds something, the
+//! graph is searched from there upwards to an entry, so entries can come and go without cost.
 //!
-//! How referrers are stored in a layout is not specified (row A-29): they are found by the
-//! `subject` of every manifest that can be reached. That covers untagged entries (oras), fallback
-//! tags (regctl) and attestations inside an index (`BuildKit`) alike.
+//! How layouts store referrers is not specified (row A-29). They are found by the `subject` of every
+//! manifest that can be reached: untagged entries (oras), fallback tags (regctl) and attestations in an
+//! index (`BuildKit`).
 
 mod graph;
 
@@ -22,67 +22,67 @@ use crate::backend::Backend;
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
 
-/// So many bytes are kept of what manifests say; with more, all is forgotten and read again.
+/// The most memory of the graph. Beyond it, everything is forgotten and read again.
 const MAX_GRAPH: u64 = 256 << 20;
 
-/// How many manifests are read at once: they are small, and a cold disk likes company.
+/// How many manifests are read at once: they are small, and a cold disk benefits from parallel reads.
 const JOBS: usize = 4;
 
-/// What was found out so far.
+/// The known graph, and which entries were read.
 pub(crate) struct Cache {
-    /// More bytes than this are forgotten.
+    /// The graph is forgotten if it has more bytes.
     most: u64,
     graph: Mutex<Graph>,
     read_parts: Mutex<ReadParts>,
-    /// Held while looking: others who ask meanwhile want the same answer.
+    /// Held while reading: others meanwhile want the same answer.
     reading: Mutex<()>,
 }
 
-/// Into which parts of a layout was looked.
+/// Which parts of a layout were read.
 #[derive(Default)]
 struct ReadParts {
-    /// Of which listing, and those that were made of it.
+    /// The lineage of the listing.
     lineage: u64,
-    /// The last of them that is followed.
+    /// The last generation of that lineage.
     generation: u64,
     parts: HashMap<PartKey, Part>,
 }
 
-/// Which entries are looked into.
+/// A part of the entries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum PartKey {
     All,
-    /// Those in a repository.
+    /// The entries of a repository.
     Repository(Box<str>),
-    /// Those that do not say where they are.
+    /// The entries that name no repository.
     NoRepository,
-    /// Those of them that have no name either: they may be anywhere.
+    /// Those of them that have no name either: they may belong anywhere.
     Loose,
 }
 
-/// A part of a layout that was looked into.
+/// What is known of a part.
 #[derive(Default)]
 struct Part {
-    /// Whether nobody is looking into it just now.
+    /// Whether nobody is reading it now.
     is_complete: bool,
-    /// Entries that have come since.
+    /// Entries that are new since.
     came: Vec<Descriptor>,
-    /// What could not be read, which may be whole when it is looked at again.
+    /// Manifests that could not be read. They may be intact the next time.
     damaged: Vec<Descriptor>,
-    /// What is referred to and was not there.
+    /// Manifests that were absent.
     absent: Vec<Descriptor>,
 }
 
-/// Something that a repository holds, as what refers to it describes it.
+/// Content of a repository, as what refers to it describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) media_type: MediaType,
     pub(crate) size: u64,
-    /// What it is to the manifest that refers to it; nothing refers to an entry.
+    /// The role in the manifest that refers to it; `None` for an entry.
     pub(crate) role: Option<Role>,
 }
 
-/// When what was absent is looked for again.
+/// Whether absent manifests are looked for again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Recheck {
     No,
@@ -103,7 +103,7 @@ impl Default for Cache {
 }
 
 impl ReadParts {
-    /// Forgets what was of a listing that was read before.
+    /// Forgets what belongs to an older listing.
     fn keep_for(&mut self, listing: &Listing) {
         if self.lineage < listing.lineage() {
             let (lineage, generation) = (listing.lineage(), listing.generation());
@@ -113,8 +113,8 @@ impl ReadParts {
 }
 
 impl Cache {
-    /// Returns what a repository holds under a digest: its entries, and all that they lead to. An
-    /// entry that says no repository and has no name is where its subject is.
+    /// Returns the content of a repository with this digest: an entry, or what an entry leads to. An
+    /// entry without repository and name belongs where its subject is.
     pub(crate) fn find(
         &self,
         backend: &dyn Backend,
@@ -125,20 +125,20 @@ impl Cache {
         let member = |graph: &Graph| graph.member(&listing, scope, digest);
         let (mut found, mut failure) = self.query(backend, scope, &listing, Recheck::No, member);
         if found.is_none() {
-            // It may be what a manifest refers to that has come since.
+            // A manifest that is new since may refer to it.
             let (late, failed) = self.query(backend, scope, &listing, Recheck::Yes, member);
             (found, failure) = (late, failed.or(failure));
         }
         match (found, failure) {
             (Some(found), _) => Ok(Some(found)),
             (None, None) => Ok(None),
-            // It may be what the damaged manifest refers to.
+            // The damaged manifest may refer to it.
             (None, Some(error)) => Err(error),
         }
     }
 
     /// Returns the referrers of `subject` in a repository, sorted by digest. Fails if a manifest is
-    /// damaged: what it said is not known.
+    /// damaged, since its references are unknown.
     pub(crate) fn referrers(
         &self,
         backend: &dyn Backend,
@@ -155,9 +155,9 @@ impl Cache {
         Ok(Referrers { entries, answered_by: AnsweredBy::Scan })
     }
 
-    /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
-    /// that of what says none, if there is such a thing. An entry that says none and refers to
-    /// something here is where that is.
+    /// Returns the repositories of a layout, sorted: those that entries name, and that of entries that
+    /// name none, if there are any. An entry that names none and refers to stored content belongs where
+    /// that content is.
     pub(crate) fn names(&self, backend: &dyn Backend) -> Result<Vec<RepositoryName>> {
         let listing = backend.listing()?;
         let bare = backend.bare_names_in().filter(|_| {
@@ -179,21 +179,21 @@ impl Cache {
         Ok(is_bare && self.names(backend)?.contains(name))
     }
 
-    /// Tells whether an entry says no repository, and refers to something that is here: it is where that
-    /// is.
+    /// Tells whether an entry names no repository and refers to stored content. It belongs where that
+    /// content is.
     pub(crate) fn is_tied(&self, backend: &dyn Backend, entry: &Entry) -> bool {
         if !entry.is_loose() {
             return false;
         }
         let descriptor = entry.descriptor();
-        // A damaged one refers to nothing until it can be read.
+        // A damaged manifest refers to nothing until it can be read.
         if self.read_manifest(backend, descriptor).is_err() {
             return false;
         }
         self.tie(backend, &descriptor.digest)
     }
 
-    /// Tells whether a manifest that was read refers to something that is stored.
+    /// Tells whether a manifest that was read refers to stored content.
     fn tie(&self, backend: &dyn Backend, digest: &Digest) -> bool {
         let Some((subject, is_stored)) = self.graph().subject(digest) else { return false };
         if is_stored {
@@ -206,7 +206,7 @@ impl Cache {
         is_here
     }
 
-    /// Takes note of what a listing has that the one before lacks: only that is looked into.
+    /// Records the new entries of a listing. Only they are read later.
     pub(crate) fn follow(&self, after: &Listing) {
         let mut read_parts = self.read_parts();
         read_parts.keep_for(after);
@@ -228,8 +228,8 @@ impl Cache {
         }
     }
 
-    /// Asks what is known of a repository, after reading what was not read before; says, too, why not all is
-    /// known.
+    /// Answers a question about a repository, after reading what was not read yet. The error says why the
+    /// answer may be incomplete.
     fn query<T>(
         &self,
         backend: &dyn Backend,
@@ -256,7 +256,7 @@ impl Cache {
             };
             read_parts.lineage == listing.lineage() && parts.iter().all(is_done)
         };
-        // As long as one of these locks is held, nothing is forgotten that the answer rests on.
+        // While one of these locks is held, the graph is not forgotten.
         let read_parts = self.read_parts();
         if is_done(&read_parts) {
             return (question(&self.graph()), None);
@@ -272,8 +272,8 @@ impl Cache {
         (question(&self.graph()), failure)
     }
 
-    /// Forgets everything if it is too much. What is looked into next is known until the one after it, however
-    /// much it is.
+    /// Forgets everything if the graph is too large. What is read next stays known until the call after
+    /// it, however large it is.
     fn forget_if_large(&self) {
         let mut read_parts = self.read_parts();
         let mut graph = self.graph();
@@ -315,7 +315,7 @@ impl Cache {
             next.retain(|child| seen.insert(child.digest.clone()));
             next
         });
-        // Those that refer to something here are where that is.
+        // Those that refer to stored content belong where it is.
         for digest in loose {
             self.tie(backend, &digest);
         }
@@ -333,7 +333,7 @@ impl Cache {
         failure
     }
 
-    /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
+    /// Returns the entries of a part that were not read yet. The caller must read them.
     fn unread(&self, key: &PartKey, listing: &Listing, recheck: Recheck) -> Vec<Descriptor> {
         let mut read_parts = self.read_parts();
         read_parts.keep_for(listing);
@@ -348,7 +348,7 @@ impl Cache {
             let seen = [&mut known.came, &mut known.damaged].map(std::mem::take);
             return seen.into_iter().flatten().chain(absent).collect();
         }
-        // Of what is newer than this listing nothing would be known.
+        // A newer listing may have been recorded meanwhile.
         if is_it && listing.generation() >= read_parts.generation {
             read_parts.parts.insert(key.clone(), Part::default());
         }
@@ -364,21 +364,21 @@ impl Cache {
         }
     }
 
-    /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
-    /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
+    /// Reads a manifest into the graph, unless it was read before. An absent manifest has no references
+    /// (row A-13), nor has content that is listed as a manifest and is not one. A damaged one is an
+    /// error.
     fn read_manifest(&self, backend: &dyn Backend, descriptor: &Descriptor) -> Result<NodeKind> {
         if let Some(known) = self.graph().kind(&descriptor.digest) {
             return Ok(known);
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
-        // Whoever lists it may be wrong about its size. That is its own business: what the manifest
-        // says is the same.
+        // The descriptor's size may be wrong, which concerns only its own reader.
         let Some(size) = backend.size(&descriptor.digest)? else { return Ok(NodeKind::Absent) };
         let descriptor = &Descriptor { size, ..descriptor.clone() };
         let found = match backend.manifest(descriptor) {
             Ok(manifest) => Some(manifest),
             Err(Error::NotFound { .. }) => return Ok(NodeKind::Absent),
-            // It is what its digest says, and not what its descriptor does: then its own bytes tell.
+            // The content has this digest, but not the type of the descriptor: the content decides.
             Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
                 let Descriptor { digest, size, .. } = descriptor;
                 let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);

@@ -1,22 +1,22 @@
-//! Names in a layout: what an entry of `index.json` is called, and by which repository.
+//! The names of entries in `index.json`, and the repositories that they belong to.
 
 use std::ops::Range;
 
 use longshore_spec::{Descriptor, Digest, Reference, RepositoryName, Tag, keys};
 use longshore_store::Name;
 
-/// Which part of a layout is looked at.
+/// The part of a layout that is read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// All of it; names are those of the entries.
+    /// The whole layout. Names are those of entries.
     Layout,
-    /// What belongs to one repository; names are its tags. What says no repository belongs to it
-    /// too if it takes `bare` names.
+    /// One repository. Names are its tags. With `bare`, entries that name no repository belong to it,
+    /// too.
     Repository { name: RepositoryName, bare: bool },
 }
 
-/// Returns what an entry is called: the image name that containerd writes if it is a full
-/// reference, else `ref.name` as it stands (rows ).
+/// Returns the name of an entry: the image name that containerd writes if it is a full reference, else
+/// `ref.name` (rows ).
 pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
     let image_name = entry.annotations.get(keys::CONTAINERD_IMAGE_NAME).map(|text| &**text);
     let full = image_name.filter(|text| text.parse::<Reference>().is_ok());
@@ -28,7 +28,7 @@ pub(crate) fn ref_name(entry: &Descriptor) -> Option<&str> {
     entry.annotations.get(keys::REF_NAME).map(|text| &**text)
 }
 
-/// Returns the entry under `name`. What others wrote beside the name stays (row A-28).
+/// Returns the entry with this name. Other annotations stay (row A-28).
 pub(crate) fn named(entry: Descriptor, name: &str) -> Descriptor {
     let mut entry = unnamed(entry);
     entry.annotations.remove(keys::REPOSITORY);
@@ -39,7 +39,7 @@ pub(crate) fn named(entry: Descriptor, name: &str) -> Descriptor {
     entry
 }
 
-/// Returns the entry without its name, marked as one of a repository.
+/// Returns the entry without its name, marked with a repository.
 pub(crate) fn marked(entry: Descriptor, repository: &str) -> Descriptor {
     let mut entry = unnamed(entry);
     entry.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_owned());
@@ -53,7 +53,7 @@ pub(crate) fn unnamed(mut entry: Descriptor) -> Descriptor {
     entry
 }
 
-/// Takes a digest off the end of a name, if one is there.
+/// Splits a name and the digest at its end, if there is one.
 pub(crate) fn apart(name: &str) -> Option<(&str, Digest)> {
     let (name, digest) = name.rsplit_once('@').filter(|(name, _)| !name.is_empty())?;
     Some((name, digest.parse().ok()?))
@@ -68,8 +68,8 @@ impl Scope {
         }
     }
 
-    /// Returns the names of repositories by which entries of this one are found; none stands for those
-    /// that do not say where they are.
+    /// Returns the repositories whose entries belong to this scope. The empty one stands for entries that
+    /// name none.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         let (name, bare) = match self {
             Self::Layout => (None, false),
@@ -78,7 +78,7 @@ impl Scope {
         name.into_iter().chain(bare.then_some(""))
     }
 
-    /// Returns the name under which an entry is listed that is called `name` in this scope.
+    /// Returns the name in `index.json` of an entry that is called `name` in this scope.
     pub(crate) fn name_listed(&self, name: &Name) -> Name {
         match self {
             Self::Layout => name.clone(),
@@ -87,16 +87,16 @@ impl Scope {
     }
 }
 
-/// A name taken apart.
+/// The parts of a name.
 #[derive(Default)]
 pub(crate) struct Parts {
-    /// `HOST/PATH` or `PATH`, the host's port after `_` so that it is a repository name.
+    /// `HOST/PATH` or `PATH`. A `_` precedes the port of a host, so that it is a repository name.
     pub(crate) repository: Option<String>,
-    /// Where the tag is in the name.
+    /// The range of the tag in the name.
     pub(crate) tag: Option<Range<usize>>,
 }
 
-/// Takes a name apart: a tag, `PATH:TAG`, `HOST/PATH:TAG`, any of them with a digest behind it.
+/// Splits a name: a tag, `PATH:TAG` or `HOST/PATH:TAG`, each with an optional digest.
 pub(crate) fn split(name: &str) -> Parts {
     let without_digest =
         name.rsplit_once('@').filter(|(_, digest)| digest.parse::<Digest>().is_ok());
@@ -113,7 +113,7 @@ pub(crate) fn split(name: &str) -> Parts {
     Parts { repository: Some(repository.replace(':', "_")), tag }
 }
 
-/// Returns the path behind a host, if a repository begins with one.
+/// Returns the path after the host, if a repository begins with one.
 pub(crate) fn without_host(repository: &str) -> Option<&str> {
     let (host, path) = repository.split_once('/')?;
     (host.contains(['.', '_']) || host == "localhost").then_some(path)

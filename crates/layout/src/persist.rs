@@ -1,4 +1,4 @@
-//! The one place where a file appears under its final name.
+//! The one function that gives a file its final name.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,17 +9,17 @@ use longshore_store::{Error, Result};
 
 use crate::dir::{Dir, no_directory};
 
-/// When it becomes durable that a file has its name.
+/// When the name of a file becomes durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durable {
     /// At once.
     Now,
-    /// When the caller calls [`sync_directory`], once for many files, before anything refers to
-    /// them. Until then a power cut may take the name away, but never leave half a file under it.
+    /// When the caller calls [`sync_directory`], once for many files, before anything refers to them.
+    /// Until then a power cut may remove the name, but never leave a partial file under it.
     Batched,
 }
 
-/// A name in a directory.
+/// A name in an open directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Named<'a> {
     pub(crate) directory: &'a Dir,
@@ -31,19 +31,18 @@ impl<'a> Named<'a> {
         Self { directory, name: name.as_ref() }
     }
 
-    /// Returns what errors call it.
+    /// Returns the path, for errors.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join(self.name)
     }
 }
 
-/// Makes `target` appear with what `write` puts into `file`, which lies at `partial`.
+/// Gives `file`, which is at `partial`, the name `target` after `write` has written it.
 ///
-/// In this order: write (and verify, which is the business of `write`), sync the file, rename it,
-/// sync the directory. `target` is there whole or not at all. After a failure `partial` is left as
-/// it is, except where the disk failed to take it: then nothing tells which bytes of it are on the
-/// disk, though they read back well from memory, and it is removed. Each step is a tracing event,
-/// so that a test can hold the order.
+/// The order is: write and verify, sync the file, rename it, sync the directory. `target` is complete or
+/// does not exist. After a failure `partial` stays, unless the sync failed: then nobody knows which bytes
+/// are on the disk, although memory still has them, and it is removed. Each step is traced, so that tests
+/// can check the order.
 pub(crate) fn persist<T>(
     file: &File,
     partial: Named<'_>,
@@ -66,11 +65,11 @@ pub(crate) fn persist<T>(
     Ok(written)
 }
 
-/// Writes a small file of the user's, in place of one that may be there: whole, or not at all. What is
-/// written lies under a name that nobody can know before until it is whole.
+/// Writes a small file that the user named, as a whole or not at all. An existing file is replaced. The
+/// content is written under a random name first.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     use std::io::Write as _;
-    // Nobody knows the other name.
+    // The user does not know the random name.
     let of_target = |error| match error {
         Error::Io { action, source, .. } => Error::io(action, path.display())(source),
         error => error,
@@ -87,8 +86,8 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
-/// Fails if a file cannot get the name `path`, as far as that can be told without making it: whoever
-/// writes one after hours of work wants to know before.
+/// Fails if `path` cannot be created, as far as that can be seen without creating it. Call it before
+/// hours of work.
 pub fn check_writable(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if path.is_dir() {
@@ -103,7 +102,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
     )
 }
 
-/// Gives a file of one name another.
+/// Renames a file.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
 pub(crate) fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
     rustix::fs::renameat(partial.directory, partial.name, target.directory, target.name).map_err(
@@ -111,7 +110,7 @@ pub(crate) fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
     )
 }
 
-/// Makes durable what is in a directory.
+/// Syncs a directory.
 pub(crate) fn sync_directory(directory: &Dir) -> Result<()> {
     step("sync directory", directory.path());
     directory.sync()

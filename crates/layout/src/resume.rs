@@ -1,4 +1,4 @@
-//! Writing a blob after the prefix of it that an earlier run left.
+//! Writing a blob after the prefix that an earlier run left.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -9,17 +9,17 @@ use longshore_store::{Blob, Error, Result, Verifying};
 
 use crate::files::{self, Region};
 
-/// A file, or a part of one, into which the bytes of one blob are written.
+/// A file, or a range of one, that receives the bytes of one blob.
 pub(crate) trait Partial {
     fn file(&self) -> &File;
 
-    /// Returns where the first byte of the blob lies in the file.
+    /// Returns the position of the blob's first byte in the file.
     fn offset(&self) -> u64;
 
     /// Returns the path of the file, for errors.
     fn path(&self) -> &Path;
 
-    /// Keeps the first `length` bytes of the blob. No later run may continue after more than these.
+    /// Keeps the first `length` bytes of the blob. No later run may continue after more.
     fn keep(&mut self, length: u64) -> Result<()>;
 
     /// Records that the first `length` bytes of the blob are written, the last `count` of them just now.
@@ -29,8 +29,8 @@ pub(crate) trait Partial {
     }
 }
 
-/// Hashes the first `length` bytes of `partial`, so that the source can continue after them. Returns `None`
-/// if there are none, if they are more than the whole blob, or if no hasher exists for its digest.
+/// Hashes the first `length` bytes of `partial`, so that the source can continue after them. Returns
+/// `None` if there are none, if they are more than the whole blob, or if its digest cannot be computed.
 pub(crate) fn hash_prefix(
     partial: &impl Partial,
     blob: &Descriptor,
@@ -44,8 +44,8 @@ pub(crate) fn hash_prefix(
     files::hash(prefix, length, hasher, Error::io("read the part of", digest)).map(Some)
 }
 
-/// Writes a blob from its source, after the bytes that `prefix` has seen. Returns how many bytes were read
-/// from the source.
+/// Writes a blob from its source, after the bytes that `prefix` has seen. Returns how many bytes were
+/// read from the source.
 pub(crate) fn fill(
     partial: &mut impl Partial,
     blob: &dyn Blob,
@@ -73,8 +73,8 @@ fn append_rest(partial: &mut impl Partial, blob: &dyn Blob, prefix: Option<Hashe
     append(partial, reader, descriptor, start)
 }
 
-/// Writes the bytes of `reader` from byte `start` of the blob on. Returns how many there were. If they prove
-/// wrong, none of the blob is kept.
+/// Writes the bytes of `reader` from byte `start` of the blob on, and returns their number. If they prove
+/// wrong, nothing of the blob is kept.
 pub(crate) fn append(
     partial: &mut impl Partial,
     reader: Verifying<'_>,

@@ -1,4 +1,4 @@
-//! A layout, or the part of it that belongs to a repository, as a repository.
+//! A layout, or one repository of it, as a source.
 
 use std::fmt;
 use std::io::Read as _;
@@ -14,8 +14,7 @@ use crate::lookup;
 use crate::membership::{Cache, Member};
 use crate::names::{self, Scope};
 
-/// A layout, or the part of it that belongs to a repository, as a [`Source`]; that of a directory is
-/// written as well.
+/// A layout or one repository of it, as a [`Source`]. The view of a directory is also a target.
 pub struct View<'a, B> {
     pub(crate) backend: &'a B,
     membership: &'a Cache,
@@ -24,12 +23,12 @@ pub struct View<'a, B> {
 
 #[expect(private_bounds, reason = "which layouts there are is this crate's business")]
 impl<'a, B: Backend> View<'a, B> {
-    /// All of a layout; names are those of its entries.
+    /// Returns the view of a whole layout, whose names are those of the entries.
     pub(crate) fn whole(backend: &'a B, membership: &'a Cache) -> Self {
         Self { backend, membership, scope: Scope::Layout }
     }
 
-    /// What belongs to one repository; names are its tags.
+    /// Returns the view of one repository, whose names are its tags.
     pub(crate) fn repository(backend: &'a B, membership: &'a Cache, name: &RepositoryName) -> Self {
         let bare = backend.bare_names_in() == Some(name);
         Self { backend, membership, scope: Scope::Repository { name: name.clone(), bare } }
@@ -46,26 +45,27 @@ impl<'a, B: Backend> View<'a, B> {
         }
     }
 
-    /// Tells whether an entry belongs here on its own account. One that says no repository and refers to
-    /// something is where that is.
+    /// Tells whether an entry belongs here by itself. An entry that names no repository and refers to
+    /// stored content belongs where that content is.
     fn holds(&self, entry: &Listed) -> bool {
         let is_whole = self.scope.repository().is_none();
         is_whole || !self.membership.is_tied(self.backend, entry)
     }
 
-    /// Returns the entries that a digest has here.
+    /// Returns the entries of a digest in this view.
     pub(crate) fn entries_of<'l>(&self, listing: &'l Listing, digest: &Digest) -> Vec<&'l Listed> {
         let mut entries = listing.of_digest(digest, &self.scope);
         entries.retain(|entry| self.holds(entry));
         entries
     }
 
-    /// Returns what this repository holds under a digest, if it is stored.
+    /// Returns the content of this repository with this digest, if it is stored.
     pub(crate) fn member(&self, digest: &Digest) -> Result<Member> {
         if self.scope.repository().is_none() {
             return Err(self.not_found(digest));
         }
-        // First what costs least: most of what is asked for and not held here is nowhere.
+        // The cheap check comes first: most requests for absent content are for content that is not
+        // stored at all.
         if self.backend.size(digest)?.is_none() {
             return Err(self.not_found(digest));
         }
@@ -73,7 +73,7 @@ impl<'a, B: Backend> View<'a, B> {
         found.ok_or_else(|| self.not_found(digest))
     }
 
-    /// Returns the entry that a digest has, or describes what is stored under it.
+    /// Returns the entry of a digest, or describes the stored content.
     fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let listing = self.backend.listing()?;
         let entries = self.entries_of(&listing, digest);
@@ -84,7 +84,7 @@ impl<'a, B: Backend> View<'a, B> {
         if let Some(repository) = self.scope.repository() {
             given = self.backend.noted_manifest(repository, digest)?;
             if given.is_none() {
-                // What other repositories have is none of its business.
+                // Content of other repositories is not visible here.
                 given = Some(self.member(digest)?.media_type);
             }
         }
@@ -92,7 +92,7 @@ impl<'a, B: Backend> View<'a, B> {
         if let Some(media_type) = given.filter(|given| Kind::of(given).is_some()) {
             return Ok(Descriptor::new(media_type, digest.clone(), size));
         }
-        // Only its own bytes tell what it is; those of a large layer do not.
+        // Only a manifest names its type, and a large layer is not one.
         if size > Manifest::MAX_SIZE {
             let source = ManifestError::Unknown;
             return Err(Error::Manifest { digest: digest.clone(), source });
@@ -104,8 +104,8 @@ impl<'a, B: Backend> View<'a, B> {
         Ok(Descriptor::new(media_type, digest.clone(), size))
     }
 
-    /// Returns the first of the entries of a digest, with the size that its content has. Where they
-    /// disagree on what it is, its own bytes tell.
+    /// Returns the first of the entries of a digest, with the size of the content. If the entries
+    /// disagree about the type, the content decides.
     fn listed_as(&self, entries: &[&Listed], first: Descriptor) -> Result<Descriptor> {
         let size = self.backend.size(&first.digest)?.unwrap_or(first.size);
         let agree = entries.iter().all(|entry| entry.descriptor().media_type == first.media_type);
@@ -176,7 +176,7 @@ impl<B: Backend> Source for View<'_, B> {
         let stored = self.backend.size(digest)?;
         match stored.filter(|_| was_pushed) {
             Some(size) => describe(MediaType::new("application/octet-stream"), size),
-            // A manifest may be wrong about the size; the content is not.
+            // The size in a manifest may be wrong; that of the content is right.
             None => self
                 .member(digest)
                 .and_then(|found| describe(found.media_type, stored.unwrap_or(found.size))),

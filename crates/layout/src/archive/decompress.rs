@@ -1,4 +1,4 @@
-//! Compressed archives: unpacked once, since content is read from any offset.
+//! Decompression of archives.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek as _, Write as _};
@@ -8,18 +8,18 @@ use longshore_store::{Error, Flaw, Result};
 
 use crate::files;
 
-/// How much is unpacked between two looks at the room that is left.
+/// How many bytes are unpacked between two checks of the free space.
 const CHECK_INTERVAL: u64 = 64 << 20;
 
-/// Room that unpacking leaves to others.
+/// Free space that unpacking leaves to others.
 const RESERVE: u64 = 64 << 20;
 
-/// zstd windows up to this power of two are accepted (128 MiB): it bounds memory.
+/// zstd windows of up to two to this power (128 MiB) are accepted, which bounds memory.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, which lies in
-/// `beside` or, where nothing can be written there, in `scratch`. It goes when it is closed. `path`
-/// is what errors call the archive.
+/// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, since content is
+/// read at any offset. The file is in `beside`, or in `scratch` if nothing can be written there. Errors
+/// call the archive `path`.
 pub(super) fn plain(
     file: File,
     path: &Path,
@@ -40,7 +40,7 @@ pub(super) fn plain(
     Ok(decompressed)
 }
 
-/// Returns what comes through a pipe, unpacked if it is compressed.
+/// Returns the content of a pipe, unpacked if it is compressed.
 pub(super) fn through<'p>(
     mut pipe: impl Read + Send + 'p,
     path: &Path,
@@ -56,7 +56,7 @@ pub(super) fn through<'p>(
     })
 }
 
-/// So many bytes tell how a file is compressed.
+/// The first bytes of a file that show how it is compressed.
 const MAGIC: usize = 6;
 
 /// How a file is compressed.
@@ -67,12 +67,12 @@ enum Compression {
 }
 
 impl Compression {
-    /// Tells by the first bytes of a file; `None` for one that is not compressed. Fails for what is not
-    /// unpacked here.
+    /// Detects the compression by the first bytes of a file. Returns `None` if there is none. Fails if it
+    /// is not supported.
     fn of(magic: &[u8], path: &Path) -> Result<Option<Self>> {
         let with = match magic {
             [0x1f, 0x8b, ..] => return Ok(Some(Self::Gzip)),
-            // A frame, or one that is skipped before it, as pzstd writes them.
+            // A frame, or a skippable frame before it, as pzstd writes them.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 return Ok(Some(Self::Zstd));
             }
@@ -92,8 +92,8 @@ impl Compression {
     }
 }
 
-/// What is in a compressed file, which may be several members or frames, one behind the other. Zeros
-/// behind the last are padding, as tapes and `dd` make it; anything else there is an error.
+/// The content of a compressed file, which may be several members or frames. Zeros after the last are
+/// padding, as tapes and `dd` add it. Anything else there is an error.
 struct Decompressed<R: BufRead> {
     how: Compression,
     decoder: Option<Decoder<R>>,
@@ -139,7 +139,7 @@ impl<R: BufRead> Decompressed<R> {
         Ok(Self { how, decoder: Some(decoder), path: path.to_owned() })
     }
 
-    /// Tells whether another member begins behind one that has ended; passes over zeros at the end.
+    /// Tells whether another member follows, and skips zeros at the end.
     fn has_more(&self, rest: &mut R) -> io::Result<bool> {
         let mut is_padded = false;
         loop {
@@ -164,8 +164,7 @@ impl<R: BufRead> Decompressed<R> {
         }
     }
 
-    /// Returns what it means that a decoder fails: it cannot go on with what is there. What the system
-    /// says of reading stays what it is.
+    /// Returns the error of a decoder that cannot continue. Errors of reading stay as they are.
     fn broken(&self, error: io::Error) -> io::Error {
         let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         let is_passed_on = ours.is_some() || error.raw_os_error().is_some();
@@ -202,7 +201,7 @@ impl<R: BufRead> Read for Decompressed<R> {
     }
 }
 
-/// Returns an unnamed file in `directory` with all that comes through a pipe.
+/// Copies a pipe into an unnamed file in `directory`.
 pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
     let mut kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
     write_to(pipe, &kept, path, directory)?;

@@ -23,14 +23,14 @@ use crate::view::View;
 
 /// An OCI image layout as a tar archive, read in place.
 ///
-/// Opening it goes from header to header, unless a file in it lists its content; content is read
-/// where it lies. An archive compressed with gzip or zstd is unpacked once into an unnamed file.
+/// Opening it reads all headers, unless a file in it lists its content. An archive compressed with gzip
+/// or zstd is unpacked once into an unnamed file.
 pub struct Archive {
     path: PathBuf,
     file: Arc<File>,
     members: Members,
     listing: Arc<Listing>,
-    /// What was found out of repositories.
+    /// What is known about repositories.
     known: membership::Cache,
     bare_names_in: Option<RepositoryName>,
 }
@@ -38,19 +38,19 @@ pub struct Archive {
 /// How archives are opened.
 #[derive(Debug, Clone, Default)]
 pub struct ArchiveOptions {
-    /// Where a compressed archive is unpacked if its own directory cannot be written to.
+    /// Where a compressed archive is unpacked if its own directory is not writable.
     pub scratch: Option<PathBuf>,
-    /// The file to find content by where an archive has it, and is as it says. Opening takes a few
-    /// reads then. What it says of a blob is looked at when the blob is opened, so whoever wants
-    /// to know that an archive is whole opens it without.
+    /// The file that lists the content, used if the archive has it and matches it. Opening the archive
+    /// takes a few reads then. The header of a blob is checked when the blob is opened, so open an
+    /// archive without an inventory to check all of it.
     pub inventory: Option<Inventory>,
 }
 
 impl Archive {
     /// Opens an archive.
     ///
-    /// Fails with [`Error::Malformed`] on anything that is no tar, is cut off, holds members that
-    /// lead out of it, or has no layout in it.
+    /// Fails with [`Error::Malformed`] if the file is not a tar, is cut off, has members that lead out of
+    /// it, or has no layout in it.
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
         let file = dir::open_file(&path)?;
@@ -58,8 +58,8 @@ impl Archive {
         Self::of(file, path, &beside, options)
     }
 
-    /// Opens an archive that comes through a pipe. It is kept in an unnamed file in `directory`,
-    /// since content is read from any offset; the file goes with the archive.
+    /// Opens an archive from a pipe. It is stored in an unnamed file in `directory`, since content is
+    /// read at any offset. The file goes with this value.
     ///
     /// Fails as [`Archive::open`] does, and with [`Error::NoSpace`].
     pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
@@ -94,14 +94,14 @@ impl Archive {
         })
     }
 
-    /// Lets what says no repository, such as a bare tag, belong to `name`.
+    /// Sets the repository of entries that name none, such as bare tags.
     #[must_use]
     pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
         self.bare_names_in = Some(name);
         self
     }
 
-    /// Returns all of the layout as one repository; names are those of its entries.
+    /// Returns the whole layout as one repository, whose names are those of the entries.
     pub fn whole(&self) -> View<'_, Self> {
         View::whole(self, &self.known)
     }
@@ -111,9 +111,9 @@ impl Archive {
         &self.path
     }
 
-    /// Tells whether the archive is what its inventory makes it, as far as that is seen without reading
-    /// content: its length, its beginning and its end to the byte, and the header of each blob. `false`
-    /// for one that was opened without an inventory.
+    /// Tells whether the archive matches its inventory, as far as that can be seen without reading
+    /// content: its length, beginning and end, and the header of each blob. Returns false if it was
+    /// opened without an inventory.
     pub fn is_as_recorded(&self) -> bool {
         let what = self.label();
         self.members.listed_by.is_some()
@@ -125,7 +125,7 @@ impl Archive {
     }
 }
 
-/// Says what an archive without `oci-layout` may be (row G-10).
+/// Returns what an archive without `oci-layout` may be (row G-10).
 fn no_layout(members: &Members) -> Flaw {
     if members.files.contains_key(&b"manifest.json"[..]) {
         Flaw::DockerArchive

@@ -14,12 +14,13 @@ use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
 
-/// What to call it in errors.
+/// The name of the archive in errors.
 const LABEL: &str = "standard output";
 
-/// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a file.
+/// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a
+/// file.
 ///
-/// A pipe cannot be rewound: after a failure the archive lacks its end, and readers see that it does.
+/// A pipe cannot be rewound: after a failure the end of the archive is missing, and readers notice that.
 pub struct ArchiveStream {
     state: Mutex<State>,
 }
@@ -27,7 +28,7 @@ pub struct ArchiveStream {
 struct State {
     out: Box<dyn Write + Send>,
     layout: Option<TarLayout>,
-    /// The number of the slot that comes next; `None` after a member was cut off.
+    /// The number of the next slot; `None` after a member was cut off.
     next: Option<usize>,
 }
 
@@ -37,7 +38,7 @@ impl ArchiveStream {
         Self { state: Mutex::new(State { out, layout: None, next: Some(0) }) }
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> ArchiveTarget<'_> {
         ArchiveTarget(self)
     }
@@ -100,7 +101,7 @@ impl Sink for ArchiveStream {
             return Err(unannounced(LABEL.to_owned(), what));
         };
         let reader = blob.open(None)?;
-        // A failure from here on leaves half a member in the pipe.
+        // If something fails from here on, half a member is in the pipe.
         *next = None;
         out.write_all(&tar_layout::blob_header(digest, *size)).map_err(failed())?;
         files::each_piece(reader, *size, Error::io("read", digest), |piece| {

@@ -1,4 +1,4 @@
-//! An archive that comes through a pipe: its content goes straight to its place in a directory.
+//! Reading an archive from a pipe, straight into a directory.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
@@ -21,41 +21,42 @@ use crate::listing::Listing;
 use crate::membership;
 use crate::view::View;
 
-/// What the pipe is called in errors.
+/// The name of the archive in errors.
 const LABEL: &str = "the pipe";
 
-/// Blobs of up to so many bytes are handed to others to be written: a file costs more than its bytes.
+/// Blobs of up to so many bytes are written by other threads: creating a file costs more than writing it.
 const SMALL: u64 = 256 << 10;
 
-/// So many write small blobs. As many more wait, so that memory is bounded by twice this and [`SMALL`].
+/// The threads that write small blobs. As many blobs wait, so memory is bounded by twice this times
+/// [`SMALL`].
 const WRITERS: usize = 8;
 
-/// What is taken of an archive that comes through a pipe.
+/// Options for reading an archive from a pipe.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamOptions<'a> {
-    /// Files beside the content that are kept, and how many bytes each may have.
+    /// Files beside the content to keep, and how many bytes each may have.
     pub files: &'a [(&'a str, u64)],
-    /// Whether content is taken whose digest cannot be computed (row A-38).
+    /// Whether to accept content whose digest cannot be computed (row A-38).
     pub allow_unverified: bool,
 }
 
-/// A layout archive that came through a pipe. Its blobs lie in a directory under their digests, each
-/// verified and written once; nothing there names them. What it lists is only here.
+/// A layout archive that came through a pipe. Its blobs are in a directory, each verified and written
+/// once; nothing in the directory names them. Only this value has the entries of its index.
 pub struct StreamedArchive {
     directory: Arc<Directory>,
     listing: Arc<Listing>,
     files: BTreeMap<String, Vec<u8>>,
     stats: StreamStats,
-    /// What was found out of repositories.
+    /// What is known about repositories.
     known: membership::Cache,
 }
 
 impl StreamedArchive {
-    /// Reads an archive to its end and takes its blobs into `directory`. Compressed ones are unpacked on
-    /// the way. `observe` is told how many bytes have come since it was told last.
+    /// Reads an archive to its end and writes its blobs into `directory`. A compressed archive is
+    /// unpacked on the way. `observe` gets the number of bytes since its last call.
     ///
-    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]; what has come by then stays,
-    /// without a name, and is not written again.
+    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]. The blobs that have come by
+    /// then stay, and are not written again by another run.
     pub fn read(
         pipe: impl Read + Send,
         directory: Arc<Directory>,
@@ -85,7 +86,7 @@ impl StreamedArchive {
         Ok(Self { directory, listing, files, stats, known: membership::Cache::default() })
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> View<'_, Self> {
         View::whole(self, &self.known)
     }
@@ -96,7 +97,7 @@ impl StreamedArchive {
     }
 }
 
-/// An archive on its way into a directory.
+/// An archive that is being read.
 struct Unpacking<'a> {
     directory: &'a Directory,
     options: StreamOptions<'a>,
@@ -104,11 +105,11 @@ struct Unpacking<'a> {
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
-/// A blob whose bytes have all come.
+/// A blob in memory.
 type SmallBlob = (Descriptor, Vec<u8>);
 
 impl Unpacking<'_> {
-    /// Goes through all members; returns the files beside the content.
+    /// Reads all members, and returns the files beside the content.
     fn members(&self, stream: &Stream<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
         let failed = Mutex::new(None);
         let (sender, receiver) = sync_channel::<SmallBlob>(WRITERS);
@@ -121,7 +122,7 @@ impl Unpacking<'_> {
                 if let Some(error) = lock(&failed).take() {
                     return Err(error);
                 }
-                // Writers take what comes for as long as there is somebody to send it.
+                // Writers receive blobs as long as the sender exists.
                 let _ = sender.send(small);
                 Ok(())
             });
@@ -155,7 +156,7 @@ impl Unpacking<'_> {
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
         let (mut files, mut check) = (BTreeMap::new(), MemberCheck::new(LABEL));
         let mut seen = HashSet::new();
-        // The directory that the layout lies in, if its first file does not lie at the top.
+        // The directory of the layout, if the first file of the layout is not at the top.
         let mut within: Option<Vec<u8>> = None;
         for (number, entry) in entries.enumerate() {
             let at_end = || stream.lock().is_at_end();
@@ -173,7 +174,7 @@ impl Unpacking<'_> {
             let observed = size;
             if let Some(digest) = members::blob(&name) {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
-                // Whether the first is written by now depends on the writers, and must not matter.
+                // Whether the first one is written by now depends on the writers, and must not matter.
                 let is_again = !seen.insert(blob.digest.clone());
                 let twice = || members::bad_member(LABEL, &path, TWICE);
                 if size <= SMALL {
@@ -204,7 +205,7 @@ impl Unpacking<'_> {
             }
             (self.observe)(observed);
         }
-        // Whoever writes into the pipe is not to be told that nobody reads its end.
+        // The writer of the pipe should not get an error for a pipe that is not read to its end.
         let mut rest = stream.lock();
         if rest.at == 0 {
             return Err(malformed(Flaw::Empty));
@@ -213,7 +214,7 @@ impl Unpacking<'_> {
         Ok(files)
     }
 
-    /// Returns under which name a file is kept, and how many bytes it may have.
+    /// Returns the name under which a file is kept, and its limit in bytes.
     fn extra_file_limit(&self, name: &[u8]) -> Option<(String, u64)> {
         let own = [("oci-layout", MAX_LAYOUT_FILE), ("index.json", MAX_INDEX)];
         let all = own.iter().chain(self.options.files);
@@ -221,12 +222,12 @@ impl Unpacking<'_> {
         found.next().map(|(extra_file_limit, limit)| ((*extra_file_limit).to_owned(), *limit))
     }
 
-    /// Tells whether a blob has come as it should be.
+    /// Tells whether a blob was stored and verified.
     fn has(&self, blob: &Descriptor) -> bool {
         blob.digest.hasher().is_some() && lock(&self.stats).blobs.contains_key(&blob.digest)
     }
 
-    /// Takes a blob into the directory. One that is not what its name says is noted and left out.
+    /// Writes a blob into the directory. A blob with a wrong digest is recorded and left out.
     fn store_blob(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
         let is_unverified = blob.digest.hasher().is_none();
         if is_unverified && !self.options.allow_unverified {
@@ -249,20 +250,20 @@ impl Unpacking<'_> {
     }
 }
 
-/// Reads content that is here already; fails if it is other content.
+/// Reads the content of a blob that is stored already. Fails if the content differs.
 fn verify_again(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
     let mut content = Verifying::new(Box::new(content), blob)?;
     let read = io::copy(&mut content, &mut io::sink());
     read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
 }
 
-/// Why an archive is refused that has two members of one name.
+/// The error of an archive with two different members of one name.
 const TWICE: &str = "is there twice, with different content";
 
-/// What a blob is until a manifest says more.
+/// The media type of a blob that is not known yet.
 const OCTETS: &str = "application/octet-stream";
 
-/// The pipe, which is read by the tar crate and by whoever takes a member's content.
+/// The pipe, which the tar crate and the readers of members share.
 struct Stream<'p>(Mutex<Position<'p>>);
 
 struct Position<'p> {
@@ -278,7 +279,8 @@ impl<'p> Stream<'p> {
 }
 
 impl Position<'_> {
-    /// Reads on at `to`, which is not behind; what lies before it is read over.
+    /// Reads at the position `to`, and skips the bytes before it. The position must not be before the
+    /// current one.
     fn read_at(&mut self, to: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let over = to.checked_sub(self.at).ok_or(io::ErrorKind::InvalidInput)?;
         self.at += io::copy(&mut (&mut self.pipe).take(over), &mut io::sink())?;
@@ -295,11 +297,11 @@ impl Position<'_> {
     }
 }
 
-/// What the tar crate reads: it may seek, but only forward.
+/// The reader of the tar crate: it can seek, but only forward.
 struct Forward<'s, 'p> {
     stream: &'s Stream<'p>,
     at: u64,
-    /// How much was read since it was last sought to a header.
+    /// How many bytes were read since the last seek to a header.
     since_seek: &'s Cell<u64>,
 }
 
@@ -329,7 +331,7 @@ impl io::Seek for Forward<'_, '_> {
     }
 }
 
-/// The content of a member; fails if the pipe ends before it does.
+/// The content of a member. Fails if the pipe ends first.
 struct Content<'s, 'p> {
     stream: &'s Stream<'p>,
     at: u64,
@@ -339,7 +341,7 @@ struct Content<'s, 'p> {
 }
 
 impl Content<'_, '_> {
-    /// Reads over what nobody needs: it must be there like all else, or the archive is cut off.
+    /// Skips content. It must be there, or the archive is cut off.
     fn skip(mut self) -> Result<()> {
         let read = io::copy(&mut self, &mut io::sink());
         read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
@@ -396,7 +398,7 @@ impl Layout for StreamedArchive {
         Box::new(self.whole())
     }
 
-    /// Only the files that [`StreamOptions::files`] named are here.
+    /// Returns only files that [`StreamOptions::files`] named.
     fn extra_file(&self, name: &str, _: u64) -> Result<Option<Vec<u8>>> {
         Ok(self.files.get(name).cloned())
     }

@@ -1,4 +1,4 @@
-//! Filling a planned archive in parallel.
+//! Writing a planned archive to a file, in parallel.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,53 +26,53 @@ use crate::resume::{self, Partial};
 
 /// An archive that is being written: first planned, then filled by many workers at once.
 ///
-/// [`TargetPlace::prepare`] computes where everything goes, so the size is known before the first byte
-/// of content, and the bytes do not depend on the order in which workers write. Content is written once,
-/// to `NAME.partial`; a journal beside it lets the next run continue after a kill. `NAME` appears only
-/// when everything is there, verified and synced.
+/// [`TargetPlace::prepare`] computes where everything goes, so the size is known before the first byte of
+/// content, and the bytes do not depend on the order in which workers write. Content is written once, to
+/// `NAME.partial`; a journal lets the next run continue after a kill. `NAME` appears only when everything
+/// is there, verified and synced.
 pub struct ArchiveWriter {
     path: PathBuf,
     partial: PathBuf,
     journal: PathBuf,
     replace: bool,
-    /// `None` until [`TargetPlace::prepare`] is told the plan.
+    /// `None` until [`TargetPlace::prepare`] is called.
     filling: Mutex<Option<Arc<Filling>>>,
 }
 
-/// The partial archive of a known plan.
+/// The partial archive of a plan.
 struct Filling {
     layout: TarLayout,
-    /// Where the partial archive lies, and the final one appears.
+    /// The directory of the partial archive and of the final one.
     directory: Dir,
     file: Arc<File>,
     journal: Journal,
     /// Content that was written for an earlier plan of the same run.
     earlier: Option<Earlier>,
-    /// By slot.
+    /// The state of each slot.
     states: Mutex<Vec<State>>,
     /// Notified whenever a state changes.
     changed: Condvar,
 }
 
-/// Whether the content of a slot is there.
+/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Only so many bytes at its beginning are; 0 if none.
+    /// So many bytes at its beginning are written; 0 if none.
     Begun(u64),
     /// A writer is filling the slot.
     Coming,
     There,
 }
 
-/// Content that was written for a plan before another one replaced it. Its file has no name any more.
+/// Content that was written for a plan that was then replaced by another. Its file has no name any more.
 struct Earlier {
     file: Arc<File>,
     /// The offset of each complete blob.
     there: HashMap<Digest, u64>,
 }
 
-/// The right to write a slot. Dropping it sets the slot's state and wakes those that wait for the slot,
-/// even if the writer panicked.
+/// The right to write to a slot. Dropping it sets the slot's state and wakes those that wait for the
+/// slot, even if the writer panicked.
 struct Claim<'a> {
     filling: &'a Filling,
     number: u32,
@@ -84,18 +84,18 @@ struct Claim<'a> {
 }
 
 impl ArchiveWriter {
-    /// Returns a writer for the archive at `path`. With `replace`, an archive that is there stays
-    /// until the new one is complete; otherwise it is an error.
+    /// Returns a writer for the archive at `path`. With `replace`, an existing archive stays until the
+    /// new one is complete; without it, an existing archive is an error.
     pub fn new(path: impl Into<PathBuf>, replace: bool) -> Result<Self> {
         let path = path.into();
-        // A device, pipe or socket would be replaced by a file, which nobody means.
+        // Nobody wants a device, pipe or socket to be replaced by a file.
         if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Err(Error::malformed(path.display(), Flaw::NotAFile));
         }
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
         }
-        // A caller should learn this before it asks a source for anything.
+        // The caller should learn this before asking a source for anything.
         if !parent(&path).exists() {
             return Err(no_directory(&path));
         }
@@ -108,7 +108,7 @@ impl ArchiveWriter {
         self.path.display().to_string()
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> ArchiveTarget<'_> {
         ArchiveTarget(self)
     }
@@ -119,8 +119,8 @@ impl ArchiveWriter {
         TarLayout::new(outline).map(|layout| layout.length)
     }
 
-    /// Returns how many bytes of the content of `outline` an earlier run left, from which this one would
-    /// continue: 0 if its files are not ours or belong to another plan. Changes nothing.
+    /// Returns how many bytes of the content of `outline` an earlier run left for this one to continue
+    /// with: 0 if its files are not ours or belong to another plan. Changes nothing.
     pub fn left_of(&self, outline: &Outline) -> Result<u64> {
         let layout = TarLayout::new(outline)?;
         let (Ok(there), Ok(bytes)) = (self.partial.metadata(), journal::read(&self.journal)) else {
@@ -138,7 +138,7 @@ impl ArchiveWriter {
         Ok(known.into_iter().filter_map(of).sum())
     }
 
-    /// Returns how many bytes are free for the archive, including those that an earlier run left of it.
+    /// Returns how many bytes are free for the archive, including those of its partial file.
     pub fn room(&self) -> Result<u64> {
         let free = files::room(parent(&self.path))?;
         Ok(free.saturating_add(self.allocated()))
@@ -163,7 +163,7 @@ impl ArchiveWriter {
         self.filling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails unless there is room for the bytes that the partial archive still lacks.
+    /// Fails unless there is room for the rest of the partial archive.
     fn check_room(&self, length: u64) -> Result<()> {
         files::check_room(parent(&self.path), length.saturating_sub(self.allocated()))
     }
@@ -201,7 +201,7 @@ impl ArchiveWriter {
             }
             return Err(self.no_room(error, layout.length));
         }
-        // The head holds `bundle.json`, which may be large; it is written here and not needed again.
+        // The head has `bundle.json`, which may be large. It is written here and not needed again.
         let head = std::mem::take(&mut layout.head);
         file.write_all_at(&head, 0).map_err(self.writing())?;
         let mut states = vec![State::Begun(0); layout.slots.len()];
@@ -223,9 +223,9 @@ impl ArchiveWriter {
         Ok(Filling { layout, directory, file, journal, earlier: None, states, changed })
     }
 
-    /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for the
-    /// next plan. Returns `None` if the disk has no room for both files, or if the name leads to another
-    /// file by now.
+    /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for
+    /// the next plan. Returns `None` if the disk has no room for both files, or if the name belongs to
+    /// another file by now.
     fn set_aside(&self, filling: &Filling) -> Option<Earlier> {
         let Filling { layout, directory, file, states, .. } = filling;
         let states = states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -268,9 +268,9 @@ impl TargetPlace for ArchiveWriter {
         Ok(Box::new(self.whole()))
     }
 
-    /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
-    /// before anything is written, and with [`Error::Busy`] while another process writes the same
-    /// archive. A second plan starts a new archive, which takes over the blobs written for the first.
+    /// Computes where everything goes and reserves room for it. Fails with [`Error::NoSpace`] before
+    /// anything is written, and with [`Error::Busy`] while another process writes the same archive. A
+    /// second plan starts a new archive, which takes over the blobs written for the first.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.check_free()?;
         let layout = TarLayout::new(outline)?;
@@ -329,7 +329,7 @@ impl Filling {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many bytes of content are there.
+    /// Returns how many bytes of content are written.
     fn there(&self) -> u64 {
         let of = |(slot, state): (&Slot, &State)| match state {
             State::There => slot.size,
@@ -339,8 +339,8 @@ impl Filling {
         self.layout.slots.iter().zip(&*self.states()).map(of).sum()
     }
 
-    /// Claims a slot for one writer, after waiting for another that is filling it. Returns `None` if the
-    /// content is there by then.
+    /// Claims a slot, after waiting for another writer that is filling it. Returns `None` if the content
+    /// is complete by then.
     fn claim<'a>(&'a self, number: u32, slot: Slot, path: &'a Path) -> Option<Claim<'a>> {
         let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
         let mut states =
@@ -375,7 +375,7 @@ impl Claim<'_> {
         Ok(pushed)
     }
 
-    /// Writes a blob from the file of an earlier plan. Returns false if that lacks the blob, or holds it
+    /// Writes a blob from the file of an earlier plan. Returns false if the blob is not there, or
     /// damaged.
     fn take_over(&mut self, blob: &dyn Blob) -> Result<bool> {
         let Descriptor { digest, size, .. } = blob.descriptor();
@@ -420,7 +420,7 @@ impl Partial for Claim<'_> {
     fn wrote(&mut self, length: u64, count: u64) -> Result<()> {
         let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
         self.state = State::Begun(length);
-        // The last piece is noted together with the blob.
+        // The last piece is recorded together with the whole blob.
         if length == slot.size {
             return Ok(());
         }
@@ -461,7 +461,7 @@ impl Sink for ArchiveWriter {
         let claim = filling.claim(number, slot, &self.partial);
         let Some(mut claim) = claim else { return Ok(Pushed::Existed) };
         let pushed = filling.journal.writing(|| claim.fill(blob))?;
-        // `wrote` does not note the last piece, since only here the blob is done.
+        // `wrote` does not record the last piece, since the blob is complete only here.
         let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
         Ok(pushed)
@@ -474,8 +474,8 @@ impl fmt::Debug for ArchiveWriter {
     }
 }
 
-/// Reserves disk space without making the file longer, so that a full disk is noticed now. Where the file
-/// system cannot do that, only the earlier check of the free space protects.
+/// Reserves disk space without making the file longer, so that a full disk is noticed now. If the file
+/// system does not support that, only the earlier check of the free space helps.
 fn reserve(file: &File, length: u64) -> std::io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, length) {

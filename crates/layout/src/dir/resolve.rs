@@ -1,7 +1,7 @@
-//! Opening a path below a directory, with links that stay below it.
+//! Opening a path below a directory, following links that stay below it.
 //!
-//! The kernel does this where it can, in one call. Where it cannot, and where it refuses, the path is
-//! walked here, a directory at a time: that also finds out which link it is that leads out.
+//! The kernel does this in one call where it can. Otherwise, and where the kernel refuses, the path is
+//! walked here, one directory at a time. The walk also finds the link that leads out.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,13 +12,13 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-/// As many links may lie on a path, as in the kernel.
+/// The most links on a path, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// So many directories are held open at most while a path is walked.
+/// The most directories that are open while a path is walked.
 const MAX_DEPTH: usize = 100;
 
-/// Directories that are only gone through need not be readable, where there is such a thing.
+/// Directories on the way need not be readable, if the system supports that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -27,7 +27,7 @@ pub(super) const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 /// Why a path does not open.
 #[derive(Debug)]
 pub(super) enum ResolveError {
-    /// A link on it leads out of the directory. Its own path is relative to that.
+    /// A link on it leads out of the directory. `link` is relative to the directory.
     LeadsOut {
         link: PathBuf,
         target: PathBuf,
@@ -41,7 +41,7 @@ impl From<Errno> for ResolveError {
     }
 }
 
-/// Opens what `path` leads to from `directory`, if that lies below it.
+/// Opens `path` in `directory`, if it stays below it.
 pub(super) fn beneath(
     directory: BorrowedFd<'_>,
     path: &Path,
@@ -54,7 +54,7 @@ pub(super) fn beneath(
     }
 }
 
-/// Opens the directory at `path`, if there is no link on the way to it.
+/// Opens the directory at `path`, if no link is on the way.
 pub(super) fn without_links(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
     kernel::without_links(directory, path)
 }
@@ -87,7 +87,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
                 above.push(opened);
                 at.push(part);
             }
-            // What systems say of a link here differs.
+            // The errors for a link differ among systems.
             Err(error) => {
                 let Ok(target) = rustix::fs::readlinkat(here, &part, Vec::new()) else {
                     return Err(error.into());
@@ -105,19 +105,19 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
             }
         }
     }
-    // It ended with `..`, or said nothing.
+    // The path ended with `..`, or was empty.
     let here = above.last().map_or(directory, AsFd::as_fd);
     Ok(rustix::fs::openat(here, ".", flags, Mode::empty())?)
 }
 
-/// Fails on a link: what is opened to be only looked at may be one.
+/// Fails on a link: `O_PATH` opens the link itself.
 fn no_link(opened: OwnedFd) -> Result<OwnedFd, Errno> {
     let found = rustix::fs::fstat(&opened)?;
     let is_link = FileType::from_raw_mode(found.st_mode) == FileType::Symlink;
     if is_link { Err(Errno::LOOP) } else { Ok(opened) }
 }
 
-/// Puts the parts of a path on the stack of what is left to go, the first on top.
+/// Pushes the parts of a path on the stack of parts that are left, the first on top.
 fn push(left: &mut Vec<OsString>, path: &Path) {
     let parts = path.components().rev().filter(|part| !matches!(part, Component::CurDir));
     left.extend(parts.map(|part| part.as_os_str().to_owned()));
@@ -143,8 +143,8 @@ mod kernel {
         openat2(directory, path, DIRECTORY, Mode::empty(), resolve)
     }
 
-    /// Tells whether an error says something of the path. Older kernels, and containers that do not
-    /// let programs call this, say other things.
+    /// Tells whether an error is about the path. Older kernels, and containers that forbid this call,
+    /// return other errors.
     pub(super) fn is_final(error: Errno) -> bool {
         !matches!(
             error,

@@ -1,4 +1,4 @@
-//! Blobs of a layout directory. A blob gets its name once it is verified, and is a part until then.
+//! The blobs of a layout directory. A blob is partial until it is verified, and gets its name then.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::persist::{Durable, Named, persist};
 use crate::resume::{self, Partial};
 
 impl Directory {
-    /// Tells how much of a blob is there, under its final name or as a part.
+    /// Returns how much of a blob is there, complete or partial.
     pub(super) fn held(&self, digest: &Digest, expected: u64) -> Result<Held> {
         if self.has_blob(digest, expected)? {
             return Ok(Held::Whole);
@@ -26,7 +26,7 @@ impl Directory {
         })
     }
 
-    /// Writes a blob, after the part of it that an earlier run left.
+    /// Writes a blob, continuing a partial one of an earlier run.
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         self.begin()?;
@@ -35,7 +35,7 @@ impl Directory {
         }
         let incoming = self.claim(digest)?;
         if self.has_blob(digest, *size)? {
-            // Another writer was faster, and its part was ours.
+            // Another writer was faster, and its partial blob was the same file.
             incoming.remove()?;
             return Ok(Pushed::Existed);
         }
@@ -49,8 +49,9 @@ impl Directory {
         Ok(Pushed::Written(read))
     }
 
-    /// Writes a blob that can be read only once, and reads all of it. A part that is there is written over.
-    /// A blob whose digest cannot be computed is not verified; whether that is allowed, the caller decides.
+    /// Writes a blob that can be read only once, and reads all of it. A partial blob is overwritten.
+    /// Without verification if the digest cannot be computed; whether that is allowed, the caller
+    /// decides.
     pub(crate) fn push_stream(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob;
         self.begin()?;
@@ -71,8 +72,8 @@ impl Directory {
         Ok(Pushed::Written(*size))
     }
 
-    /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
-    /// what comes takes the place of the link.
+    /// Tells whether a blob of this size is there. A blob behind a link that leads out counts as absent;
+    /// a new one replaces the link.
     fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
         match self.size(digest) {
             Err(Error::LeadsOut { .. }) => Ok(false),
@@ -80,7 +81,7 @@ impl Directory {
         }
     }
 
-    /// Returns how many bytes there are of a part that may be gone on with.
+    /// Returns the size of a partial blob that can be continued.
     fn part_size(&self, digest: &Digest) -> Result<u64> {
         let Some(root) = self.opened()? else { return Ok(0) };
         let Some(partials) = root.below(partials_of(digest))? else { return Ok(0) };
@@ -89,8 +90,8 @@ impl Directory {
         Ok(if partials.reason_not_ours(&found)?.is_none() { size } else { 0 })
     }
 
-    /// Opens the part of a blob for this writer alone. Where another process is at it, or it is not ours,
-    /// this one takes a part of its own: both end with the same bytes under the same name.
+    /// Opens the partial blob for this writer alone. If another process is writing it, or if it is not
+    /// ours, this writer gets a file of its own: both end with the same bytes under the same name.
     fn claim(&self, digest: &Digest) -> Result<Incoming> {
         let root = self.there()?;
         let blobs = root.create_below(blobs_of(digest))?;
@@ -118,23 +119,23 @@ impl Directory {
     }
 }
 
-/// Stands between the name of a blob and what tells one part of it from the other.
+/// Separates the name of a blob from a random suffix in the name of a partial blob.
 pub(super) const OWN_PART_SEPARATOR: char = '~';
 
-/// A blob that this writer alone is writing.
+/// A blob that only this writer is writing.
 struct Incoming {
     blobs: Dir,
     /// Its final name in `blobs`.
     encoded: String,
     partials: Dir,
-    /// The name of its part in `partials`.
+    /// The name of the partial blob in `partials`.
     name: String,
     file: File,
 }
 
 impl Incoming {
-    /// Gives the blob its final name once `write` has written it. Removes the part if it proves wrong, and
-    /// keeps one that is merely unfinished for the next run.
+    /// Gives the blob its final name once `write` has written it. If the blob proves wrong, the partial
+    /// one is removed; if it is merely incomplete, it is kept for the next run.
     fn persist<T>(&self, write: impl FnOnce(&mut PartFile<'_>) -> Result<T>) -> Result<T> {
         let partial = Named::new(&self.partials, &self.name);
         let target = Named::new(&self.blobs, &self.encoded);
@@ -152,7 +153,7 @@ impl Incoming {
     }
 }
 
-/// The file of a part, of which every byte belongs to the blob.
+/// The file of a partial blob.
 struct PartFile<'a> {
     file: &'a File,
     path: PathBuf,
@@ -176,18 +177,18 @@ impl Partial for PartFile<'_> {
     }
 }
 
-/// The directory that a blob lies in (row A-09). The grammar of digests lets nothing leave the layout.
+/// The directory of a blob (row A-09). The grammar of digests keeps the path inside the layout.
 pub(super) fn blobs_of(digest: &Digest) -> PathBuf {
     Path::new("blobs").join(digest.algorithm())
 }
 
-/// The directory that the part of a blob lies in.
+/// The directory of a partial blob.
 fn partials_of(digest: &Digest) -> PathBuf {
     Path::new(PARTIAL).join(digest.algorithm())
 }
 
-/// Reads all of a file that lies elsewhere; fails unless it is what its digest says. What is proven so
-/// may change again: whoever reads it verifies it too.
+/// Reads a file outside of the layout, and fails unless it has this digest. The file may change
+/// afterwards, so its reader verifies it, too.
 pub(super) fn verify_content(file: &File, size: u64, digest: &Digest) -> Result<()> {
     let hasher = digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
     let content = Region::new(file, 0, size);

@@ -1,4 +1,4 @@
-//! Collecting what a layout directory no longer needs.
+//! Garbage collection.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -15,26 +15,26 @@ use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
 use crate::dir::Dir;
 
-/// What a collection removed, or would remove.
+/// The result of a collection: what was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GcReport {
     /// Blobs, by digest and size in bytes, sorted.
     pub blobs: Vec<(Digest, u64)>,
-    /// Entries of `index.json` that nothing needs any more.
+    /// Entries of `index.json` that are no longer needed.
     pub entries: Vec<Digest>,
-    /// Parts of blobs that no run came back for: how many.
+    /// How many partial blobs and uploads were abandoned.
     pub parts: usize,
-    /// Blobs that nothing needs but that are younger than asked for: how many.
+    /// How many blobs are not needed but too young.
     pub young: usize,
 }
 
 impl Directory {
-    /// Removes every blob that is not in `keep` and older than `age`, every unnamed entry that is
-    /// not in `keep`, and parts of blobs older than `age`. With `dry_run` it only says so. What was
-    /// pushed to a repository or mounted there since `age` ago is young, however old its file is.
+    /// Removes every blob and every entry without a name that is not in `keep`, and partial blobs. Only
+    /// files older than `age` are removed. A blob that was pushed or mounted within `age` is young,
+    /// however old its file is. With `dry_run`, nothing is removed.
     ///
-    /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
-    /// are left alone (rows ), and nothing is removed through a link.
+    /// The directory must have been opened with [`Directory::open_alone`]. Files that are not blobs stay
+    /// (rows ), and nothing is removed through a link.
     pub fn collect(
         &self,
         keep: &HashSet<Digest>,
@@ -54,7 +54,7 @@ impl Directory {
             }
             kept
         });
-        // First nothing points to it any more, then it goes.
+        // The entry goes before the blob.
         if !collected.entries.is_empty() && !dry_run {
             self.write_index(&index)?;
         }
@@ -65,7 +65,7 @@ impl Directory {
                 if keep.contains(&digest) {
                     continue;
                 }
-                // Another program may have taken it away.
+                // Another program may have removed it.
                 let Some(found) = directory.stat(&name)? else { continue };
                 if is_younger(&found, age) || lately.contains(&digest) {
                     collected.young += 1;
@@ -88,7 +88,7 @@ impl Directory {
     }
 }
 
-/// Returns every file that lies where a blob would, with the directory that it is in.
+/// Returns every file with the path of a blob, and its directory.
 fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
     let mut found = Vec::new();
     for (name, directory) in directories_in(blobs)? {
@@ -99,8 +99,8 @@ fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
     Ok(found)
 }
 
-/// Removes parts of blobs that are older than `age`, and all uploads: nobody else is writing, so those
-/// are of the dead. Returns how many.
+/// Removes partial blobs older than `age`, and all uploads: nobody else is writing, so they are
+/// abandoned. Returns how many.
 fn collect_parts(partials: &Dir, age: Duration, dry_run: bool) -> Result<usize> {
     let mut count = 0;
     for (kind, directory) in directories_in(partials)? {
@@ -118,7 +118,7 @@ fn collect_parts(partials: &Dir, age: Duration, dry_run: bool) -> Result<usize> 
     Ok(count)
 }
 
-/// Tells whether a name is one that is given to what is on its way, in the directory of this name.
+/// Tells whether a name in this directory is that of a partial blob or upload.
 fn is_part(directory: &OsStr, name: &OsStr) -> bool {
     let (Some(directory), Some(name)) = (directory.to_str(), name.to_str()) else { return false };
     if directory == UPLOADS {

@@ -1,4 +1,4 @@
-//! The directories of a layout: which digests they hold files of, and how old those are.
+//! Entries of a layout's directories: their digests and ages.
 
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use rustix::fs::{FileType, Stat};
 
 use crate::dir::Dir;
 
-/// Returns every file whose name is that of a digest.
+/// Returns every file whose name is the encoded part of a digest.
 pub(super) fn digests_in(directory: &Dir, algorithm: &str) -> Result<Vec<(Digest, OsString)>> {
     let digest = |(name, kind): (OsString, FileType)| {
         let digest = digest_of(algorithm, name.to_str()?)?;
@@ -18,12 +18,12 @@ pub(super) fn digests_in(directory: &Dir, algorithm: &str) -> Result<Vec<(Digest
     Ok(directory.entries()?.into_iter().filter_map(digest).collect())
 }
 
-/// Returns the digest that a directory and a name in it stand for.
+/// Returns the digest that a directory and a file name stand for.
 pub(super) fn digest_of(algorithm: &str, encoded: &str) -> Option<Digest> {
     format!("{algorithm}:{encoded}").parse().ok()
 }
 
-/// Opens every directory that is right in a directory; no link counts as one.
+/// Opens every directory directly in a directory. Links are skipped.
 pub(super) fn directories_in(directory: &Dir) -> Result<Vec<(OsString, Dir)>> {
     let mut found = Vec::new();
     for (name, kind) in directory.entries()? {
@@ -36,7 +36,7 @@ pub(super) fn directories_in(directory: &Dir) -> Result<Vec<(OsString, Dir)>> {
     Ok(found)
 }
 
-/// Tells whether a file was written less than `age` ago, or after now as the clock has it.
+/// Tells whether a file was written less than `age` ago, or in the future of the clock.
 pub(super) fn is_younger(found: &Stat, age: Duration) -> bool {
     let Some(limit) = SystemTime::now().checked_sub(age) else { return true };
     let seconds = u64::try_from(found.st_mtime).unwrap_or(0);

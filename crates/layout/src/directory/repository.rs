@@ -1,4 +1,4 @@
-//! A directory, or the part of it that belongs to a repository, written.
+//! Writing to a directory, or to one of its repositories.
 
 use std::collections::HashSet;
 
@@ -19,14 +19,13 @@ use crate::view::View;
 
 impl View<'_, Directory> {
     fn needs(&self, digest: &Digest) -> Error {
-        // Clients of a server are told, and where its content lies is not their business.
+        // The error goes to the clients of a server, which need not know the path of the layout.
         let place = self.scope.repository().map_or_else(|| self.label(), ToString::to_string);
         Error::unsupported(place, Inability::Needed(digest.clone()))
     }
 
-    /// Takes note that the manifests that `manifest` lists are reached by it, and returns the change
-    /// that this is. They stay in the repository without entries of their own: those are for what one
-    /// may begin at.
+    /// Records that `manifest` refers to the manifests that it lists, and returns that change. They stay
+    /// in the repository without entries of their own, which are for entry points.
     fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<Option<Change>> {
         let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
         let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
@@ -85,10 +84,10 @@ impl Target for View<'_, Directory> {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        // A push does not wait here for those of others.
+        // A push does not wait for other pushes here.
         let listing = self.backend.listed_by_now()?;
         let found = match self.scope {
-            // Only the name itself moves, and not what has it as its tag.
+            // Only the exact name moves, not a longer name with the same tag.
             Scope::Layout => lookup::find_exact(&listing, name),
             Scope::Repository { .. } => {
                 lookup::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
@@ -112,7 +111,7 @@ impl Target for View<'_, Directory> {
                 Some(repository) => self.reach(manifest, repository)?,
                 None => None,
             };
-            // At once: what loses its entry to an index must not be without both.
+            // In one step: a manifest that loses its entry to an index must always have one of both.
             let listed = self.listed(manifest.descriptor(), names);
             self.backend.note_changes(reached.into_iter().chain(listed).collect())?;
         }
@@ -130,7 +129,7 @@ impl Repository for View<'_, Directory> {
         let entry = self.head(&Selector::Name(name.clone()))?;
         let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
         let mut changes = vec![Change::Unset(Name::new(listed))];
-        // A referrer stays one without its name, and a repository keeps what is in it.
+        // A referrer stays one without its name, and a repository keeps its content.
         let is_referrer =
             || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
         if let Some(repository) = self.scope.repository() {
@@ -148,13 +147,13 @@ impl Repository for View<'_, Directory> {
         let mut is_here = !self.entries_of(&listing, digest).is_empty();
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
-                // Its names may go: an index goes on to hold it. Where it has none, nothing would.
+                // A manifest in an index may lose its names. If it has none, it stays.
                 Ok(Member { role: Some(Role::Manifest), .. }) if !is_here => {
                     return Err(self.needs(digest));
                 }
                 Ok(Member { role: None, .. }) => is_here = true,
                 Ok(_) | Err(Error::NotFound { .. }) => {}
-                // What is damaged may go.
+                // A damaged manifest can be removed.
                 Err(_) if is_here => {}
                 Err(error) => return Err(error),
             }
