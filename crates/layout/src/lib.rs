@@ -5,16 +5,15 @@
 //! The OCI image layout as a directory and as an archive (image-spec `image-layout.md`, rows A-*).
 //!
 //! - [`Directory`] is read and written in place, by several processes at once.
-//! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
-//! - [`ArchiveWriter`] writes a planned tar in parallel, and continues after a kill. [`ArchiveStream`]
-//!   writes the same bytes into a pipe. [`StreamedArchive`] reads an archive from a pipe, and writes its
-//!   content straight into a directory.
+//! - [`Archive`] reads a tar without unpacking it. A compressed archive is unpacked once.
+//! - [`ArchiveWriter`] fills a planned tar in parallel and continues after a kill. [`ArchiveStream`] writes the
+//!   same bytes to a pipe. [`StreamedArchive`] reads an archive from a pipe into a directory.
 //!
-//! A layout is one list of names; [`Directory::whole`] and its likes give that list as one repository,
-//! [`SourcePlace::source`] the part that belongs to a repository.
+//! A layout is one list of names. [`Directory::whole`] and the like return the whole list as one repository,
+//! [`SourcePlace::source`] the part of one repository.
 //!
-//! Readers accept what layouts in the field deviate in; writers are strict. Only this crate builds paths,
-//! and only its module `persist` gives a file its final name.
+//! Readers accept what layouts in use contain; writers are strict. Only this crate builds paths in layouts, and
+//! only its module `persist` gives a file its final name.
 //!
 //! [`SourcePlace::source`]: longshore_store::SourcePlace::source
 

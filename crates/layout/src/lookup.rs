@@ -115,7 +115,7 @@ mod tests {
     use longshore_spec::{Descriptor, Digest, keys};
 
     use super::*;
-    use crate::Index;
+    use crate::{Index, names};
 
     fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
         let mut entry = Descriptor::of("a/b", content.as_bytes());
@@ -129,6 +129,21 @@ mod tests {
     fn meant(index: &Index, name: &str) -> Result<Option<Digest>> {
         find(&Listing::new(index.clone()), &name.into(), "here")
             .map(|found| found.map(|entry| entry.descriptor().digest.clone()))
+    }
+
+    #[test]
+    fn a28_containerd_names_win_only_if_they_are_full_references() {
+        let full = entry(
+            "1",
+            &[
+                (keys::REF_NAME, "3.20"),
+                (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20"),
+            ],
+        );
+        assert_eq!(names::of(&full), Some("docker.io/library/alpine:3.20"));
+        let short =
+            entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
+        assert_eq!(names::of(&short), Some("3.20"));
     }
 
     #[test]

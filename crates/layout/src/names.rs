@@ -118,32 +118,3 @@ pub(crate) fn without_host(repository: &str) -> Option<&str> {
     let (host, path) = repository.split_once('/')?;
     (host.contains(['.', '_']) || host == "localhost").then_some(path)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
-        let mut entry = Descriptor::of("a/b", content.as_bytes());
-        entry.annotations = annotations
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        entry
-    }
-
-    #[test]
-    fn a28_containerd_names_win_only_if_they_are_full_references() {
-        let full = entry(
-            "1",
-            &[
-                (keys::REF_NAME, "3.20"),
-                (keys::CONTAINERD_IMAGE_NAME, "docker.io/library/alpine:3.20"),
-            ],
-        );
-        assert_eq!(of(&full), Some("docker.io/library/alpine:3.20"));
-        let short =
-            entry("1", &[(keys::REF_NAME, "3.20"), (keys::CONTAINERD_IMAGE_NAME, "alpine")]);
-        assert_eq!(of(&short), Some("3.20"));
-    }
-}

@@ -2,11 +2,11 @@
 //!
 //! # Design
 //!
-//! A server of the OCI distribution spec, over any place.
+//! A server of the OCI distribution spec, for any place.
 //!
-//! [`Handler`] turns a request into a response and knows no socket; what it serves is any
-//! [`longshore_store::Place`]. [`front`] puts it on a TCP port. The path of a request is parsed
-//! once, into a route, and one `match` on method and route says what there is.
+//! [`Handler`] turns a request into a response, without a socket. It serves any [`longshore_store::Place`].
+//! [`front`] listens on TCP ports. The path of a request is parsed once, into a route, and one `match` on method
+//! and route selects what to do.
 //!
 //! Rows `F-..` in comments and tests are the rules of the distribution spec for servers.
 

@@ -2,13 +2,13 @@
 //!
 //! # Design
 //!
-//! A client of the [OCI distribution spec][spec] (rows E-*): registries as places.
+//! A client of the [OCI distribution spec][spec] (rows E-*).
 //!
-//! - [`Client`] holds what all registries share: connections, tokens, the pace of each host. It is
-//!   made of a [`Config`], cheap to clone, and blocking to its callers.
-//! - [`Registry`] is one registry, a [`SourcePlace`] and a [`TargetPlace`]; [`RemoteRepository`] one
+//! - [`Client`] is what all registries share: connections, tokens, and the throttle of each host. It is made
+//!   from a [`Config`], cheap to clone, and its calls block.
+//! - [`Registry`] is one registry, a [`SourcePlace`] and a [`TargetPlace`]; [`RemoteRepository`] is one
 //!   repository of it.
-//! - [`credentials`] reads and writes what `docker login` and its likes keep.
+//! - [`credentials`] reads and writes the files of `docker login` and similar programs.
 //!
 //! Only the module `http` sends requests. It has a small asynchronous runtime of its own, and no
 //! asynchronous type leaves it. Nothing here reads the environment: all settings come in the [`Config`].

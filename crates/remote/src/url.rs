@@ -58,9 +58,9 @@ impl Url {
         Ok(url)
     }
 
-    /// Returns where the next page of a list is that `link` leads to, for whoever was answered here.
-    /// Registries behind proxies know themselves by other hosts and schemes, so the page is looked for
-    /// where this one was, unless the link leads to the `registry` itself.
+    /// Returns the address of the next page that `link` leads to in an answer of this one. Registries
+    /// behind proxies often name other hosts and schemes than theirs, so the host and scheme of this
+    /// address are kept, unless the link leads to the `registry` itself.
     pub(crate) fn follow_page(&self, link: &str, registry: &Self) -> Result<Self> {
         let what = || format!("the link to the next page that {} sent", self.host());
         if link.len() > MOST_BYTES {
@@ -78,19 +78,19 @@ impl Url {
         Ok(Self(next))
     }
 
-    /// Returns the host of a proxy, whose address may hold a password and lack a scheme.
+    /// Returns the host of a proxy. Its address may have a password and lack a scheme.
     pub(crate) fn host_of_proxy(address: &str) -> Option<String> {
         let parsed = reqwest::Url::parse(address).ok().filter(reqwest::Url::has_host);
         let parsed = parsed.or_else(|| reqwest::Url::parse(&format!("http://{address}")).ok());
         parsed?.host_str().map(str::to_owned)
     }
 
-    /// Takes over the address of a request that is about to be made.
+    /// Returns the address of a request that is about to be made.
     pub(crate) fn of_request(url: &reqwest::Url) -> Self {
         Self(url.clone())
     }
 
-    /// Returns the address of something else on the same server.
+    /// Returns another path on the same server.
     pub(crate) fn with_path(&self, path: &str) -> Self {
         let mut url = self.0.clone();
         url.set_path(path);
@@ -101,7 +101,7 @@ impl Url {
         self.0.scheme() == "https"
     }
 
-    /// Tells whether this is scheme, host and port of the other, too.
+    /// Tells whether scheme, host and port are the same.
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         self.0.origin() == other.0.origin()
     }
@@ -112,7 +112,7 @@ impl Url {
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Returns the port, also where it is the usual one and not written.
+    /// Returns the port, even if it is the default one.
     pub(crate) fn port(&self) -> Option<u16> {
         self.0.port_or_known_default()
     }
@@ -122,12 +122,12 @@ impl Url {
         self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
-    /// Returns the address of the host, if it is written as one.
+    /// Returns the IP address of the host, if the host is written as one.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.host_name().parse().ok()
     }
 
-    /// Tells whether the host is this machine, by its name or address.
+    /// Tells whether the host is this machine, by name or address.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host_name();
         host == "localhost"
@@ -144,7 +144,7 @@ impl Url {
         self.0.as_str()
     }
 
-    /// Returns the address as the library for requests takes it.
+    /// Returns the address as `reqwest` takes it.
     pub(crate) fn to_request(&self) -> reqwest::Url {
         self.0.clone()
     }
@@ -156,7 +156,7 @@ impl fmt::Debug for Url {
     }
 }
 
-/// Returns a link as it was meant that is encoded as a whole, as if it were a value in a query.
+/// Decodes a link that was encoded as a whole, like a value in a query.
 fn whole(link: &str) -> Cow<'_, str> {
     let lower = link.to_ascii_lowercase();
     let is_encoded = lower.contains("%2f") || lower.contains("%3f");
@@ -180,7 +180,7 @@ fn is_of_web(url: &reqwest::Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.host_str().is_some()
 }
 
-/// Returns `url` with one more parameter, all others byte for byte as they were (row E-42).
+/// Adds a parameter to `url`, and keeps the others byte for byte (row E-42).
 pub(crate) fn with_query(url: Url, key: &str, value: &str) -> Url {
     let Url(mut url) = url;
     let mut query =
@@ -196,7 +196,8 @@ pub(crate) fn with_query(url: Url, key: &str, value: &str) -> Url {
     Url(url)
 }
 
-/// Returns a field of a query or form. Digests, scopes and names of repositories stay readable.
+/// Returns a field of a query or form. Characters of digests, scopes and repository names are not
+/// encoded.
 pub(crate) fn field(key: &str, value: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/,@".contains(&b);
     let mut encoded = format!("{key}=");
@@ -210,7 +211,7 @@ pub(crate) fn field(key: &str, value: &str) -> String {
     encoded
 }
 
-/// Returns `url` as it may be printed: names, passwords and queries may hold secrets.
+/// Returns `url` without name, password and query, which may be secret.
 pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{}{}", url.0.scheme(), url.host(), url.0.path())
 }

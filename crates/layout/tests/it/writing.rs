@@ -83,6 +83,14 @@ fn heavy() -> (Parcel, usize) {
     (parcel, at)
 }
 
+/// A writer that was told of a parcel with a large piece, and that piece's number.
+fn begun() -> (Parcel, usize, Scene, ArchiveWriter) {
+    let (parcel, large) = heavy();
+    let scene = Scene::new();
+    let writer = scene.begin(&parcel.outline);
+    (parcel, large, scene, writer)
+}
+
 fn failing(piece: &Piece, at: usize) -> Piece {
     Piece::of(piece.descriptor.clone(), piece.content.clone()).failing(at)
 }
@@ -215,9 +223,7 @@ fn a_second_run_goes_on_at_the_byte_where_the_first_stopped() {
 
 #[test]
 fn a_killed_run_loses_no_more_than_was_not_synced() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     fails_with_io(&writer, &failing(&parcel.pieces[large], LARGE - 1));
     // Nobody says goodbye.
     drop(writer);
@@ -232,9 +238,7 @@ fn a_killed_run_loses_no_more_than_was_not_synced() {
 
 #[test]
 fn a_second_try_in_one_run_goes_on_too() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     fails_with_io(&writer, &failing(&parcel.pieces[large], 1 << 20));
     let held = writer.whole().held(&parcel.pieces[large].descriptor, Role::Layer).unwrap();
     assert_eq!(held, Held::Prefix(1 << 20));
@@ -278,9 +282,7 @@ fn a_journal_that_says_nonsense_never_spoils_an_archive() {
 
 #[test]
 fn a_journal_without_its_archive_is_of_no_use() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     push_all(&writer, [&parcel.pieces[large]]);
     writer.commit_partial().unwrap();
     drop(writer);
@@ -338,9 +340,7 @@ fn wrong_content_is_not_gone_on_with() {
 
 #[test]
 fn the_part_of_another_plan_is_thrown_away() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     push_all(&writer, [&parcel.pieces[large]]);
     writer.commit_partial().unwrap();
     drop(writer);

@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_registry::front::{RequestObserver, RequestRecord, ServerOptions};
+use longshore_registry::Handler;
+use longshore_registry::front::{RequestObserver, RequestRecord, Server, ServerOptions};
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
@@ -101,20 +102,24 @@ fn clients_that_stand_still_make_room_for_those_that_wait() {
         ..ServerOptions::default()
     };
     let server = started(&registry, options);
-    let still: Vec<_> = (0..2)
-        .map(|_| {
-            let location = begin(&registry, "a");
-            let mut still = Client::to(&server);
-            let length = "content-length: 9\r\n";
-            let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na");
-            still.send(patch.as_bytes());
-            still
-        })
-        .collect();
+    let still = stalled_uploads(&registry, &server, 2);
     let mut other = Client::to(&server);
     wait_for_requests(&mut other, 2);
     assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
     drop(still);
+}
+
+/// Begins uploads whose bodies do not come to an end.
+fn stalled_uploads(registry: &Handler, server: &Server, count: usize) -> Vec<Client> {
+    let upload = |_| {
+        let location = begin(registry, "a");
+        let mut client = Client::to(server);
+        let length = "content-length: 9\r\n";
+        let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na");
+        client.send(patch.as_bytes());
+        client
+    };
+    (0..count).map(upload).collect()
 }
 
 /// Waits until so many other requests are under way. What tells takes no thread itself.
@@ -263,15 +268,7 @@ fn readers_that_stand_still_hold_no_thread() {
 fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
     let registry = Arc::new(writable());
     let server = started(&registry, ServerOptions { max_requests: 4, ..ServerOptions::default() });
-    let still: Vec<_> = (0..8)
-        .map(|_| {
-            let location = begin(&registry, "a");
-            let mut still = Client::to(&server);
-            let length = "content-length: 9\r\n";
-            still.send(format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na").as_bytes());
-            still
-        })
-        .collect();
+    let still = stalled_uploads(&registry, &server, 8);
     let mut other = Client::to(&server);
     wait_for_requests(&mut other, 8);
     assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
