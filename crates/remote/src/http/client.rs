@@ -161,7 +161,7 @@ impl Http {
             .request(hop.method.clone(), hop.url.to_request())
             .headers(hop.all_headers(authorization));
         let streamed: Option<&dyn StreamBody> = match &hop.body {
-            Body::StreamBody(content) => Some(*content).filter(|content| content.len() > 0),
+            Body::Streamed(content) => Some(*content).filter(|content| content.len() > 0),
             // On a slow line, sending it may take longer than the other side may be silent.
             Body::Bytes(bytes) | Body::Secret(bytes) if bytes.len() > SENT_AT_ONCE => Some(bytes),
             _ => None,
@@ -173,7 +173,7 @@ impl Http {
         }
         let bytes = match &hop.body {
             Body::Bytes(bytes) | Body::Secret(bytes) => bytes.clone(),
-            Body::Nothing | Body::StreamBody(_) => bytes::Bytes::new(),
+            Body::Nothing | Body::Streamed(_) => bytes::Bytes::new(),
         };
         let request = if bytes.is_empty() { request } else { request.body(bytes) };
         let response = self

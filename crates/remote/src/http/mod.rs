@@ -66,7 +66,7 @@ pub(crate) enum Body<'a> {
     /// A body that goes only to the server that the request is for, and follows no redirect to another
     /// one.
     Secret(Bytes),
-    StreamBody(&'a dyn StreamBody),
+    Streamed(&'a dyn StreamBody),
 }
 
 /// The protocols that a request may use.
@@ -158,7 +158,7 @@ impl Body<'_> {
         match self {
             Self::Nothing => 0,
             Self::Bytes(bytes) | Self::Secret(bytes) => bytes.len() as u64,
-            Self::StreamBody(content) => content.len(),
+            Self::Streamed(content) => content.len(),
         }
     }
 }

@@ -251,7 +251,7 @@ impl RemoteRepository {
         let whole = BlobRange::whole(blob);
         let request = Request::new(Method::POST, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::StreamBody(&whole));
+            .body(Body::Streamed(&whole));
         // If this request was too much, the next attempt goes the usual way.
         let answer = self
             .push_attempt(&request)
@@ -338,7 +338,7 @@ impl RemoteRepository {
         let whole = BlobRange::whole(blob);
         let request = Request::new(Method::PUT, url, "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::StreamBody(&whole))
+            .body(Body::Streamed(&whole))
             .http1();
         let answer = self.push_attempt(&request)?;
         match answer.status().as_u16() {
@@ -458,7 +458,7 @@ impl Chunked<'_> {
         let (position, end) = (chunk.start(), chunk.end());
         let mut request = Request::new(Method::PATCH, self.session.url.clone(), "push", digest)
             .header(CONTENT_TYPE, OCTETS)
-            .body(Body::StreamBody(chunk))
+            .body(Body::Streamed(chunk))
             .http1();
         if !(self.is_whole && position == 0) {
             request = request.header(CONTENT_RANGE, &format!("{position}-{}", end - 1));
