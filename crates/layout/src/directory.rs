@@ -32,7 +32,7 @@ use self::entries::digests_in;
 use crate::backend::Backend;
 use crate::dir::{Dir, Found, Links, Located, missing};
 use crate::files::{self, Region};
-use crate::index::Index;
+use crate::index::IndexJson;
 use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::lock::Lock;
@@ -252,7 +252,7 @@ impl Directory {
         let there = self.there()?;
         there.create_below("blobs")?;
         if there.stat(INDEX)?.is_none() {
-            self.write(INDEX, &Index::default().to_bytes())?;
+            self.write(INDEX, &IndexJson::default().to_bytes())?;
         }
         self.write(LAYOUT_FILE, LAYOUT.as_bytes()).map(drop)
     }

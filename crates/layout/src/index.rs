@@ -14,7 +14,7 @@ use crate::names::{self, Scope};
 /// The `index.json` of a layout. Unknown members are kept (row A-17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Index {
+pub struct IndexJson {
     schema_version: u32,
     media_type: MediaType,
     /// The entries, in the order in which they are written.
@@ -112,7 +112,7 @@ fn once<E: de::Error>(
     if is_new(key) { Ok(()) } else { Err(E::duplicate_field(key)) }
 }
 
-impl Default for Index {
+impl Default for IndexJson {
     fn default() -> Self {
         Self {
             schema_version: 2,
@@ -123,7 +123,7 @@ impl Default for Index {
     }
 }
 
-impl Index {
+impl IndexJson {
     /// Returns the index of `manifests` in the order of layouts: entries with names first, by name, then
     /// the others by digest.
     pub fn of(manifests: Vec<Descriptor>) -> Self {
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        Index::parse(text.as_bytes(), "index.json").unwrap_err().to_string()
+        IndexJson::parse(text.as_bytes(), "index.json").unwrap_err().to_string()
     }
 
     #[test]
@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn a06_null_manifests_and_no_media_type_are_read_and_written_right() {
-        let index = Index::parse(br#"{"schemaVersion":2,"manifests":null}"#, "index.json").unwrap();
+        let index =
+            IndexJson::parse(br#"{"schemaVersion":2,"manifests":null}"#, "index.json").unwrap();
         let written = String::from_utf8(index.to_bytes()).unwrap();
         assert_eq!(
             written,
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn a17_unknown_members_survive() {
         let text = r#"{"schemaVersion":2,"artifactType":"a/b","manifests":[],"annotations":{"k":"v"},"x":1.5}"#;
-        let written = Index::parse(text.as_bytes(), "index.json").unwrap().to_bytes();
+        let written = IndexJson::parse(text.as_bytes(), "index.json").unwrap().to_bytes();
         let [before, after]: [serde_json::Map<_, _>; 2] =
             [text.as_bytes(), &written].map(|bytes| serde_json::from_slice(bytes).unwrap());
         for (key, value) in before {
@@ -228,8 +229,8 @@ mod tests {
     #[test]
     fn a17_unknown_numbers_are_written_as_the_same_numbers() {
         let text = br#"{"manifests":[],"x":[1111111111105550021E051,18446744073709551616,-0.1]}"#;
-        let index = Index::parse(text, "index.json").unwrap();
-        let again = Index::parse(&index.to_bytes(), "index.json").unwrap();
+        let index = IndexJson::parse(text, "index.json").unwrap();
+        let again = IndexJson::parse(&index.to_bytes(), "index.json").unwrap();
         assert_eq!(again, index);
     }
 

@@ -42,7 +42,7 @@ pub use archive::{
 };
 pub use dir::{Links, open_file};
 pub use directory::{Directory, GcReport};
-pub use index::Index;
+pub use index::IndexJson;
 pub use layout::{Layout, StreamStats};
 pub use persist::{check_writable, write_file};
 pub use view::View;

@@ -115,7 +115,7 @@ mod tests {
     use longshore_spec::{Descriptor, Digest, keys};
 
     use super::*;
-    use crate::{Index, names};
+    use crate::{IndexJson, names};
 
     fn entry(content: &str, annotations: &[(&str, &str)]) -> Descriptor {
         let mut entry = Descriptor::of("a/b", content.as_bytes());
@@ -126,7 +126,7 @@ mod tests {
         entry
     }
 
-    fn meant(index: &Index, name: &str) -> Result<Option<Digest>> {
+    fn meant(index: &IndexJson, name: &str) -> Result<Option<Digest>> {
         find(&Listing::new(index.clone()), &name.into(), "here")
             .map(|found| found.map(|entry| entry.descriptor().digest.clone()))
     }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a26_lookup_goes_from_exact_names_to_tags_and_lists_what_is_ambiguous() {
-        let index = Index::of(vec![
+        let index = IndexJson::of(vec![
             entry("alpine", &[(keys::REF_NAME, "docker.io/library/alpine:3.20")]),
             entry("busybox", &[(keys::REF_NAME, "docker.io/library/busybox:1")]),
             entry("other", &[(keys::REF_NAME, "ghcr.io/acme/other:1")]),
@@ -175,7 +175,7 @@ mod tests {
         let digest = Digest::sha256("old");
         let other = Digest::sha256("other");
         let pinned = format!("ghcr.io/acme/app:2@{other}");
-        let index = Index::of(vec![
+        let index = IndexJson::of(vec![
             entry("new", &[(keys::REF_NAME, "ghcr.io/acme/app:1")]),
             entry("old", &[]),
             entry("other", &[(keys::REF_NAME, &pinned)]),
@@ -193,10 +193,10 @@ mod tests {
     fn a26_one_name_on_one_digest_twice_is_not_ambiguous() {
         let twice =
             vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("x", &[(keys::REF_NAME, "v1")])];
-        assert!(meant(&Index::of(twice), "v1").unwrap().is_some());
+        assert!(meant(&IndexJson::of(twice), "v1").unwrap().is_some());
         let two =
             vec![entry("x", &[(keys::REF_NAME, "v1")]), entry("y", &[(keys::REF_NAME, "v1")])];
-        assert!(meant(&Index::of(two), "v1").is_err());
+        assert!(meant(&IndexJson::of(two), "v1").is_err());
     }
 
     #[test]
@@ -213,7 +213,8 @@ mod tests {
             assert_eq!(scope.holds(&found), here, "{name}");
             assert_eq!(scope.name_here(&found), here.then(|| "v1".into()), "{name}");
         }
-        let listing = Listing::new(Index::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]));
+        let listing =
+            Listing::new(IndexJson::of(vec![listed, entry("y", &[(keys::REF_NAME, "v1")])]));
         assert_eq!(listing.repositories(None), ["localhost_5000/team/app".parse().unwrap()]);
         assert!(listing.says_none());
     }

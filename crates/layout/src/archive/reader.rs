@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
-use crate::index::Index;
+use crate::index::IndexJson;
 use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::membership;
@@ -82,7 +82,7 @@ impl Archive {
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
         let index = members.read(&file, "index.json", MAX_INDEX)?;
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
-        let index = Index::parse(&index, &format!("`index.json` in {what}"))?;
+        let index = IndexJson::parse(&index, &format!("`index.json` in {what}"))?;
         let listing = Arc::new(Listing::new(index));
         Ok(Self {
             path,

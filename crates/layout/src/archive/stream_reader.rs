@@ -15,7 +15,7 @@ use super::decompress;
 use super::members::{self, MAX_HEADER, MemberCheck};
 use crate::backend::Backend;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
-use crate::index::Index;
+use crate::index::IndexJson;
 use crate::layout::{Layout, StreamStats};
 use crate::listing::Listing;
 use crate::membership;
@@ -81,7 +81,7 @@ impl StreamedArchive {
         check_layout(&layout, &format!("`oci-layout` in {LABEL}"))?;
         let index = files.remove("index.json");
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
-        let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
+        let index = IndexJson::parse(&index, &format!("`index.json` in {LABEL}"))?;
         let listing = Arc::new(Listing::new(index));
         Ok(Self { directory, listing, files, stats, known: membership::Cache::default() })
     }

@@ -13,7 +13,7 @@ use longshore_store::{Error, Outline, OutlineNode, Result};
 
 use super::members;
 use crate::directory::MAX_INDEX;
-use crate::index::{self, Index};
+use crate::index::{self, IndexJson};
 use crate::names;
 
 /// The size of a block.
@@ -136,7 +136,7 @@ fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
 }
 
 /// Returns the `index.json` of an archive.
-fn index_of(outline: &Outline) -> Index {
+fn index_of(outline: &Outline) -> IndexJson {
     let entries = outline.roots().iter().flat_map(|root| {
         let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
         root.names
@@ -144,7 +144,7 @@ fn index_of(outline: &Outline) -> Index {
             .map(|name| names::named(root.descriptor.clone(), name.as_str()))
             .chain(unnamed)
     });
-    Index::of(entries.collect())
+    IndexJson::of(entries.collect())
 }
 
 /// Returns everything before the first blob.

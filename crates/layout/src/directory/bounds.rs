@@ -106,7 +106,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::Index;
+    use crate::IndexJson;
 
     /// Room for one long entry, and for some short ones.
     const MAX: u64 = 3000;
@@ -203,13 +203,13 @@ mod tests {
     fn an_entry_makes_an_index_no_longer_than_was_counted() {
         let long = "localhost:5000/".to_owned() + &"\"".repeat(300) + ":v1";
         for name in ["v1", "localhost:5000/team/app:v1", &long] {
-            let before = Index::default().to_bytes().len() as u64;
+            let before = IndexJson::default().to_bytes().len() as u64;
             for change in [
                 Change::Set(name.into(), manifest().descriptor().clone()),
                 Change::Add(described().descriptor().clone()),
             ] {
                 let counted = change.length();
-                let changed = Listing::new(Index::default()).changed(&[change]).unwrap();
+                let changed = Listing::new(IndexJson::default()).changed(&[change]).unwrap();
                 assert!(changed.to_bytes().len() as u64 <= before + counted);
             }
         }
