@@ -178,7 +178,7 @@ impl Directory {
     /// files. For other file systems, `outline` is not called.
     pub fn crowded<O: Borrow<Outline>>(&self, outline: impl FnOnce() -> O) -> Option<usize> {
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        if files::is_on_fat(there) { most_in_one(outline().borrow()) } else { None }
+        if files::is_on_fat(there) { fullest_directory(outline().borrow()) } else { None }
     }
 
     /// Returns the directory's path.
@@ -244,7 +244,7 @@ impl Directory {
 
     /// Creates the files of an empty layout. `oci-layout` comes last: if it exists, `index.json` must
     /// exist, too.
-    fn lay_out(&self) -> Result<()> {
+    fn create_layout(&self) -> Result<()> {
         if self.is_laid_out()? {
             return Ok(());
         }
@@ -322,7 +322,7 @@ impl Directory {
                 Dir::create(&self.root)?;
             }
             let shared = Lock::shared(&self.there()?.create_below(OWN)?, LOCK)?;
-            self.lay_out()?;
+            self.create_layout()?;
             self.check_layout_file()?;
             self.remove_dead_uploads()?;
             *lock = Some(shared);
@@ -522,7 +522,7 @@ impl fmt::Debug for Directory {
 const FAT_BLOBS: usize = 8000;
 
 /// Returns the number of blobs in the fullest directory, if it exceeds [`FAT_BLOBS`].
-fn most_in_one(outline: &Outline) -> Option<usize> {
+fn fullest_directory(outline: &Outline) -> Option<usize> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for node in outline.nodes() {
         *counts.entry(node.digest.algorithm()).or_default() += 1;
@@ -559,8 +559,8 @@ mod tests {
             let second = (0..sha512).map(|number| node(Digest::sha512(number.to_string())));
             Outline::new(first.chain(second).collect(), Vec::new(), Vec::new())
         };
-        assert_eq!(most_in_one(&outline(FAT_BLOBS, 100)), None);
-        assert_eq!(most_in_one(&outline(FAT_BLOBS + 1, 100)), Some(FAT_BLOBS + 1));
+        assert_eq!(fullest_directory(&outline(FAT_BLOBS, 100)), None);
+        assert_eq!(fullest_directory(&outline(FAT_BLOBS + 1, 100)), Some(FAT_BLOBS + 1));
         let directory = tempfile::tempdir().unwrap();
         let here = Directory::create(directory.path().join("new")).unwrap();
         let is_fat = files::is_on_fat(directory.path());

@@ -32,7 +32,7 @@ impl Handler {
                 return Ok(created(name, &digest));
             }
         }
-        let digest = context.query.first("digest").map(verifiable).transpose()?;
+        let digest = context.query.first("digest").map(supported_digest).transpose()?;
         let hasher = match (&digest, context.query.first("digest-algorithm")) {
             (Some((_, hasher)), _) => hasher.clone(),
             (None, Some(algorithm)) => hasher_of(algorithm)?,
@@ -77,7 +77,7 @@ impl Handler {
         let digest = context.query.first("digest");
         let digest =
             digest.ok_or_else(|| ErrorResponse::new(Code::DigestInvalid, "no digest is given"))?;
-        let (digest, _) = verifiable(digest)?;
+        let (digest, _) = supported_digest(digest)?;
         let length = chunk_length(name, &lease, context.headers)?;
         self.receive(&mut lease, length, context.body)?;
         finish(name, lease, &digest)
@@ -263,7 +263,7 @@ fn progress(headers: &mut HeaderMap, name: &RepositoryName, lease: &Lease<'_>) {
 }
 
 /// Parses a digest whose algorithm is supported (row F-19).
-pub(crate) fn verifiable(text: &str) -> Result<(Digest, Hasher), ErrorResponse> {
+pub(crate) fn supported_digest(text: &str) -> Result<(Digest, Hasher), ErrorResponse> {
     let digest = route::digest(text)?;
     let hasher = digest.hasher().ok_or_else(|| unsupported(digest.algorithm()))?;
     Ok((digest, hasher))

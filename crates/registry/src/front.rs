@@ -333,8 +333,8 @@ async fn permit(
             return Some(permit);
         }
         connections.make_room(site_of(newcomer));
-        let room = Arc::clone(permits).acquire_owned();
-        if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, room).await {
+        let wait_for_memory = Arc::clone(permits).acquire_owned();
+        if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, wait_for_memory).await {
             // The semaphore is never closed, so there is a permit.
             return permit.ok();
         }

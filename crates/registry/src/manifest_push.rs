@@ -10,7 +10,7 @@ use longshore_spec::{Descriptor, Digest, Kind, Manifest, MediaType, RepositoryNa
 use longshore_store::{Entry, Error, Name, Outline, Repository, Selector, walk};
 use serde::Deserialize;
 
-use crate::blob_push::{content_length, read, verifiable};
+use crate::blob_push::{content_length, read, supported_digest};
 use crate::body::Body;
 use crate::context::{ClientSite, Context};
 use crate::error::{Code, ErrorResponse};
@@ -38,13 +38,13 @@ impl Handler {
         let extra_tags = extra_tags(&selector, &context)?;
         // This comes before the body is read, which would be in vain.
         if let Selector::Digest(digest) = &selector {
-            verifiable(&digest.to_string())?;
+            supported_digest(&digest.to_string())?;
         }
         let length = content_length(context.headers)?;
         let (raw, _taken) = self.receive_manifest(context.body, length, context.site)?;
         let digest = match &selector {
             Selector::Name(_) => Digest::sha256(&raw),
-            Selector::Digest(digest) => proven(digest, &raw)?,
+            Selector::Digest(digest) => verify_digest(digest, &raw)?,
         };
         let media_type = media_type(context.headers, &raw)?;
         let descriptor = Descriptor::new(media_type, digest, raw.len() as u64);
@@ -62,10 +62,10 @@ impl Handler {
             Selector::Digest(_) => extra_tags.clone(),
         };
         let digest = &manifest.descriptor().digest;
-        let moved = moved(&*repository, &names, digest);
+        let moved_tags = moved_tags(&*repository, &names, digest);
         repository.push_manifest(&manifest, Entry::Root(&names)).map_err(over_limit)?;
         self.place.commit()?;
-        for (tag, from) in moved {
+        for (tag, from) in moved_tags {
             tracing::warn!("the tag {tag} of {name} moved from {from} to {digest}");
         }
 
@@ -123,7 +123,7 @@ impl Handler {
 }
 
 /// Returns the tags that stand for another digest, with that digest.
-fn moved<'n>(
+fn moved_tags<'n>(
     repository: &dyn Repository,
     names: &'n [Name],
     digest: &Digest,
@@ -148,7 +148,7 @@ fn extra_tags(selector: &Selector, context: &Context<'_>) -> Result<Vec<Name>, E
     context.query.all("tag").map(route::tag).collect()
 }
 
-fn proven(digest: &Digest, raw: &[u8]) -> Result<Digest, ErrorResponse> {
+fn verify_digest(digest: &Digest, raw: &[u8]) -> Result<Digest, ErrorResponse> {
     match digest.recompute(raw) {
         Some(actual) if actual == *digest => Ok(actual),
         Some(actual) => {

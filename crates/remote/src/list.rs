@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::auth::Scope;
 use crate::http::{AttemptError, Request, is_page, next_page};
 use crate::text::{BYTE_ORDER_MARK, one_line};
-use crate::url::{Url, shown, with_query};
+use crate::url::{Url, with_query, without_secrets};
 use crate::{Limits, Registry};
 
 /// The sizes of pages to ask for. If a registry refuses one, the next is tried; with the last, the
@@ -57,7 +57,9 @@ impl Registry {
             // Some registries fail for a size that they do not support, however often they are asked.
             let answer =
                 self.http().persist(|| match self.read_attempt(&request, repository, scope) {
-                    Err(AttemptError { error, .. }) if is_sized && fails(&error) => Ok(None),
+                    Err(AttemptError { error, .. }) if is_sized && is_server_error(&error) => {
+                        Ok(None)
+                    }
                     result => result.map(Some),
                 })?;
             let Some(answer) = answer else {
@@ -66,7 +68,7 @@ impl Registry {
                 continue;
             };
             if !answer.status().is_success() {
-                if is_sized && refuses_size(answer.status()) {
+                if is_sized && may_refuse_size(answer.status()) {
                     // A registry that denies or does not find the list does so for any size.
                     let hides = matches!(answer.status().as_u16(), 403 | 404);
                     let smaller = sizes.next().flatten().filter(|_| !hides);
@@ -117,13 +119,13 @@ pub(crate) struct ListEntries {
 }
 
 /// Tells whether a registry answered that it failed.
-fn fails(error: &Error) -> bool {
+fn is_server_error(error: &Error) -> bool {
     matches!(error, Error::Refused { said, .. } if said.status == 500)
 }
 
 /// Tells whether a status may mean that the page size is refused. Some registries answer that there is no
 /// such list, or that it is denied.
-fn refuses_size(status: StatusCode) -> bool {
+fn may_refuse_size(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status.as_u16(), 401 | 429)
 }
 
@@ -174,12 +176,12 @@ pub(crate) struct Pages {
     /// How many pages in a row were empty.
     empty: usize,
     /// The last address, without secrets.
-    shown: String,
+    last_address: String,
 }
 
 impl Pages {
     pub(crate) fn new(what: String, most: usize) -> Self {
-        Self { what, most, seen: HashSet::new(), empty: 0, shown: String::new() }
+        Self { what, most, seen: HashSet::new(), empty: 0, last_address: String::new() }
     }
 
     /// Tells whether no page was requested yet.
@@ -194,7 +196,7 @@ impl Pages {
             let limit = format!("{} pages", self.most);
             return Err(Error::Limit { what: self.what.clone(), limit });
         }
-        self.shown = shown(url);
+        self.last_address = without_secrets(url);
         if !self.seen.insert(Digest::sha256(url.as_str())) {
             return Err(self.endless("leads back to one that was there before"));
         }
@@ -219,7 +221,7 @@ impl Pages {
     }
 
     fn endless(&self, what_it_does: &str) -> Error {
-        let reason = format!("its page {}, {}, {what_it_does}", self.seen.len(), self.shown);
+        let reason = format!("its page {}, {}, {what_it_does}", self.seen.len(), self.last_address);
         Error::malformed(&self.what, Flaw::Answer(reason))
     }
 }

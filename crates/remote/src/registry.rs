@@ -11,7 +11,7 @@ use longshore_store::{Error, Flaw, Inability, Refusal, Result, Subject};
 use crate::auth::{Access, Auth, Challenge, Scope, challenge, may_ask_for_credentials};
 use crate::http::{Answer, AttemptError, Http, Reach, Request, Retry, is_page};
 use crate::manifest_cache::ManifestCache;
-use crate::url::{Url, shown, with_query};
+use crate::url::{Url, with_query, without_secrets};
 use crate::{Config, Mirror, PlainHttp, PushMode};
 
 /// A repository that nobody has: a registry that protects its repositories protects this one, too.
@@ -167,7 +167,7 @@ impl Registry {
     /// the root is requested again with the name and password, although it did not ask for them.
     pub fn try_credential(&self) -> Result<CredentialCheck> {
         self.ping()?;
-        if self.asked().is_some() {
+        if self.last_challenge().is_some() {
             return Ok(CredentialCheck::Taken);
         }
         let mut probes =
@@ -182,7 +182,7 @@ impl Registry {
         let mut refusal = None;
         for (method, url, scope) in probes {
             let request = Request::new(method, url, "use", self.whole());
-            match (self.send(&request, None, [scope]), self.asked()) {
+            match (self.send(&request, None, [scope]), self.last_challenge()) {
                 // With another status, the token service may know the name and still have no token for
                 // this.
                 (Err(error @ Error::Denied { .. }), _)
@@ -208,8 +208,9 @@ impl Registry {
         }
         let request = Request::new(Method::GET, self.base.clone(), "use", self.whole());
         let access = self.access(None, BTreeSet::new());
-        let answer =
-            self.http().persist(|| self.client.0.auth.unasked(self.http(), &request, &access))?;
+        let answer = self
+            .http()
+            .persist(|| self.client.0.auth.attempt_with_password(self.http(), &request, &access))?;
         match answer {
             Some(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
                 Err(self.access_denied(answer))
@@ -219,7 +220,7 @@ impl Registry {
     }
 
     /// Returns the last challenge of the registry.
-    fn asked(&self) -> Option<Challenge> {
+    fn last_challenge(&self) -> Option<Challenge> {
         self.client.0.auth.challenge_of(&self.host)
     }
 
@@ -325,7 +326,7 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Answer<'_>> {
-        self.send(&self.meant(request), repository, [scope])
+        self.send(&self.for_mirror(request), repository, [scope])
     }
 
     /// Makes a request that changes nothing, once.
@@ -335,7 +336,7 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: &Scope,
     ) -> Result<Answer<'_>, AttemptError> {
-        self.attempt(&self.meant(request), repository, &BTreeSet::from([scope.clone()]))
+        self.attempt(&self.for_mirror(request), repository, &BTreeSet::from([scope.clone()]))
     }
 
     /// Makes a HEAD request. Returns `None` if the answer is an error, a hang-up, or a redirect to an
@@ -346,7 +347,7 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Option<Answer<'_>>> {
-        let (request, scopes) = (self.meant(request), BTreeSet::from([scope]));
+        let (request, scopes) = (self.for_mirror(request), BTreeSet::from([scope]));
         self.http().persist(|| match self.attempt(&request, repository, &scopes) {
             Err(
                 AttemptError {
@@ -379,11 +380,11 @@ impl Registry {
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Option<Answer<'_>> {
-        self.attempt(&self.meant(request), repository, &BTreeSet::from([scope])).ok()
+        self.attempt(&self.for_mirror(request), repository, &BTreeSet::from([scope])).ok()
     }
 
     /// Returns the request as it is sent to a mirror: with the registry that is meant.
-    fn meant<'c>(&self, request: &Request<'c>) -> Request<'c> {
+    fn for_mirror<'c>(&self, request: &Request<'c>) -> Request<'c> {
         let of = self.mirrors.as_ref().filter(|_| self.is_own(request));
         // The link to the next page may have the parameter already.
         match of.filter(|_| !request.url.has_param("ns")) {
@@ -451,7 +452,7 @@ impl Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registry({})", shown(&self.base))
+        write!(f, "Registry({})", without_secrets(&self.base))
     }
 }
 

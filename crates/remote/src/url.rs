@@ -53,7 +53,7 @@ impl Url {
         let _ = url.set_password(None);
         let url = Self(url);
         if self.is_encrypted() && !url.is_encrypted() {
-            return Err(malformed(Flaw::Unencrypted { to: shown(&url) }));
+            return Err(malformed(Flaw::Unencrypted { to: without_secrets(&url) }));
         }
         Ok(url)
     }
@@ -152,7 +152,7 @@ impl Url {
 
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(self))
+        f.write_str(&without_secrets(self))
     }
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn field(key: &str, value: &str) -> String {
 }
 
 /// Returns `url` without name, password and query, which may be secret.
-pub(crate) fn shown(url: &Url) -> String {
+pub(crate) fn without_secrets(url: &Url) -> String {
     format!("{}://{}{}", url.0.scheme(), url.host(), url.0.path())
 }
 
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secret() {
-        let text = shown(&url("https://a.example:1/p?token=hunter2#hunter2"));
+        let text = without_secrets(&url("https://a.example:1/p?token=hunter2#hunter2"));
         assert_eq!(text, "https://a.example:1/p");
         let error = Url::parse("https://user:hunter2@a.example/").unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");

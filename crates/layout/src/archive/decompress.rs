@@ -20,12 +20,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 /// Returns a plain tar: `file` itself, or an unnamed file with its unpacked content, since content is
 /// read at any offset. The file is in `beside`, or in `scratch` if nothing can be written there. Errors
 /// call the archive `path`.
-pub(super) fn plain(
-    file: File,
-    path: &Path,
-    beside: &Path,
-    scratch: Option<&Path>,
-) -> Result<File> {
+pub(super) fn file(file: File, path: &Path, beside: &Path, scratch: Option<&Path>) -> Result<File> {
     let mut magic = [0; MAGIC];
     let read = Error::io("read", path.display());
     let count = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(read)?;
@@ -41,7 +36,7 @@ pub(super) fn plain(
 }
 
 /// Returns the content of a pipe, unpacked if it is compressed.
-pub(super) fn through<'p>(
+pub(super) fn stream<'p>(
     mut pipe: impl Read + Send + 'p,
     path: &Path,
 ) -> Result<Box<dyn Read + Send + 'p>> {
@@ -202,7 +197,7 @@ impl<R: BufRead> Read for Decompressed<R> {
 }
 
 /// Copies a pipe into an unnamed file in `directory`.
-pub(super) fn keep(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
+pub(super) fn spool(pipe: impl Read, path: &Path, directory: &Path) -> Result<File> {
     let mut kept = tempfile::tempfile_in(directory).map_err(at(directory))?;
     write_to(pipe, &kept, path, directory)?;
     kept.rewind().map_err(at(directory))?;

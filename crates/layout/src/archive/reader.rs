@@ -64,7 +64,7 @@ impl Archive {
     /// Fails as [`Archive::open`] does, and with [`Error::NoSpace`].
     pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
         let path = PathBuf::from("the pipe");
-        let file = decompress::keep(pipe, &path, directory)?;
+        let file = decompress::spool(pipe, &path, directory)?;
         Self::of(file, path, directory, &ArchiveOptions::default())
     }
 
@@ -74,7 +74,7 @@ impl Archive {
         if file.metadata().map_err(Error::io("open", &what))?.len() == 0 {
             return Err(malformed(Flaw::Empty));
         }
-        let file = Arc::new(decompress::plain(file, &path, beside, options.scratch.as_deref())?);
+        let file = Arc::new(decompress::file(file, &path, beside, options.scratch.as_deref())?);
         let listed = options.inventory.and_then(|inventory| inventory::find(&file, &inventory));
         let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;

@@ -63,7 +63,7 @@ impl StreamedArchive {
         options: StreamOptions<'_>,
         observe: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
-        let pipe = decompress::through(pipe, Path::new(LABEL))?;
+        let pipe = decompress::stream(pipe, Path::new(LABEL))?;
         let stream = Stream(Mutex::new(Position { pipe, at: 0 }));
         let unpacking =
             Unpacking { directory: &directory, options, stats: Mutex::default(), observe };

@@ -63,7 +63,7 @@ impl Directory {
         self.begin()?;
         let directory = marks_of(repository, MANIFESTS, &manifest.digest);
         let directory = self.there()?.create_below(directory)?;
-        leave(&directory, &manifest.digest, manifest.media_type.as_str())
+        write_mark(&directory, &manifest.digest, manifest.media_type.as_str())
     }
 
     /// Returns the recorded media type of a manifest of a repository.
@@ -256,7 +256,7 @@ fn each_mark(marks: &Dir, visit: &mut dyn FnMut(&Dir, Digest) -> Result<()>) -> 
 
 /// Records that a stored blob belongs to a repository.
 pub(super) fn mark_blob(root: &Dir, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-    leave(&root.create_below(marks_of(repository, BLOBS, digest))?, digest, "")
+    write_mark(&root.create_below(marks_of(repository, BLOBS, digest))?, digest, "")
 }
 
 /// Returns the directory of a mark. The grammar of repository names makes it a relative path.
@@ -266,7 +266,7 @@ fn marks_of(repository: &RepositoryName, kind: &str, digest: &Digest) -> PathBuf
 }
 
 /// Writes a mark, which is durable when this returns. An existing mark becomes young again.
-fn leave(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
+fn write_mark(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
     let name = &digest.encoded();
     let path = directory.path().join(name);
     let write = || Error::io("write", path.display());

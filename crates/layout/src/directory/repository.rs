@@ -26,7 +26,11 @@ impl View<'_, Directory> {
 
     /// Records that `manifest` refers to the manifests that it lists, and returns that change. They stay
     /// in the repository without entries of their own, which are for entry points.
-    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<Option<Change>> {
+    fn record_children(
+        &self,
+        manifest: &Manifest,
+        repository: &RepositoryName,
+    ) -> Result<Option<Change>> {
         let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
         let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
         if children.is_empty() {
@@ -43,7 +47,7 @@ impl View<'_, Directory> {
     }
 
     /// Returns the changes that list `descriptor` under `names`, or by its digest.
-    fn listed(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
+    fn listing_changes(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
         let mut descriptor = descriptor.clone();
         if let Some(repository) = self.scope.repository() {
             descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
@@ -108,18 +112,18 @@ impl Target for View<'_, Directory> {
         let pushed = self.backend.push_blob(&ManifestBlob(manifest))?;
         if let Entry::Root(names) = entry {
             let reached = match self.scope.repository() {
-                Some(repository) => self.reach(manifest, repository)?,
+                Some(repository) => self.record_children(manifest, repository)?,
                 None => None,
             };
             // In one step: a manifest that loses its entry to an index must always have one of both.
-            let listed = self.listed(manifest.descriptor(), names);
-            self.backend.note_changes(reached.into_iter().chain(listed).collect())?;
+            let listing_changes = self.listing_changes(manifest.descriptor(), names);
+            self.backend.note_changes(reached.into_iter().chain(listing_changes).collect())?;
         }
         Ok(pushed)
     }
 
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        self.backend.note_changes(self.listed(descriptor, names))
+        self.backend.note_changes(self.listing_changes(descriptor, names))
     }
 }
 
@@ -127,8 +131,8 @@ impl Repository for View<'_, Directory> {
     fn untag(&self, name: &Name) -> Result<()> {
         self.backend.write_changes()?;
         let entry = self.head(&Selector::Name(name.clone()))?;
-        let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
-        let mut changes = vec![Change::Unset(Name::new(listed))];
+        let listing_changes = names::of(&entry).ok_or_else(|| self.not_found(name))?;
+        let mut changes = vec![Change::Unset(Name::new(listing_changes))];
         // A referrer stays one without its name, and a repository keeps its content.
         let is_referrer =
             || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());

@@ -34,9 +34,9 @@ impl Directory {
         let directory = layout.create_below(Path::new(PARTIAL).join(UPLOADS))?;
         let (name, file) = create(&directory)?;
         let part = Part { directory, name, file: Arc::new(file) };
-        let unfed = hasher.clone();
+        let fresh = hasher.clone();
         let repository = repository.clone();
-        Ok(Box::new(Incoming { layout, repository, part, unfed, hasher, len: 0 }))
+        Ok(Box::new(Incoming { layout, repository, part, fresh, hasher, len: 0 }))
     }
 
     /// Removes the uploads that killed processes left. Those of running processes are locked.
@@ -101,7 +101,7 @@ struct Incoming {
     repository: RepositoryName,
     part: Part,
     /// The hasher before the first byte.
-    unfed: Hasher,
+    fresh: Hasher,
     hasher: Hasher,
     len: u64,
 }
@@ -109,7 +109,7 @@ struct Incoming {
 impl Incoming {
     /// Returns the digest of the content in the algorithm of `digest`. If the content was hashed with
     /// another algorithm, it is read again.
-    fn hashed_as(&self, digest: &Digest) -> Result<Digest> {
+    fn digest_as(&self, digest: &Digest) -> Result<Digest> {
         let on_the_way = self.hasher.clone().finish();
         if on_the_way.algorithm() == digest.algorithm() {
             return Ok(on_the_way);
@@ -124,9 +124,9 @@ impl Incoming {
 
     /// Drops the content of a failed upload, which starts again from the first byte. Otherwise a full
     /// disk would stay full for as long as the client may come back.
-    fn begin_anew(&mut self) -> std::io::Result<()> {
+    fn restart(&mut self) -> std::io::Result<()> {
         self.len = 0;
-        self.hasher = self.unfed.clone();
+        self.hasher = self.fresh.clone();
         self.part.file.set_len(0)
     }
 }
@@ -134,7 +134,7 @@ impl Incoming {
 impl Upload for Incoming {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if let Err(error) = self.part.file.write_all_at(bytes, self.len) {
-            if let Err(error) = self.begin_anew() {
+            if let Err(error) = self.restart() {
                 tracing::warn!(%error, "an upload that failed keeps its room");
             }
             return Err(Error::io("write", self.part.path().display())(error));
@@ -149,7 +149,7 @@ impl Upload for Incoming {
     }
 
     fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor> {
-        let actual = self.hashed_as(digest)?;
+        let actual = self.digest_as(digest)?;
         if actual != *digest {
             return Err(Error::Corrupt { expected: digest.clone(), actual });
         }
@@ -178,9 +178,9 @@ mod tests {
         let (name, file) = create(&directory).unwrap();
         let path = scene.path().join(&name);
         let part = Part { directory, name, file: Arc::new(file) };
-        let (unfed, hasher) = (Hasher::sha256(), Hasher::sha256());
+        let (fresh, hasher) = (Hasher::sha256(), Hasher::sha256());
         let mut upload =
-            Incoming { layout, repository: "a".parse().unwrap(), part, unfed, hasher, len: 0 };
+            Incoming { layout, repository: "a".parse().unwrap(), part, fresh, hasher, len: 0 };
         upload.write(b"some").unwrap();
         // No file goes so far.
         upload.len = i64::MAX.unsigned_abs();

@@ -94,7 +94,7 @@ impl Admission {
     }
 
     /// Waits for the memory of a request. Fails if there is not enough in time (row F-46).
-    pub(super) async fn room(
+    pub(super) async fn wait_for_memory(
         &self,
         client: Client,
         bytes: u64,
@@ -103,12 +103,12 @@ impl Admission {
     }
 
     /// Returns memory if [`RESERVED_SHARE`] of it stays free.
-    pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<FairPermit> {
+    pub(super) fn spare_memory(&self, client: Client, bytes: u64) -> Option<FairPermit> {
         self.memory.try_take(client, bytes, self.total / RESERVED_SHARE)
     }
 
     /// Returns memory without waiting, down to the last byte.
-    pub(super) fn more(&self, client: Client, bytes: u64) -> Option<FairPermit> {
+    pub(super) fn any_memory(&self, client: Client, bytes: u64) -> Option<FairPermit> {
         self.memory.try_take(client, bytes, 0)
     }
 
@@ -118,7 +118,11 @@ impl Admission {
     }
 
     /// Waits for a thread. Fails if too many requests wait, or after too long (row F-46).
-    pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, ErrorResponse> {
+    pub(super) async fn wait_for_thread(
+        &self,
+        client: Client,
+        work: Work,
+    ) -> Result<Permit, ErrorResponse> {
         let long = match work {
             Work::Answer => None,
             Work::Receive => Some(&self.writers),

@@ -69,7 +69,7 @@ impl Backlog {
     }
 
     /// Waits until at most so many bytes wait for the client.
-    pub(super) async fn below(&self, bytes: usize) {
+    pub(super) async fn wait_below(&self, bytes: usize) {
         loop {
             let moved = self.has_moved.notified();
             if self.state().waiting <= bytes {

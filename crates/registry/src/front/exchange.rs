@@ -87,12 +87,12 @@ async fn answer(
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let admission = &shared.admission;
     if is_read && path == HEALTH {
-        let held = admission.more(client, REQUEST);
+        let held = admission.any_memory(client, REQUEST);
         return Ok(Ok(counted(plain("ok\n".to_owned(), request.method()), active, held)));
     }
     let takes = weight(&request, shared);
     let list = if is_list(path) { admission.list() } else { 0 };
-    let mut held = match admission.room(client, takes + list).await {
+    let mut held = match admission.wait_for_memory(client, takes + list).await {
         Ok(held) => held,
         Err(error) => return refuse(error, active, request, None),
     };
@@ -115,7 +115,7 @@ async fn answer(
         let text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
         return Ok(Ok(counted(plain(text, request.method()), active, Some(held))));
     }
-    let permit = match admission.enter(client, Work::of(request.method())).await {
+    let permit = match admission.wait_for_thread(client, Work::of(request.method())).await {
         Ok(permit) => permit,
         Err(error) => return refuse(error, active, request, Some(held)),
     };

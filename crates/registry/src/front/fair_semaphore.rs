@@ -256,12 +256,12 @@ impl State {
 
     fn give_back(&mut self, client: Client, amount: u64) {
         self.free += amount;
-        less(&mut self.by_site, client.site, amount);
-        less(&mut self.by_connection, client.connection, amount);
+        subtract(&mut self.by_site, client.site, amount);
+        subtract(&mut self.by_connection, client.connection, amount);
     }
 }
 
-fn less<K: Eq + Hash>(held: &mut HashMap<K, u64>, key: K, amount: u64) {
+fn subtract<K: Eq + Hash>(held: &mut HashMap<K, u64>, key: K, amount: u64) {
     if let Some(count) = held.get_mut(&key) {
         *count -= amount;
         if *count == 0 {

@@ -123,15 +123,15 @@ impl Histogram {
 
     fn render(&self, text: &mut String, endpoint: &str) {
         // The count is read first, so it must not be less than the sum of the buckets.
-        let mut below = 0;
+        let mut cumulative = 0;
         let count = self.count.load(Ordering::Relaxed);
         if count == 0 {
             return;
         }
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
-            below = (below + bucket.load(Ordering::Relaxed)).min(count);
+            cumulative = (cumulative + bucket.load(Ordering::Relaxed)).min(count);
             let labels = format!("endpoint=\"{endpoint}\",le=\"{}\"", seconds(bound * 1000));
-            line(text, "http_request_seconds_bucket", &labels, below);
+            line(text, "http_request_seconds_bucket", &labels, cumulative);
         }
         let labels = format!("endpoint=\"{endpoint}\",le=\"+Inf\"");
         line(text, "http_request_seconds_bucket", &labels, count);

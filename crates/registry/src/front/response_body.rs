@@ -179,8 +179,8 @@ impl Source {
         backlog: Arc<Backlog>,
         held: Option<Arc<FairPermit>>,
     ) -> io::Result<Pieces> {
-        backlog.below(FIRST).await;
-        let permit = self.shared.admission.enter(self.client, Work::Send).await;
+        backlog.wait_below(FIRST).await;
+        let permit = self.shared.admission.wait_for_thread(self.client, Work::Send).await;
         let permit = permit.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
         let (sender, pieces) = mpsc::channel(1);
         let handle = Handle::current();
@@ -204,25 +204,28 @@ impl Source {
             let taken = usize::try_from(backlog.total() - begun_at).unwrap_or(PIECE);
             let grown = taken.clamp(FIRST, PIECE) / PAGE * PAGE;
             let wanted = usize::try_from(left).unwrap_or(PIECE).min(grown);
-            let more =
-                if wanted > FIRST { admission.plenty(self.client, wanted as u64) } else { None };
+            let more = if wanted > FIRST {
+                admission.spare_memory(self.client, wanted as u64)
+            } else {
+                None
+            };
             let (wanted, share) = match more {
                 Some(share) => (wanted, Some(Arc::new(share))),
                 None => (wanted.min(FIRST), held.cloned()),
             };
             let linger = if admission.waiting() > 0 { LINGER_WHILE_OTHERS_WAIT } else { LINGER };
             let taken = async {
-                backlog.below(wanted).await;
+                backlog.wait_below(wanted).await;
                 pieces.reserve().await
             };
             // Created within the runtime, whose clock it needs.
-            let room = handle.block_on(async { timeout(linger, taken).await });
-            let Ok(Ok(room)) = room else { return Ok(false) };
+            let wait_for_memory = handle.block_on(async { timeout(linger, taken).await });
+            let Ok(Ok(wait_for_memory)) = wait_for_memory else { return Ok(false) };
             match read(wanted) {
-                Ok(piece) => room.send(Ok(backlog.give(piece, share, Instant::now()))),
+                Ok(piece) => wait_for_memory.send(Ok(backlog.give(piece, share, Instant::now()))),
                 Err(error) => {
                     tracing::warn!(%error, "a blob could not be sent whole");
-                    room.send(Err(error));
+                    wait_for_memory.send(Err(error));
                     return Ok(false);
                 }
             }

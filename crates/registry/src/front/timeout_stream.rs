@@ -98,7 +98,7 @@ impl TimeoutStream {
         }
         self.head += bytes;
         if self.head > HEAD && self.long_head.is_none() {
-            let share = self.shared.admission.plenty(self.client, LONG_HEAD);
+            let share = self.shared.admission.spare_memory(self.client, LONG_HEAD);
             self.long_head = Some(share.ok_or(io::ErrorKind::OutOfMemory)?);
         }
         Ok(())

@@ -31,7 +31,7 @@ pub(crate) enum Challenge {
 pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let values = values.filter(|value| value.len() <= MOST_BYTES).take(MOST);
-    let all: Vec<_> = values.flat_map(parse).take(MOST).filter_map(Raw::understood).collect();
+    let all: Vec<_> = values.flat_map(parse).take(MOST).filter_map(Raw::supported).collect();
     let bearer = all.iter().find(|each| matches!(each, Challenge::Bearer { .. }));
     bearer.or(all.first()).cloned()
 }
@@ -44,7 +44,7 @@ struct Raw {
 }
 
 impl Raw {
-    fn understood(self) -> Option<Challenge> {
+    fn supported(self) -> Option<Challenge> {
         let param = |name: &str| {
             let mut found = self.params.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
             found.next().map(|(_, value)| value.clone()).filter(|value| !value.is_empty())

@@ -90,7 +90,7 @@ impl Auth {
 
     /// Makes the request with the stored name and password, although no challenge asked for them. Returns
     /// `None` if there are none.
-    pub(crate) fn unasked<'h>(
+    pub(crate) fn attempt_with_password<'h>(
         &self,
         http: &'h Http,
         request: &Request<'_>,

@@ -162,7 +162,7 @@ impl<'a> Answer<'a> {
             }
             return Ok(document.into());
         }
-        Err(unasked(what, &encoding))
+        Err(unexpected_encoding(what, &encoding))
     }
 
     /// Reads the beginning of the body, as far as it comes soon.
@@ -208,7 +208,7 @@ pub(crate) fn is_gzip(encoding: &str) -> bool {
 }
 
 /// Returns the error of an answer in an encoding that nobody asked for.
-pub(crate) fn unasked(what: impl ToString, encoding: &str) -> Error {
+pub(crate) fn unexpected_encoding(what: impl ToString, encoding: &str) -> Error {
     let reason = format!("it comes encoded as `{encoding}`, which was not asked for");
     Error::malformed(what, Flaw::Answer(reason))
 }

@@ -17,7 +17,7 @@ use super::stream_body::StreamBody;
 use super::throttle::{Throttle, backoff};
 use super::transport::Transport;
 use super::{AttemptError, Body, Hop, Protocol, Reach, Retry, proxy, public, tls};
-use crate::url::{Url, shown};
+use crate::url::{Url, without_secrets};
 use crate::{Config, ForeignUrls, Limits, WarningHandler};
 
 /// How many different warnings are remembered. Further ones are not shown.
@@ -156,7 +156,7 @@ impl Http {
             (Reach::Anywhere, Protocol::Negotiated) => &self.negotiated,
             (Reach::Anywhere, Protocol::Http1) => &self.http1,
         };
-        tracing::trace!(method = %hop.method, url = shown(&hop.url), "request");
+        tracing::trace!(method = %hop.method, url = without_secrets(&hop.url), "request");
         let request = client
             .request(hop.method.clone(), hop.url.to_request())
             .headers(hop.all_headers(authorization));
@@ -168,7 +168,7 @@ impl Http {
         };
         if let Some(content) = streamed {
             let (response, upload) = self.upload(request, content, &host)?;
-            tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
+            tracing::trace!(status = %response.status(), url = without_secrets(&hop.url), "answer");
             return Ok(Answer::new(&self.transport, response, hop.url.clone(), upload));
         }
         let bytes = match &hop.body {
@@ -185,7 +185,7 @@ impl Http {
                 retry: Retry::Once,
             })?
             .map_err(|error| self.no_answer(&host, error))?;
-        tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
+        tracing::trace!(status = %response.status(), url = without_secrets(&hop.url), "answer");
         Ok(Answer::new(&self.transport, response, hop.url.clone(), None))
     }
 
@@ -248,5 +248,7 @@ fn client(config: &Config, tls: &ClientConfig, protocol: Protocol, reach: Reach)
     if let Some(proxy) = proxy::of(proxies)? {
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| Error::malformed("connections", failure::plainly(error)))
+    builder
+        .build()
+        .map_err(|error| Error::malformed("connections", failure::innermost_message(error)))
 }

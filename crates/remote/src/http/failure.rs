@@ -62,7 +62,7 @@ pub(super) fn failure(error: reqwest::Error) -> ConnectionFailure {
     if is_connecting && error.is_timeout() {
         return ConnectionFailure::ConnectTimeout;
     }
-    let said = plainly(error);
+    let said = innermost_message(error);
     if is_connecting { ConnectionFailure::Other(said) } else { ConnectionFailure::Cut(said) }
 }
 
@@ -78,7 +78,7 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
 }
 
 /// Returns the innermost message of an error, without the address, which may hold a secret.
-pub(super) fn plainly(error: reqwest::Error) -> String {
+pub(super) fn innermost_message(error: reqwest::Error) -> String {
     let error = error.without_url();
     let innermost = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
     one_line(&innermost)

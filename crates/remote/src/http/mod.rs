@@ -26,9 +26,9 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
-use crate::url::{Url, shown};
+use crate::url::{Url, without_secrets};
 
-pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unasked};
+pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unexpected_encoding};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
 pub(crate) use self::stream_body::{BlobRange, StreamBody};
@@ -286,13 +286,13 @@ impl Http {
                 hop.body = Body::Nothing;
             }
             if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&request.url) {
-                let what = format!("a redirect from {}", shown(&hop.url));
-                let reason = format!("it would take a secret to {}", shown(&next));
+                let what = format!("a redirect from {}", without_secrets(&hop.url));
+                let reason = format!("it would take a secret to {}", without_secrets(&next));
                 return Err(Error::malformed(what, Flaw::Answer(reason)).into());
             }
             hop.url = next;
         }
-        let what = format!("redirects from {}", shown(&request.url));
+        let what = format!("redirects from {}", without_secrets(&request.url));
         Err(Error::Limit { what, limit: MOST_REDIRECTS.to_string() }.into())
     }
 }
@@ -341,7 +341,7 @@ fn patience_after_upload(idle: Duration) -> Duration {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, shown(&self.url))
+        write!(f, "{} {}", self.method, without_secrets(&self.url))
     }
 }
 

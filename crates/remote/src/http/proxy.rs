@@ -18,7 +18,9 @@ pub(super) fn of(proxies: &Proxies) -> Result<Option<Proxy>> {
     let checked = |address: &Option<Secret>| match address {
         Some(address) => match Proxy::all(address.expose()) {
             Ok(_) => Ok(Some(address.clone())),
-            Err(error) => Err(Error::malformed("the proxy", Flaw::Proxy(failure::plainly(error)))),
+            Err(error) => {
+                Err(Error::malformed("the proxy", Flaw::Proxy(failure::innermost_message(error))))
+            }
         },
         None => Ok(None),
     };

@@ -36,7 +36,7 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
         b"Client sent an HTTP request to an HTTPS server",
         b"The plain HTTP request was sent to HTTPS port",
     ];
-    let says = |words: &[u8]| body.windows(words.len()).any(|part| part == words);
+    let says = |text_of: &[u8]| body.windows(text_of.len()).any(|part| part == text_of);
     status == StatusCode::BAD_REQUEST && WORDS.into_iter().any(says)
 }
 
@@ -53,7 +53,7 @@ fn said(body: &[u8]) -> Refusal {
     let codes = document.errors.iter().filter_map(Problem::code).collect();
     let said: Vec<_> = document.errors.iter().filter_map(Problem::said).collect();
     let detail = if said.is_empty() {
-        document.plain().or_else(|| words(Some(&Value::Object(document.others))))
+        document.plain().or_else(|| text_of(Some(&Value::Object(document.others))))
     } else {
         Some(said.join("; "))
     };
@@ -83,7 +83,7 @@ struct Problem {
 impl Document {
     fn plain(&self) -> Option<String> {
         let names = ["error_description", "message", "details", "error"];
-        names.into_iter().find_map(|name| words(self.others.get(name)))
+        names.into_iter().find_map(|name| text_of(self.others.get(name)))
     }
 }
 
@@ -94,22 +94,22 @@ impl Problem {
 
     fn said(&self) -> Option<String> {
         let each = [&self.code, &self.message, &self.detail];
-        let parts: Vec<_> = each.into_iter().filter_map(|value| words(value.as_ref())).collect();
+        let parts: Vec<_> = each.into_iter().filter_map(|value| text_of(value.as_ref())).collect();
         (!parts.is_empty()).then(|| parts.join(": "))
     }
 }
 
 /// Returns the text of a JSON value: the items of lists and objects are joined without brackets and
 /// quotes.
-fn words(value: Option<&Value>) -> Option<String> {
+fn text_of(value: Option<&Value>) -> Option<String> {
     let join = |parts: Vec<String>| (!parts.is_empty()).then(|| parts.join(", "));
     match value? {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => join(items.iter().filter_map(|item| words(Some(item))).collect()),
+        Value::Array(items) => join(items.iter().filter_map(|item| text_of(Some(item))).collect()),
         Value::Object(members) => {
-            let said = |(name, value)| words(Some(value)).map(|said| format!("{name} {said}"));
+            let said = |(name, value)| text_of(Some(value)).map(|said| format!("{name} {said}"));
             join(members.iter().filter_map(said).collect())
         }
         other => Some(other.to_string()),

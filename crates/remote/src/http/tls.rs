@@ -24,7 +24,7 @@ pub(super) fn client(config: &Config, identity: Option<&Secret>) -> Result<Clien
         .with_custom_certificate_verifier(verifier);
     let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
     let (certificates, key) = read_identity(identity)?;
-    builder.with_client_auth_cert(certificates, key).map_err(no_identity)
+    builder.with_client_auth_cert(certificates, key).map_err(bad_identity)
 }
 
 /// Verifies the certificates of servers.
@@ -55,7 +55,7 @@ impl Verifier {
                         tracing::debug!(%error, "the system's certificates cannot be used");
                         None
                     }
-                    Err(error) => return Err(no_authority(error)),
+                    Err(error) => return Err(bad_authority(error)),
                 }
             }
         };
@@ -179,10 +179,10 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
     for pem in files {
         let before = all.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            all.push(certificate.map_err(no_authority)?);
+            all.push(certificate.map_err(bad_authority)?);
         }
         if all.len() == before {
-            return Err(no_authority("there is no certificate in PEM in the file"));
+            return Err(bad_authority("there is no certificate in PEM in the file"));
         }
     }
     Ok(all)
@@ -191,15 +191,15 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
 fn read_identity(pem: &Secret) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let pem = pem.expose().as_bytes();
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let certificates = certificates.map_err(no_identity)?;
-    let key = PrivateKeyDer::from_pem_slice(pem).map_err(no_identity)?;
+    let certificates = certificates.map_err(bad_identity)?;
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(bad_identity)?;
     Ok((certificates, key))
 }
 
-fn no_authority(reason: impl ToString) -> Error {
+fn bad_authority(reason: impl ToString) -> Error {
     Error::malformed("an authority", Flaw::Authority(reason.to_string()))
 }
 
-fn no_identity(reason: impl ToString) -> Error {
+fn bad_identity(reason: impl ToString) -> Error {
     Error::malformed("the identity", Flaw::Identity(reason.to_string()))
 }

@@ -10,7 +10,7 @@ use longshore_store::{ConnectionFailure, Error, Flaw, Reader, Result};
 
 use super::RemoteRepository;
 use crate::ForeignUrls;
-use crate::http::{Answer, Reach, Request, failure_of, is_gzip, unasked};
+use crate::http::{Answer, Reach, Request, failure_of, is_gzip, unexpected_encoding};
 use crate::url::Url;
 
 /// How often in a row a blob is requested again without much progress.
@@ -47,8 +47,9 @@ impl RemoteRepository {
         };
         let urls = blob.more.iter().flat_map(|more| &more.urls);
         for text in urls.take(MOST_FOREIGN) {
-            let opened =
-                self.foreign(text).and_then(|url| self.open_at(url, Reach::Foreign, blob, offset));
+            let opened = self
+                .foreign_url(text)
+                .and_then(|url| self.open_at(url, Reach::Foreign, blob, offset));
             match opened {
                 Ok(reader) => return Ok(reader),
                 Err(error) => {
@@ -60,7 +61,7 @@ impl RemoteRepository {
     }
 
     /// Returns one of the `urls` of a descriptor, if it may be followed.
-    fn foreign(&self, text: &str) -> Result<Url> {
+    fn foreign_url(&self, text: &str) -> Result<Url> {
         let malformed =
             |reason: String| Error::malformed("an address in its descriptor", Flaw::Answer(reason));
         if self.registry.http().foreign_urls() == ForeignUrls::Refused {
@@ -151,7 +152,7 @@ impl BlobReader<'_> {
             Some(encoding) if is_gzip(&encoding) => {
                 Content::Gzip(Box::new(MultiGzDecoder::new(answer)), digest.clone())
             }
-            Some(encoding) => return Err(unasked(digest, &encoding)),
+            Some(encoding) => return Err(unexpected_encoding(digest, &encoding)),
         };
         self.in_vain += self.position - start;
         if self.in_vain > self.blob.size.saturating_mul(MOST_IN_VAIN) {
@@ -201,7 +202,7 @@ impl Read for Content<'_> {
             Self::Gzip(decoder, digest) => decoder.read(buffer).map_err(|error| {
                 use io::ErrorKind::{InvalidData, InvalidInput};
                 if matches!(error.kind(), InvalidData | InvalidInput) {
-                    return unasked(digest, "gzip").into();
+                    return unexpected_encoding(digest, "gzip").into();
                 }
                 error
             }),

@@ -227,7 +227,7 @@ impl RemoteRepository {
                 refused(&"it is not there")
             }
             StatusCode::ACCEPTED => {
-                Ok(opened(&answer).map_or(MountResult::Refused, MountResult::Session))
+                Ok(session_of(&answer).map_or(MountResult::Refused, MountResult::Session))
             }
             status => refused(&status),
         }
@@ -259,7 +259,7 @@ impl RemoteRepository {
         }
         tracing::debug!(%digest, %status, "not taken with the first request");
         self.registry.set_unsupported(Feature::SinglePost);
-        let session = opened(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
+        let session = session_of(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
         Ok(session.map_or(PostResult::Refused, PostResult::Session))
     }
 
@@ -296,7 +296,7 @@ impl RemoteRepository {
         if !answer.status().is_success() {
             return Err(self.push_error(&request, answer).into());
         }
-        Ok(opened(&answer)?)
+        Ok(session_of(&answer)?)
     }
 
     /// Sends the content in one request, and once more to the same upload if the registry was overloaded:
@@ -423,7 +423,7 @@ fn announced(url: Url, digest: &Digest) -> Url {
 }
 
 /// Returns the upload that an answer opened.
-fn opened(answer: &Answer<'_>) -> Result<Session> {
+fn session_of(answer: &Answer<'_>) -> Result<Session> {
     let location = answer.header(LOCATION).ok_or_else(|| {
         let reason = Flaw::Answer("it does not say where to".to_owned());
         Error::malformed(format!("the answer of {} to an upload", answer.host()), reason)

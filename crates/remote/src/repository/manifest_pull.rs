@@ -24,7 +24,7 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
 impl RemoteRepository {
     pub(super) fn head_manifest(&self, selector: &Selector) -> Result<Descriptor> {
         match self.head_result(selector)? {
-            HeadResult::There(said) if self.is_proven(selector, &said) => Ok(said),
+            HeadResult::There(said) if self.is_confirmed(selector, &said) => Ok(said),
             // Some registries and proxies do not support HEAD (row E-30), and no answer to HEAD can
             // explain a refusal.
             head_result => {
@@ -46,7 +46,7 @@ impl RemoteRepository {
 
     /// Tells whether a GET confirms the answer to HEAD, or fails. Nothing else shows that HEAD names a
     /// wrong digest, type or size. For a digest, HEAD is checked only once for each registry.
-    pub(super) fn is_proven(&self, selector: &Selector, said: &Descriptor) -> bool {
+    pub(super) fn is_confirmed(&self, selector: &Selector, said: &Descriptor) -> bool {
         let is_kept =
             self.registry.manifest_cache().descriptor(&self.key(&said.digest)) == Some(said);
         if is_kept || matches!(selector, Selector::Digest(_)) && !self.registry.should_check_head()
@@ -135,15 +135,15 @@ impl RemoteRepository {
 
     /// Reads a manifest by the type that its content has.
     fn version(&self, found: Fetched, selector: &Selector) -> Result<(Manifest, Option<String>)> {
-        let clash = found.clash();
-        if let Some((named, sent)) = &clash {
+        let type_conflict = found.type_conflict();
+        if let Some((named, sent)) = &type_conflict {
             self.warn_once(&format!(
                 "{self} says that {selector} is `{sent}`; by its content it is `{named}`"
             ));
         }
         let digest = found.digest.clone();
         let unreadable = |source| Error::Manifest { digest: digest.clone(), source };
-        let media_type = match (clash, found.media_type) {
+        let media_type = match (type_conflict, found.media_type) {
             // The digest proves the bytes, and nothing that headers say about them.
             (Some((named, _)), _) => named,
             (None, Some(sent)) if is_known(&sent) => MediaType::new(sent.essence()), // row E-22
@@ -275,7 +275,7 @@ struct Fetched {
 impl Fetched {
     /// Returns the type that the manifest names, or that its members imply, and the type in the header,
     /// if both are types of manifests and differ (row E-23).
-    fn clash(&self) -> Option<(MediaType, MediaType)> {
+    fn type_conflict(&self) -> Option<(MediaType, MediaType)> {
         let sent = self.media_type.as_ref().filter(|sent| is_known(sent))?;
         let sent = MediaType::new(sent.essence());
         let named = named_media_type(&self.raw).filter(is_known);

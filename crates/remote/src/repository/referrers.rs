@@ -66,7 +66,7 @@ impl RemoteRepository {
             let is_first = pages.is_empty();
             pages.begin(&request.url)?;
             let answer = self.read(&request)?;
-            if is_first && knows_no_referrers(&answer) {
+            if is_first && lacks_referrers_api(&answer) {
                 let status = answer.status();
                 tracing::debug!(place = %self, %status, "no referrers API: asking for the tag");
                 return Ok(None);
@@ -215,7 +215,7 @@ impl RemoteRepository {
     pub(super) fn add_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
         let entry = manifest.as_referrer();
         self.rewrite(subject, |entries| {
-            if entries.iter().any(|each| is_of(each, &entry.digest)) {
+            if entries.iter().any(|each| has_digest(each, &entry.digest)) {
                 return false;
             }
             entries.push(json!(entry));
@@ -227,7 +227,7 @@ impl RemoteRepository {
     pub(super) fn remove_referrer(&self, subject: &Digest, digest: &Digest) -> Result<()> {
         self.rewrite(subject, |entries| {
             let before = entries.len();
-            entries.retain(|each| !is_of(each, digest));
+            entries.retain(|each| !has_digest(each, digest));
             entries.len() != before
         })
     }
@@ -392,13 +392,13 @@ fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
     }
 }
 
-fn is_of(entry: &Value, digest: &Digest) -> bool {
+fn has_digest(entry: &Value, digest: &Digest) -> bool {
     entry.get("digest").and_then(Value::as_str).is_some_and(|text| *text == digest.to_string())
 }
 
 /// Tells whether an answer means that the registry does not have the referrers API (rows E-90, E-92). A
 /// registry that wants authentication, or that failed, does not say that.
-fn knows_no_referrers(answer: &Answer<'_>) -> bool {
+fn lacks_referrers_api(answer: &Answer<'_>) -> bool {
     match answer.status().as_u16() {
         204 | 400 | 404 | 405 | 406 | 410 | 501 => true,
         401 => challenge(answer.headers()).is_none(),

@@ -33,12 +33,12 @@ impl RemoteRepository {
         // If HEAD gives the same answer for several tags, one GET confirms it for all of them.
         let said: Vec<_> = by_head.into_values().collect();
         let proven = in_parallel(&said, LOOKUPS, |(descriptor, names)| {
-            self.is_proven(&names[0].clone().into(), descriptor)
+            self.is_confirmed(&names[0].clone().into(), descriptor)
         });
         let mut doubtful = Vec::new();
-        for ((descriptor, names), is_proven) in said.into_iter().zip(proven) {
+        for ((descriptor, names), is_confirmed) in said.into_iter().zip(proven) {
             for name in names {
-                if is_proven {
+                if is_confirmed {
                     add(&mut groups, descriptor.clone(), name);
                 } else {
                     doubtful.push(name);

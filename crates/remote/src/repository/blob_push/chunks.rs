@@ -39,15 +39,15 @@ impl Chunked<'_> {
         let chunk = self.remote.registry.chunk_size().max(self.session.least_chunk);
         let mut length = if self.is_whole { size } else { chunk };
         let mut chunk = BlobRange::whole(self.blob);
-        let mut taken = 0;
-        while taken < size {
-            chunk.move_to(taken, length)?;
-            taken = match self.send(&chunk)? {
-                ChunkResult::Taken(taken) => taken,
+        let mut received = 0;
+        while received < size {
+            chunk.move_to(received, length)?;
+            received = match self.send(&chunk)? {
+                ChunkResult::Received(received) => received,
                 ChunkResult::TooLong(_) if self.may_be_halved(&chunk) => {
                     length = (chunk.end() - chunk.start()).div_ceil(2).max(SHORTEST_CHUNK);
                     self.remote.registry.shorten_chunks(length);
-                    taken
+                    received
                 }
                 ChunkResult::TooLong(error) => return Err((*error).into()),
                 ChunkResult::Refused(error) => {
@@ -76,15 +76,15 @@ impl Chunked<'_> {
         if !(self.is_whole && position == 0) {
             request = request.header(CONTENT_RANGE, &format!("{position}-{}", end - 1));
         }
-        let taken = match self.remote.push_attempt(&request) {
+        let received = match self.remote.push_attempt(&request) {
             Ok(answer) if answer.status().is_success() => {
                 self.moved_to(&answer)?;
-                match taken(&answer) {
-                    Taken::Bytes(count) => count,
+                match received(&answer) {
+                    Received::Bytes(count) => count,
                     // Without a range, the registry says only that it took the chunk.
-                    Taken::Unknown => end,
-                    Taken::NoneOrOne if end == 1 => end,
-                    Taken::NoneOrOne => return Err(AttemptError::passing(self.out_of_step(0))),
+                    Received::Unknown => end,
+                    Received::NoneOrOne if end == 1 => end,
+                    Received::NoneOrOne => return Err(AttemptError::passing(self.out_of_step(0))),
                 }
             }
             Ok(answer)
@@ -110,17 +110,17 @@ impl Chunked<'_> {
             Err(trouble) => return Err(trouble),
         };
         // Bytes that were not sent cannot have been received.
-        if taken > end {
-            return Err(self.out_of_step(taken).into());
+        if received > end {
+            return Err(self.out_of_step(received).into());
         }
-        if taken == end || taken >= position.saturating_add(PROGRESS) {
+        if received == end || received >= position.saturating_add(PROGRESS) {
             self.stalls = 0;
         } else if self.stalls < MOST_STALLS {
             self.stalls += 1;
         } else {
-            return Err(self.out_of_step(taken).into());
+            return Err(self.out_of_step(received).into());
         }
-        Ok(ChunkResult::Taken(taken))
+        Ok(ChunkResult::Received(received))
     }
 
     /// Asks how many bytes the registry has received (row E-53).
@@ -133,10 +133,12 @@ impl Chunked<'_> {
             return Err(AttemptError::passing(self.remote.push_error(&request, answer)));
         }
         self.moved_to(&answer)?;
-        match taken(&answer) {
-            Taken::Bytes(count) => Ok(count),
+        match received(&answer) {
+            Received::Bytes(count) => Ok(count),
             // A new upload is better than a guess.
-            Taken::Unknown | Taken::NoneOrOne => Err(AttemptError::passing(self.out_of_step(0))),
+            Received::Unknown | Received::NoneOrOne => {
+                Err(AttemptError::passing(self.out_of_step(0)))
+            }
         }
     }
 
@@ -161,9 +163,9 @@ impl Chunked<'_> {
         }
     }
 
-    fn out_of_step(&self, taken: u64) -> Error {
+    fn out_of_step(&self, received: u64) -> Error {
         let what = format!("what {} says of an upload", self.remote);
-        let reason = format!("it has {taken} bytes, whatever is sent");
+        let reason = format!("it has {received} bytes, whatever is sent");
         Error::malformed(what, Flaw::Answer(reason))
     }
 }
@@ -171,7 +173,7 @@ impl Chunked<'_> {
 /// The result of sending a chunk.
 enum ChunkResult {
     /// The registry has so many bytes of the blob now.
-    Taken(u64),
+    Received(u64),
     /// The registry refuses chunks of this size.
     TooLong(Box<Error>),
     /// The registry refuses chunks.
@@ -180,7 +182,7 @@ enum ChunkResult {
 
 /// How many bytes the registry has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum Received {
     Bytes(u64),
     /// `0-0`: one byte, or none (row E-54).
     NoneOrOne,
@@ -188,35 +190,37 @@ enum Taken {
 }
 
 /// Reads how many bytes the registry has received from `Range`: `0-` and the last byte.
-fn taken(answer: &Answer<'_>) -> Taken {
-    answer.header(RANGE).map_or(Taken::Unknown, taken_of)
+fn received(answer: &Answer<'_>) -> Received {
+    answer.header(RANGE).map_or(Received::Unknown, parse_received)
 }
 
-fn taken_of(range: &str) -> Taken {
+fn parse_received(range: &str) -> Received {
     let range = range.strip_prefix("bytes=").unwrap_or(range);
     let last = range.strip_prefix("0-").and_then(|last| last.trim().parse::<u64>().ok());
     match last {
-        Some(0) => Taken::NoneOrOne,
-        last => last.and_then(|last| last.checked_add(1)).map_or(Taken::Unknown, Taken::Bytes),
+        Some(0) => Received::NoneOrOne,
+        last => {
+            last.and_then(|last| last.checked_add(1)).map_or(Received::Unknown, Received::Bytes)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Taken, taken_of};
+    use super::{Received, parse_received};
 
     #[test]
     fn e51_a_range_says_how_much_has_come() {
         for (range, expected) in [
-            ("0-99", Taken::Bytes(100)),
-            ("bytes=0-99", Taken::Bytes(100)),
-            ("0-0", Taken::NoneOrOne),
-            ("5-99", Taken::Unknown),
-            ("0-18446744073709551615", Taken::Unknown),
-            ("0--1", Taken::Unknown),
-            ("", Taken::Unknown),
+            ("0-99", Received::Bytes(100)),
+            ("bytes=0-99", Received::Bytes(100)),
+            ("0-0", Received::NoneOrOne),
+            ("5-99", Received::Unknown),
+            ("0-18446744073709551615", Received::Unknown),
+            ("0--1", Received::Unknown),
+            ("", Received::Unknown),
         ] {
-            assert_eq!(taken_of(range), expected, "{range}");
+            assert_eq!(parse_received(range), expected, "{range}");
         }
     }
 }
