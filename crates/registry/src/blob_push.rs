@@ -162,7 +162,8 @@ impl Handler {
             None => Err(self.too_large()),
             Some(_) if ended && left == 0 => Ok(()),
             Some(length) => {
-                let message = format!("the body has not the {length} bytes that were announced");
+                let message =
+                    format!("the body does not have the {length} bytes that were announced");
                 Err(ErrorResponse::new(Code::SizeInvalid, message))
             }
         }

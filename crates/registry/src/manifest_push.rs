@@ -275,7 +275,7 @@ fn not_a_manifest(
     let reason = match error {
         Error::Manifest { source, .. } => source.to_string(),
         Error::Limit { limit, .. } => format!("it may have at most {limit}"),
-        Error::Size { .. } => format!("it has not {size} bytes"),
+        Error::Size { .. } => format!("it does not have {size} bytes"),
         error => return error.into(),
     };
     let message = format!("{digest} is listed as `{media_type}`, which it is not: {reason}");

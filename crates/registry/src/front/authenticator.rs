@@ -106,12 +106,13 @@ impl Authenticator {
     ) -> Result<Option<Arc<str>>, ErrorResponse> {
         let Some(lock) = &self.passwords else { return Ok(None) };
         let passwords = Arc::clone(&lock.read().unwrap_or_else(PoisonError::into_inner));
-        let shown = match request.headers().get(AUTHORIZATION) {
-            Some(shown) => Some(parse(shown).ok_or_else(|| {
-                unauthorized("this is not understood; set_certificate `Basic` credentials")
-            })?),
-            None => None,
-        };
+        let shown =
+            match request.headers().get(AUTHORIZATION) {
+                Some(shown) => Some(parse(shown).ok_or_else(|| {
+                    unauthorized("this is not understood; show `Basic` credentials")
+                })?),
+                None => None,
+            };
         match shown.filter(|(name, password)| !name.is_empty() || !password.is_empty()) {
             Some((name, password)) => {
                 let name: Arc<str> = name.into();
