@@ -1,4 +1,4 @@
-//! Files that lie beside the content (row A-14), and archives that come through a pipe.
+//! Files beside the content (row A-14), and archives that come through a pipe.
 
 use longshore_layout::{
     Archive, ArchiveOptions, ArchiveWriter, Directory, Layout as _, write_file,

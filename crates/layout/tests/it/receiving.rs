@@ -1,4 +1,4 @@
-//! Archives that come through a pipe, straight into a directory.
+//! Archives that come through a pipe into a directory.
 
 use std::io::Read;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn receive(bytes: impl Read + Send, directory: &Path) -> Result<StreamedArchive>
     StreamedArchive::read(bytes, directory, TAKEN, &|_| ())
 }
 
-/// Tells what a directory lists; nothing if it is not there yet.
+/// Returns the entries of a directory; none if it does not exist yet.
 fn listed(directory: &Path) -> usize {
     let site = directory.join("site");
     if !site.exists() {
@@ -29,7 +29,7 @@ fn listed(directory: &Path) -> usize {
     Directory::open(site).unwrap().whole().roots().unwrap().len()
 }
 
-/// What has large blobs too, which are written as they come.
+/// Content with large blobs, too, which are written while they come.
 fn content() -> Content {
     let mut content = graph(3, 20);
     content.merge(Content::tagged("app", |content| artifacts::sha512(content, 1)));
@@ -93,7 +93,7 @@ fn what_is_refused_as_a_file_is_refused_from_a_pipe() {
         let received = receive(&bytes[..], directory.path());
         match opened {
             Ok(()) => assert!(received.is_ok(), "{}: {received:?}", fixture.name),
-            // Of two members that are one blob and differ, one is not what its name says.
+            // If two members have the name of one blob and differ, one has another digest.
             Err(error) => assert!(
                 received.map_or(true, |received| !received.stats().damaged.is_empty()),
                 "{}: {error}",

@@ -32,7 +32,7 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
     let name = "a".parse().unwrap();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Whoever looks has written what was noted by then.
+        // The reader has written what was recorded by then.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 layout.whole().names().unwrap();
@@ -69,7 +69,7 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
 fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     let directory = tempfile::tempdir().unwrap();
     drop(created(directory.path()));
-    // As a run left it that was killed before it synced the directory.
+    // As a run leaves it that was killed before it synced the directory.
     let manifest = index(&[], 1);
     let blobs = directory.path().join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
@@ -94,7 +94,7 @@ fn b05_a_repository_gives_content_out_with_its_own_size_whatever_a_manifest_says
     let lie = Descriptor { size: 3, ..layer.clone() };
     let wrong = content.manifest(&Draft::image(&config, &[lie]));
     let right = content.manifest(&Draft::image(&config, std::slice::from_ref(&layer)));
-    // As wrong as the manifest is, its entry is about itself.
+    // The manifest is wrong, and its entry is about itself.
     let listed = Descriptor { size: right.size + 1, ..right.clone() };
     let both = content.manifest(&Draft::index(&[wrong.clone(), right.clone()]));
     for (descriptor, name) in [(&wrong, "a:a"), (&listed, "a:b"), (&both, "a:both")] {
@@ -177,7 +177,7 @@ fn a29_a_referrer_that_says_no_repository_is_where_its_subject_is() {
         (repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), roots)
     };
     assert_eq!(bare(&content), (vec!["reg.test/app".to_owned()], vec![]));
-    // One whose subject is not here has no other place, nor has what is no referrer.
+    // A referrer of an absent subject belongs nowhere else, nor does what is no referrer.
     let absent = Descriptor::of(MediaType::IMAGE_MANIFEST, b"absent");
     let orphan = refer(&mut content, &absent, "4");
     let names = vec!["made-up".to_owned(), "reg.test/app".to_owned()];

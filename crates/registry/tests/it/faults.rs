@@ -1,4 +1,4 @@
-//! What comes of it when the place fails.
+//! Places that fail.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use crate::support::{ask, expect};
 /// How a place fails.
 type Fault = fn() -> Error;
 
-/// A place where everything fails in one way, but for a blob of ten bytes that has only five.
+/// A place where everything fails in one way, except for a blob of ten bytes that has only five.
 #[derive(Debug)]
 struct Broken(Fault);
 
@@ -190,7 +190,7 @@ fn content_that_is_too_short_never_looks_whole() {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).is_ok_and(|count| count > 0) {}
-    // It may break off even before the head is out.
+    // The connection may break before the headers are sent.
     assert!(head.is_empty() || head.contains("content-length: 10\r\n"), "{head}");
     let mut body = Vec::new();
     let _ = stream.read_to_end(&mut body);

@@ -1,4 +1,4 @@
-//! Over a socket, with a client that knows only bytes.
+//! The server over a socket, with a client that sends bytes.
 
 use std::io::{BufRead as _, Write as _};
 use std::net::TcpStream;
@@ -79,7 +79,7 @@ fn f15_f23_an_image_is_pushed_in_chunks_of_http() {
 fn f52_many_clients_push_the_same_and_pull_it() {
     const CLIENTS: u8 = 16;
     let registry = Arc::new(writable());
-    // Fewer places than clients: they take turns.
+    // Fewer threads than clients: they take turns.
     let options = ServerOptions { max_requests: 4, ..ServerOptions::default() };
     let server = started(&registry, options);
     let shared: Vec<u8> = (0..600_000_u32).map(|n| (n % 241) as u8).collect();
@@ -122,7 +122,7 @@ fn f49_a_cut_connection_leaves_an_upload_that_goes_on() {
     }
     assert_eq!(get(&registry, &format!("/v2/a/blobs/{digest}")).status, 404);
     let mut client = Client::to(&server);
-    // The server may not have seen the end of the last connection yet.
+    // The server may not have noticed the end of the last connection yet.
     let status = loop {
         let status = client.ask(&format!("GET {location}"), "", b"");
         if status.status != 429 {
@@ -208,7 +208,7 @@ fn a_server_that_stops_ends_what_is_under_way() {
         "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc"
     );
     busy.send(put.as_bytes());
-    // Begun for sure once another request is told so.
+    // It has begun once another request is told so.
     while Client::to(&server).ask(&format!("GET {location}"), "", b"").status != 429 {}
     let address = server.addresses()[0];
     std::thread::scope(|scope| {

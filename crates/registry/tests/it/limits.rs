@@ -1,4 +1,4 @@
-//! Clients that want too much, and what is remembered of all.
+//! Clients that want too much.
 
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::support::{begin, push_blob, writable};
 fn idle_connections_lock_nobody_out() {
     let options = ServerOptions { max_connections: 64, ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
-    // Some have asked for something and are in the middle of asking again.
+    // Some have sent one request and are in the middle of another.
     let asking = (0..20).map(|_| {
         let mut client = Client::to(&server);
         assert_eq!(client.ask("GET /v2/", "", b"").status, 200);
@@ -25,7 +25,7 @@ fn idle_connections_lock_nobody_out() {
     let mut idle: Vec<_> = asking.collect();
     idle.extend((0..130).map(|_| Client::to(&server)));
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
-    // Those that came first were closed long before they would have been.
+    // The first ones were closed long before their timeout.
     idle.swap_remove(0).ends();
     idle.swap_remove(60).ends();
 }
@@ -42,7 +42,7 @@ fn a_connection_that_works_is_not_closed_in_a_crowd() {
         "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc"
     );
     busy.send(put.as_bytes());
-    // By one connection: of many, one that has not been heard yet would be closed for the next.
+    // On one connection: of many, one without a request would be closed for the next.
     let mut other = Client::to(&server);
     while other.ask(&format!("GET {location}"), "", b"").status != 429 {}
     let crowd: Vec<_> = (0..40).map(|_| Client::to(&server)).collect();
@@ -69,7 +69,7 @@ fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
     assert_eq!(other.ask("GET /healthz", "", b"").status, 200);
     busy.send(b"b");
     assert_eq!(busy.receive(true).status, 202);
-    // The thread is free a moment after the answer is out.
+    // The thread is free a moment after the answer.
     while other.ask("GET /v2/", "", b"").status != 200 {}
 }
 
@@ -109,7 +109,7 @@ fn clients_that_stand_still_make_room_for_those_that_wait() {
     drop(still);
 }
 
-/// Begins uploads whose bodies do not come to an end.
+/// Begins uploads whose bodies never end.
 fn stalled_uploads(registry: &Handler, server: &Server, count: usize) -> Vec<Client> {
     let upload = |_| {
         let location = begin(registry, "a");
@@ -122,7 +122,7 @@ fn stalled_uploads(registry: &Handler, server: &Server, count: usize) -> Vec<Cli
     (0..count).map(upload).collect()
 }
 
-/// Waits until so many other requests are under way. What tells takes no thread itself.
+/// Waits until so many other requests are in flight. The metrics need no thread.
 fn wait_for_requests(client: &mut Client, count: usize) {
     let line = format!("longshore_http_requests_in_flight {}\n", count + 1);
     while !String::from_utf8(client.ask("GET /metrics", "", b"").body).unwrap().contains(&line) {}
@@ -144,7 +144,7 @@ fn paths_and_headers_have_an_end() {
         client.0.read_exact(&mut reply).unwrap();
         assert_eq!(&reply, b"HTTP/1.1 431");
     }
-    // One that never ends is not waited for.
+    // A body that never ends is not waited for.
     let mut endless = Client::to(&server);
     endless.send(b"GET /v2/");
     let stream = endless.0.get_ref().try_clone().unwrap();
@@ -254,7 +254,7 @@ fn readers_that_stand_still_hold_no_thread() {
         })
         .collect();
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
-    // And they may go on when they like.
+    // They may continue when they like.
     for mut still in still {
         let mut rest = 32 << 20;
         let mut piece = vec![0; 1 << 20];
@@ -283,13 +283,13 @@ fn heads_that_do_not_end_share_a_bound() {
     let halves: Vec<_> = (0..8)
         .map(|_| {
             let mut half = Client::to(&server);
-            // It may be closed by then.
+            // The connection may be closed by then.
             let _ = half.0.get_mut().write_all(head.as_bytes());
             half
         })
         .collect();
-    // Two of them take half of the memory, or one, if what asks here needs some just then; the others
-    // end. The one that asks is the third.
+    // Two of them take half of the memory, or only one does if this client needs some just then. The
+    // others are closed. This client's request is the third.
     let mut other = Client::to(&server);
     let mut open = || {
         let figures = String::from_utf8(other.ask("GET /metrics", "", b"").body).unwrap();

@@ -75,7 +75,7 @@ fn f19_algorithms() {
             assert_eq!(answer.code(), "DIGEST_INVALID");
         }
     }
-    // The digest at the end decides, whatever was said at the beginning.
+    // The digest at the end decides, whatever the first request named.
     let post = "POST /v2/a/blobs/uploads/?digest-algorithm=sha512";
     let location = expect(&registry, post, &[], b"", 202).header("location").to_owned();
     for digest in ["", "?digest=", "?digest=nonsense", "?digest=foo:bar"] {
@@ -148,7 +148,7 @@ fn f17_uploads_are_cancelled_and_time_out() {
     expect(&registry, &format!("GET {location}"), &[], b"", 404);
 }
 
-/// A body in the middle of which somebody else does something.
+/// A body that runs a function in its middle.
 struct Interrupted<'a>(&'a Handler, String, Option<u16>);
 
 impl std::io::Read for Interrupted<'_> {

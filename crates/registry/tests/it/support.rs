@@ -1,4 +1,4 @@
-//! A registry over memory, and a table of what it is asked.
+//! A registry in memory, and requests to it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Returns a header, or nothing where it is absent.
+    /// Returns a header, or an empty text if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -24,7 +24,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Returns the code of the one error that there must be.
+    /// Returns the code of the one error.
     pub(crate) fn code(&self) -> String {
         let json = self.json();
         assert_eq!(json["errors"].as_array().unwrap().len(), 1);
@@ -32,7 +32,7 @@ impl Answer {
         json["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 
-    /// Returns what a list holds.
+    /// Returns the entries of a list.
     pub(crate) fn list(&self, member: &str) -> Vec<String> {
         let json = self.json();
         let items = json[member].as_array().unwrap().iter();
@@ -83,7 +83,7 @@ pub(crate) fn get(registry: &Handler, target: &str) -> Answer {
     ask(registry, &format!("GET {target}"), &[], b"")
 }
 
-/// Asks and says what is wrong with the answer, if it has not this status.
+/// Makes a request, and fails if the answer has another status.
 pub(crate) fn expect(
     registry: &Handler,
     request: &str,
@@ -115,7 +115,7 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]], subject: Option<&Descriptor
     if let Some(subject) = subject {
         document["subject"] = serde_json::to_value(subject).unwrap();
     }
-    // White space that must survive.
+    // White space that must be kept.
     serde_json::to_vec_pretty(&document).unwrap()
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn push_image(registry: &Handler, name: &str, tag: &str, layer: &[u8]
     Descriptor::of(MediaType::IMAGE_MANIFEST, &raw)
 }
 
-/// Begins an upload and returns where it is.
+/// Begins an upload and returns its location.
 pub(crate) fn begin(registry: &Handler, name: &str) -> String {
     let answer = expect(registry, &format!("POST /v2/{name}/blobs/uploads/"), &[], b"", 202);
     answer.header("location").to_owned()

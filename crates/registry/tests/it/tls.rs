@@ -75,7 +75,7 @@ fn who_speaks_no_tls_is_told() {
     let reply = Client::to(&server).ask("GET /v2/", "", b"");
     assert_eq!(reply.status, 400);
     assert_eq!(reply.body, b"Client sent an HTTP request to an HTTPS server.\n");
-    // Nor does one that says nothing that is TLS hold anything up.
+    // Nor does a client that sends something other than TLS.
     let mut odd = Client::to(&server);
     odd.send(b"\x16\x03\x01\x00\x05aaaaaaaaaaaa");
     odd.ends();
@@ -226,7 +226,7 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
         tokio::spawn(connection);
         let uri = format!("http://localhost/v2/a/blobs/{digest}");
         let request = Request::builder().uri(uri).body(Whole(None)).unwrap();
-        // The head has come, and nobody reads the body.
+        // The headers have come, and nobody reads the body.
         (sender.send_request(request).await.unwrap(), sender)
     });
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
@@ -237,7 +237,7 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
 fn answers_that_no_window_is_open_for_make_room() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 1 << 20]);
-    // Room for some twenty requests.
+    // Memory for some twenty requests.
     let options = ServerOptions { max_memory: 1 << 20, ..ServerOptions::default() };
     let server = started(&registry, options);
     let address = server.addresses()[0];

@@ -1,4 +1,4 @@
-//! Showing who asks (row E-15).
+//! Authentication (row E-15).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ fn tokens(life: u64) -> Arc<Stub> {
     }))
 }
 
-/// A registry that takes the tokens for which `takes` is true.
+/// A registry that accepts the tokens for which `takes` returns true.
 fn guarded(service: &Stub, takes: impl Fn(&str) -> bool + Send + Sync + 'static) -> Stub {
     let raw = image(None).raw().clone();
     let host = service.host.clone();
@@ -60,7 +60,7 @@ fn the_address_for_tokens_may_be_relative() {
         let stub = Stub::new(move |request: &Request| {
             let token = request.header("authorization");
             match request.path() {
-                // As some end a line.
+                // Some services end tokens with a newline.
                 "/token" => Response::ok("{\"token\": \"t1\\n\"}"),
                 _ if token == Some("Bearer t1") => Response::ok(raw.clone()),
                 _ => {
@@ -94,7 +94,7 @@ fn a_token_is_fetched_once_and_used_again() {
     assert_eq!(asked[0].params("a"), ["1,2"]);
     assert_eq!(asked[0].header("authorization"), None, "nobody asks as nobody");
     assert_eq!(stub.log().len(), 4);
-    // Another repository is another token.
+    // Another repository needs another token.
     read(&registry, "c/d").unwrap();
     let scopes = service.requests()[1].params("scope");
     assert_eq!(scopes, ["repository:c/d:pull", "repository:a/b:pull"]);
@@ -214,16 +214,16 @@ fn basic_is_answered_with_the_password() {
 
 const BASIC: &str = "Basic bWU6aHVudGVyMg==";
 
-/// Where a registry says what it wants to see.
+/// Where a registry sends its challenge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Asks {
     Everywhere,
     OnlyAtRoot,
-    /// Everybody may see the root.
+    /// Everybody may read the root.
     NotAtRoot,
 }
 
-/// A registry that is for one who knows the password, as `asks` and with `status`.
+/// A registry that wants a password, with a challenge as `asks` and with `status`.
 fn private(asks: Asks, status: u16, tokens: Option<String>) -> Stub {
     let raw = image(None).raw().clone();
     let wanted = if tokens.is_some() { "Bearer right" } else { BASIC };
@@ -253,7 +253,7 @@ fn private(asks: Asks, status: u16, tokens: Option<String>) -> Stub {
     })
 }
 
-/// A service for tokens that knows one name and password.
+/// A token service that knows one name and password.
 fn service() -> Stub {
     Stub::new(|request| match request.header("authorization") {
         Some(BASIC) => Response::ok(r#"{"token": "right"}"#),
@@ -328,10 +328,10 @@ fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
         registry_as(&open.host, password()).try_credential().unwrap(),
         CredentialCheck::NotAsked
     );
-    // It was shown at last, and only there.
+    // The password was sent only at the end, and only to the root.
     let shown = open.requests().into_iter().filter(|each| each.header("authorization").is_some());
     assert_eq!(shown.map(|each| each.target).collect::<Vec<_>>(), ["/v2/"]);
-    // One that looks at what is shown to it, and asks for nothing.
+    // A registry that checks credentials, and never asks for them.
     let looking = Stub::new(|request| match request.header("authorization") {
         None | Some(BASIC) => Response::ok("{}"),
         _ => Response::new(401),
@@ -340,7 +340,7 @@ fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
     let wrong = Credential::Password { username: "me".to_owned(), password: Secret::new("no") };
     let error = registry_as(&looking.host, wrong).try_credential().unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
-    // One that has a list for its owner only, who this is not.
+    // A registry whose catalog is for its owner, who this client is not.
     let owned = Stub::new(|request| match (request.path(), request.header("authorization")) {
         ("/v2/", _) => Response::ok("{}"),
         ("/v2/_catalog", Some(BASIC)) => Response::new(403),

@@ -1,4 +1,4 @@
-//! A registry is a place like any other, whatever it lacks.
+//! Registries pass the conformance tests of places, whatever features they lack.
 
 use longshore_remote::{Client, Config, PushMode, Registry};
 use longshore_spec::RepositoryName;

@@ -1,4 +1,4 @@
-//! A registry that others wrote: `docker-registry`, where it is installed.
+//! A registry that others wrote: `docker-registry`, if it is installed.
 
 use std::fs;
 use std::io::Read as _;
@@ -27,12 +27,12 @@ struct Distribution {
 }
 
 impl Distribution {
-    /// Starts one; `None` where it is not installed.
+    /// Starts one. Returns `None` if it is not installed.
     fn start() -> Option<Self> {
         Self::start_with(|_| Some(json!({})))
     }
 
-    /// Starts one that speaks TLS, with a certificate that nobody vouches for.
+    /// Starts one with TLS and a self-signed certificate.
     fn start_with_tls() -> Option<Self> {
         Self::start_with(|directory| {
             let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
@@ -55,7 +55,7 @@ impl Distribution {
     fn start_with(http: impl FnOnce(&Path) -> Option<Value>) -> Option<Self> {
         let directory = TempDir::new().unwrap();
         let mut http = http(directory.path())?;
-        // The port may be somebody else's by the time that it is asked for.
+        // Another program may have taken the port meanwhile.
         for _ in 0..10 {
             let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
             let root = directory.path().join("root");
@@ -134,7 +134,7 @@ fn what_distribution_takes_comes_back() {
         let roots = remote.roots().unwrap();
         assert_eq!((roots.len(), roots[0].names.len()), (1, 2));
         assert_eq!(remote.child(manifest.descriptor()).unwrap().raw(), manifest.raw());
-        // It deletes no tags, and what it does delete goes with all of them.
+        // It cannot delete tags, and deletes a manifest with all its tags.
         assert!(matches!(remote.untag(&"v1".into()), Err(Error::Unsupported { .. })));
         remote.remove(&manifest.descriptor().digest).unwrap();
         assert!(remote.head(&Selector::Name("v1".into())).unwrap_err().is_not_found());

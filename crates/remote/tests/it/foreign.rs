@@ -1,5 +1,5 @@
-//! Where others lead: out of TLS, to other hosts, into networks that are not theirs (rows B-06, E-05,
-//! E-15, E-41).
+//! Redirects and addresses from others: out of TLS, to other hosts, into private networks (rows B-06,
+//! E-05, E-15, E-41).
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ fn leaves_tls(error: &Error) {
 fn e41_no_content_leaves_tls() {
     let plain = Arc::new(Stub::new(|_| Response::new(201)));
     let there = format!("http://{}/up", plain.host);
-    // Who opens an upload, takes it, and takes a chunk, names where it goes on.
+    // The host that opens an upload, accepts it, or accepts a chunk names the next address.
     for stage in ["open", "redirect", "chunk"] {
         let there = there.clone();
         let server = Encrypted::new(move |head| {
@@ -198,7 +198,7 @@ fn a_secret_in_a_body_goes_to_nobody_else() {
     assert!(error.to_string().contains("it would take a secret to"), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert!(other.log().is_empty());
-    // On the same server it stays with whom it is for.
+    // On the same server the secret may follow.
     assert_eq!(service.log(), ["POST /token", "POST /here"]);
 }
 
@@ -274,7 +274,7 @@ fn b06_nothing_that_is_not_public_is_gone_to() {
     assert!(error.is_not_found(), "{error}");
     assert_eq!(stub.log().len(), 1);
     assert!(other.heads().is_empty() && plain.log().is_empty());
-    // The registry itself, named so, is still asked.
+    // The registry itself may be named so, and is still asked.
     let (stub, descriptor) = lacking(b"x", &[format!("https://{}/x", stub.host)]);
     let remote = remote_with(&trusting(ForeignUrls::Public), &stub.host);
     for _ in 0..2 {
