@@ -97,7 +97,7 @@ fn archived(
     Ok(())
 }
 
-/// What other clients copy too, by its names in [`typed()`].
+/// What other clients copy too, by its names in `typed()` of the fixtures.
 pub(super) const COPIED: [&str; 9] =
     ["app", "bottle", "built", "bundle", "chart", "exact", "model", "module", "rules"];
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use longshore::location::{InRegistry, Location};
 use longshore_remote::credentials::{Credential, Credentials, Files};
 use longshore_remote::{
-    Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, Remote, Secret,
+    Certificates, Client, Config, ForeignUrls, PlainHttp, Proxies, Registry, RemoteRepository,
+    Secret,
 };
 
 use crate::args::{Reach, Reading, UserPassword};
@@ -48,8 +49,8 @@ impl<'a> Registries<'a> {
     }
 
     /// Returns a repository.
-    pub(crate) fn remote(&self, place: &InRegistry) -> Result<Remote, Problem> {
-        Ok(self.registry(&place.host)?.remote(&place.repository))
+    pub(crate) fn remote(&self, place: &InRegistry) -> Result<RemoteRepository, Problem> {
+        Ok(self.registry(&place.host)?.remote_repository(&place.repository))
     }
 
     fn client(&self) -> Result<&Client, Problem> {

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_bundle::{INVENTORY, RECORD};
-use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
+use longshore_layout::{
+    Archive, ArchiveOptions, Directory, Layout as _, StreamOptions, StreamedArchive,
+};
 use longshore_store::Source as _;
 
 /// A header, and what content is rounded up to.
@@ -38,9 +40,10 @@ pub fn archive(input: &[u8]) {
     let received = received.expect("it is read from a file, and not from a pipe");
     assert_eq!(opened.whole().roots().ok(), received.whole().roots().ok());
     let damaged: BTreeSet<_> =
-        received.came().damaged.iter().map(|(digest, _)| digest.clone()).collect();
-    let came: BTreeSet<_> = received.stored().into_iter().chain(damaged).collect();
-    assert_eq!(came, opened.stored().into_iter().collect());
+        received.stats().damaged.iter().map(|(digest, _)| digest.clone()).collect();
+    let came: BTreeSet<_> = received.stats().blobs().cloned().chain(damaged).collect();
+    let stored = opened.blob_digests().map(|stored| stored.into_iter().collect());
+    assert_eq!(Some(came), stored.ok());
 }
 
 fn receive(bytes: &[u8], directory: &Path) -> Option<StreamedArchive> {

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use longshore_bundle::{Lock, Receipt, Record, RecordError};
-use longshore_layout::Index;
+use longshore_layout::IndexJson;
 use longshore_spec::{Descriptor, Digest, Manifest, Platform};
 
 /// What is read as `index.json` is written as what is read as the same.
 pub fn index(input: &[u8]) {
-    let Ok(index) = Index::parse(input, "it") else { return };
-    let again = Index::parse(&index.to_bytes(), "it").expect("what is written is read");
+    let Ok(index) = IndexJson::parse(input, "it") else { return };
+    let again = IndexJson::parse(&index.to_bytes(), "it").expect("what is written is read");
     assert_eq!(again, index);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Request};
-use longshore_registry::{Access, Registry, RegistryOptions};
+use longshore_registry::{Access, Handler, RegistryOptions};
 use longshore_spec::Digest;
 use longshore_store::Memory;
 
@@ -24,7 +24,7 @@ const HEADERS: [&str; 7] = [
 /// A line of the input is a request: `METHOD TARGET`, then headers and a body, parted by tabs.
 pub fn requests(input: &[u8]) {
     let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
-    let registry = Registry::new(Arc::new(Memory::new()), options);
+    let registry = Handler::new(Arc::new(Memory::new()), options);
     // The id of the last upload, which nobody can guess: `@` stands for it.
     let mut upload = String::new();
     for line in input.split(|byte| *byte == b'\n').take(32) {

@@ -1,8 +1,9 @@
 //! The layout as a tar archive.
 //!
-//! Reading and writing share nothing but the names of members: any tar that holds a layout is
-//! read, exactly one form is written (`format`).
+//! Reading and writing share only the names of members: any tar that holds a layout is read, and exactly
+//! one form is written (`tar_layout`).
 
+mod decompress;
 mod inventory;
 mod journal;
 mod members;
@@ -11,7 +12,6 @@ mod stream;
 mod stream_reader;
 mod tar_layout;
 mod target;
-mod unpack;
 mod writer;
 
 use longshore_store::{Error, Inability};
@@ -19,14 +19,14 @@ use longshore_store::{Error, Inability};
 pub use self::inventory::Inventory;
 pub use self::reader::{Archive, ArchiveOptions};
 pub use self::stream::ArchiveStream;
-pub use self::stream_reader::{StreamOptions, StreamStats, StreamedArchive};
+pub use self::stream_reader::{StreamOptions, StreamedArchive};
 pub use self::target::ArchiveTarget;
 pub use self::writer::ArchiveWriter;
 
-/// What an archive says that is to be ended before all has come.
+/// The error of an archive that is completed before all content has come.
 const INCOMPLETE: &str = "has not been given all that was announced to it";
 
-/// Returns what it means that an archive is given something else than was announced to it.
+/// Returns the error of an archive that gets other content than was announced.
 fn unannounced(archive: String, what: impl Into<String>) -> Error {
     Error::unsupported(archive, Inability::Unannounced(what.into()))
 }

@@ -4,6 +4,7 @@ mod blobs;
 mod bounds;
 mod changes;
 mod collect;
+mod entries;
 mod journal;
 mod marks;
 mod repository;
@@ -22,124 +23,128 @@ use longshore_store::{
     Error, ExtraFile, Flaw, Held, Inability, Outline, Place, Reader, Repository, Result, Source,
     SourcePlace, Target, TargetPlace, Upload,
 };
+use rustix::fs::FileType;
 
+use self::blobs::{blobs_of, verify_content};
 use self::changes::{Seen, Writing};
-pub use self::collect::{Collected, GcMode};
-use crate::dir::{Dir, Found, Links, missing};
-use crate::files;
-use crate::index::Index;
+pub use self::collect::{GcMode, GcReport};
+use self::entries::digests_in;
+use crate::backend::Backend;
+use crate::dir::{Dir, Found, Links, Located, missing};
+use crate::files::{self, Region};
+use crate::index::IndexJson;
+use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::membership;
 use crate::persist::{Durable, Named, persist};
-use crate::view::{Backend, View};
+use crate::view::View;
 
-/// The one version of layouts that there is (row A-04).
+/// The only version of layouts (row A-04).
 const VERSION: &str = "1.0.0";
 
 pub(crate) const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
-/// `index.json` of more bytes than this is refused: some 150,000 entries.
+/// A longer `index.json` is refused. This is enough for some 150,000 entries.
 pub(crate) const MAX_INDEX: u64 = 64 << 20;
 
-/// `oci-layout` of more bytes than this is refused.
+/// A longer `oci-layout` is refused.
 pub(crate) const MAX_LAYOUT_FILE: u64 = 1 << 20;
 
-/// The file by which a directory is known as a layout.
+/// The file that marks a directory as a layout.
 const LAYOUT_FILE: &str = "oci-layout";
 
-/// The file that lists what a layout holds.
+/// The file with the entries of a layout.
 const INDEX: &str = "index.json";
 
-/// Where the program keeps what is its own. In it nothing is reached through a link.
+/// The directory for longshore's own files. Nothing in it is reached through a link.
 const OWN: &str = ".longshore";
 
-/// Shared by all who write, and held alone by who collects.
+/// Writers share this lock; `gc` holds it alone.
 const LOCK: &str = "lock";
 
-/// Where parts of blobs lie, in a directory for each algorithm.
+/// The directory of partial blobs, with a directory for each algorithm.
 const PARTIAL: &str = ".longshore/partial";
 
 /// An OCI image layout as a directory, read and written in place.
 ///
-/// Several processes may write to it at once: blobs appear whole, and `index.json` is changed
-/// under a lock by reading it, applying one's own changes and replacing it. A reader takes no
-/// lock. What the program keeps for itself lies in `.longshore/`, which other tools ignore.
+/// Several processes may write to it at once: blobs appear as a whole, and `index.json` is changed under
+/// a lock by reading, changing and replacing it. Readers take no lock. longshore keeps its own files in
+/// `.longshore/`, which other tools ignore.
 ///
-/// Whoever made the layout may have put anything into it. Only regular files are read, behind links only
-/// as [`Links`] says; and nothing is written or removed through a link.
+/// A layout may contain anything. Only regular files are read, behind links only as [`Links`] allows, and
+/// nothing is written or removed through a link.
 pub struct Directory {
-    /// Where the user said that it is; for errors, and for what a file system has to say.
+    /// The path that the user named, for errors and for checks of the file system.
     root: PathBuf,
-    /// `None` until it is there.
+    /// `None` until the directory exists.
     opened: Mutex<Option<Arc<Dir>>>,
     links: Links,
-    /// `None` for a directory that is only read.
+    /// `None` if the directory is only read.
     writing: Option<Writing>,
     listing: Mutex<Option<Box<Seen>>>,
-    membership: membership::Cache,
+    pub(crate) membership: membership::Cache,
     bare_names_in: Option<RepositoryName>,
-    /// `index.json` of more bytes than this is neither read nor written.
+    /// A longer `index.json` is neither read nor written.
     max_index: u64,
-    /// Where `index.json` has so many bytes, changes are appended to a journal first. `None`: they never
-    /// are.
+    /// If `index.json` has at least so many bytes, changes are first appended to a journal. `None`: there
+    /// is no journal.
     journal_from: Option<u64>,
-    /// Files that lie beside the content once all of it has come.
+    /// Files beside the content that are written after all content.
     extra: Mutex<Vec<ExtraFile>>,
 }
 
-/// What a directory is opened for.
+/// The access for which a directory is opened.
 enum Access {
-    /// Writing, by nobody else.
+    /// Writing, while nobody else writes.
     Alone(Lock),
     Reading,
-    /// Writing beside others.
+    /// Writing, while others write.
     Shared,
 }
 
 impl Directory {
-    /// Opens a layout for reading. Nothing is created or locked, so read-only media will do.
+    /// Opens a layout for reading. Nothing is created or locked, so the media may be read-only.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         Self::open_with(root, Links::Inside)
     }
 
-    /// Opens a layout as [`Directory::open`] does, and does about links what is said.
+    /// Opens a layout as [`Directory::open`] does, with a rule for links.
     pub fn open_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
         let directory = Self::at(root.into(), Access::Reading, links);
         directory.check()?;
         Ok(directory)
     }
 
-    /// Opens a layout for writing. Where there is nothing or an empty directory, it is created with
-    /// the first thing that is written; that waits while the layout is being collected.
+    /// Opens a layout for writing. If nothing is there, or an empty directory, the layout is created with
+    /// the first write. Writing waits while `gc` runs.
     ///
-    /// Fails with [`Error::Malformed`] on a directory that holds something else.
+    /// Fails with [`Error::Malformed`] if the directory contains something else.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         Self::create_with(root, Links::Inside)
     }
 
-    /// Opens a layout as [`Directory::create`] does, and does about links what is said where it is read.
+    /// Opens a layout as [`Directory::create`] does, with a rule for links that are read.
     pub fn create_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
         let directory = Self::at(root.into(), Access::Shared, links);
         let Some(there) = directory.opened()? else { return Ok(directory) };
         if there.stat(LAYOUT_FILE)?.is_some() {
-            // What cannot be read is left as it is.
+            // A layout that cannot be read is not changed.
             directory.check()?;
         } else if !there.entries()?.is_empty() && there.below(OWN)?.is_none() {
-            // In this order, since another process may be creating the layout at this moment.
+            // The order matters: another process may be creating the layout now.
             return Err(Error::malformed(directory.label(), Flaw::NotEmpty));
         }
         Ok(directory)
     }
 
-    /// Opens a layout for writing by nobody else, in order to collect it. Fails with
-    /// [`Error::Busy`] while another process writes.
+    /// Opens a layout for [`Directory::collect`], while nobody else writes. Fails with [`Error::Busy`] if
+    /// another process does.
     pub fn open_alone(root: impl Into<PathBuf>) -> Result<Self> {
         Self::open_alone_with(root, Links::Inside)
     }
 
-    /// Opens a layout as [`Directory::open_alone`] does, and does about links what is said where it is
-    /// read.
+    /// Opens a layout as [`Directory::open_alone`] does, with a rule for links that are read.
     pub fn open_alone_with(root: impl Into<PathBuf>, links: Links) -> Result<Self> {
         let root = root.into();
         let there = Self::open_with(&root, links)?.there()?;
@@ -147,42 +152,33 @@ impl Directory {
         Ok(Self::at(root, Access::Alone(lock), links))
     }
 
-    /// Lets changes of a long `index.json` be durable in `.longshore/index.journal` first, for a server,
-    /// which answers after each. [`Place::settle`] writes `index.json`, and so does dropping this.
-    /// Who opens the layout here sees no difference; to other tools `index.json` is a second behind.
+    /// Makes changes of a long `index.json` durable in `.longshore/index.journal` first. This is for
+    /// servers, which answer after each change. [`Place::settle`] writes `index.json`, and so does
+    /// dropping this. longshore reads both files; to other tools `index.json` is a second behind.
     #[must_use]
     pub fn with_journal(mut self) -> Self {
         self.journal_from = Some(changes::SHORT_INDEX);
         self
     }
 
-    /// Lets what says no repository, such as a bare tag, belong to `name`.
+    /// Sets the repository of entries that name none, such as bare tags.
     #[must_use]
     pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
         self.bare_names_in = Some(name);
         self
     }
 
-    /// Returns all of the layout as one repository; names are those of its entries.
+    /// Returns the whole layout as one repository, whose names are those of the entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
+        View::whole(self, &self.membership)
     }
 
-    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
-    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
-    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(Found { file, .. }) = self.there()?.read(name, self.links)? else {
-            return Ok(None);
-        };
-        files::read(&file, &self.root.join(name), limit).map(Some)
-    }
-
-    /// Returns how many blobs of an outline go into one directory, if that is more than a directory of the
-    /// file system holds for sure: one of FAT has room for some 10,900 names of this length, and for
-    /// fewer where others lie beside them. On others the outline is not asked for.
+    /// Returns how many blobs of an outline go into one directory, if that may be too many for the file
+    /// system: a directory of FAT has room for some 10,900 names of this length, or fewer if it has other
+    /// files. For other file systems, `outline` is not called.
     pub fn crowded<O: Borrow<Outline>>(&self, outline: impl FnOnce() -> O) -> Option<usize> {
         let there = self.root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        if files::is_on_fat(there) { most_in_one(outline().borrow()) } else { None }
+        if files::is_on_fat(there) { fullest_directory(outline().borrow()) } else { None }
     }
 
     /// Returns the directory's path.
@@ -211,7 +207,7 @@ impl Directory {
         }
     }
 
-    /// Returns the opened directory, if it is there.
+    /// Returns the open directory, if it exists.
     fn opened(&self) -> Result<Option<Arc<Dir>>> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {
@@ -227,13 +223,13 @@ impl Directory {
         Ok(opened.clone())
     }
 
-    /// Returns the opened directory, which must be there.
+    /// Returns the open directory, which must exist.
     fn there(&self) -> Result<Arc<Dir>> {
         self.opened()?.ok_or_else(|| missing(&self.root))
     }
 
-    /// Lets the directory be opened once more if its path leads elsewhere by now: a layout that is served
-    /// may be replaced as a whole.
+    /// Opens the directory again if its path belongs to another one now: a layout may be replaced as a
+    /// whole while it is served.
     fn look_again(&self) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.as_ref().is_some_and(|there| there.has_moved()) {
@@ -246,9 +242,9 @@ impl Directory {
         Ok(there.stat(LAYOUT_FILE)?.is_some())
     }
 
-    /// Creates what a layout must have. `oci-layout` comes last: where it is, `index.json` is too,
-    /// and a missing one means damage.
-    fn lay_out(&self) -> Result<()> {
+    /// Creates the files of an empty layout. `oci-layout` comes last: if it exists, `index.json` must
+    /// exist, too.
+    fn create_layout(&self) -> Result<()> {
         if self.is_laid_out()? {
             return Ok(());
         }
@@ -256,12 +252,12 @@ impl Directory {
         let there = self.there()?;
         there.create_below("blobs")?;
         if there.stat(INDEX)?.is_none() {
-            self.write(INDEX, &Index::default().to_bytes())?;
+            self.write(INDEX, &IndexJson::default().to_bytes())?;
         }
         self.write(LAYOUT_FILE, LAYOUT.as_bytes()).map(drop)
     }
 
-    /// Checks that a layout is there that can be read.
+    /// Checks that a readable layout is there.
     fn check(&self) -> Result<()> {
         self.check_layout_file()?;
         self.listing().map(drop)
@@ -289,13 +285,13 @@ impl Directory {
         Lock::exclusive(&self.there()?.create_below(OWN)?, "index.lock")
     }
 
-    /// Replaces a file at the top of the layout, and returns the new one. Whoever calls this holds the
-    /// lock of `index.json`.
+    /// Replaces a file at the top of the layout, and returns the new one. The caller must hold the lock
+    /// of `index.json`.
     fn write(&self, name: &str, content: &[u8]) -> Result<File> {
         self.write_with(name, |file| file.write_all(content))
     }
 
-    /// The same for content that is written piece by piece.
+    /// The same for content that is written in pieces.
     fn write_with(
         &self,
         name: &str,
@@ -310,14 +306,14 @@ impl Directory {
             content(&mut file).map_err(Error::io("write", partial.path().display()))
         });
         if let Err(error) = written {
-            // On a disk that is full it is in the way of everything else.
+            // On a full disk, it would take room from everything else.
             _ = partial.directory.remove(partial.name);
             return Err(error);
         }
         Ok(file)
     }
 
-    /// Makes ready for the first thing that is written; after that it does nothing.
+    /// Prepares for the first write. Later calls do nothing.
     fn begin(&self) -> Result<&Writing> {
         let writing = self.writing()?;
         let mut lock = writing.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -326,7 +322,7 @@ impl Directory {
                 Dir::create(&self.root)?;
             }
             let shared = Lock::shared(&self.there()?.create_below(OWN)?, LOCK)?;
-            self.lay_out()?;
+            self.create_layout()?;
             self.check_layout_file()?;
             self.remove_dead_uploads()?;
             *lock = Some(shared);
@@ -342,7 +338,7 @@ impl Directory {
 
 impl SourcePlace for Directory {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -358,21 +354,21 @@ impl SourcePlace for Directory {
     }
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.size_of_blob(digest)
+        self.size(digest)
     }
 }
 
 impl TargetPlace for Directory {
     fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
-    /// Refuses what there is no room for, before anything is created.
+    /// Fails before anything is created if there is not enough room.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.writing()?;
         let (mut needed, mut there) = (0_u64, 0_u64);
         for node in outline.nodes() {
-            let held = match self.partial_or_whole(&node.digest, node.size)? {
+            let held = match self.held(&node.digest, node.size)? {
                 Held::Whole => node.size,
                 Held::Prefix(there) => there.min(node.size),
                 Held::Nothing => 0,
@@ -388,7 +384,7 @@ impl TargetPlace for Directory {
         Ok(Some(there))
     }
 
-    /// Makes every change visible. Extra files appear last.
+    /// Makes all changes visible. Extra files appear last.
     fn commit(&self) -> Result<()> {
         self.write_changes()?;
         let files = std::mem::take(&mut *self.extra());
@@ -406,7 +402,7 @@ impl TargetPlace for Directory {
 
 impl Place for Directory {
     fn repository(&self, name: &RepositoryName) -> Result<Box<dyn Repository + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.membership, name)))
     }
 
     fn upload(&self, repository: &RepositoryName, hasher: Hasher) -> Result<Box<dyn Upload>> {
@@ -418,10 +414,10 @@ impl Place for Directory {
     }
 
     fn forget(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        View::repository(self, repository).forget(digest)
+        View::repository(self, &self.membership, repository).forget(digest)
     }
 
-    /// Writes `index.json`, if changes are in its journal alone.
+    /// Writes `index.json` if its journal has changes.
     fn settle(&self) -> Result<()> {
         self.write_changes()?;
         self.take_in_journal()
@@ -442,15 +438,19 @@ impl Backend for Directory {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.size_of_blob(digest)
+        let Some(root) = self.opened()? else { return Ok(None) };
+        root.size(blobs_of(digest).join(digest.encoded()), self.links)
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        self.open_blob(digest, offset)
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.membership
+        let absent = || Error::not_found(digest, self.root.display());
+        let root = self.opened()?.ok_or_else(absent)?;
+        let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
+        let Found { file, size, located } = found.ok_or_else(absent)?;
+        if located == Located::Outside {
+            verify_content(&file, size, digest)?;
+        }
+        Ok(Box::new(Region::new(Arc::new(file), 0, size).after(offset)))
     }
 
     fn was_pushed(&self, repository: &RepositoryName, digest: &Digest) -> bool {
@@ -466,10 +466,39 @@ impl Backend for Directory {
     }
 }
 
+impl Layout for Directory {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(Found { file, .. }) = self.there()?.read(name, self.links)? else {
+            return Ok(None);
+        };
+        files::read(&file, &self.root.join(name), limit).map(Some)
+    }
+
+    /// Includes every file with the path of a blob (row A-11).
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        let Some(blobs) = self.there()?.read_directory("blobs", self.links)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for (name, kind) in blobs.entries()? {
+            let is_directory = matches!(kind, FileType::Directory | FileType::Symlink);
+            let Some(algorithm) = name.to_str().filter(|_| is_directory) else { continue };
+            // The target of a link may not be a directory.
+            let Ok(Some(directory)) = blobs.read_directory(algorithm, self.links) else { continue };
+            found.extend(digests_in(&directory, algorithm)?.into_iter().map(|(digest, _)| digest));
+        }
+        Ok(found)
+    }
+}
+
 impl Drop for Directory {
-    /// What was named stays named even if nobody committed; a failure here has nobody to hear it.
+    /// Writes pending names even if nobody committed. Nobody can handle an error here.
     fn drop(&mut self) {
-        // Where nothing was begun, nothing was named.
+        // If nothing was written, no names are pending.
         let lock = self.writing.as_ref().map(|writing| &writing.lock);
         let lock = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner).is_some());
         if lock != Some(true) {
@@ -489,11 +518,11 @@ impl fmt::Debug for Directory {
     }
 }
 
-/// More blobs than this are too many for a directory of FAT.
+/// More blobs are too many for a directory of FAT.
 const FAT_BLOBS: usize = 8000;
 
-/// Returns how many blobs go into the fullest directory, if that is more than [`FAT_BLOBS`].
-fn most_in_one(outline: &Outline) -> Option<usize> {
+/// Returns the number of blobs in the fullest directory, if it exceeds [`FAT_BLOBS`].
+fn fullest_directory(outline: &Outline) -> Option<usize> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for node in outline.nodes() {
         *counts.entry(node.digest.algorithm()).or_default() += 1;
@@ -530,8 +559,8 @@ mod tests {
             let second = (0..sha512).map(|number| node(Digest::sha512(number.to_string())));
             Outline::new(first.chain(second).collect(), Vec::new(), Vec::new())
         };
-        assert_eq!(most_in_one(&outline(FAT_BLOBS, 100)), None);
-        assert_eq!(most_in_one(&outline(FAT_BLOBS + 1, 100)), Some(FAT_BLOBS + 1));
+        assert_eq!(fullest_directory(&outline(FAT_BLOBS, 100)), None);
+        assert_eq!(fullest_directory(&outline(FAT_BLOBS + 1, 100)), Some(FAT_BLOBS + 1));
         let directory = tempfile::tempdir().unwrap();
         let here = Directory::create(directory.path().join("new")).unwrap();
         let is_fat = files::is_on_fat(directory.path());

@@ -1,15 +1,16 @@
-//! Files as this crate uses them: errors that name the path, positioned reads, room on a disk.
+//! Reading files: errors with the path, positioned reads, and free space.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
+use longshore_spec::Hasher;
 use longshore_store::{Error, Result};
 
-/// How much is read and written at once: larger pieces win nothing (2 × this a job is the bound
-/// on memory).
+/// The size of pieces for reading and writing. Larger ones are not faster. The memory of a job is twice
+/// this size.
 pub(crate) const PIECE: usize = 256 << 10;
 
 /// Returns a buffer for content of `size` bytes.
@@ -17,7 +18,38 @@ pub(crate) fn buffer(size: u64) -> Vec<u8> {
     vec![0; usize::try_from(size).unwrap_or(PIECE).clamp(1, PIECE)]
 }
 
-/// Reads a whole file, which errors call `what`. It must not have more than `limit` bytes.
+/// Hands the bytes of `reader` to `take`, a piece at a time. `size` is about how many there are.
+pub(crate) fn each_piece(
+    mut reader: impl Read,
+    size: u64,
+    unreadable: impl FnOnce(io::Error) -> Error,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = buffer(size);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => take(&buffer[..count])?,
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+}
+
+/// Feeds the bytes of `reader` to `hasher`. `size` is about how many there are.
+pub(crate) fn hash(
+    reader: impl Read,
+    size: u64,
+    mut hasher: Hasher,
+    unreadable: impl FnOnce(io::Error) -> Error,
+) -> Result<Hasher> {
+    each_piece(reader, size, unreadable, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    Ok(hasher)
+}
+
+/// Reads a whole file of up to `limit` bytes. Errors call the file `what`.
 pub(crate) fn read(file: &File, what: &Path, limit: u64) -> Result<Vec<u8>> {
     let read = || Error::io("read", what.display());
     let over =
@@ -26,7 +58,7 @@ pub(crate) fn read(file: &File, what: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(over());
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile, and some files have more in them than they say.
+    // The file may grow meanwhile, and some files contain more than their size.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(read())?;
     if bytes.len() as u64 > limit { Err(over()) } else { Ok(bytes) }
 }
@@ -47,11 +79,11 @@ pub(crate) fn room(directory: &Path) -> Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// What Linux calls FAT file systems; exFAT is another, and has no such bound.
+/// The magic number of FAT file systems in Linux. exFAT has another one, and no such bound.
 #[cfg(target_os = "linux")]
 const FAT: u64 = 0x4d44;
 
-/// Tells whether `directory` is on a FAT file system, where the system says so.
+/// Tells whether `directory` is on a FAT file system, if the system reports that.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_on_fat(directory: &Path) -> bool {
     rustix::fs::statfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(FAT))
@@ -62,15 +94,15 @@ pub(crate) fn is_on_fat(_: &Path) -> bool {
     false
 }
 
-/// A part of a file, read without moving the position that other readers of the file share.
-pub(crate) struct Region {
-    file: Arc<File>,
+/// A range of a file, read without moving the position that other readers of the file share.
+pub(crate) struct Region<F> {
+    file: F,
     at: u64,
     left: u64,
 }
 
-impl Region {
-    pub(crate) fn new(file: Arc<File>, at: u64, length: u64) -> Self {
+impl<F: Deref<Target = File>> Region<F> {
+    pub(crate) fn new(file: F, at: u64, length: u64) -> Self {
         Self { file, at, left: length }
     }
 
@@ -83,7 +115,7 @@ impl Region {
     }
 }
 
-impl Read for Region {
+impl<F: Deref<Target = File>> Read for Region<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..wanted], self.at)?;

@@ -1,4 +1,4 @@
-//! `index.json`: what a layout lists.
+//! `index.json`.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -11,37 +11,37 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 
 use crate::names::{self, Scope};
 
-/// The `index.json` of a layout. Members that the spec does not name survive (row A-17).
+/// The `index.json` of a layout. Unknown members are kept (row A-17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Index {
+pub struct IndexJson {
     schema_version: u32,
     media_type: MediaType,
-    /// What is listed, in the order it is written.
+    /// The entries, in the order in which they are written.
     pub manifests: Vec<Descriptor>,
-    /// Every other member, `annotations` and `subject` among them.
+    /// All other members, such as `annotations` and `subject`.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A change to what a layout lists.
+/// A change to the entries of a layout.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    /// List a manifest by its digest alone, unless it is listed already.
+    /// Adds an entry without a name, unless the manifest has an entry.
     Add(Descriptor),
-    /// Let a name stand for a manifest.
+    /// Sets a name.
     Set(Name, Descriptor),
-    /// Take a manifest out of a repository, with every name that it has there. An entry that says
-    /// neither name nor repository goes too.
+    /// Removes a manifest with all its names from a repository. An entry without name and repository is
+    /// removed, too.
     Remove(Digest, Scope),
-    /// A manifest of a repository lists these: they need no entries without a name there.
+    /// A manifest of the repository lists these manifests: they need no entries without a name there.
     Reached(HashSet<Digest>, RepositoryName),
-    /// Take a name away.
+    /// Removes a name.
     Unset(Name),
 }
 
 impl Change {
-    /// Returns what is listed by it.
+    /// Returns the digest that the change adds.
     pub(crate) fn named(&self) -> Option<&Digest> {
         match self {
             Self::Add(descriptor) | Self::Set(_, descriptor) => Some(&descriptor.digest),
@@ -50,20 +50,20 @@ impl Change {
     }
 }
 
-/// `index.json` as it is found: `mediaType` may be absent and `manifests` may be null (row A-06).
+/// `index.json` as it was read: `mediaType` may be absent, and `manifests` may be null (row A-06).
 #[derive(Default)]
-struct Found {
-    /// Whether it is an object at all.
+struct RawIndex {
+    /// Whether the document is an object.
     is_object: bool,
     manifests: Option<Vec<Descriptor>>,
     extra: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Reads an index into what it holds. In one step: only so are duplicate members noticed (A-42), and an
-/// index of many entries is in memory once.
-struct Finding<'a>(&'a mut Found);
+/// Reads an index in one pass, so that duplicate members are noticed (row A-42), and many entries are in
+/// memory only once.
+struct RawIndexReader<'a>(&'a mut RawIndex);
 
-impl<'de> DeserializeSeed<'de> for Finding<'_> {
+impl<'de> DeserializeSeed<'de> for RawIndexReader<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -71,7 +71,7 @@ impl<'de> DeserializeSeed<'de> for Finding<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Finding<'_> {
+impl<'de> Visitor<'de> for RawIndexReader<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,7 @@ impl<'de> Visitor<'de> for Finding<'_> {
     }
 }
 
-/// Fails if a member has come before.
+/// Fails if the member is a duplicate.
 fn once<E: de::Error>(
     key: &'static str,
     is_new: impl FnOnce(&'static str) -> bool,
@@ -112,7 +112,7 @@ fn once<E: de::Error>(
     if is_new(key) { Ok(()) } else { Err(E::duplicate_field(key)) }
 }
 
-impl Default for Index {
+impl Default for IndexJson {
     fn default() -> Self {
         Self {
             schema_version: 2,
@@ -123,26 +123,26 @@ impl Default for Index {
     }
 }
 
-impl Index {
-    /// Returns the index that lists `manifests`, in the order that layouts are written in: named
-    /// entries by name, then the others, each by digest.
+impl IndexJson {
+    /// Returns the index of `manifests` in the order of layouts: entries with names first, by name, then
+    /// the others by digest.
     pub fn of(manifests: Vec<Descriptor>) -> Self {
         let mut index = Self { manifests, ..Self::default() };
         index.sort();
         index
     }
 
-    /// Reads the bytes of `index.json`; `what` names it in errors.
+    /// Parses `index.json`. Errors call it `what`.
     pub fn parse(bytes: &[u8], what: &str) -> longshore_store::Result<Self> {
         let malformed = |reason: String| Error::malformed(what, reason);
-        let mut found = Found::default();
+        let mut found = RawIndex::default();
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let read = Finding(&mut found).deserialize(&mut reader).and_then(|()| reader.end());
+        let read = RawIndexReader(&mut found).deserialize(&mut reader).and_then(|()| reader.end());
         read.map_err(|error| {
             let other = !found.is_object && error.is_data();
             malformed(if other { "it is not a JSON object".to_owned() } else { error.to_string() })
         })?;
-        let Found { manifests, extra, .. } = found;
+        let RawIndex { manifests, extra, .. } = found;
         let manifests = manifests.ok_or_else(|| {
             let found = if extra.contains_key("config") {
                 "it is an image manifest, not an index"
@@ -154,7 +154,7 @@ impl Index {
         Ok(Self { manifests, extra, ..Self::default() })
     }
 
-    /// Returns the bytes to write. They depend on the content alone (row A-43).
+    /// Returns the bytes of the file. They depend only on the content (row A-43).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self)
             .unwrap_or_else(|_| unreachable!("every key of an index is text"));
@@ -162,14 +162,13 @@ impl Index {
         bytes
     }
 
-    /// Brings the entries into the order that layouts are written in.
+    /// Sorts the entries in the order of layouts.
     fn sort(&mut self) {
         self.manifests.sort_by(in_order);
     }
 }
 
-/// Refuses an `index.json` of more bytes than the `limit` of those who read them; `what` names the file
-/// in errors.
+/// Refuses an `index.json` that is longer than the `limit` of its readers. Errors call it `what`.
 pub(crate) fn check_length(length: u64, limit: u64, what: &str) -> longshore_store::Result<()> {
     if length <= limit {
         return Ok(());
@@ -178,7 +177,7 @@ pub(crate) fn check_length(length: u64, limit: u64, what: &str) -> longshore_sto
     Err(Error::Limit { what, limit: format!("{limit} bytes") })
 }
 
-/// Compares entries by the order that layouts are written in.
+/// Compares entries in the order of layouts.
 pub(crate) fn in_order(a: &Descriptor, b: &Descriptor) -> Ordering {
     let name = |entry| names::ref_name(entry);
     (name(a).is_none(), name(a))
@@ -192,7 +191,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        Index::parse(text.as_bytes(), "index.json").unwrap_err().to_string()
+        IndexJson::parse(text.as_bytes(), "index.json").unwrap_err().to_string()
     }
 
     #[test]
@@ -207,7 +206,8 @@ mod tests {
 
     #[test]
     fn a06_null_manifests_and_no_media_type_are_read_and_written_right() {
-        let index = Index::parse(br#"{"schemaVersion":2,"manifests":null}"#, "index.json").unwrap();
+        let index =
+            IndexJson::parse(br#"{"schemaVersion":2,"manifests":null}"#, "index.json").unwrap();
         let written = String::from_utf8(index.to_bytes()).unwrap();
         assert_eq!(
             written,
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a17_unknown_members_survive() {
         let text = r#"{"schemaVersion":2,"artifactType":"a/b","manifests":[],"annotations":{"k":"v"},"x":1.5}"#;
-        let written = Index::parse(text.as_bytes(), "index.json").unwrap().to_bytes();
+        let written = IndexJson::parse(text.as_bytes(), "index.json").unwrap().to_bytes();
         let [before, after]: [serde_json::Map<_, _>; 2] =
             [text.as_bytes(), &written].map(|bytes| serde_json::from_slice(bytes).unwrap());
         for (key, value) in before {
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn a17_unknown_numbers_are_written_as_the_same_numbers() {
         let text = br#"{"manifests":[],"x":[1111111111105550021E051,18446744073709551616,-0.1]}"#;
-        let index = Index::parse(text, "index.json").unwrap();
-        let again = Index::parse(&index.to_bytes(), "index.json").unwrap();
+        let index = IndexJson::parse(text, "index.json").unwrap();
+        let again = IndexJson::parse(&index.to_bytes(), "index.json").unwrap();
         assert_eq!(again, index);
     }
 

@@ -1,81 +1,52 @@
-//! What every layout that is read has in common.
+//! The trait of layouts that can be read.
+
+use std::collections::HashMap;
 
 use longshore_spec::Digest;
-use longshore_store::{Result, Source, SourcePlace};
+use longshore_store::{Error, Result, Source, SourcePlace};
 
-use crate::{Archive, Directory, StreamStats, StreamedArchive};
-
-/// A layout that is read: a directory, an archive, or what came through a pipe.
+/// A layout that can be read: a directory, an archive, or an archive from a pipe.
 pub trait Layout: SourcePlace {
-    /// Returns all of it as one repository; names are those of its entries.
+    /// Returns the whole layout as one repository, whose names are those of the entries.
     fn whole(&self) -> Box<dyn Source + '_>;
 
-    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if it is
-    /// not there. Fails with [`Error::Limit`](longshore_store::Error::Limit) if it has more than
-    /// `limit` bytes.
+    /// Returns a file beside the content (row A-14). `name` has no directory. Returns `None` if the file
+    /// does not exist. Fails with [`Error::Limit`] if it has more than `limit` bytes.
     fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>>;
 
-    /// Returns the digest of every blob that is stored, in no order.
-    fn stored(&self) -> Result<Vec<Digest>>;
+    /// Returns the digest of every blob, in no order.
+    fn blob_digests(&self) -> Result<Vec<Digest>>;
 
-    /// Returns what came through the pipe, if it came through one.
-    fn came(&self) -> Option<&StreamStats> {
+    /// Returns what came through the pipe, if the layout is from one.
+    fn stream_stats(&self) -> Option<&StreamStats> {
         None
     }
 
-    /// Tells whether it was written once and as a whole, so that nothing earlier is left in it.
+    /// Tells whether the layout was written once and as a whole, so that it contains nothing older.
     fn is_written_once(&self) -> bool {
         false
     }
 }
 
-impl Layout for Directory {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.extra_file(name, limit)
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        self.stored()
-    }
+/// What came through a pipe.
+#[derive(Debug, Default)]
+pub struct StreamStats {
+    /// How many blobs were new.
+    pub written: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Blobs that were left out because their content has another digest, by the digest of their name.
+    /// The right content may have come as well.
+    pub damaged: Vec<(Digest, Error)>,
+    /// Blobs that were not verified.
+    pub unverified: Vec<Digest>,
+    /// The size of each blob.
+    pub(crate) blobs: HashMap<Digest, u64>,
 }
 
-impl Layout for Archive {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.extra_file(name, limit)
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        Ok(self.stored())
-    }
-
-    fn is_written_once(&self) -> bool {
-        true
-    }
-}
-
-impl Layout for StreamedArchive {
-    fn whole(&self) -> Box<dyn Source + '_> {
-        Box::new(self.whole())
-    }
-
-    /// Only files that were kept when it came are here.
-    fn extra_file(&self, name: &str, _: u64) -> Result<Option<Vec<u8>>> {
-        Ok(self.extra_file(name).map(ToOwned::to_owned))
-    }
-
-    fn stored(&self) -> Result<Vec<Digest>> {
-        Ok(self.stored())
-    }
-
-    fn came(&self) -> Option<&StreamStats> {
-        Some(self.came())
+impl StreamStats {
+    /// Returns the digest of every blob, in no order.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.blobs.keys()
     }
 }

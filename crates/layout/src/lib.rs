@@ -5,22 +5,22 @@
 //! The OCI image layout as a directory and as an archive (image-spec `image-layout.md`, rows A-*).
 //!
 //! - [`Directory`] is read and written in place, by several processes at once.
-//! - [`Archive`] reads a tar without unpacking it; compressed ones are unpacked once.
-//! - [`ArchiveWriter`] writes a planned tar in parallel, and continues after a kill. [`ArchiveStream`]
-//!   writes the same bytes into a pipe. [`StreamedArchive`] reads an archive from a pipe, and writes its
-//!   content straight into a directory.
+//! - [`Archive`] reads a tar without unpacking it. A compressed archive is unpacked once.
+//! - [`ArchiveWriter`] fills a planned tar in parallel and continues after a kill. [`ArchiveStream`] writes the
+//!   same bytes to a pipe. [`StreamedArchive`] reads an archive from a pipe into a directory.
 //!
-//! A layout is one list of names; [`Directory::whole`] and its likes give that list as one repository,
-//! [`SourcePlace::source`] the part that belongs to a repository.
+//! A layout is one list of names. [`Directory::whole`] and the like return the whole list as one repository,
+//! [`SourcePlace::source`] the part of one repository.
 //!
-//! Readers accept what layouts in the field deviate in; writers are strict. Only this crate builds paths,
-//! and only its module `persist` gives a file its final name.
+//! Readers accept what layouts in use contain; writers are strict. Only this crate builds paths in layouts, and
+//! only its module `persist` gives a file its final name.
 //!
 //! [`SourcePlace::source`]: longshore_store::SourcePlace::source
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may write files directly"))]
 
 mod archive;
+mod backend;
 mod dir;
 mod directory;
 mod files;
@@ -28,19 +28,21 @@ mod index;
 mod layout;
 mod listing;
 mod lock;
+mod lookup;
 mod manifest_blob;
 mod membership;
 mod names;
 mod persist;
+mod resume;
 mod view;
 
 pub use archive::{
     Archive, ArchiveOptions, ArchiveStream, ArchiveTarget, ArchiveWriter, Inventory, StreamOptions,
-    StreamStats, StreamedArchive,
+    StreamedArchive,
 };
 pub use dir::{Links, open_file};
-pub use directory::{Collected, Directory, GcMode};
-pub use index::Index;
-pub use layout::Layout;
+pub use directory::{Directory, GcMode, GcReport};
+pub use index::IndexJson;
+pub use layout::{Layout, StreamStats};
 pub use persist::{check_writable, write_file};
 pub use view::View;

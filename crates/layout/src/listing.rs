@@ -18,7 +18,7 @@ use longshore_spec::{Digest, RepositoryName};
 
 pub(crate) use self::entry::Entry;
 use self::pool::Pool;
-use crate::index::Index;
+use crate::index::IndexJson;
 use crate::names::Scope;
 
 /// What a layout lists at one moment.
@@ -86,9 +86,9 @@ struct Key<'a> {
 }
 
 impl Listing {
-    pub(crate) fn new(index: Index) -> Self {
+    pub(crate) fn new(index: IndexJson) -> Self {
         let mut known = HashSet::new();
-        let Index { manifests, extra, .. } = index;
+        let IndexJson { manifests, extra, .. } = index;
         let entry = |descriptor| Arc::new(Entry::sharing(descriptor, &mut known));
         Self::of(manifests.into_iter().map(entry).collect(), Arc::new(extra))
     }
@@ -133,7 +133,7 @@ impl Listing {
     }
 
     /// Tells whether an index lists just this.
-    pub(crate) fn is(&self, index: &Index) -> bool {
+    pub(crate) fn is(&self, index: &IndexJson) -> bool {
         *self.extra == index.extra
             && self.entries().map(Entry::descriptor).eq(index.manifests.iter())
     }
@@ -145,7 +145,7 @@ impl Listing {
         Self::of(kept.collect(), Arc::clone(&self.extra))
     }
 
-    /// Writes `index.json`: as [`Index::to_bytes`] has it, with what was written before as it was written.
+    /// Writes `index.json`: as [`IndexJson::to_bytes`] has it, with what was written before as it was written.
     /// Piece by piece, since many threads that each need all of it in one buffer hold as many of them.
     pub(crate) fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
         let (before, after) = self.around();
@@ -171,7 +171,7 @@ impl Listing {
 
     /// Returns what stands before the entries, and what behind them.
     fn around(&self) -> (Vec<u8>, Vec<u8>) {
-        let mut without = Index::default();
+        let mut without = IndexJson::default();
         self.extra.as_ref().clone_into(&mut without.extra);
         let mut before = without.to_bytes();
         let after = before.split_off(before_entries(&before));

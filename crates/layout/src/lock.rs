@@ -9,25 +9,25 @@ use longshore_store::{Error, Result};
 
 use crate::dir::Dir;
 
-/// Who waits longer for another process says so.
+/// After this time, a warning says which lock is waited for.
 const SHORT: Duration = Duration::from_secs(2);
 
-/// How often it is tried until then.
+/// How often the lock is tried until then.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A lock that is held until it is dropped, or until the process ends, however it ends.
+/// A lock that is held until it is dropped, or until the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits until nobody holds the lock alone; others may share it.
+    /// Waits for a lock that is shared with others.
     pub(crate) fn shared(directory: &Dir, name: &str) -> Result<Self> {
         Self::wait(directory, name, File::try_lock_shared, File::lock_shared)
     }
 
-    /// Waits until nobody else holds the lock.
+    /// Waits for a lock that nobody else holds.
     pub(crate) fn exclusive(directory: &Dir, name: &str) -> Result<Self> {
         Self::wait(directory, name, File::try_lock, File::lock)
     }

@@ -1,9 +1,9 @@
-//! A manifest in hand, as a blob that is pushed.
+//! Manifests as blobs.
 
 use longshore_spec::{Descriptor, Hasher, Manifest};
 use longshore_store::{Blob, Result, Verifying};
 
-/// A manifest in hand, as a blob.
+/// A manifest in memory, as a blob that is pushed.
 pub(crate) struct ManifestBlob<'a>(pub(crate) &'a Manifest);
 
 impl Blob for ManifestBlob<'_> {

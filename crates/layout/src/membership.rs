@@ -1,102 +1,109 @@
-//! What belongs to a repository of a layout, and what refers to what in it.
+//! Which content belongs to which repository of a layout, and what refers to what.
 //!
-//! Manifests are read once, since their content never changes, and so what refers to what only grows.
-//! A repository holds what one comes to from its entries. Whether it holds something is found out from
-//! there, upwards to an entry; so an entry that comes or goes costs nothing but that.
+//! Manifests are read once. Their content never changes, so the graph of references only grows. A
+//! repository holds what can be reached from its entries. To find out whether it holds something, the
+//! graph is searched from there upwards to an entry, so entries can come and go without cost.
 //!
-//! How referrers are stored in a layout is not specified (row A-29): they are found by the
-//! `subject` of every manifest that can be reached. That covers untagged entries (oras), fallback
-//! tags (regctl) and attestations inside an index (`BuildKit`) alike.
+//! How layouts store referrers is not specified (row A-29). They are found by the `subject` of every
+//! manifest that can be reached: untagged entries (oras), fallback tags (regctl) and attestations in an
+//! index (`BuildKit`).
 
 mod graph;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_spec::{Descriptor, Digest, Kind, MediaType, RepositoryName, Role};
 use longshore_store::{AnsweredBy, Error, Referrers, Result, walk};
 
-use self::graph::{Graph, Says};
+use self::graph::{Graph, NodeKind};
+use crate::backend::Backend;
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
-use crate::view::Backend;
 
-/// So many bytes are kept of what manifests say; with more, all is forgotten and read again.
+/// The most memory of the graph. Beyond it, everything is forgotten and read again.
 const MAX_GRAPH: u64 = 256 << 20;
 
-/// How many manifests are read at once: they are small, and a cold disk likes company.
+/// How many manifests are read at once: they are small, and a cold disk benefits from parallel reads.
 const JOBS: usize = 4;
 
-/// What was found out so far.
+/// The known graph, and which entries were read.
 pub(crate) struct Cache {
-    /// More bytes than this are forgotten.
+    /// The graph is forgotten if it has more bytes.
     most: u64,
     graph: Mutex<Graph>,
-    looked: Mutex<Looked>,
-    /// Held while looking: others who ask meanwhile want the same answer.
-    looking: Mutex<()>,
+    read_parts: Mutex<ReadParts>,
+    /// Held while reading: others meanwhile want the same answer.
+    reading: Mutex<()>,
 }
 
-/// Into which parts of a layout was looked.
+/// Which parts of a layout were read.
 #[derive(Default)]
-struct Looked {
-    /// Of which listing, and those that were made of it.
+struct ReadParts {
+    /// The lineage of the listing.
     lineage: u64,
-    /// The last of them that is followed.
+    /// The last generation of that lineage.
     generation: u64,
-    parts: HashMap<Which, Part>,
+    parts: HashMap<PartKey, Part>,
 }
 
-/// Which entries are looked into.
+/// A part of the entries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Which {
+enum PartKey {
     All,
-    /// Those in a repository.
+    /// The entries of a repository.
     Repository(Box<str>),
-    /// Those that do not say where they are.
-    SayNone,
-    /// Those of them that have no name either: they may be anywhere.
+    /// The entries that name no repository.
+    NoRepository,
+    /// Those of them that have no name either: they may belong anywhere.
     Loose,
 }
 
-/// A part of a layout that was looked into.
+/// What is known of a part.
 #[derive(Default)]
 struct Part {
-    /// Whether nobody is looking into it just now.
+    /// Whether nobody is reading it now.
     is_complete: bool,
-    /// Entries that have come since.
+    /// Entries that are new since.
     came: Vec<Descriptor>,
-    /// What could not be read, which may be whole when it is looked at again.
+    /// Manifests that could not be read. They may be intact the next time.
     damaged: Vec<Descriptor>,
-    /// What is referred to and was not there.
+    /// Manifests that were absent.
     absent: Vec<Descriptor>,
 }
 
-/// Something that a repository holds, as what refers to it describes it.
+/// Content of a repository, as what refers to it describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) media_type: MediaType,
     pub(crate) size: u64,
-    /// What it is to the manifest that refers to it; nothing refers to an entry.
+    /// The role in the manifest that refers to it; `None` for an entry.
     pub(crate) role: Option<Role>,
 }
 
-/// When what was absent is looked for again.
+/// Whether absent manifests are looked for again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+enum Recheck {
     No,
     Yes,
 }
 
-impl Default for Cache {
-    fn default() -> Self {
-        let (graph, looked, looking) = Default::default();
-        Self { most: MAX_GRAPH, graph, looked, looking }
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cache")
     }
 }
 
-impl Looked {
-    /// Forgets what was of a listing that was read before.
+impl Default for Cache {
+    fn default() -> Self {
+        let (graph, read_parts, reading) = Default::default();
+        Self { most: MAX_GRAPH, graph, read_parts, reading }
+    }
+}
+
+impl ReadParts {
+    /// Forgets what belongs to an older listing.
     fn keep_for(&mut self, listing: &Listing) {
         if self.lineage < listing.lineage() {
             let (lineage, generation) = (listing.lineage(), listing.generation());
@@ -106,41 +113,41 @@ impl Looked {
 }
 
 impl Cache {
-    /// Returns what a repository holds under a digest: its entries, and all that they lead to. An
-    /// entry that says no repository and has no name is where its subject is.
+    /// Returns the content of a repository with this digest: an entry, or what an entry leads to. An
+    /// entry without repository and name belongs where its subject is.
     pub(crate) fn find(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         digest: &Digest,
     ) -> Result<Option<Member>> {
-        let listing = contents.listing()?;
+        let listing = backend.listing()?;
         let member = |graph: &Graph| graph.member(&listing, scope, digest);
-        let (mut found, mut failure) = self.ask(contents, scope, &listing, Again::No, member);
+        let (mut found, mut failure) = self.query(backend, scope, &listing, Recheck::No, member);
         if found.is_none() {
-            // It may be what a manifest refers to that has come since.
-            let (late, failed) = self.ask(contents, scope, &listing, Again::Yes, member);
+            // A manifest that is new since may refer to it.
+            let (late, failed) = self.query(backend, scope, &listing, Recheck::Yes, member);
             (found, failure) = (late, failed.or(failure));
         }
         match (found, failure) {
             (Some(found), _) => Ok(Some(found)),
             (None, None) => Ok(None),
-            // It may be what the damaged manifest refers to.
+            // The damaged manifest may refer to it.
             (None, Some(error)) => Err(error),
         }
     }
 
     /// Returns the referrers of `subject` in a repository, sorted by digest. Fails if a manifest is
-    /// damaged: what it said is not known.
+    /// damaged, since its references are unknown.
     pub(crate) fn referrers(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         subject: &Digest,
     ) -> Result<Referrers> {
-        let listing = contents.listing()?;
+        let listing = backend.listing()?;
         let referrers = |graph: &Graph| graph.referrers(&listing, scope, subject);
-        let (mut entries, failure) = self.ask(contents, scope, &listing, Again::No, referrers);
+        let (mut entries, failure) = self.query(backend, scope, &listing, Recheck::No, referrers);
         if let Some(error) = failure {
             return Err(error);
         }
@@ -148,157 +155,157 @@ impl Cache {
         Ok(Referrers { entries, answered_by: AnsweredBy::Scan })
     }
 
-    /// Returns the repositories of a layout, sorted: those that names and marks of entries give, and
-    /// that of what says none, if there is such a thing. An entry that says none and refers to
-    /// something here is where that is.
-    pub(crate) fn names(&self, contents: &dyn Backend) -> Result<Vec<RepositoryName>> {
-        let listing = contents.listing()?;
-        let bare = contents.bare_names_in().filter(|_| {
+    /// Returns the repositories of a layout, sorted: those that entries name, and that of entries that
+    /// name none, if there are any. An entry that names none and refers to stored content belongs where
+    /// that content is.
+    pub(crate) fn names(&self, backend: &dyn Backend) -> Result<Vec<RepositoryName>> {
+        let listing = backend.listing()?;
+        let bare = backend.bare_names_in().filter(|_| {
             let says_none = |entry: &&Entry| entry.says().is_none();
             listing.says_none()
-                && listing.entries().filter(says_none).any(|entry| !self.is_tied(contents, entry))
+                && listing.entries().filter(says_none).any(|entry| !self.is_tied(backend, entry))
         });
         Ok(listing.repositories(bare))
     }
 
     /// Tells whether a repository is among [`Cache::names`].
-    pub(crate) fn has_name(&self, contents: &dyn Backend, name: &RepositoryName) -> Result<bool> {
-        let listing = contents.listing()?;
+    pub(crate) fn has_name(&self, backend: &dyn Backend, name: &RepositoryName) -> Result<bool> {
+        let listing = backend.listing()?;
         let mut entries = listing.within_repository(name.as_str());
         if entries.any(|entry| entry.says() == Some(name.as_str())) {
             return Ok(true);
         }
-        let is_bare = contents.bare_names_in() == Some(name);
-        Ok(is_bare && self.names(contents)?.contains(name))
+        let is_bare = backend.bare_names_in() == Some(name);
+        Ok(is_bare && self.names(backend)?.contains(name))
     }
 
-    /// Tells whether an entry says no repository, and refers to something that is here: it is where that
-    /// is.
-    pub(crate) fn is_tied(&self, contents: &dyn Backend, entry: &Entry) -> bool {
+    /// Tells whether an entry names no repository and refers to stored content. It belongs where that
+    /// content is.
+    pub(crate) fn is_tied(&self, backend: &dyn Backend, entry: &Entry) -> bool {
         if !entry.is_loose() {
             return false;
         }
         let descriptor = entry.descriptor();
-        // A damaged one refers to nothing until it can be read.
-        if self.look(contents, descriptor).is_err() {
+        // A damaged manifest refers to nothing until it can be read.
+        if self.read_manifest(backend, descriptor).is_err() {
             return false;
         }
-        self.tie(contents, &descriptor.digest)
+        self.tie(backend, &descriptor.digest)
     }
 
-    /// Tells whether a manifest that was read refers to something that is stored.
-    fn tie(&self, contents: &dyn Backend, digest: &Digest) -> bool {
+    /// Tells whether a manifest that was read refers to stored content.
+    fn tie(&self, backend: &dyn Backend, digest: &Digest) -> bool {
         let Some((subject, is_stored)) = self.graph().subject(digest) else { return false };
         if is_stored {
             return true;
         }
-        let is_here = contents.size(&subject).is_ok_and(|size| size.is_some());
+        let is_here = backend.size(&subject).is_ok_and(|size| size.is_some());
         if is_here {
             self.graph().note_stored(&subject);
         }
         is_here
     }
 
-    /// Takes note of what a listing has that the one before lacks: only that is looked into.
+    /// Records the new entries of a listing. Only they are read later.
     pub(crate) fn follow(&self, after: &Listing) {
-        let mut looked = self.looked();
-        looked.keep_for(after);
-        if looked.lineage != after.lineage() {
+        let mut read_parts = self.read_parts();
+        read_parts.keep_for(after);
+        if read_parts.lineage != after.lineage() {
             return;
         }
-        looked.generation = looked.generation.max(after.generation());
+        read_parts.generation = read_parts.generation.max(after.generation());
         for entry in after.new_entries() {
             let by_name = entry.repositories().map(|name| match name {
-                "" => Which::SayNone,
-                name => Which::Repository(name.into()),
+                "" => PartKey::NoRepository,
+                name => PartKey::Repository(name.into()),
             });
-            let loose = entry.is_loose().then_some(Which::Loose);
-            for which in by_name.chain(loose).chain([Which::All]) {
-                if let Some(part) = looked.parts.get_mut(&which) {
+            let loose = entry.is_loose().then_some(PartKey::Loose);
+            for key in by_name.chain(loose).chain([PartKey::All]) {
+                if let Some(part) = read_parts.parts.get_mut(&key) {
                     part.came.push(entry.descriptor().clone());
                 }
             }
         }
     }
 
-    /// Asks what is known of a repository, after reading what was not read before; says, too, why not all is
-    /// known.
-    fn ask<T>(
+    /// Answers a question about a repository, after reading what was not read yet. The error says why the
+    /// answer may be incomplete.
+    fn query<T>(
         &self,
-        contents: &dyn Backend,
+        backend: &dyn Backend,
         scope: &Scope,
         listing: &Listing,
-        again: Again,
+        recheck: Recheck,
         question: impl Fn(&Graph) -> T,
     ) -> (T, Option<Error>) {
         let parts = match scope {
-            Scope::Layout => vec![Which::All],
+            Scope::Layout => vec![PartKey::All],
             Scope::Repository { name, bare } => {
-                let others = if *bare { Which::SayNone } else { Which::Loose };
-                vec![Which::Repository(name.as_str().into()), others]
+                let others = if *bare { PartKey::NoRepository } else { PartKey::Loose };
+                vec![PartKey::Repository(name.as_str().into()), others]
             }
         };
-        let is_done = |looked: &Looked| {
-            let is_done = |which: &Which| {
-                looked.parts.get(which).is_some_and(|part| {
+        let is_done = |read_parts: &ReadParts| {
+            let is_done = |key: &PartKey| {
+                read_parts.parts.get(key).is_some_and(|part| {
                     part.is_complete
                         && part.came.is_empty()
                         && part.damaged.is_empty()
-                        && (again == Again::No || part.absent.is_empty())
+                        && (recheck == Recheck::No || part.absent.is_empty())
                 })
             };
-            looked.lineage == listing.lineage() && parts.iter().all(is_done)
+            read_parts.lineage == listing.lineage() && parts.iter().all(is_done)
         };
-        // As long as one of these locks is held, nothing is forgotten that the answer rests on.
-        let looked = self.looked();
-        if is_done(&looked) {
+        // While one of these locks is held, the graph is not forgotten.
+        let read_parts = self.read_parts();
+        if is_done(&read_parts) {
             return (question(&self.graph()), None);
         }
-        drop(looked);
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(read_parts);
+        let _looking = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget_if_large();
         let mut failure = None;
-        for which in parts {
-            let failed = self.look_into_part(contents, which, listing, again);
+        for key in parts {
+            let failed = self.read_part(backend, key, listing, recheck);
             failure = failure.or(failed);
         }
         (question(&self.graph()), failure)
     }
 
-    /// Forgets everything if it is too much. What is looked into next is known until the one after it, however
-    /// much it is.
+    /// Forgets everything if the graph is too large. What is read next stays known until the call after
+    /// it, however large it is.
     fn forget_if_large(&self) {
-        let mut looked = self.looked();
+        let mut read_parts = self.read_parts();
         let mut graph = self.graph();
         if graph.size() > self.most {
             *graph = Graph::default();
-            looked.parts.clear();
+            read_parts.parts.clear();
         }
     }
 
-    fn look_into_part(
+    fn read_part(
         &self,
-        contents: &dyn Backend,
-        which: Which,
+        backend: &dyn Backend,
+        key: PartKey,
         listing: &Listing,
-        again: Again,
+        recheck: Recheck,
     ) -> Option<Error> {
-        let mut roots = self.unseen(&which, listing, again);
+        let mut roots = self.unread(&key, listing, recheck);
         let mut seen = HashSet::new();
         roots.retain(|entry| seen.insert(entry.digest.clone()));
-        let may_be_loose = matches!(which, Which::SayNone | Which::Loose);
+        let may_be_loose = matches!(key, PartKey::NoRepository | PartKey::Loose);
         let loose: Vec<Digest> =
             roots.iter().filter(|_| may_be_loose).map(|it| it.digest.clone()).collect();
         let (mut damaged, mut absent, mut failure) = (Vec::new(), Vec::new(), None);
-        let look = |descriptor: &Descriptor| self.look(contents, descriptor);
-        let walked = walk(roots, JOBS, look, |descriptor, says| {
-            let mut next = match says {
-                Ok(Says::Nothing) => Vec::new(),
-                Ok(Says::Absent) => {
+        let read_manifest = |descriptor: &Descriptor| self.read_manifest(backend, descriptor);
+        let walked = walk(roots, JOBS, read_manifest, |descriptor, kind| {
+            let mut next = match kind {
+                Ok(NodeKind::NotAManifest) => Vec::new(),
+                Ok(NodeKind::Absent) => {
                     absent.push(descriptor);
                     return Vec::new();
                 }
-                Ok(Says::Links) => self.graph().manifests_of(&descriptor.digest),
+                Ok(NodeKind::Links) => self.graph().manifests_of(&descriptor.digest),
                 Err(error) => {
                     damaged.push(descriptor);
                     failure.get_or_insert(error);
@@ -308,17 +315,17 @@ impl Cache {
             next.retain(|child| seen.insert(child.digest.clone()));
             next
         });
-        // Those that refer to something here are where that is.
+        // Those that refer to stored content belong where it is.
         for digest in loose {
-            self.tie(contents, &digest);
+            self.tie(backend, &digest);
         }
         if let Err(error) = walked {
-            let (what, limit) = (contents.label(), error.to_string());
+            let (what, limit) = (backend.label(), error.to_string());
             failure.get_or_insert(Error::Limit { what, limit });
         }
-        let mut looked = self.looked();
-        let is_it = looked.lineage == listing.lineage();
-        if let Some(part) = looked.parts.get_mut(&which).filter(|_| is_it) {
+        let mut read_parts = self.read_parts();
+        let is_it = read_parts.lineage == listing.lineage();
+        if let Some(part) = read_parts.parts.get_mut(&key).filter(|_| is_it) {
             part.is_complete = true;
             part.damaged.append(&mut damaged);
             part.absent.append(&mut absent);
@@ -326,53 +333,56 @@ impl Cache {
         failure
     }
 
-    /// Returns what was not looked into yet of some entries. What is returned is the caller's to look into.
-    fn unseen(&self, which: &Which, listing: &Listing, again: Again) -> Vec<Descriptor> {
-        let mut looked = self.looked();
-        looked.keep_for(listing);
-        let is_it = looked.lineage == listing.lineage();
-        if let Some(known) = looked.parts.get_mut(which).filter(|_| is_it) {
+    /// Returns the entries of a part that were not read yet. The caller must read them.
+    fn unread(&self, key: &PartKey, listing: &Listing, recheck: Recheck) -> Vec<Descriptor> {
+        let mut read_parts = self.read_parts();
+        read_parts.keep_for(listing);
+        let is_it = read_parts.lineage == listing.lineage();
+        if let Some(known) = read_parts.parts.get_mut(key).filter(|_| is_it) {
             known.is_complete = false;
-            let absent =
-                if again == Again::Yes { std::mem::take(&mut known.absent) } else { Vec::new() };
+            let absent = if recheck == Recheck::Yes {
+                std::mem::take(&mut known.absent)
+            } else {
+                Vec::new()
+            };
             let seen = [&mut known.came, &mut known.damaged].map(std::mem::take);
             return seen.into_iter().flatten().chain(absent).collect();
         }
-        // Of what is newer than this listing nothing would be known.
-        if is_it && listing.generation() >= looked.generation {
-            looked.parts.insert(which.clone(), Part::default());
+        // A newer listing may have been recorded meanwhile.
+        if is_it && listing.generation() >= read_parts.generation {
+            read_parts.parts.insert(key.clone(), Part::default());
         }
         let descriptor = |entry: &Entry| entry.descriptor().clone();
-        match which {
-            Which::All => listing.entries().map(descriptor).collect(),
-            Which::Repository(name) => listing.within_repository(name).map(descriptor).collect(),
-            Which::SayNone => listing.within_repository("").map(descriptor).collect(),
-            Which::Loose => {
+        match key {
+            PartKey::All => listing.entries().map(descriptor).collect(),
+            PartKey::Repository(name) => listing.within_repository(name).map(descriptor).collect(),
+            PartKey::NoRepository => listing.within_repository("").map(descriptor).collect(),
+            PartKey::Loose => {
                 let entries = listing.within_repository("");
                 entries.filter(|entry| entry.is_loose()).map(descriptor).collect()
             }
         }
     }
 
-    /// Reads a manifest into the graph, unless it is there. One that is absent says nothing (row A-13),
-    /// nor does what is no manifest though it is listed as one; one that is damaged is an error.
-    fn look(&self, contents: &dyn Backend, descriptor: &Descriptor) -> Result<Says> {
-        if let Some(known) = self.graph().says(&descriptor.digest) {
+    /// Reads a manifest into the graph, unless it was read before. An absent manifest has no references
+    /// (row A-13), nor has content that is listed as a manifest and is not one. A damaged one is an
+    /// error.
+    fn read_manifest(&self, backend: &dyn Backend, descriptor: &Descriptor) -> Result<NodeKind> {
+        if let Some(known) = self.graph().kind(&descriptor.digest) {
             return Ok(known);
         }
         let is_typed = Kind::of(&descriptor.media_type).is_some();
-        // Whoever lists it may be wrong about its size. That is its own business: what the manifest
-        // says is the same.
-        let Some(size) = contents.size(&descriptor.digest)? else { return Ok(Says::Absent) };
+        // The descriptor's size may be wrong, which concerns only its own reader.
+        let Some(size) = backend.size(&descriptor.digest)? else { return Ok(NodeKind::Absent) };
         let descriptor = &Descriptor { size, ..descriptor.clone() };
-        let found = match contents.manifest(descriptor) {
+        let found = match backend.manifest(descriptor) {
             Ok(manifest) => Some(manifest),
-            Err(Error::NotFound { .. }) => return Ok(Says::Absent),
-            // It is what its digest says, and not what its descriptor does: then its own bytes tell.
+            Err(Error::NotFound { .. }) => return Ok(NodeKind::Absent),
+            // The content has this digest, but not the type of the descriptor: the content decides.
             Err(Error::Manifest { .. } | Error::Limit { .. }) if is_typed => {
                 let Descriptor { digest, size, .. } = descriptor;
                 let untyped = Descriptor::new(MediaType::new(""), digest.clone(), *size);
-                return self.look(contents, &untyped);
+                return self.read_manifest(backend, &untyped);
             }
             // An entry of unknown type may be anything (rows A-15, C-22).
             Err(Error::Manifest { .. } | Error::Limit { .. } | Error::Unverifiable { .. })
@@ -389,8 +399,8 @@ impl Cache {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn looked(&self) -> MutexGuard<'_, Looked> {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read_parts(&self) -> MutexGuard<'_, ReadParts> {
+        self.read_parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -448,7 +458,7 @@ mod tests {
                 push(&layout, repository, &format!("v{number}"));
                 forgetful.follow(&layout.listing().unwrap());
             }
-            for cache in [layout.membership(), &forgetful] {
+            for cache in [&layout.membership, &forgetful] {
                 assert_eq!(role(cache, "many", "shared"), Some(Role::Layer));
                 assert_eq!(role(cache, "few", "shared"), (few > 0).then_some(Role::Layer));
                 assert_eq!(role(cache, "none", "shared"), None);
@@ -465,7 +475,7 @@ mod tests {
         let layout = Directory::create(directory.path()).unwrap();
         let [one, two] = ["v1", "v2"].map(|tag| push(&layout, "a", tag));
         let holds = |content: &str| {
-            layout.membership().find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
+            layout.membership.find(&layout, &scope("a"), &digest(content)).unwrap().is_some()
         };
         assert!(holds("a:v1") && holds("a:v2") && holds("shared"));
         let repository = layout.repository(&"a".parse().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The one place where a file appears under its final name.
+//! The one function that gives a file its final name.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,17 +9,17 @@ use longshore_store::{Error, Result};
 
 use crate::dir::{Dir, no_directory};
 
-/// When it becomes durable that a file has its name.
+/// When the name of a file becomes durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durable {
     /// At once.
     Now,
-    /// When the caller calls [`sync_directory`], once for many files, before anything refers to
-    /// them. Until then a power cut may take the name away, but never leave half a file under it.
-    WithTheOthers,
+    /// When the caller calls [`sync_directory`], once for many files, before anything refers to them.
+    /// Until then a power cut may remove the name, but never leave a partial file under it.
+    Batched,
 }
 
-/// A name in a directory.
+/// A name in an open directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Named<'a> {
     pub(crate) directory: &'a Dir,
@@ -31,19 +31,18 @@ impl<'a> Named<'a> {
         Self { directory, name: name.as_ref() }
     }
 
-    /// Returns what errors call it.
+    /// Returns the path, for errors.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join(self.name)
     }
 }
 
-/// Makes `target` appear with what `write` puts into `file`, which lies at `partial`.
+/// Gives `file`, which is at `partial`, the name `target` after `write` has written it.
 ///
-/// In this order: write (and verify, which is the business of `write`), sync the file, rename it,
-/// sync the directory. `target` is there whole or not at all. After a failure `partial` is left as
-/// it is, except where the disk failed to take it: then nothing tells which bytes of it are on the
-/// disk, though they read back well from memory, and it is removed. Each step is a tracing event,
-/// so that a test can hold the order.
+/// The order is: write and verify, sync the file, rename it, sync the directory. `target` is complete or
+/// does not exist. After a failure `partial` stays, unless the sync failed: then nobody knows which bytes
+/// are on the disk, although memory still has them, and it is removed. Each step is traced, so that tests
+/// can check the order.
 pub(crate) fn persist<T>(
     file: &File,
     partial: Named<'_>,
@@ -66,11 +65,11 @@ pub(crate) fn persist<T>(
     Ok(written)
 }
 
-/// Writes a small file of the user's, in place of one that may be there: whole, or not at all. What is
-/// written lies under a name that nobody can know before until it is whole.
+/// Writes a small file that the user named, as a whole or not at all. An existing file is replaced. The
+/// content is written under a random name first.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     use std::io::Write as _;
-    // Nobody knows the other name.
+    // The user does not know the random name.
     let of_target = |error| match error {
         Error::Io { action, source, .. } => Error::io(action, path.display())(source),
         error => error,
@@ -87,8 +86,8 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
-/// Fails if a file cannot get the name `path`, as far as that can be told without making it: whoever
-/// writes one after hours of work wants to know before.
+/// Fails if `path` cannot be created, as far as that can be seen without creating it. Call it before
+/// hours of work.
 pub fn check_writable(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if path.is_dir() {
@@ -103,7 +102,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
     )
 }
 
-/// Gives a file of one name another.
+/// Renames a file.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where a file gets its name")]
 pub(crate) fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
     rustix::fs::renameat(partial.directory, partial.name, target.directory, target.name).map_err(
@@ -111,7 +110,7 @@ pub(crate) fn rename(partial: Named<'_>, target: Named<'_>) -> Result<()> {
     )
 }
 
-/// Makes durable what is in a directory.
+/// Syncs a directory.
 pub(crate) fn sync_directory(directory: &Dir) -> Result<()> {
     step("sync directory", directory.path());
     directory.sync()
@@ -123,55 +122,20 @@ fn step(step: &str, path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::io::Write as _;
 
+    use longshore_fixture::steps;
+
     use super::*;
-
-    thread_local! {
-        /// The steps of this thread.
-        static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    }
-
-    /// Keeps the steps that are traced, by thread. It is that of all threads: what one thread alone listens
-    /// to, another that comes to it first may turn off.
-    struct Steps;
-
-    impl tracing::Subscriber for Steps {
-        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-            metadata.target() == "longshore::persist"
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-        fn event(&self, event: &tracing::Event<'_>) {
-            struct Step;
-            impl tracing::field::Visit for Step {
-                fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-                    if field.name() == "step" {
-                        STEPS.with_borrow_mut(|steps| steps.push(value.to_owned()));
-                    }
-                }
-                fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
-            }
-            event.record(&mut Step);
-        }
-    }
 
     fn run(write: impl FnOnce(&File) -> Result<()>) -> (Vec<String>, bool, bool) {
         let directory = tempfile::tempdir().unwrap();
         let opened = Dir::open(directory.path()).unwrap();
         let file = opened.create_new("partial").unwrap().unwrap();
         let [partial, target] = ["partial", "target"].map(|name| Named::new(&opened, name));
-        // Whoever comes second finds it set.
-        let _ = tracing::subscriber::set_global_default(Steps);
-        STEPS.take();
-        let result = persist(&file, partial, target, Durable::Now, write);
-        let steps = STEPS.take();
+        let mut result = Ok(());
+        let steps = steps(|| result = persist(&file, partial, target, Durable::Now, write));
+        let steps = steps.into_iter().map(|step| step.name).collect();
         assert_eq!(partial.path().exists(), result.is_err());
         (steps, result.is_ok(), target.path().exists())
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use longshore::layout::Directory;
 use longshore::registry::front::{self, Passwords, Server};
-use longshore::registry::{Access, Registry, RegistryOptions};
+use longshore::registry::{Access, Handler, RegistryOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("write a directory")?;
@@ -26,12 +26,12 @@ pub(crate) fn run(directory: &str, listen: &str, users: &str) -> Result<Server, 
     // A server answers after each change: so it keeps a journal of them.
     let layout = Directory::create(directory)?.with_journal();
     let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
-    let registry = Arc::new(Registry::new(Arc::new(layout), options));
+    let registry = Arc::new(Handler::new(Arc::new(layout), options));
     let (passwords, _refused) = Passwords::parse(users);
-    let front = front::Options {
+    let front = front::ServerOptions {
         passwords: Some(passwords).filter(|passwords| !passwords.is_empty()),
         anonymous_pull: true,
-        ..front::Options::default()
+        ..front::ServerOptions::default()
     };
     Ok(front::serve([TcpListener::bind(listen)?], registry, front)?)
 }

@@ -1,7 +1,7 @@
 //! Opened places, whatever they are.
 
 use longshore_layout::{Archive, ArchiveStream, ArchiveWriter, Directory, Layout, StreamedArchive};
-use longshore_remote::Remote;
+use longshore_remote::RemoteRepository;
 use longshore_store::{Error, Inability, Repository, Result, Source, Target, TargetPlace};
 
 /// A place that is read: a layout, or a repository of a registry.
@@ -14,7 +14,7 @@ pub enum OpenPlace {
     /// What came through a pipe into a directory.
     StreamedArchive(StreamedArchive),
     /// A repository of a registry.
-    Registry(Remote),
+    Registry(RemoteRepository),
 }
 
 impl OpenPlace {
@@ -77,7 +77,7 @@ pub enum Destination {
     /// An archive that goes through a pipe.
     Stream(ArchiveStream),
     /// A repository of a registry.
-    Registry(Remote),
+    Registry(RemoteRepository),
 }
 
 impl Destination {

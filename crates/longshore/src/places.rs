@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use longshore_bundle::{LayoutPlace, Opener, SelectedPlaces, Selection, only_root};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
-use longshore_remote::{Client, Config, Remote};
+use longshore_remote::{Client, Config, RemoteRepository};
 use longshore_spec::{Reference, RepositoryName, Tag};
 use longshore_store::{Error, Name, Result, Selector, Source, Target, TargetPlace};
 
@@ -135,8 +135,8 @@ impl Places {
         Ok(OpenLayouts { places: self, layouts })
     }
 
-    fn remote(&self, host: &str, repository: &RepositoryName) -> Result<Remote> {
-        Ok(self.client.registry(host)?.remote(repository))
+    fn remote(&self, host: &str, repository: &RepositoryName) -> Result<RemoteRepository> {
+        Ok(self.client.registry(host)?.remote_repository(repository))
     }
 }
 

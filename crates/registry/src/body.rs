@@ -7,10 +7,10 @@ use bytes::{Bytes, BytesMut};
 use longshore_spec::{Descriptor, RepositoryName};
 use longshore_store::{Place, Reader};
 
-/// Content is read and sent in pieces of so many bytes.
+/// The size of the pieces in which content is read and sent.
 pub(crate) const PIECE: usize = 256 << 10;
 
-/// The body of a response: nothing, bytes, or a part of a blob that is read when it is sent.
+/// The body of a response: nothing, bytes, or a range of a blob that is read while it is sent.
 #[derive(Debug)]
 pub struct Body(Kind);
 
@@ -20,7 +20,7 @@ enum Kind {
     Blob(Box<Part>),
 }
 
-/// A part of a blob.
+/// A range of a blob.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub place: Arc<dyn Place>,
@@ -47,7 +47,7 @@ impl Body {
         }
     }
 
-    /// Returns the body if it is in memory already, else the part of a blob that it is.
+    /// Returns the body if it is in memory, else the range of a blob that it is.
     pub(crate) fn try_into_bytes(self) -> Result<Bytes, Box<Part>> {
         match self.0 {
             Kind::Bytes(bytes) => Ok(bytes),
@@ -55,8 +55,8 @@ impl Body {
         }
     }
 
-    /// Gives the body to `send`, piece by piece, on this thread. Fails if `send` does, and if there
-    /// is less content than there should be; whoever sends must not let that look like an end.
+    /// Hands the body to `send`, piece by piece, on this thread. Fails if `send` does, or if content is
+    /// missing; the sender must not let that look like the end.
     pub fn send(self, mut send: impl FnMut(Bytes) -> io::Result<()>) -> io::Result<()> {
         match self.0 {
             Kind::Bytes(bytes) if bytes.is_empty() => Ok(()),
@@ -68,7 +68,7 @@ impl Body {
         }
     }
 
-    /// Returns all of the body.
+    /// Returns the whole body.
     pub fn into_bytes(self) -> io::Result<Bytes> {
         let mut all = BytesMut::new();
         self.send(|piece| {
@@ -91,13 +91,13 @@ impl From<Bytes> for Body {
     }
 }
 
-/// Reads so many bytes, or what is left if that is less.
+/// Reads so many bytes, or the rest if that is less.
 pub(crate) type Read<'a> = &'a mut dyn FnMut(usize) -> io::Result<Bytes>;
 
 impl Part {
-    /// Opens the part behind its first `done` bytes, and lets `each` read piece by piece, on this
-    /// thread, until all is read or it says that it is enough. `each` is told how much is left. Fails
-    /// if it does, and if there is less content than there should be.
+    /// Opens the range after its first `done` bytes and calls `each`, on this thread, until all is read
+    /// or `each` returns false. `each` gets the number of bytes that are left, and a function to read the
+    /// next piece. Fails if `each` does, or if content is missing.
     pub(crate) fn pieces(
         &self,
         done: u64,
@@ -122,7 +122,7 @@ impl Part {
     }
 }
 
-/// Reads the next piece of content of which `left` bytes are still to come.
+/// Reads the next piece of content that has `left` more bytes.
 fn read_piece(content: &mut Reader<'_>, left: u64, wanted: usize) -> io::Result<Bytes> {
     let wanted = usize::try_from(left).unwrap_or(wanted).min(wanted);
     let mut piece = vec![0; wanted];

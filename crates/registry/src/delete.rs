@@ -7,60 +7,60 @@ use longshore_spec::{Digest, ManifestContent, RepositoryName};
 use longshore_store::{Entry, Error, Name, Repository, Selector};
 
 use crate::body::Body;
-use crate::fault::{Code, Fault};
-use crate::registry::Registry;
-use crate::reply;
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
+use crate::response;
 
-impl Registry {
-    /// Takes away a tag, or a manifest with every tag on it.
+impl Handler {
+    /// Deletes a tag, or a manifest with all its tags.
     pub(crate) fn delete_manifest(
         &self,
         name: &RepositoryName,
         selector: Selector,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let repository = self.repository(name)?;
         match &selector {
             Selector::Name(tag) => repository.untag(tag),
             Selector::Digest(digest) => self.remove(&*repository, digest),
         }
-        .map_err(Fault::unknown(Code::ManifestUnknown))?;
+        .map_err(ErrorResponse::unknown(Code::ManifestUnknown))?;
         self.place.commit()?;
-        Ok(reply::empty(StatusCode::ACCEPTED))
+        Ok(response::empty(StatusCode::ACCEPTED))
     }
 
-    /// Takes a blob out of a repository; refused while a manifest there needs it.
+    /// Removes a blob from a repository. Fails while a manifest there needs the blob.
     pub(crate) fn delete_blob(
         &self,
         name: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let forgotten = self.place.forget(name, digest);
-        forgotten.map_err(Fault::unknown(Code::BlobUnknown))?;
+        forgotten.map_err(ErrorResponse::unknown(Code::BlobUnknown))?;
         self.place.commit()?;
-        Ok(reply::empty(StatusCode::ACCEPTED))
+        Ok(response::empty(StatusCode::ACCEPTED))
     }
 
-    /// Takes away a manifest. An index that lists it needs it, but for one: the list of referrers that
-    /// clients keep under a tag of the subject (row E-81) is rewritten, as they would do themselves.
+    /// Deletes a manifest. Fails while an index lists it, with one exception: the list of referrers under
+    /// a fallback tag (row E-81) is rewritten, as clients would do themselves.
     fn remove(&self, repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<()> {
         match repository.remove(digest) {
             Err(Error::Unsupported { .. }) => {}
             result => return result,
         }
-        // Two that go from one list at once would each write it with the other in it.
+        // Two manifests that leave one list at once would each rewrite it with the other still in it.
         let _alone = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_listed = unlist(repository, digest)?;
+        let was_listed = remove_referrer(repository, digest)?;
         match repository.remove(digest) {
-            // Nothing but the list led to it.
+            // Only the list referred to it.
             Err(Error::NotFound { .. }) if was_listed => Ok(()),
             result => result,
         }
     }
 }
 
-/// Takes a manifest out of the list of referrers under the tag of its subject; tells whether it was
-/// in one.
-fn unlist(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
+/// Removes a manifest from the list of referrers under the fallback tag of its subject. Returns whether
+/// it was listed.
+fn remove_referrer(repository: &dyn Repository, digest: &Digest) -> longshore_store::Result<bool> {
     let manifest = repository.manifest(&Selector::Digest(digest.clone()))?;
     let Some(subject) = manifest.subject() else { return Ok(false) };
     let tag = Name::new(subject.digest.referrers_tag());

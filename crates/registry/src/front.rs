@@ -1,33 +1,35 @@
-//! A registry on a TCP port: HTTP/1.1 and HTTP/2, as `hyper` speaks them, with TLS or without.
+//! A registry on TCP ports: HTTP/1.1 and HTTP/2 by `hyper`, with TLS or without.
 //!
-//! A request holds a thread of a pool until its answer is known, and while its body is received. A blob
-//! is read by a thread only as fast as its client takes it: if the client is slow, the thread does other
-//! work, and another goes on later. So a slow client slows down nobody else, and fills no memory.
+//! A request holds a thread of a pool until its answer is known, and while its body is received. A thread
+//! reads a blob only as fast as its client takes it. If the client is slow, the thread does other work,
+//! and another thread continues later. So a slow client neither slows down others nor fills the memory.
 //!
-//! Connections are many and cheap, threads are few: a connection has no thread unless a request is
-//! served on it. When there are as many connections as there may be, those on which nothing happens
-//! are closed. When all threads are busy, requests wait; too many are refused with 429 (row F-46);
-//! and bodies that are slower than others can wait for are broken off.
+//! Connections are many and cheap, threads are few: a connection has a thread only while a request is
+//! served on it. When the limit of connections is reached, idle ones are closed. When all threads are
+//! busy, requests wait; beyond a limit they are refused with 429 (row F-46); and bodies that are too slow
+//! are aborted.
 //!
-//! Outside of the registry there are `/healthz`, which answers everybody, and `/metrics`, figures for
-//! Prometheus, which answers whoever may pull.
+//! Beside the registry there are `/healthz`, which answers everybody, and `/metrics`, which answers
+//! everybody who may pull, with figures for Prometheus.
 
 mod activity;
 mod admission;
+mod authenticator;
+mod backlog;
 mod client;
 mod connection;
-mod crowd;
+mod connections;
+mod endpoint;
 mod exchange;
-mod flow;
-mod gate;
-mod incoming;
+mod fair_semaphore;
+mod lag;
+mod limits;
 mod metrics;
-mod outgoing;
-mod pace;
 mod passwords;
-mod patient;
 mod record;
-mod shares;
+mod request_body;
+mod response_body;
+mod timeout_stream;
 mod tls;
 
 use std::io;
@@ -39,80 +41,81 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::passwords::{Passwords, Refused};
-pub use self::record::{Observer, RequestRecord};
+pub use self::record::{RequestObserver, RequestRecord};
 pub use self::tls::{Certificate, CertificateError};
 
 use self::admission::Admission;
+use self::authenticator::Authenticator;
 use self::client::site_of;
 use self::connection::stopping;
-use self::crowd::Crowd;
-use self::gate::Gate;
+use self::connections::Connections;
 use self::metrics::Metrics;
-use crate::Registry;
+use crate::Handler;
 
-/// The threads that only wait for sockets, parse headers, and encrypt.
+/// These threads only wait for sockets, parse headers, and encrypt.
 const SOCKET_THREADS: usize = 2;
 
-/// After a connection could not be accepted (there are too many files open), the next try waits.
+/// The pause after a connection could not be accepted, for example because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// After one connection was asked to make room, the next is asked if there is none by then.
+/// The pause after a connection was asked to make room. Then the next one is asked.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether somebody waits for memory that others hold and do not use.
+/// How often to check whether requests wait for memory that others hold and do not use.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often uploads are looked through for those that nobody has touched for long.
+/// How often to look for uploads that have expired.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How often what is durable is brought into the form that other programs read, at most.
+/// The shortest time between two calls that settle the place.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// It is done at most for a tenth of the time.
+/// Settling takes at most one part in this many of the time.
 const SETTLE_SHARE: u32 = 10;
 
-/// What is done beside the requests on threads that may wait for a disk: expiring and settling.
+/// Threads for expiring and settling, which may wait for a disk.
 const CHORES: usize = 2;
 
-/// How a front end treats its clients.
+/// The limits and the access control of a front end.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// So many connections may be open; if there are more, those on which nothing happens are closed.
+pub struct ServerOptions {
+    /// The most open connections. Beyond it, idle ones are closed.
     pub max_connections: usize,
-    /// So many requests are served at once, each by one thread; the others wait.
+    /// The most requests that are served at once, each by one thread. Others wait.
     pub max_requests: usize,
-    /// So many requests may wait for a thread; more are refused.
+    /// The most requests that may wait for a thread. Others are refused.
     pub max_waiting: usize,
-    /// So many bytes of memory requests and answers may take; those for which there is none wait, and
-    /// answers that do not move make room. No client has more than three quarters.
+    /// The memory for requests and answers, in bytes. Requests wait for it, and answers that do not move
+    /// are aborted for it. One client gets at most three quarters.
     pub max_memory: usize,
-    /// A connection on which no request is served for so long is closed, and so is one whose client
-    /// takes longer to send the headers of a request.
+    /// A connection without a request is closed after this time, and so is one whose client takes longer
+    /// to send the headers of a request.
     pub header_timeout: Duration,
-    /// The like when the server is to stop.
+    /// The same while the server is stopping.
     pub stop_timeout: Duration,
-    /// A client that neither sends nor takes a byte of a body for so long is hung up on. Over this
-    /// time it is measured how fast bodies move.
+    /// A connection is closed if its client neither sends nor takes a byte of a body for this time. The
+    /// speed of bodies is measured over this time.
     pub idle_timeout: Duration,
-    /// The like while other requests wait. They wait for twice as long as the default is.
+    /// The same while other requests wait. They wait for twice as long as the default.
     pub idle_timeout_while_others_wait: Duration,
-    /// A body that moves slower than so many bytes a second is broken off.
+    /// A body that moves slower, in bytes a second, is aborted.
     pub min_rate: u64,
-    /// The like while other requests wait.
+    /// The same while other requests wait.
     pub min_rate_while_others_wait: u64,
-    /// The certificate that is shown; without one there is no TLS.
+    /// The certificate of the server. Without one there is no TLS.
     pub certificate: Option<Certificate>,
-    /// Who may come in; `None` is everybody. Whoever may come in may do everything that the registry
-    /// allows, in every repository: a mount shows nobody what they could not pull (row F-21).
+    /// The passwords that are accepted. `None` admits everybody. A client that is admitted may do
+    /// everything that the registry allows, in every repository, so a mount shows nobody what they could
+    /// not pull (row F-21).
     pub passwords: Option<Passwords>,
-    /// Whether pulling needs no password. A wrong one is refused all the same.
+    /// Whether pulling needs no password. A wrong password is refused anyway.
     pub anonymous_pull: bool,
-    /// Is told of each request.
-    pub observer: Option<Observer>,
+    /// Is called for each request.
+    pub observer: Option<RequestObserver>,
 }
 
-impl Default for Options {
-    /// Everybody may come in, without TLS.
+impl Default for ServerOptions {
+    /// Everybody is admitted, without TLS.
     fn default() -> Self {
         Self {
             max_connections: 4096,
@@ -123,7 +126,7 @@ impl Default for Options {
             stop_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_mins(1),
             idle_timeout_while_others_wait: Duration::from_secs(10),
-            // The slowest links that images are pulled over are ten times as fast.
+            // The slowest links in use are ten times as fast.
             min_rate: 240,
             min_rate_while_others_wait: 4 << 10,
             certificate: None,
@@ -134,7 +137,7 @@ impl Default for Options {
     }
 }
 
-/// A registry that is being served. Dropping it ends it without waiting for anyone.
+/// A registry that is being served. Dropping it stops the server at once.
 #[derive(Debug)]
 pub struct Server {
     runtime: Option<Runtime>,
@@ -143,19 +146,19 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
-/// What connections share.
+/// The state that connections share.
 #[derive(Debug)]
 struct Shared {
-    registry: Arc<Registry>,
-    options: Options,
-    certificate: Option<tls::Shown>,
-    gate: Arc<Gate>,
+    registry: Arc<Handler>,
+    options: ServerOptions,
+    certificate: Option<tls::CurrentCertificate>,
+    authenticator: Arc<Authenticator>,
     admission: Admission,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     metrics: Metrics,
 }
 
-/// How a server is.
+/// Whether the server accepts requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
@@ -165,24 +168,27 @@ enum State {
 /// Serves `registry` on `listeners`, on threads of its own, until the server is stopped.
 pub fn serve(
     listeners: impl IntoIterator<Item = TcpListener>,
-    registry: Arc<Registry>,
-    options: Options,
+    registry: Arc<Handler>,
+    options: ServerOptions,
 ) -> io::Result<Server> {
     let max_requests = options.max_requests.max(1);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(SOCKET_THREADS)
-        // More for what no request asked for.
-        .max_blocking_threads(max_requests + gate::CHECKS + CHORES)
+        // Some more, for work that no request asked for.
+        .max_blocking_threads(max_requests + authenticator::CHECKS + CHORES)
         .thread_name("longshore-http")
         .enable_all()
         .build()?;
     let permits = Arc::new(Semaphore::new(options.max_connections.max(1)));
     let shared = Arc::new(Shared {
         registry: Arc::clone(&registry),
-        certificate: options.certificate.clone().map(tls::Shown::new),
-        gate: Arc::new(Gate::new(options.passwords.clone(), options.anonymous_pull)?),
+        certificate: options.certificate.clone().map(tls::CurrentCertificate::new),
+        authenticator: Arc::new(Authenticator::new(
+            options.passwords.clone(),
+            options.anonymous_pull,
+        )?),
         admission: Admission::new(&options),
-        crowd: Arc::default(),
+        connections: Arc::default(),
         metrics: Metrics::default(),
         options,
     });
@@ -210,29 +216,30 @@ impl Server {
         &self.addresses
     }
 
-    /// Shows this certificate to connections that are opened from now on, if there was one before.
-    pub fn show(&self, certificate: Certificate) {
+    /// Uses this certificate for new connections, if the server has TLS.
+    pub fn set_certificate(&self, certificate: Certificate) {
         if let Some(shown) = &self.shared.certificate {
             shown.replace(certificate);
         }
     }
 
-    /// Asks for these passwords from now on, if any were asked for before.
-    pub fn ask_for(&self, passwords: Passwords) {
-        self.shared.gate.replace(passwords);
+    /// Accepts these passwords from now on, if the server asks for passwords.
+    pub fn set_passwords(&self, passwords: Passwords) {
+        self.shared.authenticator.replace(passwords);
     }
 
-    /// Takes no more requests, lets those under way end, and returns when all have or when `grace`
-    /// is over. Returns how many have not ended.
+    /// Accepts no more requests, waits until those in flight have ended or `grace` is over, and returns
+    /// how many have not ended.
     pub fn stop(mut self, grace: Duration) -> usize {
         let Some(runtime) = self.runtime.take() else { return 0 };
-        // Every connection holds a receiver; the last one closes the channel.
+        // Every connection holds a receiver, so the channel closes with the last connection.
         let ended = runtime.block_on(async {
             self.state.send_replace(State::Stopping);
             tokio::time::timeout(grace, self.state.closed()).await.is_ok()
         });
         let left = if ended { 0 } else { self.shared.metrics.in_flight() };
-        // What is durable stays so, though nobody settles it: another process may hold the lock for long.
+        // All changes are durable even if nobody settles the place: another process may hold the lock for
+        // long.
         let registry = Arc::clone(&self.shared.registry);
         runtime.block_on(async {
             let settled = tokio::task::spawn_blocking(move || registry.settle());
@@ -251,33 +258,33 @@ impl Drop for Server {
     }
 }
 
-async fn expire_uploads(registry: Arc<Registry>) {
+async fn expire_uploads(registry: Arc<Handler>) {
     loop {
         tokio::time::sleep(EXPIRY_INTERVAL).await;
         let registry = Arc::clone(&registry);
         let expire = move || registry.expire_uploads(Instant::now());
-        // It fails only if the thread panicked, which concerns no later round.
+        // It fails only if the thread panicked, which does not affect later rounds.
         let _ = tokio::task::spawn_blocking(expire).await;
     }
 }
 
-async fn settle(registry: Arc<Registry>) {
+async fn settle(registry: Arc<Handler>) {
     let mut pause = SETTLE_INTERVAL;
     loop {
         tokio::time::sleep(pause).await;
         let registry = Arc::clone(&registry);
         let began = Instant::now();
-        // It fails only if the thread panicked, which concerns no later round.
+        // It fails only if the thread panicked, which does not affect later rounds.
         let _ = tokio::task::spawn_blocking(move || registry.settle()).await;
         pause = SETTLE_INTERVAL.max(began.elapsed() * SETTLE_SHARE);
     }
 }
 
-/// Takes memory from those that do not use it, while others wait for some.
+/// Takes memory back from connections that do not use it while others wait for memory.
 async fn relieve(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(RELIEF_INTERVAL).await;
-        shared.crowd.relieve(shared.admission.memory(), Instant::now());
+        shared.connections.relieve(shared.admission.memory(), Instant::now());
     }
 }
 
@@ -302,7 +309,7 @@ async fn accept(
             }
         };
         let permit = tokio::select! {
-            permit = permit(&permits, &shared.crowd, client.ip()) => permit,
+            permit = permit(&permits, &shared.connections, client.ip()) => permit,
             () = stopping(&mut stop) => return,
         };
         let (shared, state) = (Arc::clone(&shared), state.subscribe());
@@ -315,20 +322,20 @@ async fn accept(
     }
 }
 
-/// Waits until there is room for another connection, and has others make some.
+/// Waits for a permit for another connection, and makes others give one up.
 async fn permit(
     permits: &Arc<Semaphore>,
-    crowd: &Crowd,
+    connections: &Connections,
     newcomer: IpAddr,
 ) -> Option<OwnedSemaphorePermit> {
     loop {
         if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return Some(permit);
         }
-        crowd.make_room(site_of(newcomer));
-        let room = Arc::clone(permits).acquire_owned();
-        if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, room).await {
-            // Never closed, so there is always one.
+        connections.make_room(site_of(newcomer));
+        let wait_for_memory = Arc::clone(permits).acquire_owned();
+        if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, wait_for_memory).await {
+            // The semaphore is never closed, so there is a permit.
             return permit.ok();
         }
     }

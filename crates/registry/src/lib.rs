@@ -2,31 +2,34 @@
 //!
 //! # Design
 //!
-//! A server of the OCI distribution spec, over any place.
+//! A server of the OCI distribution spec, for any place.
 //!
-//! [`Registry`] turns a request into a response and knows no socket; what it serves is any
-//! [`longshore_store::Place`]. [`front`] puts it on a TCP port. The path of a request is parsed
-//! once, into a route, and one `match` on method and route says what there is.
+//! [`Handler`] turns a request into a response, without a socket. It serves any [`longshore_store::Place`].
+//! [`front`] listens on TCP ports. The path of a request is parsed once, into a route, and one `match` on method
+//! and route selects what to do.
 //!
 //! Rows `F-..` in comments and tests are the rules of the distribution spec for servers.
 
+mod blob_push;
 mod body;
+mod context;
 mod delete;
-mod discover;
-mod fault;
+mod error;
 pub mod front;
-mod intake;
-mod manifest;
+mod handler;
+mod list;
+mod manifest_memory;
+mod manifest_push;
+mod options;
 mod page;
 mod pull;
-mod push;
 mod query;
 mod range;
-mod registry;
-mod reply;
+mod response;
 mod route;
 mod uploads;
 
 pub use body::Body;
-pub use page::{Scheme, commands};
-pub use registry::{Access, Missing, Registry, RegistryOptions};
+pub use handler::Handler;
+pub use options::{Access, Missing, RegistryOptions, Scheme};
+pub use page::commands;

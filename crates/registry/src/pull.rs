@@ -9,29 +9,29 @@ use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName};
 use longshore_store::{Error, Selector, Source, Verifying};
 
 use crate::body::{Body, Part};
-use crate::fault::{Code, Fault};
-use crate::range::{self, Wanted};
-use crate::registry::{Call, Registry};
-use crate::reply;
+use crate::context::Context;
+use crate::error::{Code, ErrorResponse};
+use crate::handler::Handler;
+use crate::range::{self, RequestedRange};
+use crate::response;
 
-/// A manifest of no more than so many bytes is held in memory while it is sent; most have some
-/// thousands.
+/// Manifests of up to so many bytes are held in memory while they are sent. Most have a few thousand.
 const SHORT: u64 = 16 << 10;
 
-impl Registry {
-    /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another
-    /// digest (row F-08). For `HEAD`, its content is not read.
+impl Handler {
+    /// Serves a manifest as it is stored, whatever `Accept` says: another form would have another digest
+    /// (row F-08). For `HEAD`, the content is not read.
     pub(crate) fn pull_manifest(
         &self,
         method: &Method,
         name: &RepositoryName,
         selector: &Selector,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
+        context: &Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
         let repository = self.repository(name)?;
         let descriptor = repository.head(selector).map_err(no_manifest)?;
-        if reply::is_known(call.headers, &descriptor.digest) {
-            return Ok(reply::not_modified(&descriptor));
+        if response::is_cached_by_client(context.headers, &descriptor.digest) {
+            return Ok(response::not_modified(&descriptor));
         }
         let body = if *method == Method::GET {
             self.manifest_body(name, &*repository, &descriptor)?
@@ -39,19 +39,18 @@ impl Registry {
             Body::empty()
         };
         let mut response = Response::new(body);
-        reply::described(&mut response, &descriptor);
+        response::set_content_headers(&mut response, &descriptor);
         Ok(response)
     }
 
-    /// Returns a manifest, in memory if it is short; a long one is read when it is sent, after it was
-    /// read once to see that it is what it is said to be: many clients that ask for one and take none
-    /// would fill the memory.
+    /// Returns a manifest. A short one is held in memory. A long one is read once to verify it, and again
+    /// while it is sent: many clients that ask for one and do not take it would fill the memory.
     fn manifest_body(
         &self,
         name: &RepositoryName,
         repository: &dyn Source,
         descriptor: &Descriptor,
-    ) -> Result<Body, Fault> {
+    ) -> Result<Body, ErrorResponse> {
         if descriptor.size <= SHORT || descriptor.size > Manifest::MAX_SIZE {
             let manifest = repository.child(descriptor).map_err(no_manifest)?;
             return Ok(manifest.raw().clone().into());
@@ -64,37 +63,47 @@ impl Registry {
         Ok(Body::blob(Part { place, repository, blob, start: 0, length }))
     }
 
-    /// Serves a blob, or to `GET` the part of it that is asked for.
+    /// Serves a blob, or the range of it that a `GET` asks for.
     pub(crate) fn pull_blob(
         &self,
         method: &Method,
         name: &RepositoryName,
         digest: &Digest,
-        call: &Call<'_>,
-    ) -> Result<Response<Body>, Fault> {
+        context: &Context<'_>,
+    ) -> Result<Response<Body>, ErrorResponse> {
         let blob = self.find_blob(name, digest)?;
-        if reply::is_known(call.headers, digest) {
-            return Ok(reply::not_modified(&blob));
+        if response::is_cached_by_client(context.headers, digest) {
+            return Ok(response::not_modified(&blob));
         }
-        let wanted = if *method == Method::GET { wanted(call.headers, &blob) } else { Wanted::All };
+        let wanted = if *method == Method::GET {
+            wanted(context.headers, &blob)
+        } else {
+            RequestedRange::All
+        };
         match wanted {
-            Wanted::All => Ok(self.blob_part(name, blob, None)),
-            Wanted::Part { start, length } => Ok(self.blob_part(name, blob, Some((start, length)))),
-            Wanted::Nothing => {
+            RequestedRange::All => Ok(self.blob_part(name, blob, None)),
+            RequestedRange::Part { start, length } => {
+                Ok(self.blob_part(name, blob, Some((start, length))))
+            }
+            RequestedRange::Nothing => {
                 let message = format!("the blob has {} bytes", blob.size);
                 let mut range = HeaderMap::new();
-                reply::insert(&mut range, CONTENT_RANGE, format!("bytes */{}", blob.size));
-                let fault = Fault::new(Code::SizeInvalid, message);
-                Err(fault.status(StatusCode::RANGE_NOT_SATISFIABLE).headers(range))
+                response::insert(&mut range, CONTENT_RANGE, format!("bytes */{}", blob.size));
+                let error = ErrorResponse::new(Code::SizeInvalid, message);
+                Err(error.status(StatusCode::RANGE_NOT_SATISFIABLE).headers(range))
             }
         }
     }
 
-    fn find_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Descriptor, Fault> {
-        self.repository(name)?.blob(digest).map_err(Fault::unknown(Code::BlobUnknown))
+    fn find_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Descriptor, ErrorResponse> {
+        self.repository(name)?.blob(digest).map_err(ErrorResponse::unknown(Code::BlobUnknown))
     }
 
-    /// Returns `length` bytes from `start` on, or all of a blob.
+    /// Returns `length` bytes from `start` on, or the whole blob.
     fn blob_part(
         &self,
         name: &RepositoryName,
@@ -109,34 +118,34 @@ impl Registry {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         let mut response = response.map(|()| Body::blob(content));
-        reply::described(&mut response, &blob);
-        reply::in_ranges(&mut response);
+        response::set_content_headers(&mut response, &blob);
+        response::accept_ranges(&mut response);
         if part.is_some() {
             let range = format!("bytes {start}-{}/{}", start + length - 1, blob.size);
-            reply::insert(response.headers_mut(), CONTENT_RANGE, range);
+            response::insert(response.headers_mut(), CONTENT_RANGE, range);
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         response
     }
 }
 
-/// Says what it means that a manifest could not be had. Content that is no manifest is none.
-fn no_manifest(error: Error) -> Fault {
+/// Returns the response if a manifest cannot be read. Content that is not a manifest counts as unknown.
+fn no_manifest(error: Error) -> ErrorResponse {
     match error {
         Error::Manifest { digest, .. } => {
-            Fault::new(Code::ManifestUnknown, format!("{digest} is no manifest"))
+            ErrorResponse::new(Code::ManifestUnknown, format!("{digest} is no manifest"))
         }
-        error => Fault::unknown(Code::ManifestUnknown)(error),
+        error => ErrorResponse::unknown(Code::ManifestUnknown)(error),
     }
 }
 
-/// Reads which part of a blob is wanted. `If-Range` with anything else than the blob's own entity
-/// tag means: all of it, if it is not what the client believes.
-fn wanted(headers: &HeaderMap, blob: &Descriptor) -> Wanted {
+/// Returns the range of a blob that is requested. If `If-Range` is not the entity tag of the blob, the
+/// client has another version, and gets the whole blob.
+fn wanted(headers: &HeaderMap, blob: &Descriptor) -> RequestedRange {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let is_same = text(IF_RANGE).is_none_or(|tag| tag.trim() == reply::etag(&blob.digest));
+    let is_same = text(IF_RANGE).is_none_or(|tag| tag.trim() == response::etag(&blob.digest));
     match text(RANGE) {
         Some(range) if is_same => range::wanted(range, blob.size),
-        _ => Wanted::All,
+        _ => RequestedRange::All,
     }
 }

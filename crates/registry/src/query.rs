@@ -5,8 +5,8 @@
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Takes a query string apart. A `+` stays one: the values that the spec knows hold no space,
-    /// but digests and media types may hold a plus that was not encoded (row F-20).
+    /// Parses a query string. A `+` is kept: values in the spec contain no spaces, but digests and media
+    /// types may contain a plus that was not encoded (row F-20).
     pub(crate) fn parse(text: &str) -> Self {
         let pair = |part: &str| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -15,7 +15,7 @@ impl Query {
         Self(text.split('&').filter(|part| !part.is_empty()).map(pair).collect())
     }
 
-    /// Returns the first value of a parameter. One without a value counts as absent.
+    /// Returns the first value of a parameter. A parameter without a value counts as absent.
     pub(crate) fn first<'a>(&'a self, key: &'a str) -> Option<&'a str> {
         self.all(key).next()
     }
@@ -27,8 +27,7 @@ impl Query {
     }
 }
 
-/// Decodes `%XX`. What is no such sequence stays, and what is no UTF-8 then becomes a character
-/// that no grammar allows.
+/// Decodes `%XX`. Invalid sequences stay, and invalid UTF-8 becomes a character that no grammar allows.
 pub(crate) fn decode(text: &str) -> String {
     let hex = |at: usize| {
         let digits = text.as_bytes().get(at..at + 2)?;
@@ -48,7 +47,7 @@ pub(crate) fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Encodes all but the characters that mean themselves everywhere in a URL.
+/// Encodes all characters that have a meaning in URLs.
 pub(crate) fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()

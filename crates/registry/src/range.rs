@@ -1,55 +1,55 @@
-//! Parts of a blob (row F-09).
+//! Ranges of blobs (row F-09).
 
-/// What a client asked for of some content.
+/// The range that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RequestedRange {
     /// All of it.
     All,
-    /// Bytes from `start` on; at least one, and no more than there are.
+    /// At least one byte from `start` on, and no more than there are.
     Part { start: u64, length: u64 },
-    /// Nothing that there is.
+    /// A range that cannot be satisfied.
     Nothing,
 }
 
 /// Reads a `Range` header for content of `size` bytes (RFC 9110, section 14).
 ///
-/// What is no range of bytes is ignored, and several ranges are answered with everything, as the
-/// RFC allows. A reversed range is one that cannot be satisfied.
-pub(crate) fn wanted(header: &str, size: u64) -> Wanted {
-    let Some((unit, ranges)) = header.split_once('=') else { return Wanted::All };
+/// An invalid header is ignored, and several ranges are answered with the whole content, as the RFC
+/// allows. A reversed range cannot be satisfied.
+pub(crate) fn wanted(header: &str, size: u64) -> RequestedRange {
+    let Some((unit, ranges)) = header.split_once('=') else { return RequestedRange::All };
     if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
-        return Wanted::All;
+        return RequestedRange::All;
     }
-    let Some((first, last)) = ranges.trim().split_once('-') else { return Wanted::All };
+    let Some((first, last)) = ranges.trim().split_once('-') else { return RequestedRange::All };
     let part = |start: u64, last: u64| {
         if start > last || start >= size {
-            return Wanted::Nothing;
+            return RequestedRange::Nothing;
         }
-        Wanted::Part { start, length: last.min(size - 1) - start + 1 }
+        RequestedRange::Part { start, length: last.min(size - 1) - start + 1 }
     };
     match (first, last) {
         ("", count) => match number(count) {
-            None => Wanted::All,
-            Some(0) => Wanted::Nothing,
-            // The last bytes of nothing are all of it.
-            Some(_) if size == 0 => Wanted::All,
+            None => RequestedRange::All,
+            Some(0) => RequestedRange::Nothing,
+            // The last bytes of empty content are all of it.
+            Some(_) if size == 0 => RequestedRange::All,
             Some(count) => part(size.saturating_sub(count), u64::MAX),
         },
-        (first, "") => number(first).map_or(Wanted::All, |first| part(first, u64::MAX)),
+        (first, "") => number(first).map_or(RequestedRange::All, |first| part(first, u64::MAX)),
         (first, last) => match (number(first), number(last)) {
             (Some(first), Some(last)) => part(first, last),
-            _ => Wanted::All,
+            _ => RequestedRange::All,
         },
     }
 }
 
-/// Reads digits. A number that is too large is beyond any content.
+/// Parses digits. A number that is too large is beyond any content.
 pub(crate) fn number(digits: &str) -> Option<u64> {
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Reads the `Content-Range` of a chunk: `FIRST-LAST`, without unit and total.
+/// Parses the `Content-Range` of a chunk: `FIRST-LAST`, without unit and total.
 pub(crate) fn chunk(header: &str) -> Option<(u64, u64)> {
     let (first, last) = header.split_once('-')?;
     Some((number(first)?, number(last)?))
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn f09_ranges() {
         const SIZE: u64 = 2048;
-        let part = |start, length| Wanted::Part { start, length };
+        let part = |start, length| RequestedRange::Part { start, length };
         for (header, size, expected) in [
             ("bytes=0-499", SIZE, part(0, 500)),
             ("bytes=500-999", SIZE, part(500, 500)),
@@ -74,21 +74,21 @@ mod tests {
             ("bytes=2047-2047", SIZE, part(2047, 1)),
             ("bytes=0-99999999999999999999999", SIZE, part(0, SIZE)),
             ("BYTES = 0-1", SIZE, part(0, 2)),
-            ("bytes=2048-", SIZE, Wanted::Nothing),
-            ("bytes=9999-10000", SIZE, Wanted::Nothing),
-            ("bytes=99999999999999999999999-", SIZE, Wanted::Nothing),
-            ("bytes=500-0", SIZE, Wanted::Nothing),
-            ("bytes=-0", SIZE, Wanted::Nothing),
-            ("bytes=0-1,3-4", SIZE, Wanted::All),
-            ("bytes=", SIZE, Wanted::All),
-            ("bytes=-", SIZE, Wanted::All),
-            ("bytes=a-b", SIZE, Wanted::All),
-            ("bytes=+1-2", SIZE, Wanted::All),
-            ("lines=1-2", SIZE, Wanted::All),
-            ("", SIZE, Wanted::All),
-            ("bytes=0-", 0, Wanted::Nothing),
-            ("bytes=0-0", 0, Wanted::Nothing),
-            ("bytes=-1", 0, Wanted::All),
+            ("bytes=2048-", SIZE, RequestedRange::Nothing),
+            ("bytes=9999-10000", SIZE, RequestedRange::Nothing),
+            ("bytes=99999999999999999999999-", SIZE, RequestedRange::Nothing),
+            ("bytes=500-0", SIZE, RequestedRange::Nothing),
+            ("bytes=-0", SIZE, RequestedRange::Nothing),
+            ("bytes=0-1,3-4", SIZE, RequestedRange::All),
+            ("bytes=", SIZE, RequestedRange::All),
+            ("bytes=-", SIZE, RequestedRange::All),
+            ("bytes=a-b", SIZE, RequestedRange::All),
+            ("bytes=+1-2", SIZE, RequestedRange::All),
+            ("lines=1-2", SIZE, RequestedRange::All),
+            ("", SIZE, RequestedRange::All),
+            ("bytes=0-", 0, RequestedRange::Nothing),
+            ("bytes=0-0", 0, RequestedRange::Nothing),
+            ("bytes=-1", 0, RequestedRange::All),
         ] {
             assert_eq!(wanted(header, size), expected, "{header} of {size}");
         }

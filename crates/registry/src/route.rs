@@ -1,19 +1,19 @@
-//! What a path stands for.
+//! Routes: what paths mean.
 
 use http::StatusCode;
 use longshore_spec::{Digest, RepositoryName, Tag};
 use longshore_store::{Name, Selector};
 
-use crate::fault::{Code, Fault};
+use crate::error::{Code, ErrorResponse};
 use crate::query::decode;
 
-/// The grammar sets no bound on names; clients and file systems do.
+/// The grammar does not bound the length of names, but clients and file systems do.
 const MAX_NAME: usize = 255;
 
-/// What a path stands for; the values in it follow their grammars (row F-03).
+/// What a path means. Its values follow their grammars (row F-03).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// `/`: the page for people.
+    /// `/`: the page for browsers.
     Home,
     /// `/v2/`
     Base,
@@ -34,16 +34,16 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Parses a path from its right end: the parts of a repository name may be any of the words
-    /// that stand between names and the rest (row F-04).
-    pub(crate) fn parse(path: &str) -> Result<Self, Fault> {
+    /// Parses a path from its right end: the parts of a repository name may be any of the words that
+    /// follow names (row F-04).
+    pub(crate) fn parse(path: &str) -> Result<Self, ErrorResponse> {
         let parts: Vec<String> = path.split('/').map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts[..] {
             [""] | ["", ""] => Ok(Self::Home),
             ["", "v2"] | ["", "v2", ""] => Ok(Self::Base),
             ["", "v2", "_catalog"] => Ok(Self::Catalog),
-            // No name begins with `_`: these are extensions, of which there are none (row F-51).
+            // No name begins with `_`: such paths are extensions, and there are none (row F-51).
             ["", "v2", first, ..] if first.starts_with('_') => Err(no_such_endpoint()),
             ["", "v2", ref name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
             ["", "v2", ref name @ .., "referrers", subject] => {
@@ -66,8 +66,8 @@ impl Route {
         }
     }
 
-    /// Returns the repository that the path reads from.
-    pub(crate) fn read_from(&self) -> Option<&RepositoryName> {
+    /// Returns the repository that is read.
+    pub(crate) fn pull_repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => None,
             Self::Tags(name)
@@ -77,8 +77,8 @@ impl Route {
         }
     }
 
-    /// Returns the same, reading from another repository.
-    pub(crate) fn in_repository(self, name: RepositoryName) -> Self {
+    /// Returns the same route in another repository.
+    pub(crate) fn with_repository(self, name: RepositoryName) -> Self {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Uploads(_) | Self::Upload(..) => self,
             Self::Tags(_) => Self::Tags(name),
@@ -88,7 +88,7 @@ impl Route {
         }
     }
 
-    /// Returns which methods there are, as an `Allow` header lists them.
+    /// Returns the methods of the route, as an `Allow` header lists them.
     pub(crate) fn methods(&self) -> &'static str {
         match self {
             Self::Home | Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => {
@@ -101,8 +101,8 @@ impl Route {
         }
     }
 
-    /// Returns which methods there are where nothing may be changed.
-    pub(crate) fn methods_to_read(&self) -> &'static str {
+    /// Returns the methods of the route if the registry is read-only.
+    pub(crate) fn read_only_methods(&self) -> &'static str {
         match self {
             Self::Uploads(_) => "",
             _ => "GET, HEAD",
@@ -110,28 +110,31 @@ impl Route {
     }
 }
 
-fn repository(parts: &[&str]) -> Result<RepositoryName, Fault> {
+fn repository(parts: &[&str]) -> Result<RepositoryName, ErrorResponse> {
     let length = parts.iter().map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
     if length > MAX_NAME {
         let message = format!("a name may have at most {MAX_NAME} characters, not {length}");
-        return Err(Fault::new(Code::NameInvalid, message));
+        return Err(ErrorResponse::new(Code::NameInvalid, message));
     }
-    parts.join("/").parse().map_err(|error| Fault::new(Code::NameInvalid, format!("{error}")))
+    parts
+        .join("/")
+        .parse()
+        .map_err(|error| ErrorResponse::new(Code::NameInvalid, format!("{error}")))
 }
 
 /// Reads a digest from a path or a query.
-pub(crate) fn digest(text: &str) -> Result<Digest, Fault> {
-    text.parse().map_err(|error| Fault::new(Code::DigestInvalid, format!("{error}")))
+pub(crate) fn digest(text: &str) -> Result<Digest, ErrorResponse> {
+    text.parse().map_err(|error| ErrorResponse::new(Code::DigestInvalid, format!("{error}")))
 }
 
 /// Reads a tag from a path or a query.
-pub(crate) fn tag(text: &str) -> Result<Name, Fault> {
+pub(crate) fn tag(text: &str) -> Result<Name, ErrorResponse> {
     let tag: Result<Tag, _> = text.parse();
     tag.map(|tag| Name::new(tag.as_str()))
-        .map_err(|error| Fault::new(Code::ManifestInvalid, format!("{error}")))
+        .map_err(|error| ErrorResponse::new(Code::ManifestInvalid, format!("{error}")))
 }
 
-fn selector(text: &str) -> Result<Selector, Fault> {
+fn selector(text: &str) -> Result<Selector, ErrorResponse> {
     if text.contains(':') {
         digest(text).map(Selector::Digest)
     } else {
@@ -139,8 +142,8 @@ fn selector(text: &str) -> Result<Selector, Fault> {
     }
 }
 
-fn no_such_endpoint() -> Fault {
-    Fault::new(Code::Unsupported, "there is no such endpoint".to_owned())
+fn no_such_endpoint() -> ErrorResponse {
+    ErrorResponse::new(Code::Unsupported, "there is no such endpoint".to_owned())
         .status(StatusCode::NOT_FOUND)
 }
 

@@ -1,4 +1,4 @@
-//! Uploads that are under way.
+//! Open uploads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{Result, Upload};
 
-use crate::fault::{Code, Fault};
-use crate::registry::Origin;
+use crate::context::ClientSite;
+use crate::error::{Code, ErrorResponse};
 
-/// Where there is no room for another upload, one that nobody has touched for so long makes some:
-/// clients send the next chunk at once, and those that are gone never.
-const SPARED: Duration = Duration::from_mins(1);
+/// When there is no room for another upload, one that nobody has touched for this long is dropped: active
+/// clients send the next chunk at once, and clients that are gone never do.
+const IDLE_BEFORE_EVICTION: Duration = Duration::from_mins(1);
 
-/// The like for an upload of a client that has as many as one may have, or more than the one that needs
+/// The same for an upload of a client that has its full share, or more uploads than the client that needs
 /// the room.
-const SPARED_OF_MANY: Duration = Duration::from_secs(1);
+const IDLE_BEFORE_EVICTION_OF_MANY: Duration = Duration::from_secs(1);
 
-/// One client may have three quarters of all.
+/// One client may have three quarters of all uploads.
 const SHARE: (usize, usize) = (3, 4);
 
-/// The uploads that are under way, by the ids that clients know them by.
+/// The open uploads, by their ids.
 pub(crate) struct Uploads {
     slots: Mutex<HashMap<String, Slot>>,
     max: usize,
@@ -33,14 +33,14 @@ pub(crate) struct Uploads {
 
 struct Slot {
     repository: RepositoryName,
-    /// Who has begun it.
-    origin: Option<Origin>,
+    /// The client that began it.
+    site: Option<ClientSite>,
     /// `None` while a request works on it.
     upload: Option<Box<dyn Upload>>,
     touched: Instant,
 }
 
-/// An upload in the hands of the one request that works on it. It goes back when this is dropped.
+/// An upload that one request works on. Dropping it returns the upload.
 pub(crate) struct Lease<'a> {
     uploads: &'a Uploads,
     id: String,
@@ -59,74 +59,84 @@ impl Uploads {
         self.slots().len()
     }
 
-    /// Begins an upload `now`. Fails if there are too many; `begin` is not called then.
+    /// Begins an upload `now`. Fails without calling `begin` if there are too many.
     pub(crate) fn add(
         &self,
         repository: &RepositoryName,
-        origin: Option<Origin>,
+        site: Option<ClientSite>,
         now: Instant,
-        begin: impl FnOnce() -> Result<Box<dyn Upload>, Fault>,
-    ) -> Result<Lease<'_>, Fault> {
+        begin: impl FnOnce() -> Result<Box<dyn Upload>, ErrorResponse>,
+    ) -> Result<Lease<'_>, ErrorResponse> {
         let (id, repository) = (random_id(), repository.clone());
         let evicted = {
             let mut slots = self.slots();
-            let evicted = self.make_room(&mut slots, origin, now)?;
-            slots.insert(id.clone(), Slot { repository, origin, upload: None, touched: now });
+            let evicted = self.make_room(&mut slots, site, now)?;
+            slots.insert(id.clone(), Slot { repository, site, upload: None, touched: now });
             evicted
         };
-        // Without the lock: a place may remove a file.
+        // Dropped without the lock: a place may remove a file.
         drop(evicted);
-        // If it fails, the lease takes the id back.
+        // If this fails, the lease removes the id.
         let mut lease = Lease { uploads: self, id, upload: None };
         lease.upload = Some(begin()?);
         Ok(lease)
     }
 
-    /// Takes an upload away that nobody works on, if there is no room for another of this client: one
-    /// of its own, if it has as many as one may have; one of somebody who has more; or one that has
-    /// been left for long.
+    /// Removes an upload that nobody works on, if there is no room for another one of this client: one of
+    /// its own if it has its full share, one of a client that has more, or one that was left for long.
     fn make_room(
         &self,
         slots: &mut HashMap<String, Slot>,
-        origin: Option<Origin>,
+        site: Option<ClientSite>,
         now: Instant,
-    ) -> Result<Option<Slot>, Fault> {
+    ) -> Result<Option<Slot>, ErrorResponse> {
         let mut counts = HashMap::new();
         for slot in slots.values() {
-            *counts.entry(slot.origin).or_insert(0_usize) += 1;
+            *counts.entry(slot.site).or_insert(0_usize) += 1;
         }
-        let count = |origin| counts.get(&origin).copied().unwrap_or_default();
-        let of_one = if origin.is_some() { self.of_one } else { self.max };
-        let id = if count(origin) >= of_one {
-            idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == origin)
+        let count = |site| counts.get(&site).copied().unwrap_or_default();
+        let of_one = if site.is_some() { self.of_one } else { self.max };
+        let id = if count(site) >= of_one {
+            longest_idle(slots, now, IDLE_BEFORE_EVICTION_OF_MANY, |slot| slot.site == site)
         } else if slots.len() >= self.max {
-            let most = counts.iter().max_by_key(|(_, count)| **count).map(|(origin, _)| *origin);
-            let more = most.filter(|most| count(*most) > count(origin) + 1);
-            let of_more = more
-                .and_then(|more| idlest(slots, now, SPARED_OF_MANY, |slot| slot.origin == more));
-            of_more.or_else(|| idlest(slots, now, SPARED, |_| true))
+            let most = counts.iter().max_by_key(|(_, count)| **count).map(|(site, _)| *site);
+            let more = most.filter(|most| count(*most) > count(site) + 1);
+            let of_more = more.and_then(|more| {
+                longest_idle(slots, now, IDLE_BEFORE_EVICTION_OF_MANY, |slot| slot.site == more)
+            });
+            of_more.or_else(|| longest_idle(slots, now, IDLE_BEFORE_EVICTION, |_| true))
         } else {
             return Ok(None);
         };
         let evicted = id.and_then(|id| slots.remove(&id));
-        let too_many = || Fault::new(Code::TooManyRequests, "too many uploads are under way");
+        let too_many =
+            || ErrorResponse::new(Code::TooManyRequests, "too many uploads are under way");
         evicted.map(Some).ok_or_else(too_many)
     }
 
-    /// Hands out an upload. Fails if there is none of this id in the repository, and while another
-    /// request works on it: a client that lost its connection may come back before that is known.
-    pub(crate) fn lease(&self, repository: &RepositoryName, id: &str) -> Result<Lease<'_>, Fault> {
+    /// Returns an upload for one request. Fails if the repository has no upload of this id, and while
+    /// another request works on it: a client that lost its connection may come back before the server
+    /// knows.
+    pub(crate) fn lease(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<Lease<'_>, ErrorResponse> {
         let mut slots = self.slots();
         let slot = slots.get_mut(id).filter(|slot| slot.repository == *repository);
         let slot = slot.ok_or_else(unknown)?;
         let upload = slot.upload.take().ok_or_else(|| {
-            Fault::new(Code::TooManyRequests, "another request is writing to this upload")
+            ErrorResponse::new(Code::TooManyRequests, "another request is writing to this upload")
         })?;
         Ok(Lease { uploads: self, id: id.to_owned(), upload: Some(upload) })
     }
 
-    /// Forgets an upload. One that a request works on goes when that request is done.
-    pub(crate) fn cancel(&self, repository: &RepositoryName, id: &str) -> Result<(), Fault> {
+    /// Drops an upload. If a request works on it, it is dropped when that request ends.
+    pub(crate) fn cancel(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<(), ErrorResponse> {
         let mut slots = self.slots();
         if slots.get(id).is_none_or(|slot| slot.repository != *repository) {
             return Err(unknown());
@@ -137,13 +147,13 @@ impl Uploads {
         Ok(())
     }
 
-    /// Forgets what nobody has touched for `idle` as of `now`.
+    /// Drops the uploads that nobody has touched for `idle` as of `now`.
     pub(crate) fn expire(&self, now: Instant, idle: Duration) {
         let is_idle = |slot: &Slot| {
             slot.upload.is_some() && now.saturating_duration_since(slot.touched) >= idle
         };
         let expired: Vec<_> = self.slots().extract_if(|_, slot| is_idle(slot)).collect();
-        // Dropped here, without the lock: a place may remove files.
+        // Dropped without the lock: a place may remove files.
         drop(expired);
     }
 
@@ -154,7 +164,7 @@ impl Uploads {
 }
 
 impl Lease<'_> {
-    /// Returns the id that clients know the upload by.
+    /// Returns the id of the upload.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -169,20 +179,20 @@ impl Lease<'_> {
         self.upload.as_mut().map_or(Ok(()), |upload| upload.write(bytes))
     }
 
-    /// Ends the upload: its content is a blob afterwards, or nothing.
+    /// Ends the upload: its content becomes a blob, or is dropped.
     pub(crate) fn finish(mut self, digest: &Digest) -> Result<Option<Descriptor>> {
         let upload = self.upload.take();
         upload.map(|upload| upload.finish(digest)).transpose()
     }
 
-    /// Ends the upload without a trace, once this is dropped; what it held is given back at once.
-    pub(crate) fn spoil(&mut self) {
+    /// Drops the content at once. The id goes when this is dropped.
+    pub(crate) fn abort(&mut self) {
         self.upload = None;
     }
 
-    /// Ends the upload without a trace.
+    /// Drops the upload.
     pub(crate) fn discard(mut self) {
-        self.spoil();
+        self.abort();
     }
 }
 
@@ -208,25 +218,28 @@ impl fmt::Debug for Uploads {
     }
 }
 
-/// Returns the upload that nobody has touched for the longest time, of those that are asked for, if that
-/// is as long as `spared`.
-fn idlest(
+/// Returns the upload that nobody has touched for the longest time, of those that `is_asked_for` selects,
+/// if that time is at least `min_idle`.
+fn longest_idle(
     slots: &HashMap<String, Slot>,
     now: Instant,
-    spared: Duration,
+    min_idle: Duration,
     is_asked_for: impl Fn(&Slot) -> bool,
 ) -> Option<String> {
     let idle = slots.iter().filter(|(_, slot)| slot.upload.is_some() && is_asked_for(slot));
     let (id, slot) = idle.min_by_key(|(_, slot)| slot.touched)?;
-    (now.saturating_duration_since(slot.touched) >= spared).then(|| id.clone())
+    (now.saturating_duration_since(slot.touched) >= min_idle).then(|| id.clone())
 }
 
-fn unknown() -> Fault {
-    Fault::new(Code::BlobUploadUnknown, "there is no such upload; it may have ended or timed out")
+fn unknown() -> ErrorResponse {
+    ErrorResponse::new(
+        Code::BlobUploadUnknown,
+        "there is no such upload; it may have ended or timed out",
+    )
 }
 
-/// Returns a random UUID. The keys of the standard library's hash maps come from the operating
-/// system, and its hash is keyed: good enough for an id that nobody should guess by accident.
+/// Returns a random UUID. The standard library seeds the keyed hash of its maps from the operating
+/// system, which is random enough for an id that nobody should guess by accident.
 fn random_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     let (high, low) = (half(), half());
@@ -258,7 +271,7 @@ mod tests {
         fn at(&self, host: u8, now: Instant) -> Option<Lease<'a>> {
             let Self(uploads, memory, name) = self;
             let begin = || Ok(memory.upload(name, Hasher::sha256())?);
-            uploads.add(name, Some(Origin([10, 0, 0, host].into())), now, begin).ok()
+            uploads.add(name, Some(ClientSite([10, 0, 0, host].into())), now, begin).ok()
         }
 
         fn is_there(&self, id: &str) -> bool {
@@ -278,11 +291,11 @@ mod tests {
         let now = Instant::now();
         let in_hand = begin.at(1, now).unwrap();
         let id = left(begin.at(2, now).unwrap());
-        assert!(begin.at(3, now + SPARED / 2).is_none());
+        assert!(begin.at(3, now + IDLE_BEFORE_EVICTION / 2).is_none());
         // Later than the moment at which it was let go.
-        let later = begin.at(3, now + SPARED * 2).unwrap();
+        let later = begin.at(3, now + IDLE_BEFORE_EVICTION * 2).unwrap();
         assert!(!begin.is_there(&id));
-        assert!(begin.at(4, now + SPARED * 3).is_none(), "requests work on both");
+        assert!(begin.at(4, now + IDLE_BEFORE_EVICTION * 3).is_none(), "requests work on both");
         drop((in_hand, later));
         assert_eq!(uploads.count(), 2);
     }
@@ -296,7 +309,7 @@ mod tests {
         assert!(begin.at(1, now).is_none(), "it has its share");
         let others: Vec<_> = (2..4).map(|host| left(begin.at(host, now).unwrap())).collect();
         // One that needs the room takes it from whoever has most, soon.
-        let soon = now + SPARED_OF_MANY * 2;
+        let soon = now + IDLE_BEFORE_EVICTION_OF_MANY * 2;
         let newcomer = begin.at(4, soon).unwrap();
         assert_eq!(of_one.iter().filter(|id| begin.is_there(id)).count(), 5);
         assert!(others.iter().all(|id| begin.is_there(id)));
@@ -308,7 +321,7 @@ mod tests {
     fn an_upload_that_cannot_begin_takes_no_room() {
         let uploads = Uploads::new(1);
         let name: RepositoryName = "a".parse().unwrap();
-        let fails = || Err(Fault::new(Code::Unknown, "no"));
+        let fails = || Err(ErrorResponse::new(Code::Unknown, "no"));
         assert!(uploads.add(&name, None, Instant::now(), fails).is_err());
         assert_eq!(uploads.count(), 0);
     }

@@ -1,4 +1,4 @@
-//! What a client is told: all that other programs read from the environment.
+//! The configuration of a client. Other programs read most of it from the environment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,81 +6,81 @@ use std::time::Duration;
 
 use crate::Secret;
 use crate::credentials::{Anonymous, Credentials};
-use crate::http::Url;
+use crate::url::Url;
 
 /// How a [`crate::Client`] reaches registries.
 #[derive(Clone)]
 pub struct Config {
-    /// What the client calls itself.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// How long a connection may take to come about.
+    /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// How long the other side may say nothing.
+    /// How long the other side may be silent.
     pub idle_timeout: Duration,
-    /// How often a request is made again after a failure that may pass.
+    /// How often a request that failed for a temporary reason is repeated.
     pub retries: u32,
-    /// How long the first such wait is at most; each further one may be twice as long.
+    /// The longest wait before the first retry. It doubles with each further one.
     pub backoff: Duration,
-    /// How many requests to one host are under way at once, until it asks for fewer.
+    /// How many requests to one host may be in flight at once, until the host asks for fewer.
     pub jobs_per_host: usize,
     /// How blobs are uploaded.
     pub push: PushMode,
-    /// How long a chunk is, in bytes, where blobs are uploaded in chunks. Some registries refuse
-    /// more than 4 MiB, others ask for more themselves (row E-49).
+    /// The size of a chunk in bytes, for uploads in chunks. Some registries refuse more than 4 MiB,
+    /// others ask for more (row E-49).
     pub chunk_size: u64,
-    /// What requests pass through.
+    /// The proxies for requests.
     pub proxies: Proxies,
-    /// Which registries answer for others (row E-14).
+    /// The mirrors of registries (row E-14).
     pub mirrors: Vec<Mirror>,
-    /// Certificates, in PEM, that are trusted beside those of the system: of authorities, or of
-    /// servers, also if such a one is an authority's own.
+    /// Certificates in PEM that are trusted in addition to those of the system: of authorities or of
+    /// servers, even of a server whose certificate is also its own authority.
     pub extra_authorities: Vec<Vec<u8>>,
-    /// The certificate and key, in PEM, by which the client shows who it is.
+    /// The client's certificate and key, in PEM.
     pub identity: Option<Secret>,
-    /// Which certificates of servers are accepted.
+    /// Which server certificates are accepted.
     pub certificates: Certificates,
     /// Which registries are reached without TLS.
     pub plain_http: PlainHttp,
-    /// Which addresses are gone to because a descriptor names them.
+    /// Which `urls` of descriptors are followed.
     pub foreign_urls: ForeignUrls,
-    /// What is taken of a registry, and how slowly it may come.
+    /// How much a registry may send, and how slowly.
     pub limits: Limits,
-    /// Who the client is to which registry.
+    /// The credentials for each registry.
     pub credentials: Arc<dyn Credentials>,
-    /// Is told of each warning of a registry once (row E-11); without it they are traced.
+    /// Is called once for each warning of a registry (row E-11). Without it, warnings are traced.
     pub on_warning: Option<WarningHandler>,
 }
 
-/// Is given the host that a warning is from, and the warning.
+/// Gets the host that sent a warning, and the text of the warning.
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// A registry that answers for another: a mirror, or a cache that fetches what it is asked for. What
-/// is read from it says by the parameter `ns` which registry is meant; what is written does not.
+/// A registry that answers for another: a mirror or a cache. Pull requests name the other registry in the
+/// parameter `ns`; push requests do not.
 ///
-/// It is shown the credentials that are kept under its own name, never those of the other.
+/// A mirror gets the credentials that are stored under its own name, never those of the other registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
-    /// Who is asked, as [`crate::Client::registry`] is given it.
+    /// The mirror's host, as [`crate::Client::registry`] takes it.
     pub host: String,
-    /// Whose content that is, such as `docker.io`.
+    /// The registry that is mirrored, such as `docker.io`.
     pub of: String,
 }
 
 /// How blobs are uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushMode {
-    /// In one request, and in chunks where a registry refuses that.
+    /// In one request. If a registry refuses that, in chunks.
     Whole,
-    /// In chunks, always.
+    /// Always in chunks.
     Chunks,
 }
 
-/// Which certificates of servers are accepted.
+/// Which server certificates are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificates {
-    /// Those that a trusted authority vouches for.
+    /// Those that a trusted authority signed.
     Verified,
-    /// Any, so that nobody knows who answers.
+    /// Any. Nobody knows then who answers.
     Any,
 }
 
@@ -95,31 +95,31 @@ pub enum PlainHttp {
     Always,
 }
 
-/// Which addresses are gone to because a descriptor names them (row B-06). Whoever makes an artifact
-/// writes them, so they are gone to by HTTPS only, without saying who asks, and only for what the
-/// registry says that it does not have.
+/// Which `urls` of descriptors are followed (row B-06). The author of an artifact writes them, so they
+/// are followed only over HTTPS, without credentials, and only for content that the registry does not
+/// have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignUrls {
     /// None.
     Refused,
-    /// Those on the public internet. A name is looked up first, and what it stands for counts. Where
-    /// requests pass through a proxy, the proxy looks names up, and has to decide itself.
+    /// Those on the public internet. A name is resolved first, and its address decides. If requests go
+    /// through a proxy, the proxy resolves names and has to decide by itself.
     Public,
-    /// All, also on this machine and in its networks.
+    /// All, including those on this machine and in its networks.
     Anywhere,
 }
 
-/// What is taken of a registry, and how slowly it may come. Nothing that is in use comes near.
+/// How much a registry may send, and how slowly. Real registries stay far below these bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How long is waited for bytes until it is looked at how many came.
+    /// How long a measurement of speed takes, in time spent waiting.
     pub window: Duration,
-    /// How many bytes a second have to come of content, and have to be taken of it, in a window in which
-    /// some are. Many requests share a slow line.
+    /// The least speed of content, in bytes a second, in each window in which some bytes move. Many
+    /// requests may share a slow line.
     pub least_speed: u64,
-    /// The same, for what is held in memory: manifests, lists, tokens.
+    /// The least speed of documents, which are held in memory: manifests, lists, tokens.
     pub least_speed_of_documents: u64,
-    /// How long what a refusal says is waited for; what has come by then is shown.
+    /// How long to wait for the explanation of a refusal. What has come by then is shown.
     pub explanation: Duration,
     /// How many entries a list may have in all its pages.
     pub list_entries: usize,
@@ -135,7 +135,7 @@ pub struct Limits {
     pub referrers_bytes: usize,
 }
 
-/// What requests pass through, in the form of the well-known variables. An address may hold a
+/// The proxies for requests, as the usual environment variables name them. An address may hold a
 /// password, hence the type.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
@@ -143,7 +143,7 @@ pub struct Proxies {
     pub http: Option<Secret>,
     /// The proxy for HTTPS.
     pub https: Option<Secret>,
-    /// The hosts that are reached without one, separated by commas.
+    /// Hosts that are reached without a proxy, separated by commas.
     pub no_proxy: Option<String>,
 }
 
@@ -152,7 +152,7 @@ impl Default for Config {
         Self {
             user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(15),
-            // Object stores behind registries have been seen to think for half a minute.
+            // Object stores behind registries sometimes need half a minute to answer.
             idle_timeout: Duration::from_mins(1),
             retries: 5,
             backoff: Duration::from_millis(500),
@@ -176,13 +176,13 @@ impl Default for Config {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Long enough for a line that is lost for a moment, and for what comes in bursts.
+            // Long enough for a line that drops for a moment, and for data that comes in bursts.
             window: Duration::from_secs(30),
             // A line of 2 KiB/s that eight requests share.
             least_speed: 240,
             // The largest manifest, 8 MiB, within some two hours.
             least_speed_of_documents: 1024,
-            // It comes with the status, or not at all.
+            // The explanation comes with the status, or not at all.
             explanation: Duration::from_secs(5),
             // The largest repositories have some hundred thousand tags.
             list_entries: 2_000_000,
@@ -192,7 +192,7 @@ impl Default for Limits {
             list_page_bytes: 160 << 20,
             // A million tags, 50 a page.
             list_pages: 20_000,
-            // What is signed with each build for years has some thousand.
+            // A subject that is signed with each build for years has some thousand referrers.
             referrers: 100_000,
             referrers_bytes: 64 << 20,
         }
@@ -200,7 +200,7 @@ impl Default for Limits {
 }
 
 impl PlainHttp {
-    /// Tells whether what is meant for the host of `url` may go there without TLS.
+    /// Tells whether the host of `url` may be reached without TLS.
     pub(crate) fn allows(self, url: &Url) -> bool {
         match self {
             Self::Never => false,

@@ -1,4 +1,4 @@
-//! What parses headers, for fuzzing alone.
+//! The parsers of headers, for fuzzing only.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,22 +8,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::auth;
 use crate::http::headers;
 
-/// Returns where the next page is, by `Link` headers.
+/// Returns the address of the next page, from `Link` headers.
 pub fn next_page(values: &[HeaderValue]) -> Option<String> {
     headers::next_page(&of(LINK, values))
 }
 
-/// Tells whether `WWW-Authenticate` headers ask for what can be given.
+/// Tells whether `WWW-Authenticate` headers have a challenge that this client can answer.
 pub fn challenge(values: &[HeaderValue]) -> bool {
     auth::challenge(&of(WWW_AUTHENTICATE, values)).is_some()
 }
 
-/// Returns how long `Retry-After` asks to wait.
+/// Returns how long `Retry-After` asks a client to wait.
 pub fn retry_after(values: &[HeaderValue], now: SystemTime) -> Option<Duration> {
     headers::retry_after(&of(RETRY_AFTER, values), now)
 }
 
-/// Returns what `Warning` headers say.
+/// Returns the texts of `Warning` headers.
 pub fn warnings(values: &[HeaderValue]) -> Vec<String> {
     headers::warnings(&of(WARNING, values))
 }

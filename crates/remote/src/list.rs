@@ -13,23 +13,21 @@ use serde::de::{
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::http::{AttemptError, Call, Url, is_page, next_page, shown, with_query};
-use crate::problem::clean;
+use crate::http::{AttemptError, Request, is_page, next_page};
+use crate::text::{BYTE_ORDER_MARK, one_line};
+use crate::url::{Url, with_query, without_secrets};
 use crate::{Limits, Registry};
 
-/// How many entries of a list are asked for at once, the next where a registry refuses so many. Last,
-/// it chooses itself.
+/// The sizes of pages to ask for. If a registry refuses one, the next is tried; with the last, the
+/// registry chooses.
 const PAGES: [Option<usize>; 3] = [Some(1000), Some(100), None];
 
-/// What some put before their texts. JSON has none (RFC 8259 8.1), and who reads it may pass over it.
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// How many pages without an entry are gone through in a row: who filters a list may have some.
+/// How many empty pages in a row are accepted: a registry that filters a list may send some.
 const MOST_EMPTY: usize = 16;
 
 impl Registry {
-    /// Returns what the pages of a list hold under `member`, once each, sorted (rows E-100 to
-    /// E-102). Errors call the list `what`.
+    /// Returns the entries of `member` in all pages, without duplicates and sorted (rows E-100 to E-102).
+    /// Errors call the list `what`.
     pub(crate) fn list(
         &self,
         path: &str,
@@ -37,7 +35,7 @@ impl Registry {
         member: &str,
         repository: Option<&RepositoryName>,
         scope: &Scope,
-    ) -> Result<Listed, Unlisted> {
+    ) -> Result<ListEntries, ListError> {
         let limits = self.http().limits();
         let mut found = Entries::new(limits);
         let mut pages = Pages::new(what.to_owned(), limits.list_pages);
@@ -52,14 +50,16 @@ impl Registry {
         loop {
             let is_first = found.pages == 0;
             pages.begin(&url)?;
-            let call = Call::new(Method::GET, url.clone(), "read", what)
+            let request = Request::new(Method::GET, url.clone(), "read", what)
                 .header(ACCEPT, "application/json")
                 .whole(limits.list_page_bytes);
             let is_sized = is_first && size.is_some();
-            // Some fail with a size that they do not know, as often as they are asked.
+            // Some registries fail for a size that they do not support, however often they are asked.
             let answer =
-                self.http().persist(|| match self.read_attempt(&call, repository, scope) {
-                    Err(AttemptError { error, .. }) if is_sized && fails(&error) => Ok(None),
+                self.http().persist(|| match self.read_attempt(&request, repository, scope) {
+                    Err(AttemptError { error, .. }) if is_sized && is_server_error(&error) => {
+                        Ok(None)
+                    }
                     result => result.map(Some),
                 })?;
             let Some(answer) = answer else {
@@ -68,33 +68,34 @@ impl Registry {
                 continue;
             };
             if !answer.status().is_success() {
-                if is_sized && refuses_size(answer.status()) {
-                    // Who says that there is nothing, or that it is for others, says so of any size.
+                if is_sized && may_refuse_size(answer.status()) {
+                    // A registry that denies or does not find the list does so for any size.
                     let hides = matches!(answer.status().as_u16(), 403 | 404);
                     let smaller = sizes.next().flatten().filter(|_| !hides);
                     tracing::debug!(what, ?size, status = %answer.status(), "asking for less");
                     (size, url) = (smaller, first(smaller));
                     continue;
                 }
-                let error = answer.into_error(call.action, &call.what);
+                let error = answer.into_error(request.action, &request.what);
                 return Err(if is_first {
-                    Unlisted::Refused(error)
+                    ListError::Refused(error)
                 } else {
                     incomplete(error).into()
                 });
             }
             let link = next_page(answer.headers());
-            let next = link.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
+            let next =
+                link.map(|link| answer.url().follow_page(&link, &request.url)).transpose()?;
             let body = answer.into_bytes(what, limits.list_page_bytes)?;
             let page = found.read_page(&body, what, member)?;
             url = match (next, page.last) {
-                // How many there are says nothing as long as there is a link.
+                // While there is a link, the number of entries does not matter.
                 (Some(next), _) => {
                     pages.end(page.length, page.fresh)?;
                     has_links = true;
                     next
                 }
-                // A registry without links may still have more; one that repeats itself has none.
+                // A registry without links may have more entries. One that repeats itself has none.
                 (None, Some(last))
                     if !has_links
                         && size.is_some_and(|size| page.length >= size)
@@ -105,52 +106,52 @@ impl Registry {
                 _ => break,
             };
         }
-        Ok(Listed { texts: found.all, others: found.others })
+        Ok(ListEntries { texts: found.all, others: found.others })
     }
 }
 
-/// What a list holds.
+/// The entries of a list.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(crate) struct ListEntries {
     pub(crate) texts: BTreeSet<String>,
-    /// Entries that are no texts, as they look.
+    /// Entries that are not strings, as JSON.
     pub(crate) others: BTreeSet<String>,
 }
 
-/// Tells whether a registry failed, and said so.
-fn fails(error: &Error) -> bool {
+/// Tells whether a registry answered that it failed.
+fn is_server_error(error: &Error) -> bool {
     matches!(error, Error::Refused { said, .. } if said.status == 500)
 }
 
-/// Tells whether an answer may mean that so many entries are not given at once. Some say then that there
-/// is no such list, or that it is for others.
-fn refuses_size(status: StatusCode) -> bool {
+/// Tells whether a status may mean that the page size is refused. Some registries answer that there is no
+/// such list, or that it is denied.
+fn may_refuse_size(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status.as_u16(), 401 | 429)
 }
 
 /// Why there is no list.
 #[derive(Debug)]
-pub(crate) enum Unlisted {
-    /// The registry does not give it.
+pub(crate) enum ListError {
+    /// The registry refused to send it.
     Refused(Error),
-    /// Something failed before the list was whole: what has come of it says nothing.
+    /// Something failed before the list was complete, so its entries mean nothing.
     Failed(Error),
 }
 
-impl From<Error> for Unlisted {
+impl From<Error> for ListError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Unlisted> for Error {
-    fn from(unlisted: Unlisted) -> Self {
-        let (Unlisted::Refused(error) | Unlisted::Failed(error)) = unlisted;
+impl From<ListError> for Error {
+    fn from(unlisted: ListError) -> Self {
+        let (ListError::Refused(error) | ListError::Failed(error)) = unlisted;
         error
     }
 }
 
-/// Returns what it means that a page behind the first is refused: the list is there, and not whole.
+/// Returns the error of a refused page that is not the first: the list exists, but is not complete.
 pub(crate) fn incomplete(error: Error) -> Error {
     let rest = |what| Subject::from(format!("the rest of {what}"));
     match error {
@@ -165,45 +166,45 @@ pub(crate) fn incomplete(error: Error) -> Error {
     }
 }
 
-/// Sees to it that pages come to an end.
+/// Makes sure that the pages of a list end.
 pub(crate) struct Pages {
     /// What errors call the list.
     what: String,
     most: usize,
-    /// The addresses of the pages so far, as digests: they may be long.
+    /// The digests of the addresses of all pages so far. The addresses may be long.
     seen: HashSet<Digest>,
-    /// How many in a row have had no entry.
+    /// How many pages in a row were empty.
     empty: usize,
-    /// The last one, as it may be shown.
-    shown: String,
+    /// The last address, without secrets.
+    last_address: String,
 }
 
 impl Pages {
     pub(crate) fn new(what: String, most: usize) -> Self {
-        Self { what, most, seen: HashSet::new(), empty: 0, shown: String::new() }
+        Self { what, most, seen: HashSet::new(), empty: 0, last_address: String::new() }
     }
 
-    /// Tells whether no page has been asked for.
+    /// Tells whether no page was requested yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Takes note that a page is asked for. Fails for one that was there before: behind it comes what
-    /// came before, for ever.
+    /// Records that a page is requested. Fails if it was requested before: the same pages would follow
+    /// forever.
     pub(crate) fn begin(&mut self, url: &Url) -> Result<()> {
         if self.seen.len() >= self.most {
             let limit = format!("{} pages", self.most);
             return Err(Error::Limit { what: self.what.clone(), limit });
         }
-        self.shown = shown(url);
+        self.last_address = without_secrets(url);
         if !self.seen.insert(Digest::sha256(url.as_str())) {
             return Err(self.endless("leads back to one that was there before"));
         }
         Ok(())
     }
 
-    /// Takes note of what the page brought, of which others follow. Fails for one that repeats what
-    /// others have.
+    /// Records the number of entries of a page that has a successor. Fails if the page only repeats
+    /// others.
     pub(crate) fn end(&mut self, length: usize, fresh: usize) -> Result<()> {
         if fresh > 0 {
             self.empty = 0;
@@ -220,7 +221,7 @@ impl Pages {
     }
 
     fn endless(&self, what_it_does: &str) -> Error {
-        let reason = format!("its page {}, {}, {what_it_does}", self.seen.len(), self.shown);
+        let reason = format!("its page {}, {}, {what_it_does}", self.seen.len(), self.last_address);
         Error::malformed(&self.what, Flaw::Answer(reason))
     }
 }
@@ -233,17 +234,17 @@ struct Entries<'l> {
     bytes: usize,
     /// How many pages have been read.
     pages: usize,
-    /// The bound that was passed.
+    /// The bound that was exceeded.
     over: Option<String>,
-    /// Entries that are no texts.
+    /// Entries that are not strings.
     others: BTreeSet<String>,
 }
 
-/// What one page brought.
+/// The result of reading one page.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Page {
     length: usize,
-    /// How many entries no page before it had.
+    /// How many entries are new.
     fresh: usize,
     last: Option<String>,
 }
@@ -272,7 +273,7 @@ impl<'l> Entries<'l> {
         }
     }
 
-    /// Adds an entry and returns whether it is new. Fails with the bound that it passes.
+    /// Adds an entry, and returns whether it is new. Fails with the bound that is exceeded.
     fn add(&mut self, entry: String, is_text: bool) -> Result<bool, String> {
         let known = if is_text { &self.all } else { &self.others };
         if known.contains(&entry) {
@@ -289,7 +290,7 @@ impl<'l> Entries<'l> {
     }
 }
 
-/// Reads a page, entry by entry: what is not kept takes no room.
+/// Reads a page entry by entry, so that only the entries take memory.
 struct Document<'a, 'l> {
     member: &'a str,
     entries: &'a mut Entries<'l>,
@@ -352,7 +353,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
         while let Some(entry) = list.next_element::<Value>()? {
             let (entry, is_text) = match entry {
                 Value::String(text) => (text, true),
-                other => (clean(&other.to_string()), false),
+                other => (one_line(&other.to_string()), false),
             };
             self.page.length += 1;
             self.page.last = Some(entry.clone());

@@ -1,67 +1,35 @@
-//! Registries as places.
+//! Clients and registries.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, StatusCode};
-use longshore_spec::{Digest, ReferenceError, RepositoryName};
-use longshore_store::{
-    Error, Flaw, Inability, Refusal, Result, Source, SourcePlace, Subject, Target, TargetPlace,
-};
+use longshore_spec::{Digest, RepositoryName};
+use longshore_store::{Error, Flaw, Inability, Refusal, Result, Subject};
 
-use crate::auth::{Auth, Challenge, Scope, Wish, challenge, may_want_more};
-use crate::http::{
-    Answer, AttemptError, Call, Http, Reach, Retry, Url, is_page, shown, with_query,
-};
-use crate::kept::Kept;
-use crate::list::Unlisted;
-use crate::problem::clean;
-use crate::{Config, Mirror, PlainHttp, PushMode, Remote};
+use crate::auth::{Access, Auth, Challenge, Scope, challenge, may_ask_for_credentials};
+use crate::http::{Answer, AttemptError, Http, Reach, Request, Retry, is_page};
+use crate::manifest_cache::ManifestCache;
+use crate::url::{Url, with_query, without_secrets};
+use crate::{Config, Mirror, PlainHttp, PushMode};
 
-/// A repository that nobody has: a registry that asks who wants to read asks for this one, too.
-const NOBODYS: &str = "longshore/nobodys";
+/// A repository that nobody has: a registry that protects its repositories protects this one, too.
+const PROBE_REPOSITORY: &str = "longshore/nobodys";
 
-/// What a registry lists.
-#[derive(Debug, Default)]
-pub struct Catalog {
-    /// Its repositories, sorted.
-    pub repositories: Vec<RepositoryName>,
-    /// What else it lists.
-    pub others: Vec<NoRepository>,
-}
-
-/// What a registry lists as a repository and what cannot be one. Displayed, it says why.
-#[derive(Debug)]
-pub enum NoRepository {
-    /// It is no text; how it looks.
-    NoText(String),
-    /// It is no name.
-    NoName(ReferenceError),
-}
-
-impl fmt::Display for NoRepository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoText(text) => write!(f, "`{text}` is no text"),
-            Self::NoName(error) => f.write_str(&clean(&error.fault())),
-        }
-    }
-}
-
-/// What became of a credential that was tried.
+/// The result of checking a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
-    /// The registry takes it.
+pub enum CredentialCheck {
+    /// The registry accepts it.
     Taken,
-    /// The registry lets everybody in, wherever it was asked.
+    /// The registry needs no credential, as far as it was asked.
     NotAsked,
 }
 
-/// What all registries share: connections, tokens, and the pace of each host.
+/// What all registries share: connections, tokens, and the throttle of each host.
 ///
-/// Cloning is cheap, and clones share everything. Its calls block, so they belong into threads, never
-/// into the tasks of an asynchronous runtime.
+/// Cloning is cheap, and clones share everything. Its calls block, so they belong on threads, never in
+/// the tasks of an asynchronous runtime.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -73,34 +41,34 @@ struct Shared {
     mirrors: Vec<Mirror>,
     push: PushMode,
     chunk_size: u64,
-    /// How long chunks are where a registry takes none that are longer.
+    /// The chunk size of registries that refuse longer chunks.
     chunks: Mutex<HashMap<Arc<str>, u64>>,
     lists: Mutex<HashMap<ListKey, Arc<Mutex<()>>>>,
     lacking: Mutex<HashSet<(Arc<str>, Feature)>>,
     proven: Mutex<HashSet<(Arc<str>, Feature)>>,
-    /// Registries whose HEAD was tried out.
+    /// Registries whose HEAD was checked.
     tried: Mutex<HashSet<Arc<str>>>,
-    kept: Mutex<Kept>,
-    /// How many lists of referrers of each registry were tried out.
-    lists_tried: Mutex<HashMap<Arc<str>, Arc<Mutex<usize>>>>,
+    manifest_cache: Mutex<ManifestCache>,
+    /// How many lists of referrers of each registry were checked.
+    referrer_lists_checked: Mutex<HashMap<Arc<str>, Arc<Mutex<usize>>>>,
 }
 
-/// What a registry need not have, and shows not to have when it is used.
+/// An optional feature. A registry shows whether it has it when it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Feature {
-    /// Blobs that come with the first request (row E-45).
+    /// Uploads in the first POST (row E-45).
     SinglePost,
-    /// Blobs that are taken over from a repository that is named (row E-60).
+    /// Mounts from a repository that is named (row E-60).
     Mount,
     /// HEAD of blobs.
     HeadBlob,
-    /// HEAD of tags that names what a GET brings.
+    /// HEAD of manifests with the same result as GET.
     HeadManifest,
-    /// Content with the request that ends an upload.
+    /// Content in the PUT that ends an upload.
     Put,
-    /// Lists of referrers in which all refer to what was asked for.
+    /// Lists of referrers that have only referrers of the subject.
     OwnReferrers,
-    /// Blobs that are taken over from a repository which the registry finds by itself (row E-62).
+    /// Mounts without a source repository (row E-62).
     Discovery,
 }
 
@@ -109,20 +77,21 @@ type ListKey = (String, RepositoryName, Digest);
 
 /// One registry.
 ///
-/// It is a [`SourcePlace`] and a [`TargetPlace`]; its repositories are [`Remote`]s.
+/// It is a [`SourcePlace`](longshore_store::SourcePlace) and a [`TargetPlace`](longshore_store::TargetPlace);
+/// its repositories are [`RemoteRepository`](crate::RemoteRepository)s.
 #[derive(Clone)]
 pub struct Registry {
     client: Client,
-    /// As its users name it.
+    /// The host as its users name it.
     host: Arc<str>,
     base: Url,
-    /// Whose content it has, if it answers for another.
+    /// The registry that this one mirrors, if it is a mirror.
     mirrors: Option<Arc<str>>,
 }
 
 impl Client {
-    /// Makes ready what a client needs; no connection is made. Fails if a certificate, key or proxy
-    /// of `config` cannot be used.
+    /// Creates a client. No connection is made. Fails if a certificate, key or proxy of `config` cannot
+    /// be used.
     pub fn new(config: &Config) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             http: Http::new(config)?,
@@ -136,8 +105,8 @@ impl Client {
             lacking: Mutex::default(),
             proven: Mutex::default(),
             tried: Mutex::default(),
-            kept: Mutex::default(),
-            lists_tried: Mutex::default(),
+            manifest_cache: Mutex::default(),
+            referrer_lists_checked: Mutex::default(),
         })))
     }
 
@@ -145,7 +114,7 @@ impl Client {
     pub fn registry(&self, host: &str) -> Result<Registry> {
         let malformed =
             |reason: String| Error::malformed(format!("`{host}`"), Flaw::Address(reason));
-        // Docker Hub is one name to its users and another on the network.
+        // Docker Hub has one name for its users and another on the network.
         let served_by = if host == "docker.io" { "registry-1.docker.io" } else { host };
         if host.is_empty() || host.contains(['/', '?', '#', '@', '\\']) {
             return Err(malformed("it is not a registry".to_owned()));
@@ -161,25 +130,27 @@ impl Client {
 }
 
 impl Registry {
-    /// Asks whether this is a registry that lets the client in (row E-01). Fails with
-    /// [`Error::Denied`] if it wants another credential.
+    /// Checks that this is a registry that admits the client (row E-01). Fails with [`Error::Denied`] if
+    /// the registry wants another credential.
     pub fn ping(&self) -> Result<()> {
-        let call = Call::new(Method::GET, self.base.clone(), "use", self.whole());
-        let mut answer = self.send(&call, None, [])?;
+        let request = Request::new(Method::GET, self.base.clone(), "use", self.whole());
+        let mut answer = self.send(&request, None, [])?;
         match answer.status().as_u16() {
             // A web server may have a page for every address.
-            200..=299 if is_page(&answer.beginning()) => Err(self.is_no_registry(None)),
+            200..=299 if is_page(&answer.beginning()) => Err(self.not_a_registry(None)),
             200..=299 => Ok(()),
-            401 | 403 => Err(self.lets_nobody_in(answer)),
-            _ if may_want_more(answer.status()) && challenge(answer.headers()).is_some() => {
-                Err(self.lets_nobody_in(answer))
+            401 | 403 => Err(self.access_denied(answer)),
+            _ if may_ask_for_credentials(answer.status())
+                && challenge(answer.headers()).is_some() =>
+            {
+                Err(self.access_denied(answer))
             }
-            404 => Err(self.is_no_registry(Some(answer.into_refusal().into()))),
-            _ => Err(answer.into_error(call.action, &call.what)),
+            404 => Err(self.not_a_registry(Some(answer.into_refusal().into()))),
+            _ => Err(answer.into_error(request.action, &request.what)),
         }
     }
 
-    fn lets_nobody_in(&self, answer: Answer<'_>) -> Error {
+    fn access_denied(&self, answer: Answer<'_>) -> Error {
         Error::Denied {
             action: "log in to",
             what: Subject::Registry(self.host.to_string()),
@@ -188,44 +159,46 @@ impl Registry {
         }
     }
 
-    /// Finds out whether the registry takes the credential that the client has for it. Fails with
-    /// [`Error::Denied`] if it does not.
+    /// Checks whether the registry accepts the client's credential for it. Fails with [`Error::Denied`]
+    /// if it does not.
     ///
-    /// Where its root is open to everybody, it is asked for what may not be: what it lists, a repository
-    /// that nobody has, and to forget an upload that there is not. At last it is asked for its root again,
-    /// with name and password although it did not want to see them.
-    pub fn try_credential(&self) -> Result<Tried> {
+    /// If the root of the registry is open, requests are made that may need authentication: for the
+    /// catalog, for a repository that nobody has, and to cancel an upload that does not exist. At last,
+    /// the root is requested again with the name and password, although it did not ask for them.
+    pub fn try_credential(&self) -> Result<CredentialCheck> {
         self.ping()?;
-        if self.asked().is_some() {
-            return Ok(Tried::Taken);
+        if self.last_challenge().is_some() {
+            return Ok(CredentialCheck::Taken);
         }
         let mut probes =
             vec![(Method::GET, with_query(self.url("_catalog"), "n", "1"), Scope::catalog())];
-        if let Ok(nobodys) = NOBODYS.parse() {
+        if let Ok(probe) = PROBE_REPOSITORY.parse() {
             let (tags, upload) = ("tags/list", "blobs/uploads/none");
-            let [tags, upload] = [tags, upload].map(|path| self.url(&format!("{NOBODYS}/{path}")));
-            probes.push((Method::GET, tags, Scope::pull(&nobodys)));
-            probes.push((Method::DELETE, upload, Scope::push(&nobodys)));
+            let [tags, upload] =
+                [tags, upload].map(|path| self.url(&format!("{PROBE_REPOSITORY}/{path}")));
+            probes.push((Method::GET, tags, Scope::pull(&probe)));
+            probes.push((Method::DELETE, upload, Scope::push(&probe)));
         }
         let mut refusal = None;
         for (method, url, scope) in probes {
-            let call = Call::new(method, url, "use", self.whole());
-            match (self.send(&call, None, [scope]), self.asked()) {
-                // With another status, who hands out tokens may know the name and have none for this.
+            let request = Request::new(method, url, "use", self.whole());
+            match (self.send(&request, None, [scope]), self.last_challenge()) {
+                // With another status, the token service may know the name and still have no token for
+                // this.
                 (Err(error @ Error::Denied { .. }), _)
                     if error.said().is_some_and(|said| said.status == 401) =>
                 {
                     return Err(error);
                 }
-                // The token was had for the password. What it is good for is another question.
-                (Ok(_), Some(Challenge::Bearer { .. })) => return Ok(Tried::Taken),
+                // The service gave a token for the password. What the token allows does not matter here.
+                (Ok(_), Some(Challenge::Bearer { .. })) => return Ok(CredentialCheck::Taken),
                 (Ok(answer), Some(Challenge::Basic)) => {
-                    let asks_again =
-                        may_want_more(answer.status()) && challenge(answer.headers()).is_some();
+                    let asks_again = may_ask_for_credentials(answer.status())
+                        && challenge(answer.headers()).is_some();
                     if answer.status() != StatusCode::UNAUTHORIZED && !asks_again {
-                        return Ok(Tried::Taken);
+                        return Ok(CredentialCheck::Taken);
                     }
-                    refusal = Some(self.lets_nobody_in(answer));
+                    refusal = Some(self.access_denied(answer));
                 }
                 _ => {}
             }
@@ -233,65 +206,38 @@ impl Registry {
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let call = Call::new(Method::GET, self.base.clone(), "use", self.whole());
-        let wish = self.wish(None, BTreeSet::new());
-        let answer =
-            self.http().persist(|| self.client.0.auth.unasked(self.http(), &call, &wish))?;
+        let request = Request::new(Method::GET, self.base.clone(), "use", self.whole());
+        let access = self.access(None, BTreeSet::new());
+        let answer = self
+            .http()
+            .persist(|| self.client.0.auth.attempt_with_password(self.http(), &request, &access))?;
         match answer {
             Some(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
-                Err(self.lets_nobody_in(answer))
+                Err(self.access_denied(answer))
             }
-            _ => Ok(Tried::NotAsked),
+            _ => Ok(CredentialCheck::NotAsked),
         }
     }
 
-    /// Returns what the registry has asked for so far.
-    fn asked(&self) -> Option<Challenge> {
-        self.client.0.auth.asked_by(&self.host)
+    /// Returns the last challenge of the registry.
+    fn last_challenge(&self) -> Option<Challenge> {
+        self.client.0.auth.challenge_of(&self.host)
     }
 
     fn whole(&self) -> String {
         format!("{} as a registry", self.host)
     }
 
-    fn wish<'a>(
+    fn access<'a>(
         &'a self,
         repository: Option<&'a RepositoryName>,
         scopes: BTreeSet<Scope>,
-    ) -> Wish<'a> {
-        Wish { registry: &self.host, base: &self.base, repository, scopes }
+    ) -> Access<'a> {
+        Access { registry: &self.host, base: &self.base, repository, scopes }
     }
 
-    fn is_no_registry(&self, said: Option<Box<Refusal>>) -> Error {
+    fn not_a_registry(&self, said: Option<Box<Refusal>>) -> Error {
         Error::unsupported(&self.host, Inability::NoRegistry { said })
-    }
-
-    /// Returns what the registry lists, as far as it lists anything.
-    pub fn catalog(&self) -> Result<Catalog> {
-        let what = format!("the list of repositories of {}", self.host);
-        let list = self.list("_catalog", &what, "repositories", None, &Scope::catalog());
-        let found = list.map_err(|unlisted| {
-            let said = match unlisted {
-                Unlisted::Refused(Error::Refused { said, .. }) => Some(said),
-                Unlisted::Refused(Error::NotFound { said, .. }) => said,
-                unlisted => return unlisted.into(),
-            };
-            Error::unsupported(&self.host, Inability::Catalog { said })
-        })?;
-        let others = found.others.into_iter().map(NoRepository::NoText).collect();
-        let mut catalog = Catalog { repositories: Vec::new(), others };
-        for text in found.texts {
-            match text.parse() {
-                Ok(name) => catalog.repositories.push(name),
-                Err(error) => catalog.others.push(NoRepository::NoName(error)),
-            }
-        }
-        Ok(catalog)
-    }
-
-    /// Returns a repository. No request is made.
-    pub fn remote(&self, name: &RepositoryName) -> Remote {
-        Remote::new(self.clone(), name.clone())
     }
 
     /// Returns host and port, as users name the registry.
@@ -299,23 +245,23 @@ impl Registry {
         &self.host
     }
 
-    /// Tells whether the registry has not shown yet that it lacks something.
-    pub(crate) fn may_have(&self, feature: Feature) -> bool {
+    /// Tells whether the registry may support a feature: it has not yet shown that it does not.
+    pub(crate) fn may_support(&self, feature: Feature) -> bool {
         !self.lacking().contains(&(Arc::clone(&self.host), feature))
     }
 
-    /// Takes note that the registry lacks something.
-    pub(crate) fn lacks(&self, feature: Feature) {
+    /// Records that the registry does not support a feature.
+    pub(crate) fn set_unsupported(&self, feature: Feature) {
         self.lacking().insert((Arc::clone(&self.host), feature));
     }
 
-    /// Tells whether the registry has shown that it has something.
-    pub(crate) fn has_proven(&self, feature: Feature) -> bool {
+    /// Tells whether the registry has shown that it supports a feature.
+    pub(crate) fn is_known_to_support(&self, feature: Feature) -> bool {
         self.proven().contains(&(Arc::clone(&self.host), feature))
     }
 
-    /// Takes note that the registry has shown that it has something.
-    pub(crate) fn proves(&self, feature: Feature) {
+    /// Records that the registry supports a feature.
+    pub(crate) fn set_supported(&self, feature: Feature) {
         self.proven().insert((Arc::clone(&self.host), feature));
     }
 
@@ -323,20 +269,21 @@ impl Registry {
         self.client.0.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells, the first time it is asked, that HEAD of the registry has not been tried out.
-    pub(crate) fn tries_head(&self) -> bool {
+    /// Returns true the first time it is called for a registry, whose HEAD is then to be checked.
+    pub(crate) fn should_check_head(&self) -> bool {
         let mut tried = self.client.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
         tried.insert(Arc::clone(&self.host))
     }
 
-    /// Locks the manifests that wait to be asked for.
-    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.client.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the cache of manifests.
+    pub(crate) fn manifest_cache(&self) -> MutexGuard<'_, ManifestCache> {
+        self.client.0.manifest_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many lists of referrers were tried out; locked while one is.
-    pub(crate) fn lists_tried(&self) -> Arc<Mutex<usize>> {
-        let mut tried = self.client.0.lists_tried.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns how many lists of referrers were checked. It is locked during a check.
+    pub(crate) fn referrer_lists_checked(&self) -> Arc<Mutex<usize>> {
+        let mut tried =
+            self.client.0.referrer_lists_checked.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tried.entry(Arc::clone(&self.host)).or_default())
     }
 
@@ -352,14 +299,14 @@ impl Registry {
         self.client.0.push
     }
 
-    /// Returns how long a chunk is, as far as the registry is known to take it.
+    /// Returns the size of a chunk that the registry is known to accept.
     pub(crate) fn chunk_size(&self) -> u64 {
         let known = self.chunks().get(&self.host).copied();
         known.unwrap_or(u64::MAX).min(self.client.0.chunk_size)
     }
 
-    /// Takes note that no chunk may be longer than this.
-    pub(crate) fn shortens_chunks(&self, to: u64) {
+    /// Records that the registry refuses longer chunks.
+    pub(crate) fn shorten_chunks(&self, to: u64) {
         self.chunks().insert(Arc::clone(&self.host), to);
     }
 
@@ -367,41 +314,41 @@ impl Registry {
         self.client.0.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the address of something below `/v2/`.
+    /// Returns the address of a path below `/v2/`.
     pub(crate) fn url(&self, path: &str) -> Url {
         self.base.with_path(&format!("/v2/{path}"))
     }
 
-    /// Makes a call that changes nothing. A mirror is told whose content is meant (row E-14).
+    /// Makes a request that changes nothing. A mirror is told which registry is meant (row E-14).
     pub(crate) fn read(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Answer<'_>> {
-        self.send(&self.meant(call), repository, [scope])
+        self.send(&self.for_mirror(request), repository, [scope])
     }
 
-    /// Makes a call that changes nothing, once.
+    /// Makes a request that changes nothing, once.
     pub(crate) fn read_attempt(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scope: &Scope,
     ) -> Result<Answer<'_>, AttemptError> {
-        self.attempt(&self.meant(call), repository, &BTreeSet::from([scope.clone()]))
+        self.attempt(&self.for_mirror(request), repository, &BTreeSet::from([scope.clone()]))
     }
 
-    /// Makes a HEAD call. `None` if whoever answers fails with it, has had too many, hangs up, or leads to
-    /// where nobody is: many never try it out, and a GET has to tell.
+    /// Makes a HEAD request. Returns `None` if the answer is an error, a hang-up, or a redirect to an
+    /// unreachable host: many registries never test their HEAD, and a GET has to decide.
     pub(crate) fn probe(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Result<Option<Answer<'_>>> {
-        let (call, scopes) = (self.meant(call), BTreeSet::from([scope]));
-        self.http().persist(|| match self.attempt(&call, repository, &scopes) {
+        let (request, scopes) = (self.for_mirror(request), BTreeSet::from([scope]));
+        self.http().persist(|| match self.attempt(&request, repository, &scopes) {
             Err(
                 AttemptError {
                     error:
@@ -416,57 +363,60 @@ impl Registry {
                     retry: Retry::Perhaps | Retry::Once,
                 },
             ) => Ok(None),
-            Err(AttemptError { error, .. }) if self.is_of_another(&error) => Ok(None),
+            Err(AttemptError { error, .. }) if self.is_about_another_host(&error) => Ok(None),
             result => result.map(Some),
         })
     }
 
-    /// Tells whether a host cannot be reached that the registry led to.
-    pub(crate) fn is_of_another(&self, error: &Error) -> bool {
+    /// Tells whether the error is about another host, to which the registry redirected.
+    pub(crate) fn is_about_another_host(&self, error: &Error) -> bool {
         error.lost_host().is_some_and(|(host, _)| host != self.base.host())
     }
 
-    /// Makes a call that changes nothing, once. `None` if nothing comes of that.
+    /// Makes a request that changes nothing, once. Returns `None` if it fails.
     pub(crate) fn read_once(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scope: Scope,
     ) -> Option<Answer<'_>> {
-        self.attempt(&self.meant(call), repository, &BTreeSet::from([scope])).ok()
+        self.attempt(&self.for_mirror(request), repository, &BTreeSet::from([scope])).ok()
     }
 
-    /// Returns a call that changes nothing as it is made: a mirror is told whose content is meant.
-    fn meant<'c>(&self, call: &Call<'c>) -> Call<'c> {
-        let of = self.mirrors.as_ref().filter(|_| self.is_own(call));
-        // The next page of a list may say it already.
-        match of.filter(|_| !call.url.has_param("ns")) {
-            Some(of) => Call { url: with_query(call.url.clone(), "ns", of), ..call.clone() },
-            None => call.clone(),
+    /// Returns the request as it is sent to a mirror: with the registry that is meant.
+    fn for_mirror<'c>(&self, request: &Request<'c>) -> Request<'c> {
+        let of = self.mirrors.as_ref().filter(|_| self.is_own(request));
+        // The link to the next page may have the parameter already.
+        match of.filter(|_| !request.url.has_param("ns")) {
+            Some(of) => {
+                Request { url: with_query(request.url.clone(), "ns", of), ..request.clone() }
+            }
+            None => request.clone(),
         }
     }
 
-    /// Makes the call, again if that may help.
+    /// Makes a request, and repeats it if that may help.
     pub(crate) fn send(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scopes: impl IntoIterator<Item = Scope>,
     ) -> Result<Answer<'_>> {
         let scopes: BTreeSet<_> = scopes.into_iter().collect();
-        self.http().persist(|| self.attempt(call, repository, &scopes))
+        self.http().persist(|| self.attempt(request, repository, &scopes))
     }
 
-    /// Makes the call once. Only the registry itself gets to see who asks (row E-41). Of another host that
-    /// cannot be reached it is told that the registry leads there: for content, a token or an upload.
+    /// Makes a request once. Only the registry itself gets the credential (row E-41). If another host
+    /// cannot be reached, the error says that the registry redirected to it.
     pub(crate) fn attempt(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scopes: &BTreeSet<Scope>,
     ) -> Result<Answer<'_>, AttemptError> {
-        self.attempt_there(call, repository, scopes).map_err(|mut trouble| {
-            let is_led = call.reach != Reach::Foreign && self.is_of_another(&trouble.error);
+        self.attempt_directly(request, repository, scopes).map_err(|mut trouble| {
+            let is_led =
+                request.reach != Reach::Foreign && self.is_about_another_host(&trouble.error);
             if let (true, Error::Connection { led_by, .. }) = (is_led, &mut trouble.error) {
                 *led_by = Some(self.host.to_string());
             }
@@ -474,25 +424,25 @@ impl Registry {
         })
     }
 
-    fn attempt_there(
+    fn attempt_directly(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         repository: Option<&RepositoryName>,
         scopes: &BTreeSet<Scope>,
     ) -> Result<Answer<'_>, AttemptError> {
-        if !self.is_own(call) {
-            return self.http().attempt(call, None);
+        if !self.is_own(request) {
+            return self.http().attempt(request, None);
         }
-        let wish = self.wish(repository, scopes.clone());
-        self.client.0.auth.attempt(self.http(), call, &wish)
+        let access = self.access(repository, scopes.clone());
+        self.client.0.auth.attempt(self.http(), request, &access)
     }
 
-    /// Tells whether a call goes to the registry itself, and not to where a descriptor leads.
-    fn is_own(&self, call: &Call<'_>) -> bool {
-        call.reach != Reach::Foreign && call.url.is_same_origin(&self.base)
+    /// Tells whether a request goes to the registry itself, and not to one of the `urls` of a descriptor.
+    fn is_own(&self, request: &Request<'_>) -> bool {
+        request.reach != Reach::Foreign && request.url.is_same_origin(&self.base)
     }
 
-    /// Returns what is locked while the list of referrers of `subject` changes (row E-86).
+    /// Returns the lock that is held while the list of referrers of `subject` changes (row E-86).
     pub(crate) fn referrers_lock(&self, name: &RepositoryName, subject: &Digest) -> Arc<Mutex<()>> {
         let mut lists = self.client.0.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.host.to_string(), name.clone(), subject.clone());
@@ -500,30 +450,9 @@ impl Registry {
     }
 }
 
-impl TargetPlace for Registry {
-    fn target(&self, name: &RepositoryName) -> Result<Box<dyn Target + '_>> {
-        Ok(Box::new(self.remote(name)))
-    }
-}
-
-impl SourcePlace for Registry {
-    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(self.remote(name)))
-    }
-
-    /// Warns of what is listed and is no name.
-    fn repositories(&self) -> Result<Vec<RepositoryName>> {
-        let Catalog { repositories, others } = self.catalog()?;
-        for other in others {
-            tracing::warn!("{} lists what is no repository: {other}", self.host);
-        }
-        Ok(repositories)
-    }
-}
-
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registry({})", shown(&self.base))
+        write!(f, "Registry({})", without_secrets(&self.base))
     }
 }
 

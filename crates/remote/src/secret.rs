@@ -1,4 +1,4 @@
-//! What must never be printed.
+//! Secrets.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use std::fmt;
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Takes over a secret.
+    /// Wraps a secret.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
-    /// Returns the secret itself, for whoever it is meant for.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! How much memory uploads take. A program of its own, since the system counts for a whole process.
+//! The memory of uploads. This is a program of its own, since the system counts for a whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what tests share belongs to them")]
@@ -16,14 +16,14 @@ use longshore_store::{Blob, Result, Target as _, Verifying};
 
 /// How many blobs are uploaded at once.
 const JOBS: usize = 16;
-/// How long each of them is.
+/// The size of each blob.
 const SIZE: u64 = 48 << 20;
-/// The least chunk that the server asks for.
+/// The minimum chunk size that the server asks for.
 const CHUNK: u64 = 24 << 20;
-/// What the whole process may take, this test and its server included.
+/// The limit for the whole process, with this test and its server.
 const MOST: u64 = 64 << 20;
 
-/// Content of zeros, however long.
+/// Any number of zeros.
 struct Zeros(Descriptor);
 
 impl Blob for Zeros {
@@ -54,7 +54,7 @@ fn uploads_take_little_memory_whole_in_chunks_and_cut() {
         let registry = Client::new(&config).unwrap().registry(&host).unwrap();
         thread::scope(|scope| {
             for number in 0..JOBS {
-                let remote = registry.remote(&format!("r{number}").parse().unwrap());
+                let remote = registry.remote_repository(&format!("r{number}").parse().unwrap());
                 let blob = &blob;
                 scope.spawn(move || remote.push_blob(blob).unwrap());
             }
@@ -65,7 +65,7 @@ fn uploads_take_little_memory_whole_in_chunks_and_cut() {
     }
 }
 
-/// Returns the most memory that this process has had, in bytes.
+/// Returns the peak memory of this process, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -85,7 +85,7 @@ impl io::Write for Hashing<'_> {
     }
 }
 
-/// Starts a registry that keeps nothing and cuts off the first `cuts` bodies in their middle.
+/// Starts a registry that stores nothing and cuts the first `cuts` bodies in the middle.
 fn serve(cuts: u64) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -101,7 +101,7 @@ fn serve(cuts: u64) -> String {
     host
 }
 
-/// Answers the requests of a connection. How much has come stands in the location.
+/// Answers the requests of a connection. The number of received bytes is in the location.
 fn answer(stream: &TcpStream, cuts: &AtomicU64) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {

@@ -10,26 +10,9 @@ use super::Finding;
 use super::modules::{Crate, ModulePath, Usage, crates};
 use super::tree::Tree;
 
-/// Crates whose circles are still to be opened.
-const NOT_YET: [&str; 3] = ["crates/layout", "crates/registry", "crates/remote"];
-
 /// Finds modules that use each other in a circle.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for of in crates(tree) {
-        let found = check_crate(&of);
-        let is_known = NOT_YET.contains(&of.directory);
-        if is_known && found.is_empty() {
-            let message = "it has no circles: take it out of the list in xtask/src/tidy/circles.rs";
-            findings.push(Finding::violation(of.directory, message));
-        } else if is_known {
-            findings
-                .push(Finding::warning(of.directory, format!("it has {} circles", found.len())));
-        } else {
-            findings.extend(found);
-        }
-    }
-    findings
+    crates(tree).iter().flat_map(check_crate).collect()
 }
 
 /// What modules use of others, by the one that uses and the one that is used.

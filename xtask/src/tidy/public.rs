@@ -6,36 +6,9 @@ use super::Finding;
 use super::tokens::Token;
 use super::tree::{File, Tree};
 
-/// Names that several public types still have.
-const SHARED: [&str; 3] = ["Index", "Observer", "Registry"];
-
-/// Functions that still have a flag.
-const FLAGGED: [&str; 1] = ["commit"];
-
 /// Finds public types of one name in several places, and public functions that are told something by a
 /// `bool`.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let (found, excepted): (Vec<_>, Vec<_>) = faults(tree)
-        .into_iter()
-        .partition(|fault| !SHARED.contains(&fault.name) && !FLAGGED.contains(&fault.name));
-    let is_over = |name: &&&str| excepted.iter().all(|fault| fault.name != **name);
-    let over = SHARED.iter().chain(&FLAGGED).filter(is_over);
-    let over = over.map(|name| {
-        let message = format!("`{name}` needs no exception any more");
-        Finding::violation("xtask/src/tidy/public.rs", message)
-    });
-    let found = found.into_iter().map(|fault| Finding::violation(fault.place, fault.message));
-    found.chain(over).collect()
-}
-
-/// A type or function that breaks a rule.
-struct Fault<'t> {
-    name: &'t str,
-    place: String,
-    message: String,
-}
-
-fn faults(tree: &Tree) -> Vec<Fault<'_>> {
     let mut faults = Vec::new();
     let mut types: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in tree.sources().filter(|file| is_public(file)) {
@@ -48,14 +21,14 @@ fn faults(tree: &Tree) -> Vec<Fault<'_>> {
                 "`{}` is told something by a `bool`; an enum says what is meant",
                 name.text
             );
-            Fault { name: name.text, place: file.line(name.line), message }
+            Finding::violation(file.line(name.line), message)
         }));
     }
     for (name, mut places) in types.into_iter().filter(|(_, places)| places.len() > 1) {
         let place = places.remove(0);
         let others = places.join(", ");
         let message = format!("`{name}` is also at {others}; a public type has a name of its own");
-        faults.push(Fault { name, place, message });
+        faults.push(Finding::violation(place, message));
     }
     faults
 }
@@ -153,8 +126,10 @@ mod tests {
             text: text.to_owned(),
         };
         let tree = Tree { files: vec![file("a", first), file("b", second)] };
-        let faults = faults(&tree);
-        faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message)).collect()
+        check(&tree)
+            .iter()
+            .map(|finding| format!("{}: {}", finding.place, finding.message))
+            .collect()
     }
 
     #[test]

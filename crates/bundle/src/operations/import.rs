@@ -259,7 +259,7 @@ impl<'a> Import<'a> {
     pub fn run(&self, observer: &dyn Observer) -> Result<Report, Failure> {
         let ImportRequest { bundle, routes, jobs, .. } = self.request;
         let mut report = self.plan.execute(routes.target.place(), jobs, observer)?;
-        if let Some(came) = bundle.layout.came() {
+        if let Some(came) = bundle.layout.stream_stats() {
             count(came, &mut report);
         }
         Ok(report)
@@ -278,7 +278,7 @@ fn count(came: &StreamStats, report: &mut Report) {
 
 /// Returns what is needed and a layout does not store, sorted.
 fn gaps(layout: &dyn Layout, outline: &Outline) -> Result<Vec<Digest>> {
-    let stored: HashSet<Digest> = layout.stored()?.into_iter().collect();
+    let stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
     let needed = outline.nodes().iter().map(|node| &node.digest);
     let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
     Ok(missing.into_iter().cloned().collect())

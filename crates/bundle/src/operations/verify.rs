@@ -79,7 +79,7 @@ impl<'a> Verified<'a> {
     pub fn orphans(&self) -> Result<Vec<Digest>> {
         let Some(layout) = self.verification.request.layout else { return Ok(Vec::new()) };
         let needed: HashSet<&Digest> = self.plan().digests().collect();
-        let mut orphans = layout.stored()?;
+        let mut orphans = layout.blob_digests()?;
         orphans.retain(|digest| !needed.contains(digest));
         orphans.sort_unstable();
         Ok(orphans)

@@ -76,7 +76,12 @@ fn snapshot(
             let (names, _) = below.map_err(Problem::of)?;
             let mut snapshot = Snapshot::default();
             for name in names {
-                add(&mut snapshot, &registry.remote(&name), &format!("{host}/{name}:"), global)?;
+                add(
+                    &mut snapshot,
+                    &registry.remote_repository(&name),
+                    &format!("{host}/{name}:"),
+                    global,
+                )?;
             }
             Ok((snapshot, Names::Whole))
         }

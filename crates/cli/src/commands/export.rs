@@ -12,6 +12,7 @@ use longshore_bundle::{
     ArchiveComparison, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
     ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
 };
+use longshore_layout::Layout as _;
 use longshore_spec::Size;
 use longshore_store::{Error, Outline, Source as _};
 use longshore_sync::{Failure, Report, Silent};

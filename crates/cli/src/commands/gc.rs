@@ -1,7 +1,7 @@
 //! `gc`: what nothing needs any more goes.
 
 use longshore::location::PlaceKind;
-use longshore_layout::{Collected, Directory, GcMode};
+use longshore_layout::{Directory, GcMode, GcReport};
 use longshore_spec::Size;
 
 use crate::args::{Gc, Global};
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Gc, global: &Global, output: &Output) -> Result<Exit, P
     })?;
     let mode = if args.dry_run { GcMode::DryRun } else { GcMode::Remove };
     let collected = directory.collect(&needed, args.older_than, mode).map_err(Problem::of)?;
-    let Collected { blobs, entries, parts, young } = collected;
+    let GcReport { blobs, entries, parts, young } = collected;
     let bytes = blobs.iter().map(|(_, size)| size).sum();
     let document = Document {
         dry_run: args.dry_run,

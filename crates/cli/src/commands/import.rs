@@ -199,10 +199,10 @@ fn receive(
 /// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
 fn tell_damaged(layout: &OpenPlace, plan: &SealedPlan<'_>, output: &Output) {
     let OpenPlace::StreamedArchive(received) = layout else { return };
-    let came: HashSet<Digest> = received.stored().into_iter().collect();
+    let came: HashSet<&Digest> = received.stats().blobs().collect();
     let lacking: HashSet<&Digest> =
-        plan.digests().filter(|digest| !came.contains(digest)).collect();
-    for (digest, error) in &received.came().damaged {
+        plan.digests().filter(|digest| !came.contains(*digest)).collect();
+    for (digest, error) in &received.stats().damaged {
         if lacking.contains(digest) {
             Output::problem(&Problem::new(Exit::Failed, error.to_string()));
         } else {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use longshore::location::{Listable, Location};
-use longshore_remote::Catalog;
+use longshore_remote::RegistryCatalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
 use longshore_store::{Error, KnownRoots, Root, Source, describe};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit,
 
 /// Lists what a registry holds, as far as it tells.
 fn repositories(host: &str, registries: &Registries<'_>, output: &Output) -> Result<Exit, Problem> {
-    let Catalog { repositories, others } =
+    let RegistryCatalog { repositories, others } =
         registries.registry(host)?.catalog().map_err(Problem::of)?;
     let repository = |name| Listed { repository: format!("{host}/{name}") };
     let found: Vec<Listed> = repositories.into_iter().map(repository).collect();

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Secret, Tried};
+use longshore_remote::{CredentialCheck, Secret};
 use longshore_store::Error;
 
 use crate::args::{Login, Logout};
@@ -29,7 +29,7 @@ pub(crate) fn login(args: &Login, output: &Output) -> Result<Exit, Problem> {
         error => Problem::of(error).because(Exit::Failed),
     })?;
     let file = registries::login_file(&args.reach)?;
-    if tried == Tried::NotAsked {
+    if tried == CredentialCheck::NotAsked {
         let host = &args.registry;
         output.warning(&format!("{host} asked for no password, so this one was not checked"));
     }

@@ -128,7 +128,7 @@ impl<'p> Opener<'p> for Places<'p> {
 
     fn repository(&self, reference: &Reference) -> Result<Box<dyn Source + 'p>, Problem> {
         let registry = self.registries.registry(reference.registry())?;
-        Ok(Box::new(registry.remote(reference.repository())))
+        Ok(Box::new(registry.remote_repository(reference.repository())))
     }
 
     fn layout(&self, layout: &LayoutPlace) -> Result<Box<dyn Source + 'p>, Problem> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use longshore_layout::Links;
 use longshore_registry::front::{self, Server};
-use longshore_registry::{Access, Missing, Registry, RegistryOptions, Scheme};
+use longshore_registry::{Access, Handler, Missing, RegistryOptions, Scheme};
 use longshore_spec::RepositoryName;
 use longshore_store::{Error, Name, Place};
 
@@ -68,16 +68,16 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
         refuse_others(&listeners)?;
     }
     let log = args.access_log.then(|| Log::start(output.is_json()));
-    let options_of_front = front::Options {
+    let options_of_front = front::ServerOptions {
         max_connections: open_files.connections,
         max_requests: args.max_requests.get(),
         certificate,
         passwords,
         anonymous_pull: args.anonymous_pull,
         observer: log.as_ref().map(Log::observer),
-        ..front::Options::default()
+        ..front::ServerOptions::default()
     };
-    let registry = Arc::new(Registry::new(Arc::clone(&place), options));
+    let registry = Arc::new(Handler::new(Arc::clone(&place), options));
     let server = front::serve(listeners, registry, options_of_front)
         .map_err(|error| Problem::of(Error::io("serve", &shown)(error)))?;
     warn_of_the_public(args, server.addresses(), output);

@@ -1,9 +1,9 @@
-//! Finding the members of an archive from a file in it that lists them, so that opening it takes a
-//! few reads and not one for each member.
+//! Finding the members of an archive by a file in it that lists them. Opening the archive takes a few
+//! reads then, instead of one for each member.
 //!
-//! Whoever wrote the list may lie. So it is believed only of an archive in the one form that is
-//! written here, whose length and beginning are to the byte what the list makes them; and each blob's
-//! header is looked at before its content is given out.
+//! The list may lie. It is used only if the archive has the one form that is written here, and if its
+//! length and its beginning match the list to the byte. The header of each blob is checked before its
+//! content is handed out.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,45 +13,51 @@ use std::os::unix::fs::FileExt as _;
 use longshore_spec::Digest;
 use longshore_store::{Error, OutlineNode, Result};
 
-use super::members::{Extent, Members, Seeking};
-use super::tar_layout::{END, Form, blob_header};
+use super::members::{Extent, Members, TarReader};
+use super::tar_layout::{END, TarLayout, blob_header};
 use crate::directory::MAX_INDEX;
 use crate::files;
 
-/// A file beside the content of an archive that lists all of the content.
+/// A file in an archive that lists all content.
 #[derive(Debug, Clone, Copy)]
 pub struct Inventory {
-    /// Its name, without a directory.
+    /// The name of the file, without a directory.
     pub name: &'static str,
-    /// A file of more bytes is not believed.
+    /// A file of more bytes is not used.
     pub limit: u64,
-    /// Returns the content that it lists, in the order of the archive; `None` if it is not to be
-    /// believed.
+    /// Returns the listed content, in the order of the archive. Returns `None` if the file cannot be
+    /// used.
     pub read: fn(&[u8]) -> Option<Vec<OutlineNode>>,
 }
 
-/// As many files may lie before the content.
+/// The most files before the content.
 const MAX_FILES: usize = 16;
 
-/// Returns what an archive holds as its `inventory` says; `None` if it has none, or is not to the
-/// byte what the inventory makes it.
+/// Returns the members that the `inventory` of an archive lists. Returns `None` if there is no such file,
+/// or if the archive does not match it to the byte.
 pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
-    let leading = leading(file, inventory)?;
-    let list = leading.iter().find(|leading| leading.name == inventory.name)?;
+    let files_before_content = files_before_content(file, inventory)?;
+    let list = files_before_content
+        .iter()
+        .find(|files_before_content| files_before_content.name == inventory.name)?;
     let nodes = (inventory.read)(&list.content)?;
-    let files = leading.iter().map(|leading| (leading.name.as_str(), &leading.content[..]));
-    let form = Form::of(files, &nodes).ok()?;
-    let as_written = form.length == file.metadata().ok()?.len()
-        && holds(file, 0, &form.head)
-        && holds(file, form.length - END.len() as u64, &END);
-    // What is listed twice would lie in two places.
-    if !as_written || form.by_digest.len() != form.slots.len() {
+    let files = files_before_content.iter().map(|files_before_content| {
+        (files_before_content.name.as_str(), &files_before_content.content[..])
+    });
+    let layout = TarLayout::of(files, &nodes).ok()?;
+    let as_written = layout.length == file.metadata().ok()?.len()
+        && holds(file, 0, &layout.head)
+        && holds(file, layout.length - END.len() as u64, &END);
+    // Content that is listed twice would be in two places.
+    if !as_written || layout.by_digest.len() != layout.slots.len() {
         return None;
     }
-    let (slots, count) = (nodes.into_iter().zip(&form.slots), leading.len());
-    let files: BTreeMap<_, _> =
-        leading.into_iter().map(|file| (file.name.into_bytes(), file.extent)).collect();
-    // Of two of one name nobody knows which counts.
+    let (slots, count) = (nodes.into_iter().zip(&layout.slots), files_before_content.len());
+    let files: BTreeMap<_, _> = files_before_content
+        .into_iter()
+        .map(|file| (file.name.into_bytes(), file.extent))
+        .collect();
+    // If two files have the same name, nobody knows which one counts.
     if files.len() != count {
         return None;
     }
@@ -60,13 +66,13 @@ pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
             .map(|(node, slot)| (node.digest, Extent { at: slot.content, size: slot.size }))
             .collect(),
         files,
-        claimed_by: Some(inventory.name),
+        listed_by: Some(inventory.name),
     })
 }
 
 impl Members {
-    /// Returns where a blob lies, if it is there. Fails with [`Error::Malformed`] if it was said to be
-    /// there and is not; `what` names the archive.
+    /// Returns where a blob is. Fails with [`Error::Malformed`] if the inventory lists the blob and it is
+    /// not there. `what` names the archive.
     pub(super) fn locate(
         &self,
         file: &File,
@@ -74,27 +80,27 @@ impl Members {
         what: &str,
     ) -> Result<Option<Extent>> {
         let Some(&extent) = self.blobs.get(digest) else { return Ok(None) };
-        let Some(claimed_by) = self.claimed_by else { return Ok(Some(extent)) };
+        let Some(listed_by) = self.listed_by else { return Ok(Some(extent)) };
         let header = blob_header(digest, extent.size);
         if !holds(file, extent.at - header.len() as u64, &header) {
-            let reason = format!("its `{claimed_by}` is wrong: {digest} is not where it says");
+            let reason = format!("its `{listed_by}` is wrong: {digest} is not where it says");
             return Err(Error::malformed(what, reason));
         }
         Ok(Some(extent))
     }
 }
 
-/// A file that lies before the content.
-struct Leading {
+/// A file before the content.
+struct FileBeforeContent {
     name: String,
     extent: Extent,
     content: Vec<u8>,
 }
 
-/// Returns the files that lie before the content, in their order.
-fn leading(file: &File, inventory: &Inventory) -> Option<Vec<Leading>> {
+/// Returns the files before the content, in their order.
+fn files_before_content(file: &File, inventory: &Inventory) -> Option<Vec<FileBeforeContent>> {
     let at = Cell::new(0);
-    let mut archive = tar::Archive::new(Seeking::new(file, &at));
+    let mut archive = tar::Archive::new(TarReader::new(file, &at));
     let mut found = Vec::new();
     for entry in archive.entries_with_seek().ok()? {
         let entry = entry.ok()?;
@@ -109,12 +115,12 @@ fn leading(file: &File, inventory: &Inventory) -> Option<Vec<Leading>> {
         }
         let mut content = vec![0; usize::try_from(extent.size).ok()?];
         file.read_exact_at(&mut content, extent.at).ok()?;
-        found.push(Leading { name, extent, content });
+        found.push(FileBeforeContent { name, extent, content });
     }
     None
 }
 
-/// Tells whether a file has `expected` at an offset.
+/// Tells whether a file has the bytes `expected` at an offset.
 fn holds(file: &File, at: u64, expected: &[u8]) -> bool {
     let mut there = files::buffer(expected.len() as u64);
     let mut at = at;

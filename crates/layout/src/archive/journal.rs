@@ -1,9 +1,8 @@
-//! How far an archive has come, so that a killed run can go on.
+//! The journal of a partial archive, from which a run continues after a kill.
 //!
-//! A journal is text beside the partial archive: a first line with the archive's fingerprint, then
-//! a line for each thing that is on the disk for sure: `SLOT BYTES` or `SLOT done`. Lines are
-//! appended only after the data that they speak of is synced. A last line that was cut off is
-//! ignored.
+//! A journal is a text file: first a line with the archive's fingerprint, then a line for everything that
+//! is on the disk, `SLOT BYTES` or `SLOT done`. A line is appended only after the data is synced. A last
+//! line that was cut off is ignored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -20,33 +19,33 @@ use crate::files;
 use crate::open_file;
 use crate::persist::Named;
 
-/// The data is synced and the journal written when this much has come for each writer. Twice as
-/// much can be lost to a kill, since the others go on while one syncs.
+/// Data is synced and the journal is written after so many bytes for each writer. A kill can lose twice
+/// as much, since others write while one syncs.
 const INTERVAL: u64 = 4 << 20;
 
-/// A journal of more bytes than this is not read: it is no journal.
+/// A longer file is not a journal, and is not read.
 const MAX_JOURNAL: u64 = 1 << 30;
 
-/// How far a blob has come.
+/// The progress of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// So many bytes of it are on the disk.
+    /// So many bytes are on the disk.
     Bytes(u64),
-    /// All of it is, and it was proven.
+    /// The whole blob is on the disk and verified.
     Done,
 }
 
 /// The journal of an archive that is being written.
 pub(super) struct Journal {
     path: PathBuf,
-    /// Held while syncing, so that lines never run ahead of data. `None` once a sync has failed:
-    /// what the next one says of the same data cannot be believed.
+    /// Held while syncing, so that lines never precede their data. `None` after a failed sync: a later
+    /// sync of the same data proves nothing.
     file: Mutex<Option<File>>,
     unsynced: Mutex<Unsynced>,
     writers: AtomicU64,
 }
 
-/// What has come since the last sync.
+/// The progress since the last sync.
 #[derive(Default)]
 struct Unsynced {
     progress: BTreeMap<u32, Progress>,
@@ -54,9 +53,9 @@ struct Unsynced {
 }
 
 impl Journal {
-    /// Opens the journal, or begins one. Returns how far an earlier run has come with the archive of
-    /// this `fingerprint`; with any other, nothing of it is of use. Fails with [`Error::Malformed`] on
-    /// one that is not ours: what it says is believed.
+    /// Opens or creates the journal. Returns the progress of an earlier run with the archive of this
+    /// `fingerprint`; a journal of another archive is discarded. Fails with [`Error::Malformed`] if the
+    /// file is not ours, since its content is trusted.
     pub(super) fn open(
         named: Named<'_>,
         fingerprint: &Digest,
@@ -86,8 +85,8 @@ impl Journal {
         Ok((journal, known))
     }
 
-    /// Returns how far an earlier run has come with the archive of this `fingerprint`, from the bytes of its
-    /// journal.
+    /// Returns the progress of an earlier run with the archive of this `fingerprint`, from the bytes of
+    /// its journal.
     pub(super) fn known(bytes: &[u8], fingerprint: &Digest) -> HashMap<u32, Progress> {
         bytes.strip_prefix(first_line(fingerprint).as_bytes()).map(parse).unwrap_or_default()
     }
@@ -100,7 +99,7 @@ impl Journal {
         result
     }
 
-    /// Takes note that a slot has come so far, after `bytes` more. Syncs `data` when it is time.
+    /// Records the progress of a slot, after `bytes` more. Syncs `data` when it is time.
     pub(super) fn note(
         &self,
         data: &File,
@@ -117,7 +116,7 @@ impl Journal {
         if due { self.sync(data) } else { Ok(()) }
     }
 
-    /// Makes all that was noted durable: first the data, then the lines that speak of it.
+    /// Makes the recorded progress durable: first the data, then the lines about it.
     pub(super) fn sync(&self, data: &File) -> Result<()> {
         let mut lines_go_to = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Unsynced { progress, .. } =
@@ -138,22 +137,22 @@ impl Journal {
     }
 }
 
-/// Whether a run before left something.
+/// Whether an earlier run left the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
     Something,
 }
 
-/// Opens what a run before left of an archive or its journal, or creates it. Fails with
-/// [`Error::Malformed`] if something else has its name: nothing is written to that.
+/// Opens or creates a partial archive or its journal. Fails with [`Error::Malformed`] if the file is not
+/// ours, and writes nothing to it.
 pub(super) fn open_part(named: Named<'_>) -> Result<(File, Left)> {
     let Named { directory, name } = named;
     let what = || named.path().display().to_string();
     match directory.part(name)? {
         Part::Ours(file) => Ok((file, Left::Something)),
         Part::Foreign { reason } => Err(Error::malformed(what(), Flaw::NotOurs(reason))),
-        // Another process is beginning the same archive just now, if it is there after all.
+        // If it exists now, another process has just begun the same archive.
         Part::Absent => match directory.create_new(name)? {
             Some(file) => Ok((file, Left::Nothing)),
             None => Err(Error::Busy { what: what() }),
@@ -161,7 +160,7 @@ pub(super) fn open_part(named: Named<'_>) -> Result<(File, Left)> {
     }
 }
 
-/// Reads the bytes of a journal that is only looked at.
+/// Reads the bytes of a journal without changing it.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     files::read(&open_file(path)?, path, MAX_JOURNAL)
 }
@@ -170,7 +169,7 @@ fn first_line(fingerprint: &Digest) -> String {
     format!("longshore journal 1 {fingerprint}\n")
 }
 
-/// Reads whole lines; those that make no sense, as after a power cut, say nothing.
+/// Parses whole lines. Invalid lines, as a power cut may leave them, are ignored.
 fn parse(lines: &[u8]) -> HashMap<u32, Progress> {
     let mut known = HashMap::new();
     for line in lines.split(|byte| *byte == b'\n') {

@@ -16,74 +16,73 @@ use tar::EntryType;
 
 use crate::files::{self, Region};
 
-/// An archive with more members than this is refused, whatever they are: it bounds the time and the
-/// memory that finding them takes, some 200 bytes each.
+/// An archive with more members is refused. This bounds the time and the memory of finding them, some 200
+/// bytes each.
 const MAX_MEMBERS: usize = 1_000_000;
 
-/// An archive whose names have more bytes than this together is refused, for the same reason: a
-/// name may be as long as a header.
+/// An archive whose names have more bytes together is refused, for the same reason: a name may be as long
+/// as a header.
 const MAX_NAMES: usize = 128 << 20;
 
-/// A header may have so many bytes, PAX records or a long name included: the tar crate reads it into
-/// memory whatever size it gives for itself.
+/// The most bytes of a header with its PAX records or long name. The tar crate reads them into memory,
+/// whatever size they claim.
 pub(super) const MAX_HEADER: u64 = 1 << 20;
 
-/// Where the content of a member lies.
+/// Where the content of a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) at: u64,
     pub(super) size: u64,
 }
 
-/// What a tar holds.
+/// The members of a tar.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// Members that lie where a blob would.
+    /// Members with the path of a blob.
     pub(super) blobs: HashMap<Digest, Extent>,
     /// All other files, by name, which need not be UTF-8 (row A-14).
     pub(super) files: BTreeMap<Vec<u8>, Extent>,
-    /// The file that says where blobs lie, if nobody looked yet whether they do.
-    pub(super) claimed_by: Option<&'static str>,
+    /// The file that lists where blobs are, if their headers were not read.
+    pub(super) listed_by: Option<&'static str>,
 }
 
 impl Members {
-    /// Goes from header to header of the tar in `file`, seeking over content. `what` names the
-    /// archive in errors.
+    /// Reads the headers of the tar in `file`, and seeks over content. `what` names the archive in
+    /// errors.
     ///
-    /// Refuses, naming the member: absolute names and `..`, links that lead out or stand where
-    /// the layout needs a file, a second member of the same name with other content, and content
-    /// that goes beyond the end of the file.
+    /// Refuses absolute names and `..`, links that lead out or that are in place of a file of the layout,
+    /// a second member of the same name with other content, and content beyond the end of the file.
     pub(super) fn find(file: &Arc<File>, what: &str) -> Result<Self> {
         let length = file.metadata().map_err(Error::io("open", what))?.len();
         let mut found = Self::default();
-        let mut judge = Judge { takes_hard_links: true, ..Judge::new(what) };
+        let mut check = MemberCheck { takes_hard_links: true, ..MemberCheck::new(what) };
         let at = Cell::new(0);
-        let mut archive = tar::Archive::new(Seeking::new(file, &at));
+        let mut archive = tar::Archive::new(TarReader::new(file, &at));
         let entries = archive.entries_with_seek().map_err(Error::io("read", what))?;
         for (number, entry) in entries.enumerate() {
             let entry =
                 entry.map_err(|error| unreadable(what, number, at.get() >= length, error))?;
-            let refused = |reason: &str| refused(what, &entry.path_bytes(), reason);
+            let bad_member = |reason: &str| bad_member(what, &entry.path_bytes(), reason);
             let extent = Extent { at: entry.raw_file_position(), size: entry.size() };
             if extent.at.checked_add(extent.size).is_none_or(|end| end > length) {
                 let there = length.saturating_sub(extent.at);
                 let how = format!(
                     "its member `{}` is cut off: it has {} bytes, and the file ends after {there} of them",
-                    shown(&entry.path_bytes()),
+                    escaped(&entry.path_bytes()),
                     extent.size
                 );
                 return Err(Error::malformed(what, Flaw::CutOff(how)));
             }
-            let (name, extent) = match judge.member(&entry)? {
+            let (name, extent) = match check.member(&entry)? {
                 None => continue,
                 Some(Member::File(name)) => (name, extent),
-                // A second name of what came before it.
+                // A second name of an earlier member.
                 Some(Member::HardLink { name, target }) => match found.extent(&target) {
                     Some(extent) => (name, extent),
                     None if is_own(&name) => {
-                        let target = shown(&target);
+                        let target = escaped(&target);
                         let how = format!("is a hard link to `{target}`, which is not before it");
-                        return Err(refused(&how));
+                        return Err(bad_member(&how));
                     }
                     None => continue,
                 },
@@ -101,19 +100,19 @@ impl Members {
             if let Some(earlier) = earlier
                 && !same(file, earlier, extent).map_err(Error::io("read", what))?
             {
-                return Err(refused("is there twice, with different content"));
+                return Err(bad_member("is there twice, with different content"));
             }
         }
-        Ok(found.within_its_directory())
+        Ok(found.without_directory())
     }
 
     fn extent(&self, name: &[u8]) -> Option<Extent> {
         blob(name).map_or_else(|| self.files.get(name), |digest| self.blobs.get(&digest)).copied()
     }
 
-    /// Returns the members of the one directory that holds the layout, if it is not at the top: `tar c site`
-    /// makes such archives.
-    fn within_its_directory(self) -> Self {
+    /// Returns the members of the one directory that holds the layout, if it is not at the top: `tar c
+    /// site` makes such archives.
+    fn without_directory(self) -> Self {
         if self.files.contains_key(&b"oci-layout"[..]) {
             return self;
         }
@@ -136,38 +135,38 @@ impl Members {
         found
     }
 
-    /// Returns the content of a member that is no blob, if it is there.
+    /// Returns the content of a file that is not a blob.
     pub(super) fn read(&self, file: &Arc<File>, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let Some(extent) = self.files.get(name.as_bytes()) else { return Ok(None) };
         if extent.size > limit {
             let what = format!("`{name}` with {} bytes", extent.size);
             return Err(Error::Limit { what, limit: format!("{limit} bytes") });
         }
-        // A member that is cut off was refused before.
+        // Members that are cut off were refused before.
         let mut bytes = vec![0; usize::try_from(extent.size).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut bytes, extent.at).map_err(Error::io("read", name))?;
         Ok(Some(bytes))
     }
 }
 
-/// Judges the members of an archive, one after the other.
-pub(super) struct Judge<'a> {
+/// Checks the members of an archive, one after another.
+pub(super) struct MemberCheck<'a> {
     /// What errors call the archive.
     what: &'a str,
-    /// Whether whoever asks can go back to what a hard link names.
+    /// Whether the caller can go back to the target of a hard link.
     takes_hard_links: bool,
     members: usize,
     /// How many bytes the names of files have together.
     names: usize,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> MemberCheck<'a> {
     pub(super) fn new(what: &'a str) -> Self {
         Self { what, takes_hard_links: false, members: 0, names: 0 }
     }
 
-    /// Returns the name of a member that is a file, without `./`; `None` for one that is nothing to us.
-    /// Refuses what [`Members::find`] does.
+    /// Returns the name of a member that is a file, without `./`. Returns `None` for a member that is of
+    /// no interest. Refuses what [`Members::find`] refuses.
     pub(super) fn file(
         &mut self,
         entry: &tar::Entry<'_, impl io::Read>,
@@ -178,37 +177,39 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The same, with hard links where they are taken.
+    /// The same, including hard links if they are supported.
     fn member(&mut self, entry: &tar::Entry<'_, impl io::Read>) -> Result<Option<Member>> {
         self.members += 1;
         check(self.what, self.members, self.names)?;
         let kind = entry.header().entry_type();
         if kind.is_pax_global_extensions() {
-            // It is about the members that follow, and its own name is anything.
+            // It is about the members that follow, and its name has no meaning.
             return Ok(None);
         }
         let path = entry.path_bytes();
-        let refused = |reason: &str| refused(self.what, &path, reason);
-        let Some(name) = normal(&path).map_err(refused)? else { return Ok(None) };
+        let bad_member = |reason: &str| bad_member(self.what, &path, reason);
+        let Some(name) = normalized(&path).map_err(bad_member)? else { return Ok(None) };
         if kind == EntryType::Link && self.takes_hard_links {
             let target = entry.link_name_bytes().unwrap_or_default();
-            let target =
-                normal(&target).map_err(|_| refused("is a link that leads out of the archive"))?;
+            let target = normalized(&target)
+                .map_err(|_| bad_member("is a link that leads out of the archive"))?;
             self.names += name.len();
             check(self.what, self.members, self.names)?;
             return Ok(target.map(|target| Member::HardLink { name, target }));
         }
         if kind == EntryType::Link && is_own(&name) {
-            let member = shown(&path);
+            let member = escaped(&path);
             return Err(Error::malformed(self.what, Flaw::HardLink { member }));
         }
         if matches!(kind, EntryType::Symlink | EntryType::Link) {
             let target = entry.link_name_bytes().unwrap_or_default();
-            check_link(&name, kind, &target).map_err(refused)?;
+            check_link(&name, kind, &target).map_err(bad_member)?;
             return Ok(None);
         }
         if kind.is_gnu_sparse() {
-            return Err(refused("is stored as a sparse file; make the archive without `--sparse`"));
+            return Err(bad_member(
+                "is stored as a sparse file; make the archive without `--sparse`",
+            ));
         }
         if !kind.is_file() && kind != EntryType::Continuous {
             return Ok(None);
@@ -222,15 +223,15 @@ impl<'a> Judge<'a> {
 /// A member that has content.
 enum Member {
     File(Vec<u8>),
-    /// A second name of a member before it.
+    /// A second name of an earlier member.
     HardLink {
         name: Vec<u8>,
         target: Vec<u8>,
     },
 }
 
-/// Refuses an archive of more members, or more bytes of names, than are read; whoever writes one asks
-/// too. `what` names it in errors.
+/// Refuses an archive with more members, or more bytes of names, than are read. Writers check this, too.
+/// `what` names the archive in errors.
 pub(super) fn check(what: &str, members: usize, names: usize) -> Result<()> {
     if members > MAX_MEMBERS || names > MAX_NAMES {
         let limit = format!("{MAX_MEMBERS} members with {MAX_NAMES} bytes of names");
@@ -239,28 +240,28 @@ pub(super) fn check(what: &str, members: usize, names: usize) -> Result<()> {
     Ok(())
 }
 
-/// Says what is wrong with the member `path` of the archive `what`.
-pub(super) fn refused(what: &str, path: &[u8], reason: &str) -> Error {
-    let reason = format!("its member `{}` {reason}", shown(path));
+/// Returns the error of the member `path` of the archive `what`.
+pub(super) fn bad_member(what: &str, path: &[u8], reason: &str) -> Error {
+    let reason = format!("its member `{}` {reason}", escaped(path));
     Error::malformed(what, reason)
 }
 
-/// A file that the tar crate may seek in, apart from everybody else's position.
-pub(super) struct Seeking<'a> {
+/// A file with a position of its own for the tar crate.
+pub(super) struct TarReader<'a> {
     file: &'a File,
     at: &'a Cell<u64>,
-    /// How much was read since it was last sought to a header.
+    /// How many bytes were read since the last seek to a header.
     since_seek: u64,
 }
 
-impl<'a> Seeking<'a> {
-    /// `at` is the position, for all to see.
+impl<'a> TarReader<'a> {
+    /// The caller can read the position `at`.
     pub(super) fn new(file: &'a File, at: &'a Cell<u64>) -> Self {
         Self { file, at, since_seek: 0 }
     }
 }
 
-impl io::Read for Seeking<'_> {
+impl io::Read for TarReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.at.get())?;
         self.at.set(self.at.get() + count as u64);
@@ -273,7 +274,7 @@ impl io::Read for Seeking<'_> {
     }
 }
 
-impl io::Seek for Seeking<'_> {
+impl io::Seek for TarReader<'_> {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         let target = match to {
             io::SeekFrom::Start(at) => Some(at),
@@ -281,7 +282,7 @@ impl io::Seek for Seeking<'_> {
             io::SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
         };
         self.at.set(target.ok_or(io::ErrorKind::InvalidInput)?);
-        // The tar crate seeks before each header, and a member has at most three beside its own.
+        // The tar crate seeks before each header, and a member has at most three headers beside its own.
         self.since_seek = 0;
         Ok(self.at.get())
     }
@@ -293,28 +294,27 @@ pub(super) fn unreadable(what: &str, number: usize, at_end: bool, error: io::Err
         carried => return carried,
     };
     let reason = match number {
-        // What the tar crate says of something else than a tar quotes half of it.
+        // The tar crate's error for a file that is not a tar quotes half of the file.
         0 => Flaw::NotATar,
         _ if at_end => {
             Flaw::CutOff(format!("it is cut off within the header of member {}", number + 1))
         }
         _ => {
-            let error = shown(error.to_string().as_bytes());
+            let error = escaped(error.to_string().as_bytes());
             format!("the header of member {} cannot be read: {error}", number + 1).into()
         }
     };
     Error::malformed(what, reason)
 }
 
-/// Returns text from an archive as it may stand in an error: short, and without characters that a
-/// terminal obeys.
-pub(super) fn shown(text: &[u8]) -> String {
+/// Returns text from an archive for an error: short, and with control characters escaped.
+pub(super) fn escaped(text: &[u8]) -> String {
     const LENGTH: usize = 300;
     String::from_utf8_lossy(text).chars().take(LENGTH).flat_map(char::escape_debug).collect()
 }
 
-/// Returns a member's name without `./`; `None` for the top itself.
-fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+/// Returns a member's name without `./`. Returns `None` for the top directory.
+fn normalized(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut parts = Vec::new();
     for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {
@@ -331,12 +331,13 @@ fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     Ok((!parts.is_empty()).then(|| parts.join(&b'/')))
 }
 
-/// Allows links between files that are not the layout's own, as older `docker save` archives have.
+/// Allows links between files that do not belong to the layout, as older `docker save` archives have
+/// them.
 fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'static str> {
     if is_own(name) {
         return Err("is a link, where the layout must have a file");
     }
-    // A hard link names a member, a symbolic link a path beside its own.
+    // A hard link names a member. A symbolic link names a path relative to its own.
     let beside =
         if kind == EntryType::Link { 0 } else { name.split(|byte| *byte == b'/').count() - 1 };
     let mut depth = beside;
@@ -351,23 +352,23 @@ fn check_link(name: &[u8], kind: EntryType, target: &[u8]) -> Result<(), &'stati
     Ok(())
 }
 
-/// Where a server keeps changes that `index.json` does not have yet.
+/// The journal of a server, with changes that `index.json` does not have yet.
 const JOURNAL: &[u8] = b".longshore/index.journal";
 
-/// Tells whether a name is one that a layout itself has.
+/// Tells whether a name belongs to the layout.
 pub(super) fn is_own(name: &[u8]) -> bool {
     let own: [&[u8]; 3] = [b"oci-layout", b"index.json", b"blobs"];
     own.contains(&name) || name.starts_with(b"blobs/")
 }
 
-/// Returns the directory in which a layout lies that has this file of its own, with its `/`; nothing for
-/// one at the top, as for what is no such file.
+/// Returns the directory of the layout that has this file, with a trailing `/`. It is empty for a file at
+/// the top, and for a file that does not belong to a layout.
 pub(super) fn directory_of_layout(name: &[u8]) -> Vec<u8> {
     let end = name.iter().position(|byte| *byte == b'/').map_or(0, |at| at + 1);
     if !is_own(name) && is_own(&name[end..]) { name[..end].to_vec() } else { Vec::new() }
 }
 
-/// Returns the digest of a member that lies where a blob would (rows ).
+/// Returns the digest of a member with the path of a blob (rows ).
 pub(super) fn blob(name: &[u8]) -> Option<Digest> {
     let name = str::from_utf8(name).ok()?;
     let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
@@ -399,12 +400,12 @@ mod tests {
 
     #[test]
     fn a18_names_are_taken_without_dot_slash_and_never_lead_out() {
-        assert_eq!(normal(b"./blobs//sha256/x"), Ok(Some(b"blobs/sha256/x".to_vec())));
-        assert_eq!(normal(b"caf\xe9"), Ok(Some(b"caf\xe9".to_vec())));
-        assert_eq!(normal(b"./"), Ok(None));
-        assert!(normal(b"../x").is_err());
-        assert!(normal(b"blobs/../../x").is_err());
-        assert!(normal(b"/etc/passwd").is_err());
+        assert_eq!(normalized(b"./blobs//sha256/x"), Ok(Some(b"blobs/sha256/x".to_vec())));
+        assert_eq!(normalized(b"caf\xe9"), Ok(Some(b"caf\xe9".to_vec())));
+        assert_eq!(normalized(b"./"), Ok(None));
+        assert!(normalized(b"../x").is_err());
+        assert!(normalized(b"blobs/../../x").is_err());
+        assert!(normalized(b"/etc/passwd").is_err());
     }
 
     #[test]

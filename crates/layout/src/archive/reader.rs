@@ -8,27 +8,29 @@ use std::sync::Arc;
 use longshore_spec::{Digest, RepositoryName};
 use longshore_store::{Error, Flaw, Reader, Result, Source, SourcePlace};
 
+use super::decompress;
 use super::inventory::{self, Inventory};
 use super::members::Members;
-use super::unpack;
+use crate::backend::Backend;
 use crate::dir;
 use crate::directory::{MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
 use crate::files::Region;
-use crate::index::Index;
+use crate::index::IndexJson;
+use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::membership;
-use crate::view::{Backend, View};
+use crate::view::View;
 
 /// An OCI image layout as a tar archive, read in place.
 ///
-/// Opening it goes from header to header, unless a file in it lists its content; content is read
-/// where it lies. An archive compressed with gzip or zstd is unpacked once into an unnamed file.
+/// Opening it reads all headers, unless a file in it lists its content. An archive compressed with gzip
+/// or zstd is unpacked once into an unnamed file.
 pub struct Archive {
     path: PathBuf,
     file: Arc<File>,
     members: Members,
     listing: Arc<Listing>,
-    /// What was found out of repositories.
+    /// What is known about repositories.
     known: membership::Cache,
     bare_names_in: Option<RepositoryName>,
 }
@@ -36,19 +38,19 @@ pub struct Archive {
 /// How archives are opened.
 #[derive(Debug, Clone, Default)]
 pub struct ArchiveOptions {
-    /// Where a compressed archive is unpacked if its own directory cannot be written to.
+    /// Where a compressed archive is unpacked if its own directory is not writable.
     pub scratch: Option<PathBuf>,
-    /// The file to find content by where an archive has it, and is as it says. Opening takes a few
-    /// reads then. What it says of a blob is looked at when the blob is opened, so whoever wants
-    /// to know that an archive is whole opens it without.
+    /// The file that lists the content, used if the archive has it and matches it. Opening the archive
+    /// takes a few reads then. The header of a blob is checked when the blob is opened, so open an
+    /// archive without an inventory to check all of it.
     pub inventory: Option<Inventory>,
 }
 
 impl Archive {
     /// Opens an archive.
     ///
-    /// Fails with [`Error::Malformed`] on anything that is no tar, is cut off, holds members that
-    /// lead out of it, or has no layout in it.
+    /// Fails with [`Error::Malformed`] if the file is not a tar, is cut off, has members that lead out of
+    /// it, or has no layout in it.
     pub fn open(path: impl Into<PathBuf>, options: &ArchiveOptions) -> Result<Self> {
         let path = path.into();
         let file = dir::open_file(&path)?;
@@ -56,13 +58,13 @@ impl Archive {
         Self::of(file, path, &beside, options)
     }
 
-    /// Opens an archive that comes through a pipe. It is kept in an unnamed file in `directory`,
-    /// since content is read from any offset; the file goes with the archive.
+    /// Opens an archive from a pipe. It is stored in an unnamed file in `directory`, since content is
+    /// read at any offset. The file goes with this value.
     ///
     /// Fails as [`Archive::open`] does, and with [`Error::NoSpace`].
     pub fn from_pipe(pipe: impl std::io::Read, directory: &Path) -> Result<Self> {
         let path = PathBuf::from("the pipe");
-        let file = unpack::keep(pipe, &path, directory)?;
+        let file = decompress::spool(pipe, &path, directory)?;
         Self::of(file, path, directory, &ArchiveOptions::default())
     }
 
@@ -72,7 +74,7 @@ impl Archive {
         if file.metadata().map_err(Error::io("open", &what))?.len() == 0 {
             return Err(malformed(Flaw::Empty));
         }
-        let file = Arc::new(unpack::plain(file, &path, beside, options.scratch.as_deref())?);
+        let file = Arc::new(decompress::file(file, &path, beside, options.scratch.as_deref())?);
         let listed = options.inventory.and_then(|inventory| inventory::find(&file, &inventory));
         let members = listed.map_or_else(|| Members::find(&file, &what), Ok)?;
         let layout = members.read(&file, "oci-layout", MAX_LAYOUT_FILE)?;
@@ -80,7 +82,7 @@ impl Archive {
         check_layout(&layout, &format!("`oci-layout` in {what}"))?;
         let index = members.read(&file, "index.json", MAX_INDEX)?;
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
-        let index = Index::parse(&index, &format!("`index.json` in {what}"))?;
+        let index = IndexJson::parse(&index, &format!("`index.json` in {what}"))?;
         let listing = Arc::new(Listing::new(index));
         Ok(Self {
             path,
@@ -92,22 +94,16 @@ impl Archive {
         })
     }
 
-    /// Lets what says no repository, such as a bare tag, belong to `name`.
+    /// Sets the repository of entries that name none, such as bare tags.
     #[must_use]
     pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
         self.bare_names_in = Some(name);
         self
     }
 
-    /// Returns all of the layout as one repository; names are those of its entries.
+    /// Returns the whole layout as one repository, whose names are those of the entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
-    }
-
-    /// Returns a file that lies beside the content (row A-14), `name` without a directory; `None` if
-    /// it is not there. Fails with [`Error::Limit`] if it has more than `limit` bytes.
-    pub fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.members.read(&self.file, name, limit)
+        View::whole(self, &self.known)
     }
 
     /// Returns the archive's path.
@@ -115,17 +111,12 @@ impl Archive {
         &self.path
     }
 
-    /// Returns the digest of every blob that is stored, in no order.
-    pub fn stored(&self) -> Vec<Digest> {
-        self.members.blobs.keys().cloned().collect()
-    }
-
-    /// Tells whether the archive is what its inventory makes it, as far as that is seen without reading
-    /// content: its length, its beginning and its end to the byte, and the header of each blob. `false`
-    /// for one that was opened without an inventory.
+    /// Tells whether the archive matches its inventory, as far as that can be seen without reading
+    /// content: its length, beginning and end, and the header of each blob. Returns false if it was
+    /// opened without an inventory.
     pub fn is_as_recorded(&self) -> bool {
         let what = self.label();
-        self.members.claimed_by.is_some()
+        self.members.listed_by.is_some()
             && self
                 .members
                 .blobs
@@ -134,7 +125,7 @@ impl Archive {
     }
 }
 
-/// Says what an archive without `oci-layout` may be (row G-10).
+/// Returns what an archive without `oci-layout` may be (row G-10).
 fn no_layout(members: &Members) -> Flaw {
     if members.files.contains_key(&b"manifest.json"[..]) {
         Flaw::DockerArchive
@@ -145,7 +136,7 @@ fn no_layout(members: &Members) -> Flaw {
 
 impl SourcePlace for Archive {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.known, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
@@ -158,6 +149,24 @@ impl SourcePlace for Archive {
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.size(digest)
+    }
+}
+
+impl Layout for Archive {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.members.read(&self.file, name, limit)
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        Ok(self.members.blobs.keys().cloned().collect())
+    }
+
+    fn is_written_once(&self) -> bool {
+        true
     }
 }
 
@@ -182,10 +191,6 @@ impl Backend for Archive {
         let extent = self.members.locate(&self.file, digest, &self.label())?;
         let extent = extent.ok_or_else(|| Error::not_found(digest, self.label()))?;
         Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
     }
 }
 

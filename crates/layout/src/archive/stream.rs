@@ -1,7 +1,7 @@
 //! Writing a planned archive to a pipe.
 
 use std::fmt;
-use std::io::{Read as _, Write};
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use longshore_spec::{Descriptor, RepositoryName};
@@ -9,35 +9,36 @@ use longshore_store::{
     Atomicity, Blob, Error, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
 };
 
-use super::tar_layout::{self, END, Form};
+use super::tar_layout::{self, END, TarLayout};
 use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::files;
 
-/// What to call it in errors.
+/// The name of the archive in errors.
 const LABEL: &str = "standard output";
 
-/// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a file.
+/// An archive that is written to a pipe, with the same bytes as [`super::ArchiveWriter`] writes to a
+/// file.
 ///
-/// A pipe cannot be rewound: after a failure the archive lacks its end, and readers see that it does.
+/// A pipe cannot be rewound: after a failure the end of the archive is missing, and readers notice that.
 pub struct ArchiveStream {
     state: Mutex<State>,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
-    form: Option<Form>,
-    /// The number of the slot that comes next; `None` after a member was cut off.
+    layout: Option<TarLayout>,
+    /// The number of the next slot; `None` after a member was cut off.
     next: Option<usize>,
 }
 
 impl ArchiveStream {
     /// Returns an archive that is written to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { state: Mutex::new(State { out, form: None, next: Some(0) }) }
+        Self { state: Mutex::new(State { out, layout: None, next: Some(0) }) }
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> ArchiveTarget<'_> {
         ArchiveTarget(self)
     }
@@ -50,9 +51,9 @@ impl TargetPlace for ArchiveStream {
 
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let form = Form::new(outline)?;
-        state.out.write_all(&form.head).map_err(failed())?;
-        state.form = Some(form);
+        let layout = TarLayout::new(outline)?;
+        state.out.write_all(&layout.head).map_err(failed())?;
+        state.layout = Some(layout);
         Ok(None)
     }
 
@@ -67,7 +68,8 @@ impl TargetPlace for ArchiveStream {
     /// Writes the end of the archive. Fails if content is missing.
     fn commit(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = state.form.as_ref().is_some_and(|form| Some(form.slots.len()) == state.next);
+        let all =
+            state.layout.as_ref().is_some_and(|layout| Some(layout.slots.len()) == state.next);
         if !all {
             return Err(unannounced(LABEL.to_owned(), INCOMPLETE));
         }
@@ -89,26 +91,22 @@ impl Sink for ArchiveStream {
     /// Writes `blob`, which must be the next in the order of the outline.
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { out, form, next } = &mut *state;
+        let State { out, layout, next } = &mut *state;
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let slot = form.as_ref().and_then(|form| form.slot(digest));
+        let slot = layout.as_ref().and_then(|layout| layout.slot(digest));
         let Some((number, slot)) =
             slot.filter(|(number, slot)| Some(*number as usize) == *next && slot.size == *size)
         else {
             let what = format!("takes content in one order only, and {digest} is not next");
             return Err(unannounced(LABEL.to_owned(), what));
         };
-        let mut reader = blob.open(None)?;
-        // A failure from here on leaves half a member in the pipe.
+        let reader = blob.open(None)?;
+        // If something fails from here on, half a member is in the pipe.
         *next = None;
         out.write_all(&tar_layout::blob_header(digest, *size)).map_err(failed())?;
-        let mut buffer = files::buffer(*size);
-        loop {
-            match reader.read(&mut buffer).map_err(Error::io("read", digest))? {
-                0 => break,
-                count => out.write_all(&buffer[..count]).map_err(failed())?,
-            }
-        }
+        files::each_piece(reader, *size, Error::io("read", digest), |piece| {
+            out.write_all(piece).map_err(failed())
+        })?;
         out.write_all(slot.padding()).map_err(failed())?;
         *next = Some(number as usize + 1);
         Ok(Pushed::Written(*size))

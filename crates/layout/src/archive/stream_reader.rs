@@ -1,7 +1,7 @@
-//! An archive that comes through a pipe: its content goes straight to its place in a directory.
+//! Reading an archive from a pipe, straight into a directory.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -11,77 +11,66 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use longshore_spec::{Descriptor, Digest, MediaType, RepositoryName};
 use longshore_store::{Error, Flaw, Pushed, Reader, Result, Source, SourcePlace, Verifying};
 
-use super::members::{self, Judge, MAX_HEADER};
-use super::unpack;
+use super::decompress;
+use super::members::{self, MAX_HEADER, MemberCheck};
+use crate::backend::Backend;
 use crate::directory::{Directory, MAX_INDEX, MAX_LAYOUT_FILE, check_layout};
-use crate::index::Index;
+use crate::index::IndexJson;
+use crate::layout::{Layout, StreamStats};
 use crate::listing::Listing;
 use crate::membership;
-use crate::view::{Backend, View};
+use crate::view::View;
 
-/// What the pipe is called in errors.
+/// The name of the archive in errors.
 const LABEL: &str = "the pipe";
 
-/// Blobs of up to so many bytes are handed to others to be written: a file costs more than its bytes.
+/// Blobs of up to so many bytes are written by other threads: creating a file costs more than writing it.
 const SMALL: u64 = 256 << 10;
 
-/// So many write small blobs. As many more wait, so that memory is bounded by twice this and [`SMALL`].
+/// The threads that write small blobs. As many blobs wait, so memory is bounded by twice this times
+/// [`SMALL`].
 const WRITERS: usize = 8;
 
-/// What is taken of an archive that comes through a pipe.
+/// Options for reading an archive from a pipe.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamOptions<'a> {
-    /// Files beside the content that are kept, and how many bytes each may have.
+    /// Files beside the content to keep, and how many bytes each may have.
     pub files: &'a [(&'a str, u64)],
-    /// Whether content is taken whose digest cannot be computed (row A-38).
+    /// Whether to accept content whose digest cannot be computed (row A-38).
     pub allow_unverified: bool,
 }
 
-/// A layout archive that came through a pipe. Its blobs lie in a directory under their digests, each
-/// verified and written once; nothing there names them. What it lists is only here.
+/// A layout archive that came through a pipe. Its blobs are in a directory, each verified and written
+/// once; nothing in the directory names them. Only this value has the entries of its index.
 pub struct StreamedArchive {
     directory: Arc<Directory>,
     listing: Arc<Listing>,
     files: BTreeMap<String, Vec<u8>>,
-    came: StreamStats,
-    /// What was found out of repositories.
+    stats: StreamStats,
+    /// What is known about repositories.
     known: membership::Cache,
 }
 
-/// What came through the pipe.
-#[derive(Debug, Default)]
-pub struct StreamStats {
-    /// How many blobs were not there before.
-    pub written: u64,
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// Content that is not what its name says and was not kept, by that name. It may have come once more
-    /// as it should be.
-    pub damaged: Vec<(Digest, Error)>,
-    /// Content that was taken without proof.
-    pub unverified: Vec<Digest>,
-    blobs: HashMap<Digest, u64>,
-}
-
 impl StreamedArchive {
-    /// Reads an archive to its end and takes its blobs into `directory`. Compressed ones are unpacked on
-    /// the way. `observe` is told how many bytes have come since it was told last.
+    /// Reads an archive to its end and writes its blobs into `directory`. A compressed archive is
+    /// unpacked on the way. `observe` gets the number of bytes since its last call.
     ///
-    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]; what has come by then stays,
-    /// without a name, and is not written again.
+    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]. The blobs that have come by
+    /// then stay, and are not written again by another run.
     pub fn read(
         pipe: impl Read + Send,
         directory: Arc<Directory>,
-        receiving: StreamOptions<'_>,
+        options: StreamOptions<'_>,
         observe: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
-        let pipe = unpack::through(pipe, Path::new(LABEL))?;
-        let stream = Stream(Mutex::new(At { pipe, at: 0 }));
-        let taking = Taking { directory: &directory, receiving, came: Mutex::default(), observe };
-        let mut files = taking.members(&stream)?;
-        let Taking { came, .. } = taking;
-        let mut came = came.into_inner().unwrap_or_else(PoisonError::into_inner);
-        came.bytes = stream.lock().at;
+        let pipe = decompress::stream(pipe, Path::new(LABEL))?;
+        let stream = Stream(Mutex::new(Position { pipe, at: 0 }));
+        let unpacking =
+            Unpacking { directory: &directory, options, stats: Mutex::default(), observe };
+        let mut files = unpacking.members(&stream)?;
+        let Unpacking { stats, .. } = unpacking;
+        let mut stats = stats.into_inner().unwrap_or_else(PoisonError::into_inner);
+        stats.bytes = stream.lock().at;
         let layout = files.remove("oci-layout").ok_or_else(|| {
             malformed(if files.contains_key("manifest.json") {
                 Flaw::DockerArchive
@@ -92,48 +81,38 @@ impl StreamedArchive {
         check_layout(&layout, &format!("`oci-layout` in {LABEL}"))?;
         let index = files.remove("index.json");
         let index = index.ok_or_else(|| malformed(Flaw::NoIndex))?;
-        let index = Index::parse(&index, &format!("`index.json` in {LABEL}"))?;
+        let index = IndexJson::parse(&index, &format!("`index.json` in {LABEL}"))?;
         let listing = Arc::new(Listing::new(index));
-        Ok(Self { directory, listing, files, came, known: membership::Cache::default() })
+        Ok(Self { directory, listing, files, stats, known: membership::Cache::default() })
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> View<'_, Self> {
-        View::whole(self)
-    }
-
-    /// Returns a file beside the content, of those that were to be kept.
-    pub fn extra_file(&self, name: &str) -> Option<&[u8]> {
-        self.files.get(name).map(Vec::as_slice)
+        View::whole(self, &self.known)
     }
 
     /// Returns what came through the pipe.
-    pub fn came(&self) -> &StreamStats {
-        &self.came
-    }
-
-    /// Returns the digest of every blob that came, in no order.
-    pub fn stored(&self) -> Vec<Digest> {
-        self.came.blobs.keys().cloned().collect()
+    pub fn stats(&self) -> &StreamStats {
+        &self.stats
     }
 }
 
-/// An archive on its way into a directory.
-struct Taking<'a> {
+/// An archive that is being read.
+struct Unpacking<'a> {
     directory: &'a Directory,
-    receiving: StreamOptions<'a>,
-    came: Mutex<StreamStats>,
+    options: StreamOptions<'a>,
+    stats: Mutex<StreamStats>,
     observe: &'a (dyn Fn(u64) + Sync),
 }
 
-/// A blob whose bytes have all come.
-type Small = (Descriptor, Vec<u8>);
+/// A blob in memory.
+type SmallBlob = (Descriptor, Vec<u8>);
 
-impl Taking<'_> {
-    /// Goes through all members; returns the files beside the content.
+impl Unpacking<'_> {
+    /// Reads all members, and returns the files beside the content.
     fn members(&self, stream: &Stream<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
         let failed = Mutex::new(None);
-        let (sender, receiver) = sync_channel::<Small>(WRITERS);
+        let (sender, receiver) = sync_channel::<SmallBlob>(WRITERS);
         let receiver = Mutex::new(receiver);
         let files = std::thread::scope(|scope| {
             for _ in 0..WRITERS {
@@ -143,7 +122,7 @@ impl Taking<'_> {
                 if let Some(error) = lock(&failed).take() {
                     return Err(error);
                 }
-                // Writers take what comes for as long as there is somebody to send it.
+                // Writers receive blobs as long as the sender exists.
                 let _ = sender.send(small);
                 Ok(())
             });
@@ -157,11 +136,11 @@ impl Taking<'_> {
     }
 
     /// Writes small blobs until there are no more.
-    fn write(&self, small: &Mutex<Receiver<Small>>, failed: &Mutex<Option<Error>>) {
+    fn write(&self, small: &Mutex<Receiver<SmallBlob>>, failed: &Mutex<Option<Error>>) {
         loop {
             let next = lock(small).recv();
             let Ok((blob, bytes)) = next else { return };
-            if let Err(error) = self.take(blob, Box::new(Cursor::new(bytes))) {
+            if let Err(error) = self.store_blob(blob, Box::new(Cursor::new(bytes))) {
                 lock(failed).get_or_insert(error);
             }
         }
@@ -170,14 +149,14 @@ impl Taking<'_> {
     fn each_member(
         &self,
         stream: &Stream<'_>,
-        mut hand_over: impl FnMut(Small) -> Result<()>,
+        mut hand_over: impl FnMut(SmallBlob) -> Result<()>,
     ) -> Result<BTreeMap<String, Vec<u8>>> {
         let since_seek = Cell::new(0);
         let mut archive = tar::Archive::new(Forward { stream, at: 0, since_seek: &since_seek });
         let entries = archive.entries_with_seek().map_err(Error::io("read", LABEL))?;
-        let (mut files, mut judge) = (BTreeMap::new(), Judge::new(LABEL));
+        let (mut files, mut check) = (BTreeMap::new(), MemberCheck::new(LABEL));
         let mut seen = HashSet::new();
-        // The directory that the layout lies in, if its first file does not lie at the top.
+        // The directory of the layout, if the first file of the layout is not at the top.
         let mut within: Option<Vec<u8>> = None;
         for (number, entry) in entries.enumerate() {
             let at_end = || stream.lock().is_at_end();
@@ -185,9 +164,9 @@ impl Taking<'_> {
                 entry.map_err(|error| members::unreadable(LABEL, number, at_end(), error))?;
             let path = entry.path_bytes();
             let (at, size) = (entry.raw_file_position(), entry.size());
-            let content = Content { stream, at, left: size, size, name: members::shown(&path) };
-            let Some(name) = judge.file(&entry)? else {
-                content.pass()?;
+            let content = Content { stream, at, left: size, size, name: members::escaped(&path) };
+            let Some(name) = check.file(&entry)? else {
+                content.skip()?;
                 continue;
             };
             let directory = within.get_or_insert_with(|| members::directory_of_layout(&name));
@@ -195,9 +174,9 @@ impl Taking<'_> {
             let observed = size;
             if let Some(digest) = members::blob(&name) {
                 let blob = Descriptor::new(MediaType::new(OCTETS), digest, size);
-                // Whether the first is written by now depends on the writers, and must not matter.
+                // Whether the first one is written by now depends on the writers, and must not matter.
                 let is_again = !seen.insert(blob.digest.clone());
-                let twice = || members::refused(LABEL, &path, TWICE);
+                let twice = || members::bad_member(LABEL, &path, TWICE);
                 if size <= SMALL {
                     let bytes = content.into_bytes()?;
                     let found = blob.digest.recompute(&bytes);
@@ -206,27 +185,27 @@ impl Taking<'_> {
                     }
                     hand_over((blob, bytes))?;
                 } else if is_again && self.has(&blob) {
-                    prove(content, &blob)
+                    verify_again(content, &blob)
                         .map_err(|error| if error.is_corruption() { twice() } else { error })?;
                 } else {
-                    self.take(blob, Box::new(content))?;
+                    self.store_blob(blob, Box::new(content))?;
                 }
-            } else if let Some((name, limit)) = self.kept(&name) {
+            } else if let Some((name, limit)) = self.extra_file_limit(&name) {
                 if size > limit {
                     let what = format!("`{name}` with {size} bytes");
                     return Err(Error::Limit { what, limit: format!("{limit} bytes") });
                 }
                 let bytes = content.into_bytes()?;
                 if files.get(&name).is_some_and(|before| *before != bytes) {
-                    return Err(members::refused(LABEL, &path, TWICE));
+                    return Err(members::bad_member(LABEL, &path, TWICE));
                 }
                 files.insert(name, bytes);
             } else {
-                content.pass()?;
+                content.skip()?;
             }
             (self.observe)(observed);
         }
-        // Whoever writes into the pipe is not to be told that nobody reads its end.
+        // The writer of the pipe should not get an error for a pipe that is not read to its end.
         let mut rest = stream.lock();
         if rest.at == 0 {
             return Err(malformed(Flaw::Empty));
@@ -235,72 +214,73 @@ impl Taking<'_> {
         Ok(files)
     }
 
-    /// Returns under which name a file is kept, and how many bytes it may have.
-    fn kept(&self, name: &[u8]) -> Option<(String, u64)> {
+    /// Returns the name under which a file is kept, and its limit in bytes.
+    fn extra_file_limit(&self, name: &[u8]) -> Option<(String, u64)> {
         let own = [("oci-layout", MAX_LAYOUT_FILE), ("index.json", MAX_INDEX)];
-        let all = own.iter().chain(self.receiving.files);
-        let mut found = all.filter(|(kept, _)| kept.as_bytes() == name);
-        found.next().map(|(kept, limit)| ((*kept).to_owned(), *limit))
+        let all = own.iter().chain(self.options.files);
+        let mut found = all.filter(|(extra_file_limit, _)| extra_file_limit.as_bytes() == name);
+        found.next().map(|(extra_file_limit, limit)| ((*extra_file_limit).to_owned(), *limit))
     }
 
-    /// Tells whether a blob has come as it should be.
+    /// Tells whether a blob was stored and verified.
     fn has(&self, blob: &Descriptor) -> bool {
-        blob.digest.hasher().is_some() && lock(&self.came).blobs.contains_key(&blob.digest)
+        blob.digest.hasher().is_some() && lock(&self.stats).blobs.contains_key(&blob.digest)
     }
 
-    /// Takes a blob into the directory. One that is not what its name says is noted and left out.
-    fn take(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
+    /// Writes a blob into the directory. A blob with a wrong digest is recorded and left out.
+    fn store_blob(&self, blob: Descriptor, content: Reader<'_>) -> Result<()> {
         let is_unverified = blob.digest.hasher().is_none();
-        if is_unverified && !self.receiving.allow_unverified {
+        if is_unverified && !self.options.allow_unverified {
             return Err(Error::Unverifiable { digest: blob.digest });
         }
-        let taken = self.directory.take_in(&blob, content);
-        let mut came = lock(&self.came);
+        let taken = self.directory.push_stream(&blob, content);
+        let mut stats = lock(&self.stats);
         match taken {
-            Err(error) if error.is_corruption() => came.damaged.push((blob.digest, error)),
+            Err(error) if error.is_corruption() => stats.damaged.push((blob.digest, error)),
             Err(error) => return Err(error),
             Ok(pushed) => {
-                came.written += u64::from(matches!(pushed, Pushed::Written(_)));
+                stats.written += u64::from(matches!(pushed, Pushed::Written(_)));
                 if is_unverified {
-                    came.unverified.push(blob.digest.clone());
+                    stats.unverified.push(blob.digest.clone());
                 }
-                came.blobs.insert(blob.digest, blob.size);
+                stats.blobs.insert(blob.digest, blob.size);
             }
         }
         Ok(())
     }
 }
 
-/// Reads content that is here already; fails if it is other content.
-fn prove(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
+/// Reads the content of a blob that is stored already. Fails if the content differs.
+fn verify_again(content: Content<'_, '_>, blob: &Descriptor) -> Result<()> {
     let mut content = Verifying::new(Box::new(content), blob)?;
     let read = io::copy(&mut content, &mut io::sink());
     read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
 }
 
-/// Why an archive is refused that has two members of one name.
+/// The error of an archive with two different members of one name.
 const TWICE: &str = "is there twice, with different content";
 
-/// What a blob is until a manifest says more.
+/// The media type of a blob that is not known yet.
 const OCTETS: &str = "application/octet-stream";
 
-/// The pipe, which is read by the tar crate and by whoever takes a member's content.
-struct Stream<'p>(Mutex<At<'p>>);
+/// The pipe, which the tar crate and the readers of members share.
+struct Stream<'p>(Mutex<Position<'p>>);
 
-struct At<'p> {
+struct Position<'p> {
     pipe: Box<dyn Read + Send + 'p>,
     /// How many bytes have been read.
     at: u64,
 }
 
 impl<'p> Stream<'p> {
-    fn lock(&self) -> MutexGuard<'_, At<'p>> {
+    fn lock(&self) -> MutexGuard<'_, Position<'p>> {
         lock(&self.0)
     }
 }
 
-impl At<'_> {
-    /// Reads on at `to`, which is not behind; what lies before it is read over.
+impl Position<'_> {
+    /// Reads at the position `to`, and skips the bytes before it. The position must not be before the
+    /// current one.
     fn read_at(&mut self, to: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let over = to.checked_sub(self.at).ok_or(io::ErrorKind::InvalidInput)?;
         self.at += io::copy(&mut (&mut self.pipe).take(over), &mut io::sink())?;
@@ -317,11 +297,11 @@ impl At<'_> {
     }
 }
 
-/// What the tar crate reads: it may seek, but only forward.
+/// The reader of the tar crate: it can seek, but only forward.
 struct Forward<'s, 'p> {
     stream: &'s Stream<'p>,
     at: u64,
-    /// How much was read since it was last sought to a header.
+    /// How many bytes were read since the last seek to a header.
     since_seek: &'s Cell<u64>,
 }
 
@@ -351,7 +331,7 @@ impl io::Seek for Forward<'_, '_> {
     }
 }
 
-/// The content of a member; fails if the pipe ends before it does.
+/// The content of a member. Fails if the pipe ends first.
 struct Content<'s, 'p> {
     stream: &'s Stream<'p>,
     at: u64,
@@ -361,8 +341,8 @@ struct Content<'s, 'p> {
 }
 
 impl Content<'_, '_> {
-    /// Reads over what nobody needs: it must be there like all else, or the archive is cut off.
-    fn pass(mut self) -> Result<()> {
+    /// Skips content. It must be there, or the archive is cut off.
+    fn skip(mut self) -> Result<()> {
         let read = io::copy(&mut self, &mut io::sink());
         read.map(drop).map_err(|error| Error::from_io("read", LABEL, error))
     }
@@ -405,11 +385,30 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SourcePlace for StreamedArchive {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
-        Ok(Box::new(View::repository(self, name)))
+        Ok(Box::new(View::repository(self, &self.known, name)))
     }
 
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         Ok(self.listing.repositories(None))
+    }
+}
+
+impl Layout for StreamedArchive {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        Box::new(self.whole())
+    }
+
+    /// Returns only files that [`StreamOptions::files`] named.
+    fn extra_file(&self, name: &str, _: u64) -> Result<Option<Vec<u8>>> {
+        Ok(self.files.get(name).cloned())
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        Ok(self.stats.blobs().cloned().collect())
+    }
+
+    fn stream_stats(&self) -> Option<&StreamStats> {
+        Some(&self.stats)
     }
 }
 
@@ -423,18 +422,14 @@ impl Backend for StreamedArchive {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        Ok(self.came.blobs.get(digest).copied())
+        Ok(self.stats.blobs.get(digest).copied())
     }
 
     fn open(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        if !self.came.blobs.contains_key(digest) {
+        if !self.stats.blobs.contains_key(digest) {
             return Err(Error::not_found(digest, self.label()));
         }
         Backend::open(&*self.directory, digest, offset)
-    }
-
-    fn membership(&self) -> &membership::Cache {
-        &self.known
     }
 }
 

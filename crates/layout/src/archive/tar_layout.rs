@@ -1,10 +1,10 @@
-//! The one form in which archives are written, computed before a byte of content is there.
+//! The one form in which archives are written, computed before any content is there.
 //!
-//! Order: `oci-layout`, `index.json`, extra files, `blobs/`, `blobs/ALG/`, then the content as the
-//! outline has it. Every header depends on name and size alone: mtime 0, uid and gid 0, no owner
-//! names, modes 0644 and 0755. What ustar cannot say is said in a PAX header: names of more than
-//! 100 bytes and sizes of 8 GiB and more. Such a size also stands in base-256 in the header itself:
-//! some readers come back to the header alone.
+//! The order is `oci-layout`, `index.json`, extra files, `blobs/`, `blobs/ALG/`, then the content in the
+//! order of the outline. Every header depends only on name and size: mtime 0, uid and gid 0, no owner
+//! names, modes 0644 and 0755. A PAX header has what ustar cannot express: names of more than 100 bytes
+//! and sizes of 8 GiB and more. Such a size is also in base-256 in the header itself, since some readers
+//! return to the header alone.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,42 +13,42 @@ use longshore_store::{Error, Outline, OutlineNode, Result};
 
 use super::members;
 use crate::directory::MAX_INDEX;
-use crate::index::{self, Index};
+use crate::index::{self, IndexJson};
 use crate::names;
 
-/// The unit that a tar consists of.
+/// The size of a block.
 const BLOCK: usize = 512;
 
-/// Two blocks of zeros end an archive.
+/// An archive ends with two blocks of zeros.
 pub(super) const END: [u8; 1024] = [0; 1024];
 
-/// Raised when the form changes: it is part of the fingerprint.
+/// The version of the form, which is part of the fingerprint. Raise it with every change.
 const VERSION: u32 = 1;
 
-/// The largest size that eleven octal digits can say.
+/// The largest size in eleven octal digits.
 const MAX_OCTAL: u64 = 0o777_7777_7777;
 
-/// Files end here everywhere; positions below it cannot overflow.
+/// No file can be longer, so positions below it cannot overflow.
 const MAX_LENGTH: u64 = i64::MAX as u64;
 
-/// The longest name that the header itself can hold.
+/// The longest name in a header itself.
 const MAX_NAME: usize = 100;
 
-/// Where everything goes.
-pub(super) struct Form {
+/// Where everything is in an archive.
+pub(super) struct TarLayout {
     /// Everything before the first blob.
     pub(super) head: Vec<u8>,
-    /// Where each blob goes, in the order of the outline.
+    /// The slot of each blob, in the order of the outline.
     pub(super) slots: Vec<Slot>,
-    /// Finds the slot of a digest.
+    /// The number of the slot of each digest.
     pub(super) by_digest: HashMap<Digest, u32>,
     /// The length of the archive in bytes.
     pub(super) length: u64,
-    /// Tells this archive from every other.
+    /// Distinguishes this archive from every other.
     pub(super) fingerprint: Digest,
 }
 
-/// Where a blob goes.
+/// The place of a blob.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     /// Where its header begins.
@@ -59,9 +59,8 @@ pub(super) struct Slot {
     pub(super) size: u64,
 }
 
-impl Form {
-    /// Computes where everything of `outline` goes. Fails with [`Error::Limit`] if no file can be
-    /// that long.
+impl TarLayout {
+    /// Computes the archive of `outline`. Fails with [`Error::Limit`] if no file can be that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
         let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
         let index = index_of(outline);
@@ -105,7 +104,7 @@ impl Form {
         Ok(Self { head, slots, by_digest, length, fingerprint: fingerprint.finish() })
     }
 
-    /// Returns the slot of a digest and its number.
+    /// Returns the slot of a digest, and its number.
     pub(super) fn slot(&self, digest: &Digest) -> Option<(u32, Slot)> {
         let number = *self.by_digest.get(digest)?;
         Some((number, *self.slots.get(number as usize)?))
@@ -120,24 +119,24 @@ impl Slot {
         if over == 0 { &[] } else { &ZEROS[over..] }
     }
 
-    /// Where the next header begins.
+    /// Returns where the next header begins.
     fn end(&self) -> u64 {
         self.content + self.size + self.padding().len() as u64
     }
 }
 
-/// Refuses an archive of more members than anybody reads.
+/// Refuses an archive with more members than are read.
 fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
     let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
-    // Directories are members too: `blobs/`, and one for each algorithm.
+    // Directories are members, too: `blobs/`, and one for each algorithm.
     let members = files.len() + 1 + algorithms.len() + nodes.len();
     let of_files = files.iter().map(|(name, _)| name.len());
     let names = of_files.chain(nodes.iter().map(|node| blob_name(&node.digest).len()));
     members::check("the archive", members, names.fold(0, usize::saturating_add))
 }
 
-/// Returns what `index.json` will say.
-fn index_of(outline: &Outline) -> Index {
+/// Returns the `index.json` of an archive.
+fn index_of(outline: &Outline) -> IndexJson {
     let entries = outline.roots().iter().flat_map(|root| {
         let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
         root.names
@@ -145,7 +144,7 @@ fn index_of(outline: &Outline) -> Index {
             .map(|name| names::named(root.descriptor.clone(), name.as_str()))
             .chain(unnamed)
     });
-    Index::of(entries.collect())
+    IndexJson::of(entries.collect())
 }
 
 /// Returns everything before the first blob.
@@ -196,7 +195,7 @@ fn header(name: &str, size: u64, kind: tar::EntryType) -> Vec<u8> {
     bytes
 }
 
-/// One record of a PAX header: its own length in decimal comes first.
+/// Returns one record of a PAX header. It begins with its own length in decimal.
 fn record(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
     let mut length = rest.len();
@@ -208,7 +207,7 @@ fn record(key: &str, value: &str) -> Vec<u8> {
 
 fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; BLOCK] {
     let mut header = tar::Header::new_ustar();
-    // A name that is too long stands in the PAX header; its beginning stands here.
+    // If a name is too long, the PAX header has it, and this header has its beginning.
     let short = &name.as_bytes()[..name.len().min(MAX_NAME)];
     header.as_old_mut().name[..short.len()].copy_from_slice(short);
     header.set_entry_type(kind);
@@ -256,13 +255,13 @@ mod tests {
         let mut descriptor = longshore_spec::Descriptor::of("a/b", b"x");
         let said = "x".repeat(usize::try_from(MAX_INDEX / 2).unwrap());
         descriptor.annotations.insert("said".to_owned(), said);
-        let form = |names: &[&str]| {
+        let layout = |names: &[&str]| {
             let names = names.iter().map(|name| (*name).into()).collect();
             let root = longshore_store::Root { descriptor: descriptor.clone(), names };
-            Form::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
+            TarLayout::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
         };
-        assert!(form(&["a"]).is_ok());
-        let error = form(&["a", "b"]).err().unwrap().to_string();
+        assert!(layout(&["a"]).is_ok());
+        let error = layout(&["a", "b"]).err().unwrap().to_string();
         assert!(error.contains("index.json") && error.contains("67108864 bytes"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! An archive that is written, as a target: all that comes was announced.
+//! An archive that is written, as a target: its content was announced by the outline.
 
 use std::fmt::Debug;
 
@@ -16,8 +16,8 @@ pub(super) trait Sink: Debug + Send + Sync {
     fn push(&self, blob: &dyn Blob) -> Result<Pushed>;
 }
 
-/// All of an archive that is written, as one repository. Its outline announced all names, and its
-/// `index.json` has them already.
+/// A whole archive that is written, as one repository. The outline announced all names, and they are in
+/// `index.json` already.
 #[derive(Debug)]
 pub struct ArchiveTarget<'a>(pub(super) &'a dyn Sink);
 
@@ -26,7 +26,7 @@ impl Target for ArchiveTarget<'_> {
         self.0.held(descriptor)
     }
 
-    /// What is written as a whole has nothing yet.
+    /// A new archive has no names yet.
     fn stands_for(&self, _: &Name) -> Result<Option<Digest>> {
         Ok(None)
     }

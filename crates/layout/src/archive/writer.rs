@@ -1,82 +1,84 @@
-//! Filling a planned archive in parallel.
+//! Writing a planned archive to a file, in parallel.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use longshore_spec::{Descriptor, Digest, Hasher, RepositoryName};
+use longshore_spec::{Descriptor, Digest, RepositoryName};
 use longshore_store::{
     Atomicity, Blob, Error, Flaw, Held, Order, Outline, Pushed, Result, Target, TargetPlace,
     Verifying,
 };
 
 use super::journal::{self, Journal, Left, Progress, open_part};
-use super::tar_layout::{self, END, Form, Slot};
+use super::tar_layout::{self, END, Slot, TarLayout};
 use super::target::{ArchiveTarget, Sink};
 use super::{INCOMPLETE, unannounced};
 use crate::dir::{Dir, no_directory, parent};
 use crate::files::{self, Region};
 use crate::lock;
 use crate::persist::{Durable, Named, persist, rename, sync_directory};
+use crate::resume::{self, Partial};
 
 /// An archive that is being written: first planned, then filled by many workers at once.
 ///
-/// [`TargetPlace::prepare`] computes where everything goes, so the size is known before the first byte
-/// of content, and the bytes do not depend on the order in which workers write. Content is written once,
-/// to `NAME.partial`; a journal beside it lets the next run continue after a kill. `NAME` appears only
-/// when everything is there, verified and synced.
+/// [`TargetPlace::prepare`] computes where everything goes, so the size is known before the first byte of
+/// content, and the bytes do not depend on the order in which workers write. Content is written once, to
+/// `NAME.partial`; a journal lets the next run continue after a kill. `NAME` appears only when everything
+/// is there, verified and synced.
 pub struct ArchiveWriter {
     path: PathBuf,
     partial: PathBuf,
     journal: PathBuf,
     replace: bool,
-    /// `None` until [`TargetPlace::prepare`] is told the plan.
+    /// `None` until [`TargetPlace::prepare`] is called.
     filling: Mutex<Option<Arc<Filling>>>,
 }
 
-/// The partial archive of a known plan.
+/// The partial archive of a plan.
 struct Filling {
-    form: Form,
-    /// Where the partial archive lies, and the final one appears.
+    layout: TarLayout,
+    /// The directory of the partial archive and of the final one.
     directory: Dir,
     file: Arc<File>,
     journal: Journal,
     /// Content that was written for an earlier plan of the same run.
     earlier: Option<Earlier>,
-    /// By slot.
+    /// The state of each slot.
     states: Mutex<Vec<State>>,
     /// Notified whenever a state changes.
     changed: Condvar,
 }
 
-/// Whether the content of a slot is there.
+/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Only so many bytes at its beginning are; 0 if none.
+    /// So many bytes at its beginning are written; 0 if none.
     Begun(u64),
     /// A writer is filling the slot.
     Coming,
     There,
 }
 
-/// Content that was written for a plan before another one replaced it. Its file has no name any more.
+/// Content that was written for a plan that was then replaced by another. Its file has no name any more.
 struct Earlier {
     file: Arc<File>,
     /// The offset of each complete blob.
     there: HashMap<Digest, u64>,
 }
 
-/// The right to write a slot. Dropping it sets the slot's state and wakes those that wait for the slot,
-/// even if the writer panicked.
+/// The right to write to a slot. Dropping it sets the slot's state and wakes those that wait for the
+/// slot, even if the writer panicked.
 struct Claim<'a> {
     filling: &'a Filling,
     number: u32,
     slot: Slot,
+    /// The path of the partial archive, for errors.
+    path: &'a Path,
     /// The state that the slot gets when the claim is dropped.
     state: State,
 }
@@ -94,14 +96,14 @@ impl ArchiveWriter {
     }
 
     fn at(path: PathBuf, replace: bool) -> Result<Self> {
-        // A device, pipe or socket would be replaced by a file, which nobody means.
+        // Nobody wants a device, pipe or socket to be replaced by a file.
         if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Err(Error::malformed(path.display(), Flaw::NotAFile));
         }
         if path.is_dir() || (!replace && path.exists()) {
             return Err(Error::Exists { what: path.display().to_string() });
         }
-        // A caller should learn this before it asks a source for anything.
+        // The caller should learn this before asking a source for anything.
         if !parent(&path).exists() {
             return Err(no_directory(&path));
         }
@@ -114,7 +116,7 @@ impl ArchiveWriter {
         self.path.display().to_string()
     }
 
-    /// Returns the archive as one repository; names are those of its entries.
+    /// Returns the archive as one repository, whose names are those of the entries.
     pub fn whole(&self) -> ArchiveTarget<'_> {
         ArchiveTarget(self)
     }
@@ -122,19 +124,19 @@ impl ArchiveWriter {
     /// Returns how long the archive of `outline` is, in bytes. Fails with [`Error::Limit`] if no file
     /// can be that long.
     pub fn length(outline: &Outline) -> Result<u64> {
-        Form::new(outline).map(|form| form.length)
+        TarLayout::new(outline).map(|layout| layout.length)
     }
 
-    /// Returns how many bytes of the content of `outline` an earlier run left, from which this one would
-    /// continue: 0 if its files are not ours or belong to another plan. Changes nothing.
+    /// Returns how many bytes of the content of `outline` an earlier run left for this one to continue
+    /// with: 0 if its files are not ours or belong to another plan. Changes nothing.
     pub fn left_of(&self, outline: &Outline) -> Result<u64> {
-        let form = Form::new(outline)?;
+        let layout = TarLayout::new(outline)?;
         let (Ok(there), Ok(bytes)) = (self.partial.metadata(), journal::read(&self.journal)) else {
             return Ok(0);
         };
-        let known = Journal::known(&bytes, &form.fingerprint);
+        let known = Journal::known(&bytes, &layout.fingerprint);
         let of = |(number, progress): (u32, Progress)| {
-            let slot = form.slots.get(number as usize)?;
+            let slot = layout.slots.get(number as usize)?;
             let bytes = match progress {
                 Progress::Done => slot.size,
                 Progress::Bytes(bytes) => bytes.min(slot.size),
@@ -144,7 +146,7 @@ impl ArchiveWriter {
         Ok(known.into_iter().filter_map(of).sum())
     }
 
-    /// Returns how many bytes are free for the archive, including those that an earlier run left of it.
+    /// Returns how many bytes are free for the archive, including those of its partial file.
     pub fn room(&self) -> Result<u64> {
         let free = files::room(parent(&self.path))?;
         Ok(free.saturating_add(self.allocated()))
@@ -169,7 +171,7 @@ impl ArchiveWriter {
         self.filling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails unless there is room for the bytes that the partial archive still lacks.
+    /// Fails unless there is room for the rest of the partial archive.
     fn check_room(&self, length: u64) -> Result<()> {
         files::check_room(parent(&self.path), length.saturating_sub(self.allocated()))
     }
@@ -181,7 +183,7 @@ impl ArchiveWriter {
         self.partial.symlink_metadata().map_or(0, |found| found.blocks() * SECTOR)
     }
 
-    fn begin(&self, mut form: Form) -> Result<Filling> {
+    fn begin(&self, mut layout: TarLayout) -> Result<Filling> {
         let (directory, name) = Dir::of_file(&self.partial)?;
         let (file, left) = open_part(Named::new(&directory, name))?;
         lock::take(&file, &self.partial)?;
@@ -195,25 +197,25 @@ impl ArchiveWriter {
             directory.remove(journal_name)?;
         }
         let journal = Named::new(&directory, journal_name);
-        let (journal, known) = Journal::open(journal, &form.fingerprint)?;
+        let (journal, known) = Journal::open(journal, &layout.fingerprint)?;
         let there = file.metadata().map_err(self.writing())?.len();
         if known.is_empty() && there > 0 {
             file.set_len(0).map_err(self.writing())?;
         }
-        if let Err(error) = reserve(&file, form.length) {
+        if let Err(error) = reserve(&file, layout.length) {
             if known.is_empty() {
                 directory.remove(name)?;
                 directory.remove(journal_name)?;
             }
-            return Err(self.no_room(error, form.length));
+            return Err(self.no_room(error, layout.length));
         }
-        // The head holds `bundle.json`, which may be large; it is written here and not needed again.
-        let head = std::mem::take(&mut form.head);
+        // The head has `bundle.json`, which may be large. It is written here and not needed again.
+        let head = std::mem::take(&mut layout.head);
         file.write_all_at(&head, 0).map_err(self.writing())?;
-        let mut states = vec![State::Begun(0); form.slots.len()];
+        let mut states = vec![State::Begun(0); layout.slots.len()];
         for (number, progress) in known {
             // Bytes beyond the end of the file were never written, whatever the journal says.
-            let Some(slot) = form.slots.get(number as usize) else { continue };
+            let Some(slot) = layout.slots.get(number as usize) else { continue };
             match progress {
                 Progress::Done if slot.content + slot.size <= there => {
                     states[number as usize] = State::There;
@@ -226,21 +228,21 @@ impl ArchiveWriter {
         }
         let states = Mutex::new(states);
         let (file, changed) = (Arc::new(file), Condvar::new());
-        Ok(Filling { form, directory, file, journal, earlier: None, states, changed })
+        Ok(Filling { layout, directory, file, journal, earlier: None, states, changed })
     }
 
-    /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for the
-    /// next plan. Returns `None` if the disk has no room for both files, or if the name leads to another
-    /// file by now.
+    /// Removes the name of a partial archive whose plan is replaced, and returns its complete blobs for
+    /// the next plan. Returns `None` if the disk has no room for both files, or if the name belongs to
+    /// another file by now.
     fn set_aside(&self, filling: &Filling) -> Option<Earlier> {
-        let Filling { form, directory, file, states, .. } = filling;
+        let Filling { layout, directory, file, states, .. } = filling;
         let states = states.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = |number: &u32| states[*number as usize] == State::There;
-        let there = form.by_digest.iter().filter(|(_, number)| is_there(number));
+        let there = layout.by_digest.iter().filter(|(_, number)| is_there(number));
         let there =
-            there.map(|(digest, number)| (digest.clone(), form.slots[*number as usize].content));
+            there.map(|(digest, number)| (digest.clone(), layout.slots[*number as usize].content));
         let there = there.collect();
-        self.check_room(form.length.saturating_add(self.allocated())).ok()?;
+        self.check_room(layout.length.saturating_add(self.allocated())).ok()?;
         let name = self.partial.file_name()?;
         if !directory.has(file, name) {
             return None;
@@ -274,16 +276,16 @@ impl TargetPlace for ArchiveWriter {
         Ok(Box::new(self.whole()))
     }
 
-    /// Computes where everything goes and reserves the room for it. Fails with [`Error::NoSpace`]
-    /// before anything is written, and with [`Error::Busy`] while another process writes the same
-    /// archive. A second plan starts a new archive, which takes over the blobs written for the first.
+    /// Computes where everything goes and reserves room for it. Fails with [`Error::NoSpace`] before
+    /// anything is written, and with [`Error::Busy`] while another process writes the same archive. A
+    /// second plan starts a new archive, which takes over the blobs written for the first.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.check_free()?;
-        let form = Form::new(outline)?;
+        let layout = TarLayout::new(outline)?;
         // This releases the lock of an earlier plan, and keeps its blobs for this one.
         let earlier = self.current().take().and_then(|filling| self.set_aside(&filling));
-        self.check_room(form.length)?;
-        let filling = Filling { earlier, ..self.begin(form)? };
+        self.check_room(layout.length)?;
+        let filling = Filling { earlier, ..self.begin(layout)? };
         let there = filling.there();
         *self.current() = Some(Arc::new(filling));
         Ok(Some(there))
@@ -307,8 +309,8 @@ impl TargetPlace for ArchiveWriter {
         let directory = &filling.directory;
         let [partial, path, journal] = [&self.partial, &self.path, &self.journal]
             .map(|path| Named::new(directory, path.file_name().unwrap_or_default()));
-        persist(&filling.file, partial, path, Durable::WithTheOthers, |file| {
-            let length = filling.form.length;
+        persist(&filling.file, partial, path, Durable::Batched, |file| {
+            let length = filling.layout.length;
             file.write_all_at(&END, length - END.len() as u64)
                 .and_then(|()| file.set_len(length))
                 .map_err(self.writing())
@@ -335,19 +337,19 @@ impl Filling {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many bytes of content are there.
+    /// Returns how many bytes of content are written.
     fn there(&self) -> u64 {
         let of = |(slot, state): (&Slot, &State)| match state {
             State::There => slot.size,
             State::Begun(bytes) => *bytes,
             State::Coming => 0,
         };
-        self.form.slots.iter().zip(&*self.states()).map(of).sum()
+        self.layout.slots.iter().zip(&*self.states()).map(of).sum()
     }
 
-    /// Claims a slot for one writer, after waiting for another that is filling it. Returns `None` if the
-    /// content is there by then.
-    fn claim(&self, number: u32, slot: Slot) -> Option<Claim<'_>> {
+    /// Claims a slot, after waiting for another writer that is filling it. Returns `None` if the content
+    /// is complete by then.
+    fn claim<'a>(&'a self, number: u32, slot: Slot, path: &'a Path) -> Option<Claim<'a>> {
         let coming = |states: &mut Vec<State>| states[number as usize] == State::Coming;
         let mut states =
             self.changed.wait_while(self.states(), coming).unwrap_or_else(PoisonError::into_inner);
@@ -356,106 +358,81 @@ impl Filling {
             states[number as usize] = state;
             return None;
         }
-        Some(Claim { filling: self, number, slot, state })
+        Some(Claim { filling: self, number, slot, path, state })
     }
 }
 
 impl Claim<'_> {
     /// Writes a blob into its slot, after the bytes that are there already.
-    fn fill(&mut self, blob: &dyn Blob, what: &Path) -> Result<Pushed> {
+    fn fill(&mut self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let (file, slot) = (&self.filling.file, self.slot);
-        let header = tar_layout::blob_header(digest, *size);
-        file.write_all_at(&header, slot.header).map_err(Error::io("write", what.display()))?;
-        let pushed = match self.resume(digest)? {
-            None if self.take_over(blob, what)? => Pushed::Existed,
-            None => Pushed::Written(self.copy(blob, None, what)?),
-            // The bytes that were there may be damaged: start again from the first.
-            Some(prefix) => Pushed::Written(match self.copy(blob, Some(prefix), what) {
-                Err(error) if error.is_corruption() => self.copy(blob, None, what),
-                result => result,
-            }?),
+        let Self { filling: Filling { file, .. }, slot, path, .. } = *self;
+        let write = |bytes: &[u8], at| {
+            file.write_all_at(bytes, at).map_err(Error::io("write", path.display()))
         };
-        file.write_all_at(slot.padding(), slot.content + slot.size)
-            .map_err(Error::io("write", what.display()))?;
+        write(&tar_layout::blob_header(digest, *size), slot.header)?;
+        let there = if let State::Begun(there) = self.state { there } else { 0 };
+        let prefix = resume::hash_prefix(self, blob.descriptor(), there)?;
+        let pushed = if prefix.is_none() && self.take_over(blob)? {
+            Pushed::Existed
+        } else {
+            Pushed::Written(resume::fill(self, blob, prefix)?)
+        };
+        write(slot.padding(), slot.content + slot.size)?;
         self.state = State::There;
         Ok(pushed)
     }
 
-    /// Writes a blob from the file of an earlier plan. Returns false if that lacks the blob, or holds it
+    /// Writes a blob from the file of an earlier plan. Returns false if the blob is not there, or
     /// damaged.
-    fn take_over(&mut self, blob: &dyn Blob, what: &Path) -> Result<bool> {
+    fn take_over(&mut self, blob: &dyn Blob) -> Result<bool> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         let Some(Earlier { file, there }) = &self.filling.earlier else { return Ok(false) };
         let Some(at) = there.get(digest).filter(|_| digest.hasher().is_some()) else {
             return Ok(false);
         };
-        let region = Region::new(Arc::clone(file), *at, *size);
+        let region = Region::new(&**file, *at, *size);
         let reader = Verifying::new(Box::new(region), blob.descriptor())?;
-        match self.write(reader, blob.descriptor(), 0, what) {
+        match resume::append(self, reader, blob.descriptor(), 0) {
             Ok(_) => Ok(true),
             Err(error) if error.is_corruption() => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Hashes the bytes of a blob that are there. Returns `None` if there are none, or if no hasher exists
-    /// for the digest.
-    fn resume(&self, digest: &Digest) -> Result<Option<Hasher>> {
-        let State::Begun(there @ 1..) = self.state else { return Ok(None) };
-        let Some(mut hasher) = digest.hasher() else { return Ok(None) };
-        let mut left = Region::new(Arc::clone(&self.filling.file), self.slot.content, there);
-        let mut buffer = files::buffer(there);
-        loop {
-            match left.read(&mut buffer).map_err(Error::io("read the part of", digest))? {
-                0 => return Ok(Some(hasher)),
-                count => hasher.update(&buffer[..count]),
+impl Partial for Claim<'_> {
+    fn file(&self) -> &File {
+        &self.filling.file
+    }
+
+    fn offset(&self) -> u64 {
+        self.slot.content
+    }
+
+    fn path(&self) -> &Path {
+        self.path
+    }
+
+    fn keep(&mut self, length: u64) -> Result<()> {
+        let Self { filling: Filling { file, journal, .. }, number, .. } = *self;
+        let before = std::mem::replace(&mut self.state, State::Begun(length));
+        match before {
+            State::Begun(there) if there > length => {
+                journal.note(file, number, Progress::Bytes(length), 0)
             }
+            _ => Ok(()),
         }
     }
 
-    /// Writes a blob from its source, after the bytes that `prefix` covers; returns how many bytes were read.
-    fn copy(&mut self, blob: &dyn Blob, prefix: Option<Hasher>, what: &Path) -> Result<u64> {
-        let start = prefix.as_ref().map_or(0, Hasher::count);
-        self.state = State::Begun(start);
-        self.write(blob.open(prefix)?, blob.descriptor(), start, what)
-    }
-
-    /// Writes the bytes of `reader` into the slot, from byte `start` on; returns how many there were.
-    fn write(
-        &mut self,
-        mut reader: Verifying<'_>,
-        blob: &Descriptor,
-        start: u64,
-        what: &Path,
-    ) -> Result<u64> {
-        let Descriptor { digest, size, .. } = blob;
+    fn wrote(&mut self, length: u64, count: u64) -> Result<()> {
         let Self { filling: Filling { file, journal, .. }, number, slot, .. } = *self;
-        let mut buffer = files::buffer(size - start);
-        let mut done = start;
-        loop {
-            let count = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) => {
-                    let error = Error::from_io("read", digest, error);
-                    if error.is_corruption() {
-                        // No run may continue after bytes that proved wrong.
-                        self.state = State::Begun(0);
-                        journal.note(file, number, Progress::Bytes(0), 0)?;
-                    }
-                    return Err(error);
-                }
-            };
-            let wrote = file.write_all_at(&buffer[..count], slot.content + done);
-            wrote.map_err(Error::io("write", what.display()))?;
-            done += count as u64;
-            self.state = State::Begun(done);
-            if done < slot.size {
-                journal.note(file, number, Progress::Bytes(done), count as u64)?;
-            }
+        self.state = State::Begun(length);
+        // The last piece is recorded together with the whole blob.
+        if length == slot.size {
+            return Ok(());
         }
-        Ok(done - start)
+        journal.note(file, number, Progress::Bytes(length), count)
     }
 }
 
@@ -469,7 +446,7 @@ impl Drop for Claim<'_> {
 impl Sink for ArchiveWriter {
     fn held(&self, descriptor: &Descriptor) -> Result<Held> {
         let filling = self.filling()?;
-        let Some((number, _)) = filling.form.slot(&descriptor.digest) else {
+        let Some((number, _)) = filling.layout.slot(&descriptor.digest) else {
             return Ok(Held::Nothing);
         };
         Ok(match filling.states()[number as usize] {
@@ -482,16 +459,17 @@ impl Sink for ArchiveWriter {
     fn push(&self, blob: &dyn Blob) -> Result<Pushed> {
         let filling = self.filling()?;
         let Descriptor { digest, size, .. } = blob.descriptor();
-        let found = filling.form.slot(digest).filter(|(_, slot)| slot.size == *size);
+        let found = filling.layout.slot(digest).filter(|(_, slot)| slot.size == *size);
         let (number, slot) = found.ok_or_else(|| {
             unannounced(
                 self.label(),
                 format!("is an archive, and {digest} was not announced to it"),
             )
         })?;
-        let Some(mut claim) = filling.claim(number, slot) else { return Ok(Pushed::Existed) };
-        let pushed = filling.journal.writing(|| claim.fill(blob, &self.partial))?;
-        // `write` does not note the last piece, since only here the blob is done.
+        let claim = filling.claim(number, slot, &self.partial);
+        let Some(mut claim) = claim else { return Ok(Pushed::Existed) };
+        let pushed = filling.journal.writing(|| claim.fill(blob))?;
+        // `wrote` does not record the last piece, since the blob is complete only here.
         let rest = (*size).min(files::PIECE as u64);
         filling.journal.note(&filling.file, number, Progress::Done, rest)?;
         Ok(pushed)
@@ -504,8 +482,8 @@ impl fmt::Debug for ArchiveWriter {
     }
 }
 
-/// Reserves disk space without making the file longer, so that a full disk is noticed now. Where the file
-/// system cannot do that, only the earlier check of the free space protects.
+/// Reserves disk space without making the file longer, so that a full disk is noticed now. If the file
+/// system does not support that, only the earlier check of the free space helps.
 fn reserve(file: &File, length: u64) -> std::io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, length) {

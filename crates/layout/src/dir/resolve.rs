@@ -1,7 +1,7 @@
-//! Opening a path below a directory, with links that stay below it.
+//! Opening a path below a directory, following links that stay below it.
 //!
-//! The kernel does this where it can, in one call. Where it cannot, and where it refuses, the path is
-//! walked here, a directory at a time: that also finds out which link it is that leads out.
+//! The kernel does this in one call where it can. Otherwise, and where the kernel refuses, the path is
+//! walked here, one directory at a time. The walk also finds the link that leads out.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,13 +12,13 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-/// As many links may lie on a path, as in the kernel.
+/// The most links on a path, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// So many directories are held open at most while a path is walked.
+/// The most directories that are open while a path is walked.
 const MAX_DEPTH: usize = 100;
 
-/// Directories that are only gone through need not be readable, where there is such a thing.
+/// Directories on the way need not be readable, if the system supports that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -26,8 +26,8 @@ pub(super) const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 /// Why a path does not open.
 #[derive(Debug)]
-pub(super) enum Fault {
-    /// A link on it leads out of the directory. Its own path is relative to that.
+pub(super) enum ResolveError {
+    /// A link on it leads out of the directory. `link` is relative to the directory.
     LeadsOut {
         link: PathBuf,
         target: PathBuf,
@@ -35,33 +35,33 @@ pub(super) enum Fault {
     Io(io::Error),
 }
 
-impl From<Errno> for Fault {
+impl From<Errno> for ResolveError {
     fn from(error: Errno) -> Self {
         Self::Io(error.into())
     }
 }
 
-/// Opens what `path` leads to from `directory`, if that lies below it.
-pub(super) fn inside(
+/// Opens `path` in `directory`, if it stays below it.
+pub(super) fn beneath(
     directory: BorrowedFd<'_>,
     path: &Path,
     flags: OFlags,
-) -> Result<OwnedFd, Fault> {
-    match kernel::inside(directory, path, flags) {
+) -> Result<OwnedFd, ResolveError> {
+    match kernel::beneath(directory, path, flags) {
         Ok(opened) => Ok(opened),
         Err(error) if kernel::is_final(error) => Err(error.into()),
         Err(_) => walk(directory, path, flags),
     }
 }
 
-/// Opens the directory at `path`, if there is no link on the way to it.
-pub(super) fn straight(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-    kernel::straight(directory, path)
+/// Opens the directory at `path`, if no link is on the way.
+pub(super) fn without_links(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    kernel::without_links(directory, path)
 }
 
-/// Does what [`inside`] does, without the kernel's help.
-fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Fault> {
-    let mut above = vec![directory.try_clone_to_owned().map_err(Fault::Io)?];
+/// Does what [`beneath`] does, without the kernel's help.
+fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, ResolveError> {
+    let mut above = vec![directory.try_clone_to_owned().map_err(ResolveError::Io)?];
     let mut at = PathBuf::new();
     let mut left = Vec::new();
     push(&mut left, path);
@@ -72,7 +72,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
             at.pop();
             if above.is_empty() {
                 let (link, target) = links.pop().ok_or(Errno::INVAL)?;
-                return Err(Fault::LeadsOut { link, target });
+                return Err(ResolveError::LeadsOut { link, target });
             }
             continue;
         }
@@ -87,7 +87,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
                 above.push(opened);
                 at.push(part);
             }
-            // What systems say of a link here differs.
+            // The errors for a link differ among systems.
             Err(error) => {
                 let Ok(target) = rustix::fs::readlinkat(here, &part, Vec::new()) else {
                     return Err(error.into());
@@ -95,7 +95,7 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                 let link = at.join(&part);
                 if target.is_absolute() {
-                    return Err(Fault::LeadsOut { link, target });
+                    return Err(ResolveError::LeadsOut { link, target });
                 }
                 if links.len() == MAX_LINKS {
                     return Err(Errno::LOOP.into());
@@ -105,19 +105,19 @@ fn walk(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd
             }
         }
     }
-    // It ended with `..`, or said nothing.
+    // The path ended with `..`, or was empty.
     let here = above.last().map_or(directory, AsFd::as_fd);
     Ok(rustix::fs::openat(here, ".", flags, Mode::empty())?)
 }
 
-/// Fails on a link: what is opened to be only looked at may be one.
+/// Fails on a link: `O_PATH` opens the link itself.
 fn no_link(opened: OwnedFd) -> Result<OwnedFd, Errno> {
     let found = rustix::fs::fstat(&opened)?;
     let is_link = FileType::from_raw_mode(found.st_mode) == FileType::Symlink;
     if is_link { Err(Errno::LOOP) } else { Ok(opened) }
 }
 
-/// Puts the parts of a path on the stack of what is left to go, the first on top.
+/// Pushes the parts of a path on the stack of parts that are left, the first on top.
 fn push(left: &mut Vec<OsString>, path: &Path) {
     let parts = path.components().rev().filter(|part| !matches!(part, Component::CurDir));
     left.extend(parts.map(|part| part.as_os_str().to_owned()));
@@ -129,7 +129,7 @@ mod kernel {
 
     use super::{BorrowedFd, DIRECTORY, Errno, Mode, OFlags, OwnedFd, Path};
 
-    pub(super) fn inside(
+    pub(super) fn beneath(
         directory: BorrowedFd<'_>,
         path: &Path,
         flags: OFlags,
@@ -138,13 +138,13 @@ mod kernel {
         openat2(directory, path, flags, Mode::empty(), resolve)
     }
 
-    pub(super) fn straight(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn without_links(directory: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         openat2(directory, path, DIRECTORY, Mode::empty(), resolve)
     }
 
-    /// Tells whether an error says something of the path. Older kernels, and containers that do not
-    /// let programs call this, say other things.
+    /// Tells whether an error is about the path. Older kernels, and containers that forbid this call,
+    /// return other errors.
     pub(super) fn is_final(error: Errno) -> bool {
         !matches!(
             error,
@@ -163,11 +163,11 @@ mod kernel {
 mod kernel {
     use super::{BorrowedFd, Errno, OFlags, OwnedFd, Path};
 
-    pub(super) fn inside(_: BorrowedFd<'_>, _: &Path, _: OFlags) -> Result<OwnedFd, Errno> {
+    pub(super) fn beneath(_: BorrowedFd<'_>, _: &Path, _: OFlags) -> Result<OwnedFd, Errno> {
         Err(Errno::NOSYS)
     }
 
-    pub(super) fn straight(_: BorrowedFd<'_>, _: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn without_links(_: BorrowedFd<'_>, _: &Path) -> Result<OwnedFd, Errno> {
         Err(Errno::NOSYS)
     }
 
@@ -212,14 +212,14 @@ mod tests {
         }
         symlink(root.join("a/b/file"), root.join("absolute")).unwrap();
         let directory = File::open(&root).unwrap();
-        let look = |answer: Result<OwnedFd, Fault>| match answer {
+        let look = |answer: Result<OwnedFd, ResolveError>| match answer {
             Ok(opened) => {
                 let mut text = String::new();
                 File::from(opened).read_to_string(&mut text).unwrap();
                 text
             }
-            Err(Fault::LeadsOut { link, .. }) => format!("out at {}", link.display()),
-            Err(Fault::Io(error)) => format!("{:?}", error.kind()),
+            Err(ResolveError::LeadsOut { link, .. }) => format!("out at {}", link.display()),
+            Err(ResolveError::Io(error)) => format!("{:?}", error.kind()),
         };
         for (path, expected) in [
             ("a/b/file", "inside"),
@@ -240,7 +240,7 @@ mod tests {
             ("a/b/file/further", "NotADirectory"),
         ] {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let quick = look(inside(directory.as_fd(), Path::new(path), flags));
+            let quick = look(beneath(directory.as_fd(), Path::new(path), flags));
             let walked = look(walk(directory.as_fd(), Path::new(path), flags));
             assert_eq!(quick, walked, "{path}");
             assert_eq!(quick, expected, "{path}");

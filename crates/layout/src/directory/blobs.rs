@@ -1,42 +1,23 @@
-//! Blobs of a layout directory: partial first, under their name once proven.
+//! The blobs of a layout directory. A blob is partial until it is verified, and gets its name then.
 
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use longshore_spec::{Descriptor, Digest, Hasher};
+use longshore_spec::{Descriptor, Digest};
 use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
 
 use super::{Directory, PARTIAL};
-use crate::dir::{Dir, Found, Lies, Part};
+use crate::backend::Backend as _;
+use crate::dir::{Dir, Part};
 use crate::files::{self, Region};
 use crate::lock;
 use crate::persist::{Durable, Named, persist};
+use crate::resume::{self, Partial};
 
 impl Directory {
-    /// Returns how many bytes lie under the final name of a blob.
-    pub(super) fn size_of_blob(&self, digest: &Digest) -> Result<Option<u64>> {
-        let Some(root) = self.opened()? else { return Ok(None) };
-        root.size(blobs_of(digest).join(digest.encoded()), self.links)
-    }
-
-    /// Opens a blob under its final name.
-    pub(super) fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
-        let absent = || Error::not_found(digest, self.root.display());
-        let root = self.opened()?.ok_or_else(absent)?;
-        let found = root.read(blobs_of(digest).join(digest.encoded()), self.links)?;
-        let Found { file, size, lies } = found.ok_or_else(absent)?;
-        let file = Arc::new(file);
-        if lies == Lies::Outside {
-            prove(&file, size, digest)?;
-        }
-        Ok(Box::new(Region::new(file, 0, size).after(offset)))
-    }
-
-    /// Tells how much of a blob is there, under its final name or as a part.
-    pub(super) fn partial_or_whole(&self, digest: &Digest, expected: u64) -> Result<Held> {
-        if self.holds(digest, expected)? {
+    /// Returns how much of a blob is there, complete or partial.
+    pub(super) fn held(&self, digest: &Digest, expected: u64) -> Result<Held> {
+        if self.has_blob(digest, expected)? {
             return Ok(Held::Whole);
         }
         Ok(match self.part_size(digest)? {
@@ -45,79 +26,73 @@ impl Directory {
         })
     }
 
-    /// Takes in a blob: goes on with the part that an earlier run left, if there is one.
+    /// Writes a blob, continuing a partial one of an earlier run.
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
-        if self.holds(digest, *size)? {
+        self.begin()?;
+        if self.has_blob(digest, *size)? {
             return Ok(Pushed::Existed);
         }
-        let mut coming = self.claim(digest)?;
-        if self.holds(digest, *size)? {
-            // Another writer was faster, and its part was ours.
-            coming.remove()?;
+        let incoming = self.claim(digest)?;
+        if self.has_blob(digest, *size)? {
+            // Another writer was faster, and its partial blob was the same file.
+            incoming.remove()?;
             return Ok(Pushed::Existed);
         }
-        let mut resumed = resume(&mut coming.file, blob)?;
-        let prefix = resumed.as_ref().map_or(0, Hasher::count);
-        let what = coming.partial().path();
-        let result = match coming.persist(|file| fill(file, &what, blob, resumed.take())) {
-            // The part may have been damaged: once more from the first byte.
-            Err(error) if error.is_corruption() && prefix > 0 => {
-                coming.persist(|file| fill(file, &what, blob, None))
-            }
-            result => result,
-        };
-        let read = result.or_else(|error| coming.discard(error))?;
+        let read = incoming.persist(|partial| {
+            let unreadable = Error::io("read the part of", digest);
+            let there = partial.file.metadata().map_err(unreadable)?.len();
+            let prefix = resume::hash_prefix(partial, blob.descriptor(), there)?;
+            resume::fill(partial, blob, prefix)
+        })?;
         self.appeared(blobs_of(digest))?;
         Ok(Pushed::Written(read))
     }
 
-    /// Takes in a blob that can be read only once, and is read to its end: what was there of it is written
-    /// over. One whose digest cannot be computed is taken as it is; that is the caller's to allow.
-    pub(crate) fn take_in(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
+    /// Writes a blob that can be read only once, and reads all of it. A partial blob is overwritten.
+    /// Without verification if the digest cannot be computed; whether that is allowed, the caller
+    /// decides.
+    pub(crate) fn push_stream(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob;
         self.begin()?;
-        if self.holds(digest, *size)? {
+        if self.has_blob(digest, *size)? {
             std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::io("read", digest))?;
             return Ok(Pushed::Existed);
         }
         files::check_room(&self.root, *size)?;
-        let coming = self.claim(digest)?;
         let reader = match digest.hasher() {
             Some(_) => Verifying::new(content, blob)?,
             None => Verifying::unverified(content, blob),
         };
-        let what = coming.partial().path();
-        let written = coming.persist(|file| {
-            file.set_len(0).map_err(Error::io("write", what.display()))?;
-            write(file, &what, reader, blob)
-        });
-        written.or_else(|error| coming.discard(error))?;
+        self.claim(digest)?.persist(|partial| {
+            partial.keep(0)?;
+            resume::append(partial, reader, blob, 0)
+        })?;
         self.appeared(blobs_of(digest))?;
         Ok(Pushed::Written(*size))
     }
 
-    /// Tells whether a blob of this size is there. One behind a link that leads out counts as missing:
-    /// what comes takes the place of the link.
-    fn holds(&self, digest: &Digest, size: u64) -> Result<bool> {
-        match self.size_of_blob(digest) {
+    /// Tells whether a blob of this size is there. A blob behind a link that leads out counts as absent;
+    /// a new one replaces the link.
+    fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
+        match self.size(digest) {
             Err(Error::LeadsOut { .. }) => Ok(false),
             there => Ok(there? == Some(size)),
         }
     }
 
-    /// Returns how many bytes there are of a part that may be gone on with.
+    /// Returns the size of a partial blob that can be continued.
     fn part_size(&self, digest: &Digest) -> Result<u64> {
         let Some(root) = self.opened()? else { return Ok(0) };
         let Some(partials) = root.below(partials_of(digest))? else { return Ok(0) };
         let Some(found) = partials.stat(digest.encoded())? else { return Ok(0) };
         let size = u64::try_from(found.st_size).unwrap_or(0);
-        Ok(if partials.foreign(&found)?.is_none() { size } else { 0 })
+        Ok(if partials.reason_not_ours(&found)?.is_none() { size } else { 0 })
     }
 
-    /// Opens the part of a blob for this writer alone. Where another process is at it, or it is not ours,
-    /// this one takes a part of its own: both end with the same bytes under the same name.
-    fn claim(&self, digest: &Digest) -> Result<Coming> {
+    /// Opens the partial blob for this writer alone. If another process is writing it, or if it is not
+    /// ours, this writer gets a file of its own: both end with the same bytes under the same name.
+    fn claim(&self, digest: &Digest) -> Result<Incoming> {
         let root = self.there()?;
         let blobs = root.create_below(blobs_of(digest))?;
         let partials = root.create_below(partials_of(digest))?;
@@ -138,42 +113,39 @@ impl Directory {
         };
         let (name, file) = match file {
             Some(file) => (shared.to_owned(), file),
-            None => partials.create_unique(&format!("{shared}{OF_ITS_OWN}"))?,
+            None => partials.create_unique(&format!("{shared}{OWN_PART_SEPARATOR}"))?,
         };
-        Ok(Coming { blobs, encoded, partials, name, file })
+        Ok(Incoming { blobs, encoded, partials, name, file })
     }
 }
 
-/// Stands between the name of a blob and what tells one part of it from the other.
-pub(super) const OF_ITS_OWN: char = '~';
+/// Separates the name of a blob from a random suffix in the name of a partial blob.
+pub(super) const OWN_PART_SEPARATOR: char = '~';
 
-/// A blob on its way to its name.
-struct Coming {
+/// A blob that only this writer is writing.
+struct Incoming {
     blobs: Dir,
-    /// Its name there.
+    /// Its final name in `blobs`.
     encoded: String,
     partials: Dir,
-    /// The name of its part there.
+    /// The name of the partial blob in `partials`.
     name: String,
     file: File,
 }
 
-impl Coming {
-    fn partial(&self) -> Named<'_> {
-        Named::new(&self.partials, &self.name)
-    }
-
-    fn persist<T>(&self, write: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+impl Incoming {
+    /// Gives the blob its final name once `write` has written it. If the blob proves wrong, the partial
+    /// one is removed; if it is merely incomplete, it is kept for the next run.
+    fn persist<T>(&self, write: impl FnOnce(&mut PartFile<'_>) -> Result<T>) -> Result<T> {
+        let partial = Named::new(&self.partials, &self.name);
         let target = Named::new(&self.blobs, &self.encoded);
-        persist(&self.file, self.partial(), target, Durable::WithTheOthers, write)
-    }
-
-    /// Throws a part away that proved wrong; a part that is merely unfinished is kept for the next run.
-    fn discard<T>(&self, error: Error) -> Result<T> {
-        if error.is_corruption() {
+        let written = persist(&self.file, partial, target, Durable::Batched, |file| {
+            write(&mut PartFile { file, path: partial.path() })
+        });
+        if written.as_ref().is_err_and(Error::is_corruption) {
             self.remove()?;
         }
-        Err(error)
+        written
     }
 
     fn remove(&self) -> Result<()> {
@@ -181,88 +153,49 @@ impl Coming {
     }
 }
 
-/// The directory that a blob lies in (row A-09). The grammar of digests lets nothing leave the layout.
+/// The file of a partial blob.
+struct PartFile<'a> {
+    file: &'a File,
+    path: PathBuf,
+}
+
+impl Partial for PartFile<'_> {
+    fn file(&self) -> &File {
+        self.file
+    }
+
+    fn offset(&self) -> u64 {
+        0
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn keep(&mut self, length: u64) -> Result<()> {
+        self.file.set_len(length).map_err(Error::io("write", self.path.display()))
+    }
+}
+
+/// The directory of a blob (row A-09). The grammar of digests keeps the path inside the layout.
 pub(super) fn blobs_of(digest: &Digest) -> PathBuf {
     Path::new("blobs").join(digest.algorithm())
 }
 
-/// The directory that the part of a blob lies in.
+/// The directory of a partial blob.
 fn partials_of(digest: &Digest) -> PathBuf {
     Path::new(PARTIAL).join(digest.algorithm())
 }
 
-/// Reads all of a file that lies elsewhere; fails unless it is what its digest says. What is proven so
-/// may change again: whoever reads it verifies it too.
-fn prove(file: &Arc<File>, size: u64, digest: &Digest) -> Result<()> {
-    let mut hasher =
-        digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
-    let mut content = Region::new(Arc::clone(file), 0, size);
-    let mut buffer = files::buffer(size);
-    loop {
-        match content.read(&mut buffer).map_err(Error::io("read", digest))? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    let actual = hasher.finish();
+/// Reads a file outside of the layout, and fails unless it has this digest. The file may change
+/// afterwards, so its reader verifies it, too.
+pub(super) fn verify_content(file: &File, size: u64, digest: &Digest) -> Result<()> {
+    let hasher = digest.hasher().ok_or_else(|| Error::Unverifiable { digest: digest.clone() })?;
+    let content = Region::new(file, 0, size);
+    let actual = files::hash(content, size, hasher, Error::io("read", digest))?.finish();
     if actual == *digest {
         Ok(())
     } else {
         Err(Error::Corrupt { expected: digest.clone(), actual })
-    }
-}
-
-/// Hashes the part that is there, so that the source can go on behind it.
-fn resume(file: &mut File, blob: &dyn Blob) -> Result<Option<Hasher>> {
-    let Descriptor { digest, size, .. } = blob.descriptor();
-    let read_part = || Error::io("read the part of", digest);
-    let there = file.metadata().map_err(read_part())?.len();
-    let Some(mut hasher) = digest.hasher().filter(|_| (1..=*size).contains(&there)) else {
-        return Ok(None);
-    };
-    let mut buffer = files::buffer(there);
-    file.seek(SeekFrom::Start(0)).map_err(read_part())?;
-    loop {
-        match file.read(&mut buffer).map_err(read_part())? {
-            0 => return Ok(Some(hasher)),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
-
-/// Writes the rest of a blob behind the bytes that `prefix` has seen. Returns how many bytes were
-/// read from the source.
-fn fill(mut file: &File, partial: &Path, blob: &dyn Blob, prefix: Option<Hasher>) -> Result<u64> {
-    let size = &blob.descriptor().size;
-    let writing = || Error::io("write", partial.display());
-    let start = prefix.as_ref().map_or(0, Hasher::count);
-    file.set_len(start).map_err(writing())?;
-    file.seek(SeekFrom::Start(start)).map_err(writing())?;
-    let reader = match prefix {
-        // All of it is there, only its name is not. A source need not know how to send no bytes.
-        Some(all) if start == *size => {
-            Verifying::resume(Box::new(std::io::empty()), blob.descriptor(), all)
-        }
-        prefix => blob.open(prefix)?,
-    };
-    write(file, partial, reader, blob.descriptor())?;
-    Ok(size - start)
-}
-
-/// Writes what is left of a blob to where the file stands.
-fn write(
-    mut file: &File,
-    partial: &Path,
-    mut reader: Verifying<'_>,
-    blob: &Descriptor,
-) -> Result<()> {
-    let mut buffer = files::buffer(blob.size.saturating_sub(reader.position()));
-    loop {
-        match reader.read(&mut buffer).map_err(Error::io("read", &blob.digest))? {
-            0 => return Ok(()),
-            count => {
-                file.write_all(&buffer[..count]).map_err(Error::io("write", partial.display()))?;
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What reading `index.json` refuses, writing it refuses first.
+//! Bounds of `index.json`: a change that readers would refuse is refused first.
 
 use std::io::{self, Write};
 
@@ -12,8 +12,8 @@ use crate::listing::Listing;
 use crate::names;
 
 impl Directory {
-    /// Refuses `changes` after which nobody could read `index.json`, before anything is noted of them.
-    /// Returns by how many bytes they make it longer, at most.
+    /// Refuses `changes` after which nobody could read `index.json`, before any of them is recorded.
+    /// Returns an upper bound of the bytes that they add.
     pub(super) fn check_changes(&self, changes: &[Change]) -> Result<u64> {
         let there = self.length_when_written(|| self.index_length())?;
         let added: u64 = changes.iter().map(Change::length).sum();
@@ -21,14 +21,14 @@ impl Directory {
         if most <= self.max_index {
             return Ok(added);
         }
-        // Near the bound it counts what they replace and take away.
+        // Near the bound, it matters what they replace and remove.
         self.write_changes()?;
         let listing = self.listed()?.changed(changes);
         listing.map_or(Ok(()), |listing| self.check_listing(&listing))?;
         Ok(added)
     }
 
-    /// Refuses what would list more than anybody reads.
+    /// Refuses an outline with more names than are read.
     pub(super) fn check_roots(&self, outline: &Outline) -> Result<()> {
         let changes = outline.roots().iter().flat_map(|root| {
             let set =
@@ -39,16 +39,17 @@ impl Directory {
         self.check_changes(&changes.collect::<Vec<_>>()).map(drop)
     }
 
-    /// Returns how many bytes `index.json` has now, at most, with what is in its journal.
+    /// Returns an upper bound of the length of `index.json` with the changes in its journal.
     fn index_length(&self) -> Result<u64> {
-        /// A change has most of what it adds in it; a name, which is added three times, once.
+        /// A change in the journal contains most of what it adds. A name is added three times, and is in
+        /// it once.
         const JOURNALED: u64 = 4;
         let Some(there) = self.opened()? else { return Ok(0) };
         let index = there.size(INDEX, self.links)?.unwrap_or(0);
         Ok(index.saturating_add(self.journal_length()?.saturating_mul(JOURNALED)))
     }
 
-    /// Refuses an `index.json` that is too long for whoever reads it.
+    /// Refuses an `index.json` that is too long for its readers.
     pub(super) fn check_listing(&self, listing: &Listing) -> Result<()> {
         let what = self.index_path().display().to_string();
         index::check_length(listing.length(), self.max_index, &what)
@@ -56,14 +57,15 @@ impl Directory {
 }
 
 impl Change {
-    /// Returns by how many bytes an index grows at most.
+    /// Returns an upper bound of the bytes that a change adds to an index.
     pub(super) fn length(&self) -> u64 {
-        /// A comma before an entry or annotation, and what stands around an annotation's key and value.
+        /// The comma before an entry or annotation, and the punctuation around an annotation's key and
+        /// value.
         const AROUND: u64 = 8;
         let (entry, mark) = match self {
             Self::Add(descriptor) => (names::unnamed(descriptor.clone()), None),
             Self::Set(name, descriptor) => {
-                // What the name stood for may stay, marked with the repository.
+                // The manifest that had the name before may stay, marked with the repository.
                 let mark = descriptor.annotations.get(keys::REPOSITORY);
                 (names::named(descriptor.clone(), name.as_str()), mark)
             }
@@ -75,7 +77,7 @@ impl Change {
     }
 }
 
-/// Returns how many bytes a value has as JSON.
+/// Returns the length of a value as JSON.
 fn length_as_json(value: &(impl Serialize + ?Sized)) -> u64 {
     struct Count(u64);
     impl Write for Count {
@@ -104,7 +106,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::Index;
+    use crate::IndexJson;
 
     /// Room for one long entry, and for some short ones.
     const MAX: u64 = 3000;
@@ -153,7 +155,7 @@ mod tests {
         let layout = layout(directory.path());
         push(&layout, &described(), "a").unwrap();
         assert!(is_refused(&push(&layout, &described(), "b")));
-        // What was refused is in nobody's way: others name things, and take names away.
+        // A refused change does not block others.
         push(&layout, &manifest(), "c").unwrap();
         assert_eq!(names(directory.path()), ["a".into(), "c".into()]);
         layout.whole().untag(&"a".into()).unwrap();
@@ -201,13 +203,13 @@ mod tests {
     fn an_entry_makes_an_index_no_longer_than_was_counted() {
         let long = "localhost:5000/".to_owned() + &"\"".repeat(300) + ":v1";
         for name in ["v1", "localhost:5000/team/app:v1", &long] {
-            let before = Index::default().to_bytes().len() as u64;
+            let before = IndexJson::default().to_bytes().len() as u64;
             for change in [
                 Change::Set(name.into(), manifest().descriptor().clone()),
                 Change::Add(described().descriptor().clone()),
             ] {
                 let counted = change.length();
-                let changed = Listing::new(Index::default()).changed(&[change]).unwrap();
+                let changed = Listing::new(IndexJson::default()).changed(&[change]).unwrap();
                 assert!(changed.to_bytes().len() as u64 <= before + counted);
             }
         }

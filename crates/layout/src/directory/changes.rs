@@ -14,7 +14,7 @@ use super::blobs::blobs_of;
 use super::{Directory, INDEX};
 use crate::dir::Found;
 use crate::files;
-use crate::index::{Change, Index};
+use crate::index::{Change, IndexJson};
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::persist::sync_directory;
@@ -190,7 +190,7 @@ impl Directory {
         if self.writing.is_none() {
             self.look_again();
         } else if !self.is_laid_out()? {
-            return Ok(Arc::new(Listing::new(Index::default())));
+            return Ok(Arc::new(Listing::new(IndexJson::default())));
         }
         self.look_at_index(HalfWritten::IsAsBefore)
     }
@@ -266,10 +266,10 @@ impl Directory {
         Ok(Files { index, journal })
     }
 
-    fn parse_index(&self, file: &File) -> Result<Index> {
+    fn parse_index(&self, file: &File) -> Result<IndexJson> {
         let path = self.index_path();
         let bytes = files::read(file, &path, self.max_index)?;
-        Index::parse(&bytes, &path.display().to_string())
+        IndexJson::parse(&bytes, &path.display().to_string())
     }
 
     fn stamps(&self, files: &Files) -> Result<Stamps> {

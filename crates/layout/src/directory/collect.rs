@@ -1,29 +1,30 @@
-//! Collecting what a layout directory no longer needs.
+//! Garbage collection.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use longshore_spec::Digest;
 use longshore_store::Result;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::FileType;
 
-use super::blobs::OF_ITS_OWN;
+use super::blobs::OWN_PART_SEPARATOR;
+use super::entries::{digest_of, digests_in, directories_in, is_younger};
 use super::uploads::{UPLOADS, is_upload};
 use super::{Directory, PARTIAL};
 use crate::dir::Dir;
 
-/// What a collection removed, or would remove.
+/// The result of a collection: what was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct GcReport {
     /// Blobs, by digest and size in bytes, sorted.
     pub blobs: Vec<(Digest, u64)>,
-    /// Entries of `index.json` that nothing needs any more.
+    /// Entries of `index.json` that are no longer needed.
     pub entries: Vec<Digest>,
-    /// Parts of blobs that no run came back for: how many.
+    /// How many partial blobs and uploads were abandoned.
     pub parts: usize,
-    /// Blobs that nothing needs but that are younger than asked for: how many.
+    /// How many blobs are not needed but too young.
     pub young: usize,
 }
 
@@ -37,22 +38,17 @@ pub enum GcMode {
 }
 
 impl Directory {
-    /// Removes every blob that is not in `keep` and older than `age`, every unnamed entry that is
-    /// not in `keep`, and parts of blobs older than `age`. What was pushed to a repository or mounted
-    /// there since `age` ago is young, however old its file is.
+    /// Removes every blob and every entry without a name that is not in `keep`, and partial blobs. Only
+    /// files older than `age` are removed. A blob that was pushed or mounted within `age` is young,
+    /// however old its file is.
     ///
-    /// The directory must have been opened with [`Directory::open_alone`]. Files that are no blobs
-    /// are left alone (rows ), and nothing is removed through a link.
-    pub fn collect(
-        &self,
-        keep: &HashSet<Digest>,
-        age: Duration,
-        mode: GcMode,
-    ) -> Result<Collected> {
+    /// The directory must have been opened with [`Directory::open_alone`]. Files that are not blobs stay
+    /// (rows ), and nothing is removed through a link.
+    pub fn collect(&self, keep: &HashSet<Digest>, age: Duration, mode: GcMode) -> Result<GcReport> {
         let dry_run = mode == GcMode::DryRun;
         self.write_changes()?;
         self.writing()?;
-        let mut collected = Collected::default();
+        let mut collected = GcReport::default();
         let _lock = self.lock_index()?;
         let before = self.listed_alone()?;
         let index = before.filtered(|entry| {
@@ -63,7 +59,7 @@ impl Directory {
             }
             kept
         });
-        // First nothing points to it any more, then it goes.
+        // The entry goes before the blob.
         if !collected.entries.is_empty() && !dry_run {
             self.write_index(&index)?;
         }
@@ -74,7 +70,7 @@ impl Directory {
                 if keep.contains(&digest) {
                     continue;
                 }
-                // Another program may have taken it away.
+                // Another program may have removed it.
                 let Some(found) = directory.stat(&name)? else { continue };
                 if is_younger(&found, age) || lately.contains(&digest) {
                     collected.young += 1;
@@ -95,25 +91,9 @@ impl Directory {
         collected.blobs.sort_unstable();
         Ok(collected)
     }
-
-    /// Returns every file that lies where a blob would (row A-11), with its digest.
-    pub fn stored(&self) -> Result<Vec<Digest>> {
-        let Some(blobs) = self.there()?.read_directory("blobs", self.links)? else {
-            return Ok(Vec::new());
-        };
-        let mut found = Vec::new();
-        for (name, kind) in blobs.entries()? {
-            let is_directory = matches!(kind, FileType::Directory | FileType::Symlink);
-            let Some(algorithm) = name.to_str().filter(|_| is_directory) else { continue };
-            // What a link leads to need not be a directory.
-            let Ok(Some(directory)) = blobs.read_directory(algorithm, self.links) else { continue };
-            found.extend(digests_in(&directory, algorithm)?.into_iter().map(|(digest, _)| digest));
-        }
-        Ok(found)
-    }
 }
 
-/// Returns every file that lies where a blob would, with the directory that it is in.
+/// Returns every file with the path of a blob, and its directory.
 fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
     let mut found = Vec::new();
     for (name, directory) in directories_in(blobs)? {
@@ -124,17 +104,8 @@ fn blobs_in(blobs: &Dir) -> Result<Vec<(Arc<Dir>, Digest, OsString)>> {
     Ok(found)
 }
 
-/// Returns every file whose name is that of a digest.
-fn digests_in(directory: &Dir, algorithm: &str) -> Result<Vec<(Digest, OsString)>> {
-    let digest = |(name, kind): (OsString, FileType)| {
-        let digest = digest_of(algorithm, name.to_str()?)?;
-        (kind != FileType::Directory).then_some((digest, name))
-    };
-    Ok(directory.entries()?.into_iter().filter_map(digest).collect())
-}
-
-/// Removes parts of blobs that are older than `age`, and all uploads: nobody else is writing, so those
-/// are of the dead. Returns how many.
+/// Removes partial blobs older than `age`, and all uploads: nobody else is writing, so they are
+/// abandoned. Returns how many.
 fn collect_parts(partials: &Dir, age: Duration, dry_run: bool) -> Result<usize> {
     let mut count = 0;
     for (kind, directory) in directories_in(partials)? {
@@ -152,39 +123,12 @@ fn collect_parts(partials: &Dir, age: Duration, dry_run: bool) -> Result<usize> 
     Ok(count)
 }
 
-/// Tells whether a name is one that is given to what is on its way, in the directory of this name.
+/// Tells whether a name in this directory is that of a partial blob or upload.
 fn is_part(directory: &OsStr, name: &OsStr) -> bool {
     let (Some(directory), Some(name)) = (directory.to_str(), name.to_str()) else { return false };
     if directory == UPLOADS {
         return is_upload(name);
     }
-    let encoded = name.split(OF_ITS_OWN).next().unwrap_or(name);
+    let encoded = name.split(OWN_PART_SEPARATOR).next().unwrap_or(name);
     digest_of(directory, encoded).is_some()
-}
-
-/// Returns the digest that a directory and a name in it stand for.
-pub(super) fn digest_of(algorithm: &str, encoded: &str) -> Option<Digest> {
-    format!("{algorithm}:{encoded}").parse().ok()
-}
-
-/// Opens every directory that is right in a directory; no link counts as one.
-pub(super) fn directories_in(directory: &Dir) -> Result<Vec<(OsString, Dir)>> {
-    let mut found = Vec::new();
-    for (name, kind) in directory.entries()? {
-        if kind == FileType::Directory
-            && let Some(below) = directory.below(&name)?
-        {
-            found.push((name, below));
-        }
-    }
-    Ok(found)
-}
-
-/// Tells whether a file was written less than `age` ago, or after now as the clock has it.
-pub(super) fn is_younger(found: &Stat, age: Duration) -> bool {
-    let Some(limit) = SystemTime::now().checked_sub(age) else { return true };
-    let seconds = u64::try_from(found.st_mtime).unwrap_or(0);
-    let nanoseconds = u32::try_from(found.st_mtime_nsec).unwrap_or(0);
-    let written = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
-    written.is_none_or(|written| age > Duration::ZERO && written > limit)
 }

@@ -344,7 +344,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::Index;
+    use crate::IndexJson;
 
     fn manifest(content: &str) -> Descriptor {
         Descriptor::of(MediaType::IMAGE_MANIFEST, content.as_bytes())
@@ -379,7 +379,7 @@ mod tests {
     /// Returns how many entries `index.json` has without its journal.
     fn in_index(path: &Path) -> usize {
         let bytes = fs::read(path.join("index.json")).unwrap();
-        Index::parse(&bytes, "index.json").unwrap().manifests.len()
+        IndexJson::parse(&bytes, "index.json").unwrap().manifests.len()
     }
 
     fn journal(path: &Path) -> std::path::PathBuf {
@@ -400,7 +400,7 @@ mod tests {
             Change::Reached([digest].into(), repository.clone()),
             Change::Unset("v1".into()),
         ];
-        let none = Listing::new(Index::default());
+        let none = Listing::new(IndexJson::default());
         let written = [line(&changes[..3], &none), line(&changes[3..], &none)].concat();
         let read = Journal::parse(&written, "it").unwrap();
         assert!(read.is_whole);
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn an_end_that_was_cut_off_is_ignored_and_what_is_damaged_before_it_named() {
-        let none = Listing::new(Index::default());
+        let none = Listing::new(IndexJson::default());
         let [first, second] = ["a", "b"].map(|of| line(&[Change::Add(manifest(of))], &none));
         let whole = [&*first, &*second].concat();
         let count = |bytes: &[u8]| {
@@ -491,7 +491,7 @@ mod tests {
         layout.settle().unwrap();
         name(&layout, "v4", "c");
         // Another tool, which knows of no journal and of no lock.
-        let mut index = Index::default();
+        let mut index = IndexJson::default();
         index.manifests = vec![names::named(manifest("a"), "theirs")];
         fs::write(path.join("index.json"), index.to_bytes()).unwrap();
         assert_eq!(seen(path), ["theirs a", "v4 c"]);
@@ -512,7 +512,7 @@ mod tests {
         layout.whole().untag(&"v3".into()).unwrap();
         std::mem::forget(layout);
         assert_eq!(seen(path), ["v0 a", "v1 b", "v2 a"]);
-        let mut index = Index::default();
+        let mut index = IndexJson::default();
         let theirs = [("v0", "a"), ("v1", "c"), ("v3", "c")];
         index.manifests = theirs.map(|(tag, of)| names::named(manifest(of), tag)).to_vec();
         fs::write(path.join("index.json"), index.to_bytes()).unwrap();
@@ -546,7 +546,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let layout = served(path);
-        let mut index = Index::default();
+        let mut index = IndexJson::default();
         index.manifests = vec![names::named(manifest("c"), "theirs")];
         let bytes = index.to_bytes();
         fs::write(path.join("index.json"), &bytes[..bytes.len() / 2]).unwrap();

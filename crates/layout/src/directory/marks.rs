@@ -1,8 +1,8 @@
-//! Which repository a blob was pushed to, and a manifest that has no entry of its own: files below
-//! `.longshore/repositories`.
+//! Marks: files below `.longshore/repositories` that record which repository a blob was pushed to, or has
+//! a manifest without an entry of its own.
 //!
-//! A mark lets a repository hold what none of its manifests needs, or not yet. It is no root: what
-//! nothing else needs is collected when its mark is old, and the mark with it.
+//! A mark lets a repository hold content that none of its manifests refers to yet. Marks are no roots:
+//! content that nothing else needs is collected when its mark is old, together with the mark.
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Write as _};
@@ -14,30 +14,31 @@ use longshore_store::{Error, Result};
 
 use rustix::fs::FileType;
 
-use super::collect::{digest_of, directories_in, is_younger};
+use super::entries::{digest_of, directories_in, is_younger};
 use super::{Directory, OWN};
+use crate::backend::Backend as _;
 use crate::dir::{Dir, Part};
 use crate::files;
 use crate::persist::sync_directory;
 
-/// Where marks lie, in a directory for each repository.
+/// The directory of marks, with a directory for each repository.
 const REPOSITORIES: &str = "repositories";
 
-/// Where marks of blobs lie. No part of a repository's name begins with `_`.
+/// The directory of the marks of blobs. No part of a repository's name begins with `_`.
 const BLOBS: &str = "_blobs";
 
-/// Where marks of manifests lie; they hold the media type that the manifest was pushed with.
+/// The directory of the marks of manifests. Each contains the media type of the manifest.
 const MANIFESTS: &str = "_manifests";
 
-/// A media type of more bytes than this was not written here.
+/// longshore writes no longer media type.
 const MAX_MEDIA_TYPE: u64 = 1 << 10;
 
 impl Directory {
-    /// Takes note that a blob belongs to a repository.
+    /// Records that a blob belongs to a repository.
     pub(super) fn adopt_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        // First of all: this waits for whoever collects, who may take the blob away.
+        // This comes first: it waits for a running `gc`, which may remove the blob.
         self.begin()?;
-        if self.size_of_blob(digest)?.is_none() {
+        if self.size(digest)?.is_none() {
             return Err(Error::not_found(digest, self.root.display()));
         }
         mark_blob(&*self.there()?, repository, digest)
@@ -48,12 +49,12 @@ impl Directory {
         self.find_mark(repository, BLOBS, digest).is_ok_and(|mark| mark.is_some())
     }
 
-    /// Takes note that a blob no longer belongs to a repository; false if it did not.
+    /// Removes the record that a blob belongs to a repository. Returns false if there was none.
     pub(super) fn forget_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
         self.unmark(repository, BLOBS, digest)
     }
 
-    /// Takes note that a manifest belongs to a repository, whoever reaches it.
+    /// Records that a manifest belongs to a repository, whatever refers to it.
     pub(super) fn mark_manifest(
         &self,
         repository: &RepositoryName,
@@ -62,10 +63,10 @@ impl Directory {
         self.begin()?;
         let directory = marks_of(repository, MANIFESTS, &manifest.digest);
         let directory = self.there()?.create_below(directory)?;
-        leave(&directory, &manifest.digest, manifest.media_type.as_str())
+        write_mark(&directory, &manifest.digest, manifest.media_type.as_str())
     }
 
-    /// Returns the media type of a manifest that was noted to belong to a repository.
+    /// Returns the recorded media type of a manifest of a repository.
     pub(super) fn marked_manifest(
         &self,
         repository: &RepositoryName,
@@ -81,7 +82,7 @@ impl Directory {
         Ok(Some(MediaType::new(text)))
     }
 
-    /// Takes note that a manifest no longer belongs to a repository; false if it did not.
+    /// Removes the record that a manifest belongs to a repository. Returns false if there was none.
     pub(super) fn unmark_manifest(
         &self,
         repository: &RepositoryName,
@@ -97,7 +98,7 @@ impl Directory {
         Ok(true)
     }
 
-    /// Returns the directory that a mark is in, if it is there.
+    /// Returns the directory of a mark, if the mark exists.
     fn find_mark(
         &self,
         repository: &RepositoryName,
@@ -112,8 +113,8 @@ impl Directory {
         Ok(is_there.then_some(directory))
     }
 
-    /// Returns the repositories that something was pushed to, whether a name followed or not.
-    /// However many blobs they hold, only directories are looked into.
+    /// Returns the repositories that something was pushed to, with or without a name. Only directories
+    /// are read, however many blobs there are.
     pub(super) fn pushed_to(&self) -> Result<Vec<RepositoryName>> {
         let mut found = Vec::new();
         self.each_marked(&mut |repository, marks| {
@@ -127,13 +128,13 @@ impl Directory {
         Ok(found)
     }
 
-    /// Tells whether something was pushed to a repository, whether a name followed or not.
+    /// Tells whether something was pushed to a repository, with or without a name.
     pub(super) fn was_pushed_to(&self, repository: &RepositoryName) -> Result<bool> {
         let Some(root) = self.opened()? else { return Ok(false) };
         let own = Path::new(OWN).join(REPOSITORIES).join(repository.as_str());
         for kind in [BLOBS, MANIFESTS] {
             let marks = match root.below(own.join(kind)) {
-                // Nothing can have been pushed to a name that no directory can have.
+                // Nothing was pushed to a repository whose name no directory can have.
                 Err(Error::Io { source, .. }) if source.kind() == ErrorKind::InvalidFilename => {
                     None
                 }
@@ -148,7 +149,7 @@ impl Directory {
         Ok(false)
     }
 
-    /// Returns what was pushed or adopted less than `age` ago: who did that is about to use it.
+    /// Returns what was pushed or adopted less than `age` ago: a client is about to use it.
     pub(super) fn marked_lately(&self, age: Duration) -> Result<HashSet<Digest>> {
         let mut found = HashSet::new();
         self.each_marked(&mut |_, marks| {
@@ -163,19 +164,19 @@ impl Directory {
         Ok(found)
     }
 
-    /// Removes marks that are older than `age`, and those of what is gone: what a manifest of the
-    /// repository needs belongs to it without one.
+    /// Removes marks that are older than `age`, and marks of absent blobs. Content that a manifest of the
+    /// repository refers to needs no mark.
     pub(super) fn collect_marks(&self, age: Duration) -> Result<()> {
         self.each_marked(&mut |_, marks| {
             each_mark(marks, &mut |directory, digest| {
                 let is_young =
                     directory.stat(digest.encoded())?.is_some_and(|mark| is_younger(&mark, age));
-                if !is_young || self.size_of_blob(&digest)?.is_none() {
+                if !is_young || self.size(&digest)?.is_none() {
                     directory.remove(digest.encoded())?;
                 }
                 Ok(())
             })?;
-            // One that is not empty stays.
+            // A directory that is not empty stays.
             for (algorithm, _) in directories_in(marks)? {
                 marks.remove_empty(algorithm);
             }
@@ -190,7 +191,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Visits every directory of marks, with the repository that they are about.
+    /// Visits every directory of marks, with its repository.
     fn each_marked(&self, visit: &mut Visit<'_>) -> Result<()> {
         let Some(root) = self.opened()? else { return Ok(()) };
         match root.below(Path::new(OWN).join(REPOSITORIES))? {
@@ -200,10 +201,10 @@ impl Directory {
     }
 }
 
-/// What is done with a directory of marks of a repository.
+/// Called with a repository and a directory of its marks.
 type Visit<'a> = dyn FnMut(&RepositoryName, &Dir) -> Result<()> + 'a;
 
-/// Visits the directories of marks of a repository, and of those whose names begin with its name.
+/// Visits the marks of a repository and of those below it.
 fn each_below(
     directory: &Dir,
     repository: Option<&RepositoryName>,
@@ -219,7 +220,7 @@ fn each_below(
     Ok(())
 }
 
-/// Removes directories in which nothing is, from the deepest.
+/// Removes empty directories, the deepest first.
 fn remove_empty(directory: &Dir, repository: Option<&RepositoryName>) -> Result<()> {
     for (name, below) in directories_in(directory)? {
         if let Some(repository) = name.to_str().and_then(|name| within(repository, name)) {
@@ -232,8 +233,8 @@ fn remove_empty(directory: &Dir, repository: Option<&RepositoryName>) -> Result<
     Ok(())
 }
 
-/// Returns the repository whose marks lie in a directory within that of another. What is no name is none
-/// of ours, and names have an end, which bounds how deep this goes.
+/// Returns the repository of a directory below that of another. Invalid names are skipped, and the length
+/// of names bounds the depth.
 fn within(repository: Option<&RepositoryName>, name: &str) -> Option<RepositoryName> {
     let above = repository.map_or(String::new(), |above| format!("{above}/"));
     format!("{above}{name}").parse().ok()
@@ -253,19 +254,19 @@ fn each_mark(marks: &Dir, visit: &mut dyn FnMut(&Dir, Digest) -> Result<()>) -> 
     Ok(())
 }
 
-/// Takes note that a blob that is there belongs to a repository of the opened layout.
+/// Records that a stored blob belongs to a repository.
 pub(super) fn mark_blob(root: &Dir, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-    leave(&root.create_below(marks_of(repository, BLOBS, digest))?, digest, "")
+    write_mark(&root.create_below(marks_of(repository, BLOBS, digest))?, digest, "")
 }
 
-/// Returns the directory that a mark is in. A name of a repository is a relative path by its grammar.
+/// Returns the directory of a mark. The grammar of repository names makes it a relative path.
 fn marks_of(repository: &RepositoryName, kind: &str, digest: &Digest) -> PathBuf {
     let repository = Path::new(OWN).join(REPOSITORIES).join(repository.as_str());
     repository.join(kind).join(digest.algorithm())
 }
 
-/// Leaves a mark, durable when this returns. One that is there becomes young again.
-fn leave(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
+/// Writes a mark, which is durable when this returns. An existing mark becomes young again.
+fn write_mark(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
     let name = &digest.encoded();
     let path = directory.path().join(name);
     let write = || Error::io("write", path.display());
@@ -273,7 +274,7 @@ fn leave(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
         Some(new) => new,
         None => match directory.part(name)? {
             Part::Ours(file) => return file.set_modified(SystemTime::now()).map_err(write()),
-            // Whatever it is, nothing is done to it; only its name is ours.
+            // Something else has the name: it is replaced, and nothing is written to it.
             Part::Absent | Part::Foreign { .. } => directory.create_anew(name)?,
         },
     };
@@ -284,7 +285,7 @@ fn leave(directory: &Dir, digest: &Digest, text: &str) -> Result<()> {
     sync_directory(directory)
 }
 
-/// Tells whether no directory of an algorithm holds a file.
+/// Tells whether the directories of all algorithms are empty.
 fn below_is_empty(directory: &Dir) -> Result<bool> {
     for (_, algorithm) in directories_in(directory)? {
         if !algorithm.entries()?.is_empty() {

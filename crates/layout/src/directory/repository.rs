@@ -1,4 +1,4 @@
-//! A directory, or the part of it that belongs to a repository, written.
+//! Writing to a directory, or to one of its repositories.
 
 use std::collections::HashSet;
 
@@ -9,40 +9,45 @@ use longshore_store::{
 };
 
 use super::Directory;
+use crate::backend::Backend as _;
 use crate::index::Change;
+use crate::lookup;
 use crate::manifest_blob::ManifestBlob;
 use crate::membership::Member;
 use crate::names::{self, Scope};
-use crate::view::{Backend as _, View};
+use crate::view::View;
 
 impl View<'_, Directory> {
     fn needs(&self, digest: &Digest) -> Error {
-        // Clients of a server are told, and where its content lies is not their business.
+        // The error goes to the clients of a server, which need not know the path of the layout.
         let place = self.scope.repository().map_or_else(|| self.label(), ToString::to_string);
         Error::unsupported(place, Inability::Needed(digest.clone()))
     }
 
-    /// Takes note that the manifests that `manifest` lists are reached by it, and returns the change
-    /// that this is. They stay in the repository without entries of their own: those are for what one
-    /// may begin at.
-    fn reach(&self, manifest: &Manifest, repository: &RepositoryName) -> Result<Option<Change>> {
+    /// Records that `manifest` refers to the manifests that it lists, and returns that change. They stay
+    /// in the repository without entries of their own, which are for entry points.
+    fn record_children(
+        &self,
+        manifest: &Manifest,
+        repository: &RepositoryName,
+    ) -> Result<Option<Change>> {
         let children = manifest.children().filter(|(role, _)| *role == Role::Manifest);
         let children: HashSet<_> = children.map(|(_, child)| child.digest.clone()).collect();
         if children.is_empty() {
             return Ok(None);
         }
-        let listing = self.contents.listing()?;
+        let listing = self.backend.listing()?;
         for child in &children {
             let mut entries = listing.of_digest_in(child, repository.as_str());
             if let Some(entry) = entries.find(|entry| entry.mark() == Some(repository.as_str())) {
-                self.contents.mark_manifest(repository, entry.descriptor())?;
+                self.backend.mark_manifest(repository, entry.descriptor())?;
             }
         }
         Ok(Some(Change::Reached(children, repository.clone())))
     }
 
     /// Returns the changes that list `descriptor` under `names`, or by its digest.
-    fn listed(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
+    fn listing_changes(&self, descriptor: &Descriptor, names: &[Name]) -> Vec<Change> {
         let mut descriptor = descriptor.clone();
         if let Some(repository) = self.scope.repository() {
             descriptor.annotations.insert(keys::REPOSITORY.to_owned(), repository.to_string());
@@ -59,7 +64,7 @@ impl View<'_, Directory> {
             return Err(self.needs(digest));
         }
         let repository = self.scope.repository().ok_or_else(|| self.not_found(digest))?;
-        if self.contents.forget_blob(repository, digest)? {
+        if self.backend.forget_blob(repository, digest)? {
             Ok(())
         } else {
             Err(self.not_found(digest))
@@ -69,11 +74,11 @@ impl View<'_, Directory> {
 
 impl Target for View<'_, Directory> {
     fn held(&self, descriptor: &Descriptor, _: Role) -> Result<Held> {
-        self.contents.partial_or_whole(&descriptor.digest, descriptor.size)
+        self.backend.held(&descriptor.digest, descriptor.size)
     }
 
     fn lists(&self, manifest: &Descriptor, names: &[Name]) -> Result<bool> {
-        let listing = self.contents.listing()?;
+        let listing = self.backend.listing()?;
         let entries = self.entries_of(&listing, &manifest.digest).into_iter();
         if names.is_empty() {
             return Ok(entries.len() > 0);
@@ -83,90 +88,85 @@ impl Target for View<'_, Directory> {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        // A push does not wait here for those of others.
-        let listing = self.contents.listed_by_now()?;
+        // A push does not wait for other pushes here.
+        let listing = self.backend.listed_by_now()?;
         let found = match self.scope {
-            // Only the name itself moves, and not what has it as its tag.
-            Scope::Layout => names::find_exact(&listing, name),
+            // Only the exact name moves, not a longer name with the same tag.
+            Scope::Layout => lookup::find_exact(&listing, name),
             Scope::Repository { .. } => {
-                names::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
+                lookup::find_tag(&listing, name, &self.scope, &self.label()).ok().flatten()
             }
         };
         Ok(found.map(|entry| entry.descriptor().digest.clone()))
     }
 
     fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
-        let pushed = push(self.contents, blob)?;
+        let pushed = self.backend.push_blob(blob)?;
         if let Some(repository) = self.scope.repository() {
-            self.contents.adopt_blob(repository, &blob.descriptor().digest)?;
+            self.backend.adopt_blob(repository, &blob.descriptor().digest)?;
         }
         Ok(pushed)
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        let pushed = push(self.contents, &ManifestBlob(manifest))?;
+        let pushed = self.backend.push_blob(&ManifestBlob(manifest))?;
         if let Entry::Root(names) = entry {
             let reached = match self.scope.repository() {
-                Some(repository) => self.reach(manifest, repository)?,
+                Some(repository) => self.record_children(manifest, repository)?,
                 None => None,
             };
-            // At once: what loses its entry to an index must not be without both.
-            let listed = self.listed(manifest.descriptor(), names);
-            self.contents.note_changes(reached.into_iter().chain(listed).collect())?;
+            // In one step: a manifest that loses its entry to an index must always have one of both.
+            let listing_changes = self.listing_changes(manifest.descriptor(), names);
+            self.backend.note_changes(reached.into_iter().chain(listing_changes).collect())?;
         }
         Ok(pushed)
     }
 
     fn list(&self, descriptor: &Descriptor, names: &[Name]) -> Result<()> {
-        self.contents.note_changes(self.listed(descriptor, names))
+        self.backend.note_changes(self.listing_changes(descriptor, names))
     }
 }
 
 impl Repository for View<'_, Directory> {
     fn untag(&self, name: &Name) -> Result<()> {
-        self.contents.write_changes()?;
+        self.backend.write_changes()?;
         let entry = self.head(&Selector::Name(name.clone()))?;
-        let listed = names::of(&entry).ok_or_else(|| self.not_found(name))?;
-        let mut changes = vec![Change::Unset(Name::new(listed))];
-        // A referrer stays one without its name, and a repository keeps what is in it.
+        let listing_changes = names::of(&entry).ok_or_else(|| self.not_found(name))?;
+        let mut changes = vec![Change::Unset(Name::new(listing_changes))];
+        // A referrer stays one without its name, and a repository keeps its content.
         let is_referrer =
-            || self.contents.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
+            || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
         if let Some(repository) = self.scope.repository() {
             changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
         } else if is_referrer() {
             changes.push(Change::Add(entry.clone()));
         }
-        self.contents.note_changes(changes)?;
-        self.contents.write_changes()
+        self.backend.note_changes(changes)?;
+        self.backend.write_changes()
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {
-        self.contents.write_changes()?;
-        let listing = self.contents.listing()?;
+        self.backend.write_changes()?;
+        let listing = self.backend.listing()?;
         let mut is_here = !self.entries_of(&listing, digest).is_empty();
         if let Some(repository) = self.scope.repository() {
             match self.member(digest) {
-                // Its names may go: an index goes on to hold it. Where it has none, nothing would.
+                // A manifest in an index may lose its names. If it has none, it stays.
                 Ok(Member { role: Some(Role::Manifest), .. }) if !is_here => {
                     return Err(self.needs(digest));
                 }
                 Ok(Member { role: None, .. }) => is_here = true,
                 Ok(_) | Err(Error::NotFound { .. }) => {}
-                // What is damaged may go.
+                // A damaged manifest can be removed.
                 Err(_) if is_here => {}
                 Err(error) => return Err(error),
             }
-            is_here |= self.contents.unmark_manifest(repository, digest)?;
+            is_here |= self.backend.unmark_manifest(repository, digest)?;
         }
         if !is_here {
             return Err(self.not_found(digest));
         }
-        self.contents.note_changes(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
-        self.contents.write_changes()
+        self.backend.note_changes(vec![Change::Remove(digest.clone(), self.scope.clone())])?;
+        self.backend.write_changes()
     }
-}
-
-fn push(directory: &Directory, blob: &dyn Blob) -> Result<Pushed> {
-    directory.begin()?;
-    directory.push_blob(blob)
 }

@@ -1,7 +1,6 @@
-//! Blobs that come to a repository in pieces.
+//! Uploads: blobs that come in pieces.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,14 +16,14 @@ use crate::files::{self, Region};
 use crate::lock;
 use crate::persist::{Durable, Named, persist};
 
-/// The directory, of those of parts, that uploads lie in while they are under way.
+/// The directory of uploads, among those of partial blobs.
 pub(super) const UPLOADS: &str = "uploads";
 
-/// The names of uploads begin so.
+/// The beginning of the names of uploads.
 const PREFIX: &str = "upload-";
 
 impl Directory {
-    /// Begins to take in a blob for a repository.
+    /// Begins an upload to a repository.
     pub(super) fn begin_upload(
         &self,
         repository: &RepositoryName,
@@ -35,12 +34,12 @@ impl Directory {
         let directory = layout.create_below(Path::new(PARTIAL).join(UPLOADS))?;
         let (name, file) = create(&directory)?;
         let part = Part { directory, name, file: Arc::new(file) };
-        let unfed = hasher.clone();
+        let fresh = hasher.clone();
         let repository = repository.clone();
-        Ok(Box::new(Incoming { layout, repository, part, unfed, hasher, len: 0 }))
+        Ok(Box::new(Incoming { layout, repository, part, fresh, hasher, len: 0 }))
     }
 
-    /// Removes what uploads of processes that were killed left. Those of living ones are locked.
+    /// Removes the uploads that killed processes left. Those of running processes are locked.
     pub(super) fn remove_dead_uploads(&self) -> Result<()> {
         let uploads = self.there()?.below(Path::new(PARTIAL).join(UPLOADS))?;
         let Some(uploads) = uploads else { return Ok(()) };
@@ -48,7 +47,7 @@ impl Directory {
             if !name.to_str().is_some_and(is_upload) {
                 continue;
             }
-            // It may be gone by now, or be something else that is not ours.
+            // It may be gone by now, or may not be ours.
             let Ok(Some(file)) = uploads.read_own(&name) else { continue };
             if lock::take(&file, uploads.path()).is_ok() && uploads.has(&file, &name) {
                 uploads.remove(&name)?;
@@ -58,25 +57,25 @@ impl Directory {
     }
 }
 
-/// Tells whether a name is one that is given to uploads.
+/// Tells whether a name is that of an upload.
 pub(super) fn is_upload(name: &str) -> bool {
     let unique = name.strip_prefix(PREFIX);
     unique.is_some_and(|unique| unique.chars().all(|letter| letter.is_ascii_alphanumeric()))
 }
 
-/// Creates a file for an upload, locked. Its name is never used again: what takes it away must not
-/// take another's.
+/// Creates and locks a file for an upload. Names are not used twice, so that nobody removes the file of
+/// another upload.
 fn create(directory: &Dir) -> Result<(String, File)> {
     loop {
         let (name, file) = directory.create_unique(PREFIX)?;
-        // Between the two, another process may have taken it for a dead one.
+        // Before the lock, another process may have taken it for an abandoned one.
         if lock::take(&file, directory.path()).is_ok() && directory.has(&file, &name) {
             return Ok((name, file));
         }
     }
 }
 
-/// What has come of an upload. It goes with it; once it has become a blob, there is nothing to remove.
+/// The file of an upload. Dropping it removes the file, unless the file has become a blob.
 struct Part {
     directory: Dir,
     name: String,
@@ -91,50 +90,43 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Nobody is there to hear of a failure, and whoever writes next removes what is left.
+        // Nobody can handle an error here, and the next writer removes the file.
         _ = self.directory.remove(&self.name);
     }
 }
 
-/// A blob on its way. Dropped before its end, it leaves nothing.
+/// An upload. Dropping it removes its content.
 struct Incoming {
     layout: Arc<Dir>,
     repository: RepositoryName,
     part: Part,
-    /// What the content is hashed with, before any of it.
-    unfed: Hasher,
+    /// The hasher before the first byte.
+    fresh: Hasher,
     hasher: Hasher,
     len: u64,
 }
 
 impl Incoming {
-    /// Returns what the content hashes to under the algorithm of `digest`: what was hashed on the
-    /// way, or if that was another algorithm, the content read again.
-    fn hashed_as(&self, digest: &Digest) -> Result<Digest> {
+    /// Returns the digest of the content in the algorithm of `digest`. If the content was hashed with
+    /// another algorithm, it is read again.
+    fn digest_as(&self, digest: &Digest) -> Result<Digest> {
         let on_the_way = self.hasher.clone().finish();
         if on_the_way.algorithm() == digest.algorithm() {
             return Ok(on_the_way);
         }
         let unverifiable = || Error::Unverifiable { digest: digest.clone() };
-        let mut hasher = digest.hasher().ok_or_else(unverifiable)?;
-        let mut content = Region::new(Arc::clone(&self.part.file), 0, self.len);
-        let mut buffer = files::buffer(self.len);
-        loop {
-            match content
-                .read(&mut buffer)
-                .map_err(Error::io("read", self.part.path().display()))?
-            {
-                0 => return Ok(hasher.finish()),
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        let hasher = digest.hasher().ok_or_else(unverifiable)?;
+        let content = Region::new(&*self.part.file, 0, self.len);
+        let path = self.part.path();
+        let unreadable = Error::io("read", path.display());
+        files::hash(content, self.len, hasher, unreadable).map(Hasher::finish)
     }
 
-    /// Gives back the room that the upload took, which begins anew. A disk that is full stays full
-    /// otherwise for as long as whoever pushes may come back.
-    fn begin_anew(&mut self) -> std::io::Result<()> {
+    /// Drops the content of a failed upload, which starts again from the first byte. Otherwise a full
+    /// disk would stay full for as long as the client may come back.
+    fn restart(&mut self) -> std::io::Result<()> {
         self.len = 0;
-        self.hasher = self.unfed.clone();
+        self.hasher = self.fresh.clone();
         self.part.file.set_len(0)
     }
 }
@@ -142,7 +134,7 @@ impl Incoming {
 impl Upload for Incoming {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if let Err(error) = self.part.file.write_all_at(bytes, self.len) {
-            if let Err(error) = self.begin_anew() {
+            if let Err(error) = self.restart() {
                 tracing::warn!(%error, "an upload that failed keeps its room");
             }
             return Err(Error::io("write", self.part.path().display())(error));
@@ -157,13 +149,13 @@ impl Upload for Incoming {
     }
 
     fn finish(self: Box<Self>, digest: &Digest) -> Result<Descriptor> {
-        let actual = self.hashed_as(digest)?;
+        let actual = self.digest_as(digest)?;
         if actual != *digest {
             return Err(Error::Corrupt { expected: digest.clone(), actual });
         }
         let Self { layout, repository, part, len, .. } = *self;
         let blobs = layout.create_below(blobs_of(digest))?;
-        // What is behind the end is left of a write that failed.
+        // Bytes after the end are left from a failed write.
         let trim =
             |file: &File| file.set_len(len).map_err(Error::io("write", part.path().display()));
         let encoded = digest.encoded();
@@ -186,9 +178,9 @@ mod tests {
         let (name, file) = create(&directory).unwrap();
         let path = scene.path().join(&name);
         let part = Part { directory, name, file: Arc::new(file) };
-        let (unfed, hasher) = (Hasher::sha256(), Hasher::sha256());
+        let (fresh, hasher) = (Hasher::sha256(), Hasher::sha256());
         let mut upload =
-            Incoming { layout, repository: "a".parse().unwrap(), part, unfed, hasher, len: 0 };
+            Incoming { layout, repository: "a".parse().unwrap(), part, fresh, hasher, len: 0 };
         upload.write(b"some").unwrap();
         // No file goes so far.
         upload.len = i64::MAX.unsigned_abs();

@@ -333,7 +333,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Index;
+    use crate::IndexJson;
+    use crate::lookup;
     use crate::names::Scope;
 
     fn manifest(content: &str) -> Descriptor {
@@ -349,7 +350,7 @@ mod tests {
     }
 
     fn after(changes: &[Change]) -> Listing {
-        let empty = Listing::new(Index::default());
+        let empty = Listing::new(IndexJson::default());
         empty.changed(changes).unwrap_or(empty)
     }
 
@@ -386,10 +387,10 @@ mod tests {
         let full = "docker.io/library/alpine:3.20";
         entry.annotations.insert(keys::REF_NAME.to_owned(), "3.20".to_owned());
         entry.annotations.insert(keys::CONTAINERD_IMAGE_NAME.to_owned(), full.to_owned());
-        let listing = Listing::new(Index::of(vec![entry]));
+        let listing = Listing::new(IndexJson::of(vec![entry]));
         let listing = listing.changed(&[set("3.20", b.clone())]).unwrap();
         let meant = |name: &str| {
-            let found = names::find(&listing, &name.into(), "here").unwrap().unwrap();
+            let found = lookup::find(&listing, &name.into(), "here").unwrap().unwrap();
             found.descriptor().clone()
         };
         assert_eq!(meant("3.20").digest, b.digest);
@@ -412,13 +413,13 @@ mod tests {
 
     #[test]
     fn a_list_in_the_order_of_others_is_brought_into_ours_by_the_first_change() {
-        let mut index = Index::default();
+        let mut index = IndexJson::default();
         index.manifests = vec![manifest("b"), manifest("a"), manifest("c")];
         let listing = Listing::new(index.clone());
         assert!(listing.changed(&[Change::Add(manifest("a"))]).is_none());
         let changed = listing.changed(&[set("v1", manifest("a"))]).unwrap();
         let expected = [names::named(manifest("a"), "v1"), manifest("b"), manifest("c")];
-        assert_eq!(listed(&changed), listed(&Listing::new(Index::of(expected.to_vec()))));
+        assert_eq!(listed(&changed), listed(&Listing::new(IndexJson::of(expected.to_vec()))));
     }
 
     /// Says the same as [`Listing::changed`], and goes through everything for each change.
@@ -547,7 +548,7 @@ mod tests {
             found in found(),
             batches in prop::collection::vec(prop::collection::vec(change(), 0..6), 0..6),
         ) {
-            let mut index = Index::default();
+            let mut index = IndexJson::default();
             index.manifests.clone_from(&found);
             let (mut listing, mut entries) = (Listing::new(index), found);
             for by in By::ALL {
@@ -559,13 +560,13 @@ mod tests {
                 }
                 let Some(changed) = listing.changed(&batch) else {
                     let [now, expected] =
-                        [listed(&listing), entries.clone()].map(|of| Index::of(of).to_bytes());
+                        [listed(&listing), entries.clone()].map(|of| IndexJson::of(of).to_bytes());
                     prop_assert_eq!(now, expected);
                     continue;
                 };
-                let anew = Listing::new(Index::of(entries.clone()));
+                let anew = Listing::new(IndexJson::of(entries.clone()));
                 prop_assert_eq!(listed(&changed), listed(&anew));
-                prop_assert_eq!(changed.to_bytes(), Index::of(entries.clone()).to_bytes());
+                prop_assert_eq!(changed.to_bytes(), IndexJson::of(entries.clone()).to_bytes());
                 for by in By::ALL {
                     prop_assert_eq!(found_by(&changed, by), found_by(&anew, by));
                 }

@@ -1,4 +1,4 @@
-//! What manifests refer to, and what refers to them.
+//! The graph of references between manifests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,39 +8,39 @@ use super::Member;
 use crate::listing::{Entry, Listing};
 use crate::names::Scope;
 
-/// What remembering a digest takes, in bytes, with its place in the map.
+/// The memory of a digest, in bytes, with its place in the map.
 const NODE: u64 = 256;
 
-/// What remembering that one refers to another takes, on both sides.
+/// The memory of a reference, in bytes, on both sides.
 const EDGE: u64 = 48;
 
-/// Everything that was read: content by number.
+/// All content that was read, by number.
 #[derive(Default)]
 pub(super) struct Graph {
     numbers: HashMap<Digest, u32>,
     nodes: Vec<Node>,
-    /// Some bytes more than all of it takes.
+    /// An upper bound of its memory, in bytes.
     size: u64,
 }
 
-/// Some content.
+/// A manifest or blob.
 struct Node {
     digest: Digest,
-    /// Nothing as long as it was not read.
-    says: Option<Says>,
+    /// `None` until it is read.
+    kind: Option<NodeKind>,
     children: Box<[Child]>,
-    /// What refers to it: once for each time it does.
+    /// The manifests that refer to it, once for each reference.
     parents: Vec<u32>,
     subject: Option<u32>,
-    /// How it is described in a list of the subject's referrers.
+    /// Its descriptor in a list of referrers.
     as_referrer: Option<Box<Descriptor>>,
-    /// Those of which it is the subject.
+    /// The manifests whose subject it is.
     referrers: Vec<u32>,
-    /// Whether it was seen to be stored.
+    /// Whether it is known to be stored.
     is_stored: bool,
 }
 
-/// What a manifest says of something that it refers to.
+/// A reference in a manifest.
 struct Child {
     node: u32,
     role: Role,
@@ -48,37 +48,37 @@ struct Child {
     size: u64,
 }
 
-/// What came of reading something.
+/// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
-    /// It refers to what is in the graph.
+pub(super) enum NodeKind {
+    /// A manifest, whose references are in the graph.
     Links,
-    /// It is no manifest.
-    Nothing,
-    /// It is not there.
+    /// Not a manifest.
+    NotAManifest,
+    /// Absent.
     Absent,
 }
 
 impl Graph {
-    /// Returns how many bytes the graph takes, at most.
+    /// Returns an upper bound of the memory of the graph, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    pub(super) fn says(&self, digest: &Digest) -> Option<Says> {
-        self.node(digest)?.says
+    pub(super) fn kind(&self, digest: &Digest) -> Option<NodeKind> {
+        self.node(digest)?.kind
     }
 
-    /// Takes in what was read under a digest.
-    pub(super) fn add(&mut self, digest: &Digest, manifest: Option<&Manifest>) -> Says {
-        let says = if manifest.is_some() { Says::Links } else { Says::Nothing };
+    /// Adds content that was read.
+    pub(super) fn add(&mut self, digest: &Digest, manifest: Option<&Manifest>) -> NodeKind {
+        let kind = if manifest.is_some() { NodeKind::Links } else { NodeKind::NotAManifest };
         let number = self.number(digest);
-        if let Some(known) = self.nodes[number as usize].says {
-            // Somebody else read it meanwhile.
+        if let Some(known) = self.nodes[number as usize].kind {
+            // Another thread has read it meanwhile.
             return known;
         }
-        self.nodes[number as usize].says = Some(says);
-        let Some(manifest) = manifest else { return says };
+        self.nodes[number as usize].kind = Some(kind);
+        let Some(manifest) = manifest else { return kind };
         let child = |(role, child): (Role, &Descriptor)| {
             let node = self.number(&child.digest);
             self.nodes[node as usize].parents.push(number);
@@ -93,13 +93,13 @@ impl Graph {
             let node = &mut self.nodes[number as usize];
             node.subject = Some(subject);
             node.as_referrer = Some(Box::new(manifest.as_referrer()));
-            // Its annotations are part of how it is described.
+            // The annotations are part of the descriptor.
             self.size += EDGE + manifest.raw().len() as u64;
         }
-        says
+        kind
     }
 
-    /// Returns what a manifest lists as manifests.
+    /// Returns the manifests that a manifest lists.
     pub(super) fn manifests_of(&self, digest: &Digest) -> Vec<Descriptor> {
         let children = self.node(digest).into_iter().flat_map(|node| &node.children);
         let listed = children.filter(|child| child.role == Role::Manifest);
@@ -110,7 +110,7 @@ impl Graph {
         listed.map(descriptor).collect()
     }
 
-    /// Returns the subject of a manifest, and whether it was seen to be stored.
+    /// Returns the subject of a manifest, and whether it is known to be stored.
     pub(super) fn subject(&self, digest: &Digest) -> Option<(Digest, bool)> {
         let subject = &self.nodes[self.node(digest)?.subject? as usize];
         Some((subject.digest.clone(), subject.is_stored))
@@ -121,8 +121,8 @@ impl Graph {
         self.nodes[number as usize].is_stored = true;
     }
 
-    /// Returns what a repository holds under a digest. What an index lists as a manifest is one, whatever
-    /// else it is; of which type, its own bytes tell where those that list it disagree.
+    /// Returns the content of a repository with this digest. Content that an index lists as a manifest
+    /// counts as one. If descriptors disagree about its type, the content decides.
     pub(super) fn member(
         &self,
         listing: &Listing,
@@ -164,14 +164,14 @@ impl Graph {
         let by_parent = holding.and_then(|parent| said(parent).next()).map(Child::member);
         by_parent.or_else(entry).or_else(|| {
             let node = &self.nodes[number as usize];
-            // What refers to something here is held with it.
+            // A referrer of something in the repository belongs to it.
             let described = node.as_referrer.as_ref().filter(|_| held.holds(number))?;
             let (media_type, size) = (described.media_type.clone(), described.size);
             Some(Member { media_type, size, role: None })
         })
     }
 
-    /// Returns the referrers that a subject has in a repository.
+    /// Returns the referrers of a subject in a repository.
     pub(super) fn referrers(
         &self,
         listing: &Listing,
@@ -185,8 +185,8 @@ impl Graph {
         referrers.filter_map(described).collect()
     }
 
-    /// Returns an entry by which a digest is in a scope on its own account: one that says no repository
-    /// and refers to something that is stored is where that is.
+    /// Returns an entry that puts a digest into a scope by itself. An entry that names no repository and
+    /// refers to stored content belongs where that content is.
     fn entry<'l>(&self, listing: &'l Listing, scope: &Scope, digest: &Digest) -> Option<&'l Entry> {
         if *scope == Scope::Layout {
             return listing.of_digest(digest, scope).first().copied();
@@ -197,7 +197,7 @@ impl Graph {
         scope.keys().find_map(|key| listing.of_digest_in(digest, key).find(|entry| !is_tied(entry)))
     }
 
-    /// Tells whether an entry that says no repository has a digest.
+    /// Tells whether a digest has an entry that names no repository.
     fn is_loose(listing: &Listing, digest: &Digest) -> bool {
         listing.of_digest_in(digest, "").any(Entry::is_loose)
     }
@@ -210,11 +210,11 @@ impl Graph {
         if let Some(number) = self.numbers.get(digest) {
             return *number;
         }
-        // Its bound on bytes keeps the graph far below so many nodes.
+        // The bound on memory keeps the graph far below so many nodes.
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         self.nodes.push(Node {
             digest: digest.clone(),
-            says: None,
+            kind: None,
             children: Box::default(),
             parents: Vec::new(),
             subject: None,
@@ -235,11 +235,11 @@ impl Child {
     }
 }
 
-/// Finds out what a repository holds, for one question.
+/// Answers one question about the content of a repository.
 enum Held<'a> {
-    /// From the content upwards, until an entry is met: for what little refers to.
+    /// Upwards from the content to an entry, if little refers to the content.
     Upwards { of: Of<'a>, known: HashMap<u32, bool> },
-    /// All that the entries of a small repository lead to.
+    /// Everything that the entries of a small repository lead to.
     Downwards(HashSet<u32>),
 }
 
@@ -252,7 +252,7 @@ struct Of<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// Chooses the shorter way: up from `many`, or down from the entries.
+    /// Chooses the shorter way: up from `many` nodes, or down from the entries.
     fn new(graph: &'a Graph, listing: &'a Listing, scope: &'a Scope, many: usize) -> Self {
         let of = Of { graph, listing, scope };
         let entries =
@@ -284,7 +284,7 @@ impl Of<'_> {
         &self.graph.nodes[number as usize]
     }
 
-    /// Tells whether an entry leads to some content.
+    /// Tells whether an entry leads to a node.
     fn leads_to(&self, number: u32) -> bool {
         let (mut next, mut seen) = (vec![number], HashSet::from([number]));
         while let Some(number) = next.pop() {
@@ -299,7 +299,7 @@ impl Of<'_> {
         false
     }
 
-    /// Returns all that the entries of a repository lead to.
+    /// Returns everything that the entries of a repository lead to.
     fn closure(&self) -> HashSet<u32> {
         let mut held = HashSet::new();
         let mut next = Vec::new();

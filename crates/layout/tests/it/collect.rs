@@ -1,4 +1,4 @@
-//! Collecting what nothing needs.
+//! Garbage collection.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use crate::common::{Piece, created, names_in, read_all};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Writes a layout with an image that is named, one that is listed, and a blob that nothing needs.
+/// Writes a layout with an image that has a name, one that has only an entry, and a blob that nothing
+/// needs.
 fn layout(root: &Path) -> (Content, HashSet<Digest>, Digest) {
     let mut content = Content::new();
     let kept = artifacts::image(&mut content, 1);
@@ -63,7 +64,7 @@ fn what_nothing_needs_goes_and_the_rest_stays() {
     assert!(read_all(root).unwrap().into_keys().collect::<HashSet<_>>() == keep);
 
     let again = alone.collect(&keep, Duration::ZERO, GcMode::Remove).unwrap();
-    assert_eq!(again, longshore_layout::Collected::default());
+    assert_eq!(again, longshore_layout::GcReport::default());
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn what_is_young_stays() {
         std::fs::write(parts.join(name), name).unwrap();
         age(&parts.join(name), by);
     }
-    // Nobody here gave it this name.
+    // longshore did not give it this name.
     std::fs::write(parts.join("notes"), "of somebody").unwrap();
     age(&parts.join("notes"), 2 * DAY);
     age(&root.join("blobs/sha256").join(unneeded.encoded()), 2 * DAY);
@@ -145,7 +146,7 @@ fn what_is_adopted_during_a_collection_is_there_after_it() {
     let adopted = std::thread::scope(|scope| {
         let (repository, descriptor) = ("a".parse().unwrap(), &piece.descriptor);
         let adopting = scope.spawn(move || other.adopt(&repository, descriptor));
-        // If it has not begun by then, it finds nothing all the more.
+        // If it has not begun by then, it finds nothing either.
         std::thread::sleep(Duration::from_millis(100));
         alone.collect(&HashSet::new(), Duration::ZERO, GcMode::Remove).unwrap();
         drop(alone);
@@ -172,7 +173,7 @@ fn marks_of_repositories_go_with_what_they_are_about() {
     layout.adopt(&b, &adopted).unwrap();
     push(&a, b"new");
     drop(layout);
-    // A process that was killed left this, however lately.
+    // A killed process left this, however recently.
     std::fs::write(root.join(".longshore/partial/uploads/upload-x"), "half").unwrap();
 
     let layout = Directory::open_alone(root).unwrap();

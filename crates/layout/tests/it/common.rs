@@ -1,4 +1,4 @@
-//! What several modules need: blobs that count and fail, and a walk over everything.
+//! Helpers for several modules: blobs that count and fail, and a walk over everything.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use longshore_store::{
     TargetPlace as _, Verifying, manifest_from,
 };
 
-/// Content in hand. It counts what is read of it, and may fail on the way or turn out wrong.
+/// A blob in memory. It counts the bytes that are read, and may fail or prove wrong.
 pub(crate) struct Piece {
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Bytes,
@@ -115,7 +115,7 @@ impl Layout {
     }
 }
 
-/// Reads everything that can be reached, verified, and every name.
+/// Reads and verifies everything that can be reached, and every name.
 pub(crate) fn read_all(path: &Path) -> Result<BTreeMap<Digest, Bytes>> {
     let layout = Layout::open(path)?;
     let layout = layout.whole();
@@ -132,7 +132,7 @@ pub(crate) fn read_all(path: &Path) -> Result<BTreeMap<Digest, Bytes>> {
         }
         if role == Role::Manifest && is_manifest(&descriptor.media_type) {
             let manifest = match layout.child(&descriptor) {
-                // Another platform may be left out (row A-13).
+                // Another platform may be absent (row A-13).
                 Err(error)
                     if error.is_not_found() && depth > 0 && descriptor.platform.is_some() =>
                 {
@@ -162,7 +162,7 @@ fn is_manifest(media_type: &MediaType) -> bool {
     Kind::of(media_type).is_some() || schema1.iter().any(|text| media_type.is(text))
 }
 
-/// Everything that `content` holds, as an archive is told and given it.
+/// All of `content`, as an archive is told of it and gets it.
 pub(crate) struct Parcel {
     pub(crate) outline: Outline,
     /// In the order of the outline.
@@ -207,7 +207,7 @@ impl Parcel {
         Self { outline, pieces }
     }
 
-    /// Returns some content of every kind, and a few larger pieces.
+    /// Returns content of every kind, and a few larger pieces.
     pub(crate) fn sample() -> Self {
         let mut content = longshore_fixture::graph(7, 12);
         for (seed, size) in [(1, 0), (2, 511), (3, 512), (4, 300_000), (5, 1_000_000)] {
@@ -218,7 +218,7 @@ impl Parcel {
     }
 }
 
-/// Gives `archive`, which was prepared, all of `pieces`.
+/// Pushes all of `pieces` to `archive`, which was prepared.
 pub(crate) fn push_all<'a>(archive: &ArchiveWriter, pieces: impl IntoIterator<Item = &'a Piece>) {
     use longshore_store::Target as _;
     for piece in pieces {
@@ -234,14 +234,14 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Opens a layout for writing, and creates it where there is none.
+/// Opens a layout for writing, or creates it.
 pub(crate) fn created(root: impl Into<std::path::PathBuf>) -> Directory {
     let directory = Directory::create(root).unwrap();
     directory.prepare(&Outline::default()).unwrap();
     directory
 }
 
-/// Returns how many reads this thread has asked the system for; says so where nobody counts them.
+/// Returns how many reads this thread has made, if the system counts them.
 pub(crate) fn reads() -> Option<u64> {
     let Ok(account) = std::fs::read_to_string("/proc/thread-self/io") else {
         eprintln!("skipped: the system keeps no account of reads");

@@ -1,4 +1,4 @@
-//! Directories and archives pass what every place must pass.
+//! Directories and archives pass the conformance tests of places.
 
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory};
 use longshore_store::conformance;

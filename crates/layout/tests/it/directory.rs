@@ -1,4 +1,4 @@
-//! Layouts that are written in place, by several at once.
+//! Layouts that several writers change in place.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use longshore_fixture::{Content, artifacts, graph};
-use longshore_layout::Directory;
+use longshore_layout::{Directory, Layout as _};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, MediaType, Role, keys};
 use longshore_store::{
     Entry, Error, Held, Name, Outline, OutlineNode, Place as _, Pushed, Repository as _, Selector,
@@ -23,7 +23,7 @@ fn part(root: &Path, digest: &Digest) -> std::path::PathBuf {
     root.join(".longshore/partial").join(digest.algorithm()).join(digest.encoded())
 }
 
-/// Returns a manifest without layers, unlike that of any other number.
+/// Returns a manifest without layers that differs for each number.
 fn manifest(number: usize) -> Manifest {
     let empty = Descriptor::empty();
     let raw = format!(
@@ -36,7 +36,7 @@ fn manifest(number: usize) -> Manifest {
     manifest_from(raw.into(), descriptor).unwrap()
 }
 
-/// Leaves a part of `piece`, as a run that was killed does.
+/// Leaves a partial `piece`, as a killed run does.
 fn leave_part(root: &Path, piece: &Piece, length: usize) {
     let path = part(root, piece.digest());
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -64,7 +64,7 @@ fn a19_all_names_of_concurrent_writers_are_there() {
                     let name = Name::new(format!("writer-{writer}-{number}"));
                     let manifest = manifest(writer * NAMES + number);
                     layout.whole().push_manifest(&manifest, Entry::Root(&[name])).unwrap();
-                    // Others are to come in between.
+                    // Lets others come in between.
                     if number % 5 == 0 {
                         layout.commit_partial().unwrap();
                     }
@@ -220,7 +220,7 @@ fn several_may_create_one_layout_at_once() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..50 {
         let root = directory.path().join(round.to_string());
-        // Sometimes the directory is there and empty, sometimes not even those above it are.
+        // The directory may exist and be empty, or not even its parents may exist.
         let root = if round % 2 == 0 { root.join("above") } else { root };
         if round % 2 == 1 {
             std::fs::create_dir(&root).unwrap();
@@ -322,7 +322,7 @@ fn a_part_that_another_process_is_at_is_left_to_it() {
     leave_part(root, &piece, 40_000);
     let theirs = File::options().write(true).open(part(root, piece.digest())).unwrap();
     theirs.lock().unwrap();
-    // A name that is taken already, as by a process of the same number in another container.
+    // The name is taken, as by a process with the same number in another container.
     let mut taken = part(root, piece.digest()).into_os_string();
     taken.push("~0");
     std::fs::write(&taken, "not to be touched").unwrap();
@@ -427,7 +427,7 @@ fn what_the_program_keeps_for_itself_is_no_content() {
     leave_part(root, &Piece::random(1, 10), 5);
     layout.whole().push_manifest(&manifest(1), Entry::Root(&["v1".into()])).unwrap();
     layout.commit().unwrap();
-    assert_eq!(layout.stored().unwrap(), [manifest(1).descriptor().digest.clone()]);
+    assert_eq!(layout.blob_digests().unwrap(), [manifest(1).descriptor().digest.clone()]);
     assert_eq!(layout.whole().names().unwrap(), ["v1".into()]);
     assert_eq!(layout.repositories().unwrap(), []);
 }

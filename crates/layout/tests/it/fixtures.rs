@@ -1,10 +1,10 @@
-//! Every fixture is read whole, or refused in words that name what is wrong.
+//! Every fixture is read as a whole, or refused with an error that names the problem.
 
 use longshore_fixture::{Form, catalog};
 
 use crate::common::read_all;
 
-/// What is said of each archive with a fault; `PATH` stands for its path.
+/// The error for each faulty archive; `PATH` stands for its path.
 const TARS: &[(&str, &str)] = &[
     (
         "tar-truncated-in-blob",

@@ -1,5 +1,5 @@
-//! Layouts that somebody made to harm who reads or writes them: something else than a file or directory
-//! of the layout at every path that is opened.
+//! Layouts that are made to harm their readers or writers: at every path that is opened there is
+//! something else than expected.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use longshore_fixture::{Content, artifacts};
 use longshore_layout::{
-    Archive, ArchiveOptions, ArchiveWriter, Directory, GcMode, Links, write_file,
+    Archive, ArchiveOptions, ArchiveWriter, Directory, GcMode, Layout as _, Links, write_file,
 };
 use longshore_spec::{Descriptor, Digest, Hasher, MediaType, RepositoryName};
 use longshore_store::{
@@ -23,10 +23,10 @@ use longshore_store::{
 
 use crate::common::{Parcel, Piece, created, names_in, push_all, read_all};
 
-/// What stands in files outside, and must never be seen inside.
+/// The content of files outside, which must never be seen inside.
 const CANARY: &str = "sweet and precious";
 
-/// What an attacker puts where the program expects a file or directory of its own.
+/// What an attacker puts in place of a file or directory.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     LinkToFile,
@@ -58,7 +58,7 @@ const KINDS: [Kind; 12] = [
     Kind::Device,
 ];
 
-/// A layout with one image, and beside it a directory that is none of its business.
+/// A layout with one image, and a directory beside it that must not be touched.
 struct Scene {
     directory: tempfile::TempDir,
     content: Content,
@@ -72,7 +72,7 @@ impl Scene {
         let content = Content::tagged("app", |content| artifacts::image(content, 1));
         content.write_directory(&directory.path().join("layout")).unwrap();
         let scene = Self { directory, content, piece: Piece::random(7, 1000) };
-        // The names are those that are removed or written to inside.
+        // These names are removed or written inside.
         for name in
             ["canary", "upload-0", "uploads/upload-0", "sha256/x", "partial/uploads/upload-0"]
         {
@@ -95,7 +95,7 @@ impl Scene {
         self.directory.path().join("outside")
     }
 
-    /// Returns the digests of what is there, of what will be pushed, and of what was.
+    /// Returns the digests of the content that is there, will be pushed, and was pushed.
     fn digests(&self) -> Vec<Digest> {
         let there = self.content.blobs.keys().cloned();
         there.chain([self.piece.digest().clone(), Digest::sha256("upload")]).collect()
@@ -135,7 +135,7 @@ impl Scene {
         .to_vec()
     }
 
-    /// Puts something of a kind at a path; false if that is not possible here.
+    /// Puts something at a path. Returns false if that is not possible here.
     fn plant(&self, path: &str, kind: Kind) -> bool {
         let (at, outside) = (self.root().join(path), self.outside());
         fs::create_dir_all(at.parent().unwrap()).unwrap();
@@ -161,7 +161,7 @@ impl Scene {
                 return made.is_ok_and(|status| status.success());
             }
             Kind::Socket => {
-                // Paths of sockets must be short.
+                // The paths of sockets must be short.
                 let short = self.directory.path().join("s");
                 drop(UnixListener::bind(&short).unwrap());
                 fs::rename(short, &at).unwrap();
@@ -175,7 +175,7 @@ impl Scene {
         true
     }
 
-    /// Returns all that is outside: names, content, and when it was written.
+    /// Returns the names, content and times of everything outside.
     fn around(&self) -> Vec<(PathBuf, String, i64, u64)> {
         let files = walkdir::WalkDir::new(self.outside()).sort_by_file_name().into_iter();
         let described = files.map(|entry| {
@@ -192,7 +192,7 @@ impl Scene {
     }
 }
 
-/// Does all that can be done to a layout, whatever comes of it. Returns all that was told.
+/// Does everything that can be done to a layout. Returns all errors and results.
 fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |result: Result<String, Error>| {
@@ -211,7 +211,7 @@ fn use_up(root: &Path, content: &Content, piece: &Piece) -> Vec<String> {
         };
         let extra = layout.extra_file("bundle.json", 1 << 20);
         tell(extra.map(|bytes| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()));
-        tell(layout.stored().map(|stored| format!("{stored:?}")));
+        tell(layout.blob_digests().map(|stored| format!("{stored:?}")));
         tell(layout.repositories().map(|repositories| format!("{repositories:?}")));
         for digest in content.blobs.keys() {
             let blob = Descriptor::new(MediaType::new("a/b"), digest.clone(), 1);
@@ -265,7 +265,7 @@ fn nothing_outside_is_read_written_or_waited_for_whatever_lies_in_a_layout() {
             let told = receiver.recv_timeout(PATIENCE);
             let told = told.unwrap_or_else(|error| panic!("{path} as {kind:?}: {error}"));
             let seen = told.iter().find(|told| told.contains(CANARY));
-            // What is hard-linked into a layout is a file of the layout; only writing shows the difference.
+            // A hard link in a layout is a file of the layout: only writing shows the difference.
             assert!(
                 seen.is_none() || matches!(kind, Kind::HardLink),
                 "{path} as {kind:?} shows {seen:?}"
@@ -298,7 +298,7 @@ fn a_link_is_followed_when_asked_for_to_what_proves_right_and_never_written_thro
     symlink("../outside/blobs", &blobs).unwrap();
     assert!(matches!(read_all(&scene.root()), Err(Error::LeadsOut { .. })));
     let layout = Directory::open_with(scene.root(), Links::Anywhere).unwrap();
-    assert_eq!(layout.stored().unwrap().len(), scene.content.blobs.len());
+    assert_eq!(layout.blob_digests().unwrap().len(), scene.content.blobs.len());
     let open = |digest: &Digest| {
         let blob = Descriptor::new(MediaType::new("a/b"), digest.clone(), 1);
         let mut bytes = Vec::new();
@@ -352,7 +352,7 @@ fn an_archive_is_not_written_into_what_is_not_ours() {
                 continue;
             }
             if suffix == ".partial.journal" {
-                // Alone it is of no use, and goes.
+                // Alone it is of no use, and is removed.
                 fs::write(scene.root().join("a.tar.partial"), "").unwrap();
             }
             let before = scene.around();
@@ -362,7 +362,7 @@ fn an_archive_is_not_written_into_what_is_not_ours() {
             assert_eq!(scene.around(), before, "{kind:?}");
         }
     }
-    // The like of a run that was killed is gone on with.
+    // The partial file of a killed run is continued.
     let scene = Scene::new();
     let path = scene.root().join("a.tar");
     let writer = ArchiveWriter::new(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What this crate promises to those who use it.
+//! Tests of the public API.
 
 #![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]

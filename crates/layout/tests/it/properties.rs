@@ -1,4 +1,4 @@
-//! What holds for any content and any order.
+//! Properties that hold for any content and any order.
 
 use longshore_fixture::{Content, graph};
 use longshore_layout::{ArchiveWriter, Directory};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::{Parcel, created, push_all, read_all};
 
-/// Writes all of `content` into a new directory, manifests after what they refer to.
+/// Writes all of `content` into a new directory, manifests after their children.
 fn fill(layout: &Directory, content: &Content) {
     let parcel = Parcel::of(content);
     let whole = layout.whole();
@@ -23,7 +23,7 @@ fn fill(layout: &Directory, content: &Content) {
     layout.commit().unwrap();
 }
 
-/// What can be done to the list of a layout.
+/// A change to the entries of a layout.
 #[derive(Debug, Clone)]
 enum Step {
     Set(usize, usize),
@@ -64,7 +64,7 @@ fn index_after(steps: &[Step]) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// As long as no name is set twice, the order of changes and of writes does not matter.
+    /// If no name is set twice, the order of changes and writes does not matter.
     #[test]
     fn the_list_does_not_depend_on_the_order_of_changes(
         (steps, shuffled) in prop::collection::vec(step(), 0..20).prop_flat_map(|mut steps| {
@@ -80,7 +80,7 @@ proptest! {
         prop_assert_eq!(one, other);
     }
 
-    /// The last to set a name wins, and what it stood for before keeps its other names.
+    /// The last change of a name wins, and the manifest that had it keeps its other names.
     #[test]
     fn a25_a_name_stands_for_what_it_was_set_to_last(steps in prop::collection::vec(step(), 0..30)) {
         let mut expected = std::collections::BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Archives that others made.
+//! Archives from other tools.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Result<Archive> {
     Archive::open(path, &ArchiveOptions::default())
 }
 
-/// Returns the members of a small layout, and what it holds.
+/// Returns the members of a small layout, and its content.
 fn small() -> (Content, Vec<Member>) {
     let content = Content::tagged("app", |content| artifacts::sha512(content, 1));
     let tree = content.tree();
@@ -86,7 +86,7 @@ fn compressed_archives_are_read_and_leave_nothing_beside_them() {
     }
 }
 
-/// A frame that readers of zstd skip.
+/// A skippable frame of zstd.
 const SKIPPED: &[u8] = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
 
 #[test]
@@ -154,7 +154,7 @@ fn a_hard_link_is_another_name_of_what_came_before_it() {
     }
     let path = write(directory.path(), &archive(&members));
     assert!(read_all(&path).unwrap() == content.blobs);
-    // One that leads to nothing, or out of the archive, is refused.
+    // A link that leads to nothing, or out of the archive, is refused.
     for target in ["kept/none", "../kept", "/etc/passwd"] {
         let digest = longshore_spec::Digest::sha256("x");
         let name = format!("blobs/sha256/{}", digest.encoded());
@@ -176,7 +176,7 @@ fn a_layout_one_directory_down_is_read() {
     let one = [vec![Member::new(MemberKind::Directory, "site/")], below("site")].concat();
     let path = write(directory.path(), &archive(&one));
     assert!(read_all(&path).unwrap() == content.blobs);
-    // Which of two is meant nobody says, and deeper ones are not looked for.
+    // With two layouts nobody knows which one is meant, and deeper ones are not searched for.
     for other in [[below("a"), below("b")].concat(), below("a/b")] {
         let error = open(&write(directory.path(), &archive(&other))).unwrap_err();
         let Error::Malformed { reason: Flaw::NoLayoutInside, .. } = error else {
@@ -198,7 +198,7 @@ fn a_damaged_compressed_archive_names_itself() {
     }
 }
 
-/// `/proc/self/fd` can be read from and never written to, whoever runs the test.
+/// `/proc/self/fd` can be read and never written, even by root.
 #[test]
 fn a_compressed_archive_on_a_read_only_medium_is_unpacked_in_the_scratch_directory() {
     use std::os::fd::AsRawFd as _;
@@ -269,7 +269,7 @@ fn a_changed_byte_never_yields_wrong_content() {
         let mut damaged = whole.clone();
         let at = random.below(damaged.len());
         damaged[at] ^= 1 << random.below(8);
-        // A name or a type in `index.json` may be another now; content may not.
+        // A name or a type in `index.json` may change; content may not.
         if let Ok(found) = read_all(&write(directory.path(), &damaged)) {
             let wrong = found.iter().find(|(digest, bytes)| {
                 content.blobs.get(*digest).is_some_and(|right| right != *bytes)
@@ -315,7 +315,7 @@ fn sizes_near_the_end_of_numbers_are_refused() {
                 bytes.truncate(bytes.len() - 1024);
                 bytes.extend(archive(&members));
                 let error = open(&write(directory.path(), &bytes)).unwrap_err().to_string();
-                // The largest of them the tar crate refuses itself.
+                // The tar crate itself refuses the largest of them.
                 let told = ["`huge` is cut off", "is not a tar archive"];
                 let told = told.iter().any(|told| error.contains(told));
                 assert!(told, "{kind:?} {size} {sizes:?}: {error}");

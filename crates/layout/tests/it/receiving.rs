@@ -1,4 +1,4 @@
-//! Archives that come through a pipe, straight into a directory.
+//! Archives that come through a pipe into a directory.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +8,9 @@ use longshore_fixture::{
     Content, Form, Format, MemberOrder, Random, Sizes, TarOptions, artifacts, catalog, graph, gzip,
     zstd,
 };
-use longshore_layout::{Archive, ArchiveOptions, Directory, StreamOptions, StreamedArchive};
+use longshore_layout::{
+    Archive, ArchiveOptions, Directory, Layout as _, StreamOptions, StreamedArchive,
+};
 use longshore_store::{Error, Result, Source as _};
 
 const TAKEN: StreamOptions<'_> =
@@ -19,7 +21,7 @@ fn receive(bytes: impl Read + Send, directory: &Path) -> Result<StreamedArchive>
     StreamedArchive::read(bytes, directory, TAKEN, &|_| ())
 }
 
-/// Tells what a directory lists; nothing if it is not there yet.
+/// Returns the entries of a directory; none if it does not exist yet.
 fn listed(directory: &Path) -> usize {
     let site = directory.join("site");
     if !site.exists() {
@@ -28,7 +30,7 @@ fn listed(directory: &Path) -> usize {
     Directory::open(site).unwrap().whole().roots().unwrap().len()
 }
 
-/// What has large blobs too, which are written as they come.
+/// Content with large blobs, too, which are written while they come.
 fn content() -> Content {
     let mut content = graph(3, 20);
     content.merge(Content::tagged("app", |content| artifacts::sha512(content, 1)));
@@ -57,12 +59,13 @@ fn every_form_is_received_and_nothing_is_named() {
                 std::fs::write(&path, &tar).unwrap();
                 let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
                 assert_eq!(received.whole().roots().unwrap(), archive.whole().roots().unwrap());
-                let (mut came, mut stored) = (received.stored(), archive.stored());
+                let (mut came, mut stored) =
+                    (received.blob_digests().unwrap(), archive.blob_digests().unwrap());
                 came.sort();
                 stored.sort();
                 assert_eq!(came, stored);
-                assert!(received.came().damaged.is_empty());
-                assert_eq!(received.came().written, came.len() as u64);
+                assert!(received.stats().damaged.is_empty());
+                assert_eq!(received.stats().written, came.len() as u64);
                 for root in received.whole().roots().unwrap() {
                     let read = |mut content: Box<dyn Read + Send + '_>| {
                         let mut bytes = Vec::new();
@@ -91,9 +94,9 @@ fn what_is_refused_as_a_file_is_refused_from_a_pipe() {
         let received = receive(&bytes[..], directory.path());
         match opened {
             Ok(()) => assert!(received.is_ok(), "{}: {received:?}", fixture.name),
-            // Of two members that are one blob and differ, one is not what its name says.
+            // If two members have the name of one blob and differ, one has another digest.
             Err(error) => assert!(
-                received.map_or(true, |received| !received.came().damaged.is_empty()),
+                received.map_or(true, |received| !received.stats().damaged.is_empty()),
                 "{}: {error}",
                 fixture.name
             ),
@@ -115,10 +118,13 @@ fn an_archive_that_is_cut_off_names_nothing_and_goes_on() {
         assert_eq!(listed(directory.path()), 0);
     }
     let received = receive(&tar[..], directory.path()).unwrap();
-    assert!(received.came().written < received.stored().len() as u64, "some was there");
+    assert!(
+        received.stats().written < received.blob_digests().unwrap().len() as u64,
+        "some was there"
+    );
     let again = receive(&tar[..], directory.path()).unwrap();
-    assert_eq!(again.came().written, 0);
-    assert_eq!(again.stored().len(), received.stored().len());
+    assert_eq!(again.stats().written, 0);
+    assert_eq!(again.blob_digests().unwrap().len(), received.blob_digests().unwrap().len());
 }
 
 #[test]
@@ -152,13 +158,13 @@ fn content_that_is_damaged_is_named_and_left_out() {
     tar[at + 1000] ^= 1;
     let directory = tempfile::tempdir().unwrap();
     let received = receive(&tar[..], directory.path()).unwrap();
-    let [(digest, Error::Corrupt { expected, .. })] = &received.came().damaged[..] else {
-        panic!("{:?}", received.came().damaged)
+    let [(digest, Error::Corrupt { expected, .. })] = &received.stats().damaged[..] else {
+        panic!("{:?}", received.stats().damaged)
     };
     assert_eq!(digest, expected);
-    assert!(!received.stored().contains(expected));
+    assert!(!received.blob_digests().unwrap().contains(expected));
     let directory = Directory::open(directory.path().join("site")).unwrap();
-    assert!(!directory.stored().unwrap().contains(expected));
+    assert!(!directory.blob_digests().unwrap().contains(expected));
 }
 
 #[test]
@@ -170,7 +176,7 @@ fn files_beside_the_content_are_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let tar = tree.tar(&TarOptions::default());
         receive(&tar[..], directory.path())
-            .map(|received| received.extra_file("bundle.json").map(<[u8]>::len))
+            .map(|received| received.extra_file("bundle.json", 0).unwrap().map(|file| file.len()))
     };
     assert_eq!(with(100).unwrap(), Some(100));
     assert!(matches!(with(101), Err(Error::Limit { .. })));
@@ -188,7 +194,7 @@ fn what_sticks_and_tools_make_of_an_archive_is_received_too() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let received = receive(&bytes[..], directory.path()).unwrap();
-        assert_eq!(received.stored().len(), content.blobs.len());
+        assert_eq!(received.blob_digests().unwrap().len(), content.blobs.len());
     }
     let directory = tempfile::tempdir().unwrap();
     let error = receive(&[&gzip(&tar)[..], b"x"].concat()[..], directory.path()).unwrap_err();
@@ -206,5 +212,5 @@ fn a_layout_one_directory_down_is_received() {
     }
     let directory = tempfile::tempdir().unwrap();
     let received = receive(&writer.finish()[..], directory.path()).unwrap();
-    assert_eq!(received.stored().len(), content.blobs.len());
+    assert_eq!(received.blob_digests().unwrap().len(), content.blobs.len());
 }

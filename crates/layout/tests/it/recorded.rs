@@ -1,4 +1,4 @@
-//! Archives that say in a file of theirs what they hold.
+//! Archives with a file that lists their content.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use longshore_fixture::Content;
-use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory};
+use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory, Layout as _};
 use longshore_spec::{Descriptor, Role};
 use longshore_store::{Error, ExtraFile, Outline, OutlineNode, Source as _, TargetPlace as _};
 
@@ -25,7 +25,7 @@ fn read(list: &[u8]) -> Option<Vec<OutlineNode>> {
     str::from_utf8(list).ok()?.lines().map(node).collect()
 }
 
-/// Writes an archive whose list says that it holds `claimed`.
+/// Writes an archive whose list names `claimed`.
 fn write(directory: &Path, parcel: &Parcel, claimed: &[OutlineNode]) -> PathBuf {
     let mut content = String::new();
     for OutlineNode { digest, size, .. } in claimed {
@@ -55,12 +55,12 @@ fn content_of(archive: &Archive, node: &OutlineNode) -> longshore_store::Result<
     Ok(found)
 }
 
-/// Asserts that everything of a parcel can be had.
+/// Asserts that all content of a parcel can be read.
 fn assert_whole(archive: &Archive, parcel: &Parcel) {
     for (node, piece) in parcel.outline.nodes().iter().zip(&parcel.pieces) {
         assert!(content_of(archive, node).unwrap() == piece.content, "{}", node.digest);
     }
-    assert_eq!(archive.stored().len(), parcel.pieces.len());
+    assert_eq!(archive.blob_digests().unwrap().len(), parcel.pieces.len());
     assert_eq!(archive.whole().roots().unwrap().len(), parcel.outline.roots().len());
 }
 
@@ -97,7 +97,7 @@ fn a_list_that_does_not_fit_is_not_believed() {
     for claimed in [&nodes[1..], &doubled, &larger, &endless, &[]] {
         assert_whole(&open(&write(scene.path(), &parcel, claimed)), &parcel);
     }
-    // One more file than the list knows of, at the end, and one in the form of another program.
+    // A file at the end that the list does not know, and an archive in the form of another program.
     let path = write(scene.path(), &parcel, nodes);
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(path.metadata().unwrap().len() + 1024).unwrap();
@@ -114,7 +114,7 @@ fn content_that_is_not_where_a_list_says_is_never_given_out() {
     }
     let parcel = Parcel::of(&content);
     let mut claimed = parcel.outline.nodes().to_vec();
-    // As long as before, to the byte: nothing but the headers tells.
+    // The length is the same, so only the headers show the difference.
     claimed.reverse();
     let path = write(scene.path(), &parcel, &claimed);
     let archive = open(&path);
@@ -151,7 +151,7 @@ fn a18_a_list_does_not_hide_that_a_file_is_there_twice() {
     let parcel = Parcel::sample();
     let path = write(scene.path(), &parcel, parcel.outline.nodes());
     let mut bytes = std::fs::read(&path).unwrap();
-    // The second is an `index.json` of the same form with another content.
+    // The second one is an `index.json` of the same form with other content.
     let head = bytes.windows(10).position(|name| name == b"index.json").unwrap();
     let size = str::from_utf8(&bytes[head + 124..head + 135]).unwrap();
     let size = usize::from_str_radix(size, 8).unwrap();

@@ -1,10 +1,9 @@
 //! Repositories of a directory, as a server changes them.
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use longshore_fixture::{Content, Draft};
+use longshore_fixture::{Content, Draft, steps};
 use longshore_layout::Directory;
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::{
@@ -33,7 +32,7 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
     let name = "a".parse().unwrap();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Whoever looks has written what was noted by then.
+        // The reader has written what was recorded by then.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 layout.whole().names().unwrap();
@@ -66,76 +65,22 @@ fn what_loses_its_entry_to_an_index_is_listed_until_the_index_is() {
     });
 }
 
-thread_local! {
-    /// What this thread does to make files durable: steps and paths.
-    static STEPS: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps what each thread does. It is that of all threads: what one thread alone listens to, another
-/// that comes to it first may turn off.
-struct Steps;
-
-impl Steps {
-    fn of(work: impl FnOnce()) -> Vec<(String, String)> {
-        // Whoever comes second finds it set.
-        let _ = tracing::subscriber::set_global_default(Self);
-        STEPS.take();
-        work();
-        STEPS.take()
-    }
-}
-
-impl tracing::Subscriber for Steps {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "longshore::persist"
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut step = Step::default();
-        event.record(&mut step);
-        STEPS.with_borrow_mut(|steps| steps.push((step.0, step.1)));
-    }
-}
-
-/// Step and path of an event.
-#[derive(Default)]
-struct Step(String, String);
-
-impl tracing::field::Visit for Step {
-    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-        if field.name() == "step" {
-            value.clone_into(&mut self.0);
-        }
-    }
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "path" {
-            self.1 = format!("{value:?}");
-        }
-    }
-}
-
 #[test]
 fn a19_what_others_have_brought_is_durable_before_it_is_named() {
     let directory = tempfile::tempdir().unwrap();
     drop(created(directory.path()));
-    // As a run left it that was killed before it synced the directory.
+    // As a run leaves it that was killed before it synced the directory.
     let manifest = index(&[], 1);
     let blobs = directory.path().join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::write(blobs.join(manifest.descriptor().digest.encoded()), manifest.raw()).unwrap();
     let layout = created(directory.path());
-    let steps = Steps::of(|| {
+    let steps = steps(|| {
         layout.whole().push_manifest(&manifest, Entry::Root(&["v1".into()])).unwrap();
         layout.commit().unwrap();
     });
     let at = |step: &str, path: &str| {
-        steps.iter().position(|(done, to)| done == step && to.contains(path))
+        steps.iter().position(|done| done.name == step && done.path.contains(path))
     };
     let synced = at("sync directory", "/blobs/sha256").expect("it is synced");
     assert!(Some(synced) < at("rename", "/index.json"), "{steps:?}");
@@ -149,7 +94,7 @@ fn b05_a_repository_gives_content_out_with_its_own_size_whatever_a_manifest_says
     let lie = Descriptor { size: 3, ..layer.clone() };
     let wrong = content.manifest(&Draft::image(&config, &[lie]));
     let right = content.manifest(&Draft::image(&config, std::slice::from_ref(&layer)));
-    // As wrong as the manifest is, its entry is about itself.
+    // The manifest is wrong, and its entry is about itself.
     let listed = Descriptor { size: right.size + 1, ..right.clone() };
     let both = content.manifest(&Draft::index(&[wrong.clone(), right.clone()]));
     for (descriptor, name) in [(&wrong, "a:a"), (&listed, "a:b"), (&both, "a:both")] {
@@ -232,7 +177,7 @@ fn a29_a_referrer_that_says_no_repository_is_where_its_subject_is() {
         (repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), roots)
     };
     assert_eq!(bare(&content), (vec!["reg.test/app".to_owned()], vec![]));
-    // One whose subject is not here has no other place, nor has what is no referrer.
+    // A referrer of an absent subject belongs nowhere else, nor does what is no referrer.
     let absent = Descriptor::of(MediaType::IMAGE_MANIFEST, b"absent");
     let orphan = refer(&mut content, &absent, "4");
     let names = vec!["made-up".to_owned(), "reg.test/app".to_owned()];

@@ -1,4 +1,4 @@
-//! Archives that are planned, then filled.
+//! Archives that are planned, and then written.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,10 +18,10 @@ use longshore_store::{
 
 use crate::common::{Parcel, Piece, names_in, push_all, read_all};
 
-/// More than is written between two entries of the journal.
+/// More than is written between two lines of the journal.
 const LARGE: usize = 10 << 20;
 
-/// A place for one archive.
+/// A directory for one archive.
 struct Scene {
     directory: tempfile::TempDir,
 }
@@ -81,6 +81,14 @@ fn heavy() -> (Parcel, usize) {
     let parcel = Parcel::of(&content);
     let at = parcel.pieces.iter().position(|piece| piece.content.len() == LARGE).unwrap();
     (parcel, at)
+}
+
+/// A writer that is prepared for a parcel with a large piece, and the number of that piece.
+fn begun() -> (Parcel, usize, Scene, ArchiveWriter) {
+    let (parcel, large) = heavy();
+    let scene = Scene::new();
+    let writer = scene.begin(&parcel.outline);
+    (parcel, large, scene, writer)
 }
 
 fn failing(piece: &Piece, at: usize) -> Piece {
@@ -215,11 +223,9 @@ fn a_second_run_goes_on_at_the_byte_where_the_first_stopped() {
 
 #[test]
 fn a_killed_run_loses_no_more_than_was_not_synced() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     fails_with_io(&writer, &failing(&parcel.pieces[large], LARGE - 1));
-    // Nobody says goodbye.
+    // The run is killed.
     drop(writer);
     let writer = scene.begin(&parcel.outline);
     let held = writer.whole().held(&parcel.pieces[large].descriptor, Role::Layer).unwrap();
@@ -232,9 +238,7 @@ fn a_killed_run_loses_no_more_than_was_not_synced() {
 
 #[test]
 fn a_second_try_in_one_run_goes_on_too() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     fails_with_io(&writer, &failing(&parcel.pieces[large], 1 << 20));
     let held = writer.whole().held(&parcel.pieces[large].descriptor, Role::Layer).unwrap();
     assert_eq!(held, Held::Prefix(1 << 20));
@@ -278,9 +282,7 @@ fn a_journal_that_says_nonsense_never_spoils_an_archive() {
 
 #[test]
 fn a_journal_without_its_archive_is_of_no_use() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     push_all(&writer, [&parcel.pieces[large]]);
     writer.commit_partial().unwrap();
     drop(writer);
@@ -338,9 +340,7 @@ fn wrong_content_is_not_gone_on_with() {
 
 #[test]
 fn the_part_of_another_plan_is_thrown_away() {
-    let (parcel, large) = heavy();
-    let scene = Scene::new();
-    let writer = scene.begin(&parcel.outline);
+    let (parcel, large, scene, writer) = begun();
     push_all(&writer, [&parcel.pieces[large]]);
     writer.commit_partial().unwrap();
     drop(writer);
@@ -359,7 +359,7 @@ fn what_came_for_one_plan_serves_the_next_of_the_same_run() {
         push_all(&writer, &parcel.pieces[1..]);
         writer.commit_partial().unwrap();
         if is_damaged {
-            // The last of what comes is the large one, or a small one beside it.
+            // The last piece is the large one, or a small one beside it.
             scene.flip(std::fs::metadata(scene.partial()).unwrap().len() / 2);
         }
         let (outline, gone) = (&parcel.outline, parcel.pieces[0].digest());
@@ -439,7 +439,7 @@ fn a_panic_of_one_writer_does_not_make_others_wait_for_ever() {
             &self,
             _: Option<longshore_spec::Hasher>,
         ) -> longshore_store::Result<longshore_store::Verifying<'_>> {
-            // Not a panic, which would print a message into the output of the tests.
+            // Not a panic, whose message would be in the output of the tests.
             std::panic::resume_unwind(Box::new("a defect"))
         }
     }
@@ -485,7 +485,7 @@ fn a_writer_must_be_told_what_comes() {
     assert_eq!(names_in(scene.directory.path()), [""; 0]);
 }
 
-/// Skipped where there is no `tar`.
+/// Skipped without a `tar` program.
 #[test]
 fn gnu_tar_reads_what_is_written() {
     let mut content = longshore_fixture::graph(7, 12);

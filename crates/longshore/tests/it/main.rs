@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use longshore::layout::Directory;
 use longshore::registry::front::{self, Server};
-use longshore::registry::{Access, Registry, RegistryOptions};
+use longshore::registry::{Access, Handler, RegistryOptions};
 use longshore::spec::{Digest, MediaType};
 use longshore::store::{Memory, Source as _};
 use longshore_fixture::{Content, artifacts};
@@ -45,9 +45,9 @@ const ANA: &str = "ana:$2y$04$JXYLJfVLFx0AFy9LS3dm8OUGRM4xj6F/I2jGBXtoGET3i1fZ5.
 /// A registry in memory, and its host.
 fn serve() -> (Server, String) {
     let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
-    let registry = Arc::new(Registry::new(Arc::new(Memory::new()), options));
+    let registry = Arc::new(Handler::new(Arc::new(Memory::new()), options));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let server = front::serve([listener], registry, front::ServerOptions::default()).unwrap();
     let host = server.addresses()[0].to_string();
     (server, host)
 }

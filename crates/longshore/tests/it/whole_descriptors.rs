@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use longshore::registry::front::{self, Server};
-use longshore::registry::{Registry, RegistryOptions};
+use longshore::registry::{Handler, RegistryOptions};
 use longshore::remote::{Config, ForeignUrls};
 use longshore::spec::{Descriptor, Manifest, MediaType};
 use longshore::store::{Entry, Memory, Place as _, manifest_from};
@@ -21,8 +21,8 @@ fn serve(manifest: &Manifest) -> (Server, String) {
     repository.push_manifest(manifest, Entry::Root(&["v1".into()])).unwrap();
     drop(repository);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let registry = Arc::new(Registry::new(Arc::new(place), RegistryOptions::default()));
-    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let registry = Arc::new(Handler::new(Arc::new(place), RegistryOptions::default()));
+    let server = front::serve([listener], registry, front::ServerOptions::default()).unwrap();
     let app = format!("{}/team/app:v1", server.addresses()[0]);
     (server, app)
 }

@@ -1,4 +1,4 @@
-//! Whether anything happens on a connection.
+//! Whether a connection is busy.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::flow::Flow;
-use super::pace::Terms;
+use super::backlog::Backlog;
+use super::lag::MinRate;
 
-/// What happens on a connection: it is idle while no request is served on it and no part of an
-/// answer waits for the client.
+/// The activity of a connection. A connection is idle if it serves no request and no part of an answer
+/// waits for the client.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// When it was busy last, in milliseconds after `opened`.
+    /// The last time when it was busy, in milliseconds after `opened`.
     last: AtomicU64,
     requests: AtomicUsize,
     is_writing: AtomicBool,
     is_http_2: AtomicBool,
-    /// The answers that are on their way.
-    flows: Mutex<Vec<Weak<Flow>>>,
+    /// The answers that are being sent.
+    backlogs: Mutex<Vec<Weak<Backlog>>>,
     given_up: Notify,
 }
 
@@ -32,28 +32,28 @@ impl Activity {
             requests: AtomicUsize::new(0),
             is_writing: AtomicBool::new(false),
             is_http_2: AtomicBool::new(false),
-            flows: Mutex::default(),
+            backlogs: Mutex::default(),
             given_up: Notify::new(),
         }
     }
 
-    /// Says that a request has begun.
+    /// Records that a request has begun.
     pub(super) fn enter(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Says that a request has ended.
+    /// Records that a request has ended.
     pub(super) fn leave(&self) {
         self.touch();
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Returns how many requests are served.
+    /// Returns how many requests are being served.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Says that several requests may be served at once.
+    /// Records that several requests may be served at once.
     pub(super) fn set_http_2(&self) {
         self.is_http_2.store(true, Ordering::Relaxed);
     }
@@ -62,46 +62,46 @@ impl Activity {
         self.is_http_2.load(Ordering::Relaxed)
     }
 
-    /// Says whether the client has to take something before there can be more.
+    /// Records whether a write waits for the client.
     pub(super) fn set_writing(&self, is_writing: bool) {
         self.is_writing.store(is_writing, Ordering::Relaxed);
     }
 
-    /// Says that something of an answer moved.
+    /// Records that some bytes of an answer moved.
     pub(super) fn touch(&self) {
         self.last.store(self.age(), Ordering::Relaxed);
     }
 
-    /// Says that an answer is on its way.
-    pub(super) fn watch(&self, flow: &Arc<Flow>) {
-        let mut flows = lock(&self.flows);
-        flows.retain(|flow| flow.strong_count() > 0);
-        flows.push(Arc::downgrade(flow));
+    /// Adds an answer that is being sent.
+    pub(super) fn watch(&self, backlog: &Arc<Backlog>) {
+        let mut backlogs = lock(&self.backlogs);
+        backlogs.retain(|backlog| backlog.strong_count() > 0);
+        backlogs.push(Arc::downgrade(backlog));
     }
 
-    /// Tells whether one of the answers that are on their way is taken too slowly as of `now`.
-    pub(super) fn is_too_slow(&self, now: Instant, terms: Terms) -> bool {
-        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
-        flows.iter().any(|flow| flow.is_too_slow(now, terms))
+    /// Tells whether the client takes one of the answers too slowly as of `now`.
+    pub(super) fn is_too_slow(&self, now: Instant, terms: MinRate) -> bool {
+        let backlogs: Vec<_> = lock(&self.backlogs).iter().filter_map(Weak::upgrade).collect();
+        backlogs.iter().any(|backlog| backlog.is_too_slow(now, terms))
     }
 
-    /// Returns for how long the answer has not moved that waits longest for the client.
+    /// Returns for how long the slowest of the answers has not moved.
     pub(super) fn stalled(&self, now: Instant) -> Duration {
-        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
-        flows.iter().map(|flow| flow.stalled(now)).max().unwrap_or_default()
+        let backlogs: Vec<_> = lock(&self.backlogs).iter().filter_map(Weak::upgrade).collect();
+        backlogs.iter().map(|backlog| backlog.stalled(now)).max().unwrap_or_default()
     }
 
-    /// Says that the client is too slow to be served on, or that others need the place.
+    /// Gives the connection up: the client is too slow, or others need the place.
     pub(super) fn give_up(&self) {
         self.given_up.notify_one();
     }
 
-    /// Waits until that is said.
+    /// Waits until the connection is given up.
     pub(super) async fn given_up(&self) {
         self.given_up.notified().await;
     }
 
-    /// Returns for how long nothing has happened; nothing while something does.
+    /// Returns for how long the connection has been idle.
     pub(super) fn idle(&self) -> Duration {
         if self.is_busy() {
             return Duration::ZERO;

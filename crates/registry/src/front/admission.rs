@@ -1,51 +1,51 @@
-//! Admission control: the threads and memory that requests get, how long they wait for them, and how
-//! slow a body may be.
+//! Admission control: which threads and memory requests get, how long they wait for them, and how slow a
+//! body may be.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 
-use super::Options;
+use super::ServerOptions;
 use super::client::Client;
-use super::pace::Terms;
-use super::shares::{Share, Shares};
-use crate::fault::{Code, Fault};
+use super::fair_semaphore::{FairPermit, FairSemaphore};
+use super::lag::MinRate;
+use crate::error::{Code, ErrorResponse};
 
 /// How long a request waits for a thread or memory. Clients give up after half a minute or a minute
 /// without an answer.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// One part in this many of the memory is kept for requests themselves: what only makes a transfer faster
-/// must leave it free.
-const SPARED: u64 = 4;
+/// One part in this many of the memory is kept for requests themselves. Memory that only makes a transfer
+/// faster must not come from it.
+const RESERVED_SHARE: u64 = 4;
 
 /// One part in this many of the memory is reserved for a list, which is built in memory, before its length
 /// is known.
 const LIST: u64 = 16;
 
-/// How often a body is checked within the time that it may be behind.
+/// How often a body is checked within the time that it may lag behind.
 const LOOKS: u32 = 4;
 
 /// The shortest time between two checks.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// The right to use a thread. Dropping it lets the next request in.
+/// A thread to work on. Dropping it admits the next request.
 #[derive(Debug)]
 pub(super) struct Permit {
-    _thread: Share,
-    /// One of the writers or readers, for work that may take long.
-    _long: Option<Share>,
+    _thread: FairPermit,
+    /// The writer or reader, for work that may take long.
+    _long: Option<FairPermit>,
 }
 
 /// What a request needs a thread for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// To find an answer, which is quick.
+    /// Finding an answer, which is quick.
     Answer,
-    /// To receive a body.
+    /// Receiving a body.
     Receive,
-    /// To read a blob while its client takes it.
+    /// Reading a blob while its client takes it.
     Send,
 }
 
@@ -58,63 +58,71 @@ impl Work {
 /// Hands out threads and memory to requests, fairly among clients.
 #[derive(Debug)]
 pub(super) struct Admission {
-    threads: Arc<Shares>,
+    threads: Arc<FairSemaphore>,
     /// How many threads may receive bodies at once. A client that sends slowly holds its thread for long,
     /// so pulls, which need one only for moments, must find others.
-    writers: Arc<Shares>,
+    writers: Arc<FairSemaphore>,
     /// How many threads may read blobs at once. Writers and readers together leave some threads for
     /// [`Work::Answer`].
-    readers: Arc<Shares>,
+    readers: Arc<FairSemaphore>,
     /// In bytes.
-    memory: Arc<Shares>,
+    memory: Arc<FairSemaphore>,
     total: u64,
-    alone: Terms,
-    while_others_wait: Terms,
+    alone: MinRate,
+    while_others_wait: MinRate,
 }
 
 impl Admission {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &ServerOptions) -> Self {
         let threads = options.max_requests.max(1) as u64;
         let (max_waiting, total) = (options.max_waiting as u64, options.max_memory as u64);
-        let alone = Terms { rate: options.min_rate, window: options.idle_timeout };
+        let alone = MinRate { rate: options.min_rate, window: options.idle_timeout };
         Self {
-            threads: Shares::new(threads, max_waiting),
-            writers: Shares::new(threads / 2, max_waiting),
+            threads: FairSemaphore::new(threads, max_waiting),
+            writers: FairSemaphore::new(threads / 2, max_waiting),
             // Responses that have begun may always wait for a reader: the memory bounds their number.
-            readers: Shares::new(threads * 3 / 8, u64::MAX),
-            // A waiting request is in memory too, with its headers.
-            memory: Shares::new(total, total / 2),
+            readers: FairSemaphore::new(threads * 3 / 8, u64::MAX),
+            // A waiting request takes memory for its headers.
+            memory: FairSemaphore::new(total, total / 2),
             total,
             alone,
-            while_others_wait: Terms {
+            while_others_wait: MinRate {
                 rate: options.min_rate_while_others_wait,
                 window: options.idle_timeout_while_others_wait.min(options.idle_timeout),
             },
         }
     }
 
-    /// Waits for the memory that a request needs. Fails if there is none in time (row F-46).
-    pub(super) async fn room(&self, client: Client, bytes: u64) -> Result<Share, Fault> {
+    /// Waits for the memory of a request. Fails if there is not enough in time (row F-46).
+    pub(super) async fn wait_for_memory(
+        &self,
+        client: Client,
+        bytes: u64,
+    ) -> Result<FairPermit, ErrorResponse> {
         self.memory.take(client, bytes, MAX_WAIT).await.ok_or_else(busy)
     }
 
-    /// Returns memory if [`SPARED`] of it stays free.
-    pub(super) fn plenty(&self, client: Client, bytes: u64) -> Option<Share> {
-        self.memory.try_take(client, bytes, self.total / SPARED)
+    /// Returns memory if [`RESERVED_SHARE`] of it stays free.
+    pub(super) fn spare_memory(&self, client: Client, bytes: u64) -> Option<FairPermit> {
+        self.memory.try_take(client, bytes, self.total / RESERVED_SHARE)
     }
 
-    /// Returns memory, down to the last byte, without waiting for it.
-    pub(super) fn more(&self, client: Client, bytes: u64) -> Option<Share> {
+    /// Returns memory without waiting, down to the last byte.
+    pub(super) fn any_memory(&self, client: Client, bytes: u64) -> Option<FairPermit> {
         self.memory.try_take(client, bytes, 0)
     }
 
-    /// Returns how much memory to reserve for a list whose length is not known yet.
+    /// Returns how much memory to reserve for a list of unknown length.
     pub(super) fn list(&self) -> u64 {
         self.total / LIST
     }
 
-    /// Waits for a thread. Fails if too many wait, or for too long (row F-46).
-    pub(super) async fn enter(&self, client: Client, work: Work) -> Result<Permit, Fault> {
+    /// Waits for a thread. Fails if too many requests wait, or after too long (row F-46).
+    pub(super) async fn wait_for_thread(
+        &self,
+        client: Client,
+        work: Work,
+    ) -> Result<Permit, ErrorResponse> {
         let long = match work {
             Work::Answer => None,
             Work::Receive => Some(&self.writers),
@@ -134,22 +142,22 @@ impl Admission {
         threads.map(|threads| threads.waiting()).iter().sum::<usize>() + self.memory.waiting()
     }
 
-    pub(super) fn memory(&self) -> &Shares {
+    pub(super) fn memory(&self) -> &FairSemaphore {
         &self.memory
     }
 
-    /// Returns how long to wait before a stalled body is checked again: its terms get stricter as soon as
+    /// Returns how long to wait before a stalled body is checked again: the minimum rate rises as soon as
     /// another request waits.
     pub(super) fn interval(&self) -> Duration {
         (self.while_others_wait.window / LOOKS).max(SHORTEST_LOOK)
     }
 
-    /// Returns how slow a body may be now; less slow while other requests wait.
-    pub(super) fn terms(&self) -> Terms {
+    /// Returns the minimum rate of bodies, which is higher while other requests wait.
+    pub(super) fn terms(&self) -> MinRate {
         if self.waiting() > 0 { self.while_others_wait } else { self.alone }
     }
 }
 
-pub(super) fn busy() -> Fault {
-    Fault::new(Code::TooManyRequests, "too many requests are being served")
+pub(super) fn busy() -> ErrorResponse {
+    ErrorResponse::new(Code::TooManyRequests, "too many requests are being served")
 }

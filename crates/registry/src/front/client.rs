@@ -1,8 +1,8 @@
-//! Who counts as one client.
+//! Clients.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Whose request it is: shares are those of a site, and within a site of a connection.
+/// The client of a request. Resources are shared among sites, and within a site among connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) address: SocketAddr,
@@ -17,7 +17,8 @@ impl Client {
     }
 }
 
-/// Returns what stands for a client: an address, or the network that a host has all of in IPv6.
+/// Returns the site of an address: the address itself, or in IPv6 the /64 network, since a host has all
+/// of it.
 pub(super) fn site_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -17,62 +17,56 @@ use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::client::{Client, site_of};
-use super::exchange::{self, MAX_HEADER_BYTES};
-use super::patient::Patient;
-use super::{Options, Shared, State};
+use super::exchange;
+use super::limits::{MAX_HEADER_BYTES, READ_BUFFER, STREAM_WINDOW};
+use super::timeout_stream::TimeoutStream;
+use super::{ServerOptions, Shared, State};
 
-/// So much of a connection is read at once by HTTP/1.1, when there is as much. Uploads cost a fifth
-/// less time of the processor than with 64 KiB; but somebody might open many connections and fill
-/// each with headers that never end.
-pub(super) const READ_BUFFER: usize = 256 << 10;
-
-/// There are at most so many of them.
+/// The most headers of a request.
 const MAX_HEADERS: usize = 100;
 
 /// So many requests may be under way on one connection of HTTP/2; containerd, Docker and Podman have
 /// a dozen.
 const MAX_STREAMS: u32 = 64;
 
-/// So much of an answer may wait for its client beside what waits for a thread, for each of these.
+/// How much of an answer may wait for its client, for each request, in addition to what waits for a
+/// thread.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// So much of an upload may be on its way over HTTP/2: 20 ms at 150 Mbit/s. It is in memory until it
-/// is read, and 64 at once are to fit into the share of one client.
-pub(super) const STREAM_WINDOW: u32 = 384 << 10;
+/// The HTTP/2 window of a connection, for all its uploads.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// So much may stand in the kernel that it has not sent yet. With more, it seems for minutes as if a
-/// slow client took nothing; what was sent and is on its way is not bounded by this, or fast lines
-/// that are long would not be filled.
+/// How much the kernel may hold that it has not sent. With more, a slow client would seem to take nothing
+/// for minutes. Bytes that are sent and not yet acknowledged are not bounded by this, so that long fast
+/// lines are filled.
 const UNSENT: u32 = 256 << 10;
 
 /// The first byte of TLS: a handshake.
 const HANDSHAKE: u8 = 0x16;
 
-/// What a client is told that speaks plain HTTP where TLS is spoken; Go's servers use the same words.
+/// The answer to a client that speaks plain HTTP where TLS is required. Go's servers use the same words.
 const NOT_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
     content-length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-/// Serves one connection. Ends when it does, when it is idle for too long, or soon after the server is
-/// to stop.
+/// Serves one connection until the connection ends, is idle for too long, or the server stops.
 pub(super) async fn serve(
     stream: TcpStream,
     client: SocketAddr,
     shared: Arc<Shared>,
     state: watch::Receiver<State>,
 ) {
-    // Answers are small or come in large pieces; neither should wait for more.
+    // Answers are small or come in large pieces. Neither should be delayed.
     let _ = stream.set_nodelay(true);
     bound_unsent(&stream);
     let activity = Arc::new(Activity::begin());
-    let counted = shared.crowd.enter(site_of(client.ip()), Arc::clone(&activity));
+    let counted = shared.connections.enter(site_of(client.ip()), Arc::clone(&activity));
     let client = Client::new(client, counted.number);
     let served = async {
         match &shared.certificate {
             None => {
                 let stream =
-                    Patient::new(stream, client, Arc::clone(&shared), Arc::clone(&activity));
+                    TimeoutStream::new(stream, client, Arc::clone(&shared), Arc::clone(&activity));
                 speak(stream, client, Arc::clone(&shared), Arc::clone(&activity), state.clone())
                     .await
             }
@@ -105,26 +99,25 @@ pub(super) async fn serve(
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Begins TLS; `None` if the client does not.
+/// Accepts TLS. Returns `None` if the client does not speak it.
 async fn handshake(
     mut stream: TcpStream,
     client: Client,
     acceptor: &TlsAcceptor,
     shared: &Arc<Shared>,
     activity: &Arc<Activity>,
-) -> io::Result<Option<tokio_rustls::server::TlsStream<Patient>>> {
+) -> io::Result<Option<tokio_rustls::server::TlsStream<TimeoutStream>>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
         stream.write_all(NOT_TLS).await?;
         stream.shutdown().await?;
         return Ok(None);
     }
-    let stream = Patient::new(stream, client, Arc::clone(shared), Arc::clone(activity));
+    let stream = TimeoutStream::new(stream, client, Arc::clone(shared), Arc::clone(activity));
     acceptor.accept(stream).await.map(Some)
 }
 
-/// Serves requests: one after the other by HTTP/1.1, or side by side by HTTP/2 if the client says that
-/// it speaks that.
+/// Serves requests: one after another over HTTP/1.1, or at once over HTTP/2 if the client speaks that.
 async fn speak<S>(
     stream: S,
     client: Client,
@@ -166,9 +159,8 @@ fn protocols(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Waits until one of the answers that are on their way is taken too slowly. It would hold what it was
-/// given for as long as it likes; and the other answers of such a client go with it, since nothing but
-/// the connection can be taken from it.
+/// Waits until the client takes one of the answers too slowly. The answer would hold its memory for as
+/// long as the client likes, and it can be taken back only with the whole connection.
 async fn too_slow(activity: &Activity, shared: &Shared) {
     loop {
         sleep(shared.admission.interval()).await;
@@ -180,21 +172,21 @@ async fn too_slow(activity: &Activity, shared: &Shared) {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn bound_unsent(stream: &TcpStream) {
-    // Old kernels do not know it, and are as good as before.
+    // Old kernels do not have this option, which does no harm.
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn bound_unsent(stream: &TcpStream) {
-    // There, the whole of what is in the kernel is bounded.
+    // These systems bound everything in the kernel.
     let _ = socket2::SockRef::from(stream).set_send_buffer_size(UNSENT as usize);
 }
 
-/// Waits until nothing has happened for longer than a connection may be idle.
+/// Waits until the connection has been idle for too long.
 async fn idle_for_too_long(
     activity: &Activity,
     mut state: watch::Receiver<State>,
-    options: &Options,
+    options: &ServerOptions,
 ) {
     loop {
         let patience = match *state.borrow_and_update() {
@@ -205,14 +197,14 @@ async fn idle_for_too_long(
         if left.is_zero() {
             return;
         }
-        // The server is gone if the channel is.
+        // The server is gone if the channel is closed.
         if let Ok(Err(_)) = timeout(left, state.changed()).await {
             return;
         }
     }
 }
 
-/// Waits until the server is to stop, or is gone.
+/// Waits until the server stops.
 pub(super) async fn stopping(state: &mut watch::Receiver<State>) {
     let _ = state.wait_for(|state| *state == State::Stopping).await;
 }

@@ -15,29 +15,26 @@ use super::Shared;
 use super::activity::Activity;
 use super::admission::{self, Work};
 use super::client::Client;
-use super::connection::STREAM_WINDOW;
-use super::incoming::{Received, drain};
-use super::metrics::Endpoint;
-use super::outgoing::{FIRST, Outgoing, Tallied};
-use super::record::Tally;
-use super::shares::Share;
+use super::endpoint::Endpoint;
+use super::fair_semaphore::FairPermit;
+use super::limits::{MAX_HEADER_BYTES, STREAM_WINDOW};
+use super::record::ActiveRequest;
+use super::request_body::{RequestBody, drain};
+use super::response_body::{CountedBody, FIRST, ResponseBody};
 use crate::body::Part;
-use crate::fault::{Code, Fault};
-use crate::registry::Origin;
-use crate::{Body, registry, reply};
+use crate::context::ClientSite;
+use crate::error::{Code, ErrorResponse};
+use crate::{Body, handler, response};
 
-/// A path and query have at most so many bytes. The longest that are asked for are those of a
-/// manifest with many tags: 40 of the longest fit.
+/// The longest path and query in bytes. The longest in use are those of a manifest with many tags: 40 of
+/// the longest tags fit.
 const MAX_TARGET: usize = 8 << 10;
 
-/// The names and values of headers have at most so many bytes.
-pub(super) const MAX_HEADER_BYTES: u16 = u16::MAX;
-
-/// So much memory a request takes beside its headers: two pieces of an answer, what the libraries below
-/// keep of it, and what the allocator loses, as measured among 3000 slow readers.
+/// The memory of a request without its headers: two pieces of an answer, the buffers of the libraries,
+/// and the overhead of the allocator, as measured with 3000 slow readers.
 const REQUEST: u64 = 2 * FIRST as u64 + (24 << 10);
 
-/// TLS keeps so much of an answer in its own buffer.
+/// TLS buffers so much of an answer.
 const TLS_BUFFER: u64 = 64 << 10;
 
 const HEALTH: &str = "/healthz";
@@ -49,85 +46,85 @@ pub(super) async fn exchange(
     client: Client,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-) -> io::Result<Response<Tallied>> {
+) -> io::Result<Response<CountedBody>> {
     if request.version() == Version::HTTP_2 {
         activity.set_http_2();
     }
     let (parts, body) = request.into_parts();
-    let tally = Tally::begin(&parts, client.address, Arc::clone(&shared), activity);
+    let active = ActiveRequest::begin(&parts, client.address, Arc::clone(&shared), activity);
     let request = Request::from_parts(parts, body);
     let (method, awaits_word) = (request.method().clone(), request.headers().contains_key(EXPECT));
-    let answer = match answer(request, client, tally, &shared).await? {
+    let answer = match answer(request, client, active, &shared).await? {
         Ok(answer) => return Ok(answer),
         Err(refused) => refused,
     };
-    let Refused { fault, tally, body, held } = *answer;
-    // A client that waits to be told to go on is not.
+    let Refused { error, active, body, held } = *answer;
+    // A client that waits for `100 Continue` sends no body.
     if !awaits_word {
         tokio::spawn(drain(body, shared.options.idle_timeout));
     }
-    Ok(tallied(short(fault.into_response(&method), &method), tally, held))
+    Ok(counted(short(error.into_response(&method), &method), active, held))
 }
 
-/// A request that was refused before anything was done for it.
+/// A request that was refused before any work was done for it.
 struct Refused {
-    fault: Fault,
-    tally: Tally,
+    error: ErrorResponse,
+    active: ActiveRequest,
     body: Incoming,
-    held: Option<Share>,
+    held: Option<FairPermit>,
 }
 
 async fn answer(
     request: Request<Incoming>,
     client: Client,
-    mut tally: Tally,
+    mut active: ActiveRequest,
     shared: &Arc<Shared>,
-) -> io::Result<Result<Response<Tallied>, Box<Refused>>> {
-    let refuse = |fault, tally, request: Request<Incoming>, held| {
-        Ok(Err(Box::new(Refused { fault, tally, body: request.into_body(), held })))
+) -> io::Result<Result<Response<CountedBody>, Box<Refused>>> {
+    let refuse = |error, active, request: Request<Incoming>, held| {
+        Ok(Err(Box::new(Refused { error, active, body: request.into_body(), held })))
     };
     let path = request.uri().path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let admission = &shared.admission;
     if is_read && path == HEALTH {
-        let held = admission.more(client, REQUEST);
-        return Ok(Ok(tallied(plain("ok\n".to_owned(), request.method()), tally, held)));
+        let held = admission.any_memory(client, REQUEST);
+        return Ok(Ok(counted(plain("ok\n".to_owned(), request.method()), active, held)));
     }
     let takes = weight(&request, shared);
     let list = if is_list(path) { admission.list() } else { 0 };
-    let mut held = match admission.room(client, takes + list).await {
+    let mut held = match admission.wait_for_memory(client, takes + list).await {
         Ok(held) => held,
-        Err(fault) => return refuse(fault, tally, request, None),
+        Err(error) => return refuse(error, active, request, None),
     };
     if request.uri().path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
         let text = format!("a path has at most {MAX_TARGET} bytes here");
-        let fault = Fault::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
-        return refuse(fault, tally, request, Some(held));
+        let error = ErrorResponse::new(Code::Unsupported, text).status(StatusCode::URI_TOO_LONG);
+        return refuse(error, active, request, Some(held));
     }
     if header_bytes(request.headers()) > MAX_HEADER_BYTES.into() {
         let text = format!("headers have at most {MAX_HEADER_BYTES} bytes here");
-        let fault =
-            Fault::new(Code::Unsupported, text).status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        return refuse(fault, tally, request, Some(held));
+        let error = ErrorResponse::new(Code::Unsupported, text)
+            .status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return refuse(error, active, request, Some(held));
     }
-    match shared.gate.admit(&request, client.address.ip()).await {
-        Ok(user) => tally.record.user = user,
-        Err(fault) => return refuse(fault, tally, request, Some(held)),
+    match shared.authenticator.authenticate(&request, client.address.ip()).await {
+        Ok(user) => active.record.user = user,
+        Err(error) => return refuse(error, active, request, Some(held)),
     }
     if is_read && path == METRICS {
         let text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
-        return Ok(Ok(tallied(plain(text, request.method()), tally, Some(held))));
+        return Ok(Ok(counted(plain(text, request.method()), active, Some(held))));
     }
-    let permit = match admission.enter(client, Work::of(request.method())).await {
+    let permit = match admission.wait_for_thread(client, Work::of(request.method())).await {
         Ok(permit) => permit,
-        Err(fault) => return refuse(fault, tally, request, Some(held)),
+        Err(error) => return refuse(error, active, request, Some(held)),
     };
     let method = request.method().clone();
     let (answer, answered) = oneshot::channel();
     let (of_thread, handle) = (Arc::clone(shared), Handle::current());
-    let received = Arc::clone(&tally.received);
+    let received = Arc::clone(&active.received);
     spawn_blocking(move || {
-        let request = request.map(|body| Received::new(body, received, &of_thread, handle));
+        let request = request.map(|body| RequestBody::new(body, received, &of_thread, handle));
         serve(&of_thread, client, request, answer);
         drop(permit);
     });
@@ -137,20 +134,20 @@ async fn answer(
     let needed = takes + if length > 2 * FIRST as u64 { length } else { 0 };
     if !held.resize(needed) {
         let response = short(admission::busy().into_response(&method), &method);
-        return Ok(Ok(tallied(response, tally, Some(held))));
+        return Ok(Ok(counted(response, active, Some(held))));
     }
     let held = Some(Arc::new(held));
     let body = match content {
-        Ok(bytes) => Outgoing::bytes(bytes, held),
-        Err(part) => Outgoing::blob(*part, client, Arc::clone(shared), held),
+        Ok(bytes) => ResponseBody::bytes(bytes, held),
+        Err(part) => ResponseBody::blob(*part, client, Arc::clone(shared), held),
     };
-    Ok(Ok(taken(Response::from_parts(parts, body), tally)))
+    Ok(Ok(taken(Response::from_parts(parts, body), active)))
 }
 
 /// Returns how much memory a request takes.
 fn weight(request: &Request<Incoming>, shared: &Shared) -> u64 {
     let is_http_2 = request.version() == Version::HTTP_2;
-    // What comes of a body before anybody reads it.
+    // The part of a body that may arrive before anybody reads it.
     let body = if is_http_2 && !request.body().is_end_stream() { STREAM_WINDOW.into() } else { 0 };
     let tls = if shared.certificate.is_some() && !is_http_2 { TLS_BUFFER } else { 0 };
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -161,23 +158,23 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Tells whether what is asked for is written in memory and may be long.
+/// Tells whether the answer is built in memory and may be long.
 fn is_list(path: &str) -> bool {
     let endpoint = Endpoint::of(path);
     matches!(endpoint, Endpoint::Catalog | Endpoint::Page | Endpoint::Referrers | Endpoint::Tags)
 }
 
-/// The body of an answer: in memory, or a part of a blob that nobody has read yet.
+/// The body of an answer: bytes, or a range of a blob that has not been read.
 type Content = Result<Bytes, Box<Part>>;
 
-/// Serves a request on this thread, but for what is read of a blob while the client takes it.
+/// Serves a request on this thread, except for reading a blob while the client takes it.
 fn serve(
     shared: &Shared,
     client: Client,
-    mut request: Request<Received>,
+    mut request: Request<RequestBody>,
     head: oneshot::Sender<Response<Content>>,
 ) {
-    request.extensions_mut().insert(Origin(client.site));
+    request.extensions_mut().insert(ClientSite(client.site));
     let (parts, mut received) = request.into_parts();
     let response = shared.registry.handle(Request::from_parts(parts, &mut received));
     // Fails only if the client is gone.
@@ -185,7 +182,7 @@ fn serve(
     received.drain();
 }
 
-/// Reads what takes no more memory than every request does: it needs no other thread then.
+/// Reads a range that fits into the memory that every request has, so that it needs no other thread.
 fn read_small(part: Box<Part>) -> Content {
     if part.length > FIRST as u64 {
         return Err(part);
@@ -195,37 +192,41 @@ fn read_small(part: Box<Part>) -> Content {
         content = read(FIRST)?;
         Ok(true)
     });
-    // Whoever reads it later finds the fault again, and makes it look like one.
+    // The later reader meets the same error, and reports it to the client.
     read.map(|()| content).map_err(|_| part)
 }
 
 /// Returns an answer in plain text.
 fn plain(text: String, method: &Method) -> Response<Bytes> {
     let text_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    let mut response = reply::with_body(Body::from(text.into_bytes()), text_type);
+    let mut response = response::with_body(Body::from(text.into_bytes()), text_type);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     short(response, method)
 }
 
-/// Returns an answer that is in memory, with what every answer says.
+/// Completes an answer that is in memory.
 fn short(response: Response<Body>, method: &Method) -> Response<Bytes> {
-    let response = registry::finished(response, method);
+    let response = handler::finish_response(response, method);
     response.map(|body| body.try_into_bytes().unwrap_or_default())
 }
 
-/// Returns an answer with what is counted of it. By HTTP/2, one for which there is no memory has no
-/// body: it would wait for a client that may never take it.
-fn tallied(response: Response<Bytes>, tally: Tally, held: Option<Share>) -> Response<Tallied> {
+/// Returns an answer that is counted. Over HTTP/2, its body is dropped if there is no memory for it: it
+/// would wait for a client that may never take it.
+fn counted(
+    response: Response<Bytes>,
+    active: ActiveRequest,
+    held: Option<FairPermit>,
+) -> Response<CountedBody> {
     let (mut parts, mut bytes) = response.into_parts();
-    if held.is_none() && tally.activity.is_http_2() && !bytes.is_empty() {
+    if held.is_none() && active.activity.is_http_2() && !bytes.is_empty() {
         bytes = Bytes::new();
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
     }
-    taken(Response::from_parts(parts, Outgoing::bytes(bytes, held.map(Arc::new))), tally)
+    taken(Response::from_parts(parts, ResponseBody::bytes(bytes, held.map(Arc::new))), active)
 }
 
-fn taken(response: Response<Outgoing>, mut tally: Tally) -> Response<Tallied> {
-    tally.record.status = Some(response.status().as_u16());
-    response.body().watched_by(&tally.activity);
-    response.map(|body| Tallied { body, tally })
+fn taken(response: Response<ResponseBody>, mut active: ActiveRequest) -> Response<CountedBody> {
+    active.record.status = Some(response.status().as_u16());
+    response.body().watched_by(&active.activity);
+    response.map(|body| CountedBody { body, active })
 }

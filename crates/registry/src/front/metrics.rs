@@ -1,4 +1,4 @@
-//! Figures about requests, in the text format of Prometheus.
+//! Metrics in the text format of Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -6,52 +6,19 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::RequestRecord;
-use crate::route::Route;
+use super::endpoint::{ENDPOINTS, Endpoint};
+use super::record::RequestRecord;
 
-/// The upper bounds of the histogram of times, in milliseconds: from a look into memory to a large
-/// layer over a slow line.
+/// The upper bounds of the histogram of times, in milliseconds: from a memory access to a large layer
+/// over a slow line.
 const BOUNDS: [u64; 10] = [1, 5, 25, 100, 500, 2_500, 10_000, 60_000, 300_000, 1_800_000];
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
 
-/// What is counted under a status: its first digit, or that there was none.
+/// The classes of statuses; `none` if there was no status.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// What requests are counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Base,
-    Blob,
-    Catalog,
-    Manifest,
-    Other,
-    Page,
-    Referrers,
-    Tags,
-    Upload,
-}
-
-const ENDPOINTS: [&str; 9] =
-    ["base", "blob", "catalog", "manifest", "other", "page", "referrers", "tags", "upload"];
-
-impl Endpoint {
-    pub(super) fn of(path: &str) -> Self {
-        match Route::parse(path) {
-            Ok(Route::Base) => Self::Base,
-            Ok(Route::Blob(..)) => Self::Blob,
-            Ok(Route::Catalog) => Self::Catalog,
-            Ok(Route::Home) => Self::Page,
-            Ok(Route::Manifest(..)) => Self::Manifest,
-            Ok(Route::Referrers(..)) => Self::Referrers,
-            Ok(Route::Tags(_)) => Self::Tags,
-            Ok(Route::Upload(..) | Route::Uploads(_)) => Self::Upload,
-            Err(_) => Self::Other,
-        }
-    }
-}
-
-/// Counts of all that happened since the start.
+/// All counts since the start.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     requests: [[[AtomicU64; CLASSES.len()]; METHODS.len()]; ENDPOINTS.len()],
@@ -64,7 +31,7 @@ pub(super) struct Metrics {
 
 #[derive(Debug, Default)]
 struct Histogram {
-    /// How many were at most as long as each bound and longer than the one before.
+    /// For each bound, how many took at most so long, and longer than the bound before.
     buckets: [AtomicU64; BOUNDS.len()],
     count: AtomicU64,
     micros: AtomicU64,
@@ -97,7 +64,7 @@ impl Metrics {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Returns all figures, with those that others keep.
+    /// Returns all metrics, with those that others count.
     pub(super) fn render(&self, waiting: usize, uploads: usize) -> String {
         let mut text = String::new();
         family(&mut text, "http_requests_total", "counter", "Requests that are over.");
@@ -155,16 +122,16 @@ impl Histogram {
     }
 
     fn render(&self, text: &mut String, endpoint: &str) {
-        // Never less than what is in the buckets, which are read later.
-        let mut below = 0;
+        // The count is read first, so it must not be less than the sum of the buckets.
+        let mut cumulative = 0;
         let count = self.count.load(Ordering::Relaxed);
         if count == 0 {
             return;
         }
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
-            below = (below + bucket.load(Ordering::Relaxed)).min(count);
+            cumulative = (cumulative + bucket.load(Ordering::Relaxed)).min(count);
             let labels = format!("endpoint=\"{endpoint}\",le=\"{}\"", seconds(bound * 1000));
-            line(text, "http_request_seconds_bucket", &labels, below);
+            line(text, "http_request_seconds_bucket", &labels, cumulative);
         }
         let labels = format!("endpoint=\"{endpoint}\",le=\"+Inf\"");
         line(text, "http_request_seconds_bucket", &labels, count);

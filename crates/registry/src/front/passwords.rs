@@ -1,30 +1,30 @@
-//! The file of names and passwords that `htpasswd -B` writes.
+//! The password file, as `htpasswd -B` writes it.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use bcrypt::HashParts;
 
-/// A check takes twice as long with each step: about a second at 14, as `htpasswd -C` counts.
+/// The highest bcrypt cost. A check takes twice as long with each step: about a second at 14.
 const MAX_COST: u32 = 15;
 
-/// Who may come in: names, and the bcrypt hashes of their passwords.
+/// Names of users, and the bcrypt hashes of their passwords.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Passwords(HashMap<String, String>);
 
-/// A line of a file of passwords that was passed over.
+/// A line of a password file that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Which line it is; the first is 1.
+    /// The number of the line; the first is 1.
     pub line: usize,
-    /// What is wrong with it; it names the user, where there is one, and shows no hash.
+    /// What is wrong. The text names the user if the line has one, and shows no hash.
     pub reason: String,
 }
 
 impl Passwords {
-    /// Reads `NAME:HASH`, one a line. Empty lines and those that begin with `#` mean nothing. What
-    /// is not a bcrypt hash is refused, since whoever gets hold of the file would have the password
-    /// soon; of a name that is there twice the first counts, as it does for Apache.
+    /// Reads lines of `NAME:HASH`. Empty lines and lines that begin with `#` are ignored. A hash that is
+    /// not bcrypt is refused: whoever gets the file would soon have the password. If a name occurs twice,
+    /// the first line counts, as for Apache.
     pub fn parse(text: &str) -> (Self, Vec<Refused>) {
         let (mut passwords, mut refused) = (Self::default(), Vec::new());
         for (index, line) in text.lines().map(str::trim).enumerate() {
@@ -38,7 +38,7 @@ impl Passwords {
         (passwords, refused)
     }
 
-    /// Tells whether nobody may come in.
+    /// Tells whether there are no users.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -71,13 +71,13 @@ impl Passwords {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Returns the hash of somebody's password, for checks that must take as long as any.
+    /// Returns the hash of any user, for checks that must take the same time.
     pub(super) fn any_hash(&self) -> Option<&str> {
         self.0.values().next().map(String::as_str)
     }
 }
 
-/// Says what stands where a bcrypt hash should, if it is none.
+/// Returns what is wrong with a hash that is not bcrypt.
 fn other_kind(hash: &str) -> Option<&'static str> {
     let begins = |start| hash.starts_with(start);
     if ["$2a$", "$2b$", "$2x$", "$2y$"].into_iter().any(begins) {

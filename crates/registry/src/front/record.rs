@@ -1,4 +1,4 @@
-//! What is remembered of a request for the log and the figures.
+//! Records of requests, for the log and the metrics.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,50 +12,50 @@ use http::{HeaderMap, Method};
 
 use super::Shared;
 use super::activity::Activity;
-use super::metrics::Endpoint;
+use super::endpoint::Endpoint;
 
-/// What clients call themselves is cut here: it is kept while a request is served.
+/// A longer `User-Agent` is cut off: it is kept while the request is served.
 const MAX_USER_AGENT: usize = 256;
 
-/// One request that is over.
+/// A request that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// When it began.
     pub begun: SystemTime,
-    /// Who sent it.
+    /// The client's address.
     pub client: SocketAddr,
-    /// By which name, if a password was asked for and right.
+    /// The user, if a password was asked for and right.
     pub user: Option<Arc<str>>,
     /// Its method.
     pub method: Method,
-    /// Its path and query, as sent.
+    /// The path and query, as sent.
     pub target: String,
-    /// The answer's status; `None` if the client went away before there was one.
+    /// The status of the answer; `None` if the client went away before there was one.
     pub status: Option<u16>,
-    /// So many bytes of its body were read.
+    /// How many bytes of its body were read.
     pub received: u64,
-    /// So many bytes of the answer's body were given to the connection.
+    /// How many bytes of the answer's body were given to the connection.
     pub sent: u64,
-    /// Whether that is all of it.
+    /// Whether the whole answer was sent.
     pub is_whole: bool,
-    /// How long it took, to the last byte of the answer.
+    /// How long it took, up to the last byte of the answer.
     pub time: Duration,
-    /// What the client calls itself; not to be trusted, like all that clients say.
+    /// The `User-Agent`. Like everything that clients send, it may be false.
     pub user_agent: Option<String>,
 }
 
-/// Is given what is remembered of each request, on a thread that must not be held up.
+/// Is called with the record of each request, on a thread that must not be blocked.
 #[derive(Clone)]
-pub struct Observer(pub Arc<dyn Fn(&RequestRecord) + Send + Sync>);
+pub struct RequestObserver(pub Arc<dyn Fn(&RequestRecord) + Send + Sync>);
 
-impl fmt::Debug for Observer {
+impl fmt::Debug for RequestObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer(..)")
+        f.write_str("RequestObserver(..)")
     }
 }
 
-/// A request that is under way. When it is dropped, the request is over.
-pub(super) struct Tally {
+/// A request that is being served. Dropping it ends the request.
+pub(super) struct ActiveRequest {
     pub(super) record: RequestRecord,
     pub(super) received: Arc<AtomicU64>,
     begun: Instant,
@@ -64,7 +64,7 @@ pub(super) struct Tally {
     pub(super) activity: Arc<Activity>,
 }
 
-impl Tally {
+impl ActiveRequest {
     pub(super) fn begin(
         parts: &Parts,
         client: SocketAddr,
@@ -92,13 +92,13 @@ impl Tally {
     }
 }
 
-impl Drop for Tally {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         let record = &mut self.record;
         record.received = self.received.load(Ordering::Relaxed);
         record.time = self.begun.elapsed();
         self.shared.metrics.end(self.endpoint, record);
-        if let Some(Observer(observer)) = &self.shared.options.observer {
+        if let Some(RequestObserver(observer)) = &self.shared.options.observer {
             observer(record);
         }
         self.activity.leave();

@@ -8,10 +8,10 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What is offered: HTTP/2 to clients that like it better, HTTP/1.1 to all.
+/// The offered protocols: HTTP/2 to clients that prefer it, HTTP/1.1 to all.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// A certificate with its chain and key, in the form that connections are opened with.
+/// A certificate with its chain and key, as new connections use it.
 #[derive(Clone)]
 pub struct Certificate(Arc<ServerConfig>);
 
@@ -22,16 +22,16 @@ pub enum CertificateError {
     Certificate(String),
     /// The key cannot be read.
     Key(String),
-    /// The key is not that of the first certificate, or neither can be used.
+    /// The key does not belong to the first certificate, or neither can be used.
     Pair(String),
 }
 
-/// The certificate that new connections get.
-pub(super) struct Shown(RwLock<Certificate>);
+/// The certificate of new connections.
+pub(super) struct CurrentCertificate(RwLock<Certificate>);
 
 impl Certificate {
-    /// Reads certificates, that of the server first, and the key of that one, both in PEM. Other
-    /// sections are passed over.
+    /// Reads certificates, that of the server first, and its key, both in PEM. Other sections are
+    /// skipped.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificates).collect();
         let chain = chain.map_err(|error| CertificateError::Certificate(told(&error)))?;
@@ -50,7 +50,7 @@ impl Certificate {
     }
 }
 
-impl Shown {
+impl CurrentCertificate {
     pub(super) fn new(certificate: Certificate) -> Self {
         Self(RwLock::new(certificate))
     }
@@ -96,9 +96,9 @@ impl fmt::Debug for Certificate {
     }
 }
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shown(..)")
+        f.write_str("CurrentCertificate(..)")
     }
 }
 

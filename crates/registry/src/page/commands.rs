@@ -1,21 +1,14 @@
-//! What a person types next.
+//! The commands to pull an artifact.
 
 use std::net::IpAddr;
 
 use longshore_spec::RepositoryName;
 use longshore_spec::artifact_type::{ArtifactType, Family};
 
-/// How clients reach a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS. Many clients have to be told.
-    Http,
-    /// With TLS.
-    Https,
-}
+use crate::options::Scheme;
 
-/// Returns what a person types to get an artifact from the registry at `host`, the tool that it is
-/// made for first. `selector` is `:TAG` or `@DIGEST`.
+/// Returns the commands to pull an artifact from the registry at `host`, that of the best tool first.
+/// `selector` is `:TAG` or `@DIGEST`.
 pub fn commands(
     (scheme, host): (Scheme, &str),
     repository: &RepositoryName,
@@ -25,7 +18,7 @@ pub fn commands(
     let place = format!("{host}/{repository}");
     let plain = |flag: &'static str| if scheme == Scheme::Http { flag } else { "" };
     let native = match (artifact_type.family(), artifact_type.name()) {
-        // Docker takes the flag from the settings of its daemon.
+        // Docker has no such flag: it is a setting of its daemon.
         (Some(Family::Image), _) => vec![
             format!("docker pull {place}{selector}"),
             format!("podman pull{} {place}{selector}", plain(" --tls-verify=false")),
@@ -33,7 +26,7 @@ pub fn commands(
         (_, "helm-chart") => {
             let plain = plain(" --plain-http");
             vec![match selector.strip_prefix(':') {
-                // A version may have a `+`, which no tag may.
+                // A version may have a `+`, which a tag cannot have.
                 Some(tag) => {
                     let version = tag.replacen('_', "+", 1);
                     format!("helm pull{plain} oci://{place} --version {version}")
@@ -50,7 +43,7 @@ pub fn commands(
     native.into_iter().chain([format!("longshore copy{flag} {place}{selector} oci:DIR")]).collect()
 }
 
-/// Tells whether a host is this machine, with which we speak without TLS unasked.
+/// Tells whether a host is this machine, which clients reach without TLS by default.
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']');

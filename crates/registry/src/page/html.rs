@@ -1,14 +1,15 @@
-//! The page as text. Whatever comes from content is escaped by the macros.
+//! The page as HTML. The macros escape all content.
 
 use longshore_spec::artifact_type::{ArtifactType, Family};
 use longshore_spec::{RepositoryName, Size};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::commands::{Scheme, commands};
+use super::commands::commands;
 use super::inventory::{Artifact, Inventory, Referrer, Shelf, Weight};
+use crate::options::Scheme;
 use crate::query::encode;
 
-/// So many repositories are listed by name.
+/// How many repositories are listed by name.
 const LISTED: usize = 500;
 
 const STYLE: &str = include_str!("style.css");

@@ -1,4 +1,4 @@
-//! What the page shows.
+//! The content that the page shows.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -6,28 +6,29 @@ use longshore_spec::artifact_type::{ArtifactType, cosign_tag};
 use longshore_spec::{Descriptor, Digest, Manifest, ManifestContent, RepositoryName, Role, keys};
 use longshore_store::{Error, Place, Repository, Result, describe, walk};
 
-/// Manifests that are read to tell how large one artifact is; what is larger is said to be.
+/// How many manifests are read to find the size of one artifact. Beyond that, the size is a lower bound.
 const WEIGHED: usize = 100;
 
-/// Referrers that are shown of one artifact.
+/// How many referrers of one artifact are shown.
 const REFERRERS: usize = 50;
 
-/// What the page shows.
+/// The content that the page shows.
 pub(super) struct Inventory {
     /// Every repository.
     pub(super) repositories: Vec<RepositoryName>,
-    /// The one that is shown, if not all of them are.
+    /// The repository that is shown, if not all are.
     pub(super) only: Option<RepositoryName>,
     pub(super) shelves: Vec<Shelf>,
     /// The last artifact that is shown, if more follow.
     pub(super) more_after: Option<String>,
 }
 
-/// What is shown of one repository.
+/// The content of one repository.
 pub(super) struct Shelf {
     pub(super) name: RepositoryName,
     pub(super) artifacts: Vec<Artifact>,
-    /// How many are listed without a tag: referrers, parts of indexes, what lost its tag.
+    /// How many manifests are listed without a tag: referrers, parts of indexes, and manifests that lost
+    /// their tag.
     pub(super) untagged: usize,
 }
 
@@ -36,43 +37,43 @@ pub(super) struct Shelf {
 pub(super) struct Artifact {
     pub(super) tags: Vec<String>,
     pub(super) digest: Digest,
-    /// Its type; that of its entries, if it is an index that has none.
+    /// Its type. For an index without a type, that of its entries.
     pub(super) artifact_type: ArtifactType,
     pub(super) is_index: bool,
     pub(super) platforms: Vec<String>,
     pub(super) weight: Weight,
-    /// What it says of itself: title, version, description.
+    /// Its annotations: title, version, description.
     pub(super) says: Vec<(&'static str, String)>,
     pub(super) referrers: Vec<Referrer>,
     pub(super) more_referrers: usize,
     pub(super) problem: Option<String>,
 }
 
-/// What refers to an artifact.
+/// A referrer of an artifact.
 pub(super) struct Referrer {
     pub(super) artifact_type: ArtifactType,
     pub(super) digest: Digest,
-    /// The tag that ties it, where cosign did so.
+    /// The tag by which cosign attached it, if it did so.
     pub(super) tag: Option<String>,
 }
 
-/// How many bytes an artifact has, with all that it refers to.
+/// The size of an artifact with everything that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     Exactly(u64),
-    /// Not all of it is here, or it was not looked at.
+    /// Some of it is absent, or was not read.
     AtLeast(u64),
 }
 
-/// What has one digest in a repository.
+/// The manifests of one digest in a repository.
 struct Listed {
     tags: BTreeSet<String>,
     descriptor: Descriptor,
 }
 
 impl Inventory {
-    /// Looks at up to `most` artifacts of `all` repositories, or the one that is wanted, behind the
-    /// artifact `last`: `REPOSITORY:TAG`.
+    /// Reads up to `most` artifacts of `all` repositories, or of the wanted one, after the artifact
+    /// `last`: `REPOSITORY:TAG`.
     pub(super) fn take(
         place: &dyn Place,
         all: &[RepositoryName],
@@ -109,17 +110,17 @@ impl Inventory {
                 break;
             }
         }
-        // It may be that nothing follows; then the next page says so.
+        // If nothing follows, the next page says so.
         let more_after = more_after.filter(|_| left == 0);
         Ok(Self { repositories: all.to_vec(), only: only.cloned(), shelves, more_after })
     }
 }
 
-/// What a repository lists, sorted.
+/// The entries of a repository, sorted.
 struct Sorted {
-    /// What has tags that say something, by tag.
+    /// By tag, what has tags of its own.
     tagged: Vec<Listed>,
-    /// What cosign tied by a tag, by its subject.
+    /// By subject, what cosign attached by a tag.
     signatures: BTreeMap<Digest, Vec<(String, Descriptor)>>,
     untagged: usize,
 }
@@ -143,7 +144,8 @@ fn sort(repository: &dyn Repository) -> Result<Sorted> {
             }
         }
     }
-    // Lists of referrers (row E-87) and what stands under its subject are not shown on their own.
+    // Lists of referrers (row E-87) and referrers that are shown with their subject are not shown by
+    // themselves.
     let lists: HashSet<String> = by_digest.keys().map(Digest::referrers_tag).collect();
     let known: HashSet<Digest> = by_digest.keys().cloned().collect();
     let is_tied = |tag: &String| {
@@ -220,13 +222,13 @@ fn look(
     artifact
 }
 
-/// Adds up everything that a manifest refers to, shared content once.
+/// Adds up the sizes of everything that a manifest refers to, shared content once.
 fn weigh(repository: &dyn Repository, manifest: &Manifest) -> Weight {
     let root = manifest.descriptor().clone();
     let mut seen = HashSet::from([root.digest.clone()]);
     let (mut bytes, mut read, mut is_whole) = (root.size, 0, true);
     let look = |descriptor: &Descriptor| match repository.child(descriptor) {
-        // An index may list what is none (row A-15).
+        // An entry of an index may not be a manifest (row A-15).
         Err(Error::Manifest { .. }) => Ok(None),
         found => found.map(Some),
     };

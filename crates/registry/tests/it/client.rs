@@ -1,17 +1,17 @@
-//! A client that knows only bytes, and servers for it.
+//! A client that sends bytes, and servers for it.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::Registry;
-use longshore_registry::front::{Options, Server, serve};
+use longshore_registry::Handler;
+use longshore_registry::front::{Server, ServerOptions, serve};
 
 /// A test that waits longer than this has hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A client that knows only bytes.
+/// A client that sends bytes.
 pub(crate) struct Client<S: Read + Write = TcpStream>(pub(crate) BufReader<S>);
 
 pub(crate) struct Reply {
@@ -21,7 +21,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Returns a header, or nothing where it is absent.
+    /// Returns a header, or an empty text if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
@@ -66,15 +66,15 @@ impl<S: Read + Write> Client<S> {
         reply
     }
 
-    /// Waits until the server hangs up.
+    /// Waits until the server closes the connection.
     pub(crate) fn ends(mut self) {
         let mut rest = Vec::new();
-        // A reset is an end too.
+        // A reset ends the connection, too.
         let _ = self.0.read_to_end(&mut rest);
     }
 }
 
-pub(crate) fn started(registry: &Arc<Registry>, options: Options) -> Server {
+pub(crate) fn started(registry: &Arc<Handler>, options: ServerOptions) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     serve([listener], Arc::clone(registry), options).unwrap()
 }

@@ -1,4 +1,4 @@
-//! A directory, served: what is answered is on the disk, and other programs can read it.
+//! A directory that is served: every answered change is on the disk, and other programs can read it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use longshore_fixture::{Step, steps};
 use longshore_layout::Directory;
-use longshore_registry::{Access, Missing, Registry};
+use longshore_registry::{Access, Handler, Missing};
 use longshore_spec::{Descriptor, Digest, MediaType, keys};
 
 use crate::support::{IMAGE, ask, begin, expect, get, image, over, push_blob, push_image};
@@ -15,7 +16,7 @@ use crate::support::{IMAGE, ask, begin, expect, get, image, over, push_blob, pus
 /// A directory that is served.
 struct Scene {
     directory: tempfile::TempDir,
-    registry: Registry,
+    registry: Handler,
 }
 
 impl Scene {
@@ -25,7 +26,7 @@ impl Scene {
         Self { directory, registry }
     }
 
-    fn serve(path: &Path) -> Registry {
+    fn serve(path: &Path) -> Handler {
         let place = Directory::create(path).unwrap();
         over(Arc::new(place), Access::ReadWrite, Missing::Refuse)
     }
@@ -38,7 +39,7 @@ impl Scene {
         std::fs::read_to_string(self.path().join("index.json")).unwrap()
     }
 
-    /// Returns every file below a directory, which need not be there.
+    /// Returns every file below a directory, if the directory exists.
     fn files(&self, directory: &str) -> Vec<PathBuf> {
         let (mut found, mut next) = (Vec::new(), vec![self.path().join(directory)]);
         while let Some(directory) = next.pop() {
@@ -51,48 +52,7 @@ impl Scene {
     }
 }
 
-/// Counts how often a file gets its name.
-#[derive(Clone, Default)]
-struct Renames(Arc<AtomicUsize>);
-
-impl tracing::Subscriber for Renames {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "longshore::persist"
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut said = Said::default();
-        event.record(&mut said);
-        if said.0 == "rename" && said.1.ends_with("/index.json") {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Step and path of an event.
-#[derive(Default)]
-struct Said(String, String);
-
-impl tracing::field::Visit for Said {
-    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-        if field.name() == "step" {
-            value.clone_into(&mut self.0);
-        }
-    }
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "path" {
-            self.1 = format!("{value:?}");
-        }
-    }
-}
-
-/// An image that differs from every other number's, and needs one blob.
+/// An image that differs for each number, with one blob.
 fn numbered(number: usize) -> Vec<u8> {
     let raw = image(b"{}", &[], None);
     let mut document: serde_json::Value = serde_json::from_slice(&raw).unwrap();
@@ -119,18 +79,22 @@ fn f52_many_pushes_at_once_share_the_writes_of_the_index() {
     let scene = Scene::new();
     push_blob(&scene.registry, "a", b"{}");
     let others = scene.files("blobs/sha256").len();
-    let writes = Renames::default();
-    // Another process is at it, so that all of them come before the first is done.
+    let writes = AtomicUsize::new(0);
+    // Another process holds the lock, so that all requests arrive before the first one is done.
     let lock = File::open(scene.path().join(".longshore/index.lock")).unwrap();
     lock.lock().unwrap();
     thread::scope(|scope| {
         for number in 0..THREADS {
             let (scene, writes) = (&scene, &writes);
             scope.spawn(move || {
-                let _counting = tracing::subscriber::set_default(writes.clone());
                 let raw = numbered(number);
                 let put = format!("PUT /v2/a/manifests/t{number}");
-                expect(&scene.registry, &put, &[IMAGE], &raw, 201);
+                let steps = steps(|| {
+                    expect(&scene.registry, &put, &[IMAGE], &raw, 201);
+                });
+                let is_write =
+                    |step: &&Step| step.name == "rename" && step.path.ends_with("/index.json");
+                writes.fetch_add(steps.iter().filter(is_write).count(), Ordering::Relaxed);
                 assert!(scene.index().contains(&Digest::sha256(&raw).to_string()), "t{number}");
             });
         }
@@ -139,8 +103,8 @@ fn f52_many_pushes_at_once_share_the_writes_of_the_index() {
         }
         lock.unlock().unwrap();
     });
-    // One for who came first, one for who waited; the rest for a machine that is busy.
-    let writes = writes.0.load(Ordering::Relaxed);
+    // One write for the first request, one for those that waited, and some more for a busy machine.
+    let writes = writes.load(Ordering::Relaxed);
     assert!(writes <= THREADS / 2, "{writes} writes");
     assert_eq!(get(&scene.registry, "/v2/a/tags/list").list("tags").len(), THREADS);
 }
@@ -180,7 +144,7 @@ fn what_an_index_reaches_has_no_entry_and_stays_in_the_repository() {
     let answer = expect(registry, &format!("DELETE {child}"), &[], b"", 405);
     assert_eq!(answer.code(), "UNSUPPORTED");
     assert!(!answer.json().to_string().contains(scene.path().to_str().unwrap()));
-    // Clients take a tag away by the digest behind it.
+    // Clients delete a tag by its digest.
     expect(registry, &format!("DELETE {tagged}"), &[], b"", 202);
     expect(registry, "GET /v2/a/manifests/one", &[], b"", 404);
     expect(registry, &format!("GET {tagged}"), &[], b"", 200);
@@ -352,7 +316,7 @@ fn f50_f53_a_path_that_two_hosts_hold_needs_its_host() {
     for name in ["docker.io/library/app:v1", "quay.io:443/library/app:v1"] {
         assert!(message.contains(name), "{message}");
     }
-    // What another host is asked for is not answered with what came from this one.
+    // A request for another host does not get the content of this one.
     let other = "GET /v2/library/other/manifests/v1";
     expect(&scene.registry, other, &[], b"", 200);
     expect(&scene.registry, &format!("{other}?ns=quay.io:443"), &[], b"", 404);
@@ -480,10 +444,10 @@ fn what_manifests_refer_to_is_read_once() {
     let digest = Digest::sha256(numbered(1));
     let path = scene.path().join("blobs/sha256").join(digest.encoded());
     std::fs::write(&path, vec![b' '; numbered(1).len()]).unwrap();
-    // Another state of what is listed.
+    // Another state of the entries.
     push_image(registry, "other", "v1", b"layer");
     expect(registry, &blob, &[], b"", 200);
-    // One that has not read it does not know.
+    // A client that has not read it does not know.
     let fresh = Scene::serve(scene.path());
     expect(&fresh, &blob, &[], b"", 500);
     let whole = push_image(&fresh, "acme/app", "v2", b"layer");

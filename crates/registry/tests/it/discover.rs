@@ -1,4 +1,4 @@
-use longshore_registry::Registry;
+use longshore_registry::Handler;
 use longshore_spec::{Descriptor, Digest, MediaType};
 
 use crate::support::{IMAGE, expect, get, image, push_image, sparse, writable};
@@ -58,7 +58,7 @@ fn f30_a_repository_without_tags_has_an_empty_list() {
     assert!(get(&registry, "/v2/a/tags/list").list("tags").is_empty());
 }
 
-fn attach(registry: &Registry, subject: &Descriptor, artifact_type: &str, size: usize) -> Digest {
+fn attach(registry: &Handler, subject: &Descriptor, artifact_type: &str, size: usize) -> Digest {
     let raw = image(b"{}", &[], Some(subject));
     let mut document: serde_json::Value = serde_json::from_slice(&raw).unwrap();
     if !artifact_type.is_empty() {

@@ -1,10 +1,10 @@
-//! What comes of it when the place fails.
+//! Places that fail.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use longshore_registry::{Access, Registry, RegistryOptions, front};
+use longshore_registry::{Access, Handler, RegistryOptions, front};
 use longshore_spec::{Descriptor, Digest, Hasher, Manifest, RepositoryName, Role};
 use longshore_store::{
     Blob, Entry, Error, Held, Inability, Name, Place, Pushed, Reader, Referrers, Repository,
@@ -16,7 +16,7 @@ use crate::support::{ask, expect};
 /// How a place fails.
 type Fault = fn() -> Error;
 
-/// A place where everything fails in one way, but for a blob of ten bytes that has only five.
+/// A place where everything fails in one way, except for a blob of ten bytes that has only five.
 #[derive(Debug)]
 struct Broken(Fault);
 
@@ -131,9 +131,9 @@ impl Repository for View {
     }
 }
 
-fn registry(fault: Fault) -> Registry {
+fn registry(fault: Fault) -> Handler {
     let options = RegistryOptions { access: Access::ReadWrite, ..RegistryOptions::default() };
-    Registry::new(Arc::new(Broken(fault)), options)
+    Handler::new(Arc::new(Broken(fault)), options)
 }
 
 #[test]
@@ -183,14 +183,14 @@ fn f53_a_place_that_cannot_be_written_says_so() {
 fn content_that_is_too_short_never_looks_whole() {
     let registry = Arc::new(registry(|| Error::not_found("it", "the place")));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = front::serve([listener], registry, front::Options::default()).unwrap();
+    let server = front::serve([listener], registry, front::ServerOptions::default()).unwrap();
     let mut stream = TcpStream::connect(server.addresses()[0]).unwrap();
     let digest = Digest::sha256("ten bytes.");
     write!(stream, "GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).is_ok_and(|count| count > 0) {}
-    // It may break off even before the head is out.
+    // The connection may break before the headers are sent.
     assert!(head.is_empty() || head.contains("content-length: 10\r\n"), "{head}");
     let mut body = Vec::new();
     let _ = stream.read_to_end(&mut body);

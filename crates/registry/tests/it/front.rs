@@ -1,11 +1,11 @@
-//! Over a socket, with a client that knows only bytes.
+//! The server over a socket, with a client that sends bytes.
 
 use std::io::{BufRead as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::front::Options;
+use longshore_registry::front::ServerOptions;
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
@@ -27,7 +27,7 @@ fn an_image_is_pulled_over_one_connection() {
     // Several pieces, and not a whole number of them.
     let layer: Vec<u8> = (0..1_000_003_u32).map(|n| (n % 251) as u8).collect();
     let descriptor = push_image(&registry, "a/b", "v1", &layer);
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut client = Client::to(&server);
     assert_eq!(client.ask("GET /v2/", "", b"").status, 200);
     let head = client.ask("HEAD /v2/a/b/manifests/v1", "", b"");
@@ -50,7 +50,7 @@ fn an_image_is_pulled_over_one_connection() {
 #[test]
 fn f15_f23_an_image_is_pushed_in_chunks_of_http() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut client = Client::to(&server);
     let chunks = "transfer-encoding: chunked\r\n";
     let layer: Vec<u8> = (0..700_001_u32).map(|n| (n % 253) as u8).collect();
@@ -79,8 +79,8 @@ fn f15_f23_an_image_is_pushed_in_chunks_of_http() {
 fn f52_many_clients_push_the_same_and_pull_it() {
     const CLIENTS: u8 = 16;
     let registry = Arc::new(writable());
-    // Fewer places than clients: they take turns.
-    let options = Options { max_requests: 4, ..Options::default() };
+    // Fewer threads than clients: they take turns.
+    let options = ServerOptions { max_requests: 4, ..ServerOptions::default() };
     let server = started(&registry, options);
     let shared: Vec<u8> = (0..600_000_u32).map(|n| (n % 241) as u8).collect();
     std::thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn f52_many_clients_push_the_same_and_pull_it() {
 #[test]
 fn f49_a_cut_connection_leaves_an_upload_that_goes_on() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let location = crate::support::begin(&registry, "a");
     let digest = Digest::sha256(b"0123456789");
     for (headers, body) in [
@@ -122,7 +122,7 @@ fn f49_a_cut_connection_leaves_an_upload_that_goes_on() {
     }
     assert_eq!(get(&registry, &format!("/v2/a/blobs/{digest}")).status, 404);
     let mut client = Client::to(&server);
-    // The server may not have seen the end of the last connection yet.
+    // The server may not have noticed the end of the last connection yet.
     let status = loop {
         let status = client.ask(&format!("GET {location}"), "", b"");
         if status.status != 429 {
@@ -138,7 +138,7 @@ fn f49_a_cut_connection_leaves_an_upload_that_goes_on() {
 #[test]
 fn f14_a_refused_chunk_does_not_break_the_connection() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut client = Client::to(&server);
     let location = crate::support::begin(&registry, "a");
     let body = vec![0; 3 << 20];
@@ -151,7 +151,7 @@ fn f14_a_refused_chunk_does_not_break_the_connection() {
 #[test]
 fn f27_an_endless_manifest_is_refused_while_it_comes() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut client = Client::to(&server);
     let body = chunked(&[&vec![b' '; 9 << 20]]);
     let put = client.ask("PUT /v2/a/manifests/v1", "transfer-encoding: chunked\r\n", &body);
@@ -162,7 +162,8 @@ fn f27_an_endless_manifest_is_refused_while_it_comes() {
 fn clients_that_say_nothing_are_hung_up_on() {
     let registry = Arc::new(writable());
     let brief = Duration::from_millis(50);
-    let options = Options { header_timeout: brief, idle_timeout: brief, ..Options::default() };
+    let options =
+        ServerOptions { header_timeout: brief, idle_timeout: brief, ..ServerOptions::default() };
     let server = started(&registry, options);
     Client::to(&server).ends();
     let mut half = Client::to(&server);
@@ -181,8 +182,11 @@ fn a_client_that_takes_nothing_is_hung_up_on_and_others_are_served() {
     let registry = Arc::new(writable());
     let large = vec![7; 32 << 20];
     let digest = push_blob(&registry, "a", &large);
-    let options =
-        Options { max_requests: 1, idle_timeout: Duration::from_millis(100), ..Options::default() };
+    let options = ServerOptions {
+        max_requests: 1,
+        idle_timeout: Duration::from_millis(100),
+        ..ServerOptions::default()
+    };
     let server = started(&registry, options);
     let mut lazy = Client::to(&server);
     lazy.send(format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
@@ -194,7 +198,7 @@ fn a_client_that_takes_nothing_is_hung_up_on_and_others_are_served() {
 #[test]
 fn a_server_that_stops_ends_what_is_under_way() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut idle = Client::to(&server);
     assert_eq!(idle.ask("GET /v2/", "", b"").status, 200);
     let location = crate::support::begin(&registry, "a");
@@ -204,7 +208,7 @@ fn a_server_that_stops_ends_what_is_under_way() {
         "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc"
     );
     busy.send(put.as_bytes());
-    // Begun for sure once another request is told so.
+    // It has begun once another request is told so.
     while Client::to(&server).ask(&format!("GET {location}"), "", b"").status != 429 {}
     let address = server.addresses()[0];
     std::thread::scope(|scope| {
@@ -221,7 +225,7 @@ fn a_server_that_stops_ends_what_is_under_way() {
 #[test]
 fn a_client_that_waits_to_be_told_is_told_to_go_on() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let mut client = Client::to(&server);
     let digest = Digest::sha256(b"abc");
     let headers = "host: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n";

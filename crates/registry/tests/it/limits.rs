@@ -1,10 +1,11 @@
-//! Clients that want too much, and what is remembered of all.
+//! Clients that want too much.
 
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_registry::front::{Observer, Options, RequestRecord};
+use longshore_registry::Handler;
+use longshore_registry::front::{RequestObserver, RequestRecord, Server, ServerOptions};
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
@@ -12,9 +13,9 @@ use crate::support::{begin, push_blob, writable};
 
 #[test]
 fn idle_connections_lock_nobody_out() {
-    let options = Options { max_connections: 64, ..Options::default() };
+    let options = ServerOptions { max_connections: 64, ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
-    // Some have asked for something and are in the middle of asking again.
+    // Some have sent one request and are in the middle of another.
     let asking = (0..20).map(|_| {
         let mut client = Client::to(&server);
         assert_eq!(client.ask("GET /v2/", "", b"").status, 200);
@@ -24,7 +25,7 @@ fn idle_connections_lock_nobody_out() {
     let mut idle: Vec<_> = asking.collect();
     idle.extend((0..130).map(|_| Client::to(&server)));
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
-    // Those that came first were closed long before they would have been.
+    // The first ones were closed long before their timeout.
     idle.swap_remove(0).ends();
     idle.swap_remove(60).ends();
 }
@@ -32,7 +33,7 @@ fn idle_connections_lock_nobody_out() {
 #[test]
 fn a_connection_that_works_is_not_closed_in_a_crowd() {
     let registry = Arc::new(writable());
-    let options = Options { max_connections: 8, ..Options::default() };
+    let options = ServerOptions { max_connections: 8, ..ServerOptions::default() };
     let server = started(&registry, options);
     let mut busy = Client::to(&server);
     let location = begin(&registry, "a");
@@ -41,7 +42,7 @@ fn a_connection_that_works_is_not_closed_in_a_crowd() {
         "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc"
     );
     busy.send(put.as_bytes());
-    // By one connection: of many, one that has not been heard yet would be closed for the next.
+    // On one connection: of many, one without a request would be closed for the next.
     let mut other = Client::to(&server);
     while other.ask(&format!("GET {location}"), "", b"").status != 429 {}
     let crowd: Vec<_> = (0..40).map(|_| Client::to(&server)).collect();
@@ -54,7 +55,7 @@ fn a_connection_that_works_is_not_closed_in_a_crowd() {
 #[test]
 fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
     let registry = Arc::new(writable());
-    let options = Options { max_requests: 1, max_waiting: 0, ..Options::default() };
+    let options = ServerOptions { max_requests: 1, max_waiting: 0, ..ServerOptions::default() };
     let server = started(&registry, options);
     let location = begin(&registry, "a");
     let mut busy = Client::to(&server);
@@ -68,17 +69,17 @@ fn f46_requests_that_nobody_has_time_for_are_told_when_to_come_again() {
     assert_eq!(other.ask("GET /healthz", "", b"").status, 200);
     busy.send(b"b");
     assert_eq!(busy.receive(true).status, 202);
-    // The thread is free a moment after the answer is out.
+    // The thread is free a moment after the answer.
     while other.ask("GET /v2/", "", b"").status != 200 {}
 }
 
 #[test]
 fn a_body_that_comes_a_byte_at_a_time_is_refused() {
     let registry = Arc::new(writable());
-    let options = Options {
+    let options = ServerOptions {
         idle_timeout: Duration::from_millis(100),
         min_rate: 1 << 30,
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = started(&registry, options);
     let location = begin(&registry, "a");
@@ -95,29 +96,33 @@ fn a_body_that_comes_a_byte_at_a_time_is_refused() {
 #[test]
 fn clients_that_stand_still_make_room_for_those_that_wait() {
     let registry = Arc::new(writable());
-    let options = Options {
+    let options = ServerOptions {
         max_requests: 2,
         idle_timeout_while_others_wait: Duration::from_millis(100),
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = started(&registry, options);
-    let still: Vec<_> = (0..2)
-        .map(|_| {
-            let location = begin(&registry, "a");
-            let mut still = Client::to(&server);
-            let length = "content-length: 9\r\n";
-            let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na");
-            still.send(patch.as_bytes());
-            still
-        })
-        .collect();
+    let still = stalled_uploads(&registry, &server, 2);
     let mut other = Client::to(&server);
     wait_for_requests(&mut other, 2);
     assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
     drop(still);
 }
 
-/// Waits until so many other requests are under way. What tells takes no thread itself.
+/// Begins uploads whose bodies never end.
+fn stalled_uploads(registry: &Handler, server: &Server, count: usize) -> Vec<Client> {
+    let upload = |_| {
+        let location = begin(registry, "a");
+        let mut client = Client::to(server);
+        let length = "content-length: 9\r\n";
+        let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na");
+        client.send(patch.as_bytes());
+        client
+    };
+    (0..count).map(upload).collect()
+}
+
+/// Waits until so many other requests are in flight. The metrics need no thread.
 fn wait_for_requests(client: &mut Client, count: usize) {
     let line = format!("longshore_http_requests_in_flight {}\n", count + 1);
     while !String::from_utf8(client.ask("GET /metrics", "", b"").body).unwrap().contains(&line) {}
@@ -125,7 +130,7 @@ fn wait_for_requests(client: &mut Client, count: usize) {
 
 #[test]
 fn paths_and_headers_have_an_end() {
-    let server = started(&Arc::new(writable()), Options::default());
+    let server = started(&Arc::new(writable()), ServerOptions::default());
     let mut client = Client::to(&server);
     let long = format!("GET /v2/{}/tags/list", "a".repeat(10_000));
     let reply = client.ask(&long, "", b"");
@@ -139,7 +144,7 @@ fn paths_and_headers_have_an_end() {
         client.0.read_exact(&mut reply).unwrap();
         assert_eq!(&reply, b"HTTP/1.1 431");
     }
-    // One that never ends is not waited for.
+    // A body that never ends is not waited for.
     let mut endless = Client::to(&server);
     endless.send(b"GET /v2/");
     let stream = endless.0.get_ref().try_clone().unwrap();
@@ -150,7 +155,7 @@ fn paths_and_headers_have_an_end() {
 
 #[test]
 fn what_is_no_http_gets_no_answer_but_an_end() {
-    let server = started(&Arc::new(writable()), Options::default());
+    let server = started(&Arc::new(writable()), ServerOptions::default());
     for nonsense in [
         &b"\r\n\r\n\r\n\r\n nonsense\r\n\r\n"[..],
         b"GET /v2/ HTTP/9.9\r\n\r\n",
@@ -172,8 +177,10 @@ fn requests_are_counted_and_told_of() {
     let digest = push_blob(&registry, "a", &vec![1; 1000]);
     let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
-    let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
-    let server = started(&registry, Options { observer: Some(observer), ..Options::default() });
+    let observer =
+        RequestObserver(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
+    let server =
+        started(&registry, ServerOptions { observer: Some(observer), ..ServerOptions::default() });
     let mut client = Client::to(&server);
     let blob = format!("/v2/a/blobs/{digest}");
     assert_eq!(client.ask(&format!("GET {blob}?x=y"), "user-agent: me\r\n", b"").status, 200);
@@ -218,8 +225,10 @@ fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
     let records = Arc::new(Mutex::new(Vec::<RequestRecord>::new()));
     let seen = Arc::clone(&records);
-    let observer = Observer(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
-    let server = started(&registry, Options { observer: Some(observer), ..Options::default() });
+    let observer =
+        RequestObserver(Arc::new(move |record| seen.lock().unwrap().push(record.clone())));
+    let server =
+        started(&registry, ServerOptions { observer: Some(observer), ..ServerOptions::default() });
     let mut client = Client::to(&server);
     client.send(format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
     client.0.read_exact(&mut [0; 1000]).unwrap();
@@ -233,7 +242,7 @@ fn an_answer_that_was_not_taken_whole_is_told_of_as_such() {
 fn readers_that_stand_still_hold_no_thread() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
-    let options = Options { max_requests: 1, ..Options::default() };
+    let options = ServerOptions { max_requests: 1, ..ServerOptions::default() };
     let server = started(&registry, options);
     let get = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n");
     let still: Vec<_> = (0..8)
@@ -245,7 +254,7 @@ fn readers_that_stand_still_hold_no_thread() {
         })
         .collect();
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
-    // And they may go on when they like.
+    // They may continue when they like.
     for mut still in still {
         let mut rest = 32 << 20;
         let mut piece = vec![0; 1 << 20];
@@ -258,16 +267,8 @@ fn readers_that_stand_still_hold_no_thread() {
 #[test]
 fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
     let registry = Arc::new(writable());
-    let server = started(&registry, Options { max_requests: 4, ..Options::default() });
-    let still: Vec<_> = (0..8)
-        .map(|_| {
-            let location = begin(&registry, "a");
-            let mut still = Client::to(&server);
-            let length = "content-length: 9\r\n";
-            still.send(format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{length}\r\na").as_bytes());
-            still
-        })
-        .collect();
+    let server = started(&registry, ServerOptions { max_requests: 4, ..ServerOptions::default() });
+    let still = stalled_uploads(&registry, &server, 8);
     let mut other = Client::to(&server);
     wait_for_requests(&mut other, 8);
     assert_eq!(other.ask("GET /v2/", "", b"").status, 200);
@@ -276,19 +277,19 @@ fn bodies_that_do_not_come_leave_threads_to_those_that_read() {
 
 #[test]
 fn heads_that_do_not_end_share_a_bound() {
-    let options = Options { max_memory: 1 << 20, ..Options::default() };
+    let options = ServerOptions { max_memory: 1 << 20, ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     let head = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(50_000));
     let halves: Vec<_> = (0..8)
         .map(|_| {
             let mut half = Client::to(&server);
-            // It may be closed by then.
+            // The connection may be closed by then.
             let _ = half.0.get_mut().write_all(head.as_bytes());
             half
         })
         .collect();
-    // Two of them take half of the memory, or one, if what asks here needs some just then; the others
-    // end. The one that asks is the third.
+    // Two of them take half of the memory, or only one does if this client needs some just then. The
+    // others are closed. This client's request is the third.
     let mut other = Client::to(&server);
     let mut open = || {
         let figures = String::from_utf8(other.ask("GET /metrics", "", b"").body).unwrap();

@@ -1,4 +1,4 @@
-//! What the registry answers, without a socket and over one.
+//! The answers of the registry, without a socket and over one.
 
 #![allow(clippy::disallowed_methods, reason = "tests may write files directly")]
 #![allow(clippy::unwrap_used, reason = "what tests share fails as they do")]

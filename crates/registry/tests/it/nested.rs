@@ -1,10 +1,10 @@
-//! Manifests that list others, truly or not, in a directory: it reads all of them to say what a
-//! repository holds.
+//! Manifests that list others, rightly or wrongly, in a directory, which reads all of them to find out
+//! what a repository holds.
 
 use std::sync::Arc;
 
 use longshore_layout::Directory;
-use longshore_registry::{Access, Missing, Registry};
+use longshore_registry::{Access, Handler, Missing};
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType};
 use longshore_store::MAX_DEPTH;
 
@@ -12,7 +12,7 @@ use crate::support::{IMAGE, expect, get, image, over, push_blob, push_image};
 
 const INDEX: (&str, &str) = ("content-type", MediaType::IMAGE_INDEX);
 
-fn serve(directory: &tempfile::TempDir, missing: Missing) -> Registry {
+fn serve(directory: &tempfile::TempDir, missing: Missing) -> Handler {
     let place = Directory::create(directory.path()).unwrap();
     over(Arc::new(place), Access::ReadWrite, missing)
 }
@@ -26,8 +26,8 @@ fn index(entries: &[Descriptor]) -> Vec<u8> {
     serde_json::to_vec(&document).unwrap()
 }
 
-/// Checks that the repository `a` says of what it has that it is there, and of the rest that it is not.
-fn is_sound(registry: &Registry, image: &Descriptor) {
+/// Checks that the repository `a` has exactly the content that it should have.
+fn is_sound(registry: &Handler, image: &Descriptor) {
     let absent = Digest::sha256("absent");
     expect(registry, &format!("HEAD /v2/a/blobs/{absent}"), &[], b"", 404);
     expect(registry, &format!("HEAD /v2/a/manifests/{absent}"), &[], b"", 404);
@@ -108,7 +108,7 @@ fn a_layout_that_lists_what_is_no_manifest_is_served_all_the_same() {
     entry["digest"] = text.digest.to_string().into();
     entry["size"] = text.size.into();
     entry["annotations"]["org.opencontainers.image.ref.name"] = "a:odd".into();
-    // The image under a type that is not its own comes first: its own bytes say what it needs.
+    // The image comes first under a wrong type: its content decides what it refers to.
     let mut odd = document["manifests"][0].clone();
     odd["mediaType"] = MediaType::IMAGE_INDEX.into();
     odd["annotations"]["org.opencontainers.image.ref.name"] = "b:odd".into();
@@ -131,7 +131,7 @@ fn what_is_there_is_found_while_nothing_can_be_written() {
     let registry = serve(&directory, Missing::Refuse);
     let image = push_image(&registry, "a", "v1", b"layer");
     let raw = get(&registry, "/v2/a/manifests/v1").body;
-    // As if the disk were full: the next `index.json` cannot be begun.
+    // As on a full disk: the next `index.json` cannot be created.
     let next = directory.path().join(".longshore/index.json.new");
     std::fs::create_dir(&next).unwrap();
     expect(&registry, "PUT /v2/a/manifests/v2", &[IMAGE], &raw, 500);
@@ -150,7 +150,7 @@ fn f41_a_referrer_goes_from_the_list_that_a_client_keeps_under_a_tag() {
     let registry = serve(&directory, Missing::Refuse);
     let subject = push_image(&registry, "a", "v1", b"layer");
     let list = format!("PUT /v2/a/manifests/{}", subject.digest.referrers_tag());
-    // As a client leaves them that keeps the list itself: only the list leads to them.
+    // As clients leave them that maintain the list: only the list refers to them.
     let signatures: Vec<_> = [&b"one"[..], b"two"]
         .map(|layer| {
             push_blob(&registry, "a", layer);

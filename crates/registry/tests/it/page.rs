@@ -1,14 +1,14 @@
-//! The page for people.
+//! The page for browsers.
 
 use std::collections::BTreeSet;
 
-use longshore_registry::Registry;
+use longshore_registry::Handler;
 use longshore_spec::{Descriptor, Digest, MediaType};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, IMAGE, ask, expect, get, image, push_blob, push_image, writable};
 
-fn page(registry: &Registry, target: &str) -> String {
+fn page(registry: &Handler, target: &str) -> String {
     let answer =
         expect(registry, &format!("GET {target}"), &[("host", "reg.local:5000")], b"", 200);
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
@@ -20,7 +20,7 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
-fn put(registry: &Registry, name: &str, tag: &str, manifest: &Value) -> Descriptor {
+fn put(registry: &Handler, name: &str, tag: &str, manifest: &Value) -> Descriptor {
     let raw = manifest.to_string().into_bytes();
     let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
     let request = format!("PUT /v2/{name}/manifests/{tag}");
@@ -28,7 +28,7 @@ fn put(registry: &Registry, name: &str, tag: &str, manifest: &Value) -> Descript
     Descriptor::of(media_type.as_str(), &raw)
 }
 
-/// Returns what stands between each `before` and the `after` that follows it.
+/// Returns the text between each `before` and the next `after`.
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Vec<&'t str> {
     text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
 }
@@ -51,7 +51,7 @@ fn what_is_here_is_shown_with_the_commands_to_get_it() {
 
     let text = page(&registry, "/");
     assert_eq!(between(&text, "<h1>", "</h1>"), ["<a href=\"/\">reg.local:5000</a>"]);
-    // As HTTP/2 has it, without a header.
+    // HTTP/2 has no `Host` header.
     let other = expect(&registry, "GET https://other.local/", &[], b"", 200);
     assert!(String::from_utf8_lossy(&other.body).contains("docker pull other.local/acme/app:"));
     assert_eq!(between(&text, "<span class=\"tag\">", "</span>"), ["latest", "v1", "1.2.3"]);

@@ -1,9 +1,9 @@
-//! Who may come in.
+//! Passwords.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_registry::front::{Options, Passwords, Server};
+use longshore_registry::front::{Passwords, Server, ServerOptions};
 use longshore_spec::Digest;
 
 use crate::client::{Client, Reply, started};
@@ -29,7 +29,7 @@ fn guarded(anonymous_pull: bool) -> Server {
     let registry = Arc::new(writable());
     push_image(&registry, "app", "v1", b"layer");
     let passwords = Some(passwords(ANA));
-    started(&registry, Options { passwords, anonymous_pull, ..Options::default() })
+    started(&registry, ServerOptions { passwords, anonymous_pull, ..ServerOptions::default() })
 }
 
 fn is_challenge(reply: &Reply) -> bool {
@@ -63,7 +63,7 @@ fn without_the_right_password_there_is_a_challenge_and_nothing_else() {
     }
     assert_eq!(client.ask("HEAD /v2/app/manifests/v1", "", b"").status, 401);
     assert_eq!(client.ask("GET /healthz", "", b"").body, b"ok\n");
-    // The one that is right is right every time.
+    // The right password is right every time.
     for request in ["GET /v2/", "GET /v2/app/manifests/v1", "GET /metrics"] {
         assert_eq!(client.ask(request, ANA_SECRET, b"").status, 200);
         assert_eq!(client.ask(request, &ANA_SECRET.replace("Basic", "bAsIc"), b"").status, 200);
@@ -80,10 +80,10 @@ fn a_password_that_was_changed_is_right_no_longer() {
     let changed = "authorization: Basic YW5hOmNoYW5nZWQ=\r\n";
     assert_eq!(client.ask("GET /v2/", ANA_SECRET, b"").status, 200);
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 401);
-    server.ask_for(passwords(ANA_CHANGED));
+    server.set_passwords(passwords(ANA_CHANGED));
     assert_eq!(client.ask("GET /v2/", ANA_SECRET, b"").status, 401);
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 200);
-    server.ask_for(Passwords::default());
+    server.set_passwords(Passwords::default());
     assert_eq!(client.ask("GET /v2/", changed, b"").status, 401);
 }
 
@@ -96,7 +96,7 @@ fn pulls_may_need_no_password_and_pushes_do() {
         for none in ["", "authorization: Basic Og==\r\n"] {
             assert_eq!(client.ask(request, none, b"").status, 200, "{request}");
         }
-        // Whoever shows a password wants to know whether it is right.
+        // A password that is sent is always checked.
         assert!(is_challenge(&client.ask(request, ANA_WRONG, b"")), "{request}");
     }
     let manifest = format!("DELETE /v2/app/manifests/{}", Digest::sha256("x"));
@@ -109,7 +109,7 @@ fn pulls_may_need_no_password_and_pushes_do() {
     ] {
         assert!(is_challenge(&client.ask(request, "content-length: 0\r\n", b"")), "{request}");
     }
-    // Most clients learn here that they will need one for a push.
+    // Most clients learn here that they need a password for a push.
     assert!(is_challenge(&client.ask("GET /v2/", "", b"")));
     let docker = "user-agent: docker/27.5.1 go/go1.22.11 kernel/6.1 os/linux\r\n";
     assert_eq!(client.ask("GET /v2/", docker, b"").status, 200);
@@ -145,16 +145,16 @@ fn many_clients_of_one_user_come_in_at_once() {
 #[test]
 fn who_hangs_up_before_the_answer_has_guessed_all_the_same() {
     let registry = Arc::new(writable());
-    // A cost at which a check takes longer than hanging up.
+    // With this cost, a check takes longer than hanging up.
     let slow = ANA.replace("$04$", "$08$");
     let passwords = Some(passwords(&slow));
-    let server = started(&registry, Options { passwords, ..Options::default() });
+    let server = started(&registry, ServerOptions { passwords, ..ServerOptions::default() });
     for _ in 0..30 {
         let mut client = Client::to(&server);
         client.send(format!("GET /v2/ HTTP/1.1\r\nhost: x\r\n{ANA_WRONG}\r\n").as_bytes());
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Far fewer than are too many.
+    // Far below the limit.
     let mut statuses = (0..10).map(|_| {
         std::thread::sleep(Duration::from_millis(200));
         Client::to(&server).ask("GET /v2/", BOB_SECRET, b"").status

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use longshore_registry::{Access, Registry, RegistryOptions};
+use longshore_registry::{Access, Handler, RegistryOptions};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::Memory;
 
@@ -10,7 +10,7 @@ use crate::support::{
 
 const CONTENT: &[u8] = b"some content that comes in pieces";
 
-fn is_there(registry: &Registry, content: &[u8]) -> bool {
+fn is_there(registry: &Handler, content: &[u8]) -> bool {
     let digest = Digest::sha256(content);
     let answer = get(registry, &format!("/v2/a/blobs/{digest}"));
     assert!(answer.status == 404 || answer.body == content);
@@ -75,7 +75,7 @@ fn f19_algorithms() {
             assert_eq!(answer.code(), "DIGEST_INVALID");
         }
     }
-    // The digest at the end decides, whatever was said at the beginning.
+    // The digest at the end decides, whatever the first request named.
     let post = "POST /v2/a/blobs/uploads/?digest-algorithm=sha512";
     let location = expect(&registry, post, &[], b"", 202).header("location").to_owned();
     for digest in ["", "?digest=", "?digest=nonsense", "?digest=foo:bar"] {
@@ -148,8 +148,8 @@ fn f17_uploads_are_cancelled_and_time_out() {
     expect(&registry, &format!("GET {location}"), &[], b"", 404);
 }
 
-/// A body in the middle of which somebody else does something.
-struct Interrupted<'a>(&'a Registry, String, Option<u16>);
+/// A body that runs a function in its middle.
+struct Interrupted<'a>(&'a Handler, String, Option<u16>);
 
 impl std::io::Read for Interrupted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -177,7 +177,7 @@ fn f17_one_request_at_a_time_works_on_an_upload() {
 fn f46_too_many_uploads_are_to_come_later() {
     let options =
         RegistryOptions { access: Access::ReadWrite, max_uploads: 2, ..RegistryOptions::default() };
-    let registry = Registry::new(std::sync::Arc::new(Memory::new()), options);
+    let registry = Handler::new(std::sync::Arc::new(Memory::new()), options);
     let first = begin(&registry, "a");
     begin(&registry, "a");
     let answer = expect(&registry, "POST /v2/a/blobs/uploads/", &[], b"", 429);
@@ -230,7 +230,7 @@ fn f49_a_length_that_is_not_right_is_refused() {
 fn a_blob_that_is_too_large_is_refused() {
     let options =
         RegistryOptions { access: Access::ReadWrite, max_blob: 8, ..RegistryOptions::default() };
-    let registry = Registry::new(std::sync::Arc::new(Memory::new()), options);
+    let registry = Handler::new(std::sync::Arc::new(Memory::new()), options);
     let post =
         |content: &[u8]| format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(content));
     expect(&registry, &post(b"12345678"), &[], b"12345678", 201);

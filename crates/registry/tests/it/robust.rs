@@ -1,4 +1,4 @@
-//! Whatever is asked, there is an answer, and it is never the server's fault.
+//! Every request gets an answer, and never a server error.
 
 use longshore_spec::Digest;
 use proptest::prelude::*;

@@ -1,10 +1,10 @@
-//! A registry over memory, and a table of what it is asked.
+//! A registry in memory, and requests to it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use longshore_registry::{Access, Missing, Registry, RegistryOptions};
+use longshore_registry::{Access, Handler, Missing, RegistryOptions};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{Memory, Place};
 
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Returns a header, or nothing where it is absent.
+    /// Returns a header, or an empty text if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -24,7 +24,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Returns the code of the one error that there must be.
+    /// Returns the code of the one error.
     pub(crate) fn code(&self) -> String {
         let json = self.json();
         assert_eq!(json["errors"].as_array().unwrap().len(), 1);
@@ -32,7 +32,7 @@ impl Answer {
         json["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 
-    /// Returns what a list holds.
+    /// Returns the entries of a list.
     pub(crate) fn list(&self, member: &str) -> Vec<String> {
         let json = self.json();
         let items = json[member].as_array().unwrap().iter();
@@ -40,25 +40,25 @@ impl Answer {
     }
 }
 
-pub(crate) fn registry(access: Access, missing: Missing) -> Registry {
+pub(crate) fn registry(access: Access, missing: Missing) -> Handler {
     over(Arc::new(Memory::new()), access, missing)
 }
 
-pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Registry {
-    Registry::new(place, RegistryOptions { access, missing, ..RegistryOptions::default() })
+pub(crate) fn over(place: Arc<dyn Place>, access: Access, missing: Missing) -> Handler {
+    Handler::new(place, RegistryOptions { access, missing, ..RegistryOptions::default() })
 }
 
-pub(crate) fn writable() -> Registry {
+pub(crate) fn writable() -> Handler {
     registry(Access::ReadWrite, Missing::Refuse)
 }
 
-pub(crate) fn sparse() -> Registry {
+pub(crate) fn sparse() -> Handler {
     registry(Access::ReadWrite, Missing::Accept)
 }
 
 /// Sends `request`, which is written `METHOD TARGET`.
 pub(crate) fn ask(
-    registry: &Registry,
+    registry: &Handler,
     request: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -79,13 +79,13 @@ pub(crate) fn ask(
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-pub(crate) fn get(registry: &Registry, target: &str) -> Answer {
+pub(crate) fn get(registry: &Handler, target: &str) -> Answer {
     ask(registry, &format!("GET {target}"), &[], b"")
 }
 
-/// Asks and says what is wrong with the answer, if it has not this status.
+/// Makes a request, and fails if the answer has another status.
 pub(crate) fn expect(
-    registry: &Registry,
+    registry: &Handler,
     request: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -96,7 +96,7 @@ pub(crate) fn expect(
     answer
 }
 
-pub(crate) fn push_blob(registry: &Registry, name: &str, content: &[u8]) -> Digest {
+pub(crate) fn push_blob(registry: &Handler, name: &str, content: &[u8]) -> Digest {
     let digest = Digest::sha256(content);
     let request = format!("POST /v2/{name}/blobs/uploads/?digest={digest}");
     expect(registry, &request, &[], content, 201);
@@ -115,14 +115,14 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]], subject: Option<&Descriptor
     if let Some(subject) = subject {
         document["subject"] = serde_json::to_value(subject).unwrap();
     }
-    // White space that must survive.
+    // White space that must be kept.
     serde_json::to_vec_pretty(&document).unwrap()
 }
 
 pub(crate) const IMAGE: (&str, &str) = ("content-type", MediaType::IMAGE_MANIFEST);
 
 /// Pushes an image with its blobs under a tag or digest, and returns its descriptor.
-pub(crate) fn push_image(registry: &Registry, name: &str, tag: &str, layer: &[u8]) -> Descriptor {
+pub(crate) fn push_image(registry: &Handler, name: &str, tag: &str, layer: &[u8]) -> Descriptor {
     push_blob(registry, name, b"{}");
     push_blob(registry, name, layer);
     let raw = image(b"{}", &[layer], None);
@@ -130,8 +130,8 @@ pub(crate) fn push_image(registry: &Registry, name: &str, tag: &str, layer: &[u8
     Descriptor::of(MediaType::IMAGE_MANIFEST, &raw)
 }
 
-/// Begins an upload and returns where it is.
-pub(crate) fn begin(registry: &Registry, name: &str) -> String {
+/// Begins an upload and returns its location.
+pub(crate) fn begin(registry: &Handler, name: &str) -> String {
     let answer = expect(registry, &format!("POST /v2/{name}/blobs/uploads/"), &[], b"", 202);
     answer.header("location").to_owned()
 }

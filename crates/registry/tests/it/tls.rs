@@ -11,7 +11,7 @@ use http::{Request, Response, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use longshore_registry::front::{Certificate, CertificateError, Options, Server};
+use longshore_registry::front::{Certificate, CertificateError, Server, ServerOptions};
 use longshore_spec::Digest;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -57,7 +57,7 @@ fn blobs_come_whole_over_tls() {
     let registry = Arc::new(writable());
     let content: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
     let digest = push_blob(&registry, "a", &content);
-    let options = Options { certificate: Some(certificate(ONE)), ..Options::default() };
+    let options = ServerOptions { certificate: Some(certificate(ONE)), ..ServerOptions::default() };
     let server = started(&registry, options);
     let mut client = connect(&server, ONE.0).unwrap();
     assert!(client.ask(&format!("GET /v2/a/blobs/{digest}"), "", b"").body == content);
@@ -70,12 +70,12 @@ fn blobs_come_whole_over_tls() {
 
 #[test]
 fn who_speaks_no_tls_is_told() {
-    let options = Options { certificate: Some(certificate(ONE)), ..Options::default() };
+    let options = ServerOptions { certificate: Some(certificate(ONE)), ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     let reply = Client::to(&server).ask("GET /v2/", "", b"");
     assert_eq!(reply.status, 400);
     assert_eq!(reply.body, b"Client sent an HTTP request to an HTTPS server.\n");
-    // Nor does one that says nothing that is TLS hold anything up.
+    // Nor does a client that sends something other than TLS.
     let mut odd = Client::to(&server);
     odd.send(b"\x16\x03\x01\x00\x05aaaaaaaaaaaa");
     odd.ends();
@@ -83,11 +83,11 @@ fn who_speaks_no_tls_is_told() {
 
 #[test]
 fn a_new_certificate_is_shown_to_new_connections() {
-    let options = Options { certificate: Some(certificate(ONE)), ..Options::default() };
+    let options = ServerOptions { certificate: Some(certificate(ONE)), ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     let mut before = connect(&server, ONE.0).unwrap();
     assert!(connect(&server, TWO.0).is_err());
-    server.show(certificate(TWO));
+    server.set_certificate(certificate(TWO));
     assert_eq!(before.ask("GET /v2/", "", b"").status, 200);
     assert_eq!(connect(&server, TWO.0).unwrap().ask("GET /v2/", "", b"").status, 200);
     assert!(connect(&server, ONE.0).is_err());
@@ -182,7 +182,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn http_2_is_spoken_over_tls() {
-    let options = Options { certificate: Some(certificate(ONE)), ..Options::default() };
+    let options = ServerOptions { certificate: Some(certificate(ONE)), ..ServerOptions::default() };
     let server = started(&Arc::new(writable()), options);
     let address = server.addresses()[0];
     runtime().block_on(async {
@@ -198,7 +198,7 @@ fn http_2_is_spoken_over_tls() {
 
 #[test]
 fn http_2_is_spoken_in_the_clear_to_who_knows() {
-    let server = started(&Arc::new(writable()), Options::default());
+    let server = started(&Arc::new(writable()), ServerOptions::default());
     let address = server.addresses()[0];
     runtime().block_on(async {
         many_at_once(tokio::net::TcpStream::connect(address).await.unwrap()).await;
@@ -210,11 +210,11 @@ fn http_2_is_spoken_in_the_clear_to_who_knows() {
 fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 32 << 20]);
-    let options = Options {
+    let options = ServerOptions {
         max_requests: 1,
         idle_timeout_while_others_wait: std::time::Duration::from_millis(50),
         min_rate_while_others_wait: 1 << 40,
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = started(&registry, options);
     let address = server.addresses()[0];
@@ -226,7 +226,7 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
         tokio::spawn(connection);
         let uri = format!("http://localhost/v2/a/blobs/{digest}");
         let request = Request::builder().uri(uri).body(Whole(None)).unwrap();
-        // The head has come, and nobody reads the body.
+        // The headers have come, and nobody reads the body.
         (sender.send_request(request).await.unwrap(), sender)
     });
     assert_eq!(Client::to(&server).ask("GET /v2/", "", b"").status, 200);
@@ -237,8 +237,8 @@ fn a_client_of_http_2_that_takes_nothing_makes_room_for_those_that_wait() {
 fn answers_that_no_window_is_open_for_make_room() {
     let registry = Arc::new(writable());
     let digest = push_blob(&registry, "a", &vec![7; 1 << 20]);
-    // Room for some twenty requests.
-    let options = Options { max_memory: 1 << 20, ..Options::default() };
+    // Memory for some twenty requests.
+    let options = ServerOptions { max_memory: 1 << 20, ..ServerOptions::default() };
     let server = started(&registry, options);
     let address = server.addresses()[0];
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -275,7 +275,7 @@ fn a_long_manifest_is_pulled_whole() {
     );
     let put = "PUT /v2/a/manifests/long";
     crate::support::expect(&registry, put, &[], raw.as_bytes(), 201);
-    let server = started(&registry, Options::default());
+    let server = started(&registry, ServerOptions::default());
     let reply = Client::to(&server).ask("GET /v2/a/manifests/long", "", b"");
     assert_eq!((reply.status, reply.body.len()), (200, raw.len()));
     assert!(reply.body == raw.as_bytes());

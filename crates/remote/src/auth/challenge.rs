@@ -1,4 +1,4 @@
-//! What a registry wants to see before it answers (RFC 9110 section 11, row E-15).
+//! What a registry asks a client to authenticate with (RFC 9110 section 11, row E-15).
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
@@ -8,30 +8,30 @@ use crate::http::{outside_quotes, unquote};
 /// How many challenges are looked at, and how many parameters of each.
 const MOST: usize = 32;
 
-/// No challenge that is looked at has more bytes.
+/// A challenge of more bytes is ignored.
 const MOST_BYTES: usize = 16 << 10;
 
-/// What a registry wants to see.
+/// What a registry asks a client to authenticate with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// A name and a password.
     Basic,
-    /// A token that somebody else hands out.
+    /// A token from an authorization service.
     Bearer {
-        /// Who.
+        /// The address of the service.
         realm: String,
-        /// For which service.
+        /// The `service` that the token is for.
         service: Option<String>,
-        /// For what, as the registry sees it.
+        /// The `scope` that the registry names.
         scope: Option<String>,
     },
 }
 
-/// Returns the challenge that suits best: a token before a password.
+/// Returns the best challenge: a token is better than a password.
 pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let values = values.filter(|value| value.len() <= MOST_BYTES).take(MOST);
-    let all: Vec<_> = values.flat_map(parse).take(MOST).filter_map(Raw::understood).collect();
+    let all: Vec<_> = values.flat_map(parse).take(MOST).filter_map(Raw::supported).collect();
     let bearer = all.iter().find(|each| matches!(each, Challenge::Bearer { .. }));
     bearer.or(all.first()).cloned()
 }
@@ -44,7 +44,7 @@ struct Raw {
 }
 
 impl Raw {
-    fn understood(self) -> Option<Challenge> {
+    fn supported(self) -> Option<Challenge> {
         let param = |name: &str| {
             let mut found = self.params.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
             found.next().map(|(_, value)| value.clone()).filter(|value| !value.is_empty())

@@ -1,4 +1,4 @@
-//! Showing registries who asks (row E-15).
+//! Authentication (row E-15).
 
 mod challenge;
 mod token;
@@ -12,50 +12,52 @@ use longshore_spec::RepositoryName;
 use longshore_store::{Error, Flaw, Result};
 
 pub(crate) use self::challenge::{Challenge, challenge};
-use self::token::Token;
+use self::token::{Token, TokenRequest};
 use crate::credentials::{Credential, Credentials};
-use crate::http::{Answer, AttemptError, Call, Http, Reach, Url};
+use crate::http::{Answer, AttemptError, Http, Reach, Request};
+use crate::url::Url;
 use crate::{PlainHttp, Secret};
 
 /// What a request wants to do, as authorization services see it: `repository:library/app:pull`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Scope(String);
 
-/// For whom a request is made, and what it wants to do.
+/// What a request accesses.
 #[derive(Debug, Clone)]
-pub(crate) struct Wish<'a> {
-    /// The registry as its user names it: credentials are kept under that name.
+pub(crate) struct Access<'a> {
+    /// The registry as its user names it. Credentials are kept under that name.
     pub(crate) registry: &'a str,
-    /// Where registries say what they want to see, if they say it nowhere else.
+    /// The root of the registry, `/v2/`. Some registries send a challenge only from there.
     pub(crate) base: &'a Url,
     pub(crate) repository: Option<&'a RepositoryName>,
     pub(crate) scopes: BTreeSet<Scope>,
 }
 
-/// Tokens and what registries want to see.
+/// Authenticates requests, and remembers challenges, credentials and tokens.
 #[derive(Debug)]
 pub(crate) struct Auth {
     credentials: Arc<dyn Credentials>,
-    /// To whom a secret may go in the clear.
+    /// Which hosts may get a secret without encryption.
     plain_http: PlainHttp,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What each registry wanted to see last, and whom it may name.
+    /// The last challenge of each registry, and the hosts that it may name.
     challenges: HashMap<String, (Challenge, Reach)>,
-    /// Those that were asked at their root what they want to see.
+    /// The registries whose root was asked for a challenge.
     asked: HashSet<String>,
-    /// What was found: asking a helper program again takes time.
+    /// The credentials that were found. Running a helper program again takes time.
     credentials: HashMap<(String, Option<RepositoryName>), Option<Credential>>,
     tokens: HashMap<TokenKey, Slot>,
 }
 
-/// What a token is for. Who asks is part of it: by registry, credential and sorted scopes.
+/// What a token is for: registry, credential and scopes.
 type TokenKey = (String, Option<Secret>, BTreeSet<Scope>);
 
-/// A place for one token; locked while it is fetched, so that all who need it wait for one fetch.
+/// A place for one token. It is locked while the token is fetched, so that all who need it wait for one
+/// fetch.
 type Slot = Arc<Mutex<Option<Token>>>;
 
 impl Scope {
@@ -81,99 +83,101 @@ impl Auth {
         Self { credentials, plain_http, known: Mutex::default() }
     }
 
-    /// Returns what a registry has asked for, if it has asked for anything.
-    pub(crate) fn asked_by(&self, registry: &str) -> Option<Challenge> {
+    /// Returns the last challenge of a registry, if there was one.
+    pub(crate) fn challenge_of(&self, registry: &str) -> Option<Challenge> {
         self.known().challenges.get(registry).map(|(challenge, _)| challenge.clone())
     }
 
-    /// Makes the call with the name and password that there are, although nobody asked for them; `None`
-    /// without any.
-    pub(crate) fn unasked<'h>(
+    /// Makes the request with the stored name and password, although no challenge asked for them. Returns
+    /// `None` if there are none.
+    pub(crate) fn attempt_with_password<'h>(
         &self,
         http: &'h Http,
-        call: &Call<'_>,
-        wish: &Wish<'_>,
+        request: &Request<'_>,
+        access: &Access<'_>,
     ) -> Result<Option<Answer<'h>>, AttemptError> {
-        let Some(Credential::Password { username, password }) = self.credential(wish)? else {
+        let Some(Credential::Password { username, password }) = self.credential(access)? else {
             return Ok(None);
         };
-        http.attempt(call, Some(&header("Basic", &basic(&username, &password))?)).map(Some)
+        http.attempt(request, Some(&header("Basic", &basic(&username, &password))?)).map(Some)
     }
 
-    /// Makes the call with what the registry wanted to see last, and once more if it wants to see
-    /// something else now.
+    /// Makes the request with the authorization that the last challenge asked for, and once more if this
+    /// answer has another challenge.
     pub(crate) fn attempt<'h>(
         &self,
         http: &'h Http,
-        call: &Call<'_>,
-        wish: &Wish<'_>,
+        request: &Request<'_>,
+        access: &Access<'_>,
     ) -> Result<Answer<'h>, AttemptError> {
-        let known = self.known().challenges.get(wish.registry).cloned();
+        let known = self.known().challenges.get(access.registry).cloned();
         let authorization = match known {
-            Some(known) => self.authorization(http, call, &known, wish, None)?,
+            Some(known) => self.authorization(http, request, &known, access, None)?,
             None => None,
         };
-        let answer = http.attempt(call, authorization.as_ref())?;
-        let Some(wanted) = self.wanted(http, call, &answer, authorization.is_some(), wish) else {
+        let answer = http.attempt(request, authorization.as_ref())?;
+        let Some(wanted) = self.wanted(http, request, &answer, authorization.is_some(), access)
+        else {
             return Ok(answer);
         };
-        self.known().challenges.insert(wish.registry.to_owned(), wanted.clone());
+        self.known().challenges.insert(access.registry.to_owned(), wanted.clone());
         let stale = authorization.as_ref();
-        let Some(fresh) = self.authorization(http, call, &wanted, wish, stale)? else {
+        let Some(fresh) = self.authorization(http, request, &wanted, access, stale)? else {
             return Ok(answer);
         };
         if Some(&fresh) == stale {
             return Ok(answer);
         }
         drop(answer);
-        http.attempt(call, Some(&fresh))
+        http.attempt(request, Some(&fresh))
     }
 
-    /// Returns what a registry wants to see that gave this answer, and whom it may name; `None` if it
-    /// wants nothing more. Some say so with another status than 401, and some only at their root.
+    /// Returns the challenge that follows from an answer, and the hosts that it may name. Returns `None`
+    /// if there is nothing to authenticate for. Some registries send another status than 401, and some
+    /// send a challenge only from their root.
     fn wanted(
         &self,
         http: &Http,
-        call: &Call<'_>,
+        request: &Request<'_>,
         answer: &Answer<'_>,
         was_shown: bool,
-        wish: &Wish<'_>,
+        access: &Access<'_>,
     ) -> Option<(Challenge, Reach)> {
         let is_unknown = answer.status() == StatusCode::UNAUTHORIZED;
-        if !answer.url().is_same_origin(&call.url)
-            || !(is_unknown || !was_shown && may_want_more(answer.status()))
+        if !answer.url().is_same_origin(&request.url)
+            || !(is_unknown || !was_shown && may_ask_for_credentials(answer.status()))
         {
             return None;
         }
         if let Some(wanted) = challenge(answer.headers()) {
             return Some((wanted, answer.may_name()));
         }
-        // Nobody who has nothing to show is told more by another answer than 401.
-        let has_something = || matches!(self.credential(wish), Ok(Some(_)));
-        if was_shown || call.url == *wish.base || !(is_unknown || has_something()) {
+        // Without a credential, only a 401 is worth another question.
+        let has_something = || matches!(self.credential(access), Ok(Some(_)));
+        if was_shown || request.url == *access.base || !(is_unknown || has_something()) {
             return None;
         }
-        if !self.known().asked.insert(wish.registry.to_owned()) {
+        if !self.known().asked.insert(access.registry.to_owned()) {
             return None;
         }
-        let root = Call::new(Method::GET, wish.base.clone(), "use", wish.registry);
+        let root = Request::new(Method::GET, access.base.clone(), "use", access.registry);
         let answer = http.attempt(&root, None).ok()?;
-        let is_own = answer.url().is_same_origin(wish.base);
-        let wanted =
-            challenge(answer.headers()).filter(|_| is_own && may_want_more(answer.status()))?;
+        let is_own = answer.url().is_same_origin(access.base);
+        let wanted = challenge(answer.headers())
+            .filter(|_| is_own && may_ask_for_credentials(answer.status()))?;
         Some((wanted, answer.may_name()))
     }
 
-    /// Returns what to send, another one than `stale`. `None` where nobody can show anything.
+    /// Returns an `Authorization` other than `stale`. Returns `None` if there is no credential that fits.
     fn authorization(
         &self,
         http: &Http,
-        call: &Call<'_>,
+        request: &Request<'_>,
         (challenge, may_name): &(Challenge, Reach),
-        wish: &Wish<'_>,
+        access: &Access<'_>,
         stale: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, AttemptError> {
-        let credential = self.credential(wish)?;
+        let credential = self.credential(access)?;
         match (challenge, &credential) {
             (_, Some(Credential::Token(token))) => Ok(Some(header("Bearer", token)?)),
             (Challenge::Basic, Some(Credential::Password { username, password })) => {
@@ -182,8 +186,8 @@ impl Auth {
             (Challenge::Basic, _) => Ok(None),
             (Challenge::Bearer { realm, service, scope }, _) => {
                 let identity = credential.as_ref().map(identity);
-                let key = (wish.registry.to_owned(), identity, wish.scopes.clone());
-                if let Some(value) = self.covering(&key)?.filter(|value| Some(value) != stale) {
+                let key = (access.registry.to_owned(), identity, access.scopes.clone());
+                if let Some(value) = self.cached_token(&key)?.filter(|value| Some(value) != stale) {
                     return Ok(Some(value));
                 }
                 let slot = Arc::clone(self.known().tokens.entry(key).or_default());
@@ -194,31 +198,31 @@ impl Auth {
                         return Ok(Some(value));
                     }
                 }
-                let request = token::Request {
+                let token_request = TokenRequest {
                     realm,
                     service: service.as_deref(),
-                    scopes: merged(&wish.scopes, scope.as_deref()),
+                    scopes: merge_scopes(&access.scopes, scope.as_deref()),
                     credential: credential.as_ref(),
-                    registry: wish.registry,
-                    asked_at: &call.url,
+                    registry: access.registry,
+                    asked_at: &request.url,
                     may_name: *may_name,
                     plain_http: self.plain_http,
                 };
-                let token = slot.insert(request.fetch(http)?);
+                let token = slot.insert(token_request.fetch(http)?);
                 Ok(Some(header("Bearer", token.value())?))
             }
         }
     }
 
-    /// Returns a token that was fetched for more: who may push may also pull.
-    fn covering(&self, (registry, identity, scopes): &TokenKey) -> Result<Option<HeaderValue>> {
+    /// Returns a fresh token that was fetched for more scopes: a token to push also allows to pull.
+    fn cached_token(&self, (registry, identity, scopes): &TokenKey) -> Result<Option<HeaderValue>> {
         let known = self.known();
         for ((of, by, may), slot) in &known.tokens {
             let covered = |want: &Scope| may.iter().any(|have| covers(&have.0, &want.0));
             if of != registry || by != identity || !scopes.iter().all(covered) {
                 continue;
             }
-            // One that is being fetched is waited for only by those who need just that.
+            // Only those who need exactly these scopes wait for a token that is being fetched.
             let Ok(slot) = slot.try_lock() else { continue };
             if let Some(token) = slot.as_ref().filter(|token| token.is_fresh()) {
                 return header("Bearer", token.value()).map(Some);
@@ -227,12 +231,12 @@ impl Auth {
         Ok(None)
     }
 
-    fn credential(&self, wish: &Wish<'_>) -> Result<Option<Credential>> {
-        let key = (wish.registry.to_owned(), wish.repository.cloned());
+    fn credential(&self, access: &Access<'_>) -> Result<Option<Credential>> {
+        let key = (access.registry.to_owned(), access.repository.cloned());
         if let Some(found) = self.known().credentials.get(&key) {
             return Ok(found.clone());
         }
-        let found = self.credentials.find(wish.registry, wish.repository)?;
+        let found = self.credentials.find(access.registry, access.repository)?;
         self.known().credentials.insert(key, found.clone());
         Ok(found)
     }
@@ -243,13 +247,13 @@ impl Auth {
     }
 }
 
-/// Tells whether registries say with this status that they want to see something: some hide what they
-/// have, or know no other.
-pub(crate) fn may_want_more(status: StatusCode) -> bool {
+/// Tells whether this status may mean that authentication is needed. Some registries hide what they have,
+/// and others know no better status.
+pub(crate) fn may_ask_for_credentials(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 401 | 403 | 404)
 }
 
-/// Returns what tells one credential from another.
+/// Returns what distinguishes one credential from another.
 fn identity(credential: &Credential) -> Secret {
     match credential {
         Credential::Password { username, password } => basic(username, password),
@@ -257,11 +261,11 @@ fn identity(credential: &Credential) -> Secret {
     }
 }
 
-/// How many scopes are taken of what a registry asks for: each has to be compared with all.
+/// More scopes of a challenge are ignored: each is compared with all others.
 const MOST_SCOPES: usize = 64;
 
-/// Returns the wanted scopes, and what the registry asked for beyond them.
-fn merged(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
+/// Returns the wanted scopes, and those of the challenge that they do not cover.
+fn merge_scopes(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
     let mut scopes: Vec<String> = wanted.iter().map(|scope| scope.0.clone()).collect();
     for scope in asked.unwrap_or_default().split_ascii_whitespace().take(MOST_SCOPES) {
         let covered = scopes.iter().any(|have| covers(have, scope));
@@ -272,7 +276,7 @@ fn merged(wanted: &BTreeSet<Scope>, asked: Option<&str>) -> Vec<String> {
     scopes
 }
 
-/// Tells whether who may do `have` may do all of `scope`.
+/// Tells whether `have` allows all that `scope` allows.
 fn covers(have: &str, scope: &str) -> bool {
     let (Some((have, may)), Some((scope, wants))) = (have.rsplit_once(':'), scope.rsplit_once(':'))
     else {
@@ -307,10 +311,10 @@ mod tests {
         let wanted = BTreeSet::from([Scope::push(&name)]);
         let asked = "repository:library/app:pull repository:other:pull";
         assert_eq!(
-            merged(&wanted, Some(asked)),
+            merge_scopes(&wanted, Some(asked)),
             ["repository:library/app:pull,push", "repository:other:pull"]
         );
-        assert_eq!(merged(&wanted, None), ["repository:library/app:pull,push"]);
+        assert_eq!(merge_scopes(&wanted, None), ["repository:library/app:pull,push"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Tokens: how they are asked for, and how long they last.
+//! Requests for tokens, and how long tokens last.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,26 @@ use serde::Deserialize;
 
 use super::{basic, header};
 use crate::credentials::Credential;
-use crate::http::{AttemptError, Body, Call, Http, Reach, Url, field, with_query};
+use crate::http::{AttemptError, Body, Http, Reach, Request};
+use crate::url::{Url, field, with_query};
 use crate::{PlainHttp, Secret};
 
-/// How long a token lasts that does not say so (token specification, `expires_in`).
+/// How long a token lasts, in seconds, if the service does not say (token specification, `expires_in`).
 const DEFAULT_LIFE: u64 = 60;
 
-/// No token is believed to last longer: services have been seen to forget theirs.
+/// No token is used for longer, in seconds: some services forget their tokens earlier than they say.
 const LONGEST_LIFE: u64 = 3600;
 
-/// So long before its end a token is no longer used: a request takes time to arrive.
+/// A token is not used for so long before its end: a request takes time to arrive.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// No answer of an authorization service is longer.
+/// An answer of more bytes is refused.
 const MOST_BYTES: u64 = 256 << 10;
 
-/// How the client calls itself to authorization services.
+/// The `client_id` that is sent to authorization services.
 const CLIENT_ID: &str = "longshore";
 
-/// A token in hand.
+/// A token that was fetched.
 #[derive(Debug)]
 pub(super) struct Token {
     value: Secret,
@@ -44,33 +45,33 @@ impl Token {
     }
 }
 
-/// A token that is wanted.
-pub(super) struct Request<'a> {
+/// A request for a token.
+pub(super) struct TokenRequest<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) scopes: Vec<String>,
     pub(super) credential: Option<&'a Credential>,
     pub(super) registry: &'a str,
-    /// What the registry was asked for when it named the service.
+    /// The address whose answer had the challenge.
     pub(super) asked_at: &'a Url,
-    /// Whom the registry may name.
+    /// The hosts that the registry may name.
     pub(super) may_name: Reach,
-    /// To whom a secret may go in the clear.
+    /// Which hosts may get a secret without encryption.
     pub(super) plain_http: PlainHttp,
 }
 
-impl Request<'_> {
-    /// Asks the service that the registry named.
+impl TokenRequest<'_> {
+    /// Fetches a token from the service that the challenge names.
     pub(super) fn fetch(&self, http: &Http) -> Result<Token, AttemptError> {
         let asked = Instant::now();
-        let (call, authorization) = self.call()?;
-        let call = call.whole(MOST_BYTES);
-        let answer = http.attempt(&call, authorization.as_ref())?;
+        let (request, authorization) = self.request()?;
+        let request = request.whole(MOST_BYTES);
+        let answer = http.attempt(&request, authorization.as_ref())?;
         if !answer.status().is_success() {
-            let error = match answer.into_error(call.action, &call.what) {
-                // Nobody asks for this address, so that it is not there means nothing to them.
+            let error = match answer.into_error(request.action, &request.what) {
+                // The user did not ask for this address, so a 404 from it would not help.
                 Error::NotFound { what, place, said } => Error::Denied {
-                    action: call.action,
+                    action: request.action,
                     what,
                     place,
                     said: Box::new(no_service(said)),
@@ -81,8 +82,8 @@ impl Request<'_> {
         }
         let body = answer.into_bytes("the answer with a token", MOST_BYTES)?;
         let malformed =
-            |reason: &str| Error::malformed(&call.what, Flaw::Answer(reason.to_owned()));
-        // The error of the parser may quote what it read.
+            |reason: &str| Error::malformed(&request.what, Flaw::Answer(reason.to_owned()));
+        // The parser's error may quote a secret.
         let reply: Reply = serde_json::from_slice(&body)
             .map_err(|_| malformed("what came is not of the form it must have"))?;
         let value = [reply.token, reply.access_token]
@@ -97,12 +98,12 @@ impl Request<'_> {
             .filter(|life| *life > 0)
             .unwrap_or(DEFAULT_LIFE);
         let life = Duration::from_secs(life.min(LONGEST_LIFE));
-        // One that lasts no longer than the margin is used half of its time.
+        // A token that lasts no longer than the margin is used for half of its time.
         let used = life.saturating_sub(MARGIN).max(life / 2);
         Ok(Token { value: Secret::new(value), expires: asked + used })
     }
 
-    fn call(&self) -> Result<(Call<'static>, Option<http::HeaderValue>), Error> {
+    fn request(&self) -> Result<(Request<'static>, Option<http::HeaderValue>), Error> {
         let what = format!("a token for {}", self.registry);
         let malformed = |flaw: Flaw| {
             Error::malformed(format!("the address for tokens that {} gave", self.registry), flaw)
@@ -110,7 +111,7 @@ impl Request<'_> {
         if self.realm.contains("://") {
             Url::parse(self.realm).map_err(|reason| malformed(Flaw::Answer(reason)))?;
         }
-        // It may be relative to where it was named, as other addresses are (RFC 9110 4.1).
+        // The realm may be relative, as other addresses may be (RFC 9110 4.1).
         let mut url = self.asked_at.follow(self.realm).map_err(|error| match error {
             Error::Malformed { reason, .. } => malformed(reason),
             error => error,
@@ -131,12 +132,12 @@ impl Request<'_> {
             ];
             let fields = fields.into_iter().filter_map(|(key, value)| Some(field(key, value?)));
             let body = fields.collect::<Vec<_>>().join("&");
-            let call = Call::new(Method::POST, url, "get", what)
+            let request = Request::new(Method::POST, url, "get", what)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header(ACCEPT, "application/json")
                 .body(Body::Secret(body.into()))
                 .reach(self.may_name);
-            return Ok((call, None));
+            return Ok((request, None));
         }
         if let Some(service) = self.service {
             url = with_query(url, "service", service);
@@ -151,14 +152,14 @@ impl Request<'_> {
             }
             _ => None,
         };
-        let call = Call::new(Method::GET, url, "get", what)
+        let request = Request::new(Method::GET, url, "get", what)
             .header(ACCEPT, "application/json")
             .reach(self.may_name);
-        Ok((call, authorization))
+        Ok((request, authorization))
     }
 }
 
-/// Returns a refusal that says that there is no service for tokens, before what was said there.
+/// Returns the refusal of an address where there is no token service, with what the host said there.
 fn no_service(said: Option<Box<Refusal>>) -> Refusal {
     let nobody = "nobody hands out tokens there";
     let said = said.map_or_else(|| Refusal::of_status(404), |said| *said);
@@ -169,7 +170,7 @@ fn no_service(said: Option<Box<Refusal>>) -> Refusal {
     said.saying(detail)
 }
 
-/// What an authorization service answers. `token` and `access_token` are the same.
+/// The answer of an authorization service. `token` and `access_token` mean the same.
 #[derive(Deserialize)]
 struct Reply {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The document that `docker login` and its likes keep: `config.json`, `auth.json`.
+//! The documents that `docker login` and similar programs keep: `config.json`, `auth.json`.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use serde::Deserialize;
 
 use super::Credential;
 use crate::Secret;
-use crate::list::BYTE_ORDER_MARK;
+use crate::text::BYTE_ORDER_MARK;
 
 /// The name of Docker Hub in references, and the key under which its credential is kept.
 const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 const DOCKER_HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-/// Reads base64 whether the bits behind the last byte are clear or not, without padding.
+/// Reads base64 without padding, whatever the unused bits of the last byte are.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -24,7 +24,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What of the document is looked at. It holds secrets, so it has no `Debug`.
+/// The members of the document that are used. It holds secrets, so it does not implement `Debug`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Document {
@@ -44,8 +44,8 @@ struct Entry {
 }
 
 impl Document {
-    /// Reads a document; `None` if it is none. Before it had other members, Docker's was no more than its
-    /// entries, as that of `~/.dockercfg` is.
+    /// Reads a document. Returns `None` if the text is not one. In its oldest form, Docker's document had
+    /// only the entries, as `~/.dockercfg` has.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         // The error of the parser may quote a secret.
@@ -60,7 +60,7 @@ impl Document {
         Some(Self { auths, ..document })
     }
 
-    /// Returns the helper program to ask about `registry`: its own, or that for all.
+    /// Returns the helper program for `registry`: its own, or that for all.
     pub(super) fn helper(&self, registry: &str) -> Option<&str> {
         let own = self.cred_helpers.iter().flatten();
         let mut own = own.filter(|(key, _)| same_host(Key::of(key).host, registry));
@@ -70,8 +70,8 @@ impl Document {
         own.or(shared).map(String::as_str)
     }
 
-    /// Returns the entry whose key is the longest part of `registry/repository` that has one.
-    /// `Err` names a key whose entry cannot be read.
+    /// Returns the entry with the longest key that `registry/repository` begins with. `Err` names a key
+    /// whose entry cannot be read.
     pub(super) fn entry(
         &self,
         registry: &str,
@@ -91,15 +91,15 @@ impl Document {
                 None => break,
             }
         }
-        // Docker reads no more than the host of such a key.
+        // Docker reads only the host of such a key.
         self.first(|key| key.is_address && same_host(key.host, registry))
     }
 
-    /// Returns the first entry under a key that fits.
+    /// Returns the first entry whose key fits.
     fn first(&self, fits: impl Fn(&Key<'_>) -> bool) -> Result<Option<Credential>, String> {
         for (key, entry) in self.auths.iter().flatten() {
             let Some(entry) = entry.as_ref().filter(|_| fits(&Key::of(key))) else { continue };
-            // A helper's registries have empty entries.
+            // Registries with a helper have empty entries.
             if let Some(credential) = entry.credential().ok_or_else(|| key.clone())? {
                 return Ok(Some(credential));
             }
@@ -109,7 +109,7 @@ impl Document {
 }
 
 impl Entry {
-    /// Returns what the entry holds; `None` if that cannot be read.
+    /// Returns the credential in the entry. Returns `None` if the entry cannot be read.
     #[expect(clippy::option_option, reason = "unreadable is not the same as empty")]
     fn credential(&self) -> Option<Option<Credential>> {
         let some = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
@@ -120,7 +120,7 @@ impl Entry {
             return Some(Some(Credential::Identity(Secret::new(token))));
         }
         if let Some(auth) = some(&self.auth) {
-            // Neither name nor password is how some write nobody.
+            // Some programs write an empty name and password for an anonymous user.
             return decode(&auth).map(|(username, password)| {
                 let is_nobody = username.is_empty() && password.expose().is_empty();
                 (!is_nobody).then_some(Credential::Password { username, password })
@@ -133,52 +133,52 @@ impl Entry {
     }
 }
 
-/// Returns the key under which a credential is kept.
+/// Returns the key under which a credential is stored.
 pub(super) fn key(registry: &str) -> &str {
     if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry }
 }
 
-/// Returns whether `key` is one under which the credential of `registry` is kept: an entry of the
-/// registry, not of one of its repositories.
+/// Tells whether the credential of `registry` may be stored under `key`: the key is that of the registry,
+/// not of one of its repositories.
 pub(super) fn is_key_of(key: &str, registry: &str) -> bool {
     let of = Key::of(key);
     key == registry || of.path.is_empty() && same_host(of.host, registry)
 }
 
-/// Returns the entry that keeps `username` and `password`.
+/// Returns the entry for `username` and `password`.
 pub(super) fn encode(username: &str, password: &Secret) -> String {
     let text = format!("{username}:{}", password.expose());
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
 fn decode(auth: &str) -> Option<(String, Secret)> {
-    // People and tools break it into lines, as mail does, and leave the padding out.
+    // Base64 may be broken into lines, as in mail, and lack its padding.
     let auth: String = auth.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let text = String::from_utf8(LENIENT.decode(auth.trim_end_matches('=')).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
-    // Some programs pad the password.
+    // Some programs pad the password with zeros.
     let password = Secret::new(password.trim_end_matches('\0'));
     Some((username.to_owned(), password))
 }
 
-/// What a key is for: a registry, or a part of it.
+/// What a key stands for: a registry, or a part of it.
 struct Key<'a> {
     host: &'a str,
-    /// Empty for all of the registry.
+    /// Empty for the whole registry.
     path: &'a str,
-    /// It is written as an address.
+    /// Whether the key is written as a URL.
     is_address: bool,
 }
 
 impl<'a> Key<'a> {
     fn of(key: &'a str) -> Self {
-        // Whatever the scheme: some keep the transports of their references in it.
+        // Any scheme: some programs keep the transport of a reference in the key.
         let key = key.trim();
         let address = key.split_once("://").map(|(_, address)| address);
         let (host, path) =
             address.unwrap_or(key).split_once('/').unwrap_or((address.unwrap_or(key), ""));
         let path = path.trim_matches('/');
-        // Where the interface of a registry begins is no part of a name.
+        // The path of the registry's API is not part of a repository's name.
         let inner = ["v1", "v2"].into_iter().find_map(|version| {
             let rest = path.strip_prefix(version)?;
             (rest.is_empty() || address.is_some() && rest.starts_with('/')).then_some(rest)

@@ -15,25 +15,25 @@ use serde_json::{Map, Value, json};
 use super::document::{self, Document};
 use super::helper::Helper;
 use super::{Credential, Credentials};
-use crate::list::BYTE_ORDER_MARK;
+use crate::text::BYTE_ORDER_MARK;
 
-/// How long a helper program may take: it may have to ask its user.
+/// How long a helper program may run: it may have to ask its user.
 const HELPER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// No such file is longer.
+/// A file of more bytes is refused.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The files that `docker login`, `podman login` and their likes keep (`config.json` of Docker,
+/// The files that `docker login`, `podman login` and similar programs keep (`config.json` of Docker,
 /// `containers-auth.json(5)`), and the helper programs that they name.
 ///
-/// The first file that knows a registry decides. Keys may name a repository or a part of its path;
-/// the longest that fits is taken. The first file is the one that [`Files::store`] writes.
+/// The first file that has an entry for a registry decides. Keys may name a repository or a part of its
+/// path; the longest key that fits is used. [`Files::store`] writes to the first file.
 #[derive(Debug, Clone)]
 pub struct Files {
     paths: Vec<PathBuf>,
     helpers: Option<PathBuf>,
     timeout: Duration,
-    /// What helper programs have said.
+    /// The answers of helper programs.
     answers: Arc<Mutex<Answers>>,
 }
 
@@ -41,28 +41,28 @@ pub struct Files {
 type Answers = HashMap<(String, String), Option<Credential>>;
 
 impl Files {
-    /// Looks into `paths`, in this order. Those that do not exist are passed over.
+    /// Reads the files at `paths`, in this order. Files that do not exist are skipped.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let paths = paths.into_iter().collect();
         Self { paths, helpers: None, timeout: HELPER_TIMEOUT, answers: Arc::default() }
     }
 
-    /// Runs the helper programs that lie in `directory`, instead of looking for them.
+    /// Runs the helper programs in `directory`, instead of searching `PATH`.
     #[must_use]
     pub fn with_helpers_in(self, directory: impl Into<PathBuf>) -> Self {
         Self { helpers: Some(directory.into()), ..self }
     }
 
-    /// Gives helper programs so much time.
+    /// Sets how long helper programs may run.
     #[must_use]
     pub fn with_helper_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Keeps the credential of `registry` in the first file, or with the helper program that it
-    /// names. A registry may be followed by a path: `quay.io/org`.
+    /// Stores the credential of `registry` in the first file, or with the helper program that the file
+    /// names. `registry` may have a path: `quay.io/org`.
     ///
-    /// The file is replaced whole and is its owner's alone; what else it holds stays.
+    /// The file is replaced as a whole, keeps its other members, and only its owner can read it.
     pub fn store(&self, registry: &str, credential: &Credential) -> Result<()> {
         self.answers().clear();
         let path = self.first()?;
@@ -87,8 +87,8 @@ impl Files {
         })
     }
 
-    /// Forgets the credential of `registry` in every file and with every helper program. Returns
-    /// whether there was one.
+    /// Removes the credential of `registry` from every file and every helper program. Returns whether
+    /// there was one.
     pub fn erase(&self, registry: &str) -> Result<bool> {
         self.answers().clear();
         let mut erased = false;
@@ -116,12 +116,12 @@ impl Files {
 
     fn helper_of(&self, path: &Path, registry: &str) -> Result<Option<Named<'_>>> {
         let Some(document) = load(path)? else { return Ok(None) };
-        // A helper is for registries; what is for a part of one stays in the file.
+        // Helpers keep credentials of registries. Those of a part of a registry stay in the file.
         let name = document.helper(registry).filter(|_| !registry.contains('/'));
         Ok(name.map(|name| Named { name: name.to_owned(), files: self }))
     }
 
-    /// Asks a helper program, each once for the same: it may take a while, or warn.
+    /// Asks a helper program, once for each key: it may be slow, or print a warning.
     fn ask(&self, name: &str, key: &str) -> Result<Option<Credential>> {
         let at = (name.to_owned(), key.to_owned());
         if let Some(known) = self.answers().get(&at) {
@@ -146,7 +146,8 @@ impl Files {
         let ask = |name: &str| self.ask(name, document::key(registry));
         let found = match document.helper(registry) {
             Some(name) => match ask(name) {
-                // The file may come from another machine. What is in it is still worth a look.
+                // The file may come from another machine that has the helper. Its entries may still be of
+                // use.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     tracing::warn!("{} names a helper `{name}` that is not here", path.display());
                     None
@@ -198,12 +199,13 @@ fn load(path: &Path) -> Result<Option<Document>> {
     Document::read(&text).map(Some).ok_or_else(|| malformed(path))
 }
 
-/// Returns what is in a file; `None` if it does not exist. An empty one is an empty document.
+/// Returns the document in a file. Returns `None` if the file does not exist. An empty file is an empty
+/// document.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let what = path.display();
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // It is read for each registry anew, and a pipe gives what it has once.
+        // The file is read for each registry, and a pipe can be read only once.
         Ok(found) if found.file_type().is_fifo() => {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe, and no file");
             return Err(Error::io("read", what)(error));
@@ -225,7 +227,7 @@ fn malformed(path: &Path) -> Error {
     Error::malformed(path.display(), Flaw::Credentials(reason))
 }
 
-/// Replaces a file by one whose entries are changed.
+/// Replaces a file by one with changed entries.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
     let text = read(path)?.unwrap_or_else(|| b"{}".to_vec());
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
@@ -241,9 +243,9 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<
     replace(path, text.as_bytes()).map_err(Error::io("write", path.display()))
 }
 
-/// Puts `text` in the place of a file at once. The new one is its owner's alone.
+/// Replaces the content of a file by `text` in one step. Only its owner can read the new file.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    // A link stays one, and what it leads to is replaced.
+    // A link stays a link: its target is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! Helper programs that keep credentials: `docker-credential-NAME`.
+//! Helper programs that store credentials: `docker-credential-NAME`.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -13,27 +13,27 @@ use serde_json::json;
 
 use super::Credential;
 use crate::Secret;
-use crate::problem::clean;
+use crate::text::one_line;
 
-/// No helper says more.
+/// An answer of more bytes is refused.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// How often it is looked whether a helper that has said all has ended.
+/// How often to check whether a helper that has closed its output has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long is waited for what a helper says on stderr when it has ended.
+/// How long to wait for the stderr of a helper that has ended.
 const COMPLAINT: Duration = Duration::from_millis(200);
 
-/// The name that helpers give to a token that others are had for.
+/// The name that helpers give to an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What helpers say when they have nothing. Their protocol has no code for it: these words are it.
+/// What helpers print when they have nothing. Their protocol has no code for it, only these words.
 const NOT_FOUND: &str = "credentials not found";
 
 /// One helper program.
 pub(super) struct Helper<'a> {
     name: &'a str,
-    /// Where the program lies, if it is not to be looked for.
+    /// The directory of the program, if `PATH` is not searched.
     directory: Option<&'a Path>,
     timeout: Duration,
 }
@@ -63,8 +63,8 @@ impl<'a> Helper<'a> {
         Ok(Self { name, directory, timeout })
     }
 
-    /// Returns what the helper knows. One that fails has nothing: there is no code for that, and many say
-    /// it in words of their own, which the user is told.
+    /// Returns the credential that the helper has. A helper that fails has none: there is no code for
+    /// that, and many helpers say it in words of their own, which the user gets to see.
     pub(super) fn get(&self, key: &str) -> Result<Option<Credential>> {
         let ended = self.run("get", key.as_bytes())?;
         if !ended.success {
@@ -76,7 +76,7 @@ impl<'a> Helper<'a> {
             }
             return Ok(None);
         }
-        // What was said holds a secret, so the error does not quote it.
+        // The answer holds a secret, so the error does not quote it.
         let reply: Reply = serde_json::from_slice(&ended.stdout)
             .map_err(|_| self.failed("it did not answer in JSON".to_owned()))?;
         let password = Secret::new(reply.secret);
@@ -97,7 +97,7 @@ impl<'a> Helper<'a> {
         if ended.success { Ok(()) } else { Err(self.failed(ended.words())) }
     }
 
-    /// Makes the helper forget. Returns whether it knew.
+    /// Makes the helper remove a credential. Returns whether it had it.
     pub(super) fn erase(&self, key: &str) -> Result<bool> {
         let ended = self.run("erase", key.as_bytes())?;
         if ended.success || ended.has_nothing() {
@@ -107,7 +107,7 @@ impl<'a> Helper<'a> {
         }
     }
 
-    /// Runs the helper to its end.
+    /// Runs the helper until it ends.
     fn run(&self, verb: &str, input: &[u8]) -> Result<Ended> {
         let program = self.program();
         let path = self.directory.map_or_else(|| program.clone().into(), |dir| dir.join(&program));
@@ -122,7 +122,7 @@ impl<'a> Helper<'a> {
         let end = Instant::now() + self.timeout;
         if let Some(mut stdin) = child.stdin.take() {
             let input = input.to_vec();
-            // A helper that needs no input may be gone by now; what it says is what counts.
+            // A helper that needs no input may have ended already; its output decides.
             thread::spawn(move || stdin.write_all(&input));
         }
         let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
@@ -136,7 +136,7 @@ impl<'a> Helper<'a> {
             let _ = child.wait();
             return Err(failed(io::ErrorKind::TimedOut.into()));
         };
-        // What it left running may hold this open, and is not waited for.
+        // A process that the helper left running may hold this pipe open. It is not waited for.
         let complaint = stderr.recv_timeout(COMPLAINT).unwrap_or_else(|_| Ok(Vec::new()));
         let stderr = complaint.unwrap_or_default();
         Ok(Ended { success: status.success(), stdout: said.map_err(failed)?, stderr })
@@ -166,29 +166,31 @@ impl Ended {
             .any(|said| String::from_utf8_lossy(said).contains(NOT_FOUND))
     }
 
-    /// Returns what a helper that failed said, wherever it did.
+    /// Returns the message of a helper that failed, from either output.
     fn words(&self) -> String {
-        let each = [&self.stdout, &self.stderr].map(|said| clean(&String::from_utf8_lossy(said)));
+        let each =
+            [&self.stdout, &self.stderr].map(|said| one_line(&String::from_utf8_lossy(said)));
         let said: Vec<_> = each.into_iter().filter(|words| !words.is_empty()).collect();
         if said.is_empty() { "it failed without a word".to_owned() } else { said.join("; ") }
     }
 }
 
-/// Reads what a program says, as far as it is looked at.
+/// Reads the output of a program, up to a bound.
 fn listen(pipe: Option<impl io::Read + Send + 'static>) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     if let Some(pipe) = pipe {
         thread::spawn(move || {
             let mut said = Vec::new();
             let result = pipe.take(MOST_BYTES).read_to_end(&mut said);
-            // Nobody listens any more after the time is over.
+            // After the time is over nobody receives it.
             let _ = sender.send(result.map(|_| said));
         });
     }
     receiver
 }
 
-/// Waits for a program that may have closed its stdout and go on; `None` if it has not ended by then.
+/// Waits for a program, which may go on after it has closed its stdout. Returns `None` if it has not
+/// ended in time.
 fn ended_by(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         let status = child.try_wait()?;

@@ -1,7 +1,7 @@
-//! Who the client is to which registry.
+//! Credentials for registries.
 //!
-//! [`Credentials`] is what a client asks; [`Files`] answers from the files that `docker login`,
-//! `podman login` and their likes keep, and from the helper programs that those name.
+//! [`Credentials`] is what a client asks. [`Files`] answers from the files that `docker login`, `podman
+//! login` and similar programs keep, and from the helper programs that those files name.
 
 mod document;
 mod files;
@@ -16,10 +16,10 @@ use crate::Secret;
 
 pub use files::Files;
 
-/// Knows who the client is.
+/// Finds credentials.
 pub trait Credentials: Debug + Send + Sync {
-    /// Returns by what the client may ask `registry` for `repository`, or for what belongs to no
-    /// repository. `None` means that it asks as nobody.
+    /// Returns the credential for `repository` of `registry`, or for requests that concern no repository.
+    /// `None` means anonymous access.
     fn find(
         &self,
         registry: &str,
@@ -27,7 +27,7 @@ pub trait Credentials: Debug + Send + Sync {
     ) -> Result<Option<Credential>>;
 }
 
-/// What shows a registry who asks.
+/// A credential.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// A name and a password.
@@ -37,13 +37,13 @@ pub enum Credential {
         /// The password.
         password: Secret,
     },
-    /// A token that the authorization service takes in exchange for others.
+    /// A token that the authorization service exchanges for others.
     Identity(Secret),
-    /// A token that the registry itself takes.
+    /// A token that the registry itself accepts.
     Token(Secret),
 }
 
-/// Nobody: what registries give to everyone.
+/// No credentials: anonymous access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anonymous;
 
@@ -53,7 +53,7 @@ impl Credentials for Anonymous {
     }
 }
 
-/// The same credential for every registry: what a user gave on the command line.
+/// The same credential for every registry, as given on the command line.
 impl Credentials for Credential {
     fn find(&self, _: &str, _: Option<&RepositoryName>) -> Result<Option<Credential>> {
         Ok(Some(self.clone()))

@@ -1,4 +1,4 @@
-//! Answers: a status, headers, and a body that is pulled by whoever wants it.
+//! Answers: a status, headers, and a body that its reader pulls.
 
 use std::fmt;
 use std::io::{self, Read as _};
@@ -12,44 +12,48 @@ use longshore_store::{ConnectionFailure, Error, Flaw, Refusal, Result, Subject};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::meter::{Meter, Pace};
-use super::{AttemptError, Http, Reach, Retry, Url, public};
-use crate::problem;
+use super::failure::failure;
+use super::meter::{Meter, Speed};
+use super::refusal;
+use super::transport::Transport;
+use super::{AttemptError, Reach, Retry, public};
+use crate::text::one_line;
+use crate::url::Url;
 
-/// How much of a body is handed out at once: waking the runtime costs more than copying.
+/// The size of the pieces of a body: waking the runtime costs more than copying.
 const PIECE: usize = 256 << 10;
 
-/// How much of a body is read that is a refusal, or may be anything.
+/// How much is read of a body that explains a refusal, or may be anything.
 const BEGINNING: u64 = 64 << 10;
 
 /// An answer whose body has not been read.
 pub(crate) struct Answer<'a> {
-    http: &'a Http,
+    transport: &'a Transport,
     response: reqwest::Response,
-    /// Who answered, after all redirects.
+    /// The address that answered, after all redirects.
     url: Url,
-    /// How fast the body has to come.
+    /// Measures how fast the body comes.
     meter: Meter,
-    /// What came last and was not handed out whole.
+    /// The part of the last chunk that was not handed out.
     rest: Bytes,
-    /// What went wrong behind what was handed out. The connection says so only once.
+    /// The error behind the bytes that were handed out. The connection reports it only once.
     failed: Option<io::Error>,
-    /// Nothing more comes behind the rest.
+    /// Whether nothing follows `rest`.
     over: bool,
-    /// Keeps an upload open that was answered before it was through: closing it would close the
+    /// Keeps the upload open if the answer came before its end. Closing the upload would close the
     /// connection before the answer is read.
     _upload: Option<Sender<Bytes>>,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(
-        http: &'a Http,
+        transport: &'a Transport,
         response: reqwest::Response,
         url: Url,
         upload: Option<Sender<Bytes>>,
     ) -> Self {
-        let (rest, meter) = (Bytes::new(), http.meter());
-        Self { http, response, url, meter, rest, failed: None, over: false, _upload: upload }
+        let (rest, meter) = (Bytes::new(), transport.meter());
+        Self { transport, response, url, meter, rest, failed: None, over: false, _upload: upload }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -60,7 +64,7 @@ impl<'a> Answer<'a> {
         self.response.headers()
     }
 
-    /// Returns a header that is there once, if it is text.
+    /// Returns the first value of a header, if it is text.
     pub(crate) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.headers().get(name.into())?.to_str().ok().map(str::trim)
     }
@@ -75,8 +79,8 @@ impl<'a> Answer<'a> {
         self.url.host()
     }
 
-    /// Returns what whoever answered may send the client to, with a secret in hand: a host on the
-    /// public internet may name only others there. Of one behind a proxy, nobody here knows.
+    /// Returns the hosts to which this host may send the client with a secret: a public host may name
+    /// only public hosts. Behind a proxy, nobody knows which kind of host this is.
     pub(crate) fn may_name(&self) -> Reach {
         match self.response.remote_addr() {
             Some(address) if public::is_public(address.ip()) => Reach::Public,
@@ -84,15 +88,15 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Tells whether the answer said how long it is, so that one that was cut is told from one
-    /// that is over.
+    /// Tells whether the answer announced its length, so that a body that was cut off can be told from a
+    /// complete one.
     pub(crate) fn has_known_end(&self) -> bool {
         self.headers().contains_key(CONTENT_LENGTH)
             || self.headers().contains_key(TRANSFER_ENCODING)
     }
 
-    /// Reads the whole body into memory, so that one that is cut off is found while the request can
-    /// still be made again.
+    /// Reads the whole body into memory, so that a body that is cut off is noticed while the request can
+    /// still be repeated.
     pub(super) fn complete(&mut self, what: impl ToString, limit: u64) -> Result<(), AttemptError> {
         let all = self.all(what, limit).map_err(|error| match error {
             Error::Connection { why: ConnectionFailure::Slow, .. } => AttemptError::lasting(error),
@@ -114,12 +118,12 @@ impl<'a> Answer<'a> {
     fn all(&mut self, what: impl ToString, limit: u64) -> Result<Bytes> {
         let what = what.to_string();
         let over = || Error::Limit { what: what.clone(), limit: format!("{limit} bytes") };
-        self.meter = self.http.meter_of_documents();
+        self.meter = self.transport.meter_of_documents();
         let announced = self.response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(over());
         }
-        // Whoever announces much gets no room before it comes.
+        // An announced length is no reason to allocate memory before the bytes come.
         let room = usize::try_from(announced).unwrap_or(PIECE).min(PIECE);
         let mut all = BytesMut::with_capacity(room);
         let mut buffer = vec![0; PIECE];
@@ -135,14 +139,14 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns in what way the body is said to be encoded, although nobody asked for that.
+    /// Returns the encoding that the answer names, although none was asked for.
     pub(crate) fn encoding(&self) -> Option<String> {
         let named = self.header(CONTENT_ENCODING)?.to_ascii_lowercase();
-        (!named.is_empty() && named != "identity").then(|| problem::clean(&named))
+        (!named.is_empty() && named != "identity").then(|| one_line(&named))
     }
 
-    /// Returns a document as it was before it was encoded. All documents are JSON, or pages, by which
-    /// one is known that is not encoded, whatever is said of it.
+    /// Returns a document without its encoding. All documents are JSON or HTML, so their first byte shows
+    /// whether they are encoded, whatever the header says.
     fn decoded(&self, raw: Bytes, what: &str, limit: u64) -> Result<Bytes> {
         let Some(encoding) = self.encoding() else { return Ok(raw) };
         if raw.trim_ascii_start().first().is_none_or(|first| b"{[<".contains(first)) {
@@ -158,12 +162,12 @@ impl<'a> Answer<'a> {
             }
             return Ok(document.into());
         }
-        Err(unasked(what, &encoding))
+        Err(unexpected_encoding(what, &encoding))
     }
 
     /// Reads the beginning of the body, as far as it comes soon.
     pub(crate) fn beginning(&mut self) -> Vec<u8> {
-        self.meter = self.http.meter_of_explanations();
+        self.meter = self.transport.meter_of_explanations();
         let mut all = Vec::new();
         let mut buffer = vec![0; PIECE];
         while (all.len() as u64) < BEGINNING {
@@ -175,20 +179,20 @@ impl<'a> Answer<'a> {
         all
     }
 
-    /// Returns what the other side says about its refusal.
+    /// Returns the refusal that the answer is.
     pub(crate) fn into_refusal(mut self) -> Refusal {
         let body = self.beginning();
-        problem::refusal(self.status(), &body)
+        refusal::refusal(self.status(), &body)
     }
 
-    /// Returns what a refusal to `action` `what` means.
+    /// Returns the error of an answer that refuses to `action` `what`.
     pub(crate) fn into_error(mut self, action: &'static str, what: &Subject) -> Error {
         let body = self.beginning();
         let host = self.host();
-        if !self.url().is_encrypted() && problem::wants_tls(self.status(), &body) {
+        if !self.url().is_encrypted() && refusal::wants_tls(self.status(), &body) {
             return Error::unreachable(host, ConnectionFailure::SpeaksTls);
         }
-        problem::refused(problem::refusal(self.status(), &body), &host, action, what)
+        refusal::refused(refusal::refusal(self.status(), &body), &host, action, what)
     }
 }
 
@@ -198,22 +202,22 @@ impl fmt::Debug for Answer<'_> {
     }
 }
 
-/// Tells whether an encoding is the one that can be undone here.
+/// Tells whether an encoding is one that can be decoded here.
 pub(crate) fn is_gzip(encoding: &str) -> bool {
     matches!(encoding, "gzip" | "x-gzip")
 }
 
-/// Returns what it means that something comes in an encoding that cannot be undone.
-pub(crate) fn unasked(what: impl ToString, encoding: &str) -> Error {
+/// Returns the error of an answer in an encoding that nobody asked for.
+pub(crate) fn unexpected_encoding(what: impl ToString, encoding: &str) -> Error {
     let reason = format!("it comes encoded as `{encoding}`, which was not asked for");
     Error::malformed(what, Flaw::Answer(reason))
 }
 
-/// Reads what is there, waiting for at least one byte unless the body is over.
+/// Waits for at least one byte, unless the body is over.
 impl io::Read for Answer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(PIECE);
-        let Self { http, response, meter, rest, failed, over, .. } = self;
+        let Self { transport, response, meter, rest, failed, over, .. } = self;
         let mut filled = take(rest, &mut buffer[..wanted]);
         if filled > 0 && failed.is_some() || *over {
             return Ok(filled);
@@ -221,22 +225,24 @@ impl io::Read for Answer<'_> {
         if let Some(error) = failed.take() {
             return Err(error);
         }
-        let error = http.runtime().block_on(async {
+        let error = transport.runtime().block_on(async {
             while filled < wanted {
                 let begun = Instant::now();
                 let come = match timeout(meter.patience(), response.chunk()).await {
                     Ok(Ok(Some(chunk))) => chunk,
                     Ok(Ok(None)) => break,
-                    Ok(Err(error)) => return Some(problem::failure(error).into()),
+                    Ok(Err(error)) => return Some(failure(error).into()),
                     Err(_) => Bytes::new(),
                 };
-                let pace = meter.note(begun.elapsed(), come.len() as u64);
+                let speed = meter.note(begun.elapsed(), come.len() as u64);
                 *rest = come;
                 filled += take(rest, &mut buffer[filled..wanted]);
-                match pace {
-                    Pace::Fair => {}
-                    Pace::Slow => return Some(ConnectionFailure::Slow.into()),
-                    Pace::Silent => return Some(ConnectionFailure::Silent(http.idle()).into()),
+                match speed {
+                    Speed::Fair => {}
+                    Speed::Slow => return Some(ConnectionFailure::Slow.into()),
+                    Speed::Silent => {
+                        return Some(ConnectionFailure::Silent(transport.idle()).into());
+                    }
                 }
             }
             None
@@ -251,12 +257,12 @@ impl io::Read for Answer<'_> {
     }
 }
 
-/// Tells whether a body is a page for people, as web servers send it that are no registry.
+/// Tells whether a body is an HTML page, as web servers send it that are not registries.
 pub(crate) fn is_page(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// Returns why a connection failed, if that is what went wrong.
+/// Returns why the connection failed, if that is what the error is about.
 pub(crate) fn failure_of(error: &io::Error) -> Option<&ConnectionFailure> {
     let inner = error.get_ref()?;
     inner.downcast_ref().or_else(|| match inner.downcast_ref()? {

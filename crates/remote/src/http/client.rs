@@ -9,50 +9,48 @@ use longshore_store::{ConnectionFailure, Error, Result};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::meter::Meter;
-use super::pace::{Pace, backoff};
-use super::part::Streamed;
-use super::{AttemptError, Body, Hop, Lane, Reach, Retry, Url, proxy, public, shown, tls};
-use crate::{Config, ForeignUrls, Limits, WarningHandler, problem};
+use super::failure;
+use super::stream_body::StreamBody;
+use super::throttle::{Throttle, backoff};
+use super::transport::Transport;
+use super::{AttemptError, Body, Hop, Protocol, Reach, Retry, proxy, public, tls};
+use crate::url::{Url, without_secrets};
+use crate::{Config, ForeignUrls, Limits, WarningHandler};
 
-/// How many different warnings are remembered; what comes after is not shown.
+/// How many different warnings are remembered. Further ones are not shown.
 const MOST_WARNINGS: usize = 1000;
 
-/// How much of a warning is shown and remembered, in characters.
+/// A warning is cut off after so many characters.
 const LONGEST_WARNING: usize = 1000;
 
-/// No answer has more headers: the busiest registries send some 40.
+/// An answer with more headers is refused: the busiest registries send some 40.
 const MOST_HEADERS: usize = 100;
 
-/// No answer by HTTP/2 has more bytes of headers. That of HTTP/1.1 is bounded by the library, at some
-/// 400 KiB.
+/// Headers of more bytes are refused over HTTP/2. Over HTTP/1.1 the library has a bound of some 400 KiB.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
 
-/// What is no longer is sent at once, without looking at how fast it is taken. In bytes.
+/// A body of up to so many bytes is sent in one piece, without measuring its speed.
 const SENT_AT_ONCE: usize = 16 << 10;
 
-/// Connections to any number of hosts.
+/// Connections to all hosts.
 pub(crate) struct Http {
-    runtime: Runtime,
-    brief: Client,
-    bulk: Client,
+    pub(super) transport: Transport,
+    negotiated: Client,
+    http1: Client,
     /// Reaches only hosts on the public internet.
     public: Client,
-    /// Reaches what descriptors name; shows no certificate of its own.
+    /// Reaches the `urls` of descriptors, without the client's certificate.
     foreign: Client,
     foreign_urls: ForeignUrls,
-    limits: Limits,
-    pub(super) pace: Pace,
-    idle: Duration,
+    pub(super) throttle: Throttle,
     retries: u32,
     backoff: Duration,
     warned: Mutex<HashSet<(String, String)>>,
     on_warning: Option<WarningHandler>,
-    /// Whether requests may pass through a proxy.
+    /// Whether requests may go through a proxy.
     has_proxy: bool,
 }
 
@@ -60,30 +58,22 @@ impl Http {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let tls = tls::client(config, config.identity.as_ref())?;
         let nameless = tls::client(config, None)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1) // it only moves bytes between sockets and the threads of jobs
-            .thread_name("longshore-http")
-            .enable_all()
-            .build()
-            .map_err(Error::io("start", "a thread for connections"))?;
         Ok(Self {
-            runtime,
-            brief: client(config, &tls, Lane::Brief, Reach::Anywhere)?,
-            bulk: client(config, &tls, Lane::Bulk, Reach::Anywhere)?,
-            public: client(config, &tls, Lane::Brief, Reach::Public)?,
+            transport: Transport::new(config)?,
+            negotiated: client(config, &tls, Protocol::Negotiated, Reach::Anywhere)?,
+            http1: client(config, &tls, Protocol::Http1, Reach::Anywhere)?,
+            public: client(config, &tls, Protocol::Negotiated, Reach::Public)?,
             foreign: client(
                 config,
                 &nameless,
-                Lane::Bulk,
+                Protocol::Http1,
                 match config.foreign_urls {
                     ForeignUrls::Anywhere => Reach::Anywhere,
                     ForeignUrls::Refused | ForeignUrls::Public => Reach::Public,
                 },
             )?,
             foreign_urls: config.foreign_urls,
-            limits: config.limits.clone(),
-            pace: Pace::new(config.jobs_per_host),
-            idle: config.idle_timeout,
+            throttle: Throttle::new(config.jobs_per_host),
             retries: config.retries,
             backoff: config.backoff,
             warned: Mutex::default(),
@@ -92,36 +82,13 @@ impl Http {
         })
     }
 
-    pub(super) fn runtime(&self) -> &Runtime {
-        &self.runtime
-    }
-
-    pub(super) fn idle(&self) -> Duration {
-        self.idle
-    }
-
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        self.transport.limits()
     }
 
-    /// Returns which addresses are gone to because a descriptor names them.
+    /// Returns which `urls` of descriptors are followed.
     pub(crate) fn foreign_urls(&self) -> ForeignUrls {
         self.foreign_urls
-    }
-
-    /// Returns what watches over content of any length.
-    pub(super) fn meter(&self) -> Meter {
-        Meter::new(self.limits.window, self.idle, self.limits.least_speed)
-    }
-
-    /// Returns what watches over what is held in memory.
-    pub(super) fn meter_of_documents(&self) -> Meter {
-        Meter::new(self.limits.window, self.idle, self.limits.least_speed_of_documents)
-    }
-
-    /// Returns what watches over what a refusal says.
-    pub(super) fn meter_of_explanations(&self) -> Meter {
-        Meter::once(self.limits.explanation.min(self.idle))
     }
 
     pub(crate) fn retries(&self) -> u32 {
@@ -132,25 +99,25 @@ impl Http {
         backoff(self.backoff, attempt)
     }
 
-    /// Waits as long as is right after failure number `attempt`, the first being 0.
+    /// Sleeps before retry number `attempt`, the first being 0.
     pub(crate) fn wait(&self, attempt: u32) {
         std::thread::sleep(self.backoff(attempt));
     }
 
-    /// Warns of something, once.
+    /// Logs a warning once.
     pub(crate) fn warn_once(&self, text: &str) {
         if self.is_new("", text) {
             tracing::warn!("{text}");
         }
     }
 
-    /// Tells whether nobody was warned of this yet.
+    /// Tells whether this warning is new.
     fn is_new(&self, host: &str, text: &str) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         warned.len() < MOST_WARNINGS && warned.insert((host.to_owned(), text.to_owned()))
     }
 
-    /// Passes a warning on, once (row E-11).
+    /// Passes a warning of a registry on, once (row E-11).
     pub(super) fn warn(&self, host: &str, text: &str) {
         let text: String = text.chars().take(LONGEST_WARNING).collect();
         let text = text.as_str();
@@ -171,7 +138,7 @@ impl Http {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
         let host = hop.url.host();
-        if let Some(error) = self.pace.given_up(&host) {
+        if let Some(error) = self.throttle.given_up(&host) {
             return Err(AttemptError::lasting(error));
         }
         let is_guarded = match hop.reach {
@@ -182,27 +149,27 @@ impl Http {
         if is_guarded {
             public::check(&hop.url)?;
         }
-        let _permit = self.pace.acquire(&host);
-        let client = match (hop.reach, hop.lane) {
+        let _permit = self.throttle.acquire(&host);
+        let client = match (hop.reach, hop.protocol) {
             (Reach::Foreign, _) => &self.foreign,
             (Reach::Public, _) => &self.public,
-            (Reach::Anywhere, Lane::Brief) => &self.brief,
-            (Reach::Anywhere, Lane::Bulk) => &self.bulk,
+            (Reach::Anywhere, Protocol::Negotiated) => &self.negotiated,
+            (Reach::Anywhere, Protocol::Http1) => &self.http1,
         };
-        tracing::trace!(method = %hop.method, url = shown(&hop.url), "request");
+        tracing::trace!(method = %hop.method, url = without_secrets(&hop.url), "request");
         let request = client
             .request(hop.method.clone(), hop.url.to_request())
             .headers(hop.all_headers(authorization));
-        let streamed: Option<&dyn Streamed> = match &hop.body {
+        let streamed: Option<&dyn StreamBody> = match &hop.body {
             Body::Streamed(content) => Some(*content).filter(|content| content.len() > 0),
-            // On a slow line it may take longer than anybody may be silent.
+            // On a slow line, sending it may take longer than the other side may be silent.
             Body::Bytes(bytes) | Body::Secret(bytes) if bytes.len() > SENT_AT_ONCE => Some(bytes),
             _ => None,
         };
         if let Some(content) = streamed {
             let (response, upload) = self.upload(request, content, &host)?;
-            tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-            return Ok(Answer::new(self, response, hop.url.clone(), upload));
+            tracing::trace!(status = %response.status(), url = without_secrets(&hop.url), "answer");
+            return Ok(Answer::new(&self.transport, response, hop.url.clone(), upload));
         }
         let bytes = match &hop.body {
             Body::Bytes(bytes) | Body::Secret(bytes) => bytes.clone(),
@@ -210,27 +177,32 @@ impl Http {
         };
         let request = if bytes.is_empty() { request } else { request.body(bytes) };
         let response = self
-            .runtime
-            .block_on(async { timeout(self.idle, request.send()).await })
-            .map_err(|_| AttemptError { error: silent(&host, self.idle), retry: Retry::Once })?
+            .transport
+            .runtime()
+            .block_on(async { timeout(self.transport.idle(), request.send()).await })
+            .map_err(|_| AttemptError {
+                error: silent(&host, self.transport.idle()),
+                retry: Retry::Once,
+            })?
             .map_err(|error| self.no_answer(&host, error))?;
-        tracing::trace!(status = %response.status(), url = shown(&hop.url), "answer");
-        Ok(Answer::new(self, response, hop.url.clone(), None))
+        tracing::trace!(status = %response.status(), url = without_secrets(&hop.url), "answer");
+        Ok(Answer::new(&self.transport, response, hop.url.clone(), None))
     }
 
-    /// Returns what it means that no answer came. A host that has answered before is waited for.
+    /// Returns the error of a request that got no answer. A host that has answered before is waited for.
     fn no_answer(&self, host: &str, error: reqwest::Error) -> AttemptError {
-        let mut trouble = problem::no_answer(host, error);
+        let mut trouble = failure::no_answer(host, error);
         if let Error::Connection { why: ConnectionFailure::Refused { port }, .. } =
             &mut trouble.error
         {
             port.take_if(|_| self.has_proxy);
         }
-        // Where it is depends on nothing that passes. Nor is the host given up: others may ask it.
+        // Another attempt would find the same address. The host is not given up: other requests may reach
+        // it.
         if matches!(&trouble.error, Error::Connection { why: ConnectionFailure::NotPublic, .. }) {
             return AttemptError::lasting(trouble.error);
         }
-        let is_known = trouble.retry == Retry::Briefly && self.pace.has_answered(host);
+        let is_known = trouble.retry == Retry::Briefly && self.throttle.has_answered(host);
         if is_known { AttemptError::passing(trouble.error) } else { trouble }
     }
 }
@@ -241,15 +213,15 @@ pub(super) fn silent(host: &str, patience: Duration) -> Error {
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("pace", &self.pace).finish_non_exhaustive()
+        f.debug_struct("Http").field("throttle", &self.throttle).finish_non_exhaustive()
     }
 }
 
-fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Result<Client> {
+fn client(config: &Config, tls: &ClientConfig, protocol: Protocol, reach: Reach) -> Result<Client> {
     let mut tls = tls.clone();
-    tls.alpn_protocols = match lane {
-        Lane::Brief => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        Lane::Bulk => vec![b"http/1.1".to_vec()],
+    tls.alpn_protocols = match protocol {
+        Protocol::Negotiated => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Protocol::Http1 => vec![b"http/1.1".to_vec()],
     };
     let proxies = &config.proxies;
     let resolver = match reach {
@@ -270,11 +242,13 @@ fn client(config: &Config, tls: &ClientConfig, lane: Lane, reach: Reach) -> Resu
         .http1_max_headers(MOST_HEADERS)
         .http2_max_header_list_size(MOST_HEADER_BYTES)
         .no_proxy();
-    if lane == Lane::Bulk {
+    if protocol == Protocol::Http1 {
         builder = builder.http1_only();
     }
     if let Some(proxy) = proxy::of(proxies)? {
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| Error::malformed("connections", problem::plainly(error)))
+    builder
+        .build()
+        .map_err(|error| Error::malformed("connections", failure::innermost_message(error)))
 }

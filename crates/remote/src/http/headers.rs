@@ -1,18 +1,18 @@
-//! Header fields with a grammar of their own (RFC 9110, RFC 8288).
+//! Headers that have a grammar of their own (RFC 9110, RFC 8288).
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{LINK, RETRY_AFTER, WARNING};
 
-/// Returns where the next page is, if a `Link` header says so (rows E-93, E-103).
+/// Returns the address of the next page that a `Link` header names (rows E-93, E-103).
 pub(crate) fn next_page(headers: &HeaderMap) -> Option<String> {
     headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_link)
 }
 
 fn next_link(value: &str) -> Option<String> {
     let Some(_) = value.find('<') else {
-        // Some leave the brackets out.
+        // Some registries leave the brackets out.
         let (target, params) = value.split_once(';')?;
         return leads_to_next(params).then(|| target.trim().to_owned());
     };
@@ -28,8 +28,8 @@ fn next_link(value: &str) -> Option<String> {
     None
 }
 
-/// Tells whether the parameters of a link say that it leads to the next page. One that says nothing of
-/// where it leads does: a list would end too early without a word.
+/// Tells whether the parameters of a link say that it leads to the next page. A link without `rel` does:
+/// otherwise a list would end too early without a word.
 fn leads_to_next(params: &str) -> bool {
     let mut rels = split_outside_quotes(params, ';').filter_map(|param| {
         let (key, value) = param.split_once('=')?;
@@ -41,8 +41,7 @@ fn leads_to_next(params: &str) -> bool {
     })
 }
 
-/// Returns the texts of the warnings with code 299 (row E-11). A registry cannot make anything
-/// move on a terminal: control characters are gone.
+/// Returns the texts of the warnings with code 299 (row E-11), without control characters.
 pub(crate) fn warnings(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(warnings_of).collect()
@@ -51,7 +50,7 @@ pub(crate) fn warnings(headers: &HeaderMap) -> Vec<String> {
 fn warnings_of(value: &str) -> Vec<String> {
     let each = split_outside_quotes(value, ',').filter_map(|warning| {
         let rest = warning.trim().strip_prefix("299 ")?;
-        // The agent that warns, `-` for an unknown one, then a quoted text.
+        // First the agent, which is `-` if it is unknown, then a quoted text.
         let (_agent, text) = rest.trim_start().split_once(' ')?;
         let text = unquote(text.trim())?;
         (!text.is_empty()).then_some(text)
@@ -59,7 +58,7 @@ fn warnings_of(value: &str) -> Vec<String> {
     each.collect()
 }
 
-/// Returns how long `Retry-After` asks to wait: seconds, or a date (row E-08).
+/// Returns how long `Retry-After` asks a client to wait: in seconds, or until a date (row E-08).
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -69,7 +68,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// Returns the text in a quoted string that begins `text`, without its escapes.
+/// Returns the quoted string at the beginning of `text`, without quotes and escapes.
 pub(crate) fn unquote(text: &str) -> Option<String> {
     let mut unquoted = String::new();
     let mut chars = text.strip_prefix('"')?.chars();
@@ -86,7 +85,7 @@ fn printable(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-/// Returns where the first `separator` stands that is in no quoted string.
+/// Returns the position of the first `separator` outside of quoted strings.
 pub(crate) fn outside_quotes(text: &str, separator: char) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in text.char_indices() {

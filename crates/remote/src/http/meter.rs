@@ -1,34 +1,34 @@
-//! How slow the other side may be.
+//! How slowly the other side may send or take bytes.
 
 use std::time::Duration;
 
-/// Tells an honest slow line from somebody who only holds on: in each window of waiting, so many bytes
-/// have to come, or none yet. Only waiting counts, so that whoever is slow here does not blame the other
-/// side.
+/// Tells a slow line from a host that only keeps a connection open. In each window of waiting either no
+/// bytes may come, or at least a minimum. Only time spent waiting counts, so a slow reader here is not
+/// blamed on the other side.
 #[derive(Debug, Clone)]
 pub(super) struct Meter {
     window: Duration,
-    /// How long nothing at all may come.
+    /// The longest silence.
     idle: Duration,
-    /// How many bytes have to come in a window in which some come.
+    /// The minimum of bytes in a window in which some come.
     least: u64,
     waited: Duration,
     come: u64,
     silent: Duration,
 }
 
-/// What a stretch of waiting has shown.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Speed {
     Fair,
-    /// Some bytes came, and too few.
+    /// Some bytes came, but too few.
     Slow,
-    /// No byte came for as long as anybody may be silent.
+    /// No byte came for the longest time that is allowed.
     Silent,
 }
 
 impl Meter {
-    /// Wants `speed` bytes a second, looked at once in each `window` of waiting.
+    /// Requires `speed` bytes a second, measured over each `window` of waiting.
     pub(super) fn new(window: Duration, idle: Duration, speed: u64) -> Self {
         let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let least = (speed.saturating_mul(millis) / 1000).max(1);
@@ -36,30 +36,30 @@ impl Meter {
         Self { window, idle, least, waited, come, silent }
     }
 
-    /// Wants everything within one `window` of waiting.
+    /// Requires everything within one `window` of waiting.
     pub(super) fn once(window: Duration) -> Self {
         Self { least: u64::MAX, ..Self::new(window, window, 0) }
     }
 
-    /// Returns how long may be waited until it is time to look again.
+    /// Returns how long to wait until the next measurement.
     pub(super) fn patience(&self) -> Duration {
         self.window.saturating_sub(self.waited).min(self.idle.saturating_sub(self.silent))
     }
 
-    /// Takes note that `count` bytes came after so much waiting.
-    pub(super) fn note(&mut self, waited: Duration, count: u64) -> Pace {
+    /// Records that `count` bytes came after waiting for so long.
+    pub(super) fn note(&mut self, waited: Duration, count: u64) -> Speed {
         self.waited += waited;
         self.come = self.come.saturating_add(count);
         self.silent = if count > 0 { Duration::ZERO } else { self.silent + waited };
         if self.silent >= self.idle {
-            return Pace::Silent;
+            return Speed::Silent;
         }
         if self.waited < self.window {
-            return Pace::Fair;
+            return Speed::Fair;
         }
         let is_slow = self.come > 0 && self.come < self.least;
         (self.waited, self.come) = (Duration::ZERO, 0);
-        if is_slow { Pace::Slow } else { Pace::Fair }
+        if is_slow { Speed::Slow } else { Speed::Fair }
     }
 }
 
@@ -69,48 +69,48 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn after(meter: &mut Meter, seconds: u32, each: u64) -> Pace {
-        let paces = (0..seconds).map(|_| meter.note(SECOND, each));
-        paces.fold(Pace::Fair, |found, pace| if found == Pace::Fair { pace } else { found })
+    fn after(meter: &mut Meter, seconds: u32, each: u64) -> Speed {
+        let speeds = (0..seconds).map(|_| meter.note(SECOND, each));
+        speeds.fold(Speed::Fair, |found, speed| if found == Speed::Fair { speed } else { found })
     }
 
     #[test]
     fn a_slow_line_goes_on_and_a_drip_does_not() {
         let meter = Meter::new(30 * SECOND, 60 * SECOND, 240);
         for (each, expected) in
-            [(2048, Pace::Fair), (240, Pace::Fair), (239, Pace::Slow), (1, Pace::Slow)]
+            [(2048, Speed::Fair), (240, Speed::Fair), (239, Speed::Slow), (1, Speed::Slow)]
         {
             assert_eq!(after(&mut meter.clone(), 3600, each), expected, "{each} bytes a second");
         }
-        assert_eq!(after(&mut meter.clone(), 59, 0), Pace::Fair);
-        assert_eq!(after(&mut meter.clone(), 60, 0), Pace::Silent);
+        assert_eq!(after(&mut meter.clone(), 59, 0), Speed::Fair);
+        assert_eq!(after(&mut meter.clone(), 60, 0), Speed::Silent);
     }
 
     #[test]
     fn who_thinks_for_a_while_is_not_slow_unless_that_is_all() {
         let mut meter = Meter::new(30 * SECOND, 60 * SECOND, 240);
         for _ in 0..10 {
-            assert_eq!(after(&mut meter, 45, 0), Pace::Fair);
-            assert_eq!(meter.note(SECOND, 1 << 20), Pace::Fair);
+            assert_eq!(after(&mut meter, 45, 0), Speed::Fair);
+            assert_eq!(meter.note(SECOND, 1 << 20), Speed::Fair);
         }
         let mut meter = Meter::new(30 * SECOND, 60 * SECOND, 240);
-        assert_eq!(after(&mut meter, 45, 0), Pace::Fair);
-        assert_eq!(meter.note(SECOND, 1), Pace::Fair);
-        assert_eq!(after(&mut meter, 45, 0), Pace::Slow);
+        assert_eq!(after(&mut meter, 45, 0), Speed::Fair);
+        assert_eq!(meter.note(SECOND, 1), Speed::Fair);
+        assert_eq!(after(&mut meter, 45, 0), Speed::Slow);
     }
 
     #[test]
     fn what_came_long_ago_does_not_count() {
         let mut meter = Meter::new(30 * SECOND, 60 * SECOND, 240);
-        assert_eq!(meter.note(30 * SECOND, 1 << 30), Pace::Fair);
-        assert_eq!(after(&mut meter, 60, 1), Pace::Slow);
+        assert_eq!(meter.note(30 * SECOND, 1 << 30), Speed::Fair);
+        assert_eq!(after(&mut meter, 60, 1), Speed::Slow);
     }
 
     #[test]
     fn only_waiting_counts() {
         let mut meter = Meter::new(30 * SECOND, 60 * SECOND, 240);
         for _ in 0..100_000 {
-            assert_eq!(meter.note(Duration::ZERO, 1), Pace::Fair);
+            assert_eq!(meter.note(Duration::ZERO, 1), Speed::Fair);
         }
         assert_eq!(meter.patience(), 30 * SECOND);
     }
@@ -118,6 +118,6 @@ mod tests {
     #[test]
     fn what_has_to_come_at_once_may_not_go_on_for_long() {
         let mut meter = Meter::once(5 * SECOND);
-        assert_eq!(after(&mut meter, 5, 1 << 20), Pace::Slow);
+        assert_eq!(after(&mut meter, 5, 1 << 20), Speed::Slow);
     }
 }

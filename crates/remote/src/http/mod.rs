@@ -1,19 +1,22 @@
-//! The one place that knows how requests travel.
+//! HTTP: the only module that knows how requests travel.
 //!
-//! A caller's thread asks and waits; a small runtime moves the bytes. Redirects, waiting and
-//! trying again are decided here, who asks and what is asked is not.
+//! The caller's thread makes a request and waits; a small runtime moves the bytes. This module decides
+//! about redirects, waits and retries. What is requested, and with which credential, is decided
+//! elsewhere.
 
 mod answer;
 mod client;
+mod failure;
 pub(crate) mod headers;
 mod meter;
-mod pace;
-mod part;
 mod proxy;
 mod public;
+mod refusal;
+mod stream_body;
+mod throttle;
 mod tls;
+mod transport;
 mod upload;
-mod url;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -23,69 +26,70 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longshore_store::{Error, Flaw, Subject};
 
-pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unasked};
+use crate::url::{Url, without_secrets};
+
+pub(crate) use self::answer::{Answer, failure_of, is_gzip, is_page, unexpected_encoding};
 pub(crate) use self::client::Http;
 pub(crate) use self::headers::{next_page, outside_quotes, unquote};
-pub(crate) use self::part::{Part, Streamed};
-pub(crate) use self::tls::failure as tls_failure;
-pub(crate) use self::url::{Url, field, shown, with_query};
+pub(crate) use self::stream_body::{BlobRange, StreamBody};
 
 /// How many redirects in a row are followed (row E-05).
 const MOST_REDIRECTS: usize = 10;
 
-/// How often a host that takes no connection is tried again, and how long each wait is: who has
-/// typed a wrong name shall not wait for the answer.
+/// How often and after which wait a host is tried again that accepts no connection. Whoever mistyped a
+/// name should not have to wait long.
 const BRIEF_RETRIES: u32 = 2;
 const BRIEF_WAIT: Duration = Duration::from_millis(300);
 
-/// One request, and what it is about, for those who read of its failure.
+/// One request, with the action and subject that its errors name.
 #[derive(Clone)]
-pub(crate) struct Call<'a> {
+pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body<'a>,
-    pub(crate) lane: Lane,
+    pub(crate) protocol: Protocol,
     pub(crate) reach: Reach,
-    /// How long the answer may be, if it is to come as a whole.
+    /// The limit of the answer in bytes, if the answer is to be read as a whole.
     pub(crate) whole: Option<u64>,
-    /// What is done: a verb.
+    /// The verb in errors.
     pub(crate) action: &'static str,
-    /// What it is done to.
+    /// The subject in errors.
     pub(crate) what: Subject,
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone)]
 pub(crate) enum Body<'a> {
     Nothing,
     Bytes(Bytes),
-    /// What only the server may see that is asked: it goes nowhere else, wherever that one leads.
+    /// A body that goes only to the server that the request is for, and follows no redirect to another
+    /// one.
     Secret(Bytes),
-    Streamed(&'a dyn Streamed),
+    Streamed(&'a dyn StreamBody),
 }
 
-/// Which connections a request uses.
+/// The protocols that a request may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Those that may speak HTTP/2: many small answers.
-    Brief,
-    /// Those that speak HTTP/1.1 only: it moves long bodies at almost half the cost.
-    Bulk,
+pub(crate) enum Protocol {
+    /// HTTP/2 or HTTP/1.1: best for many small answers.
+    Negotiated,
+    /// Only HTTP/1.1: it moves long bodies at almost half the cost.
+    Http1,
 }
 
-/// Whose hosts a request may reach, and with what.
+/// The hosts that a request may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// All: the user named the host, or the host that named this one.
+    /// All: the user named the host, or a host that the user named did.
     Anywhere,
-    /// Those on the public internet: another host there named this one.
+    /// Hosts on the public internet: another public host named this one.
     Public,
-    /// Those that a descriptor may name: whoever made the artifact did. Nothing says who asks.
+    /// Hosts that a descriptor may name. The request carries no credentials.
     Foreign,
 }
 
-/// What went wrong with one attempt, and whether another may help.
+/// An error of one attempt, and whether to try again.
 #[derive(Debug)]
 pub(crate) struct AttemptError {
     pub(crate) error: Error,
@@ -96,17 +100,17 @@ pub(crate) struct AttemptError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Never,
-    /// After a while of our choice.
+    /// After a backoff.
     Perhaps,
-    /// After a while, but only once more: what it came to took long.
+    /// After a backoff, but only once: the failure itself took long.
     Once,
-    /// After a moment, but not for long: nobody took the connection.
+    /// After a short wait, but only a few times: nobody accepted the connection.
     Briefly,
-    /// After the host has had the rest that it asked for.
+    /// After the time that the host asked for.
     Rested,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Request<'a> {
     pub(crate) fn new(
         method: Method,
         url: Url,
@@ -114,13 +118,13 @@ impl<'a> Call<'a> {
         what: impl Into<Subject>,
     ) -> Self {
         let what = what.into();
-        let (body, lane, reach) = (Body::Nothing, Lane::Brief, Reach::Anywhere);
+        let (body, protocol, reach) = (Body::Nothing, Protocol::Negotiated, Reach::Anywhere);
         let headers = HeaderMap::new();
-        Self { method, url, headers, body, lane, reach, whole: None, action, what }
+        Self { method, url, headers, body, protocol, reach, whole: None, action, what }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
-        // A value that cannot stand in a header is left out: the other side says what it misses.
+        // A value that a header cannot hold is left out; the server says what it misses.
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.append(name, value);
         }
@@ -132,14 +136,14 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Lets the answer come whole, of at most `limit` bytes.
+    /// Reads the answer as a whole, of at most `limit` bytes.
     pub(crate) fn whole(mut self, limit: u64) -> Self {
         self.whole = Some(limit);
         self
     }
 
-    pub(crate) fn bulk(mut self) -> Self {
-        self.lane = Lane::Bulk;
+    pub(crate) fn http1(mut self) -> Self {
+        self.protocol = Protocol::Http1;
         self
     }
 
@@ -160,12 +164,12 @@ impl Body<'_> {
 }
 
 impl AttemptError {
-    /// Another attempt would end the same way.
+    /// An error that another attempt would meet again.
     pub(crate) fn lasting(error: Error) -> Self {
         Self { error, retry: Retry::Never }
     }
 
-    /// Another attempt may do better.
+    /// An error that another attempt may avoid.
     pub(crate) fn passing(error: Error) -> Self {
         Self { error, retry: Retry::Perhaps }
     }
@@ -178,35 +182,34 @@ impl From<Error> for AttemptError {
 }
 
 impl Http {
-    /// Makes the request once, follows redirects, and returns the answer unless it says that another
-    /// attempt may help.
+    /// Makes the request once, follows redirects, and returns the answer unless another attempt may help.
     ///
-    /// `authorization` goes to the scheme, host and port of the call and nowhere else (row E-05).
+    /// `authorization` goes to the origin of the request and nowhere else (row E-05).
     pub(crate) fn attempt(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
-        let mut answer = self.follow(call, authorization)?;
+        let mut answer = self.follow(request, authorization)?;
         let status = answer.status();
         let host = answer.host();
         for text in headers::warnings(answer.headers()) {
             self.warn(&host, &text);
         }
         if !is_passing(status) {
-            self.pace.answered(&host);
-            if let Some(limit) = call.whole.filter(|_| status.is_success()) {
-                answer.complete(&call.what, limit)?;
+            self.throttle.answered(&host);
+            if let Some(limit) = request.whole.filter(|_| status.is_success()) {
+                answer.complete(&request.what, limit)?;
             }
             return Ok(answer);
         }
         let rest = headers::retry_after(answer.headers(), SystemTime::now());
         if rest.is_some() || matches!(status.as_u16(), 429 | 503) {
-            self.pace.slow_down(&host, rest.filter(|rest| *rest <= pace::LONGEST_WAIT));
+            self.throttle.slow_down(&host, rest.filter(|rest| *rest <= throttle::LONGEST_WAIT));
         }
         let retry = match rest {
             None => Retry::Perhaps,
-            Some(rest) if rest > pace::LONGEST_WAIT => {
+            Some(rest) if rest > throttle::LONGEST_WAIT => {
                 self.warn_once(&format!(
                     "{host} asks to be left alone for {} s, which is longer than is waited here",
                     rest.as_secs()
@@ -214,7 +217,7 @@ impl Http {
                 Retry::Never
             }
             Some(rest) => {
-                if rest >= pace::TOLD_WAIT {
+                if rest >= throttle::TOLD_WAIT {
                     self.warn_once(&format!(
                         "{host} asks to be left alone for {} s",
                         rest.as_secs()
@@ -223,10 +226,10 @@ impl Http {
                 Retry::Rested
             }
         };
-        Err(AttemptError { error: answer.into_error(call.action, &call.what), retry })
+        Err(AttemptError { error: answer.into_error(request.action, &request.what), retry })
     }
 
-    /// Does `work` until it succeeds, fails for good, or has been tried often enough.
+    /// Repeats `work` until it succeeds, fails for good, or has been tried often enough.
     pub(crate) fn persist<T>(
         &self,
         mut work: impl FnMut() -> Result<T, AttemptError>,
@@ -242,12 +245,12 @@ impl Http {
                 Retry::Once => (self.retries().min(1), self.backoff(attempt)),
                 Retry::Perhaps => (self.retries(), self.backoff(attempt)),
                 Retry::Briefly => (self.retries().min(BRIEF_RETRIES), BRIEF_WAIT),
-                // The rest that a host asked for is kept by whoever asks it next.
+                // The next request to the host waits for as long as the host asked.
                 Retry::Rested => (self.retries(), Duration::ZERO),
             };
             if attempt >= most {
                 if retry == Retry::Briefly {
-                    self.pace.give_up(&error);
+                    self.throttle.give_up(&error);
                 }
                 return Err(error);
             }
@@ -259,19 +262,19 @@ impl Http {
 
     fn follow(
         &self,
-        call: &Call<'_>,
+        request: &Request<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer<'_>, AttemptError> {
         let mut hop = Hop {
-            method: call.method.clone(),
-            url: call.url.clone(),
-            headers: call.headers.clone(),
-            body: call.body.clone(),
-            lane: call.lane,
-            reach: call.reach,
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            protocol: request.protocol,
+            reach: request.reach,
         };
         for _ in 0..=MOST_REDIRECTS {
-            let authorization = authorization.filter(|_| hop.url.is_same_origin(&call.url));
+            let authorization = authorization.filter(|_| hop.url.is_same_origin(&request.url));
             let answer = self.once(&hop, authorization)?;
             let location = answer.headers().get(LOCATION).filter(|_| is_redirect(answer.status()));
             let Some(location) = location.and_then(|value| value.to_str().ok()) else {
@@ -282,38 +285,38 @@ impl Http {
                 hop.method = Method::GET;
                 hop.body = Body::Nothing;
             }
-            if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&call.url) {
-                let what = format!("a redirect from {}", shown(&hop.url));
-                let reason = format!("it would take a secret to {}", shown(&next));
+            if matches!(hop.body, Body::Secret(_)) && !next.is_same_origin(&request.url) {
+                let what = format!("a redirect from {}", without_secrets(&hop.url));
+                let reason = format!("it would take a secret to {}", without_secrets(&next));
                 return Err(Error::malformed(what, Flaw::Answer(reason)).into());
             }
             hop.url = next;
         }
-        let what = format!("redirects from {}", shown(&call.url));
+        let what = format!("redirects from {}", without_secrets(&request.url));
         Err(Error::Limit { what, limit: MOST_REDIRECTS.to_string() }.into())
     }
 }
 
-/// One request on the way to an answer.
+/// One request of a chain of redirects.
 struct Hop<'a> {
     method: Method,
     url: Url,
     headers: HeaderMap,
     body: Body<'a>,
-    lane: Lane,
+    protocol: Protocol,
     reach: Reach,
 }
 
 impl Hop<'_> {
-    /// Returns the headers as they are sent.
+    /// Returns the headers that are sent.
     fn all_headers(&self, authorization: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = self.headers.clone();
-        // Without it a server may compress what is hashed here (RFC 9110 12.5.3).
+        // Without this header, a server may compress the content, which is hashed here (RFC 9110 12.5.3).
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(value) = authorization {
             headers.insert(http::header::AUTHORIZATION, value.clone());
         }
-        // Also where there is no body: registries ask for it (rows E-46, E-55).
+        // Registries want the length of an empty body, too (rows E-46, E-55).
         if !matches!(self.method, Method::GET | Method::HEAD) {
             headers.insert(CONTENT_LENGTH, self.body.len().into());
         }
@@ -325,20 +328,20 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Tells whether the same request may get a better answer later.
+/// Tells whether the same request may succeed later.
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// How long the other side may think after it has got a whole upload: it may have to move it.
+/// How long the other side may be silent after an upload: it may have to move the content.
 fn patience_after_upload(idle: Duration) -> Duration {
     const TIMES: u32 = 5;
     idle.saturating_mul(TIMES)
 }
 
-impl fmt::Debug for Call<'_> {
+impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, shown(&self.url))
+        write!(f, "{} {}", self.method, without_secrets(&self.url))
     }
 }
 

@@ -1,23 +1,26 @@
-//! Which requests pass through a proxy, and which go to their host directly.
+//! Which requests go through a proxy, and which go to their host directly.
 
 use std::net::IpAddr;
 
 use longshore_store::{Error, Flaw, Result};
 use reqwest::Proxy;
 
-use super::Url;
+use super::failure;
+use crate::Secret;
 use crate::config::Proxies;
-use crate::{Secret, problem};
+use crate::url::Url;
 
-/// Returns what decides for each request, `None` if there is no proxy at all.
+/// Returns the rule that decides for each request. Returns `None` if there is no proxy.
 ///
-/// This machine is never asked through one: what is `localhost` to a proxy is another machine.
+/// Requests to this machine never go through a proxy: `localhost` would be another machine there.
 pub(super) fn of(proxies: &Proxies) -> Result<Option<Proxy>> {
-    // The library knows what an address of a proxy is.
+    // The library knows what a valid address of a proxy is.
     let checked = |address: &Option<Secret>| match address {
         Some(address) => match Proxy::all(address.expose()) {
             Ok(_) => Ok(Some(address.clone())),
-            Err(error) => Err(Error::malformed("the proxy", Flaw::Proxy(problem::plainly(error)))),
+            Err(error) => {
+                Err(Error::malformed("the proxy", Flaw::Proxy(failure::innermost_message(error))))
+            }
         },
         None => Ok(None),
     };
@@ -34,8 +37,8 @@ pub(super) fn of(proxies: &Proxies) -> Result<Option<Proxy>> {
     })))
 }
 
-/// The hosts that are asked directly, as `NO_PROXY` names them. Go and curl read it in different ways;
-/// what either of them asks directly is asked directly here.
+/// The hosts of `NO_PROXY`, which are reached directly. Go and curl read it in different ways; a host
+/// that either of them reaches directly is reached directly here.
 #[derive(Debug, Default)]
 struct Direct {
     all: bool,
@@ -45,20 +48,20 @@ struct Direct {
 #[derive(Debug, PartialEq, Eq)]
 struct Rule {
     hosts: Hosts,
-    /// The only port that is meant, if there is one.
+    /// The only port that the rule applies to, if it has one.
     port: Option<u16>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Hosts {
-    /// A domain, and all below it.
+    /// A domain with all its subdomains.
     Domain(String),
-    /// All addresses whose first bits are those of this one.
+    /// All addresses that begin with these bits.
     Network(IpAddr, u32),
 }
 
 impl Direct {
-    /// Reads entries between commas and spaces. What is none is passed over, as others do.
+    /// Reads entries between commas and spaces. Invalid entries are skipped, as other programs do.
     fn new(text: &str) -> Self {
         let mut direct = Self::default();
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
@@ -84,7 +87,7 @@ impl Rule {
             return Some(Self { hosts, port: None });
         }
         let (host, port) = match entry.rsplit_once(':') {
-            // Without brackets, more than one colon is an address.
+            // More than one colon without brackets is an IPv6 address.
             _ if ip(entry).is_some() => (entry, None),
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (entry, None),
@@ -123,7 +126,7 @@ impl Hosts {
     }
 }
 
-/// Returns an address that may stand in brackets.
+/// Returns an address that may be in brackets.
 fn ip(text: &str) -> Option<IpAddr> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     inner.parse::<IpAddr>().ok().map(|address| address.to_canonical())
@@ -143,7 +146,7 @@ fn shares(one: IpAddr, other: IpAddr, bits: u32) -> bool {
     differing >= bits
 }
 
-/// Returns a domain as it stands in addresses. `*.`, a dot before it and one behind it mean nothing.
+/// Returns a domain in the form that URLs have. A leading `*.` or dot and a trailing dot are ignored.
 fn domain(text: &str) -> Option<String> {
     let text = text.strip_prefix('*').unwrap_or(text);
     let text = text.trim_start_matches('.').trim_end_matches('.');

@@ -1,26 +1,26 @@
-//! Hosts on the public internet, and none other.
+//! Which hosts are on the public internet.
 //!
-//! Who writes an artifact or runs a registry can name any address. What is asked there must not be
-//! asked of this machine, of the networks behind it, or of what answers in a cloud for the machine
-//! itself. A name is resolved here, and the connection is made to what was found, so that another
-//! answer to the same question a moment later changes nothing.
+//! The author of an artifact, or whoever runs a registry, can name any address. Such a request must not
+//! reach this machine, the networks behind it, or the metadata service of a cloud. A name is resolved
+//! here, and the connection is made to the resolved address, so that another answer to the same query a
+//! moment later changes nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use longshore_store::{ConnectionFailure, Error};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::Url;
-use crate::problem;
+use crate::text::one_line;
+use crate::url::Url;
 
-/// Looks names up as the system does, and says by a value why there is no address.
+/// Resolves names as the system does, and reports as a value why there is no address.
 #[derive(Debug)]
 pub(super) enum Resolver {
-    /// Gives every address.
+    /// Returns every address.
     Any,
-    /// Gives public addresses only.
+    /// Returns only public addresses.
     Public {
-        /// Through whom requests pass: the user named them, wherever they are.
+        /// The hosts of proxies: the user named them, so they may be anywhere.
         proxies: Vec<String>,
     },
 }
@@ -35,9 +35,8 @@ impl Resolve for Resolver {
         };
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| {
-                ConnectionFailure::NoAddress(problem::clean(&error.to_string()))
-            })?;
+            let found = found
+                .map_err(|error| ConnectionFailure::NoAddress(one_line(&error.to_string())))?;
             let fit: Vec<SocketAddr> =
                 found.filter(|found| is_free || is_public(found.ip())).collect();
             if fit.is_empty() && !is_free {
@@ -48,7 +47,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// Refuses an address that is written as one and is not public: nobody resolves it.
+/// Refuses a host that is written as an address and is not public: such a host is never resolved.
 pub(super) fn check(url: &Url) -> Result<(), Error> {
     match url.ip() {
         Some(address) if !is_public(address) => {
@@ -58,8 +57,7 @@ pub(super) fn check(url: &Url) -> Result<(), Error> {
     }
 }
 
-/// Tells whether an address is one of the public internet, by the registries of special addresses that
-/// IANA keeps.
+/// Tells whether an address is on the public internet, by IANA's registries of special addresses.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -91,12 +89,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match address.segments() {
-        // IPv4 in the clothes of IPv6: mapped, translated, and 6to4.
+        // IPv4 addresses inside IPv6: mapped, translated, and 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             embedded(high, low)
         }
         [0x2002, high, low, ..] => embedded(high, low),
-        // Protocols, among them Teredo; examples.
+        // Protocols, such as Teredo, and examples.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
         // Of the rest, one eighth is public.
         [first, ..] => first & 0xe000 == 0x2000,
@@ -191,7 +189,7 @@ mod tests {
             assert!(check(&Url::parse(text).unwrap()).is_err(), "{text}");
         }
         check(&Url::parse("https://8.8.8.8/x").unwrap()).unwrap();
-        // Who has a name is looked at when it is resolved.
+        // A name is checked when it is resolved.
         check(&Url::parse("https://localhost/x").unwrap()).unwrap();
     }
 }

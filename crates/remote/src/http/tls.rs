@@ -1,4 +1,4 @@
-//! Whose certificates are accepted.
+//! Certificates.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 
 use crate::{Certificates, Config, Secret};
 
-/// Returns how TLS is spoken, with who the client is, if servers may know that.
+/// Returns the TLS configuration, with the client's certificate if `identity` is given.
 pub(super) fn client(config: &Config, identity: Option<&Secret>) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Verifier::new(config, &provider)?);
@@ -24,13 +24,13 @@ pub(super) fn client(config: &Config, identity: Option<&Secret>) -> Result<Clien
         .with_custom_certificate_verifier(verifier);
     let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
     let (certificates, key) = read_identity(identity)?;
-    builder.with_client_auth_cert(certificates, key).map_err(no_identity)
+    builder.with_client_auth_cert(certificates, key).map_err(bad_identity)
 }
 
-/// Decides about the certificates of servers.
+/// Verifies the certificates of servers.
 #[derive(Debug)]
 struct Verifier {
-    /// Asks the system's authorities and those that were named; `None` if there is none of either.
+    /// Verifies by the authorities of the system and of the configuration. `None` if there are none.
     authorities: Option<rustls_platform_verifier::Verifier>,
     named: Vec<CertificateDer<'static>>,
     accepted: Certificates,
@@ -55,7 +55,7 @@ impl Verifier {
                         tracing::debug!(%error, "the system's certificates cannot be used");
                         None
                     }
-                    Err(error) => return Err(no_authority(error)),
+                    Err(error) => return Err(bad_authority(error)),
                 }
             }
         };
@@ -86,9 +86,9 @@ impl ServerCertVerifier for Verifier {
             now,
         );
         match verified {
-            // What `openssl req -x509` makes is an authority and a server's certificate in one. The
-            // rules of the web refuse that; who named just this certificate meant it. It is not
-            // expired: that is looked at before, and so it is another error.
+            // A certificate from `openssl req -x509` is that of an authority and of a server in one. The
+            // rules of the web refuse that, but the user named exactly this certificate. It is not
+            // expired: the library checks that first, and would return another error.
             Err(error) if is_of_authority(&error) && self.named.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -128,7 +128,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Tells whether a certificate was refused only because it is that of an authority.
+/// Tells whether a certificate was refused only because it belongs to an authority.
 fn is_of_authority(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error
     else {
@@ -137,11 +137,11 @@ fn is_of_authority(error: &rustls::Error) -> bool {
     matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Returns why TLS is not spoken with a host, if that has a kind of its own.
+/// Returns the failure that a TLS error stands for, if there is a kind for it.
 pub(crate) fn failure(error: &rustls::Error) -> Option<ConnectionFailure> {
     let what = match error {
         rustls::Error::InvalidCertificate(what) => what,
-        // Something came that is no message of TLS.
+        // The host sent something that is not TLS.
         rustls::Error::InvalidMessage(_) => return Some(ConnectionFailure::NoTls),
         rustls::Error::AlertReceived(_) => {
             return Some(ConnectionFailure::Handshake(error.to_string()));
@@ -169,7 +169,7 @@ pub(crate) fn failure(error: &rustls::Error) -> Option<ConnectionFailure> {
     })
 }
 
-/// Returns a name as people write it: the library says `DnsName("a.example")`.
+/// Returns a name as people write it: the library writes `DnsName("a.example")`.
 fn plain_name(name: &str) -> &str {
     name.split_once('(').map_or(name, |(_, rest)| rest.trim_matches(['(', ')', '"']))
 }
@@ -179,10 +179,10 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
     for pem in files {
         let before = all.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            all.push(certificate.map_err(no_authority)?);
+            all.push(certificate.map_err(bad_authority)?);
         }
         if all.len() == before {
-            return Err(no_authority("there is no certificate in PEM in the file"));
+            return Err(bad_authority("there is no certificate in PEM in the file"));
         }
     }
     Ok(all)
@@ -191,15 +191,15 @@ fn read_authorities(files: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
 fn read_identity(pem: &Secret) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let pem = pem.expose().as_bytes();
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let certificates = certificates.map_err(no_identity)?;
-    let key = PrivateKeyDer::from_pem_slice(pem).map_err(no_identity)?;
+    let certificates = certificates.map_err(bad_identity)?;
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(bad_identity)?;
     Ok((certificates, key))
 }
 
-fn no_authority(reason: impl ToString) -> Error {
+fn bad_authority(reason: impl ToString) -> Error {
     Error::malformed("an authority", Flaw::Authority(reason.to_string()))
 }
 
-fn no_identity(reason: impl ToString) -> Error {
+fn bad_identity(reason: impl ToString) -> Error {
     Error::malformed("the identity", Flaw::Identity(reason.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Uploads: the caller's thread reads, the runtime sends.
+//! Uploads: the caller's thread reads, and the runtime sends.
 
 use std::future::Future as _;
 use std::io;
@@ -18,31 +18,31 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::silent;
-use super::meter::{Meter, Pace};
-use super::part::Streamed;
+use super::failure::failure;
+use super::meter::{Meter, Speed};
+use super::stream_body::StreamBody;
 use super::{AttemptError, Http, Retry, patience_after_upload};
-use crate::problem;
 
-/// How many pieces wait between reading and sending.
+/// How many pieces may wait between reading and sending.
 const WAITING: usize = 2;
 
-/// How much of a piece is given to the connection at once. It takes some of these ahead of the other
-/// side, so that a slow line shows how far it is every few seconds.
+/// How much of a piece the connection gets at once. It buffers some of these, so on a slow line the
+/// progress is visible every few seconds.
 const FRAME: usize = 16 << 10;
 
-/// The answer to an upload, and what keeps the upload open if it was not through by then.
+/// The answer to an upload, and the sender that keeps the upload open if the answer came before its end.
 type Answered = (Response, Option<Sender<Bytes>>);
 
 /// A request that is being sent.
 type Sending = JoinHandle<reqwest::Result<Response>>;
 
 impl Http {
-    /// Sends `request` with `content`. An answer that comes early is the result: the
-    /// other side may refuse before it has all.
+    /// Sends `request` with `content`. The answer may come before the end of the content: the other side
+    /// may refuse early.
     pub(super) fn upload(
         &self,
         request: RequestBuilder,
-        content: &dyn Streamed,
+        content: &dyn StreamBody,
         host: &str,
     ) -> Result<Answered, AttemptError> {
         let (sender, receiver) = channel(WAITING);
@@ -50,11 +50,11 @@ impl Http {
         let length = content.len();
         let body = Pieces { receiver, rest: Bytes::new(), left: length, sent: Arc::clone(&sent) };
         let request = request.body(reqwest::Body::wrap(body));
-        let sending = Abort(self.runtime().spawn(request.send()));
-        let mut progress = Progress { sending, sent, seen: 0, meter: self.meter() };
+        let sending = Abort(self.transport.runtime().spawn(request.send()));
+        let mut progress = Progress { sending, sent, seen: 0, meter: self.transport.meter() };
         let mut step = Step::Taken;
-        content.pass(&mut |piece| {
-            step = self.runtime().block_on(progress.hand_over(&sender, piece));
+        content.for_each_piece(&mut |piece| {
+            step = self.transport.runtime().block_on(progress.hand_over(&sender, piece));
             if matches!(step, Step::Taken) {
                 ControlFlow::Continue(())
             } else {
@@ -72,33 +72,33 @@ impl Http {
             Step::Stalled => return Err(stalled()),
         }
         drop(sender);
-        match self.runtime().block_on(progress.all_sent(length)) {
+        match self.transport.runtime().block_on(progress.all_sent(length)) {
             Step::Taken => {}
             Step::Answered(answer) => return answered(answer, None, host),
             Step::Stalled => return Err(stalled()),
         }
-        let patience = patience_after_upload(self.idle());
+        let patience = patience_after_upload(self.transport.idle());
         let sending = &mut progress.sending.0;
-        match self.runtime().block_on(async { timeout(patience, sending).await }) {
+        match self.transport.runtime().block_on(async { timeout(patience, sending).await }) {
             Ok(answer) => answered(flatten(answer), None, host),
             Err(_) => Err(AttemptError { error: silent(host, patience), retry: Retry::Once }),
         }
     }
 }
 
-/// What became of a piece, or of all.
+/// The result of sending a piece, or all pieces.
 enum Step {
     Taken,
     Answered(Result<Response, ConnectionFailure>),
     Stalled,
 }
 
-/// How far an upload is.
+/// The progress of an upload.
 struct Progress {
     sending: Abort,
     /// How many bytes the connection has taken.
     sent: Arc<AtomicU64>,
-    /// How many of them the meter knows of.
+    /// How many of them were reported to the meter.
     seen: u64,
     meter: Meter,
 }
@@ -118,7 +118,7 @@ impl Progress {
                 }
                 match send.as_mut().poll(context) {
                     Poll::Ready(Ok(())) => Poll::Ready(Step::Taken),
-                    // Nobody takes pieces any more, so an answer or an error is on its way.
+                    // The receiver is gone, so an answer or an error will follow.
                     Poll::Ready(Err(_)) => {
                         gone = true;
                         Poll::Pending
@@ -128,10 +128,10 @@ impl Progress {
             });
             let begun = Instant::now();
             let step = timeout(self.meter.patience(), step).await;
-            let pace = self.note(begun);
+            let speed = self.note(begun);
             match step {
                 Ok(step) => return step,
-                Err(_) if pace == Pace::Fair => {}
+                Err(_) if speed == Speed::Fair => {}
                 Err(_) => return Step::Stalled,
             }
         }
@@ -143,18 +143,18 @@ impl Progress {
             let begun = Instant::now();
             let patience = self.meter.patience();
             let answer = timeout(patience, &mut self.sending.0).await;
-            let pace = self.note(begun);
+            let speed = self.note(begun);
             match answer {
                 Ok(answer) => return Step::Answered(flatten(answer)),
-                Err(_) if pace == Pace::Fair => {}
+                Err(_) if speed == Speed::Fair => {}
                 Err(_) => return Step::Stalled,
             }
         }
         Step::Taken
     }
 
-    /// Tells the meter of the time since `begun`.
-    fn note(&mut self, begun: Instant) -> Pace {
+    /// Reports the time and the bytes since `begun` to the meter.
+    fn note(&mut self, begun: Instant) -> Speed {
         let sent = self.sent.load(Ordering::Relaxed);
         let before = std::mem::replace(&mut self.seen, sent);
         self.meter.note(begun.elapsed(), sent - before)
@@ -166,7 +166,7 @@ fn flatten(
 ) -> Result<Response, ConnectionFailure> {
     match answer {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(problem::failure(error)),
+        Ok(Err(error)) => Err(failure(error)),
         Err(error) => Err(ConnectionFailure::Other(error.to_string())),
     }
 }
@@ -183,7 +183,7 @@ fn answered(
     Ok((response, upload))
 }
 
-/// A request that ends when nobody waits for its answer any more.
+/// A request that is aborted when its answer is no longer awaited.
 struct Abort(Sending);
 
 impl Drop for Abort {
@@ -192,10 +192,10 @@ impl Drop for Abort {
     }
 }
 
-/// The body of a request, as it comes from a thread.
+/// The body of a request, whose pieces come from another thread.
 struct Pieces {
     receiver: Receiver<Bytes>,
-    /// What is left of the piece that came last.
+    /// The rest of the last piece.
     rest: Bytes,
     left: u64,
     sent: Arc<AtomicU64>,

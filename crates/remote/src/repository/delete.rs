@@ -1,15 +1,14 @@
-//! What is taken away (rows E-110, E-111).
+//! Deleting tags and manifests (rows E-110, E-111).
 
 use http::Method;
 use longshore_spec::{Digest, Tag};
 use longshore_store::{Inability, Refusal, Result, Selector, Subject};
 
-use super::Remote;
+use super::RemoteRepository;
 use crate::auth::Scope;
 
-impl Remote {
-    /// Deletes a tag. What it stands for stays, and never goes in its place: with the digest, every
-    /// other tag on it would go too.
+impl RemoteRepository {
+    /// Deletes a tag, never its manifest: that would delete all other tags of the manifest, too.
     pub(super) fn delete_tag(&self, tag: &Tag) -> Result<()> {
         self.delete(tag, |said| Inability::TagDelete { said })
     }
@@ -17,14 +16,14 @@ impl Remote {
     /// Deletes a manifest with all its tags.
     pub(super) fn delete_manifest(&self, digest: &Digest) -> Result<()> {
         let manifest = self.get_manifest(&Selector::Digest(digest.clone()))?;
-        // While it is still there: afterwards nobody knows its subject any more (row E-95).
+        // Before it is deleted: afterwards nobody knows its subject (row E-95).
         let listed = match manifest.subject() {
-            Some(subject) => self.fallback_listing(&subject.digest)?,
+            Some(subject) => self.subject_with_fallback_tag(&subject.digest)?,
             None => None,
         };
         self.delete(digest, |said| Inability::ManifestDelete { said })?;
         match listed {
-            Some(subject) => self.unlist(&subject, digest),
+            Some(subject) => self.remove_referrer(&subject, digest),
             None => Ok(()),
         }
     }
@@ -36,14 +35,14 @@ impl Remote {
     ) -> Result<()> {
         let reference = reference.into();
         let path = format!("manifests/{reference}");
-        let call = self.call(Method::DELETE, &path, "delete", reference);
+        let request = self.request(Method::DELETE, &path, "delete", reference);
         let scopes = [Scope::delete(&self.name)];
-        let answer = self.registry.send(&call, Some(&self.name), scopes)?;
+        let answer = self.registry.send(&request, Some(&self.name), scopes)?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
             // Distribution 2.8 answers 400 to any tag.
             400 | 405 | 501 => Err(self.unsupported(unsupported(answer.into_refusal().into()))),
-            _ => Err(self.refused(&call, answer)),
+            _ => Err(self.refused(&request, answer)),
         }
     }
 }

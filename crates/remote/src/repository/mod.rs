@@ -1,13 +1,13 @@
 //! One repository of a registry.
 
-mod blob;
+mod blob_head;
+mod blob_pull;
+mod blob_push;
 mod delete;
-mod manifest;
-mod presence;
-mod publish;
-mod push;
+mod manifest_pull;
+mod manifest_push;
 mod referrers;
-mod roots;
+mod tags;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -19,95 +19,98 @@ use longshore_store::{
     Referrers, Refusal, Repository, Result, Root, Selector, Source, Subject, Target,
 };
 
-use self::presence::Presence;
+use self::blob_head::Presence;
 use crate::Registry;
 use crate::auth::Scope;
-use crate::http::{Answer, Call};
-use crate::list::{Listed, Unlisted};
+use crate::http::{Answer, Request};
+use crate::list::{ListEntries, ListError};
 
-/// The header that names the digest of what is answered (rows E-24, E-29).
+/// The header that names the digest of the content (rows E-24, E-29).
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// One repository of a registry.
 ///
-/// Made by [`Registry::remote`]; making one makes no request.
+/// Made by [`Registry::remote_repository`]; making one makes no request.
 #[derive(Clone)]
-pub struct Remote {
+pub struct RemoteRepository {
     registry: Registry,
     name: RepositoryName,
 }
 
-impl Remote {
-    pub(crate) fn new(registry: Registry, name: RepositoryName) -> Self {
-        Self { registry, name }
+impl Registry {
+    /// Returns a repository. No request is made.
+    pub fn remote_repository(&self, name: &RepositoryName) -> RemoteRepository {
+        RemoteRepository { registry: self.clone(), name: name.clone() }
     }
+}
 
+impl RemoteRepository {
     /// Returns the registry that the repository is in.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Returns what the repository is called.
+    /// Returns the name of the repository.
     pub fn name(&self) -> &RepositoryName {
         &self.name
     }
 
-    /// Tells whether the registry lists the tags of the repository, if there are none either.
+    /// Tells whether the registry has a list of tags for the repository, even an empty one.
     pub fn lists_tags(&self) -> Result<bool> {
         Ok(self.listed()?.is_some())
     }
 
-    /// Returns the tags, `None` if the registry knows no such list. What is no text there is taken for a
-    /// tag as it looks: one of digits may be written as a number, and one that is not there is told with
-    /// those that cannot be had.
+    /// Returns the tags, or `None` if the registry has no such list. An entry that is not a string is
+    /// taken for a tag, since a tag of digits may be written as a number. If there is no such tag, it is
+    /// reported with those that cannot be read.
     fn listed(&self) -> Result<Option<Vec<Name>>> {
         let path = format!("{}/tags/list", self.name);
         let (what, scope) = (format!("the list of tags of {self}"), Scope::pull(&self.name));
         match self.registry.list(&path, &what, "tags", Some(&self.name), &scope) {
-            Err(Unlisted::Refused(Error::NotFound { .. })) => Ok(None),
+            Err(ListError::Refused(Error::NotFound { .. })) => Ok(None),
             listed => {
-                let Listed { mut texts, others } = listed?;
+                let ListEntries { mut texts, others } = listed?;
                 texts.extend(others);
                 Ok(Some(texts.into_iter().map(Name::new).collect()))
             }
         }
     }
 
-    /// Begins a call about something in the repository. Errors call a tag by it.
-    fn call(
+    /// Returns a request for something in the repository. Errors name a tag with its repository.
+    fn request(
         &self,
         method: Method,
         path: &str,
         action: &'static str,
         what: impl Into<Subject>,
-    ) -> Call<'static> {
+    ) -> Request<'static> {
         let what = match what.into() {
             Subject::Name(tag) => Subject::Tagged { repository: self.to_string(), tag },
             what => what,
         };
-        Call::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
+        Request::new(method, self.registry.url(&format!("{}/{path}", self.name)), action, what)
     }
 
-    /// Makes a call that changes nothing.
-    fn read(&self, call: &Call<'_>) -> Result<Answer<'_>> {
-        self.registry.read(call, Some(&self.name), Scope::pull(&self.name))
+    /// Makes a request that changes nothing.
+    fn read(&self, request: &Request<'_>) -> Result<Answer<'_>> {
+        self.registry.read(request, Some(&self.name), Scope::pull(&self.name))
     }
 
-    /// Makes a HEAD call. `None` if it says nothing.
-    fn probe(&self, call: &Call<'_>) -> Result<Option<Answer<'_>>> {
-        self.registry.probe(call, Some(&self.name), Scope::pull(&self.name))
+    /// Makes a HEAD request. Returns `None` if the answer is not clear.
+    fn probe(&self, request: &Request<'_>) -> Result<Option<Answer<'_>>> {
+        self.registry.probe(request, Some(&self.name), Scope::pull(&self.name))
     }
 
-    /// Makes a call that changes something.
-    fn write(&self, call: &Call<'_>) -> Result<Answer<'_>> {
-        self.registry.send(call, Some(&self.name), [Scope::push(&self.name)])
+    /// Makes a request that changes something.
+    fn write(&self, request: &Request<'_>) -> Result<Answer<'_>> {
+        self.registry.send(request, Some(&self.name), [Scope::push(&self.name)])
     }
 
-    /// Returns `error` with the repository instead of the host as the place that lacks something.
+    /// Returns `error` with the repository, instead of the host, as the place that lacks something.
     fn located(&self, error: Error) -> Error {
         match error {
             Error::NotFound { what, said, .. } => {
-                // It is said once where that is.
+                // The place names the repository already.
                 let what = match what {
                     Subject::Tagged { tag, .. } => Subject::Name(tag),
                     what => what,
@@ -118,16 +121,16 @@ impl Remote {
         }
     }
 
-    fn refused(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
-        self.located(answer.into_error(call.action, &call.what))
+    fn refused(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
+        self.located(answer.into_error(request.action, &request.what))
     }
 
-    /// Returns what a refusal to take something means. That something is not there is what the registry
-    /// says of itself: of the repository, or of an upload.
-    fn not_pushed(&self, call: &Call<'_>, answer: Answer<'_>) -> Error {
-        match self.refused(call, answer) {
+    /// Returns the error of a refused push. A 404 is about the repository or the upload, not about the
+    /// content that is pushed.
+    fn push_error(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
+        match self.refused(request, answer) {
             Error::NotFound { what, place, said: Some(said) } => {
-                Error::Refused { action: call.action, what, place, said }
+                Error::Refused { action: request.action, what, place, said }
             }
             error => error,
         }
@@ -137,13 +140,13 @@ impl Remote {
         Error::unsupported(self, what)
     }
 
-    /// Returns the tag that `name` is; a registry knows no other names.
+    /// Returns `name` as a tag: a registry knows no other names.
     fn tag(&self, name: &Name) -> Result<Tag> {
         name.tag().ok_or_else(|| self.unsupported(Inability::NotATag(name.clone())))
     }
 }
 
-impl Source for Remote {
+impl Source for RemoteRepository {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
         self.head_manifest(selector)
     }
@@ -160,13 +163,13 @@ impl Source for Remote {
         self.open_blob(blob, offset)
     }
 
-    /// Asks for it, and reads the content where the registry does not say, or has it elsewhere.
+    /// Asks for the size, and reads the content if the registry does not name it.
     fn size(&self, blob: &Descriptor) -> Result<u64> {
-        match self.look_for(&blob.digest)? {
+        match self.find_blob(&blob.digest)? {
             Presence::There(Some(size)) if size == blob.size => return Ok(size),
-            // Two do not agree, and HEAD is the one that nobody tries out.
+            // The sizes differ, and HEAD is the one that registries do not test.
             Presence::There(Some(_)) => {
-                if let Presence::There(Some(size)) = self.touch_blob(&blob.digest)? {
+                if let Presence::There(Some(size)) = self.get_first_byte(&blob.digest)? {
                     return Ok(size);
                 }
             }
@@ -182,7 +185,7 @@ impl Source for Remote {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Descriptor> {
-        let Presence::There(size) = self.look_for(digest)? else {
+        let Presence::There(size) = self.find_blob(digest)? else {
             let said = Some(Box::new(Refusal::of_status(404)));
             return Err(Error::NotFound { what: digest.into(), place: self.to_string(), said });
         };
@@ -199,11 +202,11 @@ impl Source for Remote {
         Ok(self.listed()?.unwrap_or_default())
     }
 
-    /// Returns what has a tag: a registry lists nothing else. The tags under which registries
-    /// without a referrers API list referrers are no names that somebody gave.
+    /// Returns the tagged manifests: a registry lists no others. Fallback tags of referrers are left out,
+    /// since nobody chose them.
     fn roots(&self) -> Result<Vec<Root>> {
         let KnownRoots { roots, unknown } = self.known_roots()?;
-        // It went since the list was made, or the registry lists what it does not have.
+        // The tag was deleted meanwhile, or the registry lists a tag that it does not have.
         match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
             Some((_, error)) => Err(error),
             None => Ok(roots),
@@ -211,7 +214,7 @@ impl Source for Remote {
     }
 
     fn known_roots(&self) -> Result<KnownRoots> {
-        self.tagged()
+        self.tagged_roots()
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {
@@ -224,7 +227,7 @@ impl Source for Remote {
     }
 }
 
-impl Target for Remote {
+impl Target for RemoteRepository {
     fn held(&self, descriptor: &Descriptor, role: Role) -> Result<Held> {
         let is_held = match role {
             Role::Manifest => self.has(descriptor, &[])?,
@@ -238,7 +241,7 @@ impl Target for Remote {
     }
 
     fn stands_for(&self, name: &Name) -> Result<Option<Digest>> {
-        let found = self.look_for_manifest(&Selector::Name(name.clone()))?;
+        let found = self.find_manifest(&Selector::Name(name.clone()))?;
         Ok(found.map(|found| found.digest))
     }
 
@@ -255,7 +258,7 @@ impl Target for Remote {
     }
 
     fn push_manifest(&self, manifest: &Manifest, entry: Entry<'_>) -> Result<Pushed> {
-        self.publish(manifest, entry)
+        self.put_manifest(manifest, entry)
     }
 
     fn list(&self, descriptor: &Descriptor, _: &[Name]) -> Result<()> {
@@ -263,7 +266,7 @@ impl Target for Remote {
     }
 }
 
-impl Repository for Remote {
+impl Repository for RemoteRepository {
     fn untag(&self, name: &Name) -> Result<()> {
         self.delete_tag(&self.tag(name)?)
     }
@@ -273,13 +276,13 @@ impl Repository for Remote {
     }
 }
 
-impl fmt::Display for Remote {
+impl fmt::Display for RemoteRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry.host(), self.name)
     }
 }
 
-impl fmt::Debug for Remote {
+impl fmt::Debug for RemoteRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -1,4 +1,4 @@
-//! What says something about a manifest (rows E-80 to E-97).
+//! Referrers (rows E-80 to E-97).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
@@ -15,32 +15,33 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::Remote;
+use super::RemoteRepository;
 use crate::auth::challenge;
-use crate::http::{Answer, Call, Url, is_page, next_page};
+use crate::http::{Answer, Request, is_page, next_page};
 use crate::list::{Pages, incomplete};
 use crate::registry::Feature;
+use crate::url::Url;
 
-/// No list of referrers has more pages: some give ten entries on each.
+/// A list of more pages is refused. Some registries send ten entries a page.
 const MOST_PAGES: usize = 10_000;
 
-/// How often a list is written anew that somebody else wrote over (row E-86).
+/// How often a list is rewritten that another client has overwritten (row E-86).
 const REWRITES: usize = 3;
 
-/// So many lists of a registry are compared with what their entries say: one that gives the same list for
-/// whatever is asked is found out by the second.
+/// So many lists of a registry are checked against the subjects of their entries. A registry that sends
+/// the same list for any subject is found out with the second.
 const LISTS_TRIED: usize = 2;
 
-/// How many entries of these lists are read.
+/// How many entries of these lists are checked.
 const ENTRIES_TRIED: usize = 32;
 
 /// How many of them at once.
 const LOOKUPS: usize = 8;
 
-/// The encoded part of a digest that fits into a tag whole.
+/// A digest's encoded part of up to this length fits into a fallback tag.
 const UNCUT: usize = 64;
 
-impl Remote {
+impl RemoteRepository {
     pub(super) fn list_referrers(&self, subject: &Digest) -> Result<Referrers> {
         let listed = self.listed_by_api(subject)?;
         let (answered_by, found) = match listed {
@@ -49,33 +50,34 @@ impl Remote {
         };
         let entries: BTreeMap<_, _> =
             found.into_iter().map(|entry| (entry.digest.clone(), entry)).collect();
-        let entries = self.honest(subject, entries);
+        let entries = self.without_foreign_entries(subject, entries);
         Ok(Referrers { entries: entries.into_values().collect(), answered_by })
     }
 
-    /// Returns what the registry lists, or `None` if it keeps no account of referrers.
+    /// Returns the list of the referrers API, or `None` if the registry does not have the API.
     fn listed_by_api(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
         let what = format!("the referrers of {subject}");
         let limits = self.registry.http().limits();
         let over = |limit: String| Error::Limit { what: what.clone(), limit };
         let (mut found, mut known, mut bytes) = (Vec::new(), HashSet::new(), 0);
         let mut pages = Pages::new(what.clone(), MOST_PAGES);
-        let mut call = self.referrers_call(subject);
+        let mut request = self.referrers_request(subject);
         loop {
             let is_first = pages.is_empty();
-            pages.begin(&call.url)?;
-            let answer = self.read(&call)?;
-            if is_first && knows_no_referrers(&answer) {
+            pages.begin(&request.url)?;
+            let answer = self.read(&request)?;
+            if is_first && lacks_referrers_api(&answer) {
                 let status = answer.status();
                 tracing::debug!(place = %self, %status, "no referrers API: asking for the tag");
                 return Ok(None);
             }
             if !answer.status().is_success() {
-                let error = self.refused(&call, answer);
+                let error = self.refused(&request, answer);
                 return Err(if is_first { error } else { incomplete(error) });
             }
             let next = next_page(answer.headers());
-            let next = next.map(|link| answer.url().follow_page(&link, &call.url)).transpose()?;
+            let next =
+                next.map(|link| answer.url().follow_page(&link, &request.url)).transpose()?;
             let is_index = is_index(&answer);
             let raw = answer.into_bytes(&what, Manifest::MAX_SIZE)?;
             bytes += raw.len();
@@ -103,25 +105,25 @@ impl Remote {
             }
             let Some(next) = next else { return Ok(Some(found)) };
             pages.end(length, found.len() - before)?;
-            call = page_call(next, subject);
+            request = page_request(next, subject);
         }
     }
 
-    /// Returns those entries of a list whose own subject is the one that was asked for, as far as they
-    /// are read. There are registries that answer with the same list for whatever is asked.
-    fn honest(
+    /// Returns the entries whose own subject is the requested one, as far as the entries are checked.
+    /// Some registries send the same list for any subject.
+    fn without_foreign_entries(
         &self,
         subject: &Digest,
         mut entries: BTreeMap<Digest, Descriptor>,
     ) -> BTreeMap<Digest, Descriptor> {
-        // A digest within what it is the digest of cannot be.
+        // A manifest cannot contain its own digest.
         if entries.remove(subject).is_some() {
-            self.tell_stranger(subject, subject, subject);
+            self.warn_of_foreign_entry(subject, subject, subject);
         }
-        let lists = self.registry.lists_tried();
+        let lists = self.registry.referrer_lists_checked();
         let mut tried = lists.lock().unwrap_or_else(PoisonError::into_inner);
         let is_tried = *tried >= LISTS_TRIED;
-        if entries.is_empty() || is_tried && self.registry.may_have(Feature::OwnReferrers) {
+        if entries.is_empty() || is_tried && self.registry.may_support(Feature::OwnReferrers) {
             return entries;
         }
         *tried += 1;
@@ -130,24 +132,25 @@ impl Remote {
         let found = in_parallel(&asked, LOOKUPS, |entry| self.subject_of(entry));
         for (entry, found) in asked.into_iter().zip(found) {
             if let Some(found) = found.filter(|found| found != subject) {
-                self.tell_stranger(&entry.digest, subject, &found);
+                self.warn_of_foreign_entry(&entry.digest, subject, &found);
                 entries.remove(&entry.digest);
             }
         }
         entries
     }
 
-    /// Returns what an entry of a list refers to; `None` if it cannot be had, which is told when it is
-    /// wanted, or says nothing of that: some list what cosign attached by its tag, too.
+    /// Returns the subject of an entry. Returns `None` if the entry cannot be read, which is reported
+    /// when it is needed, or if it names no subject: some registries list what cosign attached by its
+    /// tag, too.
     fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
         let found = self.get_child(entry).ok()?;
         self.keep(&found);
         Some(found.subject()?.digest.clone())
     }
 
-    /// Warns of an entry that refers to something else than the list says. All others are read, then.
-    fn tell_stranger(&self, entry: &Digest, listed: &Digest, found: &Digest) {
-        self.registry.lacks(Feature::OwnReferrers);
+    /// Warns of an entry with another subject. From now on, all entries of this registry are checked.
+    fn warn_of_foreign_entry(&self, entry: &Digest, listed: &Digest, found: &Digest) {
+        self.registry.set_unsupported(Feature::OwnReferrers);
         self.warn_once(&if entry == listed {
             format!("{self} lists {entry} as a referrer of itself; it is left out")
         } else {
@@ -157,18 +160,18 @@ impl Remote {
         });
     }
 
-    fn referrers_call(&self, subject: &Digest) -> Call<'static> {
-        page_call(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
+    fn referrers_request(&self, subject: &Digest) -> Request<'static> {
+        page_request(self.registry.url(&format!("{}/referrers/{subject}", self.name)), subject)
     }
 
-    /// Returns what stands in the fallback tag (rows E-90, E-91).
+    /// Returns the list in the fallback tag (rows E-90, E-91).
     fn listed_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         let tag = subject.referrers_tag();
         let list = match self.get_manifest(&Selector::Name(Name::new(tag.as_str()))) {
             Ok(list) if is_subject(&list, subject) => return Ok(Vec::new()),
             Ok(list) => list,
             Err(Error::NotFound { .. }) => return Ok(Vec::new()),
-            // A page for people, as some have one for every address, is none either.
+            // An HTML page, as some web servers have for every address, is no list either.
             Err(
                 error @ (Error::Manifest { .. } | Error::Malformed { reason: Flaw::WebPage, .. }),
             ) => {
@@ -193,9 +196,9 @@ impl Remote {
         Ok(kept)
     }
 
-    /// Tells whether an entry of a list refers to a subject. Where that is not sure, the entry itself
-    /// decides: a tag that was cut may list what refers to something else (row E-87), and what is for a
-    /// platform is a part of an image.
+    /// Tells whether an entry refers to a subject. In doubt, the entry itself is read: a fallback tag
+    /// that was shortened may list referrers of other subjects (row E-87), and an entry for a platform is
+    /// part of an image.
     fn refers(&self, entry: &Descriptor, subject: &Digest) -> Result<bool> {
         let is_image = entry.platform.as_deref().is_some_and(|platform| !platform.is_unknown());
         if subject.encoded().len() <= UNCUT && !is_image {
@@ -209,10 +212,10 @@ impl Remote {
     }
 
     /// Adds a manifest to the list in the fallback tag of its subject (rows E-81 to E-86).
-    pub(super) fn enlist(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
+    pub(super) fn add_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<()> {
         let entry = manifest.as_referrer();
         self.rewrite(subject, |entries| {
-            if entries.iter().any(|each| is_of(each, &entry.digest)) {
+            if entries.iter().any(|each| has_digest(each, &entry.digest)) {
                 return false;
             }
             entries.push(json!(entry));
@@ -220,20 +223,20 @@ impl Remote {
         })
     }
 
-    /// Takes a manifest out of the list in the fallback tag of its subject (row E-95).
-    pub(super) fn unlist(&self, subject: &Digest, digest: &Digest) -> Result<()> {
+    /// Removes a manifest from the list in the fallback tag of its subject (row E-95).
+    pub(super) fn remove_referrer(&self, subject: &Digest, digest: &Digest) -> Result<()> {
         self.rewrite(subject, |entries| {
             let before = entries.len();
-            entries.retain(|each| !is_of(each, digest));
+            entries.retain(|each| !has_digest(each, digest));
             entries.len() != before
         })
     }
 
     /// Returns `subject` if its referrers are listed in its fallback tag.
-    pub(super) fn fallback_listing(&self, subject: &Digest) -> Result<Option<Digest>> {
+    pub(super) fn subject_with_fallback_tag(&self, subject: &Digest) -> Result<Option<Digest>> {
         match self.listed_by_api(subject) {
             Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
-            // It has an API that does not answer this.
+            // The registry has the API, which refused this request.
             Err(
                 Error::Denied { .. }
                 | Error::NotFound { .. }
@@ -244,8 +247,8 @@ impl Remote {
         }
     }
 
-    /// Changes the list in a fallback tag until `change` finds nothing to change: what others write
-    /// at the same time may write over ours, unless the registry keeps states apart (row E-86).
+    /// Changes the list in a fallback tag until `change` finds nothing to change. Other clients may
+    /// overwrite the list at the same time, unless the registry supports `If-Match` (row E-86).
     fn rewrite(&self, subject: &Digest, change: impl Fn(&mut Vec<Value>) -> bool) -> Result<()> {
         let lock = self.registry.referrers_lock(&self.name, subject);
         let _locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,7 +267,7 @@ impl Remote {
         Err(Error::Busy { what })
     }
 
-    /// Tells whether an index lists referrers, or nothing.
+    /// Tells whether an index is a list of referrers, or empty.
     fn is_list(&self, index: &Index, subject: &Digest) -> Result<bool> {
         for entry in &index.manifests {
             if self.refers(entry, subject)? {
@@ -274,12 +277,12 @@ impl Remote {
         Ok(index.manifests.is_empty())
     }
 
-    /// Returns the list in a fallback tag and its entries, both as they are: unknown members and the
-    /// entries of others stay. What is no list is not touched (row E-82).
+    /// Returns the list in a fallback tag, with unknown members and the entries of other clients. Content
+    /// that is not a list is not touched (row E-82).
     fn list_document(&self, tag: &str, subject: &Digest) -> Result<List> {
         let found = match self.get_version(&Selector::Name(Name::new(tag))) {
             Ok((list, _)) if is_subject(&list, subject) => {
-                // Where the tag is there all the same, it hides a list, or is somebody's.
+                // If the tag does exist, it hides a list, or belongs to somebody.
                 if self.names()?.iter().any(|name| name.as_str() == tag) {
                     return Err(self.unsupported(Inability::ReferrersTag(Name::new(tag))));
                 }
@@ -313,24 +316,24 @@ impl Remote {
     }
 }
 
-/// Tells whether a tag shows the subject itself. GitLab answers so for a tag that is not there: it takes
-/// `sha256-HEX` for the digest.
+/// Tells whether the fallback tag shows the subject itself: GitLab takes `sha256-HEX` for the digest if
+/// there is no such tag.
 fn is_subject(list: &Manifest, subject: &Digest) -> bool {
     list.descriptor().digest == *subject
 }
 
-/// A list of referrers as it stands in a tag.
+/// The list of referrers in a fallback tag.
 struct List {
-    /// All but the entries.
+    /// All members but the entries.
     document: serde_json::Map<String, Value>,
     entries: Vec<Value>,
-    /// How the registry knows this state of the tag.
+    /// The entity tag of this state.
     etag: Option<String>,
 }
 
-fn page_call(url: Url, subject: &Digest) -> Call<'static> {
+fn page_request(url: Url, subject: &Digest) -> Request<'static> {
     let what = format!("the referrers of {subject}");
-    Call::new(Method::GET, url, "list", what)
+    Request::new(Method::GET, url, "list", what)
         .header(ACCEPT, MediaType::IMAGE_INDEX)
         .whole(Manifest::MAX_SIZE)
 }
@@ -340,10 +343,10 @@ fn is_index(answer: &Answer<'_>) -> bool {
     answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is(MediaType::IMAGE_INDEX))
 }
 
-/// What the body of an answer is.
+/// The body of an answer of the referrers API.
 enum Page {
     List(Vec<Descriptor>),
-    /// It is nothing, a page for people, or a document of something else: there is no such API.
+    /// Nothing, an HTML page, or another document: the registry does not have the API.
     NoList,
     Damaged,
 }
@@ -353,7 +356,7 @@ impl Page {
         if raw.trim_ascii().is_empty() || is_page(&raw) {
             return Self::NoList;
         }
-        // Read as what it should be, any document without entries would be an empty index.
+        // If it were parsed as an index, any document without entries would be an empty list.
         match serde_json::from_slice(&raw) {
             Ok(Members { manifests: true }) => {
                 entries(raw, is_index).map_or(Self::Damaged, Self::List)
@@ -365,7 +368,7 @@ impl Page {
     }
 }
 
-/// Whether a document has what makes it a list. Go writes an empty one as `null`.
+/// Whether a document has the member that makes it a list. Go writes an empty list as `null`.
 #[derive(Deserialize)]
 struct Members {
     #[serde(default, deserialize_with = "is_there")]
@@ -376,7 +379,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
-/// Returns the entries of a page; `None` if it is no index, not even an empty one.
+/// Returns the entries of a page. Returns `None` if the page is not an index.
 fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
     let named = match Manifest::media_type_of(&raw) {
         Ok(named) => named,
@@ -389,17 +392,17 @@ fn entries(raw: Bytes, is_index: bool) -> Option<Vec<Descriptor>> {
     }
 }
 
-fn is_of(entry: &Value, digest: &Digest) -> bool {
+fn has_digest(entry: &Value, digest: &Digest) -> bool {
     entry.get("digest").and_then(Value::as_str).is_some_and(|text| *text == digest.to_string())
 }
 
-/// Tells whether an answer means that the registry keeps no account of referrers (rows E-90, E-92).
-/// One that wants to know who asks does not say so, and neither does one that is broken.
-fn knows_no_referrers(answer: &Answer<'_>) -> bool {
+/// Tells whether an answer means that the registry does not have the referrers API (rows E-90, E-92). A
+/// registry that wants authentication, or that failed, does not say that.
+fn lacks_referrers_api(answer: &Answer<'_>) -> bool {
     match answer.status().as_u16() {
         204 | 400 | 404 | 405 | 406 | 410 | 501 => true,
         401 => challenge(answer.headers()).is_none(),
-        // Some serve the page of their web site for every address that they do not know.
+        // Some web servers send an HTML page for every unknown address.
         200 => answer.header(CONTENT_TYPE).is_some_and(|sent| MediaType::new(sent).is("text/html")),
         _ => false,
     }

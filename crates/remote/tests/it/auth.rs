@@ -1,11 +1,11 @@
-//! Showing who asks (row E-15).
+//! Authentication (row E-15).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, Registry, Secret, Tried};
+use longshore_remote::{Client, Config, CredentialCheck, Registry, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Entry, Error, Selector, Source as _, SourcePlace as _, Target as _};
 
@@ -22,7 +22,7 @@ fn registry_as(host: &str, credential: Credential) -> Registry {
 }
 
 fn read(registry: &Registry, repository: &str) -> Result<(), Error> {
-    let remote = registry.remote(&repository.parse().unwrap());
+    let remote = registry.remote_repository(&repository.parse().unwrap());
     remote.manifest(&Selector::Name("v1".into())).map(drop)
 }
 
@@ -37,7 +37,7 @@ fn tokens(life: u64) -> Arc<Stub> {
     }))
 }
 
-/// A registry that takes the tokens for which `takes` is true.
+/// A registry that accepts the tokens for which `takes` returns true.
 fn guarded(service: &Stub, takes: impl Fn(&str) -> bool + Send + Sync + 'static) -> Stub {
     let raw = image(None).raw().clone();
     let host = service.host.clone();
@@ -60,7 +60,7 @@ fn the_address_for_tokens_may_be_relative() {
         let stub = Stub::new(move |request: &Request| {
             let token = request.header("authorization");
             match request.path() {
-                // As some end a line.
+                // Some services end tokens with a newline.
                 "/token" => Response::ok("{\"token\": \"t1\\n\"}"),
                 _ if token == Some("Bearer t1") => Response::ok(raw.clone()),
                 _ => {
@@ -94,7 +94,7 @@ fn a_token_is_fetched_once_and_used_again() {
     assert_eq!(asked[0].params("a"), ["1,2"]);
     assert_eq!(asked[0].header("authorization"), None, "nobody asks as nobody");
     assert_eq!(stub.log().len(), 4);
-    // Another repository is another token.
+    // Another repository needs another token.
     read(&registry, "c/d").unwrap();
     let scopes = service.requests()[1].params("scope");
     assert_eq!(scopes, ["repository:c/d:pull", "repository:a/b:pull"]);
@@ -190,8 +190,8 @@ fn a_mount_asks_for_both_repositories() {
     });
     let registry = registry(&stub.host);
     let mut piece = Piece::new("content");
-    piece.location = registry.remote(&"from/here".parse().unwrap()).location();
-    registry.remote(&"to/there".parse().unwrap()).push_blob(&piece).unwrap();
+    piece.location = registry.remote_repository(&"from/here".parse().unwrap()).location();
+    registry.remote_repository(&"to/there".parse().unwrap()).push_blob(&piece).unwrap();
     let scopes = service.requests()[0].params("scope");
     assert_eq!(scopes, ["repository:from/here:pull", "repository:to/there:pull,push"]);
 }
@@ -214,16 +214,16 @@ fn basic_is_answered_with_the_password() {
 
 const BASIC: &str = "Basic bWU6aHVudGVyMg==";
 
-/// Where a registry says what it wants to see.
+/// Where a registry sends its challenge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Asks {
     Everywhere,
     OnlyAtRoot,
-    /// Everybody may see the root.
+    /// Everybody may read the root.
     NotAtRoot,
 }
 
-/// A registry that is for one who knows the password, as `asks` and with `status`.
+/// A registry that wants a password, with a challenge as `asks` and with `status`.
 fn private(asks: Asks, status: u16, tokens: Option<String>) -> Stub {
     let raw = image(None).raw().clone();
     let wanted = if tokens.is_some() { "Bearer right" } else { BASIC };
@@ -253,7 +253,7 @@ fn private(asks: Asks, status: u16, tokens: Option<String>) -> Stub {
     })
 }
 
-/// A service for tokens that knows one name and password.
+/// A token service that knows one name and password.
 fn service() -> Stub {
     Stub::new(|request| match request.header("authorization") {
         Some(BASIC) => Response::ok(r#"{"token": "right"}"#),
@@ -272,19 +272,23 @@ fn what_is_wanted_may_be_said_anywhere_and_with_many_statuses() {
                 let each = || registry_as(&stub.host, password());
                 let context = format!("{asks:?} {status} {with_tokens}");
                 read(&each(), "a/b").expect(&context);
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 assert_eq!(remote.names().expect(&context).len(), 1, "{context}");
                 let digest = image(None).descriptor().digest.clone();
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 remote.referrers(&digest).expect(&context);
                 let all = each().repositories().expect(&context);
                 assert_eq!(all.len(), 1, "{context}");
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 remote.push_blob(&Piece::new("x")).expect(&context);
-                let remote = each().remote(&"a/b".parse().unwrap());
+                let remote = each().remote_repository(&"a/b".parse().unwrap());
                 assert!(remote.open(&Descriptor::of("a/b", b"x"), 0).is_ok(), "{context}");
                 each().ping().expect(&context);
-                assert_eq!(each().try_credential().expect(&context), Tried::Taken, "{context}");
+                assert_eq!(
+                    each().try_credential().expect(&context),
+                    CredentialCheck::Taken,
+                    "{context}"
+                );
                 let wrong = || {
                     let username = "me".to_owned();
                     let wrong = Credential::Password { username, password: Secret::new("wrong") };
@@ -320,11 +324,14 @@ fn who_has_nothing_to_show_asks_no_more_than_once_more() {
 #[test]
 fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
     let open = Stub::new(|_| Response::ok("{}"));
-    assert_eq!(registry_as(&open.host, password()).try_credential().unwrap(), Tried::NotAsked);
-    // It was shown at last, and only there.
+    assert_eq!(
+        registry_as(&open.host, password()).try_credential().unwrap(),
+        CredentialCheck::NotAsked
+    );
+    // The password was sent only at the end, and only to the root.
     let shown = open.requests().into_iter().filter(|each| each.header("authorization").is_some());
     assert_eq!(shown.map(|each| each.target).collect::<Vec<_>>(), ["/v2/"]);
-    // One that looks at what is shown to it, and asks for nothing.
+    // A registry that checks credentials, and never asks for them.
     let looking = Stub::new(|request| match request.header("authorization") {
         None | Some(BASIC) => Response::ok("{}"),
         _ => Response::new(401),
@@ -333,14 +340,17 @@ fn a_registry_that_lets_everybody_in_says_nothing_of_a_password() {
     let wrong = Credential::Password { username: "me".to_owned(), password: Secret::new("no") };
     let error = registry_as(&looking.host, wrong).try_credential().unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
-    // One that has a list for its owner only, who this is not.
+    // A registry whose catalog is for its owner, who this client is not.
     let owned = Stub::new(|request| match (request.path(), request.header("authorization")) {
         ("/v2/", _) => Response::ok("{}"),
         ("/v2/_catalog", Some(BASIC)) => Response::new(403),
         (_, Some(BASIC)) => Response::new(404),
         _ => Response::new(401).header("www-authenticate", "Basic realm=\"x\""),
     });
-    assert_eq!(registry_as(&owned.host, password()).try_credential().unwrap(), Tried::Taken);
+    assert_eq!(
+        registry_as(&owned.host, password()).try_credential().unwrap(),
+        CredentialCheck::Taken
+    );
 }
 
 #[test]
@@ -360,7 +370,7 @@ fn nobody_else_gets_to_see_who_asks() {
     let location = format!("http://{}/blob", other.host);
     let stub = Stub::new(move |_| Response::new(307).header("location", &location));
     let registry = registry_as(&stub.host, password());
-    let remote = registry.remote(&"a/b".parse().unwrap());
+    let remote = registry.remote_repository(&"a/b".parse().unwrap());
     let error = remote.open(&Descriptor::of("a/b", b"x"), 0).err().unwrap();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert!(other.requests().iter().all(|each| each.header("authorization").is_none()));
@@ -370,7 +380,7 @@ fn nobody_else_gets_to_see_who_asks() {
 fn who_may_push_needs_no_second_token_to_pull() {
     let service = tokens(300);
     let stub = guarded(&service, |_| true);
-    let remote = registry(&stub.host).remote(&"a/b".parse().unwrap());
+    let remote = registry(&stub.host).remote_repository(&"a/b".parse().unwrap());
     remote.push_manifest(&image(None), Entry::Child).unwrap();
     remote.manifest(&Selector::Name("v1".into())).unwrap();
     assert_eq!(service.log().len(), 1);

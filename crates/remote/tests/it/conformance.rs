@@ -1,4 +1,4 @@
-//! A registry is a place like any other, whatever it lacks.
+//! Registries pass the conformance tests of places, whatever features they lack.
 
 use longshore_remote::{Client, Config, PushMode, Registry};
 use longshore_spec::RepositoryName;
@@ -13,7 +13,7 @@ fn place(profile: Profile, config: &Config) -> Registry {
 }
 
 fn one<'a>(registry: &'a Registry, name: &RepositoryName) -> Box<dyn Repository + 'a> {
-    Box::new(registry.remote(name))
+    Box::new(registry.remote_repository(name))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What `docker login` keeps, and the helper programs that it keeps it with.
+//! Credential files and helper programs.
 
 #![cfg(unix)]
 
@@ -13,7 +13,7 @@ use longshore_remote::credentials::{Credential, Credentials as _, Files};
 use longshore_store::Error;
 use tempfile::TempDir;
 
-/// Keeps what it is given in a file beside itself, one for all registries.
+/// Stores credentials in a file beside itself, for all registries together.
 const HELPER: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 if [ -f "$dir/words" ]; then
@@ -35,7 +35,7 @@ erase) rm "$dir/kept" ;;
 esac
 "#;
 
-/// Returns the helper program. It is written once, before any program is run: one that is open for
+/// Returns the helper program. It is written once, before any program runs: a program that is open for
 /// writing in a process that was just forked cannot be run.
 fn helper() -> PathBuf {
     static HELPER_DIRECTORY: OnceLock<TempDir> = OnceLock::new();
@@ -155,14 +155,14 @@ fn a_helper_that_has_nothing_says_so_in_any_words() {
             fs::write(home.0.path().join("words"), words).unwrap();
             assert_eq!(home.files().find("r.example", None).unwrap(), None, "{words}");
         }
-        // What the file itself has is taken then.
+        // The entry in the file itself is used then.
         let home =
             Home::new(r#"{"credsStore": "fake", "auths": {"r.example": {"auth": "bWU6cHc="}}}"#);
         fs::write(home.0.path().join("words"), words).unwrap();
         let found = home.files().find("r.example", None).unwrap();
         assert_eq!(found, Some(password("me", "pw")), "{words}");
     }
-    // What cannot be kept or forgotten is an error in the words of the helper.
+    // If storing or removing fails, the error has the words of the helper.
     let home = Home::new(r#"{"credsStore": "fake"}"#);
     fs::write(home.0.path().join("words"), ">&2 the keychain is locked").unwrap();
     for error in [
@@ -189,7 +189,7 @@ fn a_helper_is_asked_once_for_all_repositories() {
 fn a_file_may_be_written_in_many_ways() {
     let long = "p".repeat(70);
     for (entry, repository, expected) in [
-        // Lines of mail, spaces, no padding, a password that is padded.
+        // Line breaks as in mail, spaces, no padding, a padded password.
         (r#""r.example": {"auth": "bWU6\npw==\n"}"#, "x", None),
         (r#""r.example": {"auth": "bWU6cHc=\n"}"#, "x", Some(("me", "pw"))),
         (r#""r.example": {"auth": " bWU6\r\n cHc= "}"#, "x", Some(("me", "pw"))),
@@ -202,7 +202,7 @@ fn a_file_may_be_written_in_many_ways() {
         ),
         (r#""r.example": {"username": "me", "password": "pw"}"#, "x", Some(("me", "pw"))),
         (r#""R.Example": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
-        // Addresses, with paths that may mean anything.
+        // URLs, whose paths may mean anything.
         (r#""https://r.example": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
         (r#""http://r.example/": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
         (r#""https://r.example/v1/": {"auth": "bWU6cHc="}"#, "x", Some(("me", "pw"))),
@@ -220,7 +220,7 @@ fn a_file_may_be_written_in_many_ways() {
             "other/x",
             Some(("me", "pw")),
         ),
-        // Without a scheme, a path is a part of the registry and no more.
+        // Without a scheme, the path is part of the key.
         (r#""r.example/team": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
         (r#""r.example/team/": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
         (r#""docker://r.example": {"auth": "bWU6cHc="}"#, "team/x", Some(("me", "pw"))),
@@ -275,7 +275,7 @@ fn a_helper_that_is_not_here_is_passed_over() {
 fn a_helper_that_hangs_is_ended() {
     let home = Home::new(r#"{"credsStore": "fake"}"#);
     let files = home.files().with_helper_timeout(Duration::from_millis(50));
-    // The second has closed its stdout, as one does that has said all.
+    // The second one has closed its stdout, as a program does after its last output.
     for host in ["silent.example", "done.example"] {
         let error = files.find(host, None).unwrap_err();
         let is_over = |error: &std::io::Error| error.kind() == std::io::ErrorKind::TimedOut;
@@ -289,7 +289,7 @@ fn a_helper_that_takes_no_input_is_ended() {
     let home = Home::new(r#"{"credsStore": "fake"}"#);
     let files = home.files().with_helper_timeout(Duration::from_millis(50));
     fs::write(home.0.path().join("deaf"), "").unwrap();
-    // More than a pipe holds.
+    // More than the buffer of a pipe holds.
     let error = files.store("r.example", &password("me", &"x".repeat(1 << 20))).unwrap_err();
     assert!(error.to_string().contains("docker-credential-fake"), "{error}");
 }

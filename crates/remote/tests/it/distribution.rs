@@ -1,4 +1,4 @@
-//! A registry that others wrote: `docker-registry`, where it is installed.
+//! A registry that others wrote: `docker-registry`, if it is installed.
 
 use std::fs;
 use std::io::Read as _;
@@ -27,12 +27,12 @@ struct Distribution {
 }
 
 impl Distribution {
-    /// Starts one; `None` where it is not installed.
+    /// Starts one. Returns `None` if it is not installed.
     fn start() -> Option<Self> {
         Self::start_with(|_| Some(json!({})))
     }
 
-    /// Starts one that speaks TLS, with a certificate that nobody vouches for.
+    /// Starts one with TLS and a self-signed certificate.
     fn start_with_tls() -> Option<Self> {
         Self::start_with(|directory| {
             let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
@@ -55,7 +55,7 @@ impl Distribution {
     fn start_with(http: impl FnOnce(&Path) -> Option<Value>) -> Option<Self> {
         let directory = TempDir::new().unwrap();
         let mut http = http(directory.path())?;
-        // The port may be somebody else's by the time that it is asked for.
+        // Another program may have taken the port meanwhile.
         for _ in 0..10 {
             let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
             let root = directory.path().join("root");
@@ -104,7 +104,7 @@ fn what_distribution_takes_comes_back() {
     let Some(distribution) = Distribution::start() else { return };
     for (push, name) in [(PushMode::Whole, "whole/app"), (PushMode::Chunks, "chunks/app")] {
         let registry = distribution.registry(push);
-        let remote = registry.remote(&name.parse().unwrap());
+        let remote = registry.remote_repository(&name.parse().unwrap());
         assert!(remote.names().unwrap().is_empty());
         let pieces = [0, 1, 300_000, 5_000_000].map(|length| Piece::new(noise(length)));
         for piece in pieces.iter().chain([&Piece::new("{}")]) {
@@ -134,7 +134,7 @@ fn what_distribution_takes_comes_back() {
         let roots = remote.roots().unwrap();
         assert_eq!((roots.len(), roots[0].names.len()), (1, 2));
         assert_eq!(remote.child(manifest.descriptor()).unwrap().raw(), manifest.raw());
-        // It deletes no tags, and what it does delete goes with all of them.
+        // It cannot delete tags, and deletes a manifest with all its tags.
         assert!(matches!(remote.untag(&"v1".into()), Err(Error::Unsupported { .. })));
         remote.remove(&manifest.descriptor().digest).unwrap();
         assert!(remote.head(&Selector::Name("v1".into())).unwrap_err().is_not_found());
@@ -145,13 +145,14 @@ fn what_distribution_takes_comes_back() {
 fn distribution_mounts_and_lists_referrers_in_a_tag() {
     let Some(distribution) = Distribution::start() else { return };
     let registry = distribution.registry(PushMode::Whole);
-    let [one, two] = ["a/one", "b/two"].map(|name| registry.remote(&name.parse().unwrap()));
+    let [one, two] =
+        ["a/one", "b/two"].map(|name| registry.remote_repository(&name.parse().unwrap()));
     let mut piece = Piece::new("{}");
     one.push_blob(&piece).unwrap();
     piece.location = one.location();
     assert_eq!(two.push_blob(&piece).unwrap(), Pushed::Mounted);
-    piece.location = registry.remote(&"c/absent".parse().unwrap()).location();
-    let three = registry.remote(&"d/three".parse().unwrap());
+    piece.location = registry.remote_repository(&"c/absent".parse().unwrap()).location();
+    let three = registry.remote_repository(&"d/three".parse().unwrap());
     assert_eq!(three.push_blob(&piece).unwrap(), Pushed::Written(2), "it goes on with an upload");
 
     let subject = image(None);
@@ -177,7 +178,7 @@ fn a_certificate_needs_somebody_who_vouches_for_it() {
     };
     let named = with(Config { extra_authorities: vec![pem], ..config() });
     named.ping().unwrap();
-    let remote = named.remote(&"library/app".parse().unwrap());
+    let remote = named.remote_repository(&"library/app".parse().unwrap());
     let piece = Piece::new(noise(3_000_000));
     remote.push_blob(&piece).unwrap();
     let mut content = Vec::new();

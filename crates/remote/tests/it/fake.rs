@@ -1,4 +1,4 @@
-//! A registry in memory behind a [`Stub`], with everything that registries may lack.
+//! A registry in memory behind a [`Stub`], with every optional feature.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::stub::{Request, Response, Stub};
 
-/// What the registry can do.
+/// The features of the registry.
 #[expect(clippy::struct_excessive_bools, reason = "each can be lacking on its own")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Profile {
@@ -22,7 +22,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// The specification as it is today.
+    /// The current specification.
     pub(crate) const NEW: Self = Self {
         referrers_api: true,
         subject_header: true,
@@ -210,7 +210,7 @@ fn parse(media_type: &str, raw: &[u8]) -> Manifest {
     Manifest::parse(raw.to_vec().into(), Descriptor::of(media_type, raw)).unwrap()
 }
 
-/// Answers with the part that was asked for.
+/// Answers with the requested range.
 pub(crate) fn ranged(request: &Request, blob: &[u8]) -> Response {
     let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
     let Some(start) = range.and_then(|range| range.strip_suffix('-')) else {

@@ -1,5 +1,5 @@
-//! Where others lead: out of TLS, to other hosts, into networks that are not theirs (rows B-06, E-05,
-//! E-15, E-41).
+//! Redirects and addresses from others: out of TLS, to other hosts, into private networks (rows B-06,
+//! E-05, E-15, E-41).
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use longshore_fixture::tls;
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, Remote, Secret};
+use longshore_remote::{Client, Config, ForeignUrls, PlainHttp, RemoteRepository, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Error, Selector, Source as _, SourcePlace as _, Target as _};
 
@@ -50,12 +50,12 @@ fn trusting(foreign_urls: ForeignUrls) -> Config {
     Config { extra_authorities, foreign_urls, ..config() }
 }
 
-fn remote_with(config: &Config, host: &str) -> Remote {
+fn remote_with(config: &Config, host: &str) -> RemoteRepository {
     let registry = Client::new(config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
-fn over_tls(server: &Encrypted, credential: Option<Credential>) -> Remote {
+fn over_tls(server: &Encrypted, credential: Option<Credential>) -> RemoteRepository {
     let config = Config { plain_http: PlainHttp::Never, ..trusting(ForeignUrls::Public) };
     let config = match credential {
         Some(credential) => Config { credentials: Arc::new(credential), ..config },
@@ -77,7 +77,7 @@ fn leaves_tls(error: &Error) {
 fn e41_no_content_leaves_tls() {
     let plain = Arc::new(Stub::new(|_| Response::new(201)));
     let there = format!("http://{}/up", plain.host);
-    // Who opens an upload, takes it, and takes a chunk, names where it goes on.
+    // The host that opens an upload, accepts it, or accepts a chunk names the next address.
     for stage in ["open", "redirect", "chunk"] {
         let there = there.clone();
         let server = Encrypted::new(move |head| {
@@ -198,7 +198,7 @@ fn a_secret_in_a_body_goes_to_nobody_else() {
     assert!(error.to_string().contains("it would take a secret to"), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert!(other.log().is_empty());
-    // On the same server it stays with whom it is for.
+    // On the same server the secret may follow.
     assert_eq!(service.log(), ["POST /token", "POST /here"]);
 }
 
@@ -209,7 +209,7 @@ fn lacking(content: &[u8], urls: &[String]) -> (Stub, Descriptor) {
     (Stub::new(|_| Response::new(404)), descriptor)
 }
 
-fn read(remote: &Remote, blob: &Descriptor, offset: u64) -> Result<Vec<u8>, Error> {
+fn read(remote: &RemoteRepository, blob: &Descriptor, offset: u64) -> Result<Vec<u8>, Error> {
     let mut content = Vec::new();
     remote.open(blob, offset)?.read_to_end(&mut content).map_err(Error::io("read", "it"))?;
     Ok(content)
@@ -274,7 +274,7 @@ fn b06_nothing_that_is_not_public_is_gone_to() {
     assert!(error.is_not_found(), "{error}");
     assert_eq!(stub.log().len(), 1);
     assert!(other.heads().is_empty() && plain.log().is_empty());
-    // The registry itself, named so, is still asked.
+    // The registry itself may be named so, and is still asked.
     let (stub, descriptor) = lacking(b"x", &[format!("https://{}/x", stub.host)]);
     let remote = remote_with(&trusting(ForeignUrls::Public), &stub.host);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! What holds for every request (rows E-01 to E-13).
+//! All requests (rows E-01 to E-13).
 
 use std::io::Read as _;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ fn e01_a_ping_tells_registries_from_others() {
     assert!(matches!(ping(404), Err(Error::Unsupported { .. })));
     let teapot = ping(418).unwrap_err().to_string();
     assert!(teapot.starts_with("cannot use 127.0.0.1:"), "{teapot}");
-    // A web server may have a page for every address; a registry may call its answer one.
+    // A web server may have a page for every address. A registry may call its answer HTML.
     for (body, is_registry) in [(" <!doctype html>", false), ("true", true), ("", true)] {
         let stub = Stub::new(move |_| Response::ok(body).header("content-type", "text/html"));
         assert_eq!(registry(&stub.host).ping().is_ok(), is_registry, "{body}");
@@ -58,7 +58,7 @@ fn e05_redirects_keep_the_range_and_not_the_credential() {
         Credential::Password { username: "me".to_owned(), password: Secret::new("hunter2") };
     let config = Config { credentials: Arc::new(credential), ..config() };
     let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     let mut content = Vec::new();
     remote.open(&descriptor, 100).unwrap().read_to_end(&mut content).unwrap();
     assert_eq!(content, expected);
@@ -66,7 +66,8 @@ fn e05_redirects_keep_the_range_and_not_the_credential() {
     assert_eq!(there[0].target, "/elsewhere?sig=a%2Fb");
     assert_eq!(there[0].header("range"), Some("bytes=100-"));
     assert_eq!(there[0].header("authorization"), None);
-    // The first request did not know, the second did, and the hop stayed on the same host.
+    // The first request did not know the challenge, the second did, and the redirect stayed on the same
+    // host.
     let known: Vec<_> =
         stub.requests().iter().map(|each| each.header("authorization").is_some()).collect();
     assert_eq!(known, [false, true, true]);
@@ -151,7 +152,7 @@ fn a_host_that_hangs_up_is_asked_again() {
     remote(&stub.host).manifest(&Selector::Name("v1".into())).unwrap();
     let nobody = remote("127.0.0.1:1").manifest(&Selector::Name("v1".into())).unwrap_err();
     assert!(nobody.to_string().starts_with("cannot reach 127.0.0.1:1: "), "{nobody}");
-    // Who wants many artifacts of such a host does not wait for each.
+    // Of many artifacts of such a host, only the first one waits.
     let (away, begun) = (remote("127.0.0.1:1"), Instant::now());
     for number in 0..100 {
         let error =
@@ -186,7 +187,7 @@ fn e11_a_warning_is_passed_on_once() {
     let on_warning = move |_: &str, text: &str| sink.lock().unwrap().push(text.to_owned());
     let config = Config { on_warning: Some(Arc::new(on_warning)), ..config() };
     let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     for _ in 0..5 {
         remote.manifest(&Selector::Name("v1".into())).unwrap();
     }
@@ -207,7 +208,7 @@ fn requests_pass_through_a_proxy_unless_they_shall_not() {
         let config = Config { proxies, plain_http, retries: 0, ..config() };
         assert!(!format!("{config:?}").contains("hunter2"));
         let registry = Client::new(&config).unwrap().registry("r.invalid").unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into()))
     };
     through(None).unwrap();
@@ -231,7 +232,7 @@ fn this_machine_is_never_asked_through_a_proxy() {
         let proxies = Proxies { http: address.clone(), https: address, no_proxy: None };
         let config = Config { proxies, ..config() };
         let registry = Client::new(&config).unwrap().registry(&host).unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into())).unwrap();
     }
     assert!(proxy.log().is_empty());
@@ -251,7 +252,7 @@ fn a_proxy_gets_its_own_password_and_no_other() {
     let credentials = Arc::new(credential);
     let config = Config { proxies, plain_http, credentials, ..config() };
     let registry = Client::new(&config).unwrap().registry("r.invalid").unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     remote.manifest(&Selector::Name("v1".into())).unwrap();
     for request in proxy.requests() {
         let shown = request.header("proxy-authorization");
@@ -268,7 +269,7 @@ fn secrets_are_never_shown() {
     let config = Config { credentials: Arc::new(credential), retries: 0, ..config() };
     let client = Client::new(&config).unwrap();
     let registry = client.registry(&stub.host).unwrap();
-    let remote = registry.remote(&"library/app".parse().unwrap());
+    let remote = registry.remote_repository(&"library/app".parse().unwrap());
     let error = remote.open(&Descriptor::of("a/b", b"x"), 0).err().unwrap();
     let shown = format!("{error} {error:?} {config:?} {client:?} {registry:?} {remote:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
@@ -310,7 +311,7 @@ fn e14_a_mirror_is_told_whose_content_is_meant_and_not_who_asks() {
         "POST" => Response::new(202).header("location", "/up"),
         "PUT" => Response::new(201),
         _ if request.header("authorization").is_some() => Response::new(403),
-        // It offers to take a password, and goes without one.
+        // The server asks for a client certificate, and continues without one.
         _ if request.is("GET", "/tags/list?") && request.param("last").is_none() => {
             let next = format!("<{}&last=a>; rel=\"next\"", request.target);
             Response::ok(r#"{"tags":["a"]}"#).header("link", next)
@@ -325,7 +326,7 @@ fn e14_a_mirror_is_told_whose_content_is_meant_and_not_who_asks() {
     let ask = |mirrors: Vec<Mirror>| {
         let config = Config { credentials: Arc::new(OnlyForOrigin), mirrors, ..config() };
         let registry = Client::new(&config).unwrap().registry(&stub.host).unwrap();
-        let remote = registry.remote(&"library/app".parse().unwrap());
+        let remote = registry.remote_repository(&"library/app".parse().unwrap());
         remote.manifest(&Selector::Name("v1".into())).unwrap();
         assert_eq!(remote.names().unwrap().len(), 2);
         remote.open(&Descriptor::of("a/b", b"content"), 0).unwrap();

@@ -1,4 +1,4 @@
-//! Reading (rows E-20 to E-31).
+//! Pulling (rows E-20 to E-31).
 
 use std::io::Read as _;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ fn by_name() -> Selector {
     Selector::Name("v1".into())
 }
 
-/// A registry that answers for a manifest with `response`.
+/// A registry that answers requests for a manifest with `response`.
 fn serving(response: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     Stub::new(response)
 }
@@ -64,7 +64,7 @@ fn e23_what_a_manifest_is_its_content_decides() {
         (own, MediaType::IMAGE_INDEX, MediaType::IMAGE_MANIFEST),
         (bare.clone(), MediaType::IMAGE_INDEX, MediaType::IMAGE_MANIFEST),
         (index.clone(), MediaType::IMAGE_MANIFEST, MediaType::IMAGE_INDEX),
-        // Where it leaves that open, its server says it.
+        // If the manifest does not name its type, the header does.
         (bare, MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST),
         (index, MediaType::DOCKER_LIST, MediaType::DOCKER_LIST),
     ] {
@@ -82,7 +82,7 @@ fn b32_the_digest_vouches_for_the_type_of_its_descriptor() {
     let stub = serving_image("application/octet-stream", None);
     let found = remote(&stub.host).child(image(None).descriptor()).unwrap();
     assert_eq!(found.descriptor(), image(None).descriptor());
-    // Without a descriptor, the document says what it is.
+    // Without a descriptor, the document decides its type.
     let found = remote(&stub.host).manifest(&by_name()).unwrap();
     assert_eq!(found.descriptor().media_type.as_str(), MediaType::IMAGE_MANIFEST);
 }
@@ -156,7 +156,7 @@ fn e29_a_head_is_enough_if_it_says_all() {
     for _ in 0..3 {
         assert_eq!(remote.head(&by_name()).unwrap(), *image(None).descriptor());
     }
-    // It is tried out once.
+    // HEAD is checked once.
     assert_eq!((stub.count("HEAD"), stub.count("GET")), (3, 1));
     let digest = image(None).descriptor().digest.clone();
     assert_eq!(remote.head(&digest.into()).unwrap(), *image(None).descriptor());
@@ -184,7 +184,7 @@ fn e29_a_head_that_says_something_else_is_found_out() {
         assert_eq!(remote.head(&own.digest.clone().into()).unwrap(), own);
         assert_eq!(stub.count("HEAD"), 1, "it is not asked again");
     }
-    // A GET that is refused proves nothing, and is not waited for.
+    // A GET that is refused proves nothing, and is not repeated.
     let digest = image(None).descriptor().digest.clone();
     let stub = serving(move |request| match request.method.as_str() {
         "HEAD" => Response::ok(image(None).raw().clone())
@@ -240,7 +240,7 @@ fn e29_what_head_says_of_each_tag_is_found_out_by_its_content() {
         let names: [&[Name]; 2] = [&["a".into()], &["b".into(), "c".into()]];
         assert_eq!(found[0], (other.descriptor(), &names[0].to_vec()), "{named}");
         assert_eq!(found[1], (right, &names[1].to_vec()), "{named}");
-        // Who asks for what was found gets it without another request.
+        // A manifest that was read for the check is returned without another request.
         let before = stub.log().len();
         assert_eq!(remote.child(right).unwrap().raw(), own.raw());
         assert_eq!(stub.log().len(), before);
@@ -262,7 +262,7 @@ fn e30_a_head_that_says_too_little_is_followed_by_a_get() {
     }
 }
 
-/// A registry that answers to HEAD as `head` says, and has the image and a blob.
+/// A registry that answers HEAD as `head` says, and has the image and a blob.
 fn headed(head: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     Stub::new(move |request| match request.method.as_str() {
         "HEAD" => head(request),
@@ -275,7 +275,7 @@ fn headed(head: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     })
 }
 
-/// Answers with the part that was asked for, by its first and last byte.
+/// Answers with the requested range, by its first and last byte.
 fn first(request: &Request, blob: &[u8]) -> Response {
     let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
     match range.and_then(|range| range.split_once('-')) {
@@ -303,7 +303,7 @@ fn e30_a_head_that_is_refused_or_fails_says_nothing() {
         Response::new(307).header("location", "/signed/manifests/?X-Amz-Signature=1")
     }));
     reads(&headed(|_| Response::new(429).header("retry-after", 0)));
-    // To where nobody is, or nowhere.
+    // To an unreachable host, or to no valid address.
     for location in ["http://127.0.0.1:1/x", "/v2/round", "ftp://x/y"] {
         reads(&headed(move |_| Response::new(307).header("location", location)));
     }
@@ -312,7 +312,7 @@ fn e30_a_head_that_is_refused_or_fails_says_nothing() {
     reads(&headed(|_| Response::new(200).header("content-type", MediaType::IMAGE_MANIFEST)));
 }
 
-/// Reads by all ways that begin with HEAD.
+/// Calls every method that begins with HEAD.
 fn reads(stub: &Stub) {
     let (remote, own) = (remote(&stub.host), image(None).descriptor().clone());
     let blob = Descriptor::of("application/octet-stream", &noise(1000));
@@ -338,12 +338,12 @@ fn e29_what_a_target_has_it_may_say_by_get() {
         assert!(remote.lists(&manifest, &["v1".into()]).unwrap(), "{status}");
         assert_eq!(remote.stands_for(&"v1".into()).unwrap(), Some(manifest.digest.clone()));
     }
-    // So is what is said to be where nobody is.
+    // Nor is a blob whose address leads to an unreachable host.
     let stub = Stub::new(|_| Response::new(307).header("location", "http://127.0.0.1:1/x"));
     let other = remote(&stub.host);
     assert_eq!(other.held(&blob, Role::Layer).unwrap(), Held::Nothing);
     assert_eq!(other.held(&manifest, Role::Manifest).unwrap(), Held::Nothing);
-    // What nobody says is sent, and then they say what they do not like.
+    // Without a clear answer, content is sent, and the registry says what is wrong.
     for status in [403, 404, 405, 501] {
         let stub = Stub::new(move |_| Response::new(status));
         let remote = remote(&stub.host);
@@ -422,7 +422,7 @@ fn read_blob(stub: &Stub, blob: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A registry whose answers are cut after `step` bytes each, and altered by `alter`.
+/// A registry whose answers are cut after `step` bytes each, and changed by `alter`.
 fn cutting(
     blob: &[u8],
     step: usize,
@@ -525,7 +525,7 @@ fn gzip(raw: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Answers with an image, a list and blobs, encoded as `encoding` says, `body` having done so.
+/// Answers with an image, a list and blobs, encoded by `body` and named as `encoding`.
 fn encoded(encoding: &'static str, body: fn(&[u8]) -> Vec<u8>) -> Stub {
     Stub::new(move |request| {
         let raw = match request.path() {
@@ -557,11 +557,11 @@ fn what_comes_encoded_although_nobody_asked_is_decoded() {
     };
     read(&encoded("gzip", gzip)).unwrap();
     read(&encoded("X-GZIP", gzip)).unwrap();
-    // What is only said to be encoded, as object stores do of what is compressed itself.
+    // Content that is only named as encoded: object stores do that for content that is itself compressed.
     for encoding in ["gzip", "br", "identity"] {
         read(&encoded(encoding, <[u8]>::to_vec)).unwrap();
     }
-    // What cannot be decoded is not called corrupt.
+    // Content that cannot be decoded is not called corrupt.
     let other: fn(&[u8]) -> Vec<u8> = |raw| [b"\x01", raw].concat();
     for (encoding, body) in [("br", other), ("gzip", other)] {
         let stub = encoded(encoding, body);
@@ -577,7 +577,7 @@ fn what_comes_encoded_although_nobody_asked_is_decoded() {
         let expected = format!("it comes encoded as `{encoding}`, which was not asked for");
         assert!(failed.to_string().ends_with(&expected), "{failed}");
     }
-    // No bound is passed by what unpacks to very much.
+    // Decoded content is bounded as well.
     let stub = encoded("gzip", |_| gzip(&vec![b' '; 64 << 20]));
     let error = remote(&stub.host).manifest(&by_name()).unwrap_err();
     assert!(matches!(error, Error::Limit { .. }), "{error}");
@@ -609,7 +609,7 @@ fn content_is_there_if_its_first_byte_comes() {
     assert!(!has(|_| Response::new(404)).unwrap());
     assert!(!has(|_| Response::ok("")).unwrap());
     assert!(!has(|_| Response::new(206).body("c").header("content-range", "bytes 0-0/6")).unwrap());
-    // A registry that remembers what it had, and has nothing to send.
+    // A registry with a cache, whose storage has lost the content.
     assert!(
         !has(|_| Response::new(206).body("c").header("content-range", "bytes 0-0/7").cut_after(0))
             .unwrap()

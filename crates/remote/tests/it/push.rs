@@ -1,8 +1,8 @@
-//! Writing (rows E-40 to E-78).
+//! Pushing (rows E-40 to E-78).
 
 use std::sync::Mutex;
 
-use longshore_remote::{Client, Config, PushMode, Remote};
+use longshore_remote::{Client, Config, PushMode, RemoteRepository};
 use longshore_spec::{Digest, Manifest};
 use longshore_store::{Entry, Error, Name, Pushed, Source as _, Target as _};
 
@@ -10,7 +10,7 @@ use crate::fake::{self, Profile};
 use crate::stub::{Request, Response, Stub};
 use crate::support::{Piece, config, image, noise, remote};
 
-/// A registry with one upload session that answers to a `PUT` as `put` says.
+/// A registry with one upload, that answers a `PUT` as `put` says.
 fn session(put: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     Stub::new(move |request| match request.method.as_str() {
         "POST" => Response::new(202).header("location", "/up?_state=a%2Bb%3D&x"),
@@ -19,10 +19,10 @@ fn session(put: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Stub {
     })
 }
 
-fn in_chunks(host: &str, chunk_size: u64) -> Remote {
+fn in_chunks(host: &str, chunk_size: u64) -> RemoteRepository {
     let config = Config { push: PushMode::Chunks, chunk_size, ..config() };
     let registry = Client::new(&config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
 pub(crate) fn of(stub: &Stub, method: &str) -> Vec<Request> {
@@ -56,13 +56,13 @@ fn e41_an_upload_may_lead_to_another_host() {
     assert_eq!(other.requests()[0].body, b"content");
 }
 
-/// Answers that the content is there whose digest a parameter has.
+/// Answers that the content with the digest in a parameter exists.
 fn named_after(param: &str, request: &Request) -> Response {
     let digest = request.param(param).unwrap_or_default();
     Response::new(201).header("location", "/x").header("docker-content-digest", digest)
 }
 
-/// A registry that answers 201 to every POST, and takes content only as it ends an upload.
+/// A registry that answers 201 to every POST, and accepts content only when an upload ends.
 fn boasting(takes: &'static [&'static str]) -> Stub {
     let there = Mutex::new(Vec::new());
     Stub::new(move |request| {
@@ -90,7 +90,8 @@ fn what_a_registry_says_to_have_taken_is_looked_for() {
     let push = |stub: &Stub, piece: &Piece| {
         let remote = remote(&stub.host);
         let mut mounted = Piece::new("mounted");
-        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+        mounted.location =
+            remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
         for _ in 0..2 {
             remote.push_blob(piece).unwrap();
             remote.push_blob(&mounted).unwrap();
@@ -100,18 +101,18 @@ fn what_a_registry_says_to_have_taken_is_looked_for() {
         let stub = boasting(&[]);
         push(&stub, &piece);
         assert_eq!(stub.count("PUT"), 4, "{:?}", stub.log());
-        // What has been there once is believed.
+        // After one blob that was there, the registry is believed.
         let stub = boasting(&["digest", "mount"]);
         push(&stub, &piece);
         assert_eq!((stub.count("PUT"), stub.count("HEAD")), (0, 2), "{:?}", stub.log());
     }
-    // Who may not look is told nothing else.
+    // A client that may not read learns nothing else.
     let stub = Stub::new(|request| match request.method.as_str() {
         "POST" => Response::new(201),
         _ => Response::new(403),
     });
     remote(&stub.host).push_blob(&Piece::new("small")).unwrap();
-    // Of another digest that is said to be there, nothing is believed.
+    // If the answer names another digest, it is not believed.
     let stub = Stub::new(|request| match request.method.as_str() {
         "POST" if request.param("digest").is_some() || request.param("mount").is_some() => {
             Response::new(201).header("docker-content-digest", Digest::sha256("x"))
@@ -141,7 +142,7 @@ fn e45_a_small_blob_goes_with_the_first_request() {
 
 #[test]
 fn e45_a_registry_that_takes_nothing_with_the_first_request_is_asked_once() {
-    // What opened an upload all the same goes on there; after another answer, one is opened.
+    // An upload that was opened is used; after another answer, a new one is opened.
     for (status, posts) in [(202, 2), (400, 3), (404, 3), (405, 3), (413, 3), (500, 3)] {
         let stub = Stub::new(move |request| match request.method.as_str() {
             "POST" if request.param("digest").is_some() => {
@@ -177,7 +178,7 @@ fn e62_a_registry_may_find_by_itself_where_a_blob_is() {
     assert_eq!(remote(&stub.host).push_blob(&piece).unwrap(), Pushed::Mounted);
     let [post] = &stub.requests()[..] else { panic!("{:?}", stub.log()) };
     assert_eq!((post.param("from"), post.body.len()), (None, 0));
-    // One that cannot opens an upload, or refuses and is not asked again.
+    // A registry that cannot mount opens an upload, or refuses and is not asked again.
     for (status, posts) in [(202, 2), (400, 3), (405, 3), (500, 3)] {
         let stub = Stub::new(move |request| match request.method.as_str() {
             "POST" if request.param("mount").is_some() => {
@@ -214,7 +215,7 @@ fn a_connection_that_is_cut_is_no_reason_to_give_up() {
     });
     let piece = Piece::new(noise(700_000));
     remote(&stub.host).push_blob(&piece).unwrap();
-    // Nor is it one to go on in a way that the registry does not know.
+    // Nor is an unknown method a reason to continue.
     assert_eq!((stub.count("PATCH"), stub.count("PUT")), (2, 3));
     assert!(of(&stub, "PUT")[2].body == piece.content);
 }
@@ -230,7 +231,7 @@ fn a_registry_that_is_busy_gets_the_content_into_the_same_upload() {
         });
         let piece = Piece::new(noise(100_000));
         remote(&stub.host).push_blob(&piece).unwrap();
-        // One more asks for a mount.
+        // One more request asks for a mount.
         let opened = of(&stub, "POST").iter().filter(|each| each.param("mount").is_none()).count();
         assert_eq!(opened + 1, posts, "{second}");
     }
@@ -344,7 +345,7 @@ fn e51_a_chunk_that_was_taken_in_part_goes_on_there() {
                 if start.parse() != Ok(blob.len()) {
                     return Response::new(416);
                 }
-                // Never more than seven bytes, and the third chunk is lost without a word.
+                // At most seven bytes at a time, and the third chunk is lost silently.
                 blob.extend_from_slice(&request.body[..request.body.len().min(7)]);
                 status(202, &blob)
             }
@@ -404,9 +405,9 @@ fn e56_an_upload_that_fails_is_cancelled() {
     let error = remote(&stub.host).push_blob(&Piece::new("content")).unwrap_err();
     assert!(error.to_string().contains("DIGEST_INVALID"), "{error}");
     assert_eq!(stub.log().last().unwrap(), "DELETE /up?_state=a%2Bb%3D&x");
-    // In all ways in which content is sent.
+    // By all methods.
     assert_eq!(stub.count("DELETE"), 3);
-    // Wrong content is found before its last byte is sent.
+    // Wrong content is noticed before its last byte is sent.
     let stub = session(|_| Response::new(201));
     let mut piece = Piece::new(noise(100_000));
     piece.descriptor.digest = Digest::sha256("other");
@@ -424,7 +425,7 @@ fn mounting(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (S
     });
     let remote = remote(&stub.host);
     let mut piece = Piece::new("content");
-    piece.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+    piece.location = remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
     let pushed = remote.push_blob(&piece).unwrap();
     let mount = &stub.requests()[0];
     assert_eq!(mount.param("from").as_deref(), Some("other/app"));
@@ -528,7 +529,7 @@ fn e74_a_registry_that_only_says_so_took_what_it_has() {
     remote.push_manifest(&image(None), Entry::Child).unwrap();
 }
 
-/// A manifest that is known by its sha512.
+/// A manifest with a sha512 digest.
 fn sha512_image() -> Manifest {
     let manifest = image(None);
     let mut descriptor = manifest.descriptor().clone();
@@ -547,7 +548,7 @@ fn e75_tags_go_along_with_a_digest_that_a_tag_would_lose() {
     assert_eq!(requests[0].params("tag").len(), 10);
     assert_eq!(requests[1].params("tag"), ["v20", "v21"]);
     assert!(requests[0].path().contains("/manifests/sha512:"));
-    // A registry that does not know the parameter gets each tag in its own request.
+    // A registry that does not know the parameter gets each tag in a request of its own.
     let stub = fake::registry(Profile::OLD);
     remote(&stub.host).push_manifest(&sha512_image(), Entry::Root(&names[..2])).unwrap();
     assert_eq!(puts(&stub).len(), 3);
@@ -577,7 +578,7 @@ fn e76_too_many_tags_are_halved() {
         let fitting = requests.iter().filter(|each| each.params("tag").len() <= most);
         let mut tags: Vec<_> = fitting.flat_map(|each| each.params("tag")).collect();
         if most == 0 {
-            // Not even one fits: each goes by its own name.
+            // Not even one tag fits: each is put by itself.
             let by_name = requests.iter().filter(|each| !each.path().contains("sha512:"));
             tags = by_name.map(|each| each.path().rsplit('/').next().unwrap().to_owned()).collect();
         }
@@ -605,7 +606,7 @@ fn e54_a_range_of_one_byte_or_none_is_not_believed() {
     });
     in_chunks(&stub.host, 10).push_blob(&Piece::new("x")).unwrap();
     assert_eq!(stub.count("PATCH"), 1);
-    // After a cut, it may be either: the upload begins anew.
+    // After a cut, it may be either, so the upload starts again.
     let count = Mutex::new(0);
     let stub = Stub::new(move |request| match request.method.as_str() {
         "POST" => Response::new(202).header("location", "/up"),

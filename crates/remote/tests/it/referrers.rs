@@ -1,4 +1,4 @@
-//! What says something about a manifest (rows E-80 to E-97).
+//! Referrers (rows E-80 to E-97).
 
 use std::sync::Mutex;
 use std::thread;
@@ -22,7 +22,7 @@ fn fallback_tag() -> Selector {
     Selector::Name(image(None).descriptor().digest.referrers_tag().as_str().into())
 }
 
-/// Another signature for each number.
+/// A signature that differs for each number.
 fn signature(number: usize) -> longshore_spec::Manifest {
     let document = json!({
         "schemaVersion": 2,
@@ -101,8 +101,8 @@ fn e82_a_tag_that_is_no_list_is_not_touched() {
     assert!(remote.referrers(&subject).unwrap().entries.is_empty(), "row E-91");
 }
 
-/// A registry that takes the tag `sha256-HEX` for the digest `sha256:HEX`, as GitLab does, where there is
-/// no such tag, or always.
+/// A registry that takes the tag `sha256-HEX` for the digest `sha256:HEX`, as GitLab does, if there is no
+/// such tag, or always.
 fn gitlab(always: bool) -> Stub {
     let inner = fake::registry(Profile::OLD);
     let pass = move |request: &Request, target: &str| inner.answer(request, target);
@@ -148,7 +148,7 @@ fn the_subject_itself_is_no_list_of_its_referrers() {
         remote.push_manifest(&subject, Entry::Root(&["v1".into()])).unwrap();
         let digest = subject.descriptor().digest.clone();
         assert!(remote.referrers(&digest).unwrap().entries.is_empty());
-        // A list is made, and then it is what is there.
+        // The list is created, and is there from then on.
         for number in 1..=2 {
             let signature = signature_of(subject.descriptor(), number);
             remote.push_manifest(&signature, Entry::Child).unwrap();
@@ -167,7 +167,7 @@ fn a_page_for_people_is_no_list() {
     let remote = remote(&stub.host);
     let digest = image(None).descriptor().digest.clone();
     assert!(remote.referrers(&digest).unwrap().entries.is_empty());
-    // What may be behind it is not written over.
+    // A list that may be hidden is not overwritten.
     let error = remote.push_manifest(&signature(1), Entry::Child).unwrap_err();
     assert!(matches!(error, Error::Malformed { .. }), "{error}");
     assert_eq!(stub.count("PUT /v2/library/app/manifests/sha256-"), 0);
@@ -223,7 +223,7 @@ fn e86_a_list_that_has_changed_is_not_written_over() {
     let foreign = signature(7).as_referrer();
     for (mark, conditions) in [
         ("\"NUMBER\"", [Some("\"1\"".to_owned()), Some("\"2\"".to_owned())]),
-        // Marks that are weak cannot be compared: what was written is read again, as ever.
+        // Weak entity tags cannot be compared: the result is read again.
         ("W/\"NUMBER\"", [None, None]),
     ] {
         let (list, number) = (json!({"schemaVersion": 2, "manifests": []}), 1);
@@ -239,7 +239,7 @@ fn e86_a_list_that_has_changed_is_not_written_over() {
                 if !is_stale {
                     *list = serde_json::from_slice(&request.body).unwrap();
                 }
-                // Somebody else was faster, or comes after.
+                // Another client writes before, or after.
                 if *number == 2 {
                     *list = json!({"schemaVersion": 2, "manifests": [theirs]});
                 }
@@ -279,7 +279,7 @@ fn e92_only_some_answers_mean_that_no_account_is_kept() {
     }
     let challenge = Response::new(401).header("www-authenticate", "Basic realm=\"x\"");
     assert!(matches!(ask(challenge), Err(Error::Denied { .. })));
-    // What is no list: nothing, or a document of something else.
+    // Not a list: nothing, or another document.
     let typed = |body: &str| Response::ok(body).header("content-type", MediaType::IMAGE_INDEX);
     for body in ["", " \n", "{}", "[]", "null", "<html>", r#"{"errors":[{"code":"X"}]}"#] {
         assert_eq!(ask(Response::ok(body)).unwrap(), AnsweredBy::FallbackTag, "{body}");
@@ -287,7 +287,7 @@ fn e92_only_some_answers_mean_that_no_account_is_kept() {
     }
     let empty = format!(r#"{{"schemaVersion":2,"mediaType":"{}"}}"#, MediaType::IMAGE_INDEX);
     assert_eq!(ask(typed(&empty)).unwrap(), AnsweredBy::FallbackTag);
-    // What is cut off, or is a list in another form.
+    // A list that is cut off, or has another form.
     for body in [r#"{"schemaVersion":2,"manifests":["#, r#"{"manifests":[{"digest":"x"}]}"#, "x"] {
         assert!(matches!(ask(typed(body)), Err(Error::Malformed { .. })), "{body}");
     }
@@ -319,7 +319,7 @@ fn what_refers_to_something_else_is_left_out_of_a_list() {
     assert_eq!(referrers(&subject), [digest(&own)]);
     assert_eq!(referrers(&own), [digest(&other)]);
     assert_eq!(referrers(&other), []);
-    // What was read to find that out is not read again.
+    // Entries that were read for the check are not read again.
     let before = stub.log().len();
     remote.child(other.descriptor()).unwrap();
     assert_eq!(stub.log().len(), before);

@@ -1,4 +1,4 @@
-//! Content that registries refuse: in one way of several, or until something else is done.
+//! Registries that refuse uploads: by some methods, or until something else is done.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use crate::push::{named, of};
 use crate::stub::{Request, Response, Stub};
 use crate::support::{Piece, image, noise, remote};
 
-/// A registry that takes content as `takes` says, and keeps it.
+/// A registry that accepts content as `takes` says, and stores it.
 fn picky(takes: impl Fn(&Request) -> Option<u16> + Send + Sync + 'static) -> Stub {
     let (blob, count) = (Mutex::new(Vec::new()), Mutex::new(0));
     Stub::new(move |request| {
@@ -23,7 +23,7 @@ fn picky(takes: impl Fn(&Request) -> Option<u16> + Send + Sync + 'static) -> Stu
                 blob.clear();
                 let mut count = count.lock().unwrap();
                 *count += 1;
-                // By its path alone, whole, or with a query.
+                // By its path alone, as a whole, or with a query.
                 let host = request.header("host").unwrap();
                 let location = match *count % 3 {
                     0 => format!("http://{host}/v2/library/app/blobs/uploads/{count}"),
@@ -51,7 +51,7 @@ fn picky(takes: impl Fn(&Request) -> Option<u16> + Send + Sync + 'static) -> Stu
 fn content_that_is_refused_with_put_goes_with_patch() {
     for status in [400, 403, 404, 405, 411, 415, 416, 422, 501, 505] {
         for length in [7, 200_000, 5_000_000] {
-            // Who may not even open an upload may not write.
+            // A client that may not open an upload may not write.
             let stub = picky(move |request| {
                 let is_opening = status == 403 && request.method == "POST";
                 let is_content = request.method != "PATCH" && !request.body.is_empty();
@@ -62,7 +62,7 @@ fn content_that_is_refused_with_put_goes_with_patch() {
             let patches = of(&stub, "PATCH");
             assert_eq!(patches.len(), 1, "{status} {length}");
             assert_eq!(patches[0].header("content-range"), None);
-            // What it takes is known the next time.
+            // The next upload uses the method that worked.
             let before = stub.count("PUT");
             remote.push_blob(&Piece::new(noise(length + 1))).unwrap();
             assert_eq!((stub.count("PUT"), stub.count("PATCH")), (before + 1, 2), "{status}");
@@ -93,10 +93,10 @@ fn chunks_that_are_too_long_are_halved() {
     let numbered = || of(&stub, "PATCH").iter().filter(|each| each.body.len() <= 1 << 20).count();
     remote_of.push_blob(&Piece::new(noise(5_000_000))).unwrap();
     assert_eq!((numbered(), stub.count("PATCH")), (5, 7));
-    // How long they may be is known the next time.
+    // The next upload uses the chunk size that worked.
     remote_of.push_blob(&Piece::new(noise(5_000_001))).unwrap();
     assert_eq!((numbered(), stub.count("PATCH")), (10, 12));
-    // What is shorter than a chunk is halved, too; where nothing is taken, that is told.
+    // A blob that is shorter than a chunk is halved, too; if nothing is accepted, the error is reported.
     remote(&takes(100_000).host).push_blob(&Piece::new(noise(200_000))).unwrap();
     let error = remote(&takes(1000).host).push_blob(&Piece::new(noise(200_000))).unwrap_err();
     assert!(error.to_string().contains("answered 413"), "{error}");
@@ -160,7 +160,8 @@ fn what_a_registry_says_of_a_repository_that_is_not_there_is_told() {
         let stub = Stub::new(move |request| refuses(request).unwrap_or(Response::new(404)));
         let remote = remote(&stub.host);
         let mut mounted = Piece::new(noise(7));
-        mounted.location = remote.registry().remote(&"other/app".parse().unwrap()).location();
+        mounted.location =
+            remote.registry().remote_repository(&"other/app".parse().unwrap()).location();
         let signature = image(Some(image(None).descriptor()));
         for error in [
             remote.push_blob(&Piece::new("small")).unwrap_err(),

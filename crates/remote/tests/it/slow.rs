@@ -1,4 +1,4 @@
-//! Peers that hold on: what comes, and what is taken, a few bytes at a time.
+//! Slow peers: bytes that come, or are taken, a few at a time.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,20 +8,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use longshore_remote::credentials::Credential;
-use longshore_remote::{Client, Config, Limits, PlainHttp, Remote, Secret};
+use longshore_remote::{Client, Config, Limits, PlainHttp, RemoteRepository, Secret};
 use longshore_spec::Descriptor;
 use longshore_store::{Error, Selector, Source as _, Target as _};
 
 use crate::stub::{Response, Stub};
 use crate::support::{Piece, config, noise};
 
-/// What goes wrong with a peer ends well before this.
+/// Whatever is wrong with a peer, a test ends well before this.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Between one byte of a drip and the next.
+/// The pause between two bytes of a drip.
 const DROP: Duration = Duration::from_millis(10);
 
-/// A server that is told of each connection.
+/// A server that hands each connection to a function.
 struct Raw {
     host: String,
     connections: Arc<AtomicUsize>,
@@ -43,7 +43,7 @@ impl Raw {
         Self { host, connections }
     }
 
-    /// A server that answers every request with `head`, and with bytes that come in drips.
+    /// A server that answers every request with `head`, and drips bytes.
     fn dripping(head: &'static str) -> Self {
         Self::new(move |mut stream| {
             read_head(&stream);
@@ -62,14 +62,14 @@ fn read_head(stream: &TcpStream) {
     lines.take_while(|line| !line.is_empty()).for_each(drop);
 }
 
-/// Sends `piece` again and again until nobody wants it any more.
+/// Sends `piece` again and again until the client hangs up.
 fn drip(mut stream: &TcpStream, piece: &[u8], pause: Duration) {
     while stream.write_all(piece).is_ok() {
         thread::sleep(pause);
     }
 }
 
-/// So many bytes a second are wanted, looked at five times a second: a drip has a tenth of them.
+/// The least speed in bytes a second, checked five times a second. A drip has a tenth of it.
 fn impatient() -> Config {
     let limits = Limits {
         window: Duration::from_millis(200),
@@ -81,12 +81,12 @@ fn impatient() -> Config {
     Config { idle_timeout: Duration::from_millis(200), retries: 5, limits, ..config() }
 }
 
-fn remote_with(config: &Config, host: &str) -> Remote {
+fn remote_with(config: &Config, host: &str) -> RemoteRepository {
     let registry = Client::new(config).unwrap().registry(host).unwrap();
-    registry.remote(&"library/app".parse().unwrap())
+    registry.remote_repository(&"library/app".parse().unwrap())
 }
 
-fn read(remote: &Remote, blob: &[u8]) -> std::io::Result<Vec<u8>> {
+fn read(remote: &RemoteRepository, blob: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     remote.open(&Descriptor::of("a/b", blob), 0)?.read_to_end(&mut content)?;
     Ok(content)
@@ -107,7 +107,7 @@ fn a_drip_ends_whatever_was_asked_for() {
     for error in errors {
         assert!(error.to_string().ends_with("the connection is too slow"), "{error}");
     }
-    // None of it is asked for again: it would come as slowly.
+    // Nothing is requested again: it would come as slowly.
     assert_eq!(server.connections(), 4);
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
@@ -167,7 +167,7 @@ fn a_head_that_comes_in_drips_is_not_waited_for() {
         assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
         assert!(server.connections() <= 2, "who says nothing is asked once more");
     }
-    // Answers before the answer do not end either.
+    // Informational answers before the answer do not go on forever either.
     let server = Raw::new(|stream| {
         read_head(&stream);
         drip(&stream, b"HTTP/1.1 102 Wait\r\n\r\n", DROP);
@@ -225,7 +225,7 @@ fn a_slow_line_goes_on() {
     assert_eq!(server.connections(), 1);
 }
 
-/// A server that takes the content of a request in pieces, with pauses, and answers then.
+/// A server that reads a request in pieces, with pauses, and then answers.
 fn taking(piece: usize, pause: Duration) -> Raw {
     Raw::new(move |stream| {
         let mut reader = BufReader::with_capacity(piece.max(100), &stream);
@@ -274,7 +274,7 @@ fn an_upload_that_is_taken_in_drips_ends() {
 
 #[test]
 fn a_slow_upload_goes_on() {
-    // All of it takes longer than anybody may be silent.
+    // The whole transfer takes longer than anybody may be silent.
     let server = taking(64 << 10, Duration::from_millis(5));
     let remote = remote_with(&impatient(), &server.host);
     remote.push_blob(&Piece::new(vec![7; 12 << 20])).unwrap();

@@ -1,11 +1,11 @@
-//! A web server that does what a test tells it to, also what no good server does.
+//! A web server that does what a test tells it, even what no good server does.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A request as it came.
+/// A request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -15,15 +15,15 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Response {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    /// After so many bytes of the body the connection is cut.
+    /// The connection is cut after so many bytes of the body.
     cut_after: Option<usize>,
-    /// Nothing is answered, and the connection is cut.
+    /// The connection is cut without an answer.
     hang_up: bool,
 }
 
@@ -42,7 +42,7 @@ impl Stub {
         Self::early(|_| None, handler)
     }
 
-    /// Asks `early` before the body of a request is read; an answer is sent at once.
+    /// Calls `early` before the body of a request is read; its answer is sent at once.
     pub(crate) fn early(
         early: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
         handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
@@ -63,7 +63,7 @@ impl Stub {
         Self { host, requests, handler: answers }
     }
 
-    /// Answers to a request as if it had come for `target`.
+    /// Answers a request as if it were for `target`.
     pub(crate) fn answer(&self, request: &Request, target: &str) -> Response {
         (self.handler)(&Request { target: target.to_owned(), ..request.clone() })
     }
@@ -150,7 +150,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, early: &Early, handler: 
             seen.lock().unwrap().push(request);
             write(&stream, &response.header("connection", "close"), false);
             let _ = stream.shutdown(Shutdown::Write);
-            // Whoever closes with bytes unread takes the answer back.
+            // Closing with unread bytes would reset the connection and lose the answer.
             let _ = std::io::copy(&mut reader, &mut std::io::sink());
             return;
         }
@@ -186,7 +186,7 @@ fn read_head(reader: &mut BufReader<TcpStream>) -> Option<(Request, usize)> {
     Some((request, length))
 }
 
-/// Returns whether the connection may go on.
+/// Returns whether the connection stays open.
 fn write(mut stream: &TcpStream, response: &Response, bodiless: bool) -> bool {
     if response.hang_up {
         return false;

@@ -1,15 +1,15 @@
-//! What tests have in common.
+//! Helpers for all tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use longshore_remote::{Client, Config, Registry, Remote};
+use longshore_remote::{Client, Config, Registry, RemoteRepository};
 use longshore_spec::{Descriptor, Hasher, Manifest, MediaType};
 use longshore_store::{Blob, MountSource, Result, Verifying, manifest_from};
 
-/// A config that does not keep tests waiting.
+/// A config without long waits.
 pub(crate) fn config() -> Config {
     Config { backoff: Duration::from_millis(1), retries: 3, ..Config::default() }
 }
@@ -18,11 +18,11 @@ pub(crate) fn registry(host: &str) -> Registry {
     Client::new(&config()).unwrap().registry(host).unwrap()
 }
 
-pub(crate) fn remote(host: &str) -> Remote {
-    registry(host).remote(&"library/app".parse().unwrap())
+pub(crate) fn remote(host: &str) -> RemoteRepository {
+    registry(host).remote_repository(&"library/app".parse().unwrap())
 }
 
-/// Content in hand.
+/// A blob in memory.
 pub(crate) struct Piece {
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Bytes,
@@ -57,7 +57,7 @@ impl Blob for Piece {
     }
 }
 
-/// Content that a reader cannot get past by chance.
+/// Content that no reader can get past by chance.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap()).collect()
 }

@@ -1,6 +1,6 @@
-//! Lists and what is taken away (rows E-100 to E-112).
+//! Lists, and deleting (rows E-100 to E-112).
 
-use longshore_remote::{Catalog, Client, Config, Limits};
+use longshore_remote::{Client, Config, Limits, RegistryCatalog};
 use longshore_spec::{Descriptor, Digest, MediaType};
 use longshore_store::{
     Entry, Error, Name, Repository as _, Source as _, SourcePlace as _, Target as _,
@@ -20,7 +20,7 @@ fn e101_pages_are_followed_whatever_their_length() {
     let page = |tags: &[&str]| Response::ok(json!({"name": "x", "tags": tags}).to_string());
     let stub = Stub::new(move |request| match request.param("last").as_deref() {
         None => page(&["b"]).header("link", "</v2/library/app/tags/list?last=b&n=2>; rel=next"),
-        // The tag itself once more, as some do.
+        // Some registries repeat the tag itself.
         Some("b") => page(&["b", "A"]).header("link", "<list?last=A>; rel=\"next\""),
         Some("A") => page(&[]).header("link", "<list?last=z>; rel=\"next\""),
         _ => page(&["c"]),
@@ -94,7 +94,7 @@ fn a_list_without_end_is_refused() {
             let error = if path == "_catalog" {
                 registry.repositories().unwrap_err()
             } else {
-                registry.remote(&"library/app".parse().unwrap()).names().unwrap_err()
+                registry.remote_repository(&"library/app".parse().unwrap()).names().unwrap_err()
             };
             assert!(matches!(error, Error::Limit { .. }), "{error}");
             let text = error.to_string();
@@ -122,7 +122,7 @@ fn a_size_that_is_refused_in_any_words_is_not_asked_for_again() {
             assert!(stub.log().len() <= 6, "{status} {most}: {:?}", stub.log());
         }
     }
-    // What is refused without a size is refused.
+    // A refusal of a request without a size is final.
     for status in [400, 403, 500] {
         let stub = Stub::new(move |_| Response::new(status));
         assert!(remote(&stub.host).names().is_err(), "{status}");
@@ -138,7 +138,7 @@ fn what_is_no_text_keeps_nothing_from_the_others() {
         _ => Response::ok("\u{feff}{\"repositories\":[\"a\",5,\"B\",null,\"../x\",\"\",\"b\"]}"),
     });
     assert_eq!(remote(&stub.host).names().unwrap(), names(&["5", "a", "b", "null"]));
-    let Catalog { repositories, others } = registry(&stub.host).catalog().unwrap();
+    let RegistryCatalog { repositories, others } = registry(&stub.host).catalog().unwrap();
     assert_eq!(repositories, ["a", "b"].map(|name| name.parse().unwrap()));
     let others: Vec<_> = others.iter().map(ToString::to_string).collect();
     assert_eq!(others.len(), 5, "{others:?}");
@@ -160,7 +160,7 @@ fn many_tags_are_listed() {
     assert_eq!(remote(&stub.host).names().unwrap().len(), TAGS);
 }
 
-/// Answers as a registry whose lists are `page`.
+/// A registry whose lists are `page`.
 fn listed(request: &Request, names: &[&str]) -> Response {
     if request.path().contains("/referrers/") {
         let entries: Vec<_> =
@@ -172,7 +172,7 @@ fn listed(request: &Request, names: &[&str]) -> Response {
     Response::ok(json!({"name": "x", "tags": names, "repositories": names}).to_string())
 }
 
-/// Returns how many entries each of the three lists has.
+/// Returns the number of entries of each of the three lists.
 fn lengths(host: &str) -> [Result<usize, Error>; 3] {
     let registry = registry(host);
     let remote = remote(host);
@@ -246,12 +246,12 @@ fn a_page_size_that_is_refused_is_made_smaller() {
             }
         }
     }
-    // Whoever refuses every list is asked three times, and heard.
+    // A registry that refuses every list is asked three times, and its error is reported.
     let stub = Stub::new(|_| Response::new(400).body("no lists here"));
     let error = remote(&stub.host).names().unwrap_err();
     assert!(error.to_string().contains("no lists here"), "{error}");
     assert_eq!(stub.log().len(), 3);
-    // Without links, what follows is asked for in the size that was taken.
+    // Without links, the next pages have the size that worked.
     let tags: Vec<String> = (0..250).map(|number| format!("t{number:03}")).collect();
     let stub = Stub::new(move |request| {
         let size: usize = request.param("n").unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Whose certificates are accepted.
+//! Certificates.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use longshore_store::Error;
 
 use crate::support::config;
 
-/// Returns what comes of asking a server at `name` that shows `shown`, where `named` is trusted.
+/// Requests a server at `name` with the certificate `shown`, while `named` is trusted.
 fn ask(name: &str, shown: &'static str, named: &[&str]) -> Result<(), Error> {
     ask_with(name, shown, named, Certificates::Verified)
 }
@@ -35,7 +35,7 @@ fn refused(result: Result<(), Error>, reason: &str) {
 fn a_certificate_that_is_an_authority_too_is_accepted_where_just_it_is_named() {
     ask("localhost", tls::AUTHORITY, &[tls::AUTHORITY]).unwrap();
     ask("127.0.0.1", tls::AUTHORITY, &[tls::OTHER_HOST, tls::AUTHORITY]).unwrap();
-    // The usual kind, signed by one that is named: its own, or one of the same name and key.
+    // A certificate signed by a named one: by itself, or by one with the same name and key.
     ask("localhost", tls::SERVER, &[tls::SERVER]).unwrap();
     ask("localhost", tls::SERVER, &[tls::AUTHORITY]).unwrap();
 }
@@ -47,7 +47,7 @@ fn a_certificate_that_is_not_named_is_refused() {
     refused(ask("localhost", tls::SERVER, &[]), nobody);
     refused(ask("localhost", tls::AUTHORITY, &[]), authority);
     refused(ask("localhost", tls::AUTHORITY, &[tls::OTHER_HOST]), authority);
-    // The same name and key are not the same certificate.
+    // The same name and key do not make the same certificate.
     refused(ask("localhost", tls::AUTHORITY, &[tls::SERVER]), authority);
 }
 
@@ -89,6 +89,6 @@ fn who_takes_no_connection_is_not_asked_for_long() {
     let registry = Client::new(&nobody).unwrap().registry("127.0.0.1:1").unwrap();
     let error = registry.ping().unwrap_err();
     assert!(error.to_string().starts_with("cannot reach 127.0.0.1:1: "), "{error}");
-    // Twice 300 ms are waited; a backoff would have been 10 s in the middle.
+    // Two waits of 300 ms; a backoff would have been 10 s on average.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }

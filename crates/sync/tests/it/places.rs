@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use longshore_fixture::{graph, typed};
-use longshore_layout::{Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory};
+use longshore_layout::{
+    Archive, ArchiveOptions, ArchiveStream, ArchiveWriter, Directory, Layout as _,
+};
 use longshore_store::{MountSource, Order, Root, Source as _, Target, TargetPlace};
 use longshore_sync::{CopyItem, Filter, Outcome, Plan, RootRequest, Silent};
 
@@ -84,7 +86,7 @@ fn what_went_through_a_directory_and_an_archive_is_what_it_was() {
     assert!(plan.execute(&writer, 4, &Silent).unwrap().is_complete());
 
     let archive = Archive::open(&path, &ArchiveOptions::default()).unwrap();
-    let stored: BTreeSet<_> = archive.stored().into_iter().collect();
+    let stored: BTreeSet<_> = archive.blob_digests().unwrap().into_iter().collect();
     for entry in &source.content.entries {
         let closure = closure(&source.content, entry);
         assert!(closure.is_subset(&stored));

@@ -82,7 +82,7 @@ impl Files {
         {
             match tls.certificate() {
                 Ok(certificate) => {
-                    server.show(certificate);
+                    server.set_certificate(certificate);
                     output.note(&format!("{} was reloaded", tls.paths[0].display()));
                 }
                 Err(text) => kept(text),
@@ -94,7 +94,7 @@ impl Files {
             match htpasswd.passwords(output) {
                 Ok(passwords) => {
                     // An empty file is what somebody wants who locks everybody out.
-                    server.ask_for(passwords);
+                    server.set_passwords(passwords);
                     output.note(&format!("{} was reloaded", htpasswd.paths[0].display()));
                 }
                 Err(text) => kept(text),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use longshore_registry::front::{Observer, RequestRecord};
+use longshore_registry::front::{RequestObserver, RequestRecord};
 
 use crate::documents::RequestLine;
 use crate::output::Output;
@@ -41,9 +41,9 @@ impl Log {
     }
 
     /// Returns what is to be told of requests.
-    pub(super) fn observer(&self) -> Observer {
+    pub(super) fn observer(&self) -> RequestObserver {
         let (lines, lost, is_json) = (self.lines.clone(), Arc::clone(&self.lost), self.is_json);
-        Observer(Arc::new(move |record| {
+        RequestObserver(Arc::new(move |record| {
             let line = if is_json { as_json(record) } else { as_text(record) };
             if let Err(TrySendError::Full(_)) = lines.try_send(Message::Line(line)) {
                 lost.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,112 @@
+//! The tags of a repository, and what each stands for.
+
+use std::collections::BTreeMap;
+
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{Error, KnownRoots, Name, Result, Root, Selector, Source as _, in_parallel};
+
+use super::RemoteRepository;
+use super::manifest_pull::HeadResult;
+use crate::registry::Feature;
+
+/// How many tags are looked up at once.
+const LOOKUPS: usize = 8;
+
+/// The answers to HEAD: each descriptor with its tags.
+type Groups = BTreeMap<(Digest, u64, String), (Descriptor, Vec<Name>)>;
+
+impl RemoteRepository {
+    /// Fails if the registry answers for none of its tags: then the problem is not a tag.
+    pub(super) fn tagged_roots(&self) -> Result<KnownRoots> {
+        let names = self.names()?;
+        let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
+        let head_result = in_parallel(&names, LOOKUPS, |name| self.head_first(name));
+        let (mut groups, mut unknown) = (Groups::new(), Vec::new());
+        let (mut by_head, mut by_content) = (Groups::new(), Vec::new());
+        for (name, head_result) in names.into_iter().zip(head_result) {
+            match head_result {
+                Ok(TagTarget::Said(descriptor)) => add(&mut by_head, descriptor, name),
+                Ok(TagTarget::Is(descriptor)) => by_content.push((name, descriptor)),
+                Err(error) => unknown.push((name, error)),
+            }
+        }
+        // If HEAD gives the same answer for several tags, one GET confirms it for all of them.
+        let said: Vec<_> = by_head.into_values().collect();
+        let proven = in_parallel(&said, LOOKUPS, |(descriptor, names)| {
+            self.is_confirmed(&names[0].clone().into(), descriptor)
+        });
+        let mut doubtful = Vec::new();
+        for ((descriptor, names), is_confirmed) in said.into_iter().zip(proven) {
+            for name in names {
+                if is_confirmed {
+                    add(&mut groups, descriptor.clone(), name);
+                } else {
+                    doubtful.push(name);
+                }
+            }
+        }
+        let found =
+            in_parallel(&doubtful, LOOKUPS, |name| self.head_by_content(&name.clone().into()));
+        for (name, found) in doubtful.into_iter().zip(found) {
+            match found {
+                Ok(descriptor) => by_content.push((name, descriptor)),
+                Err(error) => unknown.push((name, error)),
+            }
+        }
+        for (name, descriptor) in by_content {
+            add(&mut groups, descriptor, name);
+        }
+        let is_of_host = |(_, error): &(Name, Error)| {
+            matches!(error, Error::Connection { .. } | Error::Throttled { .. })
+        };
+        if groups.is_empty() && unknown.iter().all(is_of_host) && !unknown.is_empty() {
+            return Err(unknown.swap_remove(0).1);
+        }
+        let root = |(descriptor, mut names): (Descriptor, Vec<Name>)| {
+            names.sort_unstable();
+            Root { descriptor, names }
+        };
+        unknown.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(KnownRoots { roots: groups.into_values().map(root).collect(), unknown })
+    }
+
+    /// Asks by HEAD what a tag stands for, and by GET if the answer is not clear.
+    fn head_first(&self, name: &Name) -> Result<TagTarget> {
+        let selector = Selector::Name(name.clone());
+        let head_result = self.head_result(&selector)?;
+        if let HeadResult::There(said) = head_result {
+            return Ok(TagTarget::Said(said));
+        }
+        let found = self.head_by_content(&selector)?;
+        if matches!(head_result, HeadResult::Unknown) {
+            self.registry.set_unsupported(Feature::HeadManifest);
+        }
+        Ok(TagTarget::Is(found))
+    }
+}
+
+/// What a tag stands for.
+enum TagTarget {
+    /// By HEAD, which may be wrong.
+    Said(Descriptor),
+    /// By its content.
+    Is(Descriptor),
+}
+
+/// Adds a name to the descriptor that it stands for.
+fn add(groups: &mut Groups, descriptor: Descriptor, name: Name) {
+    let Descriptor { digest, size, media_type, .. } = &descriptor;
+    let key = (digest.clone(), *size, media_type.as_str().to_owned());
+    groups.entry(key).or_insert_with(|| (descriptor, Vec::new())).1.push(name);
+}
+
+/// Tells whether `name` has the form of a fallback tag (row E-87).
+fn is_referrers_tag(name: &Name) -> bool {
+    const HEX: usize = 64;
+    let hex = |text: &str| {
+        text.len() == HEX && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    name.as_str().split_once('-').is_some_and(|(algorithm, encoded)| {
+        matches!(algorithm, "sha256" | "sha512") && hex(encoded)
+    })
+}
