@@ -16,7 +16,7 @@ use self::copy_node::Copied;
 use self::mounts::Mounts;
 use self::naming::{BeingNamed, Naming};
 use crate::plan::{Node, PlannedRoot, State};
-use crate::{Action, Failure, Observer, Outcome, Plan, Report, SealedPlan, Side};
+use crate::{Action, Failure, Observer, Outcome, Report, SealedPlan, Side};
 
 impl SealedPlan<'_> {
     /// Copies everything that is wanted into its targets, which all belong to `place`, with up to
@@ -133,7 +133,9 @@ enum Progress {
 impl<'r, 'p> Run<'r, 'p> {
     fn new(plan: &'r SealedPlan<'p>, order: Order, observer: &'r dyn Observer) -> Self {
         let needed = &plan.needed;
-        let is_there = |child: &&u32| plan.nodes[**child as usize].state != State::Absent;
+        let is_there = |child: &&u32| {
+            plan.nodes[**child as usize].state != State::Absent && !plan.is_assumed(**child)
+        };
         let waiting: Vec<u32> = (0..)
             .take(plan.nodes.len())
             .map(|node| {
@@ -141,7 +143,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     .unwrap_or(u32::MAX)
             })
             .collect();
-        let in_order = in_order(plan, needed);
+        let in_order = in_order(plan);
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
         for &node in &in_order {
             match plan.nodes[node as usize].state {
@@ -153,7 +155,14 @@ impl<'r, 'p> Run<'r, 'p> {
         if order == Order::LargestFirst {
             blobs.sort_by_key(|node| std::cmp::Reverse(plan.nodes[*node as usize].size));
         }
-        let progress = |needed: &bool| if *needed { Progress::Open } else { Progress::Unneeded };
+        let progress = |(node, needed): (u32, &bool)| match (*needed, plan.is_assumed(node)) {
+            (false, _) => Progress::Unneeded,
+            (true, true) => Progress::Done,
+            (true, false) => Progress::Open,
+        };
+        // What is not whole where it goes gets no name there.
+        let mut roots = plan.roots_by_node();
+        roots.retain(|(node, _)| !plan.partial[*node as usize]);
         let queue = Queue {
             ready: manifests.into(),
             blobs: blobs.into(),
@@ -162,7 +171,7 @@ impl<'r, 'p> Run<'r, 'p> {
             being_named: HashMap::new(),
             unnamed: HashSet::new(),
             waiting,
-            progress: needed.iter().map(progress).collect(),
+            progress: (0..).zip(needed).map(progress).collect(),
             left: in_order.len(),
             panicked: false,
             failures: Vec::new(),
@@ -171,7 +180,7 @@ impl<'r, 'p> Run<'r, 'p> {
         Self {
             plan,
             observer,
-            roots: plan.roots_by_node(),
+            roots,
             order,
             in_order,
             expected: OnceLock::new(),
@@ -360,12 +369,12 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 }
 
-/// Returns the nodes that are needed in the order of the outline: by the first role of their digest,
+/// Returns the nodes that are brought in the order of the outline: by the first role of their digest,
 /// then by digest.
-fn in_order(plan: &Plan<'_>, needed: &[bool]) -> Vec<u32> {
+fn in_order(plan: &SealedPlan<'_>) -> Vec<u32> {
     let of = |number: u32| &plan.nodes[number as usize];
     let mut in_order = plan.numbers(|_| true);
-    in_order.retain(|number| needed[*number as usize]);
+    in_order.retain(|number| plan.is_brought(*number));
     in_order.sort_unstable_by(|a, b| {
         (&of(*a).digest, of(*a).role, a).cmp(&(&of(*b).digest, of(*b).role, b))
     });

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longshore_store::{ExtraFile, Held, Outline, OutlineNode, Result, Root, in_parallel};
+use longshore_spec::{Descriptor, Digest};
+use longshore_store::{
+    ExtraFile, Held, Outline, OutlineNode, Result, Root, Source, Target, in_parallel,
+};
 
 use crate::plan::{Moved, Node, Parents, PlannedRoot, State, Totals};
 use crate::{Failure, Plan, Report, RootReport};
@@ -24,6 +27,10 @@ pub struct SealedPlan<'a> {
     /// For each node, whether a root needs it of which all is known.
     pub(crate) needed: Vec<bool>,
     pub(crate) parents: Parents,
+    /// For each node, whether its target is taken to have it: it is not brought there.
+    assumed: Vec<bool>,
+    /// For each node, whether it or anything that it refers to is assumed.
+    pub(crate) partial: Vec<bool>,
     /// It takes about as much as the plan, so it is there only between the first who asks for it and the
     /// beginning of the work.
     outline: Mutex<Option<Arc<Outline>>>,
@@ -51,7 +58,89 @@ impl<'a> SealedPlan<'a> {
         let broken = plan.numbers(|node| node.state == State::Broken);
         let whole = plan.without_under(&parents, broken);
         let needed = plan.needed_of(&whole);
-        Self { plan, files: Vec::new(), whole, needed, parents, outline: Mutex::default() }
+        let [assumed, partial] = [0, 0].map(|_| vec![false; plan.nodes.len()]);
+        let (files, outline) = (Vec::new(), Mutex::default());
+        Self { plan, files, whole, needed, parents, assumed, partial, outline }
+    }
+
+    /// Takes blobs for granted where the plan goes: they are not brought, and whatever refers to them gets no
+    /// name there, since it is not whole. A manifest is never taken for granted.
+    pub fn assume(&mut self, is_assumed: impl Fn(&Digest) -> bool) {
+        let manifests: HashSet<&Digest> = self
+            .nodes
+            .iter()
+            .filter(|node| node.state != State::Blob)
+            .map(|node| &node.digest)
+            .collect();
+        let is_assumed = |node: &Node| {
+            node.state == State::Blob
+                && !manifests.contains(&node.digest)
+                && is_assumed(&node.digest)
+        };
+        let assumed: Vec<bool> = self.nodes.iter().map(is_assumed).collect();
+        let numbers = (0..).zip(&assumed).filter(|(_, assumed)| **assumed).map(|(node, _)| node);
+        let whole = self.plan.without_under(&self.parents, numbers.collect());
+        self.partial = whole.into_iter().map(|whole| !whole).collect();
+        self.assumed = assumed;
+        self.forget_outline();
+    }
+
+    /// Returns what is needed and assumed, each once, by role and digest.
+    pub fn assumed(&self) -> Vec<OutlineNode> {
+        let assumed = self.nodes.iter().zip(self.needed.iter().zip(&self.assumed));
+        let assumed = assumed.filter(|(_, (needed, assumed))| **needed && **assumed);
+        let nodes = assumed.map(|(node, _)| outline_node(node)).collect();
+        Outline::new(nodes, Vec::new(), Vec::new()).nodes().to_vec()
+    }
+
+    /// Tells whether a root needs something that is assumed: its place in [`SealedPlan::roots`].
+    pub fn is_partial(&self, root: usize) -> bool {
+        let node = self.plan.roots.get(root).and_then(|root| root.node);
+        node.is_some_and(|node| self.partial[node as usize])
+    }
+
+    /// Tells whether a node is needed, and to be brought.
+    pub(crate) fn is_brought(&self, node: u32) -> bool {
+        self.needed[node as usize] && !self.assumed[node as usize]
+    }
+
+    /// Tells whether a node is taken for granted.
+    pub(crate) fn is_assumed(&self, node: u32) -> bool {
+        self.assumed[node as usize]
+    }
+
+    /// Lets blobs be read from elsewhere, where `from` says so of a digest and the target that it goes to.
+    pub fn read_from(&mut self, from: impl Fn(&Digest, &dyn Target) -> Option<&'a dyn Source>) {
+        let mut known: Vec<(*const dyn Source, u32)> = Vec::new();
+        for node in &mut self.plan.nodes {
+            if node.state != State::Blob {
+                continue;
+            }
+            let Some(target) = self.plan.targets[node.target as usize] else { continue };
+            let Some(source) = from(&node.digest, target) else { continue };
+            let pointer = std::ptr::from_ref(source);
+            let found = known.iter().find(|(known, _)| std::ptr::addr_eq(*known, pointer));
+            node.source = if let Some((_, number)) = found {
+                *number
+            } else {
+                let number = u32::try_from(self.plan.sources.len()).unwrap_or(u32::MAX);
+                self.plan.sources.push(source);
+                known.push((pointer, number));
+                number
+            };
+        }
+    }
+
+    /// Returns what is needed of these digests, by the target that it goes to.
+    pub fn needed_by_target<'s>(
+        &'s self,
+        is_one: impl Fn(&Digest) -> bool + 's,
+    ) -> impl Iterator<Item = (Descriptor, &'a dyn Target)> + 's {
+        let needed = self.nodes.iter().zip(&self.needed);
+        let needed = needed.filter(move |(node, needed)| **needed && is_one(&node.digest));
+        needed.filter_map(|(node, _)| {
+            Some((node.descriptor(), self.plan.targets[node.target as usize]?))
+        })
     }
 
     /// Puts files beside the content.
@@ -76,13 +165,10 @@ impl<'a> SealedPlan<'a> {
     }
 
     fn make_outline(&self) -> Outline {
-        let nodes = self.needed_nodes().map(|node| OutlineNode {
-            role: node.role,
-            digest: node.digest.clone(),
-            size: node.size,
-        });
+        let nodes = self.brought_nodes().map(outline_node);
         let root = |root: &PlannedRoot| {
-            root.node.filter(|node| self.needed[*node as usize])?;
+            root.node
+                .filter(|node| self.needed[*node as usize] && !self.partial[*node as usize])?;
             Some(Root { descriptor: root.descriptor.clone()?, names: root.names.clone() })
         };
         let roots = self.plan.roots.iter().filter_map(root).collect();
@@ -94,15 +180,15 @@ impl<'a> SealedPlan<'a> {
         *self.outline.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Returns the nodes that a root needs of which all is known.
-    fn needed_nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().zip(&self.needed).filter(|(_, needed)| **needed).map(|(node, _)| node)
+    /// Returns the nodes that a root needs of which all is known, and that are not assumed.
+    fn brought_nodes(&self) -> impl Iterator<Item = &Node> {
+        (0..).zip(&self.nodes).filter(|(number, _)| self.is_brought(*number)).map(|(_, node)| node)
     }
 
     /// Counts what is to be copied without asking the targets what they hold: all of it counts as
     /// missing.
     pub fn size(&self) -> Totals {
-        self.needed_nodes().fold(Totals::default(), |totals, node| {
+        self.brought_nodes().fold(Totals::default(), |totals, node| {
             let bytes = totals.bytes.saturating_add(node.size);
             Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
         })
@@ -121,7 +207,7 @@ impl<'a> SealedPlan<'a> {
         };
         let mut missing = 0_u64;
         // Answers take more than nodes do, so not all of them are kept at once.
-        let needed: Vec<_> = self.needed_nodes().collect();
+        let needed: Vec<_> = self.brought_nodes().collect();
         for nodes in needed.chunks(ASKED_AT_ONCE) {
             for answer in in_parallel(nodes, jobs, ask) {
                 missing = missing.saturating_add(answer?);
@@ -182,4 +268,8 @@ impl<'a> SealedPlan<'a> {
     pub fn into_failures(self) -> Vec<Failure> {
         self.plan.failures
     }
+}
+
+fn outline_node(node: &Node) -> OutlineNode {
+    OutlineNode { role: node.role, digest: node.digest.clone(), size: node.size }
 }

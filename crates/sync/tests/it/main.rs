@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a test of scale says what it measured")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
+mod assumed;
 mod cancel;
 mod disagreements;
 mod elsewhere;
