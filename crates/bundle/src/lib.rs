@@ -59,6 +59,7 @@
 //!     places: &places,
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
+//!     base: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -71,6 +72,7 @@
 //! ```
 
 mod config_error;
+mod delta;
 mod docker;
 mod formats;
 mod layout_place;
@@ -87,6 +89,7 @@ mod snapshot;
 mod tags;
 
 pub use config_error::ConfigError;
+pub use delta::{Base, Delta};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
@@ -104,8 +107,8 @@ pub use operations::export::{
     Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
 };
 pub use operations::import::{
-    Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle, Routes,
-    TargetKind,
+    BaseGap, Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle,
+    Routes, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
@@ -118,7 +121,8 @@ pub use receipt::{
 };
 pub use record::{
     Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD, Record,
-    RecordError, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection, Why,
+    RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
+    Why,
 };
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};

@@ -126,6 +126,15 @@ impl Receipt {
         Self { repositories: vec![all], ..self }
     }
 
+    /// Returns the checksum that stands in the last line.
+    pub fn checksum(&self) -> Digest {
+        let mut to = Hashing { to: &mut io::sink(), hasher: Hasher::sha256() };
+        match self.write_content(&mut to) {
+            Ok(()) => to.hasher.finish(),
+            Err(_) => unreachable!("a hasher takes all"),
+        }
+    }
+
     /// Returns the newest receipt of each site, sorted by site.
     pub fn newest(receipts: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut newest: BTreeMap<SiteName, Self> = BTreeMap::new();
@@ -145,6 +154,13 @@ impl Receipt {
     /// Those of `to`.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         let mut to = Hashing { to, hasher: Hasher::sha256() };
+        self.write_content(&mut to)?;
+        let Hashing { to, hasher } = to;
+        writeln!(to, "checksum {}", hasher.finish())
+    }
+
+    /// Writes all but the last line.
+    fn write_content(&self, to: &mut Hashing<'_>) -> io::Result<()> {
         writeln!(to, "{MAGIC} {RECEIPT_VERSION}")?;
         writeln!(to, "site {}", self.site)?;
         writeln!(to, "number {}", self.number)?;
@@ -162,8 +178,7 @@ impl Receipt {
                 writeln!(to, "  blob {digest} {size}")?;
             }
         }
-        let Hashing { to, hasher } = to;
-        writeln!(to, "checksum {}", hasher.finish())
+        Ok(())
     }
 
     /// Reads a receipt, line by line. White space at the ends of lines does not count, but for the

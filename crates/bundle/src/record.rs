@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::RecordedDockerManifest;
 
 pub use self::check::Difference;
+use self::from_plan::blobs;
 pub(crate) use self::from_plan::{item_value, selection_values};
 pub use self::read::OpenError;
 
@@ -37,8 +38,15 @@ fn listed(record: &[u8]) -> Option<Vec<OutlineNode>> {
     Some(blobs.into_iter().map(node).collect())
 }
 
-/// The version of the form that is written. A reader refuses a higher one.
-pub const FORMAT_VERSION: u64 = 1;
+/// The highest version of the form. A reader refuses a higher one; a record is written in the lowest that
+/// says what it must.
+pub const FORMAT_VERSION: u64 = 2;
+
+/// The version of a bundle that carries all that it needs.
+const COMPLETE: u64 = 1;
+
+/// The version of a bundle that takes content for granted.
+const DELTA: u64 = 2;
 
 /// The record of what a bundle holds and why: the content of `bundle.json`.
 ///
@@ -51,6 +59,10 @@ pub const FORMAT_VERSION: u64 = 1;
 #[cfg_attr(feature = "schema", schemars(transform = with_id))]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
+    /// What the bundle takes for granted where it goes. `None` if it carries all that it needs.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub base: Option<RecordedBase>,
     /// Everything that is there, in the order of an archive.
     pub blobs: Vec<RecordedBlob>,
     /// The `manifest.json` that lies beside it, if that was asked for.
@@ -58,7 +70,7 @@ pub struct Record {
     #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
     pub docker_manifest: Option<RecordedDockerManifest>,
     /// The version of this form.
-    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT_VERSION)))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [COMPLETE, DELTA])))]
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
@@ -162,6 +174,16 @@ pub enum Why {
     Type,
 }
 
+/// What a bundle takes for granted at its site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecordedBase {
+    /// The content that is needed and not carried, in the order of an archive.
+    pub blobs: Vec<RecordedBlob>,
+    /// By what the site is known to hold it: ids of earlier bundles and checksums of receipts, sorted.
+    pub ids: Vec<Digest>,
+}
+
 /// A piece of content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -181,6 +203,8 @@ pub struct RecordedBlob {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a RecordedBase>,
     blobs: &'a [RecordedBlob],
     #[serde(skip_serializing_if = "Option::is_none")]
     docker_manifest: Option<&'a RecordedDockerManifest>,
@@ -238,6 +262,7 @@ impl Record {
     fn write(&self, id: Option<&Digest>, to: impl Write) {
         let Self { blobs, left_out, referrers, roots, selection, .. } = self;
         let written = Written {
+            base: self.base.as_ref(),
             blobs,
             docker_manifest: self.docker_manifest.as_ref(),
             format_version: self.format_version,
@@ -250,6 +275,19 @@ impl Record {
         serde_json::to_writer(to, &written).unwrap_or_else(|_| {
             unreachable!("every key of a record is text, and memory takes all")
         });
+    }
+
+    /// Returns what the bundle takes for granted at its site; nothing if it carries all that it needs.
+    pub fn assumed(&self) -> &[RecordedBlob] {
+        self.base.as_ref().map(|base| &base.blobs[..]).unwrap_or_default()
+    }
+
+    /// Says what the bundle takes for granted, and why; nothing is said if that is nothing.
+    pub(crate) fn set_base(&mut self, assumed: &[OutlineNode], ids: &[Digest]) {
+        if !assumed.is_empty() {
+            self.base = Some(RecordedBase { blobs: blobs(assumed), ids: ids.to_vec() });
+            self.format_version = DELTA;
+        }
     }
 
     /// Returns the file as it lies in a layout.
@@ -272,7 +310,7 @@ impl Record {
         };
         let Header { format_version, id } = serde_json::from_slice(bytes).map_err(malformed)?;
         match format_version {
-            Some(FORMAT_VERSION) => {}
+            Some(COMPLETE | DELTA) => {}
             Some(version @ FORMAT_VERSION..) => return Err(RecordError::Newer(version)),
             _ => return Err(RecordError::Malformed("it has no `formatVersion`".to_owned())),
         }
@@ -282,6 +320,10 @@ impl Record {
             return Err(RecordError::Changed { said, found });
         }
         let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        if record.base.is_some() != (record.format_version == DELTA) {
+            let text = "only a bundle of format version 2 has a `base`, and each has one";
+            return Err(RecordError::Malformed(text.to_owned()));
+        }
         Ok(Self { read_as: ReadAs(Some(found)), ..record })
     }
 }

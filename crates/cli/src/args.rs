@@ -18,8 +18,8 @@ use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAM
 pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
 pub(crate) use self::schema::{Described, Schema};
 pub(crate) use self::values::{
-    DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex, Unchanged,
-    UserPassword,
+    BaseInput, DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex,
+    Unchanged, UserPassword,
 };
 
 /// Moves OCI artifacts to where a network does not reach.
@@ -318,6 +318,13 @@ pub(crate) struct Verify {
     /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
+    /// Check what a delta takes for granted against FILE: a receipt, an earlier bundle or its `bundle.json`, or a
+    /// directory of receipts; several times for what all of them hold
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base: Vec<BaseInput>,
+    /// Check what a delta takes for granted against what PLACE holds, by the first byte of each blob
+    #[arg(long, value_name = "PLACE", conflicts_with = "base")]
+    pub(crate) against: Option<SitePlace>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod artifact;
+mod base;
 mod bundle;
 pub(crate) mod copy;
 pub(crate) mod delete;

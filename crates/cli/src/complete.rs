@@ -20,7 +20,7 @@ use longshore_bundle::Choice;
 use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
 
-use crate::args::{Args, Complete, DiffInput, ImportDestination, Shell, SitePlace};
+use crate::args::{Args, BaseInput, Complete, DiffInput, ImportDestination, Shell, SitePlace};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -236,6 +236,7 @@ impl<'c> Typed<'c> {
             TypeId::of::<ImportDestination>(),
             TypeId::of::<SitePlace>(),
             TypeId::of::<DiffInput>(),
+            TypeId::of::<BaseInput>(),
             TypeId::of::<Choice>(),
         ]) {
             return place::places(typed, self.selects(arg));

@@ -181,6 +181,12 @@ pub(crate) struct VerifyDocument {
     /// The id of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<String>,
+    /// What a delta takes for granted at its site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assumed: Option<ContentAmount>,
+    /// What of that the site does not hold; only with `--base` or `--against`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_missing: Option<Vec<String>>,
     /// How a bundle is not what its `bundle.json` says.
     pub(crate) differences: Vec<String>,
     /// Digests that were passed without proof, see `--allow-unverified`.

@@ -23,6 +23,7 @@ pub(crate) fn run(list: &str, archive: &str) -> Result<(), Box<dyn Error>> {
         places: &layouts.select(&selection)?,
         locked: None,
         target: Some(ExportTarget { place: target.place(), whole: &*whole }),
+        base: None,
         docker: DockerList::None,
         incomplete: Incomplete::Refused,
         allow_unverified: false,

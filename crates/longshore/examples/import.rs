@@ -23,8 +23,8 @@ pub(crate) fn run(archive: &str, prefix: &str) -> Result<(), Box<dyn Error>> {
     let moves =
         bundle.moves(&Mapping::new(Vec::new(), Some(prefix.to_owned())), TargetKind::Registry)?;
     let host = prefix.split('/').next().unwrap_or_default();
-    let target = places.target(&format!("{host}/any:any"))?;
-    let target = ImportTarget::Registry { place: target.place(), host };
+    let registry = places.registry(host)?;
+    let target = ImportTarget::Registry { place: &registry, content: &registry, host };
     let routes = Routes::open(&bundle, &moves, target)?;
     let request = ImportRequest {
         bundle: &bundle,

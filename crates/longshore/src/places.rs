@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use longshore_bundle::{LayoutPlace, Opener, SelectedPlaces, Selection, only_root};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
-use longshore_remote::{Client, Config, RemoteRepository};
+use longshore_remote::{Client, Config, Registry, RemoteRepository};
 use longshore_spec::{Reference, RepositoryName, Tag};
 use longshore_store::{Error, Name, Result, Selector, Source, Target, TargetPlace};
 
@@ -135,8 +135,17 @@ impl Places {
         Ok(OpenLayouts { places: self, layouts })
     }
 
+    /// Returns a registry, of which nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// `host` is no host, with or without a port.
+    pub fn registry(&self, host: &str) -> Result<Registry> {
+        self.client.registry(host)
+    }
+
     fn remote(&self, host: &str, repository: &RepositoryName) -> Result<RemoteRepository> {
-        Ok(self.client.registry(host)?.remote_repository(repository))
+        Ok(self.registry(host)?.remote_repository(repository))
     }
 }
 

@@ -1,16 +1,18 @@
 //! Writing a bundle of what is wanted.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use longshore_spec::{Platform, Reference};
+use longshore_spec::artifact_type::{Family, TABLE};
+use longshore_spec::{Digest, Platform, Reference};
 use longshore_store::{Atomicity, Error, Order, Outline, Selector, Target, TargetPlace};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Report, RootReport, RootRequest, SealedPlan,
 };
 
 use crate::{
-    Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace, LeftBehind,
-    Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
+    Base, Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace,
+    LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
 };
 
 /// What a bundle is to be made of.
@@ -22,6 +24,8 @@ pub struct ExportRequest<'a> {
     pub locked: Option<&'a Lock>,
     /// Where it goes; `None` if it is only looked at.
     pub target: Option<ExportTarget<'a>>,
+    /// What the site is known to hold, so that the bundle need not carry it.
+    pub base: Option<&'a Base>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// Whether a bundle is made of what can be had, if that is not all.
@@ -174,6 +178,10 @@ impl<'a> Bundle<'a> {
         dropped.extend(failed.iter().map(left_behind));
         let is_made = failures.is_empty() || request.incomplete == Incomplete::Made;
         let mut plan = plan.seal();
+        if let Some(base) = request.base {
+            let carried = always_carried(&plan);
+            plan.assume(|digest| base.holds(digest) && !carried.contains(digest));
+        }
         let made = Made::of(&request, &mut plan, &dropped, is_made)?;
         let lacking = Vec::new();
         Ok(Self { request, plan, made, failures, failed, dropped, lacking })
@@ -262,6 +270,9 @@ impl Made {
         is_made: bool,
     ) -> Result<Self, ExportError> {
         let mut record = Record::of(plan, request.places.selection(), dropped);
+        if let Some(base) = request.base {
+            record.set_base(&plan.assumed(), &base.ids);
+        }
         let docker = match request.docker {
             DockerList::Images(platform) if is_made && !record.roots.is_empty() => {
                 let docker = DockerManifest::of(plan, platform, request.jobs);
@@ -281,6 +292,22 @@ impl Made {
         plan.set_files(files);
         Ok(Self { record, docker })
     }
+}
+
+/// Returns what each bundle carries, whatever the site holds: all that proves who made what. (Manifests are
+/// carried anyway.)
+fn always_carried(plan: &SealedPlan<'_>) -> HashSet<Digest> {
+    let is_proof = |root: &RootReport| {
+        let family = root.artifact_type.as_deref().and_then(family_of);
+        matches!(family, Some(Family::Signature | Family::Attestation))
+    };
+    let proofs = plan.roots().into_iter().enumerate().filter(|(_, root)| is_proof(root));
+    proofs.flat_map(|(number, _)| plan.closure(number).cloned().collect::<Vec<_>>()).collect()
+}
+
+/// Returns the family of a type by its word.
+fn family_of(name: &str) -> Option<Family> {
+    TABLE.iter().find(|known| known.name == name).map(|known| known.family)
 }
 
 /// Returns what the record says of a root that had to be dropped.

@@ -2,12 +2,14 @@
 
 mod moves;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use longshore_layout::{Layout, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Digest, Reference, RepositoryName, host_as_path};
-use longshore_store::{Error, Name, Outline, Result, Root, Source, Target, TargetPlace};
+use longshore_spec::{Descriptor, Digest, Reference, RepositoryName};
+use longshore_store::{
+    Error, Name, Outline, Result, Root, Source, SourcePlace, Target, TargetPlace, in_parallel,
+};
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
     SealedPlan,
@@ -15,6 +17,7 @@ use longshore_sync::{
 
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::differences;
+use crate::delta::{Delta, repository_key};
 use crate::{Difference, Mapping, OpenError, Record, SparseIndex};
 
 /// A bundle that is there: what its record says, and what it lists.
@@ -34,6 +37,8 @@ pub enum ImportTarget<'a> {
     Registry {
         /// The registry.
         place: &'a dyn TargetPlace,
+        /// The same, read.
+        content: &'a dyn SourcePlace,
         /// Its host, as names have it.
         host: &'a str,
     },
@@ -43,6 +48,8 @@ pub enum ImportTarget<'a> {
         place: &'a dyn TargetPlace,
         /// All of it.
         whole: &'a dyn Target,
+        /// The same, read.
+        content: &'a dyn Source,
     },
 }
 
@@ -56,6 +63,8 @@ pub struct Routes<'a> {
     sources: BTreeMap<String, Box<dyn Source + 'a>>,
     /// The repositories of a registry.
     targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>>,
+    /// The same, read, if the bundle takes content for granted there.
+    contents: BTreeMap<RepositoryName, Box<dyn Source + 'a>>,
 }
 
 /// What is to be taken to its place.
@@ -89,6 +98,19 @@ pub enum ImportRefusal {
     Different(Vec<Difference>),
     /// It lacks content, at least one piece.
     Incomplete(Vec<Digest>),
+    /// It takes content for granted that is not where it goes, at least one piece.
+    BaseAbsent(Vec<BaseGap>),
+}
+
+/// Content that a bundle takes for granted, and that is not where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BaseGap {
+    /// What it is.
+    pub digest: Digest,
+    /// How long it is, in bytes.
+    pub size: u64,
+    /// The repository that it was looked for in; `None` for a layout.
+    pub repository: Option<RepositoryName>,
 }
 
 impl From<Error> for ImportRefusal {
@@ -105,7 +127,10 @@ impl<'a> OpenBundle<'a> {
     /// It cannot be read, or its record cannot be believed.
     pub fn read(layout: &'a dyn Layout) -> Result<Self, OpenError> {
         let record = Record::read(layout)?;
-        let listed = layout.whole().roots()?;
+        let listed = match &record {
+            Some(record) if record.base.is_some() => record.listed_in(layout)?,
+            _ => layout.whole().roots()?,
+        };
         Ok(Self { layout, record, listed })
     }
 
@@ -139,8 +164,10 @@ impl<'a> Routes<'a> {
         moves: &'a [Move],
         target: ImportTarget<'a>,
     ) -> Result<Self, MoveError> {
+        let delta = bundle.record.as_ref().filter(|record| record.base.is_some());
         let mut targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>> = BTreeMap::new();
-        if let ImportTarget::Registry { place, host } = target {
+        let mut contents: BTreeMap<RepositoryName, Box<dyn Source + 'a>> = BTreeMap::new();
+        if let ImportTarget::Registry { place, content, host } = target {
             for Move { from, to, .. } in moves {
                 if to.registry() != host {
                     let (from, to) = (Box::new(from.clone()), Box::new(to.clone()));
@@ -148,23 +175,29 @@ impl<'a> Routes<'a> {
                 }
                 if !targets.contains_key(to.repository()) {
                     targets.insert(to.repository().clone(), place.target(to.repository())?);
+                    if delta.is_some() {
+                        contents.insert(to.repository().clone(), content.source(to.repository())?);
+                    }
                 }
             }
         }
         let mut sources: BTreeMap<String, Box<dyn Source + 'a>> = BTreeMap::new();
         for Move { from, .. } in moves {
-            let key = key(from);
+            let key = repository_key(from);
             if sources.contains_key(&key) {
                 continue;
             }
-            let source = match key.parse::<RepositoryName>() {
+            let source: Box<dyn Source + 'a> = match key.parse::<RepositoryName>() {
+                _ if let Some(record) = delta => {
+                    Box::new(Delta::new(bundle.layout, record, Some(&key)))
+                }
                 Ok(name) => bundle.layout.source(&name)?,
                 // A host that no repository can be named after, such as an IPv6 address.
                 Err(_) => bundle.layout.whole(),
             };
             sources.insert(key, source);
         }
-        Ok(Self { moves, target, sources, targets })
+        Ok(Self { moves, target, sources, targets, contents })
     }
 
     fn wanted(&self) -> Vec<CopyItem<'_>> {
@@ -179,7 +212,7 @@ impl<'a> Routes<'a> {
     }
 
     fn source(&self, from: &Reference) -> &dyn Source {
-        &*self.sources[&key(from)]
+        &*self.sources[&repository_key(from)]
     }
 
     fn target(&self, to: &Reference) -> Option<&dyn Target> {
@@ -199,6 +232,52 @@ impl<'a> Routes<'a> {
             }
             ImportTarget::Layout { .. } => vec![Name::new(to.to_string())],
         }
+    }
+}
+
+/// Where a target holds content that is taken for granted.
+enum Held<'a> {
+    /// In the repository that needs it.
+    There,
+    /// In another of its repositories.
+    In(&'a dyn Source),
+    /// In none that was asked.
+    Nowhere,
+}
+
+impl Routes<'_> {
+    /// Returns which repository of a registry a target is; `None` for a layout.
+    fn repository_of(&self, target: &dyn Target) -> Option<&RepositoryName> {
+        self.targets.iter().find_map(|(name, known)| {
+            let known: &dyn Target = &**known;
+            std::ptr::addr_eq(known, target).then_some(name)
+        })
+    }
+
+    /// Looks for a blob, first in the repository that needs it.
+    fn find<'s>(
+        &'s self,
+        blob: &Descriptor,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Held<'s>> {
+        let own: Option<&dyn Source> = match (self.target, repository) {
+            (ImportTarget::Layout { content, .. }, _) => Some(content),
+            (ImportTarget::Registry { .. }, Some(name)) => {
+                self.contents.get(name).map(|content| &**content as &dyn Source)
+            }
+            (ImportTarget::Registry { .. }, None) => None,
+        };
+        if let Some(own) = own
+            && own.has_content(blob)?
+        {
+            return Ok(Held::There);
+        }
+        for (name, content) in &self.contents {
+            if Some(name) != repository && content.has_content(blob)? {
+                return Ok(Held::In(&**content));
+            }
+        }
+        Ok(Held::Nowhere)
     }
 }
 
@@ -229,17 +308,18 @@ impl<'a> Import<'a> {
     ///
     /// # Errors
     ///
-    /// The bundle is not what its record says, or not complete.
+    /// The bundle is not what its record says, or not complete, or it takes content for granted that is not
+    /// where it goes.
     pub fn check(self, observer: &dyn Observer) -> Result<Self, ImportRefusal> {
         let Self { request, plan } = self;
         let OpenBundle { layout, record, listed } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
             let outline = plan.outline();
-            let differences = differences(record, *layout, listed, &outline)?;
+            let differences = differences(record, *layout, listed, &plan)?;
             if !differences.is_empty() {
                 return Err(ImportRefusal::Different(differences));
             }
-            let gaps = gaps(*layout, &outline)?;
+            let gaps = gaps(*layout, &outline, record)?;
             if !gaps.is_empty() {
                 return Err(ImportRefusal::Incomplete(gaps));
             }
@@ -248,7 +328,50 @@ impl<'a> Import<'a> {
             SparseIndex::Keep | SparseIndex::Refuse => plan,
             SparseIndex::Strip => request.discover(Platforms::Present, observer),
         };
-        Ok(Self { request, plan })
+        Self { request, plan }.guarded()
+    }
+
+    /// Looks for all that the bundle takes for granted, before the first byte is written: in the repository
+    /// that needs it, by its first byte, and else in the others that the bundle goes to, from where it is
+    /// mounted or read.
+    fn guarded(mut self) -> Result<Self, ImportRefusal> {
+        let ImportRequest { bundle, routes, jobs, .. } = self.request;
+        let assumed = bundle.record.as_ref().map(Record::assumed).unwrap_or_default();
+        if assumed.is_empty() {
+            return Ok(self);
+        }
+        let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
+        let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
+        let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
+            let repository = routes.repository_of(*target);
+            Ok((repository, routes.find(blob, repository)?))
+        });
+        let mut elsewhere: HashMap<(Digest, Option<&RepositoryName>), &'a dyn Source> =
+            HashMap::new();
+        let mut gaps = BTreeSet::new();
+        for ((blob, _), found) in needs.iter().zip(found) {
+            match found? {
+                (_, Held::There) => {}
+                (repository, Held::In(source)) => {
+                    elsewhere.insert((blob.digest.clone(), repository), source);
+                }
+                (repository, Held::Nowhere) => {
+                    gaps.insert(BaseGap {
+                        digest: blob.digest.clone(),
+                        size: blob.size,
+                        repository: repository.cloned(),
+                    });
+                }
+            }
+        }
+        drop(needs);
+        if !gaps.is_empty() {
+            return Err(ImportRefusal::BaseAbsent(gaps.into_iter().collect()));
+        }
+        self.plan.read_from(|digest, target| {
+            elsewhere.get(&(digest.clone(), routes.repository_of(target))).copied()
+        });
+        Ok(self)
     }
 
     /// Brings all of it to its place.
@@ -276,15 +399,11 @@ fn count(came: &StreamStats, report: &mut Report) {
     report.unverified.extend(unverified.iter().cloned());
 }
 
-/// Returns what is needed and a layout does not store, sorted.
-fn gaps(layout: &dyn Layout, outline: &Outline) -> Result<Vec<Digest>> {
-    let stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
+/// Returns what is needed, and neither stored in a layout nor taken for granted, sorted.
+fn gaps(layout: &dyn Layout, outline: &Outline, record: &Record) -> Result<Vec<Digest>> {
+    let mut stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
+    stored.extend(record.assumed().iter().map(|blob| blob.digest.clone()));
     let needed = outline.nodes().iter().map(|node| &node.digest);
     let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
     Ok(missing.into_iter().cloned().collect())
-}
-
-/// Returns the name under which a layout has a repository: the port of its host stands behind `_`.
-fn key(from: &Reference) -> String {
-    format!("{}/{}", host_as_path(from.registry()), from.repository())
 }

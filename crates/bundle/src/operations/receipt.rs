@@ -8,7 +8,7 @@ use longshore_spec::{Digest, RepositoryName, Role, Tag};
 use longshore_store::{Error, Result, Source, SourcePlace, in_parallel};
 use longshore_sync::{Failure, Filter, Observer, Present, Proof, Referring, survey_known};
 
-use crate::{Receipt, ReceiptManifest, ReceiptRepository, SiteName};
+use crate::{Base, Receipt, ReceiptManifest, ReceiptRepository, SiteName};
 
 /// What a receipt is to say.
 #[derive(Debug, Clone, Copy)]
@@ -162,6 +162,11 @@ impl ReceiptRequest<'_> {
 }
 
 impl Holdings {
+    /// Returns the same as what a delta may be compared with.
+    pub fn to_base(&self) -> Base {
+        Base::of_digests(self.repositories.iter().flat_map(ReceiptRepository::digests))
+    }
+
     /// Returns the receipt that says this.
     pub fn into_receipt(self, site: SiteName, number: u64) -> Receipt {
         Receipt { site, number, repositories: self.repositories }

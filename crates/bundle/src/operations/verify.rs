@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use longshore_layout::Layout;
 use longshore_spec::Digest;
-use longshore_store::{Error, KnownRoots, Outline, Result, Root, Source};
+use longshore_store::{Error, KnownRoots, Result, Root, Source};
 use longshore_sync::{Failure, Filter, Observer, Report, SealedPlan, survey_known};
 
 use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
@@ -16,7 +16,7 @@ pub struct VerifyRequest<'a> {
     pub view: &'a dyn Source,
     /// The layout, if all that it lists is verified: what it stores beside that is found, too.
     pub layout: Option<&'a dyn Layout>,
-    /// What the layout should be.
+    /// What the layout should be. What that takes for granted is not looked for.
     pub record: Option<&'a Record>,
     /// Whether content whose digest cannot be computed passes (row A-38).
     pub allow_unverified: bool,
@@ -46,7 +46,12 @@ impl<'a> VerifyRequest<'a> {
     pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
         let listed = roots.roots.clone();
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let plan = survey_known(self.view, roots, &filter, self.jobs, observer).seal();
+        let mut plan = survey_known(self.view, roots, &filter, self.jobs, observer).seal();
+        let assumed = self.record.map(Record::assumed).unwrap_or_default();
+        if !assumed.is_empty() {
+            let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
+            plan.assume(|digest| assumed.contains(digest));
+        }
         Verification { request: *self, listed, plan }
     }
 }
@@ -95,7 +100,10 @@ impl<'a> Verified<'a> {
         else {
             return Ok(Vec::new());
         };
-        let mut found = differences(record, *layout, listed, &plan.outline())?;
+        let mut found = differences(record, *layout, listed, plan)?;
+        if record.base.is_some() {
+            found.extend(record.misnamed(&layout.whole().roots()?));
+        }
         if layout.is_written_once() {
             found.extend(record.unknown(orphans));
         }
@@ -108,19 +116,19 @@ impl<'a> Verified<'a> {
         if !plan.failures().is_empty() {
             return Vec::new();
         }
-        record.differences(listed, &plan.outline())
+        record.differences(listed, &plan.outline(), &plan.assumed())
     }
 }
 
 /// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and
-/// `outline` what that needs.
+/// `plan` has what that needs.
 pub(super) fn differences(
     record: &Record,
     layout: &dyn Layout,
     listed: &[Root],
-    outline: &Outline,
+    plan: &SealedPlan<'_>,
 ) -> Result<Vec<Difference>> {
-    let mut differences = record.differences(listed, outline);
+    let mut differences = record.differences(listed, &plan.outline(), &plan.assumed());
     if record.docker_manifest.is_some() {
         let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
             Err(Error::Limit { .. }) => None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use longshore_spec::{Descriptor, Digest, Role};
-use longshore_store::{Outline, Root};
+use longshore_store::{Outline, OutlineNode, Root};
 
 use super::{LeftBehind, Record, RecordedBlob, RecordedRoot, Why, role};
 
@@ -72,13 +72,27 @@ pub enum Difference {
 }
 
 impl Record {
-    /// Returns every way in which a layout is not what this says: `roots` are all that it lists, and
-    /// `outline` has what they need. Nothing is read for it; that the content is there and hashes right is the
+    /// Returns every way in which a layout is not what this says: `roots` are all that it lists, `outline` has
+    /// what they need, and `assumed` what of that is taken for granted elsewhere. Nothing is read for it; that the content is there and hashes right is the
     /// business of whoever reads it. The words for types are not compared: another version may know others.
-    pub fn differences(&self, roots: &[Root], outline: &Outline) -> Vec<Difference> {
+    pub fn differences(
+        &self,
+        roots: &[Root],
+        outline: &Outline,
+        assumed: &[OutlineNode],
+    ) -> Vec<Difference> {
         let mut found = BTreeSet::new();
         self.compare_roots(roots, &mut found);
-        self.compare_blobs(outline, &mut found);
+        self.compare_blobs(outline.nodes().iter().chain(assumed), &mut found);
+        found.into_iter().collect()
+    }
+
+    /// Returns which of `roots`, the entries of a delta's `index.json`, this does not know so. There need not be
+    /// any: it lists only what is whole in the delta.
+    pub(crate) fn misnamed(&self, roots: &[Root]) -> Vec<Difference> {
+        let mut found = BTreeSet::new();
+        self.compare_roots(roots, &mut found);
+        found.retain(|difference| !matches!(difference, Difference::NoRoot { .. }));
         found.into_iter().collect()
     }
 
@@ -117,11 +131,15 @@ impl Record {
         }
     }
 
-    fn compare_blobs(&self, outline: &Outline, found: &mut BTreeSet<Difference>) {
+    fn compare_blobs<'n>(
+        &self,
+        needed: impl Iterator<Item = &'n OutlineNode>,
+        found: &mut BTreeSet<Difference>,
+    ) {
         let needed: HashMap<&Digest, (u64, Role)> =
-            outline.nodes().iter().map(|node| (&node.digest, (node.size, node.role))).collect();
+            needed.map(|node| (&node.digest, (node.size, node.role))).collect();
         let mut unknown: BTreeSet<&Digest> = needed.keys().copied().collect();
-        for RecordedBlob { digest, size, role } in &self.blobs {
+        for RecordedBlob { digest, size, role } in self.blobs.iter().chain(self.assumed()) {
             unknown.remove(digest);
             let digest = digest.clone();
             match needed.get(&digest) {

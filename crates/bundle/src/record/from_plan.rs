@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use longshore_spec::{Descriptor, Digest};
-use longshore_store::Outline;
+use longshore_store::{Outline, OutlineNode};
 use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport, SealedPlan};
 use serde_json::{Value, json};
 
 use super::{
-    FORMAT_VERSION, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    COMPLETE, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 use crate::tags::pattern;
 use crate::{Choice, Item, Selection, SparseIndex, TagRules};
@@ -19,13 +19,14 @@ impl Record {
     pub fn of(plan: &SealedPlan<'_>, selection: &Selection, dropped: &[LeftBehind]) -> Self {
         let (reports, outline) = (plan.roots(), plan.outline());
         Self {
-            format_version: FORMAT_VERSION,
+            base: None,
+            format_version: COMPLETE,
             roots: roots(plan, &reports),
             referrers: referrers(&reports),
             selection: selection_values(selection).into(),
             docker_manifest: None,
             left_out: left_out(plan, &outline, &reports, dropped),
-            blobs: blobs(&outline),
+            blobs: blobs(outline.nodes()),
             read_as: ReadAs::default(),
         }
     }
@@ -54,13 +55,14 @@ pub(crate) fn selection_values(selection: &Selection) -> Vec<Value> {
     asked
 }
 
-fn blobs(outline: &Outline) -> Vec<RecordedBlob> {
-    let blob = |node: &longshore_store::OutlineNode| RecordedBlob {
+/// Returns pieces of content as a record says them.
+pub(super) fn blobs(nodes: &[OutlineNode]) -> Vec<RecordedBlob> {
+    let blob = |node: &OutlineNode| RecordedBlob {
         digest: node.digest.clone(),
         size: node.size,
         role: node.role,
     };
-    outline.nodes().iter().map(blob).collect()
+    nodes.iter().map(blob).collect()
 }
 
 /// Returns a root for each name that something wanted is called.

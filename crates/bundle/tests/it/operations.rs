@@ -63,6 +63,7 @@ fn export(near: &Directory, lock: Option<&Lock>, to: &Path) -> (Record, Report, 
         places: &places,
         locked: lock,
         target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
+        base: None,
         docker: DockerList::None,
         incomplete: Incomplete::Made,
         allow_unverified: false,
@@ -78,7 +79,7 @@ fn import(bundle: &dyn Layout, to: &Directory) -> Result<Report, ImportRefusal> 
     let bundle = OpenBundle::read(bundle).unwrap();
     let moves = bundle.moves(&Mapping::default(), TargetKind::Layout).unwrap();
     let whole = to.whole();
-    let target = ImportTarget::Layout { place: to, whole: &whole };
+    let target = ImportTarget::Layout { place: to, whole: &whole, content: &whole };
     let routes = Routes::open(&bundle, &moves, target).unwrap();
     let request = ImportRequest {
         bundle: &bundle,

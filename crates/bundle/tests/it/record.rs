@@ -130,13 +130,13 @@ fn one_that_lies_is_found_out() {
     let site = Site::new();
     let (record, roots, plan) = site.record(&item());
     let outline = plan.outline();
-    assert_eq!(record.differences(&roots, &outline), []);
+    assert_eq!(record.differences(&roots, &outline, &[]), []);
     let lied = |lie: &dyn Fn(&mut Record)| {
         let mut record = record.clone();
         lie(&mut record);
         // Whoever lies can compute an id.
         let record = Record::parse(&record.to_bytes()).unwrap();
-        record.differences(&roots, &outline)
+        record.differences(&roots, &outline, &[])
     };
     let other = Digest::sha256("other");
     let of_size = lied(&|record| record.blobs[3].size += 1);
@@ -195,7 +195,7 @@ fn types_and_referrers_that_are_not_asked_for_are_named() {
 fn what_is_written_in_one_stays_on_one_line() {
     let (mut record, roots, plan) = Site::new().record(&item());
     record.roots[0].reference = "a\neverything is there".to_owned();
-    let differences = record.differences(&roots, &plan.outline());
+    let differences = record.differences(&roots, &plan.outline(), &[]);
     assert!(differences.len() > 1);
     assert!(differences.iter().all(|it| !it.to_string().contains('\n')), "{differences:?}");
     let left = LeftBehind::failed(Some("a\nb".to_owned()), None);

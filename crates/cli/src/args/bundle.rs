@@ -7,7 +7,7 @@ use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::values::{bundle, choice, out, prefix};
-use super::{DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
+use super::{BaseInput, DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -51,6 +51,10 @@ pub(crate) struct Export {
     /// The bundle to write: an archive file, `oci:DIR`, or `-` for stdout
     #[arg(short, long, value_name = "OUT", value_parser = out)]
     pub(crate) output: Location,
+    /// Leave out blobs that the site holds by FILE: a receipt, an earlier bundle or its `bundle.json`, or a
+    /// directory of receipts; several times for what all of them hold
+    #[arg(long, value_name = "FILE", conflicts_with = "docker_manifest")]
+    pub(crate) base: Vec<BaseInput>,
     /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
     /// the images, one PLATFORM of each [default: the only one there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]

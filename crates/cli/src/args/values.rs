@@ -172,6 +172,26 @@ impl FromStr for DiffInput {
     }
 }
 
+/// Something that says what a site holds, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaseInput {
+    /// A directory of receipts.
+    Folder(PathBuf),
+    File(DiffInput),
+}
+
+impl FromStr for BaseInput {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let path = Path::new(text);
+        if path.is_dir() && !path.join("index.json").exists() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        text.parse().map(Self::File)
+    }
+}
+
 /// Reads a registry, or the beginning of names in it: returns its host, and that with what stands before
 /// every path. `verb` says in errors what it cannot be.
 fn registry_prefix(text: &str, verb: &str) -> Result<(String, String), Mistake> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use longshore::Destination;
 use longshore::location::PlaceKind;
 use longshore_bundle::{
-    ArchiveComparison, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
+    ArchiveComparison, Base, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
     ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
 };
 use longshore_layout::Layout as _;
@@ -20,7 +20,7 @@ use longshore_sync::{Failure, Report, Silent};
 use self::report::{BundleReport, Measured, total};
 use super::destination::{self, Opening};
 use super::selection::{self, Layouts, Places};
-use super::{lock, platforms};
+use super::{base, lock, platforms};
 use crate::args::{Export, Global};
 use crate::interrupt;
 use crate::output::Output;
@@ -37,7 +37,9 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
     let opener = Places { layouts: &layouts, registries: &registries };
+    let base = base::common(&args.base, &args.reading, output)?;
     let export = Exporting {
+        base: base.as_ref(),
         places: &SelectedPlaces::open(&selection, &opener)?,
         locked: locked.as_ref(),
         args,
@@ -87,6 +89,7 @@ fn in_the_way(there: &ArchiveComparison, bundle: &Bundle<'_>, args: &Export) -> 
 
 /// An export with all that was typed for it.
 struct Exporting<'a> {
+    base: Option<&'a Base>,
     places: &'a SelectedPlaces<'a>,
     locked: Option<&'a Lock>,
     args: &'a Export,
@@ -104,6 +107,7 @@ impl<'a> Exporting<'a> {
             places: self.places,
             locked: self.locked,
             target,
+            base: self.base,
             docker: match &args.docker_manifest {
                 None => DockerList::None,
                 Some(platform) => DockerList::Images(platform.as_ref()),
@@ -125,7 +129,7 @@ impl<'a> Exporting<'a> {
             let hint = "--keep-going writes what is available";
             return Err(Problem::new(Exit::Failed, text).hint(hint));
         }
-        if bundle.outline().roots().is_empty() {
+        if bundle.record().roots.is_empty() {
             report.refused(args, output)?;
             let text = "nothing is left to export";
             return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));

@@ -2,22 +2,24 @@
 
 mod target;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use longshore::OpenPlace;
 use longshore_bundle::{
-    DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST, MAX_RECORD,
-    Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
+    BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
+    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
 };
 use longshore_spec::{Digest, Reference, Size};
+use longshore_store::Error;
 use longshore_sync::{
-    LeftOut, Moved as MovedTo, Observer as _, Outcome, Report, RootReport, SealedPlan, Silent,
+    Action, Failure, LeftOut, Moved as MovedTo, Observer as _, Outcome, Report, RootReport,
+    SealedPlan, Side, Silent,
 };
 
 use self::target::Target;
@@ -63,11 +65,11 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let whole;
     let to = match &target {
         Target::Registry(registry) => {
-            ImportTarget::Registry { place: registry, host: registry.host() }
+            ImportTarget::Registry { place: registry, content: registry, host: registry.host() }
         }
         Target::Layout(directory, _) => {
             whole = directory.whole();
-            ImportTarget::Layout { place: &**directory, whole: &whole }
+            ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole }
         }
     };
     let routes = Routes::open(&bundle, &moves, to).map_err(refused_move)?;
@@ -246,8 +248,33 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
+}
+
+/// Names all that a bundle takes for granted and that is not where it goes.
+fn without_base(gaps: &[BaseGap]) -> Problem {
+    let absent = |gap: &BaseGap| {
+        let place =
+            gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
+        let subject = gap.digest.to_string();
+        Failure::new(Side::Target, Action::Check, subject, Error::not_found(&gap.digest, place))
+    };
+    let failures: Vec<Failure> = gaps.iter().map(absent).collect();
+    for failure in &failures {
+        Output::problem(&Problem::new(Exit::Failed, failure.to_string()));
+    }
+    let sizes: BTreeMap<&Digest, u64> = gaps.iter().map(|gap| (&gap.digest, gap.size)).collect();
+    let bytes = sizes.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    let count = human::count(sizes.len() as u64, "blob");
+    let text = format!(
+        "the bundle takes {count} for granted ({}) that the target does not hold; nothing was written",
+        Size(bytes)
+    );
+    Problem::new(Exit::Failed, text)
+        .hint("export it again with --base and a new receipt of the site, or without --base")
+        .with(failures.iter())
 }
 
 /// Returns what to do about a bundle that is not taken.

@@ -6,7 +6,7 @@ use std::path::Path;
 use longshore::OpenPlace;
 use longshore::location::{Location, PlaceKind};
 use longshore_bundle::{
-    MAX_RECEIPT, Receipt, ReceiptPlace, ReceiptRequest, SiteName, repositories_below,
+    Holdings, MAX_RECEIPT, Receipt, ReceiptPlace, ReceiptRequest, SiteName, repositories_below,
 };
 use longshore_layout::{check_writable, write_file};
 use longshore_remote::Registry;
@@ -14,7 +14,7 @@ use longshore_spec::{RepositoryName, Size};
 use longshore_store::Error;
 use longshore_sync::{Failure, Proof, Silent};
 
-use crate::args::{self, Global, SitePlace};
+use crate::args::{self, Global, Reading, SitePlace};
 use crate::documents::ReceiptDocument;
 use crate::human;
 use crate::input;
@@ -39,27 +39,12 @@ pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Res
     if let Some(path) = &args.output {
         check_writable(path).map_err(Problem::of)?;
     }
-    let registries = Registries::reading(&args.reading);
     let places = match args.places.as_slice() {
         [] => vec![the_store()?],
         places => places.to_vec(),
     };
-    let opened: Vec<Open> =
-        places.iter().map(|place| open(place, args, &registries)).collect::<Result<_, _>>()?;
     let proof = if args.verify { Proof::Content } else { Proof::FirstByte };
-    let parts: Vec<ReceiptPlace<'_>> =
-        opened.iter().map(|open| part(open, output)).collect::<Result<_, _>>()?;
-    let request = ReceiptRequest { places: &parts, proof, jobs: global.jobs() };
-    let mut found = request.run(&Silent).map_err(Problem::of)?;
-    if !found.failures.is_empty() {
-        let first = &found.failures[0];
-        let more = match found.failures.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let text = format!("no receipt was written: {first}{more}");
-        return Err(Problem::new(Exit::Failed, text).hint("try again when the site answers"));
-    }
+    let mut found = holdings(&places, proof, &args.reading, global, output)?;
     let absent = std::mem::take(&mut found.absent);
     for failure in &absent {
         output.warning(&format!("not in the receipt: {failure}"));
@@ -98,6 +83,33 @@ pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Res
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// Returns what places hold. If one does not answer, nobody knows, and that is the end.
+pub(super) fn holdings(
+    places: &[SitePlace],
+    proof: Proof,
+    reading: &Reading,
+    global: &Global,
+    output: &Output,
+) -> Result<Holdings, Problem> {
+    let registries = Registries::reading(reading);
+    let opened: Vec<Open> =
+        places.iter().map(|place| open(place, reading, &registries)).collect::<Result<_, _>>()?;
+    let parts: Vec<ReceiptPlace<'_>> =
+        opened.iter().map(|open| part(open, output)).collect::<Result<_, _>>()?;
+    let request = ReceiptRequest { places: &parts, proof, jobs: global.jobs() };
+    let found = request.run(&Silent).map_err(Problem::of)?;
+    if !found.failures.is_empty() {
+        let first = &found.failures[0];
+        let more = match found.failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let text = format!("nobody knows what the site holds: {first}{more}");
+        return Err(Problem::new(Exit::Failed, text).hint("try again when the site answers"));
+    }
+    Ok(found)
 }
 
 /// Returns what the site is called, and which receipt of it comes next.
@@ -152,11 +164,11 @@ fn the_store() -> Result<SitePlace, Problem> {
 
 fn open(
     place: &SitePlace,
-    args: &args::Receipt,
+    reading: &Reading,
     registries: &Registries<'_>,
 ) -> Result<Open, Problem> {
     match place {
-        SitePlace::Layout(location) => open::place_unbelieving(location, &args.reading, registries)
+        SitePlace::Layout(location) => open::place_unbelieving(location, reading, registries)
             .map(|opened| Open::Layout(Box::new(opened))),
         SitePlace::Registry { host, repository } => {
             let registry = registries.registry(host)?;

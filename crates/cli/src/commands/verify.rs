@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore::OpenPlace;
-use longshore_bundle::{Difference, LeftBehind, Record, VerifyRequest};
+use longshore_bundle::{Base, Delta, Difference, LeftBehind, Record, VerifyRequest};
 use longshore_spec::{Digest, Size, printable_line};
-use longshore_store::Error;
+use longshore_store::{Error, KnownRoots};
 use longshore_sync::{LeftOut, Plan, Report, Silent};
 
-use super::bundle;
+use super::{base, bundle};
 use crate::args::{Global, Verify};
-use crate::documents::VerifyDocument as Document;
+use crate::documents::{ContentAmount, VerifyDocument as Document};
 use crate::human;
 use crate::open;
 use crate::output::Output;
@@ -23,16 +23,26 @@ use crate::report::{self, tell_failures};
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let opened = open(args)?;
     let record = if args.place.selector.is_none() { bundle::record(&opened)? } else { None };
-    let view = opened.whole();
+    let whole = opened.whole();
     let is_whole = args.place.selector.is_none();
+    // A delta lists what is whole in it; its record says the rest.
+    let of_delta = record.as_ref().filter(|record| record.base.is_some()).zip(opened.layout());
+    let delta = of_delta.map(|(record, layout)| Delta::whole(layout, record));
+    let known = base_of(args, record.as_ref(), global, output)?;
     let request = VerifyRequest {
-        view: &*view,
+        view: delta.as_ref().map_or(&*whole, |delta| delta),
         layout: opened.layout().filter(|_| is_whole),
         record: record.as_ref(),
         allow_unverified: args.allow_unverified,
         jobs: global.jobs(),
     };
-    let roots = open::selected(&opened, &args.place)?;
+    let roots = match of_delta {
+        None => open::selected(&opened, &args.place)?,
+        Some((record, layout)) => {
+            let roots = record.listed_in(layout).map_err(Problem::of)?;
+            KnownRoots { roots, unknown: Vec::new() }
+        }
+    };
     let begun = Instant::now();
     let verification = request.prepare(roots, &Silent);
     let plan = verification.plan();
@@ -50,7 +60,15 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         let is_first = number == 0;
         Output::problem(&if is_first { problem.hint(bundle::AGAIN) } else { problem });
     }
-    let document = document(plan, report, &orphaned, record.as_ref(), &differences);
+    let mut document = document(plan, report, &orphaned, record.as_ref(), &differences);
+    if let (Some(known), Some(record)) = (&known, &record) {
+        let absent: Vec<_> = known.lacks(record).map(|blob| blob.digest.to_string()).collect();
+        for digest in &absent {
+            let text = format!("{digest} is taken for granted, and the site does not hold it");
+            Output::problem(&Problem::new(Exit::Difference, text));
+        }
+        document.base_missing = Some(absent);
+    }
     for digest in &report.unverified {
         output.warning(&format!("{digest} was not verified: its algorithm is not known"));
     }
@@ -64,6 +82,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let differs = !document.missing.is_empty()
         || !document.damaged.is_empty()
         || ambiguous.is_some()
+        || document.base_missing.as_ref().is_some_and(|absent| !absent.is_empty())
         || !differences.is_empty();
     Ok(if differs {
         Exit::Difference
@@ -72,6 +91,26 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     } else {
         Exit::Failed
     })
+}
+
+/// Returns what the site is known to hold, if that is to be compared with what a delta takes for granted.
+fn base_of(
+    args: &Verify,
+    record: Option<&Record>,
+    global: &Global,
+    output: &Output,
+) -> Result<Option<Base>, Problem> {
+    if args.base.is_empty() && args.against.is_none() {
+        return Ok(None);
+    }
+    if record.is_none_or(|record| record.base.is_none()) {
+        let text = format!("{} takes nothing for granted: there is nothing to compare", args.place);
+        return Err(Problem::new(Exit::Usage, text).hint("leave out --base and --against"));
+    }
+    match &args.against {
+        None => base::common(&args.base, &args.reading, output),
+        Some(place) => base::of_place(place, &args.reading, global, output).map(Some),
+    }
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
@@ -105,6 +144,11 @@ fn document(
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
         left_out: left_out(plan, record),
         bundle: record.map(|record| record.id().to_string()),
+        assumed: record.filter(|record| record.base.is_some()).map(|record| ContentAmount {
+            blobs: record.assumed().len() as u64,
+            bytes: record.assumed().iter().map(|blob| blob.size).sum(),
+        }),
+        base_missing: None,
         differences: differences.iter().map(ToString::to_string).collect(),
         unverified: report.unverified.iter().map(ToString::to_string).collect(),
         failures: failures().map(Into::into).collect(),
@@ -153,11 +197,21 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     } else {
         format!("; {} needed by nothing", human::count(orphaned.len() as u64, "blob"))
     };
+    let assumed = document.assumed.as_ref().map_or_else(String::new, |assumed| {
+        let (size, count) = (Size(assumed.bytes), human::count(assumed.blobs, "blob"));
+        let checked = match &document.base_missing {
+            None => "--base or --against checks that".to_owned(),
+            Some(absent) if absent.is_empty() => "it does".to_owned(),
+            Some(absent) => format!("it lacks {}", absent.len()),
+        };
+        format!("the site must hold {size} in {count}: {checked}\n")
+    });
     let bundle = document.bundle.as_ref().map(|id| format!("bundle {id}\n")).unwrap_or_default();
     format!(
         "{lines}{verdict}: {}, {} verified, {} in {seconds:.1} s{orphans}\n",
         human::count(document.roots.len() as u64, "root"),
         human::count(document.checked, "blob"),
         Size(document.bytes),
-    ) + &bundle
+    ) + &assumed
+        + &bundle
 }

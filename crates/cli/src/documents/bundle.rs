@@ -20,6 +20,9 @@ pub(crate) struct ExportDocument {
     pub(crate) blobs: u64,
     /// Their size.
     pub(crate) bytes: u64,
+    /// What is needed and not carried, since the site holds it; only with `--base`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assumed: Option<ContentAmount>,
     /// The size of the archive, to the byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) archive: Option<u64>,

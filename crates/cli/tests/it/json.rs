@@ -342,6 +342,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "copy oci:site:app oci:before:x".to_owned(),
         "copy oci:site:chart oci:now:x".to_owned(),
         "diff oci:before oci:now".to_owned(),
+        format!("export {host}/site:app --base whole.tar -o delta.tar"),
+        "verify delta.tar --base whole.tar".to_owned(),
         "diff oci:before oci:site".to_owned(),
     ]
 }

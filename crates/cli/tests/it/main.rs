@@ -15,6 +15,7 @@ mod common_mistakes;
 mod completions;
 mod concurrency;
 mod copy;
+mod deltas;
 mod diffs;
 mod docker;
 mod error_messages;

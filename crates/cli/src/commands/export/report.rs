@@ -12,7 +12,7 @@ use longshore_sync::{Outcome, Report};
 use super::shown;
 use crate::args::Export;
 use crate::commands::destination;
-use crate::documents::{ExportDocument as Document, ForDocker};
+use crate::documents::{ContentAmount, ExportDocument as Document, ForDocker};
 use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -102,6 +102,14 @@ impl BundleReport<'_, '_> {
         if types > 0 {
             let artifacts = human::count(types, "artifact");
             output.note(&format!("skipped {artifacts} of other types, as requested"));
+        }
+        let assumed = self.0.record().assumed();
+        if !assumed.is_empty() {
+            let count = human::count(assumed.len() as u64, "blob");
+            let size = Size(total(assumed.iter().map(|blob| blob.size)));
+            output.note(&format!("not carried, since the site holds it: {size} in {count}"));
+        } else if self.0.request().base.is_some() {
+            output.note("the site holds nothing of it: the bundle carries everything");
         }
         if let Some(docker) = &self.0.record().docker_manifest {
             for skipped in &docker.skipped {
@@ -273,6 +281,10 @@ impl BundleReport<'_, '_> {
             roots: roots.iter().chain(&self.0.failed).map(Into::into).collect(),
             blobs: self.0.record().blobs.len() as u64,
             bytes: total(self.0.record().blobs.iter().map(|blob| blob.size)),
+            assumed: self.0.record().base.as_ref().map(|base| ContentAmount {
+                blobs: base.blobs.len() as u64,
+                bytes: total(base.blobs.iter().map(|blob| blob.size)),
+            }),
             archive,
             missing_bytes: None,
             read: report.bytes,
