@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 /// What happens, as it would be typed. `NEAR` and `FAR` stand for the addresses of two registries:
 /// FAR is none before what came is served.
-const STEPS: [(&str, Act); 11] = [
+const STEPS: [(&str, Act); 16] = [
     ("A directory answers as a registry.", Act::Serve("near", &["oci:near", "--writable"])),
     (
         "Artifacts of many types lie in another one, a model with them.",
@@ -62,6 +62,23 @@ const STEPS: [(&str, Act); 11] = [
         Act::Run(&["copy", "--all-tags", "--referrers", "FAR/harbour", "oci:arrived"]),
     ),
     ("as whole as it was at first.", Act::Run(&["verify", "oci:arrived"])),
+    (
+        "A month later the registry has one artifact more.",
+        Act::Run(&["copy", "oci:new:news", "NEAR/harbour:news"]),
+    ),
+    (
+        "The site writes down what it holds, each piece proven to be there.",
+        Act::Run(&["receipt", "--site", "far", "-o", "far.receipt"]),
+    ),
+    (
+        "So the second file carries only what is new,",
+        Act::Run(&["export", "-f", "bundle.yaml", "--base", "far.receipt", "-o", "delta.tar"]),
+    ),
+    (
+        "and is imported once all that it takes for granted has been found there.",
+        Act::Run(&["import", "delta.tar"]),
+    ),
+    ("Nothing is missing.", Act::Run(&["verify", "oci:store"])),
 ];
 
 /// One command of the demonstration.
@@ -71,6 +88,9 @@ enum Act {
     /// `serve`, in the background, with these words more. It has a name for its log.
     Serve(&'static str, &'static [&'static str]),
 }
+
+/// What the artifact that comes later is made of: no other is made of this.
+const NEWS: u64 = 4242;
 
 /// How large the model is: enough to see it move.
 const MODEL: usize = 128 << 20;
@@ -85,6 +105,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let directory = workdir.path();
     artifacts().write_directory(&directory.join("here"))?;
+    let new = Content::tagged("news", |content| longshore_fixture::artifacts::image(content, NEWS));
+    new.write_directory(&directory.join("new"))?;
     let mut servers: Vec<Server> = Vec::new();
     for (story, act) in STEPS {
         println!("# {story}");
@@ -108,6 +130,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         println!();
     }
+    let size = |name: &str| fs::metadata(directory.join(name)).map(|found| found.len());
+    let (first, second) = (size("bundle.tar")?, size("delta.tar")?);
+    ensure!(second * 10 < first, "the second visit carries {second} bytes, the first {first}");
+    println!("the first visit carried {first} bytes, the second {second}");
     compare(&program, directory)
 }
 

@@ -84,6 +84,8 @@ impl Record {
             let names = referrer.reference.clone().map(Name::new);
             listed.push(Root { descriptor, names: names.into_iter().collect() });
         }
+        // As `index.json` has them: by name, and those without one last.
+        listed.sort_by(|a, b| (a.names.is_empty(), &a.names).cmp(&(b.names.is_empty(), &b.names)));
         Ok(listed)
     }
 }

@@ -248,13 +248,13 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
 
 /// Names all that a bundle takes for granted and that is not where it goes.
-fn without_base(gaps: &[BaseGap]) -> Problem {
+fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -268,8 +268,12 @@ fn without_base(gaps: &[BaseGap]) -> Problem {
     let sizes: BTreeMap<&Digest, u64> = gaps.iter().map(|gap| (&gap.digest, gap.size)).collect();
     let bytes = sizes.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
     let count = human::count(sizes.len() as u64, "blob");
+    let done = match opened {
+        OpenPlace::StreamedArchive(_) => "nothing got a name, and `longshore gc` removes what came",
+        _ => "nothing was written",
+    };
     let text = format!(
-        "the bundle takes {count} for granted ({}) that the target does not hold; nothing was written",
+        "the bundle takes {count} for granted ({}) that the target does not hold; {done}",
         Size(bytes)
     );
     Problem::new(Exit::Failed, text)
