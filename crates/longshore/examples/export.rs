@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use longshore::{DockerList, ExportRequest, ExportTarget, Incomplete, Places, Selection, Silent};
+use longshore::{ExportOptions, Places, Selection, Silent, export};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
@@ -16,24 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) fn run(list: &str, archive: &str) -> Result<(), Box<dyn Error>> {
     let places = Places::new(&longshore::remote::Config::default())?;
     let selection = Selection::parse("the list", list)?.selection;
-    let layouts = places.layouts(&selection)?;
     let target = places.target(&format!("oci-archive:{archive}"))?;
-    let whole = target.whole();
-    let request = ExportRequest {
-        places: &layouts.select(&selection)?,
-        locked: None,
-        target: Some(ExportTarget { place: target.place(), whole: &*whole }),
-        base: None,
-        docker: DockerList::None,
-        incomplete: Incomplete::Refused,
-        allow_unverified: false,
-        jobs: 8,
-    };
-    let mut bundle = request.prepare(&Silent)?;
-    if let Some(failure) = bundle.failures.first() {
-        return Err(failure.to_string().into());
-    }
-    let report = bundle.write(&Silent)?;
-    println!("{}: {} blobs", bundle.record().id(), bundle.record().blobs.len());
-    if report.is_complete() { Ok(()) } else { Err("not complete".into()) }
+    let exported = export(&places, &selection, &target, &ExportOptions::default(), &Silent)?;
+    println!("{}: {} blobs", exported.record.id(), exported.record.blobs.len());
+    if exported.report.is_complete() { Ok(()) } else { Err("not complete".into()) }
 }

@@ -16,7 +16,7 @@ pub struct CopyOptions {
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { filter: Filter::default(), jobs: 8 }
+        Self { filter: Filter::default(), jobs: crate::JOBS }
     }
 }
 

@@ -117,6 +117,10 @@ pub enum WriteError {
     /// The place takes nothing of it.
     #[error("{0}")]
     Place(Failure),
+    /// Not all of it can be had, and the request does not say [`Incomplete::Made`]: [`Bundle::failures`] are the
+    /// reasons.
+    #[error("not all of it can be had: {0}")]
+    Incomplete(String),
     /// Of what is left no bundle can be made.
     #[error(transparent)]
     Remade(#[from] ExportError),
@@ -239,11 +243,17 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     ///
-    /// The place takes nothing of it, or of what is left no bundle can be made.
+    /// Not all can be had, and that is not what the request takes; the place takes nothing of it; or of what is
+    /// left no bundle can be made.
     pub fn write(&mut self, observer: &dyn Observer) -> Result<Report, WriteError> {
         let Some(ExportTarget { place, .. }) = self.request.target else {
             return Ok(Report::default());
         };
+        if let (Incomplete::Refused, Some(failure)) =
+            (self.request.incomplete, self.failures.first())
+        {
+            return Err(WriteError::Incomplete(failure.to_string()));
+        }
         let begins_again =
             self.request.incomplete == Incomplete::Made && place.order() != Order::Sequence;
         let jobs = self.request.jobs;

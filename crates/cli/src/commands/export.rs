@@ -204,6 +204,7 @@ fn write(
     let (failures, failed) = (bundle.failures.len(), bundle.failed.len());
     let report = export.write(&mut bundle).map_err(|error| match error {
         WriteError::Place(failure) => destination::problem(destination, *failure.error),
+        error @ WriteError::Incomplete(_) => Problem::new(Exit::Failed, error.to_string()),
         WriteError::Remade(error) => refused(error),
     })?;
     // What turned out not to be had is left out.

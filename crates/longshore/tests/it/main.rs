@@ -72,6 +72,10 @@ fn the_examples_take_an_artifact_to_the_other_side() {
     let there = Directory::open(path("back")).unwrap();
     assert_eq!(there.whole().roots().unwrap()[0].descriptor.digest, content.entries[0].digest);
     assert!(copy::run("oci:nowhere", &app).is_err());
+    // What cannot be had leaves no bundle that looks whole.
+    let lacking = path("lacking.tar");
+    assert!(export::run(&format!("{app}\n{near}/team/app:none"), &lacking).is_err());
+    assert!(!std::path::Path::new(&lacking).exists());
     assert!(verify::run(&path("nowhere.tar")).is_err());
 }
 

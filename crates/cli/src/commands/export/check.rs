@@ -49,6 +49,7 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
     if differs_at.is_none() && !complete {
         let report = result.map_err(|error| match error {
             WriteError::Place(failure) => Problem::of(*failure.error),
+            error @ WriteError::Incomplete(_) => Problem::new(Exit::Failed, error.to_string()),
             WriteError::Remade(error) => refused(error),
         })?;
         tell_failures(&[], &report);
