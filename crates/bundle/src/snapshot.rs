@@ -46,14 +46,15 @@ impl Snapshot {
         Self { names: names.collect(), contents: None }
     }
 
-    /// Returns what a bundle holds by its record.
+    /// Returns what a bundle brings by its record: what it carries, and what it takes for granted.
     pub fn of_record(record: &Record) -> Self {
         let roots = record.roots.iter().map(|root| (root.reference.clone(), root.digest.clone()));
         let referrers = record
             .referrers
             .iter()
             .filter_map(|referrer| Some((referrer.reference.clone()?, referrer.digest.clone())));
-        let blobs = record.blobs.iter().map(|blob| (blob.digest.clone(), blob.size));
+        let blobs = record.blobs.iter().chain(record.assumed());
+        let blobs = blobs.map(|blob| (blob.digest.clone(), blob.size));
         Self { names: roots.chain(referrers).collect(), contents: Some(blobs.collect()) }
     }
 

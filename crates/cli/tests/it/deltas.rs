@@ -51,7 +51,9 @@ fn a_second_visit_carries_only_what_is_new() {
         assert_eq!(site.digest(&from), site.digest(&to), "{name}");
     }
     site.ok(&format!("verify {there}/mirror/acme/app"));
-    // Again, and into another place of names: everything is there.
+    site.ok(&format!("diff {there}/mirror delta.tar --map {here}/={there}/mirror/"));
+    site.ok("diff delta.tar whole.tar");
+    // Again: everything is there.
     site.ok(&format!("import -q delta.tar {there}/mirror"));
 }
 
