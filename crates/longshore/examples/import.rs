@@ -25,7 +25,7 @@ pub(crate) fn run(archive: &str, prefix: &str) -> Result<(), Box<dyn Error>> {
     let host = prefix.split('/').next().unwrap_or_default();
     let registry = places.registry(host)?;
     let target = ImportTarget::Registry { place: &registry, content: &registry, host };
-    let routes = Routes::open(&bundle, &moves, target)?;
+    let routes = Routes::open(&bundle, &moves, target, None)?;
     let request = ImportRequest {
         bundle: &bundle,
         routes: &routes,

@@ -18,7 +18,7 @@ use longshore_sync::{
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::differences;
 use crate::delta::{Delta, repository_key};
-use crate::{Difference, Mapping, OpenError, Record, SparseIndex};
+use crate::{Difference, Mapping, OpenError, Receipt, Record, SparseIndex};
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct Routes<'a> {
     sources: BTreeMap<String, Box<dyn Source + 'a>>,
     /// The repositories of a registry.
     targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>>,
-    /// The same, read, if the bundle takes content for granted there.
+    /// The same, read, if the bundle takes content for granted there, and others that may hold that.
     contents: BTreeMap<RepositoryName, Box<dyn Source + 'a>>,
 }
 
@@ -154,7 +154,8 @@ impl<'a> ImportTarget<'a> {
 }
 
 impl<'a> Routes<'a> {
-    /// Opens the repositories of a bundle and of its target; of a registry nothing is asked for it.
+    /// Opens the repositories of a bundle and of its target; of a registry nothing is asked for it. What a delta
+    /// takes for granted is also looked for in the repositories that a receipt of the target says hold it.
     ///
     /// # Errors
     ///
@@ -163,6 +164,7 @@ impl<'a> Routes<'a> {
         bundle: &'a OpenBundle<'a>,
         moves: &'a [Move],
         target: ImportTarget<'a>,
+        known: Option<&Receipt>,
     ) -> Result<Self, MoveError> {
         let delta = bundle.record.as_ref().filter(|record| record.base.is_some());
         let mut targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>> = BTreeMap::new();
@@ -178,6 +180,21 @@ impl<'a> Routes<'a> {
                     if delta.is_some() {
                         contents.insert(to.repository().clone(), content.source(to.repository())?);
                     }
+                }
+            }
+        }
+        if let (ImportTarget::Registry { content, .. }, Some(record), Some(known)) =
+            (target, delta, known)
+        {
+            let assumed: HashSet<&Digest> =
+                record.assumed().iter().map(|blob| &blob.digest).collect();
+            for repository in &known.repositories {
+                let holds_some =
+                    repository.blobs.iter().any(|(digest, _)| assumed.contains(digest));
+                if let (Some(name), true) = (&repository.name, holds_some)
+                    && !contents.contains_key(name)
+                {
+                    contents.insert(name.clone(), content.source(name)?);
                 }
             }
         }
@@ -273,7 +290,9 @@ impl Routes<'_> {
             return Ok(Held::There);
         }
         for (name, content) in &self.contents {
-            if Some(name) != repository && content.has_content(blob)? {
+            // One that does not answer is no reason not to look into the next.
+            let is_there = || content.has_content(blob).unwrap_or(false);
+            if Some(name) != repository && is_there() {
                 return Ok(Held::In(&**content));
             }
         }

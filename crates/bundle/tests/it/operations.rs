@@ -80,7 +80,7 @@ fn import(bundle: &dyn Layout, to: &Directory) -> Result<Report, ImportRefusal> 
     let moves = bundle.moves(&Mapping::default(), TargetKind::Layout).unwrap();
     let whole = to.whole();
     let target = ImportTarget::Layout { place: to, whole: &whole, content: &whole };
-    let routes = Routes::open(&bundle, &moves, target).unwrap();
+    let routes = Routes::open(&bundle, &moves, target, None).unwrap();
     let request = ImportRequest {
         bundle: &bundle,
         routes: &routes,

@@ -2,7 +2,7 @@
 
 mod target;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use longshore::OpenPlace;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
-    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, Routes,
+    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -18,11 +18,12 @@ use longshore_layout::{
 use longshore_spec::{Digest, Reference, Size};
 use longshore_store::Error;
 use longshore_sync::{
-    Action, Failure, LeftOut, Moved as MovedTo, Observer as _, Outcome, Report, RootReport,
+    Action, Failure, LeftOut, Moved as MovedTo, Observer as _, Outcome, Proof, Report, RootReport,
     SealedPlan, Side, Silent,
 };
 
 use self::target::Target;
+use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
 use crate::documents::{
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         check_writable(path).map_err(Problem::of)?;
     }
+    let next = args.receipt.as_deref().map(|path| NextReceipt::of(Some(path), None)).transpose()?;
     let begun = Instant::now();
     let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
@@ -72,7 +74,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
             ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole }
         }
     };
-    let routes = Routes::open(&bundle, &moves, to).map_err(refused_move)?;
+    let known = next.as_ref().and_then(|next| next.before.as_ref());
+    let routes = Routes::open(&bundle, &moves, to, known).map_err(refused_move)?;
 
     let request = ImportRequest {
         bundle: &bundle,
@@ -111,6 +114,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
+    if let Some(next) = next.filter(|_| report.is_complete()) {
+        write_receipt(next, &target, &moves, global, output)?;
+    }
     output.summary(&document, || {
         let (artifacts, referrers) = counts(&moves, &report.roots);
         format!(
@@ -126,6 +132,37 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let complete = report.is_complete();
     Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Writes down what the target holds now: all of a layout, and of a registry the repositories of the bundle and
+/// those of the receipt before.
+fn write_receipt(
+    next: NextReceipt<'_>,
+    target: &Target,
+    moves: &[Move],
+    global: &Global,
+    output: &Output,
+) -> Result<(), Problem> {
+    let place = match target {
+        Target::Layout(directory, _) => ReceiptPlace::Layout(&**directory),
+        Target::Registry(registry) => {
+            let before = next.before.iter().flat_map(|receipt| &receipt.repositories);
+            let before = before.filter_map(|repository| repository.name.clone());
+            let here = moves.iter().map(|of| of.to.repository().clone());
+            let names: BTreeSet<_> = before.chain(here).collect();
+            ReceiptPlace::Repositories(registry, names.into_iter().collect())
+        }
+    };
+    let found = receipt::holdings_of(&[place], Proof::FirstByte, global)?;
+    let is_bare = next.before.as_ref().is_some_and(|before| {
+        let mut names = before.repositories.iter().map(|repository| &repository.name);
+        names.next() == Some(&None) && names.next().is_none()
+    });
+    let names = if is_bare { Names::LeftOut } else { Names::Said };
+    if let Some((_, text)) = next.write(found, names, output)? {
+        output.note(text.trim_end());
+    }
+    Ok(())
 }
 
 /// Says what would go where, and how much of it is not there.

@@ -35,44 +35,100 @@ pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Res
         let text = "--json describes a receipt that is written to a file";
         return Err(Problem::new(Exit::Usage, text).hint("write it to one with -o FILE"));
     }
-    let (site, number) = next(args)?;
-    if let Some(path) = &args.output {
-        check_writable(path).map_err(Problem::of)?;
-    }
+    let next = NextReceipt::of(args.output.as_deref(), args.site.as_ref())?;
     let places = match args.places.as_slice() {
         [] => vec![the_store()?],
         places => places.to_vec(),
     };
     let proof = if args.verify { Proof::Content } else { Proof::FirstByte };
-    let mut found = holdings(&places, proof, &args.reading, global, output)?;
-    let absent = std::mem::take(&mut found.absent);
-    for failure in &absent {
-        output.warning(&format!("not in the receipt: {failure}"));
+    let found = holdings(&places, proof, &args.reading, global, output)?;
+    let names = if args.digests_only { Names::LeftOut } else { Names::Said };
+    if let Some((document, text)) = next.write(found, names, output)? {
+        output.summary(&document, || text)?;
     }
-    let receipt = found.into_receipt(site, number);
-    let receipt = if args.digests_only { receipt.digests_only() } else { receipt };
-    let mut text = Vec::new();
-    receipt
-        .write(&mut text)
-        .map_err(|error| Problem::of(Error::io("write", "the receipt")(error)))?;
-    if text.len() as u64 > MAX_RECEIPT {
+    Ok(Exit::Done)
+}
+
+/// Whether a receipt says the names of repositories and tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Said,
+    LeftOut,
+}
+
+/// The receipt of a site that is to be written.
+pub(super) struct NextReceipt<'a> {
+    /// Where it goes; stdout without one.
+    path: Option<&'a Path>,
+    site: SiteName,
+    number: u64,
+    /// The one that it replaces.
+    pub(super) before: Option<Receipt>,
+}
+
+impl<'a> NextReceipt<'a> {
+    /// Finds out which receipt of which site comes next, and that it can be written.
+    pub(super) fn of(path: Option<&'a Path>, site: Option<&SiteName>) -> Result<Self, Problem> {
+        let before = match path {
+            Some(path) if path.exists() => Some(read(path)?),
+            _ => None,
+        };
+        let site = match (site, &before, path) {
+            (Some(site), ..) => site.clone(),
+            (None, Some(before), _) => before.site.clone(),
+            (None, None, Some(path)) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                stem.parse().map_err(|_| nameless())?
+            }
+            (None, None, None) => return Err(nameless()),
+        };
+        let number = match &before {
+            Some(before) if before.site != site => {
+                let path = path.unwrap_or(Path::new("-")).display();
+                let text = format!("{path} is a receipt of {}, not of {site}", before.site);
+                return Err(Problem::new(Exit::Usage, text)
+                    .hint("write another file with -o, or leave out --site"));
+            }
+            Some(before) => before.number.saturating_add(1),
+            None => 1,
+        };
+        if let Some(path) = path {
+            check_writable(path).map_err(Problem::of)?;
+        }
+        Ok(Self { path, site, number, before })
+    }
+
+    /// Writes it; returns what there is to say of a file.
+    pub(super) fn write(
+        self,
+        mut found: Holdings,
+        names: Names,
+        output: &Output,
+    ) -> Result<Option<(ReceiptDocument, String)>, Problem> {
+        let absent = std::mem::take(&mut found.absent);
+        for failure in &absent {
+            output.warning(&format!("not in the receipt: {failure}"));
+        }
+        let receipt = found.into_receipt(self.site, self.number);
+        let receipt = if names == Names::LeftOut { receipt.digests_only() } else { receipt };
+        let mut text = Vec::new();
+        let written = receipt.write(&mut text);
+        written.map_err(|error| Problem::of(Error::io("write", "the receipt")(error)))?;
+        if text.len() as u64 > MAX_RECEIPT {
+            let [length, limit] = [text.len() as u64, MAX_RECEIPT].map(Size);
+            let text = format!("the receipt would have {length}, and readers take {limit}");
+            return Err(Problem::new(Exit::Usage, text).hint("write one for each part of the site"));
+        }
+        let Some(path) = self.path else {
+            Output::bytes(&text)?;
+            return Ok(None);
+        };
+        write_file(path, &text).map_err(|error| Problem::of(error).because(Exit::Failed))?;
+        let document = document(&receipt, &absent);
         let text = format!(
-            "the receipt would have {}, and readers take {}",
-            Size(text.len() as u64),
-            Size(MAX_RECEIPT)
-        );
-        return Err(Problem::new(Exit::Usage, text).hint("write one for each part of the site"));
-    }
-    let Some(path) = &args.output else {
-        Output::bytes(&text)?;
-        return Ok(Exit::Done);
-    };
-    write_file(path, &text).map_err(|error| Problem::of(error).because(Exit::Failed))?;
-    let document = document(&receipt, &absent);
-    output.summary(&document, || {
-        format!(
-            "wrote {}: receipt {number} of {}, {} in {}, {}\n",
+            "wrote {}: receipt {} of {}, {} in {}, {}\n",
             path.display(),
+            receipt.number,
             receipt.site,
             human::count(document.blobs, "blob"),
             match document.repositories {
@@ -80,9 +136,9 @@ pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Res
                 many => format!("{many} repositories"),
             },
             Size(document.bytes),
-        )
-    })?;
-    Ok(Exit::Done)
+        );
+        Ok(Some((document, text)))
+    }
 }
 
 /// Returns what places hold. If one does not answer, nobody knows, and that is the end.
@@ -98,7 +154,16 @@ pub(super) fn holdings(
         places.iter().map(|place| open(place, reading, &registries)).collect::<Result<_, _>>()?;
     let parts: Vec<ReceiptPlace<'_>> =
         opened.iter().map(|open| part(open, output)).collect::<Result<_, _>>()?;
-    let request = ReceiptRequest { places: &parts, proof, jobs: global.jobs() };
+    holdings_of(&parts, proof, global)
+}
+
+/// The same of places that are open.
+pub(super) fn holdings_of(
+    parts: &[ReceiptPlace<'_>],
+    proof: Proof,
+    global: &Global,
+) -> Result<Holdings, Problem> {
+    let request = ReceiptRequest { places: parts, proof, jobs: global.jobs() };
     let found = request.run(&Silent).map_err(Problem::of)?;
     if !found.failures.is_empty() {
         let first = &found.failures[0];
@@ -110,33 +175,6 @@ pub(super) fn holdings(
         return Err(Problem::new(Exit::Failed, text).hint("try again when the site answers"));
     }
     Ok(found)
-}
-
-/// Returns what the site is called, and which receipt of it comes next.
-fn next(args: &args::Receipt) -> Result<(SiteName, u64), Problem> {
-    let before = match &args.output {
-        Some(path) if path.exists() => Some(read(path)?),
-        _ => None,
-    };
-    let site = match (&args.site, &before, &args.output) {
-        (Some(site), ..) => site.clone(),
-        (None, Some(before), _) => before.site.clone(),
-        (None, None, Some(path)) => {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            stem.parse().map_err(|_| nameless())?
-        }
-        (None, None, None) => return Err(nameless()),
-    };
-    match before {
-        Some(before) if before.site != site => {
-            let path = args.output.as_deref().unwrap_or(Path::new("-")).display();
-            let text = format!("{path} is a receipt of {}, not of {site}", before.site);
-            Err(Problem::new(Exit::Usage, text)
-                .hint("write another file with -o, or leave out --site"))
-        }
-        Some(before) => Ok((site, before.number.saturating_add(1))),
-        None => Ok((site, 1)),
-    }
 }
 
 fn nameless() -> Problem {

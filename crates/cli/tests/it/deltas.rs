@@ -183,3 +183,27 @@ fn what_is_no_base_is_named() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("takes nothing for granted"), "{}", ran.stderr);
 }
+
+#[test]
+fn an_import_writes_the_next_receipt_and_looks_where_the_one_before_says() {
+    let (site, near, far, all) = second_visit();
+    let (here, there) = (near.host(), far.host());
+    site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
+    // Into another part of the site: without a receipt nobody knows where the content is.
+    let ran = site.run(&format!("import delta.tar {there}/second"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let ran = site.run(&format!("import delta.tar {there}/second --receipt plant-7.receipt"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("wrote plant-7.receipt: receipt 2 of plant-7"), "{}", ran.stderr);
+    let receipt = std::fs::read_to_string(site.path("plant-7.receipt")).unwrap();
+    for repository in ["mirror/acme/app", "second/acme/app", "second/charts/shop"] {
+        assert!(receipt.contains(&format!("repository {repository}\n")), "{receipt}");
+    }
+    assert_eq!(
+        site.digest(&format!("{there}/second/acme/app:v1")),
+        site.digest(&format!("{here}/acme/app:v1"))
+    );
+    site.ok(&format!("verify {there}/second/acme/app"));
+    site.ok(&format!("import -q delta.tar {there}/mirror --receipt new.receipt"));
+    assert!(std::fs::read_to_string(site.path("new.receipt")).unwrap().contains("\nnumber 1\n"));
+}
