@@ -155,7 +155,7 @@ fn failing(content: &Content<'_>, work: &Path) -> Result<()> {
     let target = work.join("failing");
     let archive = work.join("failing.tar");
     for (call, when) in
-        [("fsync", 1), ("fsync", 4), ("/^rename", 2), ("/^rename", 5), ("write", 30)]
+        [("fsync", 1), ("fsync", 4), ("/^rename", 2), ("/^rename", 5), ("pwrite64", 30)]
     {
         let before = content.settle(&target)?;
         let copy = content.copy_in_order(&tar(&content.archive), &dir(&target));
