@@ -175,6 +175,9 @@ pub(crate) struct Import {
     /// What to do with an index of which the bundle lacks platforms
     #[arg(long, value_enum, value_name = "HOW", default_value = "keep")]
     pub(crate) sparse_index: SparseIndex,
+    /// Refuse a bundle by which a name at the target would come to stand for something else
+    #[arg(long)]
+    pub(crate) no_overwrite: bool,
     /// Write down in FILE what the target holds after the import, as `receipt` does; a receipt that is there is
     /// replaced, and says in which other repositories of the target a delta may find its base
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]

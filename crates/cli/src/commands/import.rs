@@ -94,6 +94,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());
+    if args.no_overwrite && !changed.is_empty() {
+        return Err(would_overwrite(&changed, &moves, &plan.roots()));
+    }
     if args.dry_run {
         return dry_run(plan, &moves, &changed, global, output);
     }
@@ -290,6 +293,25 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
 
+/// Returns the names that `changed`, in full: a tag alone does not say whose it is.
+fn moved_names(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Vec<MovedName> {
+    MovedName::all(changed, reports, |moved| match moves.get(moved.root) {
+        Some(of) => of.to.clone().with_digest(None).to_string(),
+        None => moved.name.to_string(),
+    })
+}
+
+/// Names all that would come to stand for something else.
+fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) -> Problem {
+    for MovedName { name, from, to } in moved_names(changed, moves, reports) {
+        let text = format!("{name} would move from {from} to {to}");
+        Output::problem(&Problem::new(Exit::Failed, text));
+    }
+    let count = human::count(changed.len() as u64, "name");
+    let text = format!("{count} at the target would stand for something else; nothing was written");
+    Problem::new(Exit::Failed, text).hint("without --no-overwrite they move")
+}
+
 /// Names all that a bundle takes for granted and that is not where it goes.
 fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
     let absent = |gap: &BaseGap| {
@@ -432,12 +454,7 @@ impl Document {
                 Outcome::Skipped => "skipped",
             },
         });
-        // A tag alone does not say whose it is.
-        let call = |moved: &MovedTo| match moves.get(moved.root) {
-            Some(of) => of.to.clone().with_digest(None).to_string(),
-            None => moved.name.to_string(),
-        };
-        let renamed = MovedName::all(changed, &reports, call);
+        let renamed = moved_names(changed, moves, &reports);
         Self {
             roots: roots.collect(),
             referrers: referrers(moves, &reports).filter_map(part).collect(),

@@ -207,3 +207,20 @@ fn an_import_writes_the_next_receipt_and_looks_where_the_one_before_says() {
     site.ok(&format!("import -q delta.tar {there}/mirror --receipt new.receipt"));
     assert!(std::fs::read_to_string(site.path("new.receipt")).unwrap().contains("\nnumber 1\n"));
 }
+
+#[test]
+fn no_name_moves_if_that_is_not_wanted() {
+    let (site, near, far, all) = second_visit();
+    let (here, there) = (near.host(), far.host());
+    site.ok(&format!("copy -q oci:new:app {here}/acme/app:v1"));
+    site.ok(&format!("export -q {all} -o moved.tar"));
+    let before = site.files();
+    let ran = site.run(&format!("import moved.tar {there}/mirror --no-overwrite"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("mirror/acme/app:v1 would move from sha256:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 name at the target would stand for something else"));
+    assert!(site.files() == before, "nothing is written");
+    site.ok(&format!("import -q moved.tar {there}/other --no-overwrite"));
+    site.ok(&format!("import -q moved.tar {there}/mirror"));
+    site.ok(&format!("import -q moved.tar {there}/mirror --no-overwrite"));
+}
