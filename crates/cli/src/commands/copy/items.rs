@@ -201,7 +201,7 @@ fn roots(
     }
     let KnownRoots { roots, unknown } = open::roots(layout, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
-        roots.into_iter().partition(|root| args.all || is_tag(root));
+        roots.into_iter().partition(|root| args.all || has_chosen_name(root));
     if !left.is_empty() {
         let count = human::entries(left.len());
         output.note(&format!("{location}: {count} without a tag not copied; --all copies them"));
@@ -209,17 +209,10 @@ fn roots(
     Ok(KnownRoots { roots: taken, unknown })
 }
 
-/// How many digits of a digest a referrers tag has (row E-87).
-const REFERRERS_TAG_DIGITS: usize = 64;
-
-/// Tells whether a root has a name that is more than an account of referrers (row E-97).
-fn is_tag(root: &Root) -> bool {
+/// Tells whether a root has a name other than a fallback tag, which nobody chose (row E-87).
+fn has_chosen_name(root: &Root) -> bool {
     let is_fallback = |name: &Name| {
-        let tag = name.as_str().rsplit(':').next().unwrap_or_default();
-        let digest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
-        digest.is_some_and(|hex| {
-            hex.len() == REFERRERS_TAG_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit())
-        })
+        Digest::is_referrers_tag(name.as_str().rsplit(':').next().unwrap_or_default())
     };
     root.names.iter().any(|name| !is_fallback(name))
 }
