@@ -1,5 +1,6 @@
 //! What a copy takes, and what it is called where it goes.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use longshore::OpenPlace;
@@ -172,13 +173,13 @@ pub(super) fn items(
     Ok(taken)
 }
 
-/// Returns the roots of a source that are wanted.
-/// Tells whether a layout lists nothing, so that all of it is nothing, too.
+/// Tells whether a layout lists nothing, so that --all would not help.
 fn is_empty(layout: &OpenPlace) -> bool {
     !matches!(layout, OpenPlace::Registry(_))
         && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
 }
 
+/// Returns the roots of a source that are wanted.
 fn roots(
     args: &Copy,
     location: &Location,
@@ -241,9 +242,14 @@ fn rename(
             }
         };
     }
-    for NamedItem { source, names, .. } in taken {
+    let mut dropped = Vec::new();
+    for NamedItem { source, request, names } in &mut *taken {
         match (&sources[*source].place, &target.place) {
-            (_, PlaceKind::Registry(_)) => to_tags(names, output),
+            (_, PlaceKind::Registry(_)) => {
+                for name in keep_tags(names) {
+                    dropped.push((name, requested_digest(request).cloned()));
+                }
+            }
             // Tags of several repositories may be alike, now or with the next copy; their references
             // are not.
             (PlaceKind::Registry(InRegistry { host, repository, .. }), _) => {
@@ -251,10 +257,53 @@ fn rename(
                     *name = Name::new(format!("{host}/{repository}:{name}"));
                 }
             }
+            // From layout to layout, names stay.
             _ => {}
         }
     }
+    warn_of_dropped(&dropped, taken, output);
     Ok(())
+}
+
+/// Makes tags of names, since a registry has no others. Returns the names that are not valid tags.
+fn keep_tags(names: &mut Vec<Name>) -> Vec<Name> {
+    let mut dropped = Vec::new();
+    names.retain_mut(|name| {
+        let text = name.as_str();
+        // A digest behind the name says nothing that the content does not.
+        let text = text.split_once('@').map_or(text, |(text, _)| text);
+        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
+        let tag = Name::new(tag);
+        if tag.tag().is_none() {
+            dropped.push(name.clone());
+            return false;
+        }
+        *name = tag;
+        true
+    });
+    dropped
+}
+
+/// Warns of names that are dropped. A layout lists an artifact once for each of its names, so another
+/// item may have a tag for it.
+fn warn_of_dropped(dropped: &[(Name, Option<Digest>)], taken: &[NamedItem], output: &Output) {
+    let tagged = taken.iter().filter(|item| !item.names.is_empty());
+    let tagged: HashSet<&Digest> =
+        tagged.filter_map(|item| requested_digest(&item.request)).collect();
+    for (name, digest) in dropped {
+        let is_tagged = digest.as_ref().is_some_and(|digest| tagged.contains(digest));
+        let effect = if is_tagged { "" } else { ": its artifact is pushed by digest only" };
+        output.warning(&format!("`{name}` is not a valid tag and is dropped{effect}"));
+    }
+}
+
+/// Returns the digest that is asked for, if it is known yet.
+fn requested_digest(request: &RootRequest) -> Option<&Digest> {
+    match request {
+        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
+        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
+        RootRequest::Selector(Selector::Name(_)) => None,
+    }
 }
 
 /// Refuses to give a name with a digest behind it to what has another.
@@ -263,35 +312,11 @@ fn refuse_other(
     digest: Option<&Digest>,
     target: &Location,
 ) -> Result<(), Problem> {
-    let found = match &one.request {
-        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
-        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
-        RootRequest::Selector(Selector::Name(_)) => None,
-    };
-    match (digest, found) {
+    match (digest, requested_digest(&one.request)) {
         (Some(digest), Some(found)) if digest != found => {
             let text = format!("the digest in `{target}` is not that of the artifact, {found}");
             Err(Problem::new(Exit::Usage, text).hint("leave out the digest, or copy what has it"))
         }
         _ => Ok(()),
     }
-}
-
-/// Makes tags of names: a registry has no others.
-fn to_tags(names: &mut Vec<Name>, output: &Output) {
-    names.retain_mut(|name| {
-        let text = name.as_str();
-        // A digest behind the name says nothing that the content does not.
-        let text = text.split_once('@').map_or(text, |(text, _)| text);
-        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
-        let tag = Name::new(tag);
-        if tag.tag().is_none() {
-            output.warning(&format!(
-                "`{name}` is not a valid tag: its artifact is pushed by digest only"
-            ));
-            return false;
-        }
-        *name = tag;
-        true
-    });
 }
