@@ -8,7 +8,7 @@ use longshore_spec::{Digest, Platform, Reference, Tag};
 use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
-use crate::tags::newest;
+use crate::tags::highest_version;
 use crate::{Choice, Item, LayoutPlace, Selection, SparseIndex, TagRules};
 
 /// One artifact that is wanted, by tag or digest.
@@ -149,7 +149,7 @@ fn nothing_chosen(place: impl fmt::Display, rules: &TagRules, tags: &[Tag]) -> E
         place: place.to_string(),
         rules: rules.to_string(),
         tags: tags.len(),
-        newest: newest(tags).map(ToString::to_string),
+        newest: highest_version(tags).map(ToString::to_string),
     }
 }
 
