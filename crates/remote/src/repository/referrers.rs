@@ -229,17 +229,17 @@ impl RemoteRepository {
         })
     }
 
-    /// Returns `subject` if its referrers are listed in its fallback tag.
-    pub(super) fn subject_with_fallback_tag(&self, subject: &Digest) -> Result<Option<Digest>> {
+    /// Tells whether the referrers of `subject` are listed in its fallback tag.
+    pub(super) fn uses_fallback_tag(&self, subject: &Digest) -> Result<bool> {
         match self.listed_by_api(subject) {
-            Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
+            Ok(listed) => Ok(listed.is_none()),
             // The registry has the API, which refused this request.
             Err(
                 Error::Denied { .. }
                 | Error::NotFound { .. }
                 | Error::Refused { .. }
                 | Error::Malformed { .. },
-            ) => Ok(None),
+            ) => Ok(false),
             Err(error) => Err(error),
         }
     }
