@@ -101,7 +101,7 @@ fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem>
     }
 }
 
-/// Something that is taken.
+/// One artifact to copy.
 #[derive(Debug)]
 pub(super) struct NamedItem {
     /// The number of its source.
@@ -120,8 +120,8 @@ pub(super) fn items(
     output: &Output,
 ) -> Result<Vec<NamedItem>, Problem> {
     let mut taken = Vec::new();
-    let mut unknown = Vec::new();
-    for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
+    let mut problems = Vec::new();
+    for (source, (location, place)) in sources.iter().zip(opened).enumerate() {
         if let (PlaceKind::Registry(_), Some(selector), 2..) =
             (&location.place, &location.selector, sources.len())
         {
@@ -135,15 +135,15 @@ pub(super) fn items(
             taken.push(NamedItem { source, request, names });
             continue;
         }
-        match roots(args, location, layout, output) {
-            Ok(KnownRoots { roots, unknown }) => {
+        match roots(args, location, place, output) {
+            Ok(KnownRoots { roots, unknown: unresolved }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
                     source,
                     request: RootRequest::Listed(descriptor),
                     names,
                 }));
                 // Asked for once more, each fails on its own, and not the others.
-                taken.extend(unknown.into_iter().map(|(name, _)| NamedItem {
+                taken.extend(unresolved.into_iter().map(|(name, _)| NamedItem {
                     source,
                     request: RootRequest::Selector(name.clone().into()),
                     names: vec![name],
@@ -156,15 +156,16 @@ pub(super) fn items(
                     request: RootRequest::Selector(selector.clone()),
                     names: Vec::new(),
                 });
-                unknown.push(problem);
+                problems.push(problem);
             }
             Err(problem) => return Err(problem),
         }
     }
-    if unknown.len() == taken.len()
-        && let Some(last) = unknown.pop()
+    // Nothing at all was found.
+    if problems.len() == taken.len()
+        && let Some(last) = problems.pop()
     {
-        for problem in &unknown {
+        for problem in &problems {
             Output::problem(problem);
         }
         return Err(last);
@@ -173,26 +174,26 @@ pub(super) fn items(
     Ok(taken)
 }
 
-/// Tells whether a layout lists nothing, so that --all would not help.
-fn is_empty(layout: &OpenPlace) -> bool {
-    !matches!(layout, OpenPlace::Registry(_))
-        && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
+/// Tells whether a place is a layout that lists nothing, so that --all would not help.
+fn is_empty(place: &OpenPlace) -> bool {
+    !matches!(place, OpenPlace::Registry(_))
+        && place.whole().roots().is_ok_and(|roots| roots.is_empty())
 }
 
 /// Returns the roots of a source that are wanted.
 fn roots(
     args: &Copy,
     location: &Location,
-    layout: &OpenPlace,
+    place: &OpenPlace,
     output: &Output,
 ) -> Result<KnownRoots, Problem> {
     let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
     if location.selector.is_some() {
-        return open::select(layout, location).map(only);
+        return open::select(place, location).map(only);
     }
     if !args.all && !args.all_tags {
-        let root = open::select(layout, location).map_err(|problem| {
-            if is_empty(layout) {
+        let root = open::select(place, location).map_err(|problem| {
+            if is_empty(place) {
                 problem
             } else {
                 problem.also("or take all with --all-tags or --all")
@@ -200,7 +201,7 @@ fn roots(
         })?;
         return Ok(only(root));
     }
-    let KnownRoots { roots, unknown } = open::roots(layout, location)?;
+    let KnownRoots { roots, unknown } = open::roots(place, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || has_chosen_name(root));
     if !left.is_empty() {
