@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::bundle_yaml::Document;
 pub use self::bundle_yaml::{EXAMPLE, SCHEMA};
 use self::foreign_file::ForeignFile;
-pub use self::kubernetes::{Found, FoundImage, UnreadImage, find_images};
+pub use self::kubernetes::{Found, FoundImage, UnrecognisedImage, find_images};
 use crate::{ConfigError, LayoutPlace, ReadLayout, Selection};
 
 /// What a file says, whoever's form it has.

@@ -94,7 +94,7 @@ pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnreadImage, find_images};
+pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnrecognisedImage, find_images};
 pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use longshore_spec::artifact_type::cosign_tag;
-use longshore_spec::{Platform, Reference, Tag};
+use longshore_spec::{Digest, Platform, Reference, Tag};
 use longshore_store::{Error, Name, Result, Subject, in_parallel};
 use longshore_sync::{Action, Failure, Filter, Platforms, Side};
 
-use crate::tags::newest;
+use crate::tags::highest_version;
 use crate::{Choice, Item, LayoutPlace, Selection, SparseIndex, TagRules};
 
 /// One artifact that is wanted, by tag or digest.
@@ -149,20 +149,13 @@ fn nothing_chosen(place: impl fmt::Display, rules: &TagRules, tags: &[Tag]) -> E
         place: place.to_string(),
         rules: rules.to_string(),
         tags: tags.len(),
-        newest: newest(tags).map(ToString::to_string),
+        newest: highest_version(tags).map(ToString::to_string),
     }
 }
-
-/// How many digits of a digest the fallback tag of its referrers has (row E-87).
-const FALLBACK_DIGITS: usize = 64;
 
 /// Tells whether a tag keeps account of what refers to a manifest: a fallback tag (row E-87), or one
 /// of cosign's (row E-97).
 fn is_account(tag: &Tag) -> bool {
     let text = tag.as_str();
-    let digits = text.strip_prefix("sha256-").or_else(|| text.strip_prefix("sha512-"));
-    cosign_tag(text).is_some()
-        || digits.is_some_and(|digits| {
-            digits.len() == FALLBACK_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-        })
+    Digest::is_referrers_tag(text) || cosign_tag(text).is_some()
 }

@@ -7,15 +7,15 @@ use longshore_sync::{Plan, RootReport};
 
 use crate::{Picked, SparseIndex};
 
-/// An index that points to what does not come, where nobody said what becomes of it. The far side would
-/// find out, and cannot help it there.
+/// An index that lists manifests which are not exported, without a `sparse_index` choice. Found at the
+/// site, this could not be repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndecidedIndex {
     /// What is wanted.
     pub reference: String,
     /// Why it does not come.
     pub gap: Gap,
-    /// For which platforms that is; none where entries say none.
+    /// The missing platforms; empty if the entries name none.
     pub platforms: Vec<String>,
 }
 
@@ -41,8 +41,10 @@ pub struct LackingPlatform {
 impl UndecidedIndex {
     /// Returns every such index of a plan.
     pub(crate) fn all(picked: &[Picked<'_>], plan: &Plan<'_>) -> Vec<Self> {
-        let undecided = picked.iter().filter(|of| of.item.sparse_index == SparseIndex::Refuse);
-        let undecided: HashSet<String> = undecided.map(|of| of.reference.to_string()).collect();
+        let refusing =
+            picked.iter().filter(|picked| picked.item.sparse_index == SparseIndex::Refuse);
+        let undecided: HashSet<String> =
+            refusing.map(|picked| picked.reference.to_string()).collect();
         let mut found = Vec::new();
         for (number, root) in plan.roots().iter().enumerate() {
             let name = root.names.iter().find(|name| undecided.contains(name.as_str()));
@@ -62,9 +64,10 @@ impl UndecidedIndex {
 }
 
 impl LackingPlatform {
-    /// Returns every such platform. What is for no platform at all, or does not say, is taken as it is.
+    /// Returns every such platform. Artifacts without platforms are skipped.
     pub(crate) fn all(picked: &[Picked<'_>], roots: &[RootReport]) -> Vec<Self> {
         let mut offered: HashMap<&str, Vec<&Platform>> = HashMap::new();
+        // Not referrers.
         for root in roots.iter().filter(|root| root.subject.is_none()) {
             for name in &root.names {
                 let platforms = root.platforms.iter().map(|(_, platform)| platform);

@@ -15,7 +15,7 @@ pub struct TagRules {
     pub(crate) regex: Option<Regex>,
     /// Those that are versions in this range; a `v` in front is no part of a version.
     pub(crate) semver: Option<VersionReq>,
-    /// None that matches one of these as a whole.
+    /// Tags that match any of these as a whole are dropped.
     pub(crate) exclude: Vec<Regex>,
     /// So many, the highest versions, of those that are left.
     pub(crate) newest: Option<usize>,
@@ -31,12 +31,12 @@ fn names(tags: &[Tag]) -> String {
 }
 
 impl TagRules {
-    /// Chooses among `tags`; returns the chosen ones: those that are listed in that order, others
-    /// sorted.
+    /// Chooses among `tags`. Returns `listed` unchanged if it is set (other rules do not apply); otherwise
+    /// the matches, sorted.
     ///
     /// # Errors
     ///
-    /// Tags that are listed by name and are not there. The others are not chosen then.
+    /// Tags that are listed by name and are not there; then nothing is chosen.
     pub fn choose(&self, tags: &[Tag]) -> Result<Vec<Tag>, NoSuchTags> {
         if let Some(listed) = &self.listed {
             let missing: Vec<_> =
@@ -57,7 +57,7 @@ impl TagRules {
         Ok(chosen)
     }
 
-    /// Tells whether the tags are all given by name, so that nobody need ask which there are.
+    /// Returns the tags if all are given by name, so that nobody need ask which there are.
     pub fn listed(&self) -> Option<&[Tag]> {
         self.listed.as_deref()
     }
@@ -74,15 +74,15 @@ impl TagRules {
 }
 
 impl fmt::Display for TagRules {
-    /// Says the rules as `bundle.yaml` does, without those that never leave nothing.
+    /// Writes the rules as `bundle.yaml` does; omits `newest`, unless it is the only rule.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(listed) = &self.listed {
             parts.push(format!("the tags {}", names(listed)));
         }
         parts.extend(self.semver.iter().map(|range| format!("semver `{range}`")));
-        parts.extend(self.regex.iter().map(|regex| format!("regex `{}`", pattern(regex))));
-        parts.extend(self.exclude.iter().map(|regex| format!("exclude `{}`", pattern(regex))));
+        parts.extend(self.regex.iter().map(|regex| format!("regex `{}`", unanchored(regex))));
+        parts.extend(self.exclude.iter().map(|regex| format!("exclude `{}`", unanchored(regex))));
         match (parts.is_empty(), self.newest) {
             (false, _) => f.write_str(&parts.join(", ")),
             (true, Some(newest)) => write!(f, "newest {newest}, which takes versions only"),
@@ -92,13 +92,13 @@ impl fmt::Display for TagRules {
 }
 
 /// Returns the tag that is the highest version, if any is a version.
-pub(crate) fn newest(tags: &[Tag]) -> Option<&Tag> {
+pub(crate) fn highest_version(tags: &[Tag]) -> Option<&Tag> {
     let versions = tags.iter().filter_map(|tag| Some((version(tag)?, tag)));
     versions.max().map(|(_, tag)| tag)
 }
 
 /// Returns a pattern as it was written, without what makes it match a tag as a whole.
-pub(crate) fn pattern(regex: &Regex) -> &str {
+pub(crate) fn unanchored(regex: &Regex) -> &str {
     let text = regex.as_str();
     let inner = text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
     inner.unwrap_or(text)
@@ -124,7 +124,7 @@ fn version(tag: &Tag) -> Option<Version> {
 }
 
 /// Reads a pattern that has to match a tag as a whole.
-pub(crate) fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
     // The pattern alone first, so that nothing in it can undo what is put around it.
     Regex::new(pattern)?;
     Regex::new(&format!("^(?:{pattern})$"))

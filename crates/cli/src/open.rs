@@ -62,7 +62,7 @@ pub(crate) fn roots(place: &OpenPlace, location: &Location) -> Result<KnownRoots
     let known = place.whole().known_roots().map_err(Problem::of)?;
     let is_empty = known.roots.is_empty() && known.unknown.is_empty();
     let is_unknown = match place {
-        OpenPlace::Registry(remote) if is_empty => !remote.lists_tags().map_err(Problem::of)?,
+        OpenPlace::Registry(remote) if is_empty => !remote.has_tag_list().map_err(Problem::of)?,
         _ => false,
     };
     if is_unknown {

@@ -41,7 +41,7 @@ impl Registry {
     /// Returns the repositories that the registry lists.
     pub fn catalog(&self) -> Result<RegistryCatalog> {
         let what = format!("the list of repositories of {}", self.host());
-        let list = self.list("_catalog", &what, "repositories", None, &Scope::catalog());
+        let list = self.fetch_list("_catalog", &what, "repositories", None, &Scope::catalog());
         let found = list.map_err(|unlisted| {
             let said = match unlisted {
                 ListError::Refused(Error::Refused { said, .. }) => Some(said),
@@ -50,9 +50,9 @@ impl Registry {
             };
             Error::unsupported(self.host(), Inability::Catalog { said })
         })?;
-        let others = found.others.into_iter().map(InvalidRepository::NotText).collect();
+        let others = found.non_strings.into_iter().map(InvalidRepository::NotText).collect();
         let mut catalog = RegistryCatalog { repositories: Vec::new(), others };
-        for text in found.texts {
+        for text in found.strings {
             match text.parse() {
                 Ok(name) => catalog.repositories.push(name),
                 Err(error) => catalog.others.push(InvalidRepository::NotAName(error)),

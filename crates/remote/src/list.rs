@@ -28,7 +28,7 @@ const MOST_EMPTY: usize = 16;
 impl Registry {
     /// Returns the entries of `member` in all pages, without duplicates and sorted (rows E-100 to E-102).
     /// Errors call the list `what`.
-    pub(crate) fn list(
+    pub(crate) fn fetch_list(
         &self,
         path: &str,
         what: &str,
@@ -106,16 +106,16 @@ impl Registry {
                 _ => break,
             };
         }
-        Ok(ListEntries { texts: found.all, others: found.others })
+        Ok(ListEntries { strings: found.all, non_strings: found.others })
     }
 }
 
 /// The entries of a list.
 #[derive(Debug)]
 pub(crate) struct ListEntries {
-    pub(crate) texts: BTreeSet<String>,
+    pub(crate) strings: BTreeSet<String>,
     /// Entries that are not strings, as JSON.
-    pub(crate) others: BTreeSet<String>,
+    pub(crate) non_strings: BTreeSet<String>,
 }
 
 /// Tells whether a registry answered that it failed.

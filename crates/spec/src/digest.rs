@@ -35,6 +35,9 @@ pub struct DigestError {
 }
 
 impl Digest {
+    /// The encoded part of a referrers tag has at most this many characters (row E-87).
+    pub const REFERRERS_TAG_ENCODED: usize = 64;
+
     /// Returns the SHA-256 digest of `bytes`.
     pub fn sha256(bytes: impl AsRef<[u8]>) -> Self {
         Self(Repr::Sha256(Sha256::digest(bytes).into()))
@@ -84,17 +87,30 @@ impl Digest {
     /// Returns the tag under which registries without a referrers API list the referrers of
     /// this digest (distribution-spec "Referrers Tag Schema", row E-87).
     ///
-    /// The encoded part is cut to 64 characters, so the tag of a sha512 digest cannot be turned
+    /// The encoded part is [cut](Self::REFERRERS_TAG_ENCODED), so the tag of a sha512 digest cannot be turned
     /// back into the digest.
     pub fn referrers_tag(&self) -> String {
         const ALGORITHM: usize = 32;
-        const ENCODED: usize = 64;
         let part = |text: &str, limit| -> String {
             let legal =
                 |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
             text.chars().take(limit).map(legal).collect()
         };
-        format!("{}-{}", part(self.algorithm(), ALGORITHM), part(&self.encoded(), ENCODED))
+        format!(
+            "{}-{}",
+            part(self.algorithm(), ALGORITHM),
+            part(&self.encoded(), Self::REFERRERS_TAG_ENCODED)
+        )
+    }
+
+    /// Tells whether `tag` has the form of a [referrers tag](Self::referrers_tag) of a sha256 or
+    /// sha512 digest (row E-87). Tags of other algorithms look like any other tag.
+    pub fn is_referrers_tag(tag: &str) -> bool {
+        tag.split_once('-').is_some_and(|(algorithm, encoded)| {
+            matches!(algorithm, "sha256" | "sha512")
+                && encoded.len() == Self::REFERRERS_TAG_ENCODED
+                && encoded.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
     }
 
     /// Returns the first twelve characters of the encoded part, for people.

@@ -13,13 +13,13 @@ pub trait Observer: Sync {
         false
     }
 
-    /// The work begins, and so many bytes of content are there already. Nobody says so where that is not
-    /// known at once; then each piece that is there is told as it is met.
+    /// The work begins, and so many bytes of content are there already. Not called if the amount is
+    /// unknown at the start; then `finished` is called with `Existed` for each piece.
     fn resumed(&self, there: u64) {
         let _ = there;
     }
 
-    /// Content begins to move: of the artifact that is called `name`, or one of several that have it.
+    /// Content begins to move. `name`: one of the artifacts that contain it.
     fn began(&self, name: Option<&Name>, digest: &Digest, size: u64) {
         let _ = (name, digest, size);
     }
@@ -54,7 +54,7 @@ pub enum Arrival {
     Existed,
 }
 
-/// Tells nobody.
+/// An observer that ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

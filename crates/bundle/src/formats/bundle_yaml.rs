@@ -197,7 +197,7 @@ impl Reader<'_> {
     }
 
     fn chosen_by(&self, rules: &Rules) -> Result<TagRules, ConfigError> {
-        let pattern = |text: &str| tags::whole(text).map_err(|error| tags::regex_error(&error));
+        let pattern = |text: &str| tags::anchored(text).map_err(|error| tags::regex_error(&error));
         let Rules { regex, semver, exclude, newest } = rules;
         Ok(TagRules {
             listed: None,

@@ -8,8 +8,8 @@ use super::yaml;
 use crate::ConfigError;
 use crate::selection::reference;
 
-/// Environment variables by which operators are told of images begin so.
-const RELATED: &str = "RELATED_IMAGE_";
+/// Prefix of the environment variables that tell operators which images to use.
+const RELATED_PREFIX: &str = "RELATED_IMAGE_";
 
 /// An image that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +20,9 @@ pub struct FoundImage {
     pub named_by: String,
 }
 
-/// What stands where an image should, and is no reference.
+/// Text that stands where an image should, and is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnreadImage {
+pub struct UnrecognisedImage {
     /// What stands there.
     pub text: String,
     /// Where: kind and name of the object, as far as it has them.
@@ -35,7 +35,7 @@ pub struct Found {
     /// The images.
     pub images: BTreeSet<FoundImage>,
     /// What may mean an image, such as a template within quotes or one made of parts.
-    pub unread: BTreeSet<UnreadImage>,
+    pub unrecognised: BTreeSet<UnrecognisedImage>,
 }
 
 /// Finds the images that Kubernetes manifests name: every `image`, whatever kind of object it is
@@ -49,19 +49,21 @@ pub fn find_images(name: &str, text: &str) -> Result<Found, ConfigError> {
     let documents: Vec<Value> = yaml::several(name, text)?;
     let mut found = Found::default();
     for document in &documents {
-        look(document, &object(document), yaml::MAX_DEPTH, &mut found);
+        collect_images(document, &object_label(document), yaml::MAX_DEPTH, &mut found);
     }
     Ok(found)
 }
 
-/// Returns what an object is called.
-fn object(document: &Value) -> String {
+/// Returns kind and name of an object.
+fn object_label(document: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text(&document["kind"]), text(&document["metadata"]["name"]));
     format!("{kind} {name}").trim().to_owned()
 }
 
-fn look(value: &Value, named_by: &str, depth: usize, found: &mut Found) {
+/// Adds the images in `value`, a part of the object `named_by`, to `found`.
+fn collect_images(value: &Value, named_by: &str, depth: usize, found: &mut Found) {
+    // The parser refuses deeper nesting.
     if depth == 0 {
         return;
     }
@@ -70,8 +72,8 @@ fn look(value: &Value, named_by: &str, depth: usize, found: &mut Found) {
             for item in items {
                 // A `List` has objects in it.
                 let inner =
-                    if item["kind"].is_string() { object(item) } else { named_by.to_owned() };
-                look(item, &inner, depth - 1, found);
+                    if item["kind"].is_string() { object_label(item) } else { named_by.to_owned() };
+                collect_images(item, &inner, depth - 1, found);
             }
         }
         Value::Object(members) => {
@@ -80,17 +82,19 @@ fn look(value: &Value, named_by: &str, depth: usize, found: &mut Found) {
             let is_related = members
                 .get("name")
                 .and_then(Value::as_str)
-                .is_some_and(|name| name.starts_with(RELATED));
+                .is_some_and(|name| name.starts_with(RELATED_PREFIX));
             let related = members.get("value").filter(|_| is_related);
             for text in [image, in_volume, related].into_iter().flatten().filter_map(Value::as_str)
             {
                 found.take(text.trim(), named_by);
             }
             if let Some(text) = image.and_then(in_parts) {
-                found.unread.insert(UnreadImage { text, named_by: named_by.to_owned() });
+                found
+                    .unrecognised
+                    .insert(UnrecognisedImage { text, named_by: named_by.to_owned() });
             }
             for member in members.values() {
-                look(member, named_by, depth - 1, found);
+                collect_images(member, named_by, depth - 1, found);
             }
         }
         _ => {}
@@ -107,14 +111,14 @@ impl Found {
             }
             Err(_) if text.is_empty() => {}
             Err(_) => {
-                self.unread.insert(UnreadImage { text: text.to_owned(), named_by });
+                self.unrecognised.insert(UnrecognisedImage { text: text.to_owned(), named_by });
             }
         }
     }
 }
 
-/// Returns an image that is written as `repository`, `tag` and so on, which only those who read it know
-/// how to put together.
+/// Returns an `image` given in parts (`repository`, `tag`, …), as text: how to join them depends on the
+/// chart.
 fn in_parts(image: &Value) -> Option<String> {
     let part = |key: &str| image.get(key).and_then(Value::as_str);
     part("repository")?;

@@ -159,8 +159,8 @@ fn rules(
     let field = |key: &str| format!("{path}tags.{key}");
     let wrong = |key: &str, error: &regex::Error| found.wrong(field(key), tags::regex_error(error));
     let allowed: Vec<_> = allow.iter().map(|it| format!("(?:{it})")).collect();
-    let regex = (!allowed.is_empty()).then(|| tags::whole(&allowed.join("|")));
-    let denied = deny.iter().map(|pattern| tags::whole(pattern));
+    let regex = (!allowed.is_empty()).then(|| tags::anchored(&allowed.join("|")));
+    let denied = deny.iter().map(|pattern| tags::anchored(pattern));
     Ok(TagRules {
         regex: regex.transpose().map_err(|error| wrong("allow", &error))?,
         exclude: denied.collect::<Result<_, _>>().map_err(|error| wrong("deny", &error))?,

@@ -71,7 +71,7 @@ pub(super) fn read(
 /// Reads a pattern that may match anywhere in a tag.
 fn anywhere(pattern: &str) -> Result<regex::Regex, regex::Error> {
     regex::Regex::new(pattern)?;
-    tags::whole(&format!(".*(?:{pattern}).*"))
+    tags::anchored(&format!(".*(?:{pattern}).*"))
 }
 
 /// Returns a range in which a version without an operator is meant as it stands: there `1.2` is any

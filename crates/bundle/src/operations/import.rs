@@ -16,7 +16,7 @@ use longshore_sync::{
 };
 
 pub use self::moves::{Move, MoveError, TargetKind};
-use super::verify::differences;
+use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
 use crate::{Difference, Mapping, OpenError, Receipt, Record, SparseIndex};
 
@@ -334,7 +334,7 @@ impl<'a> Import<'a> {
         let OpenBundle { layout, record, listed } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
             let outline = plan.outline();
-            let differences = differences(record, *layout, listed, &plan)?;
+            let differences = layout_differences(record, *layout, listed, &plan)?;
             if !differences.is_empty() {
                 return Err(ImportRefusal::Different(differences));
             }

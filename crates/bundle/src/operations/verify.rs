@@ -16,7 +16,7 @@ pub struct VerifyRequest<'a> {
     pub view: &'a dyn Source,
     /// The layout, if all that it lists is verified: what it stores beside that is found, too.
     pub layout: Option<&'a dyn Layout>,
-    /// What the layout should be. What that takes for granted is not looked for.
+    /// The record to compare with. Blobs that it assumes the site has are not looked for.
     pub record: Option<&'a Record>,
     /// Whether content whose digest cannot be computed passes (row A-38).
     pub allow_unverified: bool,
@@ -41,12 +41,11 @@ pub struct Verified<'a> {
 }
 
 impl<'a> VerifyRequest<'a> {
-    /// Finds out what is needed by `roots`. Each of which that is not known is asked for once more, and fails
-    /// on its own.
-    pub fn prepare(&self, roots: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
-        let listed = roots.roots.clone();
+    /// Finds out what `known` needs. Each name in `known.unknown` is looked up again and fails alone.
+    pub fn prepare(&self, known: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
+        let listed = known.roots.clone();
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
-        let mut plan = survey_known(self.view, roots, &filter, self.jobs, observer).seal();
+        let mut plan = survey_known(self.view, known, &filter, self.jobs, observer).seal();
         let assumed = self.record.map(Record::assumed).unwrap_or_default();
         if !assumed.is_empty() {
             let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
@@ -90,9 +89,10 @@ impl<'a> Verified<'a> {
         Ok(orphans)
     }
 
-    /// Returns every way in which the layout, with these `orphans`, is not what its record says. What is
-    /// damaged makes all that needs it look as if it were not recorded rightly, so that nothing is said
-    /// then.
+    /// Returns every way in which the layout is not what its record says; `orphans` is what
+    /// [`orphans`](Self::orphans) returned. A damaged manifest would make everything that needs it look
+    /// wrongly recorded, so nothing is returned if the plan has failures; those of the report do not
+    /// matter, since the record is compared with what manifests say.
     pub fn differences(&self, orphans: &[Digest]) -> Result<Vec<Difference>> {
         let Verification { request: VerifyRequest { layout, record, .. }, listed, plan } =
             &self.verification;
@@ -100,10 +100,12 @@ impl<'a> Verified<'a> {
         else {
             return Ok(Vec::new());
         };
-        let mut found = differences(record, *layout, listed, plan)?;
+        let mut found = layout_differences(record, *layout, listed, plan)?;
+        // What a delta lists was found by its record; its own `index.json` is compared apart.
         if record.base.is_some() {
             found.extend(record.misnamed(&layout.whole().roots()?));
         }
+        // A directory may keep what an earlier export had begun; an archive is all of one export.
         if layout.is_written_once() {
             found.extend(record.unknown(orphans));
         }
@@ -122,7 +124,7 @@ impl<'a> Verified<'a> {
 
 /// Returns every way in which a layout is not what a record says: `listed` is all that it lists, and
 /// `plan` has what that needs.
-pub(super) fn differences(
+pub(super) fn layout_differences(
     record: &Record,
     layout: &dyn Layout,
     listed: &[Root],
@@ -131,6 +133,7 @@ pub(super) fn differences(
     let mut differences = record.differences(listed, &plan.outline(), &plan.assumed());
     if record.docker_manifest.is_some() {
         let found = match layout.extra_file(DOCKER_MANIFEST, MAX_DOCKER_MANIFEST) {
+            // One that is over the limit is not the one that was recorded.
             Err(Error::Limit { .. }) => None,
             found => found?,
         };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     COMPLETE, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
-use crate::tags::pattern;
+use crate::tags::unanchored;
 use crate::{Choice, Item, Selection, SparseIndex, TagRules};
 
 impl Record {
@@ -239,13 +239,13 @@ fn tags(rules: &TagRules) -> Value {
     }
     let mut value = json!({});
     if let Some(regex) = &rules.regex {
-        value["regex"] = json!(pattern(regex));
+        value["regex"] = json!(unanchored(regex));
     }
     if let Some(semver) = &rules.semver {
         value["semver"] = json!(semver.to_string());
     }
     if !rules.exclude.is_empty() {
-        value["exclude"] = json!(rules.exclude.iter().map(pattern).collect::<Vec<_>>());
+        value["exclude"] = json!(rules.exclude.iter().map(unanchored).collect::<Vec<_>>());
     }
     if let Some(newest) = rules.newest {
         value["newest"] = json!(newest);

@@ -81,7 +81,7 @@ spec: { image: { registry: quay.io, repository: a/b, tag: v1 }, schema: { image:
     let found = find_images("all.yaml", text).unwrap();
     assert!(found.images.is_empty(), "{found:?}");
     let lines: Vec<_> =
-        found.unread.iter().map(|of| format!("{}  {}", of.named_by, of.text)).collect();
+        found.unrecognised.iter().map(|of| format!("{}  {}", of.named_by, of.text)).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     Pod web  $(IMAGE)
     Pod web  Site.Local/App:1

@@ -29,6 +29,7 @@ use crate::registries::Registries;
 use crate::report::{self, problem_of, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let begun = Instant::now();
     let (sources, target) = items::places(args)?;
     let filter = filter(args, &sources)?;
     let looked_for_referrers = filter.referrers != Referring::Ignored;
@@ -51,12 +52,11 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         filter: None,
     });
 
-    let begun = Instant::now();
     let request = CopyRequest { items: wanted.collect(), filter, jobs: global.jobs() };
-    let mut copy = request.prepare(&Silent);
+    let copy = request.prepare(&Silent);
     platforms::warn_of_none(&args.platform, &copy.plan().roots(), output);
     let Some(destination) = destination.as_ref().filter(|_| !args.dry_run) else {
-        // What is not there yet holds nothing.
+        // `None`: the destination does not exist, so everything is missing.
         let missing = destination
             .as_ref()
             .map(|it| destination::missing(it, copy.plan(), global.jobs()))
@@ -67,29 +67,55 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
         let moved = plan.moved(global.jobs());
         return dry_run(plan, totals, &moved, looked_for_referrers, output);
     };
+    let copy = refuse_incomplete(copy, destination, &target, args, global, output)?;
+    carry_out(copy, destination, looked_for_referrers, begun, global, output)
+}
+
+/// Refuses to write to an archive what cannot be had for it: an archive is written whole or not at all.
+/// Returns the copy, without the roots that an archive may leave out.
+fn refuse_incomplete<'a>(
+    mut copy: PreparedCopy<'a>,
+    destination: &Destination,
+    target: &Location,
+    args: &Copy,
+    global: &Global,
+    output: &Output,
+) -> Result<PreparedCopy<'a>, Problem> {
+    if destination.place().atomicity() != Atomicity::AllOrNothing {
+        return Ok(copy);
+    }
     let has_failed = !copy.plan().failures().is_empty();
     let refused = (global.json && has_failed).then(|| Document::refused(copy.plan()));
-    // Of all that is listed an archive takes what can be had: what was named must be had.
-    let is_all = args.all || args.all_tags;
-    let is_all_or_nothing = destination.place().atomicity() == Atomicity::AllOrNothing;
-    if is_all && is_all_or_nothing {
+    // With --all or --all-tags, an archive leaves out roots that fail; a root that was named must succeed.
+    if args.all || args.all_tags {
         copy = copy.leave_out_failed(destination.place());
     }
     let plan = copy.plan();
-    let is_lost = !copy.lost.is_empty() && plan.roots().is_empty();
-    if is_lost || (!plan.failures().is_empty() && is_all_or_nothing) {
-        for failure in copy.lost.iter().chain(plan.failures()) {
-            Output::problem(&problem_of(failure));
-        }
-        if let Some(refused) = refused {
-            output.result(&refused, String::new)?;
-        }
-        let text =
-            format!("nothing was written to {target}: an archive is written whole or not at all");
-        return Err(
-            Problem::new(Exit::Failed, text).hint("leave out what is not available, or repair it")
-        );
+    let nothing_is_left = !copy.lost.is_empty() && plan.roots().is_empty();
+    if !nothing_is_left && plan.failures().is_empty() {
+        return Ok(copy);
     }
+    for failure in copy.lost.iter().chain(plan.failures()) {
+        Output::problem(&problem_of(failure));
+    }
+    if let Some(refused) = refused {
+        output.result(&refused, String::new)?;
+    }
+    let text =
+        format!("nothing was written to {target}: an archive is written whole or not at all");
+    Err(Problem::new(Exit::Failed, text).hint("leave out what is not available, or repair it"))
+}
+
+/// Carries out a copy, and says what came of it.
+fn carry_out(
+    mut copy: PreparedCopy<'_>,
+    destination: &Destination,
+    looked_for_referrers: bool,
+    begun: Instant,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let plan = copy.plan();
     let totals = plan.size();
     let moved = plan.moved(global.jobs());
     if let Destination::Directory(directory) = destination {

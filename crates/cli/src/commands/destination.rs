@@ -34,8 +34,8 @@ pub(crate) fn open(
     tracing::debug!("writing to {}", target.whole());
     let opened = match &target.place {
         PlaceKind::Directory(path) if opening.dry_run && !path.exists() => return Ok(None),
-        // Nothing is created before something is written: what a run has left that broke off before it
-        // was a layout is gone on with, and counts for a dry run.
+        // `create` writes nothing yet. A directory left by an interrupted run counts as existing, so a
+        // dry run opens it too.
         PlaceKind::Directory(path) => Directory::create(path).map(Destination::Directory),
         PlaceKind::Archive(_) if target.is_pipe() => return pipe(opening, global),
         PlaceKind::Archive(path) if path.is_dir() => {
@@ -58,7 +58,7 @@ pub(crate) fn open(
         PlaceKind::Registry(place) => {
             refuse_short(place, target)?;
             let remote = registries.remote(place)?;
-            // Told once, and not for every blob.
+            // Check access once here, not per blob.
             remote.registry().ping().map_err(Problem::of)?;
             return Ok(Some(Destination::Registry(remote)));
         }
@@ -90,8 +90,8 @@ pub(crate) fn missing(
 ) -> Result<u64, Problem> {
     let missing = match destination {
         Destination::Archive(archive) => {
-            let left = archive.left_of(&plan.outline());
-            left.map(|left| plan.size().bytes.saturating_sub(left))
+            let already_written = archive.left_of(&plan.outline());
+            already_written.map(|written| plan.size().bytes.saturating_sub(written))
         }
         Destination::Directory(_) | Destination::Stream(_) | Destination::Registry(_) => {
             plan.totals(jobs).map(|totals| totals.missing)
@@ -105,7 +105,7 @@ pub(crate) fn is_stdout(destination: &Destination) -> bool {
     matches!(destination, Destination::Stream(_))
 }
 
-/// Returns the problem that it is when it cannot be written to. What stdout does not take is a
+/// Words a write error. What stdout does not take is a
 /// failure, as it is for every command, and nothing goes on there with the next run.
 pub(crate) fn problem(destination: &Destination, error: Error) -> Problem {
     let is_of_stdout = is_stdout(destination) && matches!(error, Error::Io { .. });
@@ -118,7 +118,7 @@ pub(crate) fn problem(destination: &Destination, error: Error) -> Problem {
 }
 
 /// Endings of names that say that a file is compressed, and what compresses one so.
-const COMPRESSED: [(&str, &str); 8] = [
+const COMPRESSED: [(&str, &str); 9] = [
     (".gz", "gzip"),
     (".tgz", "gzip"),
     (".zst", "zstd"),
@@ -126,6 +126,7 @@ const COMPRESSED: [(&str, &str); 8] = [
     (".xz", "xz"),
     (".txz", "xz"),
     (".bz2", "bzip2"),
+    (".tbz2", "bzip2"),
     (".lz4", "lz4"),
 ];
 
@@ -148,8 +149,7 @@ pub(crate) fn refuse_compressed(path: &Path) -> Result<(), Problem> {
     )))
 }
 
-/// Warns of a directory on a FAT file system that takes more files than such a directory holds, for sure or
-/// nearly.
+/// Warns of a directory on a FAT file system that takes more, or nearly more, files than one holds.
 pub(crate) fn warn_if_crowded(directory: &Directory, plan: &SealedPlan<'_>, output: &Output) {
     if let Some(blobs) = directory.crowded(|| plan.outline()) {
         output.warning(&format!(

@@ -53,13 +53,13 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         return check::run(&export, &registries);
     }
     layouts.refuse_as_target(&args.output)?;
-    let there = match &args.output.place {
+    let existing = match &args.output.place {
         PlaceKind::Archive(path) => ArchiveComparison::with_bundle(path),
         PlaceKind::Directory(_) | PlaceKind::Registry(_) => None,
     };
     let opening = Opening { dry_run: args.dry_run, force: args.force };
-    // Another bundle that is there stays, and so nothing is opened for writing.
-    let destination = match &there {
+    // Without --force an existing archive is kept, so nothing is opened for writing.
+    let destination = match &existing {
         Some(_) if !args.force => None,
         _ => destination::open(&args.output, opening, global, &registries)?,
     };
@@ -68,22 +68,24 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let target =
         target.map(|(destination, whole)| ExportTarget { place: destination.place(), whole });
     let bundle = export.prepare(target)?;
-    match there {
-        Some(there) if there.has(bundle.record()) && there.is_as_recorded() => {
+    match existing {
+        Some(existing) if existing.has(bundle.record()) && existing.is_as_recorded() => {
             BundleReport(&bundle).nothing_new(args, output)
         }
-        Some(there) if !args.force => Err(in_the_way(&there, &bundle, args)),
-        _ => write(bundle, destination.as_ref(), begun, &export),
+        Some(existing) if !args.force => Err(in_the_way(&existing, &bundle, args)),
+        _ => write_or_dry_run(bundle, destination.as_ref(), begun, &export),
     }
 }
 
 /// Says why nothing can be written where an archive is.
-fn in_the_way(there: &ArchiveComparison, bundle: &Bundle<'_>, args: &Export) -> Problem {
+fn in_the_way(existing: &ArchiveComparison, bundle: &Bundle<'_>, args: &Export) -> Problem {
     let what = shown(args);
-    if !there.has(bundle.record()) {
+    if !existing.has(bundle.record()) {
         return Problem::of(Error::Exists { what });
     }
-    let text = format!("{what} is damaged: it says that it is this bundle, and does not fit that");
+    let text = format!(
+        "{what} is damaged: its record is that of this bundle, but its content does not match"
+    );
     Problem::new(Exit::Failed, text).hint("--force writes it anew")
 }
 
@@ -116,11 +118,12 @@ impl<'a> Exporting<'a> {
             allow_unverified: args.allow_unverified,
             jobs: self.global.jobs(),
         };
-        let bundle = request.prepare(&Silent).map_err(refused)?;
+        let bundle = request.prepare(&Silent).map_err(export_problem)?;
         platforms::warn(&bundle.lacking, output);
         if !bundle.is_whole() {
-            let gone = |failure: &Failure| lock::gone(args.file.as_deref()?, self.locked?, failure);
-            tell_left_out(&bundle.failures, &bundle.failed, gone);
+            let lock_hint =
+                |failure: &Failure| lock::gone(args.file.as_deref()?, self.locked?, failure);
+            tell_left_out(&bundle.failures, &bundle.failed, lock_hint);
         }
         let report = BundleReport(&bundle);
         if !bundle.is_whole() && !takes_what_it_can {
@@ -139,8 +142,8 @@ impl<'a> Exporting<'a> {
         Ok(bundle)
     }
 
-    /// Brings all of a bundle to where it goes.
-    fn write(&self, bundle: &mut Bundle<'_>) -> Result<Report, WriteError> {
+    /// Brings all of a bundle to where it goes, and shows how far it is.
+    fn write_with_progress(&self, bundle: &mut Bundle<'_>) -> Result<Report, WriteError> {
         let bytes = total(bundle.outline().nodes().iter().map(|node| node.size));
         let progress = Progress::new(self.output, "exporting", bytes).of_artifacts(bundle.plan());
         let result = bundle.write(&progress);
@@ -150,7 +153,7 @@ impl<'a> Exporting<'a> {
 }
 
 /// Says why no bundle can be made.
-fn refused(error: ExportError) -> Problem {
+fn export_problem(error: ExportError) -> Problem {
     match error {
         ExportError::Conflict(error) => Problem::of(error),
         ExportError::Undecided(undecided) => platforms::undecided(&undecided),
@@ -178,7 +181,7 @@ fn refused(error: ExportError) -> Problem {
 }
 
 /// Writes a bundle, or says what would be written.
-fn write(
+fn write_or_dry_run(
     mut bundle: Bundle<'_>,
     destination: Option<&Destination>,
     begun: Instant,
@@ -194,7 +197,7 @@ fn write(
     };
     if let Destination::Directory(directory) = destination {
         refuse_others(directory, &bundle.outline(), args)?;
-        warn_of_left(directory, &bundle, args, output);
+        warn_of_stale_docker_manifest(directory, &bundle, args, output);
         destination::warn_if_crowded(directory, bundle.plan(), output);
     }
     if !destination::is_stdout(destination) {
@@ -202,12 +205,12 @@ fn write(
     }
     output.note(&size.text(args));
     let (failures, failed) = (bundle.failures.len(), bundle.failed.len());
-    let report = export.write(&mut bundle).map_err(|error| match error {
+    let report = export.write_with_progress(&mut bundle).map_err(|error| match error {
         WriteError::Place(failure) => destination::problem(destination, *failure.error),
         error @ WriteError::Incomplete(_) => Problem::new(Exit::Failed, error.to_string()),
-        WriteError::Remade(error) => refused(error),
+        WriteError::Remade(error) => export_problem(error),
     })?;
-    // What turned out not to be had is left out.
+    // Content that failed while being written is left out.
     tell_left_out(&bundle.failures[failures..], &bundle.failed[failed..], |_| None);
     if bundle.failed.len() > failed {
         size.measure_again(&bundle)?;
@@ -224,7 +227,7 @@ fn write(
     Ok(if complete && bundle.is_whole() { Exit::Done } else { Exit::Failed })
 }
 
-/// A bundle is what one export wrote: a directory that lists something else is no place for it.
+/// Refuses a directory that lists anything not in this export: a bundle is what one export wrote.
 fn refuse_others(
     directory: &longshore_layout::Directory,
     outline: &Outline,
@@ -248,7 +251,7 @@ fn refuse_others(
 }
 
 /// Warns of a `manifest.json` that an earlier export left: nothing writes it anew, and Docker would read it.
-fn warn_of_left(
+fn warn_of_stale_docker_manifest(
     directory: &longshore_layout::Directory,
     bundle: &Bundle<'_>,
     args: &Export,

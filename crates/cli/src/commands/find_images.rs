@@ -34,7 +34,7 @@ pub(crate) fn run(args: &FindImages, output: &Output) -> Result<Exit, Problem> {
                 .hint("give it Kubernetes manifests; render a chart with `helm template` first")
         })?;
         let named_by = |by: String| if by.is_empty() { name.clone() } else { by };
-        for image in found.unread {
+        for image in found.unrecognised {
             let (by, text) = (named_by(image.named_by), image.text);
             output.warning(&format!("{by}: `{text}` is not a reference, so it is not in the list"));
         }

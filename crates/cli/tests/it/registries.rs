@@ -53,6 +53,22 @@ fn from_place_to_place_it_stays_the_same() {
 }
 
 #[test]
+fn a_name_that_is_no_tag_is_dropped() {
+    let site = Site::typed();
+    let served = Served::start(&site, "oci:store --writable");
+    let place = format!("{}/app", served.host());
+    site.ok("copy oci:site:app 'oci:src:1.0+x'");
+    let ran = site.run(&format!("copy --all oci:src {place}"));
+    let dropped = "`1.0+x` is not a valid tag and is dropped";
+    let by_digest = format!("{dropped}: its artifact is pushed by digest only");
+    assert!(ran.stderr.contains(&by_digest), "{}", ran.stderr);
+    site.ok("tag oci:src:1.0+x v1");
+    let ran = site.run(&format!("copy --all oci:src {place}"));
+    assert!(ran.stderr.contains(dropped) && !ran.stderr.contains("digest only"), "{}", ran.stderr);
+    assert_eq!(tags(&site, &place).into_keys().collect::<Vec<_>>(), ["v1"]);
+}
+
+#[test]
 fn every_type_goes_through_a_registry() {
     let site = Site::typed();
     let served = Served::start(&site, "oci:store --writable");

@@ -133,6 +133,7 @@ fn a_compressed_name_is_refused_with_what_to_do() {
         ("x.tgz", "x.tar", "gzip"),
         ("X.TAR.ZST", "X.TAR", "zstd"),
         ("x.tar.xz", "x.tar", "xz"),
+        ("x.tbz2", "x.tar", "bzip2"),
     ] {
         for line in ["copy oci:site:app oci-archive:NAME", "export -f bundle.yaml -o NAME"] {
             let ran = site.run(&line.replace("NAME", name));

@@ -16,14 +16,14 @@ impl RemoteRepository {
     /// Deletes a manifest with all its tags.
     pub(super) fn delete_manifest(&self, digest: &Digest) -> Result<()> {
         let manifest = self.get_manifest(&Selector::Digest(digest.clone()))?;
-        // Before it is deleted: afterwards nobody knows its subject (row E-95).
-        let listed = match manifest.subject() {
-            Some(subject) => self.subject_with_fallback_tag(&subject.digest)?,
-            None => None,
+        // Look up the subject first: afterwards it is unknown (row E-95).
+        let listed_under = match manifest.subject() {
+            Some(subject) if self.uses_fallback_tag(&subject.digest)? => Some(&subject.digest),
+            _ => None,
         };
         self.delete(digest, |said| Inability::ManifestDelete { said })?;
-        match listed {
-            Some(subject) => self.remove_referrer(&subject, digest),
+        match listed_under {
+            Some(subject) => self.remove_referrer(subject, digest),
             None => Ok(()),
         }
     }
@@ -40,6 +40,7 @@ impl RemoteRepository {
         let answer = self.registry.send(&request, Some(&self.name), scopes)?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
+            // A registry that allows no deletion answers 405, and one that does not know it 501.
             // Distribution 2.8 answers 400 to any tag.
             400 | 405 | 501 => Err(self.unsupported(unsupported(answer.into_refusal().into()))),
             _ => Err(self.refused(&request, answer)),

@@ -56,22 +56,22 @@ impl RemoteRepository {
     }
 
     /// Tells whether the registry has a list of tags for the repository, even an empty one.
-    pub fn lists_tags(&self) -> Result<bool> {
-        Ok(self.listed()?.is_some())
+    pub fn has_tag_list(&self) -> Result<bool> {
+        Ok(self.fetch_tags()?.is_some())
     }
 
-    /// Returns the tags, or `None` if the registry has no such list. An entry that is not a string is
-    /// taken for a tag, since a tag of digits may be written as a number. If there is no such tag, it is
-    /// reported with those that cannot be read.
-    fn listed(&self) -> Result<Option<Vec<Name>>> {
+    /// Returns the tags, or `None` if the registry has no such list. A non-string entry is kept as a tag
+    /// name (a tag of digits may come as a number); if it does not resolve, `known_roots` lists it under
+    /// `unknown`.
+    fn fetch_tags(&self) -> Result<Option<Vec<Name>>> {
         let path = format!("{}/tags/list", self.name);
         let (what, scope) = (format!("the list of tags of {self}"), Scope::pull(&self.name));
-        match self.registry.list(&path, &what, "tags", Some(&self.name), &scope) {
+        match self.registry.fetch_list(&path, &what, "tags", Some(&self.name), &scope) {
             Err(ListError::Refused(Error::NotFound { .. })) => Ok(None),
             listed => {
-                let ListEntries { mut texts, others } = listed?;
-                texts.extend(others);
-                Ok(Some(texts.into_iter().map(Name::new).collect()))
+                let ListEntries { mut strings, non_strings } = listed?;
+                strings.extend(non_strings);
+                Ok(Some(strings.into_iter().map(Name::new).collect()))
             }
         }
     }
@@ -107,7 +107,7 @@ impl RemoteRepository {
     }
 
     /// Returns `error` with the repository, instead of the host, as the place that lacks something.
-    fn located(&self, error: Error) -> Error {
+    fn with_repository_as_place(&self, error: Error) -> Error {
         match error {
             Error::NotFound { what, said, .. } => {
                 // The place names the repository already.
@@ -122,7 +122,7 @@ impl RemoteRepository {
     }
 
     fn refused(&self, request: &Request<'_>, answer: Answer<'_>) -> Error {
-        self.located(answer.into_error(request.action, &request.what))
+        self.with_repository_as_place(answer.into_error(request.action, &request.what))
     }
 
     /// Returns the error of a refused push. A 404 is about the repository or the upload, not about the
@@ -163,11 +163,11 @@ impl Source for RemoteRepository {
         self.open_blob(blob, offset)
     }
 
-    /// Asks for the size, and reads the content if the registry does not name it.
+    /// Asks for the size, and reads the content if the registry does not state the size.
     fn size(&self, blob: &Descriptor) -> Result<u64> {
         match self.find_blob(&blob.digest)? {
             Presence::There(Some(size)) if size == blob.size => return Ok(size),
-            // The sizes differ, and HEAD is the one that registries do not test.
+            // HEAD and the descriptor disagree; HEAD is often wrong, so ask GET before believing it.
             Presence::There(Some(_)) => {
                 if let Presence::There(Some(size)) = self.get_first_byte(&blob.digest)? {
                     return Ok(size);
@@ -199,14 +199,15 @@ impl Source for RemoteRepository {
 
     fn names(&self) -> Result<Vec<Name>> {
         // A repository that does not exist is empty.
-        Ok(self.listed()?.unwrap_or_default())
+        Ok(self.fetch_tags()?.unwrap_or_default())
     }
 
     /// Returns the tagged manifests: a registry lists no others. Fallback tags of referrers are left out,
     /// since nobody chose them.
     fn roots(&self) -> Result<Vec<Root>> {
         let KnownRoots { roots, unknown } = self.known_roots()?;
-        // The tag was deleted meanwhile, or the registry lists a tag that it does not have.
+        // A not-found error is no failure: the tag was deleted meanwhile, or the registry lists a tag
+        // that it does not have.
         match unknown.into_iter().find(|(_, error)| !error.is_not_found()) {
             Some((_, error)) => Err(error),
             None => Ok(roots),

@@ -38,9 +38,6 @@ const ENTRIES_TRIED: usize = 32;
 /// How many of them at once.
 const LOOKUPS: usize = 8;
 
-/// A digest's encoded part of up to this length fits into a fallback tag.
-const UNCUT: usize = 64;
-
 impl RemoteRepository {
     pub(super) fn list_referrers(&self, subject: &Digest) -> Result<Referrers> {
         let listed = self.listed_by_api(subject)?;
@@ -201,7 +198,7 @@ impl RemoteRepository {
     /// part of an image.
     fn refers(&self, entry: &Descriptor, subject: &Digest) -> Result<bool> {
         let is_image = entry.platform.as_deref().is_some_and(|platform| !platform.is_unknown());
-        if subject.encoded().len() <= UNCUT && !is_image {
+        if subject.encoded().len() <= Digest::REFERRERS_TAG_ENCODED && !is_image {
             return Ok(true);
         }
         match self.get_child(entry) {
@@ -232,17 +229,17 @@ impl RemoteRepository {
         })
     }
 
-    /// Returns `subject` if its referrers are listed in its fallback tag.
-    pub(super) fn subject_with_fallback_tag(&self, subject: &Digest) -> Result<Option<Digest>> {
+    /// Tells whether the referrers of `subject` are listed in its fallback tag.
+    pub(super) fn uses_fallback_tag(&self, subject: &Digest) -> Result<bool> {
         match self.listed_by_api(subject) {
-            Ok(listed) => Ok(listed.is_none().then(|| subject.clone())),
+            Ok(listed) => Ok(listed.is_none()),
             // The registry has the API, which refused this request.
             Err(
                 Error::Denied { .. }
                 | Error::NotFound { .. }
                 | Error::Refused { .. }
                 | Error::Malformed { .. },
-            ) => Ok(None),
+            ) => Ok(false),
             Err(error) => Err(error),
         }
     }

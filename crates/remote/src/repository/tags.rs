@@ -19,7 +19,8 @@ impl RemoteRepository {
     /// Fails if the registry answers for none of its tags: then the problem is not a tag.
     pub(super) fn tagged_roots(&self) -> Result<KnownRoots> {
         let names = self.names()?;
-        let names: Vec<_> = names.into_iter().filter(|name| !is_referrers_tag(name)).collect();
+        let names: Vec<_> =
+            names.into_iter().filter(|name| !Digest::is_referrers_tag(name.as_str())).collect();
         let head_result = in_parallel(&names, LOOKUPS, |name| self.head_first(name));
         let (mut groups, mut unknown) = (Groups::new(), Vec::new());
         let (mut by_head, mut by_content) = (Groups::new(), Vec::new());
@@ -98,15 +99,4 @@ fn add(groups: &mut Groups, descriptor: Descriptor, name: Name) {
     let Descriptor { digest, size, media_type, .. } = &descriptor;
     let key = (digest.clone(), *size, media_type.as_str().to_owned());
     groups.entry(key).or_insert_with(|| (descriptor, Vec::new())).1.push(name);
-}
-
-/// Tells whether `name` has the form of a fallback tag (row E-87).
-fn is_referrers_tag(name: &Name) -> bool {
-    const HEX: usize = 64;
-    let hex = |text: &str| {
-        text.len() == HEX && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    name.as_str().split_once('-').is_some_and(|(algorithm, encoded)| {
-        matches!(algorithm, "sha256" | "sha512") && hex(encoded)
-    })
 }

@@ -290,7 +290,7 @@ fn e100_a_repository_that_does_not_exist_is_empty() {
         let stub = Stub::new(move |_| answer.clone());
         let remote = remote(&stub.host);
         assert!(remote.names().unwrap().is_empty());
-        assert_eq!(remote.lists_tags().unwrap(), is_there);
+        assert_eq!(remote.has_tag_list().unwrap(), is_there);
     }
 }
 

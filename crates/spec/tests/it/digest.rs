@@ -135,6 +135,26 @@ fn e87_referrers_tags() {
 }
 
 #[test]
+fn e87_a_referrers_tag_is_known_by_its_form() {
+    for text in [EMPTY_256, EMPTY_512] {
+        let tag = digest(text).referrers_tag();
+        assert!(Digest::is_referrers_tag(&tag), "{tag}");
+        let (algorithm, encoded) = tag.split_once('-').unwrap();
+        for other in [
+            format!("{algorithm}-{}", encoded.to_uppercase()),
+            format!("{algorithm}-{encoded}0"),
+            format!("{algorithm}-{}", &encoded[1..]),
+            format!("{tag}.sig"),
+            format!("sha1-{encoded}"),
+            format!("v{tag}"),
+            encoded.to_owned(),
+        ] {
+            assert!(!Digest::is_referrers_tag(&other), "{other}");
+        }
+    }
+}
+
+#[test]
 fn a43_digests_sort_as_their_text() {
     let mut texts = vec![
         EMPTY_512,

@@ -1,5 +1,6 @@
 //! What a copy takes, and what it is called where it goes.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use longshore::OpenPlace;
@@ -100,7 +101,7 @@ fn refuse_itself(sources: &[Location], target: &Location) -> Result<(), Problem>
     }
 }
 
-/// Something that is taken.
+/// One artifact to copy.
 #[derive(Debug)]
 pub(super) struct NamedItem {
     /// The number of its source.
@@ -119,8 +120,8 @@ pub(super) fn items(
     output: &Output,
 ) -> Result<Vec<NamedItem>, Problem> {
     let mut taken = Vec::new();
-    let mut unknown = Vec::new();
-    for (source, (location, layout)) in sources.iter().zip(opened).enumerate() {
+    let mut problems = Vec::new();
+    for (source, (location, place)) in sources.iter().zip(opened).enumerate() {
         if let (PlaceKind::Registry(_), Some(selector), 2..) =
             (&location.place, &location.selector, sources.len())
         {
@@ -134,15 +135,15 @@ pub(super) fn items(
             taken.push(NamedItem { source, request, names });
             continue;
         }
-        match roots(args, location, layout, output) {
-            Ok(KnownRoots { roots, unknown }) => {
+        match roots(args, location, place, output) {
+            Ok(KnownRoots { roots, unknown: unresolved }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
                     source,
                     request: RootRequest::Listed(descriptor),
                     names,
                 }));
                 // Asked for once more, each fails on its own, and not the others.
-                taken.extend(unknown.into_iter().map(|(name, _)| NamedItem {
+                taken.extend(unresolved.into_iter().map(|(name, _)| NamedItem {
                     source,
                     request: RootRequest::Selector(name.clone().into()),
                     names: vec![name],
@@ -155,15 +156,16 @@ pub(super) fn items(
                     request: RootRequest::Selector(selector.clone()),
                     names: Vec::new(),
                 });
-                unknown.push(problem);
+                problems.push(problem);
             }
             Err(problem) => return Err(problem),
         }
     }
-    if unknown.len() == taken.len()
-        && let Some(last) = unknown.pop()
+    // Nothing at all was found.
+    if problems.len() == taken.len()
+        && let Some(last) = problems.pop()
     {
-        for problem in &unknown {
+        for problem in &problems {
             Output::problem(problem);
         }
         return Err(last);
@@ -172,26 +174,26 @@ pub(super) fn items(
     Ok(taken)
 }
 
-/// Returns the roots of a source that are wanted.
-/// Tells whether a layout lists nothing, so that all of it is nothing, too.
-fn is_empty(layout: &OpenPlace) -> bool {
-    !matches!(layout, OpenPlace::Registry(_))
-        && layout.whole().roots().is_ok_and(|roots| roots.is_empty())
+/// Tells whether a place is a layout that lists nothing, so that --all would not help.
+fn is_empty(place: &OpenPlace) -> bool {
+    !matches!(place, OpenPlace::Registry(_))
+        && place.whole().roots().is_ok_and(|roots| roots.is_empty())
 }
 
+/// Returns the roots of a source that are wanted.
 fn roots(
     args: &Copy,
     location: &Location,
-    layout: &OpenPlace,
+    place: &OpenPlace,
     output: &Output,
 ) -> Result<KnownRoots, Problem> {
     let only = |root| KnownRoots { roots: vec![root], unknown: Vec::new() };
     if location.selector.is_some() {
-        return open::select(layout, location).map(only);
+        return open::select(place, location).map(only);
     }
     if !args.all && !args.all_tags {
-        let root = open::select(layout, location).map_err(|problem| {
-            if is_empty(layout) {
+        let root = open::select(place, location).map_err(|problem| {
+            if is_empty(place) {
                 problem
             } else {
                 problem.also("or take all with --all-tags or --all")
@@ -199,9 +201,9 @@ fn roots(
         })?;
         return Ok(only(root));
     }
-    let KnownRoots { roots, unknown } = open::roots(layout, location)?;
+    let KnownRoots { roots, unknown } = open::roots(place, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
-        roots.into_iter().partition(|root| args.all || is_tag(root));
+        roots.into_iter().partition(|root| args.all || has_chosen_name(root));
     if !left.is_empty() {
         let count = human::entries(left.len());
         output.note(&format!("{location}: {count} without a tag not copied; --all copies them"));
@@ -209,17 +211,10 @@ fn roots(
     Ok(KnownRoots { roots: taken, unknown })
 }
 
-/// How many digits of a digest a referrers tag has (row E-87).
-const REFERRERS_TAG_DIGITS: usize = 64;
-
-/// Tells whether a root has a name that is more than an account of referrers (row E-97).
-fn is_tag(root: &Root) -> bool {
+/// Tells whether a root has a name other than a fallback tag, which nobody chose (row E-87).
+fn has_chosen_name(root: &Root) -> bool {
     let is_fallback = |name: &Name| {
-        let tag = name.as_str().rsplit(':').next().unwrap_or_default();
-        let digest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
-        digest.is_some_and(|hex| {
-            hex.len() == REFERRERS_TAG_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit())
-        })
+        Digest::is_referrers_tag(name.as_str().rsplit(':').next().unwrap_or_default())
     };
     root.names.iter().any(|name| !is_fallback(name))
 }
@@ -248,9 +243,14 @@ fn rename(
             }
         };
     }
-    for NamedItem { source, names, .. } in taken {
+    let mut dropped = Vec::new();
+    for NamedItem { source, request, names } in &mut *taken {
         match (&sources[*source].place, &target.place) {
-            (_, PlaceKind::Registry(_)) => to_tags(names, output),
+            (_, PlaceKind::Registry(_)) => {
+                for name in keep_tags(names) {
+                    dropped.push((name, requested_digest(request).cloned()));
+                }
+            }
             // Tags of several repositories may be alike, now or with the next copy; their references
             // are not.
             (PlaceKind::Registry(InRegistry { host, repository, .. }), _) => {
@@ -258,10 +258,53 @@ fn rename(
                     *name = Name::new(format!("{host}/{repository}:{name}"));
                 }
             }
+            // From layout to layout, names stay.
             _ => {}
         }
     }
+    warn_of_dropped(&dropped, taken, output);
     Ok(())
+}
+
+/// Makes tags of names, since a registry has no others. Returns the names that are not valid tags.
+fn keep_tags(names: &mut Vec<Name>) -> Vec<Name> {
+    let mut dropped = Vec::new();
+    names.retain_mut(|name| {
+        let text = name.as_str();
+        // A digest behind the name says nothing that the content does not.
+        let text = text.split_once('@').map_or(text, |(text, _)| text);
+        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
+        let tag = Name::new(tag);
+        if tag.tag().is_none() {
+            dropped.push(name.clone());
+            return false;
+        }
+        *name = tag;
+        true
+    });
+    dropped
+}
+
+/// Warns of names that are dropped. A layout lists an artifact once for each of its names, so another
+/// item may have a tag for it.
+fn warn_of_dropped(dropped: &[(Name, Option<Digest>)], taken: &[NamedItem], output: &Output) {
+    let tagged = taken.iter().filter(|item| !item.names.is_empty());
+    let tagged: HashSet<&Digest> =
+        tagged.filter_map(|item| requested_digest(&item.request)).collect();
+    for (name, digest) in dropped {
+        let is_tagged = digest.as_ref().is_some_and(|digest| tagged.contains(digest));
+        let effect = if is_tagged { "" } else { ": its artifact is pushed by digest only" };
+        output.warning(&format!("`{name}` is not a valid tag and is dropped{effect}"));
+    }
+}
+
+/// Returns the digest that is asked for, if it is known yet.
+fn requested_digest(request: &RootRequest) -> Option<&Digest> {
+    match request {
+        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
+        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
+        RootRequest::Selector(Selector::Name(_)) => None,
+    }
 }
 
 /// Refuses to give a name with a digest behind it to what has another.
@@ -270,35 +313,11 @@ fn refuse_other(
     digest: Option<&Digest>,
     target: &Location,
 ) -> Result<(), Problem> {
-    let found = match &one.request {
-        RootRequest::Listed(descriptor) => Some(&descriptor.digest),
-        RootRequest::Selector(Selector::Digest(digest)) => Some(digest),
-        RootRequest::Selector(Selector::Name(_)) => None,
-    };
-    match (digest, found) {
+    match (digest, requested_digest(&one.request)) {
         (Some(digest), Some(found)) if digest != found => {
             let text = format!("the digest in `{target}` is not that of the artifact, {found}");
             Err(Problem::new(Exit::Usage, text).hint("leave out the digest, or copy what has it"))
         }
         _ => Ok(()),
     }
-}
-
-/// Makes tags of names: a registry has no others.
-fn to_tags(names: &mut Vec<Name>, output: &Output) {
-    names.retain_mut(|name| {
-        let text = name.as_str();
-        // A digest behind the name says nothing that the content does not.
-        let text = text.split_once('@').map_or(text, |(text, _)| text);
-        let tag = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
-        let tag = Name::new(tag);
-        if tag.tag().is_none() {
-            output.warning(&format!(
-                "`{name}` is not a valid tag: its artifact is pushed by digest only"
-            ));
-            return false;
-        }
-        *name = tag;
-        true
-    });
 }

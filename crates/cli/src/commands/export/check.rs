@@ -8,7 +8,7 @@ use longshore_store::KnownRoots;
 use longshore_sync::{Report, Silent};
 
 use super::report::BundleReport;
-use super::{Exporting, refused};
+use super::{Exporting, export_problem};
 use crate::open;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -41,7 +41,7 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
         return BundleReport(&bundle).compared(Some(0), export.output);
     }
     BundleReport(&bundle).tell(export.output);
-    let result = export.write(&mut bundle);
+    let result = export.write_with_progress(&mut bundle);
     let complete = result.as_ref().is_ok_and(Report::is_complete);
     let differs_at =
         if complete { comparison.differs_at() } else { comparison.differs_so_far_at() };
@@ -50,7 +50,7 @@ fn archive(path: &Path, export: &Exporting<'_>) -> Result<Exit, Problem> {
         let report = result.map_err(|error| match error {
             WriteError::Place(failure) => Problem::of(*failure.error),
             error @ WriteError::Incomplete(_) => Problem::new(Exit::Failed, error.to_string()),
-            WriteError::Remade(error) => refused(error),
+            WriteError::Remade(error) => export_problem(error),
         })?;
         tell_failures(&[], &report);
         return Ok(Exit::Failed);
