@@ -74,10 +74,7 @@ impl FromStr for ImportDestination {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        let location: Option<Location> = text.parse().ok();
-        let is_layout = location.is_some_and(|location| location.path().is_some());
-        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
-            let location: Location = text.parse()?;
+        if let Some(location) = layout(text)? {
             return match (location.place, location.selector) {
                 (PlaceKind::Directory(path), None) => Ok(Self::Layout(path)),
                 (PlaceKind::Directory(_), Some(_)) => Err(Mistake::new(
@@ -110,10 +107,7 @@ impl FromStr for SitePlace {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        let location: Option<Location> = text.parse().ok();
-        let is_layout = location.is_some_and(|location| location.path().is_some());
-        if is_layout || text.starts_with("oci:") || text.starts_with("oci-archive:") {
-            let location: Location = text.parse()?;
+        if let Some(location) = layout(text)? {
             if location.selector.is_some() || location.is_pipe() {
                 return Err(Mistake::new(
                     format!(
@@ -188,7 +182,26 @@ impl FromStr for BaseInput {
         if path.is_dir() && !path.join("index.json").exists() {
             return Ok(Self::Folder(path.to_owned()));
         }
-        text.parse().map(Self::File)
+        match text.parse()? {
+            // What a registry holds may change, and a file that is not there looks like a registry.
+            DiffInput::Place(SitePlace::Registry { .. }) => Err(Mistake::new(
+                format!("`{text}` is no receipt or bundle that is here"),
+                "check the path; what a registry holds, `longshore receipt` writes down",
+            )),
+            input => Ok(Self::File(input)),
+        }
+    }
+}
+
+/// Reads a layout; `None` for a text that may mean a registry.
+fn layout(text: &str) -> Result<Option<Location>, Mistake> {
+    let location = text.parse::<Location>();
+    match location {
+        Ok(location) if location.path().is_some() => Ok(Some(location)),
+        Err(error) if text.starts_with("oci:") || text.starts_with("oci-archive:") => {
+            Err(error.into())
+        }
+        Ok(_) | Err(_) => Ok(None),
     }
 }
 

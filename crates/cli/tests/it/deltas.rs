@@ -173,7 +173,8 @@ fn what_is_no_base_is_named() {
     for (base, told) in [
         ("oci:src", "oci:src is no bundle"),
         ("nothing", "there is no receipt in nothing"),
-        ("registry.site.local/mirror", "is a registry, and what it holds may change"),
+        ("registry.site.local/mirror", "is no receipt or bundle that is here"),
+        ("nosuch.receipt", "`nosuch.receipt` is no receipt or bundle that is here"),
     ] {
         let ran = site.run(&format!("export oci:src:app --base {base} -o b.tar"));
         assert_eq!(ran.code, 2, "{base}: {}", ran.stderr);
