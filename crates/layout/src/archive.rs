@@ -8,6 +8,7 @@ mod inventory;
 mod journal;
 mod members;
 mod reader;
+mod set;
 mod stream;
 mod stream_reader;
 mod tar_layout;
@@ -16,8 +17,9 @@ mod writer;
 
 use longshore_store::{Error, Inability};
 
-pub use self::inventory::Inventory;
+pub use self::inventory::{Inventory, Listed};
 pub use self::reader::{Archive, ArchiveOptions};
+pub use self::set::{ArchiveSet, CutBlob};
 pub use self::stream::ArchiveStream;
 pub use self::stream_reader::{StreamOptions, StreamedArchive};
 pub use self::target::ArchiveTarget;

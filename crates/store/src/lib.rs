@@ -42,7 +42,7 @@ mod walk;
 pub use error::{ConnectionFailure, Error, ErrorCode, Flaw, Inability, Refusal, Result, Subject};
 pub use memory::Memory;
 pub use name::{Name, Selector};
-pub use outline::{ExtraFile, Outline, OutlineNode, Root};
+pub use outline::{ExtraFile, Outline, OutlineNode, OutlinePart, Root};
 pub use place::{Place, Repository, Upload};
 pub use source::{
     AnsweredBy, KnownRoots, MountSource, Referrers, Source, SourcePlace, manifest_from,

@@ -17,6 +17,7 @@ pub struct Outline {
     nodes: Vec<OutlineNode>,
     roots: Vec<Root>,
     files: Vec<ExtraFile>,
+    parts: Vec<OutlinePart>,
 }
 
 /// One piece of content that will come.
@@ -27,6 +28,18 @@ pub struct OutlineNode {
     pub role: Role,
     /// Its identity.
     pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// A part of a blob that is longer than the file that it would lie in: the rest lies elsewhere. What its own
+/// digest is nobody knows before the blob has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlinePart {
+    /// The blob.
+    pub blob: Digest,
+    /// Which of its parts it is, from 1.
+    pub number: u32,
     /// Its length in bytes.
     pub size: u64,
 }
@@ -75,13 +88,20 @@ impl Outline {
         });
         // What was asked for twice is listed once.
         roots.dedup();
-        Self { nodes, roots, files }
+        Self { nodes, roots, files, parts: Vec::new() }
     }
 
     /// Returns the same with these files beside the content.
     #[must_use]
     pub fn with_files(self, files: Vec<ExtraFile>) -> Self {
         Self { files, ..self }
+    }
+
+    /// Returns the same with these parts of blobs behind the content, by blob and number.
+    #[must_use]
+    pub fn with_parts(self, mut parts: Vec<OutlinePart>) -> Self {
+        parts.sort_unstable_by(|a, b| (&a.blob, a.number).cmp(&(&b.blob, b.number)));
+        Self { parts, ..self }
     }
 
     /// Returns every piece of content once, in the fixed order.
@@ -92,6 +112,11 @@ impl Outline {
     /// Returns every manifest that will be listed on its own account, in the fixed order.
     pub fn roots(&self) -> &[Root] {
         &self.roots
+    }
+
+    /// Returns the parts of blobs that come behind the content, by blob and number.
+    pub fn parts(&self) -> &[OutlinePart] {
+        &self.parts
     }
 
     /// Returns the files that lie beside the content.

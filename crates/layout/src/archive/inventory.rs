@@ -11,10 +11,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use longshore_spec::Digest;
-use longshore_store::{Error, OutlineNode, Result};
+use longshore_store::{Error, OutlineNode, OutlinePart, Result};
 
 use super::members::{Extent, Members, TarReader};
-use super::tar_layout::{END, TarLayout, blob_header};
+use super::tar_layout::{END, Slot, TarLayout, blob_header, part_header};
 use crate::directory::MAX_INDEX;
 use crate::files;
 
@@ -25,9 +25,18 @@ pub struct Inventory {
     pub name: &'static str,
     /// A file of more bytes is not used.
     pub limit: u64,
-    /// Returns the listed content, in the order of the archive. Returns `None` if the file cannot be
-    /// used.
-    pub read: fn(&[u8]) -> Option<Vec<OutlineNode>>,
+    /// Returns the listed content. It is given the file, and what returns another one before the content by
+    /// its name. Returns `None` if the file cannot be used.
+    pub read: fn(&[u8], &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Listed>,
+}
+
+/// The content that a file in an archive lists, in the order of the archive.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// The blobs.
+    pub nodes: Vec<OutlineNode>,
+    /// The parts of blobs.
+    pub parts: Vec<OutlinePart>,
 }
 
 /// The most files before the content.
@@ -40,31 +49,39 @@ pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
     let list = files_before_content
         .iter()
         .find(|files_before_content| files_before_content.name == inventory.name)?;
-    let nodes = (inventory.read)(&list.content)?;
+    let other = |name: &str| {
+        let mut files = files_before_content.iter();
+        files.find(|file| file.name == name).map(|file| file.content.clone())
+    };
+    let Listed { nodes, parts } = (inventory.read)(&list.content, &other)?;
     let files = files_before_content.iter().map(|files_before_content| {
         (files_before_content.name.as_str(), &files_before_content.content[..])
     });
-    let layout = TarLayout::of(files, &nodes).ok()?;
+    let layout = TarLayout::of(files, &nodes, &parts).ok()?;
     let as_written = layout.length == file.metadata().ok()?.len()
         && holds(file, 0, &layout.head)
         && holds(file, layout.length - END.len() as u64, &END);
     // Content that is listed twice would be in two places.
-    if !as_written || layout.by_digest.len() != layout.slots.len() {
+    if !as_written || layout.by_digest.len() != nodes.len() {
         return None;
     }
-    let (slots, count) = (nodes.into_iter().zip(&layout.slots), files_before_content.len());
+    let extent = |slot: &Slot| Extent { at: slot.content, size: slot.size };
+    let (of_nodes, of_parts) = layout.slots.split_at(nodes.len());
+    let (slots, count) = (nodes.into_iter().zip(of_nodes), files_before_content.len());
+    let part = |(part, slot): (OutlinePart, &Slot)| ((part.blob, part.number), extent(slot));
+    let parts_count = parts.len();
+    let parts: BTreeMap<_, _> = parts.into_iter().zip(of_parts).map(part).collect();
     let files: BTreeMap<_, _> = files_before_content
         .into_iter()
         .map(|file| (file.name.into_bytes(), file.extent))
         .collect();
     // If two files have the same name, nobody knows which one counts.
-    if files.len() != count {
+    if files.len() != count || parts.len() != parts_count {
         return None;
     }
     Some(Members {
-        blobs: slots
-            .map(|(node, slot)| (node.digest, Extent { at: slot.content, size: slot.size }))
-            .collect(),
+        blobs: slots.map(|(node, slot)| (node.digest, extent(slot))).collect(),
+        parts,
         files,
         listed_by: Some(inventory.name),
     })
@@ -80,13 +97,39 @@ impl Members {
         what: &str,
     ) -> Result<Option<Extent>> {
         let Some(&extent) = self.blobs.get(digest) else { return Ok(None) };
-        let Some(listed_by) = self.listed_by else { return Ok(Some(extent)) };
-        let header = blob_header(digest, extent.size);
-        if !holds(file, extent.at - header.len() as u64, &header) {
+        self.check(file, digest, extent, &blob_header(digest, extent.size), what)?;
+        Ok(Some(extent))
+    }
+
+    /// Returns where a part of a blob is. Fails as [`Members::locate`] does.
+    pub(super) fn locate_part(
+        &self,
+        file: &File,
+        blob: &Digest,
+        number: u32,
+        what: &str,
+    ) -> Result<Option<Extent>> {
+        let Some(&extent) = self.parts.get(&(blob.clone(), number)) else { return Ok(None) };
+        let part = OutlinePart { blob: blob.clone(), number, size: extent.size };
+        self.check(file, blob, extent, &part_header(&part), what)?;
+        Ok(Some(extent))
+    }
+
+    /// Fails unless the header of listed content is before it.
+    fn check(
+        &self,
+        file: &File,
+        digest: &Digest,
+        extent: Extent,
+        header: &[u8],
+        what: &str,
+    ) -> Result<()> {
+        let Some(listed_by) = self.listed_by else { return Ok(()) };
+        if !holds(file, extent.at - header.len() as u64, header) {
             let reason = format!("its `{listed_by}` is wrong: {digest} is not where it says");
             return Err(Error::malformed(what, reason));
         }
-        Ok(Some(extent))
+        Ok(())
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Extent {
 pub(super) struct Members {
     /// Members with the path of a blob.
     pub(super) blobs: HashMap<Digest, Extent>,
+    /// Members with the path of a part of a blob: the blob, and which part it is.
+    pub(super) parts: BTreeMap<(Digest, u32), Extent>,
     /// All other files, by name, which need not be UTF-8 (row A-14).
     pub(super) files: BTreeMap<Vec<u8>, Extent>,
     /// The file that lists where blobs are, if their headers were not read.
@@ -93,10 +95,7 @@ impl Members {
                      are missing; make it anew when the server has ended, or was started again"
                 );
             }
-            let earlier = match blob(&name) {
-                Some(digest) => found.blobs.insert(digest, extent),
-                None => found.files.insert(name, extent),
-            };
+            let earlier = found.insert(name, extent);
             if let Some(earlier) = earlier
                 && !same(file, earlier, extent).map_err(Error::io("read", what))?
             {
@@ -104,6 +103,17 @@ impl Members {
             }
         }
         Ok(found.without_directory())
+    }
+
+    /// Adds a member, and returns the earlier one of its name.
+    fn insert(&mut self, name: Vec<u8>, extent: Extent) -> Option<Extent> {
+        if let Some(digest) = blob(&name) {
+            return self.blobs.insert(digest, extent);
+        }
+        match part(&name) {
+            Some(part) => self.parts.insert(part, extent),
+            None => self.files.insert(name, extent),
+        }
     }
 
     fn extent(&self, name: &[u8]) -> Option<Extent> {
@@ -127,10 +137,7 @@ impl Members {
         let mut found = Self::default();
         for (name, extent) in self.files {
             let Some(name) = name.strip_prefix(&directory[..]) else { continue };
-            match blob(name) {
-                Some(digest) => drop(found.blobs.insert(digest, extent)),
-                None => drop(found.files.insert(name.to_owned(), extent)),
-            }
+            found.insert(name.to_owned(), extent);
         }
         found
     }
@@ -375,6 +382,19 @@ pub(super) fn blob(name: &[u8]) -> Option<Digest> {
     format!("{algorithm}:{encoded}").parse().ok()
 }
 
+/// Returns the blob and the number of a member with the path of a part, as it is written here.
+fn part(name: &[u8]) -> Option<(Digest, u32)> {
+    const DIGITS: usize = 4;
+    let name = str::from_utf8(name).ok()?;
+    let (algorithm, rest) = name.strip_prefix("parts/")?.split_once('/')?;
+    let (encoded, number) = rest.rsplit_once('.')?;
+    let number = number
+        .parse()
+        .ok()
+        .filter(|_| number.len() == DIGITS && number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some((format!("{algorithm}:{encoded}").parse().ok()?, number))
+}
+
 /// Tells whether two extents hold the same bytes.
 fn same(file: &Arc<File>, a: Extent, b: Extent) -> io::Result<bool> {
     if a.size != b.size {
@@ -430,6 +450,16 @@ mod tests {
             ["blobs/README", "blobs/sha256/.tmp123", &name.to_uppercase(), "blobs/sha256/a/b"]
         {
             assert_eq!(blob(stray.as_bytes()), None, "{stray}");
+        }
+    }
+
+    #[test]
+    fn parts_are_told_from_other_files() {
+        let name = format!("parts/sha256/{}", Digest::sha256("").encoded());
+        let of = |end: &str| part(format!("{name}{end}").as_bytes());
+        assert_eq!(of(".0012"), Some((Digest::sha256(""), 12)));
+        for stray in ["", ".", ".1", ".+001", ".00001", ".0001.0002", "/.0001", ".0001x"] {
+            assert_eq!(of(stray), None, "{stray}");
         }
     }
 

@@ -116,12 +116,32 @@ impl Archive {
     /// opened without an inventory.
     pub fn is_as_recorded(&self) -> bool {
         let what = self.label();
-        self.members.listed_by.is_some()
-            && self
-                .members
-                .blobs
-                .keys()
-                .all(|digest| matches!(self.members.locate(&self.file, digest, &what), Ok(Some(_))))
+        let members = &self.members;
+        let mut blobs = members.blobs.keys();
+        let mut parts = members.parts.keys();
+        members.listed_by.is_some()
+            && blobs.all(|digest| matches!(members.locate(&self.file, digest, &what), Ok(Some(_))))
+            && parts.all(|(blob, number)| {
+                matches!(members.locate_part(&self.file, blob, *number, &what), Ok(Some(_)))
+            })
+    }
+
+    /// Returns the parts of blobs that the archive has, by blob and number, each with its size in bytes. What
+    /// other archives have is not known to it.
+    pub fn parts(&self) -> impl Iterator<Item = (&Digest, u32, u64)> {
+        self.members.parts.iter().map(|((blob, number), extent)| (blob, *number, extent.size))
+    }
+
+    /// Returns the size of a part of a blob that the archive has, in bytes.
+    pub fn part_size(&self, blob: &Digest, number: u32) -> Option<u64> {
+        self.members.parts.get(&(blob.clone(), number)).map(|extent| extent.size)
+    }
+
+    /// Opens a part of a blob at `offset`, unverified. Fails with [`Error::NotFound`].
+    pub fn open_part(&self, blob: &Digest, number: u32, offset: u64) -> Result<Reader<'_>> {
+        let extent = self.members.locate_part(&self.file, blob, number, &self.label())?;
+        let extent = extent.ok_or_else(|| Error::not_found(blob, self.label()))?;
+        Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The one form in which archives are written, computed before any content is there.
 //!
 //! The order is `oci-layout`, `index.json`, extra files, `blobs/`, `blobs/ALG/`, then the content in the
-//! order of the outline. Every header depends only on name and size: mtime 0, uid and gid 0, no owner
+//! order of the outline. An archive with parts of blobs also has `parts/` and `parts/ALG/` before the content,
+//! and the parts behind it. Every header depends only on name and size: mtime 0, uid and gid 0, no owner
 //! names, modes 0644 and 0755. A PAX header has what ustar cannot express: names of more than 100 bytes
 //! and sizes of 8 GiB and more. Such a size is also in base-256 in the header itself, since some readers
 //! return to the header alone.
@@ -9,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use longshore_spec::{Digest, Hasher};
-use longshore_store::{Error, Outline, OutlineNode, Result};
+use longshore_store::{Error, Outline, OutlineNode, OutlinePart, Result, Root};
 
 use super::members;
 use crate::directory::MAX_INDEX;
@@ -38,10 +39,12 @@ const MAX_NAME: usize = 100;
 pub(super) struct TarLayout {
     /// Everything before the first blob.
     pub(super) head: Vec<u8>,
-    /// The slot of each blob, in the order of the outline.
+    /// The slot of each blob, in the order of the outline; then that of each part.
     pub(super) slots: Vec<Slot>,
-    /// The number of the slot of each digest.
+    /// The number of the slot of each blob.
     pub(super) by_digest: HashMap<Digest, u32>,
+    /// The parts, whose slots are the last.
+    pub(super) parts: Vec<OutlinePart>,
     /// The length of the archive in bytes.
     pub(super) length: u64,
     /// Distinguishes this archive from every other.
@@ -49,7 +52,7 @@ pub(super) struct TarLayout {
 }
 
 /// The place of a blob.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot {
     /// Where its header begins.
     pub(super) header: u64,
@@ -63,51 +66,82 @@ impl TarLayout {
     /// Computes the archive of `outline`. Fails with [`Error::Limit`] if no file can be that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
         let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
-        let index = index_of(outline);
+        let index = index_of(outline.roots());
         let index = index.to_bytes();
         index::check_length(index.len() as u64, MAX_INDEX, "`index.json` of the archive")?;
         let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
         let files = [layout, ("index.json", &index)].into_iter().chain(extra);
-        Self::of(files, outline.nodes())
+        Self::of(files, outline.nodes(), outline.parts())
     }
 
-    /// Computes where `files` and then `nodes` go, both in the order in which they are given. Fails
+    /// Computes where `files`, `nodes` and `parts` go, each in the order in which they are given. Fails
     /// with [`Error::Limit`] if no file can be that long.
     pub(super) fn of<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         nodes: &[OutlineNode],
+        parts: &[OutlinePart],
     ) -> Result<Self> {
         let files: Vec<_> = files.into_iter().collect();
-        check_members(&files, nodes)?;
-        let head = head(files, nodes);
+        check_members(&files, nodes, parts)?;
+        let head = head(files, nodes, parts);
         let mut fingerprint = Hasher::sha256();
         fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
         fingerprint.update(&head);
-        let mut slots = Vec::with_capacity(nodes.len());
+        let mut slots = Slots { all: Vec::new(), end: head.len() as u64 };
+        slots.all.reserve_exact(nodes.len() + parts.len());
         let mut by_digest = HashMap::with_capacity(nodes.len());
-        let mut at = head.len() as u64;
         for OutlineNode { digest, size, .. } in nodes {
             fingerprint.update(format!("{digest} {size}\n").as_bytes());
-            let content = at + blob_header(digest, *size).len() as u64;
-            if content.checked_add(*size).is_none_or(|end| end > MAX_LENGTH) {
-                return Err(Error::Limit {
-                    what: format!("an archive with {size} bytes of {digest}"),
-                    limit: format!("{MAX_LENGTH} bytes"),
-                });
-            }
-            let slot = Slot { header: at, content, size: *size };
-            at = slot.end();
-            by_digest.insert(digest.clone(), u32::try_from(slots.len()).unwrap_or(u32::MAX));
-            slots.push(slot);
+            let number = slots.add(blob_header(digest, *size).len(), *size, digest)?;
+            by_digest.insert(digest.clone(), number);
         }
-        let length = at + END.len() as u64;
-        Ok(Self { head, slots, by_digest, length, fingerprint: fingerprint.finish() })
+        for part in parts {
+            let OutlinePart { blob, number, size } = part;
+            fingerprint.update(format!("{blob} {number} {size}\n").as_bytes());
+            slots.add(part_header(part).len(), *size, blob)?;
+        }
+        let length = slots.end + END.len() as u64;
+        let (slots, parts, fingerprint) = (slots.all, parts.to_vec(), fingerprint.finish());
+        Ok(Self { head, slots, by_digest, parts, length, fingerprint })
     }
 
     /// Returns the slot of a digest, and its number.
     pub(super) fn slot(&self, digest: &Digest) -> Option<(u32, Slot)> {
         let number = *self.by_digest.get(digest)?;
         Some((number, *self.slots.get(number as usize)?))
+    }
+
+    /// Returns the slot of a part, its number, and the part.
+    pub(super) fn part(&self, blob: &Digest, number: u32) -> Option<(u32, Slot, &OutlinePart)> {
+        let is_it = |part: &OutlinePart| part.blob == *blob && part.number == number;
+        let place = self.parts.iter().position(is_it)?;
+        let slot = self.slots.len() - self.parts.len() + place;
+        Some((u32::try_from(slot).ok()?, *self.slots.get(slot)?, &self.parts[place]))
+    }
+}
+
+/// Slots, one behind the other.
+struct Slots {
+    all: Vec<Slot>,
+    /// Where the last one ends.
+    end: u64,
+}
+
+impl Slots {
+    /// Adds the slot for content of `digest` behind a header of so many bytes, and returns its number. Fails
+    /// with [`Error::Limit`] if no file can be that long.
+    fn add(&mut self, header: usize, size: u64, digest: &Digest) -> Result<u32> {
+        let content = self.end + header as u64;
+        if content.checked_add(size).is_none_or(|end| end > MAX_LENGTH) {
+            return Err(Error::Limit {
+                what: format!("an archive with {size} bytes of {digest}"),
+                limit: format!("{MAX_LENGTH} bytes"),
+            });
+        }
+        let slot = Slot { header: self.end, content, size };
+        self.end = slot.end();
+        self.all.push(slot);
+        Ok(u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX))
     }
 }
 
@@ -126,18 +160,35 @@ impl Slot {
 }
 
 /// Refuses an archive with more members than are read.
-fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
-    let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
-    // Directories are members, too: `blobs/`, and one for each algorithm.
-    let members = files.len() + 1 + algorithms.len() + nodes.len();
+fn check_members(
+    files: &[(&str, &[u8])],
+    nodes: &[OutlineNode],
+    parts: &[OutlinePart],
+) -> Result<()> {
+    // Directories are members, too.
+    let members = files.len() + directories(nodes, parts).len() + nodes.len() + parts.len();
     let of_files = files.iter().map(|(name, _)| name.len());
     let names = of_files.chain(nodes.iter().map(|node| blob_name(&node.digest).len()));
+    let names = names.chain(parts.iter().map(|part| part_name(&part.blob, part.number).len()));
     members::check("the archive", members, names.fold(0, usize::saturating_add))
 }
 
-/// Returns the `index.json` of an archive.
-fn index_of(outline: &Outline) -> IndexJson {
-    let entries = outline.roots().iter().flat_map(|root| {
+/// Returns the names of the directories, in the order of the archive.
+fn directories(nodes: &[OutlineNode], parts: &[OutlinePart]) -> Vec<String> {
+    let below = |directory: &str, algorithms: BTreeSet<&str>| {
+        let algorithms = algorithms.into_iter().map(|algorithm| format!("{directory}{algorithm}/"));
+        std::iter::once(directory.to_owned()).chain(algorithms).collect::<Vec<_>>()
+    };
+    let mut all = below("blobs/", nodes.iter().map(|node| node.digest.algorithm()).collect());
+    if !parts.is_empty() {
+        all.extend(below("parts/", parts.iter().map(|part| part.blob.algorithm()).collect()));
+    }
+    all
+}
+
+/// Returns the `index.json` that lists these.
+pub(super) fn index_of(roots: &[Root]) -> IndexJson {
+    let entries = roots.iter().flat_map(|root| {
         let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
         root.names
             .iter()
@@ -151,6 +202,7 @@ fn index_of(outline: &Outline) -> IndexJson {
 fn head<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     nodes: &[OutlineNode],
+    parts: &[OutlinePart],
 ) -> Vec<u8> {
     let mut head = Vec::new();
     for (name, content) in files {
@@ -159,12 +211,45 @@ fn head<'a>(
         let size = content.len() as u64;
         head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
     }
-    let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
-    head.extend(header("blobs/", 0, tar::EntryType::Directory));
-    for algorithm in algorithms {
-        head.extend(header(&format!("blobs/{algorithm}/"), 0, tar::EntryType::Directory));
+    for directory in directories(nodes, parts) {
+        head.extend(header(&directory, 0, tar::EntryType::Directory));
     }
     head
+}
+
+/// Returns the length of a directory in an archive.
+pub(super) const DIRECTORY: u64 = BLOCK as u64;
+
+/// Returns the length of a file beside the content in an archive.
+pub(super) fn file_length(name: &str, size: u64) -> u64 {
+    padded(header(name, size, tar::EntryType::Regular), size)
+}
+
+/// Returns the length of a blob in an archive.
+pub(super) fn blob_length(digest: &Digest, size: u64) -> u64 {
+    padded(blob_header(digest, size), size)
+}
+
+/// Returns the length of the header that a part has at most.
+pub(super) fn longest_part_header(blob: &Digest) -> u64 {
+    let part = OutlinePart { blob: blob.clone(), number: u32::MAX, size: u64::MAX };
+    part_header(&part).len() as u64
+}
+
+/// Returns the length of a member with this header, saturating.
+fn padded(header: Vec<u8>, size: u64) -> u64 {
+    let content = size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64);
+    content.saturating_add(header.len() as u64)
+}
+
+/// Returns the header of a part, a whole number of blocks.
+pub(super) fn part_header(part: &OutlinePart) -> Vec<u8> {
+    header(&part_name(&part.blob, part.number), part.size, tar::EntryType::Regular)
+}
+
+/// Returns the name of a part. It is outside `blobs/`, so that nobody takes it for a blob.
+fn part_name(blob: &Digest, number: u32) -> String {
+    format!("parts/{}/{}.{number:04}", blob.algorithm(), blob.encoded())
 }
 
 /// Returns the header of a blob, a whole number of blocks.
@@ -257,7 +342,7 @@ mod tests {
         descriptor.annotations.insert("said".to_owned(), said);
         let layout = |names: &[&str]| {
             let names = names.iter().map(|name| (*name).into()).collect();
-            let root = longshore_store::Root { descriptor: descriptor.clone(), names };
+            let root = Root { descriptor: descriptor.clone(), names };
             TarLayout::new(&Outline::new(Vec::new(), vec![root], Vec::new()))
         };
         assert!(layout(&["a"]).is_ok());

@@ -1,5 +1,7 @@
 //! Writing a planned archive to a file, in parallel.
 
+mod parts;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -84,6 +86,9 @@ struct Claim<'a> {
 }
 
 impl ArchiveWriter {
+    /// Content takes whole blocks of so many bytes; a directory takes one.
+    pub const BLOCK: u64 = tar_layout::DIRECTORY;
+
     /// Returns a writer for the archive at `path`. It is an error if an archive is there.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self> {
         Self::at(path.into(), false)
@@ -127,6 +132,22 @@ impl ArchiveWriter {
         TarLayout::new(outline).map(|layout| layout.length)
     }
 
+    /// Returns how long a file beside the content is in an archive, with its header, in bytes.
+    pub fn length_of_file(name: &str, size: u64) -> u64 {
+        tar_layout::file_length(name, size)
+    }
+
+    /// Returns how long a blob is in an archive, with its header, in bytes.
+    pub fn length_of_blob(digest: &Digest, size: u64) -> u64 {
+        tar_layout::blob_length(digest, size)
+    }
+
+    /// Returns how long the header of a part of a blob is at most, in bytes. Its content takes whole blocks of
+    /// [`ArchiveWriter::BLOCK`] bytes behind it.
+    pub fn longest_part_header(blob: &Digest) -> u64 {
+        tar_layout::longest_part_header(blob)
+    }
+
     /// Returns how many bytes of the content of `outline` an earlier run left for this one to continue
     /// with: 0 if its files are not ours or belong to another plan. Changes nothing.
     pub fn left_of(&self, outline: &Outline) -> Result<u64> {
@@ -150,6 +171,17 @@ impl ArchiveWriter {
     pub fn room(&self) -> Result<u64> {
         let free = files::room(parent(&self.path))?;
         Ok(free.saturating_add(self.allocated()))
+    }
+
+    /// Fails with [`Error::NoSpace`] unless there is room for archives in one directory, each with its length in
+    /// bytes, beside what their partial files occupy.
+    pub fn check_room_for<'w>(archives: impl IntoIterator<Item = (&'w Self, u64)>) -> Result<()> {
+        let (mut needed, mut directory) = (0_u64, None);
+        for (archive, length) in archives {
+            needed = needed.saturating_add(length.saturating_sub(archive.allocated()));
+            directory = Some(parent(&archive.path));
+        }
+        directory.map_or(Ok(()), |directory| files::check_room(directory, needed))
     }
 
     /// Returns the path that the archive will have.

@@ -11,6 +11,7 @@ mod conformance;
 mod directory;
 mod fixtures;
 mod hostile;
+mod parts;
 mod properties;
 mod reading;
 mod receiving;

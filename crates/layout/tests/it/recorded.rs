@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use longshore_fixture::Content;
-use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory, Layout as _};
+use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory, Layout as _, Listed};
 use longshore_spec::{Descriptor, Role};
 use longshore_store::{Error, ExtraFile, Outline, OutlineNode, Source as _, TargetPlace as _};
 
@@ -16,13 +16,14 @@ use crate::common::{Parcel, Piece, push_all, reads};
 const LIST: Inventory = Inventory { name: "list.txt", limit: 1 << 20, read };
 
 /// Reads a line `DIGEST SIZE` for each node.
-fn read(list: &[u8]) -> Option<Vec<OutlineNode>> {
+fn read(list: &[u8], _: &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Listed> {
     let node = |line: &str| {
         let (digest, size) = line.split_once(' ')?;
         let (digest, size) = (digest.parse().ok()?, size.parse().ok()?);
         Some(OutlineNode { role: Role::Layer, digest, size })
     };
-    str::from_utf8(list).ok()?.lines().map(node).collect()
+    let nodes = str::from_utf8(list).ok()?.lines().map(node).collect::<Option<_>>()?;
+    Some(Listed { nodes, parts: Vec::new() })
 }
 
 /// Writes an archive whose list names `claimed`.
