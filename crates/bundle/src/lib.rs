@@ -87,6 +87,7 @@ mod selected_places;
 mod selection;
 mod snapshot;
 mod tags;
+mod volumes;
 
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
@@ -103,6 +104,7 @@ pub use lock::{
 pub use mapping::{Mapping, NameConflict, Rule};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
+pub use operations::export::volumes::{Volume, VolumeBundle, VolumeRefusal, VolumeTarget};
 pub use operations::export::{
     Bundle, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, WriteError,
 };
@@ -128,3 +130,7 @@ pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};
+pub use volumes::{
+    FAT32, LEAST_ROOM, MAX_VOLUME_FILE, MAX_VOLUMES, RecordedPart, VOLUME, VolumeFile, VolumeSizes,
+    volume_path, volumes_there,
+};

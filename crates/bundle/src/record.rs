@@ -8,15 +8,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
-use longshore_layout::Inventory;
+use longshore_layout::{FileLookup, Inventory, Listed};
 use longshore_spec::{Digest, Hasher, MediaType, Role};
-use longshore_store::{ExtraFile, OutlineNode};
+use longshore_store::{ExtraFile, OutlineNode, OutlinePart};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::RecordedDockerManifest;
+use crate::volumes::{self, VOLUME, VolumeFile};
+use crate::{RecordedDockerManifest, RecordedPart};
 
 pub use self::check::Difference;
 use self::from_plan::blobs;
@@ -32,21 +33,47 @@ pub const MAX_RECORD: u64 = 64 << 20;
 /// Finds the content of a bundle that is an archive by its record, and not member by member.
 pub const INVENTORY: Inventory = Inventory { name: RECORD, limit: MAX_RECORD, read: listed };
 
-fn listed(record: &[u8]) -> Option<Vec<OutlineNode>> {
-    let Record { blobs, .. } = Record::parse(record).ok()?;
-    let node = |RecordedBlob { digest, size, role }| OutlineNode { role, digest, size };
-    Some(blobs.into_iter().map(node).collect())
+/// Returns the content of the archive that has this record: that of one volume, if the bundle has several.
+fn listed(record: &[u8], other: FileLookup<'_>) -> Option<Listed> {
+    let record = Record::parse(record).ok()?;
+    let volume = match record.volumes {
+        None => None,
+        Some(_) => Some(VolumeFile::parse(&other(VOLUME)?).ok()?.number),
+    };
+    let is_here = |blob: &RecordedBlob| {
+        blob.parts.is_empty() && (blob.volume.is_none() || blob.volume == volume)
+    };
+    let (mut nodes, mut parts) = (Vec::new(), Vec::new());
+    for blob in record.blobs {
+        if is_here(&blob) {
+            let RecordedBlob { digest, size, role, .. } = blob;
+            nodes.push(OutlineNode { role, digest, size });
+            continue;
+        }
+        let part = (1..).zip(&blob.parts).find(|(_, part)| Some(part.volume) == volume);
+        parts.extend(part.map(|(number, part)| OutlinePart {
+            blob: blob.digest.clone(),
+            number,
+            size: part.size,
+        }));
+    }
+    // Parts lie in the order of their blobs' digests, whatever these are.
+    parts.sort_unstable_by(|a, b| a.blob.cmp(&b.blob));
+    Some(Listed { nodes, parts })
 }
 
 /// The highest version of the form. A reader refuses a higher one; a record is written in the lowest that
 /// says what it must.
-pub const FORMAT_VERSION: u64 = 2;
+pub const FORMAT_VERSION: u64 = 3;
 
 /// The version of a bundle that carries all that it needs.
 const COMPLETE: u64 = 1;
 
 /// The version of a bundle that takes content for granted.
 const DELTA: u64 = 2;
+
+/// The version of a bundle that lies in several volumes, whether it takes content for granted or not.
+const VOLUMES: u64 = 3;
 
 /// The record of what a bundle holds and why: the content of `bundle.json`.
 ///
@@ -70,7 +97,7 @@ pub struct Record {
     #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
     pub docker_manifest: Option<RecordedDockerManifest>,
     /// The version of this form.
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [COMPLETE, DELTA])))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [COMPLETE, DELTA, VOLUMES])))]
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
@@ -81,6 +108,10 @@ pub struct Record {
     /// What was asked for, in the form of `bundle.yaml`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub selection: RecordedSelection,
+    /// How many volumes the bundle lies in. `None` if it is one file or directory.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub volumes: Option<u32>,
     #[serde(skip)]
     read_as: ReadAs,
 }
@@ -190,6 +221,9 @@ pub struct RecordedBase {
 pub struct RecordedBlob {
     /// What it is.
     pub digest: Digest,
+    /// The parts that it lies in, in their order, if no volume has all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RecordedPart>,
     /// What it is to the manifests that refer to it; where they differ, the first of manifest, config
     /// and layer.
     #[serde(with = "role")]
@@ -197,6 +231,9 @@ pub struct RecordedBlob {
     pub role: Role,
     /// Its length in bytes.
     pub size: u64,
+    /// The volume that it lies in, from 1. `None` if it lies in each, or in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<u32>,
 }
 
 /// A record as it is written.
@@ -215,6 +252,8 @@ struct Written<'a> {
     referrers: &'a [RecordedReferrer],
     roots: &'a [RecordedRoot],
     selection: &'a RecordedSelection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volumes: Option<u32>,
 }
 
 /// Why a text is no record.
@@ -271,6 +310,7 @@ impl Record {
             referrers,
             roots,
             selection,
+            volumes: self.volumes,
         };
         serde_json::to_writer(to, &written).unwrap_or_else(|_| {
             unreachable!("every key of a record is text, and memory takes all")
@@ -288,6 +328,19 @@ impl Record {
             self.base = Some(RecordedBase { blobs: blobs(assumed), ids: ids.to_vec() });
             self.format_version = DELTA;
         }
+    }
+
+    /// Says that the bundle lies in so many volumes, and which of them each blob lies in.
+    pub(crate) fn set_volumes(
+        &mut self,
+        volumes: u32,
+        mut place: impl FnMut(&Digest) -> (Option<u32>, Vec<RecordedPart>),
+    ) {
+        for blob in &mut self.blobs {
+            (blob.volume, blob.parts) = place(&blob.digest);
+        }
+        self.volumes = Some(volumes);
+        self.format_version = VOLUMES;
     }
 
     /// Returns the file as it lies in a layout.
@@ -310,7 +363,7 @@ impl Record {
         };
         let Header { format_version, id } = serde_json::from_slice(bytes).map_err(malformed)?;
         match format_version {
-            Some(COMPLETE | DELTA) => {}
+            Some(COMPLETE | DELTA | VOLUMES) => {}
             Some(version @ FORMAT_VERSION..) => return Err(RecordError::Newer(version)),
             _ => return Err(RecordError::Malformed("it has no `formatVersion`".to_owned())),
         }
@@ -320,10 +373,15 @@ impl Record {
             return Err(RecordError::Changed { said, found });
         }
         let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
-        if record.base.is_some() != (record.format_version == DELTA) {
-            let text = "only a bundle of format version 2 has a `base`, and each has one";
+        let fits = match record.format_version {
+            VOLUMES => record.volumes.is_some(),
+            version => record.volumes.is_none() && record.base.is_some() == (version == DELTA),
+        };
+        if !fits {
+            let text = "its `formatVersion` is not that of what it says of `base` and `volumes`";
             return Err(RecordError::Malformed(text.to_owned()));
         }
+        volumes::check(&record).map_err(RecordError::Malformed)?;
         Ok(Self { read_as: ReadAs(Some(found)), ..record })
     }
 }

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use self::bundle::{
-    ContentAmount, DiffDocument, ExportDocument, ForDocker, FoundImage, ImportDocument,
-    ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
+    ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
+    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
     ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};

@@ -8,6 +8,7 @@ mod inventory;
 mod journal;
 mod members;
 mod reader;
+mod series;
 mod set;
 mod stream;
 mod stream_reader;
@@ -17,8 +18,9 @@ mod writer;
 
 use longshore_store::{Error, Inability};
 
-pub use self::inventory::{Inventory, Listed};
+pub use self::inventory::{FileLookup, Inventory, Listed};
 pub use self::reader::{Archive, ArchiveOptions};
+pub use self::series::ArchiveSeries;
 pub use self::set::{ArchiveSet, CutBlob};
 pub use self::stream::ArchiveStream;
 pub use self::stream_reader::{StreamOptions, StreamedArchive};

@@ -37,8 +37,8 @@ mod resume;
 mod view;
 
 pub use archive::{
-    Archive, ArchiveOptions, ArchiveSet, ArchiveStream, ArchiveTarget, ArchiveWriter, CutBlob,
-    Inventory, Listed, StreamOptions, StreamedArchive,
+    Archive, ArchiveOptions, ArchiveSeries, ArchiveSet, ArchiveStream, ArchiveTarget,
+    ArchiveWriter, CutBlob, FileLookup, Inventory, Listed, StreamOptions, StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Directory, GcMode, GcReport};

@@ -41,3 +41,4 @@ pub use reachable::reachable;
 pub use report::{Action, Failure, FoundRoot, Outcome, Report, RootReport, Side};
 pub use sealed_plan::SealedPlan;
 pub use survey::{Part, survey, survey_known};
+pub use transfer::Transfer;

@@ -170,6 +170,29 @@ impl Report {
         self
     }
 
+    /// Adds what another run of the same plan came to, of which this is no part: a root is there if it is there in
+    /// both.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        for (root, other) in self.roots.iter_mut().zip(&other.roots) {
+            if other.outcome == Outcome::Failed {
+                root.outcome = Outcome::Failed;
+            }
+        }
+        if self.roots.is_empty() {
+            self.roots = other.roots;
+        }
+        self.failures.extend(other.failures);
+        self.moved += other.moved;
+        self.existed += other.existed;
+        self.bytes += other.bytes;
+        self.unverified.extend(other.unverified);
+        self.uncommitted |= other.uncommitted;
+        self.unplanned = self.unplanned.max(other.unplanned);
+        self.sort();
+        self
+    }
+
     /// Puts what several threads found into an order that does not depend on them.
     pub(crate) fn sort(&mut self) {
         self.failures.sort_by_cached_key(|failure| {

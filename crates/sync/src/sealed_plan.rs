@@ -10,7 +10,8 @@ use longshore_store::{
 };
 
 use crate::plan::{Moved, Node, Parents, PlannedRoot, State, Totals};
-use crate::{Failure, Plan, Report, RootReport};
+use crate::transfer::Transfer;
+use crate::{Failure, Observer, Outcome, Plan, Report, RootReport};
 
 /// Of so many nodes the targets are asked before the answers are added up.
 const ASKED_AT_ONCE: usize = 4096;
@@ -66,12 +67,7 @@ impl<'a> SealedPlan<'a> {
     /// Takes blobs for granted where the plan goes: they are not brought, and whatever refers to them gets no
     /// name there, since it is not whole. A manifest is never taken for granted.
     pub fn assume(&mut self, is_assumed: impl Fn(&Digest) -> bool) {
-        let manifests: HashSet<&Digest> = self
-            .nodes
-            .iter()
-            .filter(|node| node.state != State::Blob)
-            .map(|node| &node.digest)
-            .collect();
+        let manifests = self.manifests();
         let is_assumed = |node: &Node| {
             node.state == State::Blob
                 && !manifests.contains(&node.digest)
@@ -91,6 +87,42 @@ impl<'a> SealedPlan<'a> {
         let assumed = assumed.filter(|(_, (needed, assumed))| **needed && **assumed);
         let nodes = assumed.map(|(node, _)| outline_node(node)).collect();
         Outline::new(nodes, Vec::new(), Vec::new()).nodes().to_vec()
+    }
+
+    /// Returns every digest that is a manifest to something: what can never be assumed.
+    pub fn manifests(&self) -> HashSet<&Digest> {
+        let manifests = self.nodes.iter().filter(|node| node.state != State::Blob);
+        manifests.map(|node| &node.digest).collect()
+    }
+
+    /// Returns a blob that is needed as its source gives it, for whoever brings it elsewhere than to its target.
+    pub fn blob<'s>(&'s self, digest: &Digest, observer: &'s dyn Observer) -> Option<Transfer<'s>> {
+        let mut numbered = (0..).zip(self.nodes.iter().zip(&self.needed));
+        let (number, (node, _)) = numbered.find(|(_, (node, needed))| {
+            **needed && node.state == State::Blob && node.digest == *digest
+        })?;
+        let source = self.sources[node.source as usize];
+        let descriptor = self.source_descriptor(number);
+        Some(Transfer::new(source, descriptor, observer, self.allow_unverified))
+    }
+
+    /// Lets every root of a report of this plan fail that needs what its failures are about.
+    pub fn fail_roots(&self, report: &mut Report) {
+        if report.failures.is_empty() {
+            return;
+        }
+        let lost: HashSet<&str> =
+            report.failures.iter().map(|failure| failure.subject.as_str()).collect();
+        let broken = self.numbers(|node| lost.contains(node.digest.to_string().as_str()));
+        let whole = self.plan.without_under(&self.parents, broken);
+        for (root, planned) in report.roots.iter_mut().zip(&self.plan.roots) {
+            if planned.node.is_none_or(|node| !whole[node as usize]) {
+                root.outcome = match root.outcome {
+                    Outcome::Skipped => Outcome::Skipped,
+                    Outcome::Done | Outcome::Failed => Outcome::Failed,
+                };
+            }
+        }
     }
 
     /// Tells whether a root needs something that is assumed: its place in [`SealedPlan::roots`].

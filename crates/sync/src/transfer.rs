@@ -10,7 +10,7 @@ use crate::{Observer, Side};
 
 /// A blob of a source, as a target is given it. Counts what is read, and remembers whether it was
 /// the source that failed: a target sees both sides' errors through one reader.
-pub(crate) struct Transfer<'a> {
+pub struct Transfer<'a> {
     source: &'a dyn Source,
     descriptor: Descriptor,
     observer: &'a dyn Observer,
@@ -42,12 +42,12 @@ impl<'a> Transfer<'a> {
     }
 
     /// Returns how many bytes were read from the source.
-    pub(crate) fn read(&self) -> u64 {
+    pub fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
     /// Returns the side that an error of the transfer came from. Wrong content is the source's.
-    pub(crate) fn side(&self, error: &Error) -> Side {
+    pub fn side(&self, error: &Error) -> Side {
         let source = error.is_corruption()
             || matches!(error, Error::Unverifiable { .. })
             || self.source_failed.load(Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Writing a bundle of what is wanted.
 
+pub(crate) mod volumes;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -76,6 +78,23 @@ pub enum ExportError {
     /// Docker cannot be told of it.
     #[error(transparent)]
     Docker(DockerManifestError),
+    /// Docker reads one archive, and knows no volumes.
+    #[error("`manifest.json`, for Docker, cannot name images that lie in several volumes")]
+    DockerInVolumes,
+    /// No archive of it can be laid out.
+    #[error(transparent)]
+    Archive(Error),
+    /// A volume is too small for what is in each volume.
+    #[error("a volume of {size} bytes is too small: each must have at least {needed}")]
+    VolumeTooSmall {
+        /// How long it may be, in bytes.
+        size: u64,
+        /// How long it must be at least, in bytes.
+        needed: u64,
+    },
+    /// There would be more volumes than a bundle may have.
+    #[error("there would be more than {0} volumes")]
+    TooManyVolumes(u32),
     /// A file beside the content would be longer than readers take.
     #[error("`{name}` would have {length} bytes, and readers take {limit}")]
     TooLong {

@@ -139,7 +139,7 @@ impl Record {
         let needed: HashMap<&Digest, (u64, Role)> =
             needed.map(|node| (&node.digest, (node.size, node.role))).collect();
         let mut unknown: BTreeSet<&Digest> = needed.keys().copied().collect();
-        for RecordedBlob { digest, size, role } in self.blobs.iter().chain(self.assumed()) {
+        for RecordedBlob { digest, size, role, .. } in self.blobs.iter().chain(self.assumed()) {
             unknown.remove(digest);
             let digest = digest.clone();
             match needed.get(&digest) {

@@ -27,6 +27,7 @@ impl Record {
             docker_manifest: None,
             left_out: left_out(plan, &outline, &reports, dropped),
             blobs: blobs(outline.nodes()),
+            volumes: None,
             read_as: ReadAs::default(),
         }
     }
@@ -61,6 +62,8 @@ pub(super) fn blobs(nodes: &[OutlineNode]) -> Vec<RecordedBlob> {
         digest: node.digest.clone(),
         size: node.size,
         role: node.role,
+        parts: Vec::new(),
+        volume: None,
     };
     nodes.iter().map(blob).collect()
 }

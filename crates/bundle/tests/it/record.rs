@@ -116,8 +116,8 @@ fn what_is_no_record_of_this_version_is_refused() {
     let (record, ..) = Site::new().record(&item());
     let text = String::from_utf8(record.to_bytes()).unwrap();
     let parse = |text: &str| Record::parse(text.as_bytes()).unwrap_err();
-    let newer = text.replace(r#""formatVersion":1"#, r#""formatVersion":3"#);
-    assert_eq!(parse(&newer), RecordError::Newer(3));
+    let newer = text.replace(r#""formatVersion":1"#, r#""formatVersion":4"#);
+    assert_eq!(parse(&newer), RecordError::Newer(4));
     let changed = text.replacen("\"size\":", "\"size\":1", 1);
     assert!(matches!(parse(&changed), RecordError::Changed { .. }));
     for malformed in ["", "[]", "{}", r#"{"formatVersion":"1"}"#, &text[..text.len() - 1]] {

@@ -1,12 +1,13 @@
 //! What can be typed for bundles: `export`, `import`, `lock` and `init`.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use longshore::location::Location;
 use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
-use super::values::{bundle, choice, out, prefix};
+use super::values::{bundle, choice, out, prefix, volume_size};
 use super::{BaseInput, DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   longshore export alpine:3.20 ghcr.io/acme/charts/shop:1.4.2 -o bundle.tar
   longshore export -f bundle.yaml -o bundle.tar
   longshore export oci:site:registry.site/team/app:1 oci-archive:app.tar -o bundle.tar
+  longshore export -f bundle.yaml --volume-size fat32 -o bundle.tar
   longshore export -f images.txt --platform linux/amd64 --dry-run -o bundle.tar
   longshore export -f bundle.yaml -o - | ssh site longshore import -";
 
@@ -55,6 +57,21 @@ pub(crate) struct Export {
     /// directory of receipts; several times for what all of them hold
     #[arg(long, value_name = "FILE", conflicts_with = "docker_manifest")]
     pub(crate) base: Vec<BaseInput>,
+    /// Write the bundle as volumes of at most SIZE each, named after OUT: `site.v001.tar` and so on for `site.tar`
+    ///
+    /// SIZE is a number of bytes, or has a unit, such as `4000MiB` or `4GB`; `fat32` is the longest file on a FAT32
+    /// file system. Of several sizes each is that of one volume, and the last that of all that follow.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_delimiter = ',',
+        value_parser = volume_size,
+        conflicts_with_all = ["check", "docker_manifest"]
+    )]
+    pub(crate) volume_size: Vec<NonZeroU64>,
+    /// Write only volume N of the bundle, such as onto one of several sticks, or in place of a damaged one
+    #[arg(long, value_name = "N", requires = "volume_size")]
+    pub(crate) only_volume: Option<NonZeroU32>,
     /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
     /// the images, one PLATFORM of each [default: the only one there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]

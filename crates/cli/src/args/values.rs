@@ -4,14 +4,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use longshore::location::{Location, PlaceKind};
-use longshore_bundle::Choice;
+use longshore_bundle::{Choice, FAT32};
 use longshore_remote::Secret;
 use longshore_remote::credentials::Credential;
 use longshore_spec::{Reference, ReferenceError, RepositoryName};
@@ -398,6 +398,35 @@ fn time(text: &str) -> Option<Duration> {
     number.checked_mul(unit).map(Duration::from_secs)
 }
 
+/// Reads how long a volume may be: bytes, with or without a unit, or `fat32`.
+pub(super) fn volume_size(text: &str) -> Result<NonZeroU64, Mistake> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.strip_suffix('B').filter(|unit| unit.is_empty()).unwrap_or(unit);
+    let unit = UNITS.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit));
+    let size = match text {
+        "fat32" => Some(FAT32),
+        _ => unit.and_then(|(_, bytes)| number.parse::<u64>().ok()?.checked_mul(*bytes)),
+    };
+    size.and_then(NonZeroU64::new).ok_or_else(|| {
+        Mistake::new(
+            format!("`{text}` is not a size of a volume"),
+            "write bytes, a number and KiB, MiB, GiB, TiB, KB, MB, GB or TB, or `fat32`",
+        )
+    })
+}
+
 /// Reads how many there may be of something.
 pub(super) fn bound(text: &str) -> Result<NonZeroUsize, Mistake> {
     text.parse()
@@ -420,6 +449,24 @@ mod tests {
         assert_eq!(age("2h"), Ok(Duration::from_hours(2)));
         for wrong in ["", "2", "h", "-1d", "1.5d", "99999999999999999999d", "1d1h", "5µ"] {
             assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn volumes_have_sizes_with_units_or_that_of_fat32() {
+        for (text, size) in [
+            ("1", 1),
+            ("70000", 70_000),
+            ("512B", 512),
+            ("4000MiB", 4000 << 20),
+            ("4gib", 4 << 30),
+            ("4GB", 4_000_000_000),
+            ("fat32", (4 << 30) - 1),
+        ] {
+            assert_eq!(volume_size(text).map(NonZeroU64::get), Ok(size), "{text}");
+        }
+        for wrong in ["", "0", "-1", "4G", "1.5GB", "GB", "4 GB", "FAT", "20000000TiB"] {
+            assert!(volume_size(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod report;
+mod volumes;
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,7 +11,8 @@ use longshore::Destination;
 use longshore::location::PlaceKind;
 use longshore_bundle::{
     ArchiveComparison, Base, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
-    ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
+    ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces,
+    VolumeSizes, WriteError,
 };
 use longshore_layout::Layout as _;
 use longshore_spec::Size;
@@ -53,6 +55,9 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
         return check::run(&export, &registries);
     }
     layouts.refuse_as_target(&args.output)?;
+    if let Some(sizes) = VolumeSizes::new(args.volume_size.clone()) {
+        return volumes::run(&export, sizes, begun);
+    }
     let existing = match &args.output.place {
         PlaceKind::Archive(path) => ArchiveComparison::with_bundle(path),
         PlaceKind::Directory(_) | PlaceKind::Registry(_) => None,
@@ -164,6 +169,22 @@ fn export_problem(error: ExportError) -> Problem {
                 Size(limit)
             );
             Problem::new(Exit::Usage, text).hint("make several bundles of it")
+        }
+        ExportError::Archive(error) => Problem::of(error),
+        ExportError::VolumeTooSmall { size, needed } => {
+            let text = format!(
+                "volumes of {} are too small: what is in each of them, manifests and the record, needs {} \
+                 with a little content",
+                Size(size),
+                Size(needed)
+            );
+            Problem::new(Exit::Usage, text).hint(format!("give at least --volume-size {needed}"))
+        }
+        error @ ExportError::TooManyVolumes(_) => {
+            Problem::new(Exit::Usage, error.to_string()).hint("give a larger --volume-size")
+        }
+        error @ ExportError::DockerInVolumes => {
+            Problem::new(Exit::Usage, error.to_string()).hint("leave out --docker-manifest")
         }
         ExportError::Docker(error) => {
             let problem = Problem::new(Exit::Usage, error.to_string());

@@ -10,8 +10,10 @@ use super::{Failed, Part, Root, Transfer};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExportDocument {
-    /// The id of the bundle: the sha256 of its `bundle.json` without the id.
-    pub(crate) id: String,
+    /// The id of the bundle: the sha256 of its `bundle.json` without the id. It is not known before blobs that are
+    /// longer than a volume were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
     /// Whether nothing was written, since `--dry-run` was given.
     pub(crate) dry_run: bool,
     /// What was wanted, the referrers that came along, and what could not be had.
@@ -26,6 +28,9 @@ pub(crate) struct ExportDocument {
     /// The size of the archive, to the byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) archive: Option<u64>,
+    /// The volumes; only with `--volume-size`, and only the one that `--only-volume` asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volumes: Option<Vec<ExportedVolume>>,
     /// How much of the content is not there yet; only with `--dry-run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) missing_bytes: Option<u64>,
@@ -52,6 +57,19 @@ pub(crate) struct ExportDocument {
     /// How the directory is not the one that would be written; only with `--check` of a directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) differences: Option<Vec<String>>,
+}
+
+/// A volume of a bundle.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExportedVolume {
+    /// The file.
+    pub(crate) file: String,
+    /// Which volume it is, from 1.
+    pub(crate) number: u32,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// How many names stand for something that is whole in it: any OCI tool can read these there.
+    pub(crate) roots: u64,
 }
 
 /// What `manifest.json` says, and what it does not.

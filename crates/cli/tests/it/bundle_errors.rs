@@ -196,7 +196,7 @@ fn a_record_that_lies_is_found_out() {
         ("a referrer that is not there", &|record| {
             record["referrers"][0]["digest"] = json!(absent);
         }),
-        ("a later format", &|record| record["formatVersion"] = json!(3)),
+        ("a later format", &|record| record["formatVersion"] = json!(4)),
     ];
     for (name, lie) in lies {
         let mut record = whole.clone();

@@ -27,8 +27,11 @@ pub struct Inventory {
     pub limit: u64,
     /// Returns the listed content. It is given the file, and what returns another one before the content by
     /// its name. Returns `None` if the file cannot be used.
-    pub read: fn(&[u8], &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Listed>,
+    pub read: fn(&[u8], FileLookup<'_>) -> Option<Listed>,
 }
+
+/// Returns a file of an archive that lies before the content, by its name.
+pub type FileLookup<'f> = &'f dyn Fn(&str) -> Option<Vec<u8>>;
 
 /// The content that a file in an archive lists, in the order of the archive.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use longshore_fixture::Content;
-use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Inventory, Layout as _, Listed};
+use longshore_layout::{
+    Archive, ArchiveOptions, ArchiveWriter, FileLookup, Inventory, Layout as _, Listed,
+};
 use longshore_spec::{Descriptor, Role};
 use longshore_store::{Error, ExtraFile, Outline, OutlineNode, Source as _, TargetPlace as _};
 
@@ -16,7 +18,7 @@ use crate::common::{Parcel, Piece, push_all, reads};
 const LIST: Inventory = Inventory { name: "list.txt", limit: 1 << 20, read };
 
 /// Reads a line `DIGEST SIZE` for each node.
-fn read(list: &[u8], _: &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Listed> {
+fn read(list: &[u8], _: FileLookup<'_>) -> Option<Listed> {
     let node = |line: &str| {
         let (digest, size) = line.split_once(' ')?;
         let (digest, size) = (digest.parse().ok()?, size.parse().ok()?);

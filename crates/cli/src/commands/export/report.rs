@@ -249,7 +249,7 @@ impl BundleReport<'_, '_> {
         output.summary(&self.document(report, size.archive), text)
     }
 
-    fn count(&self) -> String {
+    pub(super) fn count(&self) -> String {
         let artifacts = human::count(self.0.record().roots.len() as u64, "artifact");
         match self.0.record().referrers.len() as u64 {
             0 => artifacts,
@@ -258,7 +258,7 @@ impl BundleReport<'_, '_> {
     }
 
     /// Returns a line for each root.
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let rows = self.0.record().roots.iter().map(|root| {
             let referrers = root.referrers.len() as u64;
             let referrers = (referrers > 0).then(|| human::count(referrers, "referrer"));
@@ -273,11 +273,12 @@ impl BundleReport<'_, '_> {
         crate::output::table(&rows.collect::<Vec<_>>())
     }
 
-    fn document(&self, report: &Report, archive: Option<u64>) -> Document {
+    pub(super) fn document(&self, report: &Report, archive: Option<u64>) -> Document {
         let roots =
             if report.roots.is_empty() { self.0.plan().roots() } else { report.roots.clone() };
         Document {
-            id: self.0.record().id().to_string(),
+            id: Some(self.0.record().id().to_string()),
+            volumes: None,
             roots: roots.iter().chain(&self.0.failed).map(Into::into).collect(),
             blobs: self.0.record().blobs.len() as u64,
             bytes: total(self.0.record().blobs.iter().map(|blob| blob.size)),

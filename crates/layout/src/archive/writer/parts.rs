@@ -33,7 +33,7 @@ impl ArchiveWriter {
         before: Hasher,
     ) -> Result<(Digest, Option<Hasher>)> {
         let filling = self.filling()?;
-        let (number, slot, part) = self.part(&filling, blob, part)?;
+        let (number, slot, part) = self.part(&filling, &blob.descriptor().digest, part)?;
         let mut hashers = PartHashers { own: Hasher::sha256(), blob: Some(before) };
         match filling.claim(number, slot, &self.partial) {
             None => hashers.read(&filling.file, slot.content, slot.size)?,
@@ -54,7 +54,7 @@ impl ArchiveWriter {
     /// # Errors
     ///
     /// It was not announced, or the journal cannot be written.
-    pub fn forget_part(&self, blob: &dyn Blob, part: u32) -> Result<()> {
+    pub fn forget_part(&self, blob: &Digest, part: u32) -> Result<()> {
         let filling = self.filling()?;
         let (number, ..) = self.part(&filling, blob, part)?;
         filling.states()[number as usize] = State::Begun(0);
@@ -64,13 +64,11 @@ impl ArchiveWriter {
     fn part<'f>(
         &self,
         filling: &'f Filling,
-        blob: &dyn Blob,
+        blob: &Digest,
         part: u32,
     ) -> Result<(u32, Slot, &'f OutlinePart)> {
-        let digest = &blob.descriptor().digest;
-        filling.layout.part(digest, part).ok_or_else(|| {
-            let what =
-                format!("is an archive, and part {part} of {digest} was not announced to it");
+        filling.layout.part(blob, part).ok_or_else(|| {
+            let what = format!("is an archive, and part {part} of {blob} was not announced to it");
             unannounced(self.label(), what)
         })
     }
