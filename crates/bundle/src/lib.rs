@@ -71,6 +71,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bundle_files;
 mod config_error;
 mod delta;
 mod docker;
@@ -88,6 +89,7 @@ mod selection;
 mod snapshot;
 mod tags;
 
+pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{

@@ -2,6 +2,7 @@
 
 mod bundle;
 pub(crate) mod detached_values;
+mod import_words;
 mod schema;
 mod values;
 
@@ -15,8 +16,11 @@ use longshore_layout::Links;
 use longshore_remote::Rate;
 use longshore_spec::{Platform, RepositoryName};
 
-use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
+use self::bundle::{
+    DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, IMPORT_USAGE, RECEIPT_EXAMPLES,
+};
 pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
+pub(crate) use self::import_words::ImportWord;
 pub(crate) use self::schema::{Described, Schema};
 pub(crate) use self::values::{
     BaseInput, DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex,
@@ -114,7 +118,7 @@ pub(crate) enum Command {
     /// Remove content that no name needs from a layout directory
     Gc(Gc),
     /// Import a bundle into a registry, a layout directory or the store
-    #[command(after_help = IMPORT_EXAMPLES)]
+    #[command(override_usage = IMPORT_USAGE, after_help = IMPORT_EXAMPLES)]
     Import(Import),
     /// Write an example `bundle.yaml`, with comments
     Init(Init),
