@@ -71,6 +71,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bundle_files;
 mod config_error;
 mod delta;
 mod docker;
@@ -89,6 +90,7 @@ mod snapshot;
 mod tags;
 mod volumes;
 
+pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{

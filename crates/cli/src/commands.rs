@@ -3,6 +3,7 @@
 mod artifact;
 mod base;
 mod bundle;
+mod bundle_files;
 pub(crate) mod copy;
 pub(crate) mod delete;
 mod destination;

@@ -165,7 +165,7 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Export(args) => commands::export::run(&args, global, output),
         Command::FindImages(args) => commands::find_images::run(&args, output),
         Command::Gc(args) => commands::gc::run(&args, global, output),
-        Command::Import(args) => commands::import::run(&args, global, output),
+        Command::Import(args) => commands::import::run(&args.resolved()?, global, output),
         Command::Init(args) => commands::init::run(&args, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::List(args) => commands::list::run(&args, global, output),

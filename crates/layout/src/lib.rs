@@ -34,15 +34,17 @@ mod membership;
 mod names;
 mod persist;
 mod resume;
+mod union;
 mod view;
 
 pub use archive::{
-    Archive, ArchiveOptions, ArchiveSeries, ArchiveSet, ArchiveStream, ArchiveTarget,
-    ArchiveWriter, CutBlob, FileLookup, Inventory, Listed, StreamOptions, StreamedArchive,
+    Archive, ArchiveOptions, ArchiveSeries, ArchiveStream, ArchiveTarget, ArchiveWriter,
+    FileLookup, Inventory, Listed, StreamOptions, StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Directory, GcMode, GcReport};
 pub use index::IndexJson;
 pub use layout::{Layout, StreamStats};
 pub use persist::{check_writable, write_file};
+pub use union::{CutBlob, LayoutUnion};
 pub use view::View;

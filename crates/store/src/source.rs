@@ -38,6 +38,24 @@ pub trait SourcePlace: Debug + Send + Sync {
     }
 }
 
+impl<P: SourcePlace + ?Sized> SourcePlace for &P {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        (**self).source(name)
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        (**self).repositories()
+    }
+
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        (**self).has_repository(name)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        (**self).blob_size(digest)
+    }
+}
+
 /// One repository, read.
 pub trait Source: Debug + Send + Sync {
     /// Returns the descriptor of a manifest, with what the place says of it (annotations of an

@@ -36,6 +36,7 @@ mod progress;
 mod receipts;
 mod registries;
 mod registry_errors;
+mod repairs;
 mod rerun;
 mod schemas;
 mod serve;

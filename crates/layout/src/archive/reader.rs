@@ -125,24 +125,6 @@ impl Archive {
                 matches!(members.locate_part(&self.file, blob, *number, &what), Ok(Some(_)))
             })
     }
-
-    /// Returns the parts of blobs that the archive has, by blob and number, each with its size in bytes. What
-    /// other archives have is not known to it.
-    pub fn parts(&self) -> impl Iterator<Item = (&Digest, u32, u64)> {
-        self.members.parts.iter().map(|((blob, number), extent)| (blob, *number, extent.size))
-    }
-
-    /// Returns the size of a part of a blob that the archive has, in bytes.
-    pub fn part_size(&self, blob: &Digest, number: u32) -> Option<u64> {
-        self.members.parts.get(&(blob.clone(), number)).map(|extent| extent.size)
-    }
-
-    /// Opens a part of a blob at `offset`, unverified. Fails with [`Error::NotFound`].
-    pub fn open_part(&self, blob: &Digest, number: u32, offset: u64) -> Result<Reader<'_>> {
-        let extent = self.members.locate_part(&self.file, blob, number, &self.label())?;
-        let extent = extent.ok_or_else(|| Error::not_found(blob, self.label()))?;
-        Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
-    }
 }
 
 /// Returns what an archive without `oci-layout` may be (row G-10).
@@ -183,6 +165,20 @@ impl Layout for Archive {
 
     fn blob_digests(&self) -> Result<Vec<Digest>> {
         Ok(self.members.blobs.keys().cloned().collect())
+    }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        Backend::open(self, digest, offset)
+    }
+
+    fn part_size(&self, blob: &Digest, number: u32) -> Option<u64> {
+        self.members.parts.get(&(blob.clone(), number)).map(|extent| extent.size)
+    }
+
+    fn open_part(&self, blob: &Digest, number: u32, offset: u64) -> Result<Reader<'_>> {
+        let extent = self.members.locate_part(&self.file, blob, number, &self.label())?;
+        let extent = extent.ok_or_else(|| Error::not_found(blob, self.label()))?;
+        Ok(Box::new(Region::new(Arc::clone(&self.file), extent.at, extent.size).after(offset)))
     }
 
     fn is_written_once(&self) -> bool {

@@ -187,7 +187,7 @@ fn directories(nodes: &[OutlineNode], parts: &[OutlinePart]) -> Vec<String> {
 }
 
 /// Returns the `index.json` that lists these.
-pub(super) fn index_of(roots: &[Root]) -> IndexJson {
+fn index_of(roots: &[Root]) -> IndexJson {
     let entries = roots.iter().flat_map(|root| {
         let unnamed = root.names.is_empty().then(|| names::unnamed(root.descriptor.clone()));
         root.names

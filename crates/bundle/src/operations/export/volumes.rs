@@ -160,16 +160,16 @@ impl VolumeLayout {
             let placement = placement::place(&items, &closures, &rooms, ArchiveWriter::BLOCK);
             let placement = placement.map_err(|_| ExportError::TooManyVolumes(MAX_VOLUMES))?;
             let count = placement.volumes;
-            let places: HashMap<Digest, Place> =
+            let placed_at: HashMap<Digest, Place> =
                 placed.iter().map(|node| node.digest.clone()).zip(placement.places).collect();
             let mut record = bundle.made.record.clone();
             if count > 1 {
-                record.set_volumes(count, |digest| recorded(places.get(digest)));
+                record.set_volumes(count, |digest| recorded(placed_at.get(digest)));
             }
             let length = record.to_bytes().len() as u64;
             if length <= reserved {
                 check_record(length)?;
-                return Ok(Self { places, count, record, carried });
+                return Ok(Self { places: placed_at, count, record, carried });
             }
             // A little more at least, so that this ends.
             reserved = length.max(reserved + reserved / 64 + LONGEST_COUNT);
