@@ -4,7 +4,7 @@ use longshore_layout::{Layout, LayoutUnion};
 use longshore_spec::Digest;
 use longshore_store::Error;
 
-use crate::{OpenError, Record};
+use crate::{OpenError, OpenVolumes, Record, is_volume};
 
 /// One of the files of a bundle.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +20,18 @@ pub struct BundleFile<'a> {
 #[derive(Debug)]
 pub struct BundleFiles<'a> {
     first: &'a dyn Layout,
-    /// All of them; `None` for one.
-    union: Option<LayoutUnion<'a>>,
+    together: Together<'a>,
+}
+
+/// How several files are one.
+#[derive(Debug)]
+enum Together<'a> {
+    /// There is only one.
+    One,
+    /// Content lies in any of them.
+    Union(LayoutUnion<'a>),
+    /// They are volumes, or one is.
+    Volumes(OpenVolumes<'a>),
 }
 
 /// Why files are not one bundle.
@@ -50,13 +60,21 @@ pub enum BundleFilesError {
         /// The bundle that this is.
         expected: Digest,
     },
+    /// One is not a volume as the others are.
+    #[error("{name} is no volume of a bundle: {reason}")]
+    NoVolume {
+        /// The file.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// What they list cannot be read.
     #[error(transparent)]
     Store(#[from] Error),
 }
 
 impl<'a> BundleFiles<'a> {
-    /// Puts files together, in any order. Of a single one nothing is asked.
+    /// Puts files together, in any order. Of a single one nothing is asked but whether it is a volume.
     ///
     /// # Errors
     ///
@@ -65,8 +83,15 @@ impl<'a> BundleFiles<'a> {
         first: BundleFile<'a>,
         others: &[BundleFile<'a>],
     ) -> Result<Self, BundleFilesError> {
+        let mut files = std::iter::once(&first).chain(others);
+        if files.any(|file| matches!(is_volume(file.layout), Ok(true))) {
+            let files = std::iter::once(&first).chain(others);
+            let files = files.map(|file| (file.name.to_owned(), Box::new(file.layout) as _));
+            let volumes = OpenVolumes::open(files.collect())?;
+            return Ok(Self { first: first.layout, together: Together::Volumes(volumes) });
+        }
         if others.is_empty() {
-            return Ok(Self { first: first.layout, union: None });
+            return Ok(Self { first: first.layout, together: Together::One });
         }
         let expected = id_of(first)?;
         for other in others {
@@ -82,12 +107,24 @@ impl<'a> BundleFiles<'a> {
         let roots = first.layout.whole().roots()?;
         let others = others.iter().map(|other| Box::new(other.layout) as _);
         let union = LayoutUnion::new(names, roots, Box::new(first.layout), others.collect());
-        Ok(Self { first: first.layout, union: Some(union) })
+        Ok(Self { first: first.layout, together: Together::Union(union) })
     }
 
     /// Returns all of them as one layout. It lists what the `index.json` lists beside the record.
     pub fn layout(&self) -> &dyn Layout {
-        self.union.as_ref().map_or(self.first, |union| union)
+        match &self.together {
+            Together::One => self.first,
+            Together::Union(union) => union,
+            Together::Volumes(volumes) => volumes.layout(),
+        }
+    }
+
+    /// Returns the volumes, if they are some.
+    pub fn volumes(&self) -> Option<&OpenVolumes<'a>> {
+        match &self.together {
+            Together::Volumes(volumes) => Some(volumes),
+            Together::One | Together::Union(_) => None,
+        }
     }
 }
 

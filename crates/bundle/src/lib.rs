@@ -116,6 +116,7 @@ pub use operations::import::{
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
+pub use operations::verify::volumes::{VerifiedVolumes, VolumeFault};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use pick::{Picked, ReferenceLookup};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
@@ -133,6 +134,6 @@ pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};
 pub use volumes::{
-    FAT32, LEAST_ROOM, MAX_VOLUME_FILE, MAX_VOLUMES, RecordedPart, VOLUME, VolumeFile, VolumeSizes,
-    volume_path, volumes_there,
+    FAT32, LEAST_ROOM, MAX_VOLUME_FILE, MAX_VOLUMES, OpenVolumes, RecordedPart, VOLUME, VolumeFile,
+    VolumeSizes, is_volume, volume_path, volumes_there,
 };

@@ -5,6 +5,7 @@
 //! other blob lies in. A blob that is longer than a volume lies in parts.
 
 pub(crate) mod placement;
+mod set;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use longshore_store::ExtraFile;
 use serde::{Deserialize, Serialize};
 
 use crate::Record;
+
+pub use self::set::{OpenVolumes, is_volume};
 
 /// The name of the file in a volume that says which it is.
 pub const VOLUME: &str = "volume.json";

@@ -171,7 +171,7 @@ pub(crate) fn command_for(word: &str) -> Option<&'static str> {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Copy {
-    /// The sources, one or more, and last the target: SRC… DST
+    /// The sources, one or more, and last the target: SRC… DST; volumes of a bundle are one source
     #[arg(value_name = "PLACE", required = true)]
     pub(crate) places: Vec<Location>,
     /// Copy every tag of a source that is given without a tag
@@ -286,8 +286,9 @@ pub(crate) struct Reach {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// A layout, a repository, one artifact of either, or the host of a registry
-    pub(crate) place: Listable,
+    /// A layout, a repository, one artifact of either, or the host of a registry; or several volumes of a bundle
+    #[arg(value_name = "PLACE", required = true)]
+    pub(crate) places: Vec<Listable>,
     /// Also list manifests without a name: referrers, and parts of indexes
     #[arg(long)]
     pub(crate) all: bool,
@@ -314,8 +315,9 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tree {
-    /// An artifact, or a layout for everything in it
-    pub(crate) place: Location,
+    /// An artifact, or a layout for everything in it; or several volumes of a bundle
+    #[arg(value_name = "PLACE", required = true)]
+    pub(crate) places: Vec<Location>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -331,8 +333,9 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// An artifact, or a layout for everything in it
-    pub(crate) place: Location,
+    /// An artifact, or a layout for everything in it; or several volumes of a bundle, in any order
+    #[arg(value_name = "PLACE", required = true)]
+    pub(crate) places: Vec<Location>,
     /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
@@ -423,8 +426,8 @@ pub(crate) struct Delete {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Serve {
-    /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), or plain paths [default: the
-    /// store, a directory of your own]
+    /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), volumes of a bundle too, or plain paths
+    /// [default: the store, a directory of your own]
     ///
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.

@@ -28,3 +28,4 @@ pub(crate) mod tag;
 pub(crate) mod tree;
 pub(crate) mod types;
 pub(crate) mod verify;
+mod volumes;

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
     ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
-    ReceiptDocument,
+    ReceiptDocument, VerifiedVolumesDocument, VolumeFaultDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 
@@ -187,6 +187,9 @@ pub(crate) struct VerifyDocument {
     /// What of that the site does not hold; only with `--base` or `--against`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_missing: Option<Vec<String>>,
+    /// The volumes of a bundle, if some of them were verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volumes: Option<VerifiedVolumesDocument>,
     /// How a bundle is not what its `bundle.json` says.
     pub(crate) differences: Vec<String>,
     /// Digests that were passed without proof, see `--allow-unverified`.

@@ -82,7 +82,8 @@ impl<'a> LayoutUnion<'a> {
         View::whole(self, &self.known)
     }
 
-    fn layouts(&self) -> impl Iterator<Item = &dyn Layout> {
+    /// Returns the layouts, in the order in which content is looked for in them: the first is the last.
+    pub fn layouts(&self) -> impl Iterator<Item = &dyn Layout> {
         self.others.iter().chain([&self.first]).map(|layout| -> &dyn Layout { &**layout })
     }
 

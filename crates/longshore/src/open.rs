@@ -1,6 +1,8 @@
 //! Opened places, whatever they are.
 
-use longshore_layout::{Archive, ArchiveStream, ArchiveWriter, Directory, Layout, StreamedArchive};
+use longshore_layout::{
+    Archive, ArchiveStream, ArchiveWriter, Directory, Layout, LayoutUnion, StreamedArchive,
+};
 use longshore_remote::RemoteRepository;
 use longshore_store::{Error, Inability, Repository, Result, Source, Target, TargetPlace};
 
@@ -13,6 +15,8 @@ pub enum OpenPlace {
     Directory(Directory),
     /// What came through a pipe into a directory.
     StreamedArchive(StreamedArchive),
+    /// Volumes of a bundle.
+    Volumes(LayoutUnion<'static>),
     /// A repository of a registry.
     Registry(RemoteRepository),
 }
@@ -24,6 +28,7 @@ impl OpenPlace {
             Self::Archive(archive) => Box::new(archive.whole()),
             Self::Directory(directory) => Box::new(directory.whole()),
             Self::StreamedArchive(streamed) => Box::new(streamed.whole()),
+            Self::Volumes(volumes) => Box::new(volumes.whole()),
             Self::Registry(remote) => Box::new(remote.clone()),
         }
     }
@@ -34,6 +39,7 @@ impl OpenPlace {
             Self::Archive(archive) => Some(archive),
             Self::Directory(directory) => Some(directory),
             Self::StreamedArchive(streamed) => Some(streamed),
+            Self::Volumes(volumes) => Some(volumes),
             Self::Registry(_) => None,
         }
     }
@@ -47,7 +53,7 @@ impl OpenPlace {
         match self {
             Self::Directory(directory) => Ok(Box::new(directory.whole())),
             Self::Registry(remote) => Ok(Box::new(remote.clone())),
-            Self::Archive(_) | Self::StreamedArchive(_) => {
+            Self::Archive(_) | Self::StreamedArchive(_) | Self::Volumes(_) => {
                 Err(Error::unsupported("an archive", Inability::ReadOnly))
             }
         }
@@ -61,7 +67,9 @@ impl OpenPlace {
     pub fn commit(&self) -> Result<()> {
         match self {
             Self::Directory(directory) => directory.commit(),
-            Self::Archive(_) | Self::StreamedArchive(_) | Self::Registry(_) => Ok(()),
+            Self::Archive(_) | Self::StreamedArchive(_) | Self::Volumes(_) | Self::Registry(_) => {
+                Ok(())
+            }
         }
     }
 }

@@ -106,14 +106,9 @@ impl<'a> SealedPlan<'a> {
         Some(Transfer::new(source, descriptor, observer, self.allow_unverified))
     }
 
-    /// Lets every root of a report of this plan fail that needs what its failures are about.
-    pub fn fail_roots(&self, report: &mut Report) {
-        if report.failures.is_empty() {
-            return;
-        }
-        let lost: HashSet<&str> =
-            report.failures.iter().map(|failure| failure.subject.as_str()).collect();
-        let broken = self.numbers(|node| lost.contains(node.digest.to_string().as_str()));
+    /// Lets every root of a report of this plan fail that needs something that is lost.
+    pub fn fail_roots(&self, report: &mut Report, is_lost: impl Fn(&Digest) -> bool) {
+        let broken = self.numbers(|node| is_lost(&node.digest));
         let whole = self.plan.without_under(&self.parents, broken);
         for (root, planned) in report.roots.iter_mut().zip(&self.plan.roots) {
             if planned.node.is_none_or(|node| !whole[node as usize]) {

@@ -1,5 +1,7 @@
 //! Proving that all of a bundle, or of any layout or repository, is there.
 
+pub(crate) mod volumes;
+
 use std::collections::HashSet;
 
 use longshore_layout::Layout;
@@ -7,7 +9,7 @@ use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Result, Root, Source};
 use longshore_sync::{Failure, Filter, Observer, Report, SealedPlan, survey_known};
 
-use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, Record};
+use crate::{DOCKER_MANIFEST, Difference, MAX_DOCKER_MANIFEST, OpenVolumes, Record};
 
 /// What is to be verified.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +61,11 @@ impl<'a> Verification<'a> {
     /// Returns the plan of all that is needed.
     pub fn plan(&self) -> &SealedPlan<'a> {
         &self.plan
+    }
+
+    /// Returns how many bytes of content volumes have, all of which are read to verify them.
+    pub fn size_of_volumes(volumes: &OpenVolumes<'_>) -> u64 {
+        volumes::size(volumes)
     }
 
     /// Reads and hashes all of it, with `cores` threads.

@@ -54,7 +54,7 @@ fn file((name, opened): &(String, OpenPlace)) -> Result<BundleFile<'_>, Problem>
 }
 
 /// Says why files are not one bundle.
-fn apart(error: BundleFilesError) -> Problem {
+pub(crate) fn apart(error: BundleFilesError) -> Problem {
     let text = error.to_string();
     match error {
         BundleFilesError::Unreadable { error, .. } => {
@@ -63,6 +63,9 @@ fn apart(error: BundleFilesError) -> Problem {
         BundleFilesError::Store(error) => Problem::of(error),
         BundleFilesError::NoRecord(_) => {
             Problem::new(Exit::Usage, text).hint("only files of one bundle go together")
+        }
+        BundleFilesError::NoVolume { .. } => {
+            Problem::new(Exit::Usage, text).hint("only volumes of one bundle go together")
         }
         BundleFilesError::OtherBundle { .. } => {
             Problem::new(Exit::Usage, text).hint("import them one after the other")

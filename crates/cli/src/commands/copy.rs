@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Copy, global: &Global, output: &Output) -> Result<Exit,
             .with(creds.clone().map(|UserPassword(credential)| credential))
     };
     let (from, to) = (registries(&args.src_creds), registries(&args.dst_creds));
-    let opened = items::open(&sources, &target, args, &from)?;
+    let (sources, opened) = items::open(sources, &target, args, &from, global)?;
     let items = items::items(args, &sources, &opened, &target, output)?;
     let opening = Opening { dry_run: args.dry_run, force: args.force };
     let destination = destination::open(&target, opening, global, &to)?;

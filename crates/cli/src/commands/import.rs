@@ -10,8 +10,9 @@ use std::time::Instant;
 use longshore::OpenPlace;
 use longshore::location::Location;
 use longshore_bundle::{
-    BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
-    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes,
+    BaseGap, BundleFiles, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget,
+    MAX_DOCKER_MANIFEST, MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle, RECORD,
+    ReceiptPlace, Routes, VOLUME,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let files = open(args, target.as_ref(), output)?;
     let opened = files.first();
     let together = files.together().map_err(failed)?;
+    refuse_missing_volumes(&together)?;
     let bundle =
         OpenBundle::read(together.layout()).map_err(|error| failed(bundle::unreadable(error)))?;
     let mapping = target::mapping(args);
@@ -137,6 +139,25 @@ fn failed(problem: Problem) -> Problem {
         Exit::Difference => problem.because(Exit::Failed),
         _ => problem,
     }
+}
+
+/// Refuses some volumes of a bundle without the others.
+fn refuse_missing_volumes(files: &BundleFiles<'_>) -> Result<(), Problem> {
+    let Some(volumes) = files.volumes() else { return Ok(()) };
+    let missing = volumes.missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let what = if missing.len() == 1 { "volume" } else { "volumes" };
+    let text = format!(
+        "{what} {} of {} missing: nothing was written",
+        numbers.join(", "),
+        volumes.count()
+    );
+    let hint = "give all volumes of the bundle, in any order; `longshore copy --all` takes what is \
+                complete in some of them";
+    Err(Problem::new(Exit::Failed, text).hint(hint))
 }
 
 /// Writes down what the target holds now: all of a layout, and of a registry the repositories of the bundle and
@@ -232,7 +253,8 @@ fn receive(
     directory: &Arc<Directory>,
     output: &Output,
 ) -> Result<StreamedArchive, Problem> {
-    let files = [(RECORD, MAX_RECORD), (DOCKER_MANIFEST, MAX_DOCKER_MANIFEST)];
+    let files =
+        [(RECORD, MAX_RECORD), (VOLUME, MAX_VOLUME_FILE), (DOCKER_MANIFEST, MAX_DOCKER_MANIFEST)];
     let receiving = StreamOptions { files: &files, allow_unverified: args.allow_unverified };
     let progress = Progress::without_end(output, "receiving");
     let observe = |bytes| progress.advanced(bytes);

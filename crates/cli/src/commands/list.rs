@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use longshore::OpenPlace;
 use longshore::location::{Listable, Location};
 use longshore_remote::RegistryCatalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
@@ -9,6 +10,7 @@ use longshore_spec::{Descriptor, Manifest, Size};
 use longshore_store::{Error, KnownRoots, Root, Source, describe};
 
 use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
+use super::volumes;
 use crate::args::{Global, List};
 use crate::documents::{
     ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
@@ -26,10 +28,19 @@ fn lost(error: &Error) -> ContentOfLine {
 
 pub(crate) fn run(args: &List, global: &Global, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);
-    match &args.place {
-        Listable::Place(place) => artifacts(place, args, &registries, global, output),
-        Listable::Registry(host) => repositories(host, &registries, output),
+    if let [Listable::Registry(host)] = &args.places[..] {
+        return repositories(host, &registries, output);
     }
+    let place = |listable: &Listable| match listable {
+        Listable::Place(place) => Ok(place.clone()),
+        Listable::Registry(host) => {
+            let text = format!("{host} is a registry, and is listed alone");
+            Err(Problem::new(Exit::Usage, text).hint("run the command once for each"))
+        }
+    };
+    let places: Vec<_> = args.places.iter().map(place).collect::<Result<_, _>>()?;
+    let (place, opened) = volumes::one_or_volumes(&places, &args.reading, &registries, global)?;
+    artifacts(&place, &opened, args, global, output)
 }
 
 /// Lists what a registry holds, as far as it tells.
@@ -50,15 +61,14 @@ fn repositories(host: &str, registries: &Registries<'_>, output: &Output) -> Res
 /// Lists the artifacts of a layout or a repository.
 fn artifacts(
     place: &Location,
+    opened: &OpenPlace,
     args: &List,
-    registries: &Registries<'_>,
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let opened = open::place(place, &args.reading, registries)?;
     let view = opened.whole();
     let types = artifact::type_filter(&args.types)?;
-    let KnownRoots { mut roots, unknown } = open::selected(&opened, place)?;
+    let KnownRoots { mut roots, unknown } = open::selected(opened, place)?;
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
         roots.retain(|root| !root.names.is_empty());

@@ -7,6 +7,7 @@ use longshore_spec::{Descriptor, Digest, ManifestContent, Role, Size, keys, prin
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, describe};
 
 use super::artifact::{self, ManifestResult, Referrer, ReferrerFinder, try_manifest};
+use super::volumes;
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
 use crate::open;
@@ -15,13 +16,15 @@ use crate::problem::{Exit, Problem};
 use crate::registries::Registries;
 use crate::report;
 
-pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
-    let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
+pub(crate) fn run(args: &Tree, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let registries = Registries::reading(&args.reading);
+    let (place, layout) =
+        volumes::one_or_volumes(&args.places, &args.reading, &registries, global)?;
     let view = layout.whole();
-    let KnownRoots { roots, unknown } = open::selected(&layout, &args.place)?;
+    let KnownRoots { roots, unknown } = open::selected(&layout, &place)?;
     let attached = ReferrerFinder::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
-    let is_selected = args.place.selector.is_some();
+    let is_selected = place.selector.is_some();
     let stands_alone = |root: &longshore_store::Root| match try_manifest(&*view, &root.descriptor) {
         _ if !is_selected && attached.is_attached(root) => false,
         ManifestResult::Manifest(manifest) if root.names.is_empty() && !is_selected => {

@@ -1,17 +1,20 @@
 //! `verify`: every byte is there, or what is not is named.
 
+mod volumes;
+
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use longshore::OpenPlace;
-use longshore_bundle::{Base, Delta, Difference, LeftBehind, Record, VerifyRequest};
+use longshore::location::Location;
+use longshore_bundle::{Base, Delta, Difference, LeftBehind, Record, Verified, VerifyRequest};
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, KnownRoots};
 use longshore_sync::{LeftOut, Plan, Report, Silent};
 
 use super::{base, bundle};
 use crate::args::{Global, Verify};
-use crate::documents::{ContentAmount, VerifyDocument as Document};
+use crate::documents::{ContentAmount, VerifiedVolumesDocument, VerifyDocument as Document};
 use crate::human;
 use crate::open;
 use crate::output::Output;
@@ -21,10 +24,19 @@ use crate::registries::Registries;
 use crate::report::{self, tell_failures};
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let opened = open(args)?;
-    let record = if args.place.selector.is_none() { bundle::record(&opened)? } else { None };
+    if let Some((volumes, damage)) =
+        super::volumes::to_verify(&args.places, args.reading.scratch.as_deref())?
+    {
+        return volumes::run(&volumes, damage, args, global, output);
+    }
+    let [place] = &args.places[..] else {
+        let text = "several places are verified together only if they are volumes of one bundle";
+        return Err(Problem::new(Exit::Usage, text).hint("run the command once for each"));
+    };
+    let opened = open(place, args)?;
+    let record = if place.selector.is_none() { bundle::record(&opened)? } else { None };
     let whole = opened.whole();
-    let is_whole = args.place.selector.is_none();
+    let is_whole = place.selector.is_none();
     // A delta lists what is whole in it; its record says the rest.
     let of_delta = record.as_ref().filter(|record| record.base.is_some()).zip(opened.layout());
     let delta = of_delta.map(|(record, layout)| Delta::whole(layout, record));
@@ -37,7 +49,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         jobs: global.jobs(),
     };
     let roots = match of_delta {
-        None => open::selected(&opened, &args.place)?,
+        None => open::selected(&opened, place)?,
         Some((record, layout)) => {
             let roots = record.listed_in(layout).map_err(Problem::of)?;
             KnownRoots { roots, unknown: Vec::new() }
@@ -49,10 +61,31 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let progress = Progress::new(output, "verifying", plan.size().bytes).of_artifacts(plan);
     let verified = verification.run(global.cores(), &progress);
     progress.finish();
-    let (plan, report) = (verified.plan(), &verified.report);
-    tell_failures(plan.failures(), report);
     let orphaned = verified.orphans().map_err(Problem::of)?;
     let differences = verified.differences(&orphaned).map_err(Problem::of)?;
+    let found = Found { record: record.as_ref(), known, orphaned, differences, volumes: None };
+    conclude(&verified, found, begun, output)
+}
+
+/// What was found beside what a report says.
+struct Found<'r> {
+    record: Option<&'r Record>,
+    known: Option<Base>,
+    orphaned: Vec<Digest>,
+    differences: Vec<Difference>,
+    volumes: Option<VerifiedVolumesDocument>,
+}
+
+/// Says what came of it.
+fn conclude(
+    verified: &Verified<'_>,
+    found: Found<'_>,
+    begun: Instant,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let Found { record, known, orphaned, differences, volumes } = found;
+    let (plan, report) = (verified.plan(), &verified.report);
+    tell_failures(plan.failures(), report);
     for (number, difference) in differences.iter().enumerate() {
         let text = format!("it does not match `bundle.json`: {difference}");
         let problem = Problem::new(Exit::Difference, text);
@@ -60,8 +93,9 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         let is_first = number == 0;
         Output::problem(&if is_first { problem.hint(bundle::AGAIN) } else { problem });
     }
-    let mut document = document(plan, report, &orphaned, record.as_ref(), &differences);
-    if let (Some(known), Some(record)) = (&known, &record) {
+    let mut document = document(plan, report, &orphaned, record, &differences);
+    document.volumes = volumes;
+    if let (Some(known), Some(record)) = (&known, record) {
         let absent: Vec<_> = known.lacks(record).map(|blob| blob.digest.to_string()).collect();
         for digest in &absent {
             let text = format!("{digest} is taken for granted, and the site does not hold it");
@@ -83,6 +117,7 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
         || !document.damaged.is_empty()
         || ambiguous.is_some()
         || document.base_missing.as_ref().is_some_and(|absent| !absent.is_empty())
+        || document.volumes.as_ref().is_some_and(|volumes| !volumes.faults.is_empty())
         || !differences.is_empty();
     Ok(if differs {
         Exit::Difference
@@ -104,7 +139,8 @@ fn base_of(
         return Ok(None);
     }
     if record.is_none_or(|record| record.base.is_none()) {
-        let text = format!("{} takes nothing for granted: there is nothing to compare", args.place);
+        let text =
+            format!("{} takes nothing for granted: there is nothing to compare", args.places[0]);
         return Err(Problem::new(Exit::Usage, text).hint("leave out --base and --against"));
     }
     match &args.against {
@@ -114,9 +150,9 @@ fn base_of(
 }
 
 /// Opens the layout; one that is damaged itself is a difference.
-fn open(args: &Verify) -> Result<OpenPlace, Problem> {
+fn open(place: &Location, args: &Verify) -> Result<OpenPlace, Problem> {
     let registries = Registries::reading(&args.reading);
-    open::place_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
+    open::place_unbelieving(place, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
 }
@@ -149,6 +185,7 @@ fn document(
             bytes: record.assumed().iter().map(|blob| blob.size).sum(),
         }),
         base_missing: None,
+        volumes: None,
         differences: differences.iter().map(ToString::to_string).collect(),
         unverified: report.unverified.iter().map(ToString::to_string).collect(),
         failures: failures().map(Into::into).collect(),
@@ -180,7 +217,12 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     );
     let seconds = begun.elapsed().as_secs_f64();
     let whole = missing.is_empty() && damaged.is_empty() && unchecked.is_empty();
-    let verdict = if whole && document.differences.is_empty() {
+    let of_volumes = document.volumes.as_ref();
+    lines.extend(of_volumes.map(volumes::text).unwrap_or_default().chars());
+    let has_faults = of_volumes.is_some_and(|volumes| !volumes.faults.is_empty());
+    let verdict = if whole && document.differences.is_empty() && has_faults {
+        "not all volumes are there".to_owned()
+    } else if whole && document.differences.is_empty() {
         "everything is there".to_owned()
     } else if whole {
         let count = human::count(document.differences.len() as u64, "difference");

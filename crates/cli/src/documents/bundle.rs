@@ -72,6 +72,30 @@ pub(crate) struct ExportedVolume {
     pub(crate) roots: u64,
 }
 
+/// Volumes that were verified.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VerifiedVolumesDocument {
+    /// How many volumes the bundle has.
+    pub(crate) count: u32,
+    /// The files that were verified.
+    pub(crate) files: Vec<String>,
+    /// The volumes that are missing or damaged.
+    pub(crate) faults: Vec<VolumeFaultDocument>,
+}
+
+/// A volume that is missing or damaged.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VolumeFaultDocument {
+    /// Which volume it is, from 1.
+    pub(crate) number: u32,
+    /// Whether it is missing.
+    pub(crate) missing: bool,
+    /// The files of it that are damaged.
+    pub(crate) files: Vec<String>,
+    /// The names of what needs it, and is not whole without it.
+    pub(crate) roots: Vec<String>,
+}
+
 /// What `manifest.json` says, and what it does not.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ForDocker {

@@ -461,7 +461,12 @@ impl<'a> VolumeBundle<'a> {
             target.series.close();
         }
         self.forget_wrong(&reads, target, &missing)?;
-        self.bundle.plan.fail_roots(&mut report);
+        let lost: HashSet<String> =
+            report.failures.iter().map(|failure| failure.subject.clone()).collect();
+        if !lost.is_empty() {
+            let is_lost = |digest: &Digest| lost.contains(digest.to_string().as_str());
+            self.bundle.plan.fail_roots(&mut report, is_lost);
+        }
         if report.is_complete() && !observer.is_cancelled() {
             let digests = reads.digests();
             if let Err(error) = self.publish(target, &missing, &digests) {

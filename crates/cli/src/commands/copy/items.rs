@@ -9,7 +9,8 @@ use longshore_spec::Digest;
 use longshore_store::{Error, KnownRoots, Name, Root, Selector};
 use longshore_sync::RootRequest;
 
-use crate::args::Copy;
+use crate::args::{Copy, Global};
+use crate::commands::volumes;
 use crate::human;
 use crate::input;
 use crate::open;
@@ -64,14 +65,19 @@ fn read_list(path: &Path) -> Result<Vec<Location>, Problem> {
     Ok(locations)
 }
 
-/// Opens the sources.
+/// Opens the sources. Volumes of one bundle are one source.
 pub(super) fn open(
-    sources: &[Location],
+    sources: Vec<Location>,
     target: &Location,
     args: &Copy,
     registries: &Registries<'_>,
-) -> Result<Vec<OpenPlace>, Problem> {
-    refuse_itself(sources, target)?;
+    global: &Global,
+) -> Result<(Vec<Location>, Vec<OpenPlace>), Problem> {
+    refuse_itself(&sources, target)?;
+    let scratch = args.reading.scratch.as_deref();
+    if let Some((source, volumes)) = volumes::of_one_bundle(&sources, scratch, global.jobs())? {
+        return Ok((vec![source], vec![OpenPlace::Volumes(volumes)]));
+    }
     let open = |source: &Location| {
         open::place(source, &args.reading, registries).map_err(|problem| {
             if source.exists() || source.is_pipe() || !target.exists() {
@@ -84,7 +90,8 @@ pub(super) fn open(
             ))
         })
     };
-    sources.iter().map(open).collect()
+    let opened = sources.iter().map(open).collect::<Result<_, _>>()?;
+    Ok((sources, opened))
 }
 
 /// Refuses to copy a layout onto itself.

@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use longshore::location::{InRegistry, Location, PlaceKind};
 use longshore_bundle::INVENTORY;
-use longshore_layout::{Archive, Directory};
+use longshore_layout::{Archive, Directory, LayoutUnion};
 use longshore_registry::Access;
 use longshore_spec::RepositoryName;
 use longshore_store::{Clash, Place, SourcePlace, Union};
 
+use super::super::volumes;
 use super::system;
 use crate::args::Serve;
 use crate::open;
 use crate::problem::{Exit, Problem};
 use crate::shell;
 use crate::store::{self, VARIABLE};
+
+/// So many manifests of volumes are read at once, to find out what is whole in them.
+const AT_ONCE: usize = 8;
 
 /// What is served, as one place.
 pub(super) struct Places {
@@ -30,6 +34,10 @@ pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
     let locations = if args.places.is_empty() { vec![store(args)?] } else { args.places.clone() };
     let shown: Vec<_> = locations.iter().map(ToString::to_string).collect();
     let shown = shown.join(", ");
+    if let (Some(volumes), false) = (of_volumes(&locations, args)?, args.writable) {
+        let place = Arc::new(Union::new(None, vec![Box::new(volumes)]));
+        return Ok(Places { place, shown });
+    }
     if let [location] = &locations[..] {
         let access = if args.writable { Access::ReadWrite } else { Access::ReadOnly };
         let place: Arc<dyn Place> = match open_one(location, access, args)? {
@@ -58,6 +66,21 @@ pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
         return Err(clashing(clash, clashes.len() - 1, read));
     }
     Ok(Places { place: Arc::new(union), shown })
+}
+
+/// Returns the volumes of one bundle, if several are named and nothing else.
+fn of_volumes(
+    locations: &[Location],
+    args: &Serve,
+) -> Result<Option<LayoutUnion<'static>>, Problem> {
+    if locations.iter().any(|location| location.selector.is_some()) {
+        return Ok(None);
+    }
+    let found = volumes::of_one_bundle(locations, args.scratch.as_deref(), AT_ONCE)?;
+    Ok(found.map(|(location, volumes)| {
+        let bare = args.repository.clone().unwrap_or_else(|| named_after(&location));
+        volumes.with_bare_names_in(bare)
+    }))
 }
 
 /// A layout that is served.

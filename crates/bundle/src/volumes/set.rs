@@ -1,0 +1,183 @@
+//! Volumes that are there, read as the bundle that they belong to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longshore_layout::{CutBlob, Layout, LayoutUnion};
+use longshore_spec::Digest;
+use longshore_store::{Name, Result, Root, SourcePlace as _};
+use longshore_sync::{Outcome, survey};
+
+use super::{MAX_VOLUME_FILE, VOLUME, VolumeFile};
+use crate::{BundleFilesError, OpenError, Record, RecordedBlob};
+
+/// Some or all volumes of a bundle, in any order, read as one layout that lists all that the record does. What
+/// lies in volumes that are not there is not found.
+#[derive(Debug)]
+pub struct OpenVolumes<'a> {
+    record: Record,
+    count: u32,
+    /// Number and name of each file, as the union has its layouts.
+    here: Vec<(u32, String)>,
+    union: LayoutUnion<'a>,
+}
+
+/// Tells whether a layout is a volume of a bundle.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn is_volume(layout: &dyn Layout) -> Result<bool> {
+    Ok(layout.extra_file(VOLUME, MAX_VOLUME_FILE)?.is_some())
+}
+
+impl<'a> OpenVolumes<'a> {
+    /// Puts volumes together, each with what errors call it. One may be there twice.
+    ///
+    /// # Errors
+    ///
+    /// One is no volume, is of another bundle than the first, or cannot be read.
+    pub fn open(
+        files: Vec<(String, Box<dyn Layout + 'a>)>,
+    ) -> std::result::Result<Self, BundleFilesError> {
+        let mut files = files.into_iter();
+        let Some((first_name, first)) = files.next() else {
+            return Err(BundleFilesError::NoRecord("nothing".to_owned()));
+        };
+        let (record, number) = read(&first_name, &*first)?;
+        let (mut here, mut others, mut names) = (Vec::new(), Vec::new(), first_name.clone());
+        for (name, layout) in files {
+            let (other, number) = read(&name, &*layout)?;
+            if other.id() != record.id() {
+                let (id, expected) = (other.id(), record.id());
+                return Err(BundleFilesError::OtherBundle {
+                    name,
+                    id,
+                    first: first_name,
+                    expected,
+                });
+            }
+            names = format!("{names} and {name}");
+            here.push((number, name));
+            others.push(layout);
+        }
+        here.push((number, first_name));
+        let cut = record.blobs.iter().filter(|blob| !blob.parts.is_empty());
+        let cut = cut.map(|blob| CutBlob {
+            digest: blob.digest.clone(),
+            parts: blob.parts.iter().map(|part| part.size).collect(),
+        });
+        let union = LayoutUnion::new(names, Vec::new(), first, others).with_cut(cut);
+        let roots = roots(&record, &union)?;
+        let count = record.volumes.unwrap_or_default();
+        let union = union.listing(roots);
+        Ok(Self { record, count, here, union })
+    }
+
+    /// Returns the record, which is the same in each.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Returns how many volumes the bundle has.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Returns the numbers of the volumes that are not there, sorted.
+    pub fn missing(&self) -> Vec<u32> {
+        let here: BTreeSet<u32> = self.here.iter().map(|(number, _)| *number).collect();
+        (1..=self.count).filter(|number| !here.contains(number)).collect()
+    }
+
+    /// Returns the files: the number of the volume, what errors call it, and the layout.
+    pub fn files(&self) -> impl Iterator<Item = (u32, &str, &dyn Layout)> {
+        let files = self.here.iter().zip(self.union.layouts());
+        files.map(|((number, name), layout)| (*number, name.as_str(), layout))
+    }
+
+    /// Returns the volumes as one layout, which lists all that the record does, whole or not.
+    pub fn layout(&self) -> &LayoutUnion<'a> {
+        &self.union
+    }
+
+    /// Returns the volumes as one layout that lists what is whole in it, with up to `jobs` threads.
+    ///
+    /// # Errors
+    ///
+    /// What is listed cannot be read.
+    pub fn into_whole(self, jobs: usize) -> Result<LayoutUnion<'a>> {
+        let whole = self.union.whole();
+        let roots = longshore_store::Source::roots(&whole)?;
+        let mut plan = survey(&whole, &roots, jobs).seal();
+        let assumed: BTreeSet<&Digest> =
+            self.record.assumed().iter().map(|blob| &blob.digest).collect();
+        let lies_elsewhere = |digest: &Digest| {
+            assumed.contains(digest) || !matches!(self.union.blob_size(digest), Ok(Some(_)))
+        };
+        plan.assume(lies_elsewhere);
+        let reports = plan.roots();
+        let is_whole =
+            |number: usize| reports[number].outcome == Outcome::Done && !plan.is_partial(number);
+        let roots = roots.into_iter().enumerate().filter(|(number, _)| is_whole(*number));
+        let roots = roots.map(|(_, root)| root).collect();
+        drop(plan);
+        drop(whole);
+        Ok(self.union.listing(roots))
+    }
+}
+
+impl RecordedBlob {
+    /// Returns the volumes that it lies in; none if it lies in each.
+    pub fn volumes(&self) -> impl Iterator<Item = u32> {
+        self.volume.into_iter().chain(self.parts.iter().map(|part| part.volume))
+    }
+}
+
+/// Reads the record of a volume, and which it is.
+fn read(name: &str, layout: &dyn Layout) -> std::result::Result<(Record, u32), BundleFilesError> {
+    let unreadable =
+        |error: OpenError| BundleFilesError::Unreadable { name: name.to_owned(), error };
+    let record = Record::read(layout).map_err(unreadable)?;
+    let record = record.ok_or_else(|| BundleFilesError::NoRecord(name.to_owned()))?;
+    let file = layout.extra_file(VOLUME, MAX_VOLUME_FILE);
+    let file = file.map_err(|error| unreadable(error.into()))?;
+    let no_volume = |reason: String| BundleFilesError::NoVolume { name: name.to_owned(), reason };
+    let (Some(file), Some(count)) = (file, record.volumes) else {
+        return Err(no_volume("it is not one of several".to_owned()));
+    };
+    let VolumeFile { bundle, number } = VolumeFile::parse(&file).map_err(no_volume)?;
+    if bundle != record.id() {
+        return Err(no_volume(format!("`{VOLUME}` is of {bundle}, and not of {}", record.id())));
+    }
+    if !(1..=count).contains(&number) {
+        return Err(no_volume(format!("it is number {number} of {count}")));
+    }
+    Ok((record, number))
+}
+
+/// Returns what the record lists, by its descriptors in the `index.json` of the volumes where it is whole.
+fn roots(record: &Record, union: &LayoutUnion<'_>) -> Result<Vec<Root>> {
+    let mut known: BTreeMap<(Digest, Option<Name>), Root> = BTreeMap::new();
+    for layout in union.layouts() {
+        for root in layout.whole().roots()? {
+            let names = root.names.first().cloned();
+            known.insert((root.descriptor.digest.clone(), names), root);
+        }
+    }
+    let mut roots = Vec::new();
+    for root in record.listed_in(union)? {
+        let names: Vec<_> = root.names.iter().cloned().map(Some).collect();
+        let names = if names.is_empty() { vec![None] } else { names };
+        for name in names {
+            let found = known.get(&(root.descriptor.digest.clone(), name.clone()));
+            let is_same = |found: &&Root| {
+                let (found, recorded) = (&found.descriptor, &root.descriptor);
+                found.media_type == recorded.media_type && found.size == recorded.size
+            };
+            let descriptor =
+                found.filter(is_same).map_or(&root.descriptor, |found| &found.descriptor);
+            roots.push(Root { descriptor: descriptor.clone(), names: name.into_iter().collect() });
+        }
+    }
+    Ok(roots)
+}
