@@ -31,7 +31,7 @@ enum Together<'a> {
     /// Content lies in any of them.
     Union(LayoutUnion<'a>),
     /// They are volumes, or one is.
-    Volumes(OpenVolumes<'a>),
+    Volumes(Box<OpenVolumes<'a>>),
 }
 
 /// Why files are not one bundle.
@@ -43,7 +43,7 @@ pub enum BundleFilesError {
         /// The file.
         name: String,
         /// Why.
-        error: OpenError,
+        error: Box<OpenError>,
     },
     /// One says nothing of the bundle that it belongs to.
     #[error("{0} has no `bundle.json`, so nothing says which bundle it belongs to")]
@@ -88,7 +88,10 @@ impl<'a> BundleFiles<'a> {
             let files = std::iter::once(&first).chain(others);
             let files = files.map(|file| (file.name.to_owned(), Box::new(file.layout) as _));
             let volumes = OpenVolumes::open(files.collect())?;
-            return Ok(Self { first: first.layout, together: Together::Volumes(volumes) });
+            return Ok(Self {
+                first: first.layout,
+                together: Together::Volumes(Box::new(volumes)),
+            });
         }
         if others.is_empty() {
             return Ok(Self { first: first.layout, together: Together::One });
@@ -132,6 +135,7 @@ impl<'a> BundleFiles<'a> {
 fn id_of(file: BundleFile<'_>) -> Result<Digest, BundleFilesError> {
     let name = || file.name.to_owned();
     let record = Record::read(file.layout);
-    let record = record.map_err(|error| BundleFilesError::Unreadable { name: name(), error })?;
+    let record = record
+        .map_err(|error| BundleFilesError::Unreadable { name: name(), error: Box::new(error) })?;
     Ok(record.ok_or_else(|| BundleFilesError::NoRecord(name()))?.id())
 }

@@ -135,8 +135,10 @@ impl RecordedBlob {
 
 /// Reads the record of a volume, and which it is.
 fn read(name: &str, layout: &dyn Layout) -> std::result::Result<(Record, u32), BundleFilesError> {
-    let unreadable =
-        |error: OpenError| BundleFilesError::Unreadable { name: name.to_owned(), error };
+    let unreadable = |error: OpenError| BundleFilesError::Unreadable {
+        name: name.to_owned(),
+        error: Box::new(error),
+    };
     let record = Record::read(layout).map_err(unreadable)?;
     let record = record.ok_or_else(|| BundleFilesError::NoRecord(name.to_owned()))?;
     let file = layout.extra_file(VOLUME, MAX_VOLUME_FILE);

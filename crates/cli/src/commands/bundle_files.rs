@@ -58,7 +58,7 @@ pub(crate) fn apart(error: BundleFilesError) -> Problem {
     let text = error.to_string();
     match error {
         BundleFilesError::Unreadable { error, .. } => {
-            Problem { message: text, ..bundle::unreadable(error) }
+            Problem { message: text, ..bundle::unreadable(*error) }
         }
         BundleFilesError::Store(error) => Problem::of(error),
         BundleFilesError::NoRecord(_) => {

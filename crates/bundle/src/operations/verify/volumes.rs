@@ -81,7 +81,7 @@ impl<'a> Verification<'a> {
         let mut lost: HashMap<&Digest, BTreeSet<u32>> = HashMap::new();
         let mut faults: BTreeMap<u32, VolumeFault> = BTreeMap::new();
         let missing = volumes.missing();
-        missing.iter().for_each(|volume| _ = faults.insert(*volume, VolumeFault::default()));
+        faults.extend(missing.iter().map(|volume| (*volume, VolumeFault::default())));
         for blob in &volumes.record().blobs {
             let absent: BTreeSet<u32> =
                 blob.volumes().filter(|volume| missing.contains(volume)).collect();
