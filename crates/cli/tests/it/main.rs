@@ -45,3 +45,4 @@ mod servers;
 mod sparse_index;
 mod tag;
 mod usage;
+mod volumes;
