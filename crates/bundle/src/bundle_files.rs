@@ -1,10 +1,10 @@
 //! A bundle that lies in several files.
 
-use longshore_layout::{Layout, LayoutUnion};
+use longshore_layout::{Layout, LayoutUnion, PartStore};
 use longshore_spec::Digest;
 use longshore_store::Error;
 
-use crate::{OpenError, OpenVolumes, Record, is_volume};
+use crate::{OpenBundle, OpenError, OpenVolumes, Record, is_volume};
 
 /// One of the files of a bundle.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +119,38 @@ impl<'a> BundleFiles<'a> {
             Together::One => self.first,
             Together::Union(union) => union,
             Together::Volumes(volumes) => volumes.layout(),
+        }
+    }
+
+    /// Lets parts of blobs of volumes be read from where they wait for the others, too.
+    #[must_use]
+    pub fn with_parts(self, parts: PartStore) -> Self {
+        let together = match self.together {
+            Together::Volumes(volumes) => Together::Volumes(Box::new(volumes.with_parts(parts))),
+            together @ (Together::One | Together::Union(_)) => together,
+        };
+        Self { together, ..self }
+    }
+
+    /// Lets no volume count as being there: to ask what of the bundle has come.
+    #[must_use]
+    pub fn asked_about(self) -> Self {
+        let together = match self.together {
+            Together::Volumes(volumes) => Together::Volumes(Box::new(volumes.asked_about())),
+            together @ (Together::One | Together::Union(_)) => together,
+        };
+        Self { together, ..self }
+    }
+
+    /// Returns the bundle, of which volumes may be missing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or its record cannot be believed.
+    pub fn bundle(&self) -> Result<OpenBundle<'_>, OpenError> {
+        match &self.together {
+            Together::Volumes(volumes) => OpenBundle::of_volumes(volumes),
+            Together::One | Together::Union(_) => OpenBundle::read(self.layout()),
         }
     }
 

@@ -94,7 +94,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Delta<'a> {
     whole: Box<dyn Source + 'a>,
-    /// What is taken for granted, with its size in bytes.
+    /// What is taken for granted, or lies in a volume that need not be there, with its size in bytes.
     assumed: HashMap<&'a Digest, u64>,
     /// What refers to something, by that.
     referrers: HashMap<&'a Digest, BTreeSet<&'a Digest>>,
@@ -125,7 +125,10 @@ impl<'a> Delta<'a> {
                 referrers.entry(&referrer.subject).or_default().insert(&referrer.digest);
             }
         }
-        let assumed = record.assumed().iter().map(|blob| (&blob.digest, blob.size)).collect();
+        // What lies in a volume may not be there either.
+        let in_volumes = record.blobs.iter().filter(|blob| blob.volumes().next().is_some());
+        let assumed = record.assumed().iter().chain(in_volumes);
+        let assumed = assumed.map(|blob| (&blob.digest, blob.size)).collect();
         Self { whole: layout.whole(), assumed, referrers }
     }
 

@@ -46,7 +46,7 @@ The prefixes are optional for a path that begins with `/`, `./` or `../`, that e
 (`.tar`, …), or that is a layout. `docker://` says that a registry is meant.
 
 Exit codes: 0 done; 1 some content failed, and is named; 2 wrong usage or setup;
-3 `verify`, `lock --check` or `export --check` found a difference.";
+3 `verify`, `lock --check` or `export --check` found a difference; 4 `import` waits for more volumes.";
 
 const COPY_EXAMPLES: &str = "\
 Examples:

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
     ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
-    ReceiptDocument, VerifiedVolumesDocument, VolumeFaultDocument,
+    ReceiptDocument, VerifiedVolumesDocument, VolumeFaultDocument, VolumesStatus,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// `verify`, `lock --check` or `export --check` found a difference.
     Difference = 3,
+    /// `import` took some volumes of a bundle, and others are to come.
+    Waiting = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -97,7 +99,7 @@ impl Problem {
         let Self { exit, message, hint, cause, typed, failures, .. } = self;
         let hint = hint.as_ref().and_then(Hint::shown);
         let kind = match exit {
-            Exit::Failed => "incomplete",
+            Exit::Failed | Exit::Waiting => "incomplete",
             Exit::Difference => "difference",
             Exit::Usage | Exit::Done => "usage",
         };

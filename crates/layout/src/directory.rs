@@ -37,6 +37,7 @@ use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::membership;
+use crate::part_store::PartStore;
 use crate::persist::{Durable, Named, persist};
 use crate::view::View;
 
@@ -166,6 +167,11 @@ impl Directory {
     pub fn with_bare_names_in(mut self, name: RepositoryName) -> Self {
         self.bare_names_in = Some(name);
         self
+    }
+
+    /// Returns where parts of blobs wait for the others, in `.longshore/`, which other tools ignore.
+    pub fn part_store(&self) -> PartStore {
+        PartStore::new(&self.root, Path::new(OWN).join("parts"))
     }
 
     /// Returns the whole layout as one repository, whose names are those of the entries.

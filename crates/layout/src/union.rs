@@ -14,6 +14,7 @@ use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::membership;
 use crate::names;
+use crate::part_store::PartStore;
 use crate::view::View;
 
 /// Several layouts, read as one: what one of them lists, or what a record of it says, with content that lies in
@@ -25,6 +26,8 @@ pub struct LayoutUnion<'a> {
     others: Vec<Box<dyn Layout + 'a>>,
     /// Blobs that lie in parts, in several of them.
     cut: HashMap<Digest, CutBlob>,
+    /// Parts that lie in none of them.
+    parts: Option<PartStore>,
     /// What is known about repositories.
     known: membership::Cache,
     bare_names_in: Option<RepositoryName>,
@@ -54,6 +57,7 @@ impl<'a> LayoutUnion<'a> {
             first,
             others,
             cut: HashMap::new(),
+            parts: None,
             known: membership::Cache::default(),
             bare_names_in: None,
         }
@@ -63,6 +67,12 @@ impl<'a> LayoutUnion<'a> {
     #[must_use]
     pub fn with_cut(self, cut: impl IntoIterator<Item = CutBlob>) -> Self {
         Self { cut: cut.into_iter().map(|cut| (cut.digest.clone(), cut)).collect(), ..self }
+    }
+
+    /// Returns the same with parts that lie elsewhere.
+    #[must_use]
+    pub fn with_parts(self, parts: PartStore) -> Self {
+        Self { parts: Some(parts), ..self }
     }
 
     /// Returns the same that lists `roots` instead.
@@ -87,12 +97,16 @@ impl<'a> LayoutUnion<'a> {
         self.others.iter().chain([&self.first]).map(|layout| -> &dyn Layout { &**layout })
     }
 
-    /// Returns the layout that has a part of a blob, and the part's number.
-    fn part(&self, cut: &CutBlob, place: usize) -> Option<(&dyn Layout, u32)> {
+    /// Returns what has a part of a blob, and the part's number.
+    fn part(&self, cut: &CutBlob, place: usize) -> Option<(PartPlace<'_>, u32)> {
         let (size, number) = (*cut.parts.get(place)?, u32::try_from(place + 1).ok()?);
         let mut layouts = self.layouts();
-        let found = layouts.find(|layout| layout.part_size(&cut.digest, number) == Some(size))?;
-        Some((found, number))
+        let found = layouts.find(|layout| layout.part_size(&cut.digest, number) == Some(size));
+        let store = || {
+            let store = self.parts.as_ref()?;
+            (store.part_size(&cut.digest, number) == Some(size)).then_some(PartPlace::Store(store))
+        };
+        Some((found.map(PartPlace::Layout).or_else(store)?, number))
     }
 
     /// Returns a blob of which all parts are there, and its size.
@@ -102,6 +116,12 @@ impl<'a> LayoutUnion<'a> {
         let size = cut.parts.iter().try_fold(0_u64, |sum, size| sum.checked_add(*size))?;
         is_there.then_some((cut, size))
     }
+}
+
+/// What has a part of a blob.
+enum PartPlace<'u> {
+    Layout(&'u dyn Layout),
+    Store(&'u PartStore),
 }
 
 /// Returns the listing of `roots`.
@@ -235,8 +255,13 @@ impl<'r> PartsReader<'r, '_> {
             }
             let (union, digest) = (self.union, &self.cut.digest);
             let found = union.part(self.cut, place);
-            let (layout, number) = found.ok_or_else(|| Error::not_found(digest, &union.label))?;
-            return layout.open_part(digest, number, std::mem::take(&mut self.skip)).map(Some);
+            let (place, number) = found.ok_or_else(|| Error::not_found(digest, &union.label))?;
+            let skip = std::mem::take(&mut self.skip);
+            return match place {
+                PartPlace::Layout(layout) => layout.open_part(digest, number, skip),
+                PartPlace::Store(store) => store.open_part(digest, number, skip),
+            }
+            .map(Some);
         }
         Ok(None)
     }

@@ -16,7 +16,7 @@ use self::copy_node::Copied;
 use self::mounts::Mounts;
 use self::naming::{BeingNamed, Naming};
 use crate::plan::{Node, PlannedRoot, State};
-use crate::{Action, Failure, Observer, Outcome, Report, SealedPlan, Side};
+use crate::{Action, Failure, Observer, Outcome, Report, RootReport, SealedPlan, Side};
 
 impl SealedPlan<'_> {
     /// Copies everything that is wanted into its targets, which all belong to `place`, with up to
@@ -156,6 +156,7 @@ impl<'r, 'p> Run<'r, 'p> {
             blobs.sort_by_key(|node| std::cmp::Reverse(plan.nodes[*node as usize].size));
         }
         let progress = |(node, needed): (u32, &bool)| match (*needed, plan.is_assumed(node)) {
+            _ if plan.is_held_back(node) => Progress::Unneeded,
             (false, _) => Progress::Unneeded,
             (true, true) => Progress::Done,
             (true, false) => Progress::Open,
@@ -354,8 +355,15 @@ impl<'r, 'p> Run<'r, 'p> {
             }) && !unnamed.contains(number)
         };
         let roots = (0..).zip(&self.plan.roots);
+        let roots = roots.map(|(number, root)| {
+            let report = root.report(done(&number, root));
+            if root.node.is_some_and(|node| self.plan.is_held_back(node)) {
+                return RootReport { outcome: Outcome::Skipped, ..report };
+            }
+            report
+        });
         let mut report = Report {
-            roots: roots.map(|(number, root)| root.report(done(&number, root))).collect(),
+            roots: roots.collect(),
             failures,
             moved: self.moved.into_inner(),
             existed: self.existed.into_inner(),

@@ -72,7 +72,7 @@ pub enum Outcome {
     Done,
     /// Something of it could not be had; it got no name.
     Failed,
-    /// The filter does not take it.
+    /// The filter does not take it, or it waits for content that comes another time.
     Skipped,
 }
 

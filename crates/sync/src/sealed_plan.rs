@@ -32,6 +32,8 @@ pub struct SealedPlan<'a> {
     assumed: Vec<bool>,
     /// For each node, whether it or anything that it refers to is assumed.
     pub(crate) partial: Vec<bool>,
+    /// Whether manifests that refer to what is assumed are not brought either.
+    holds_back: bool,
     /// It takes about as much as the plan, so it is there only between the first who asks for it and the
     /// beginning of the work.
     outline: Mutex<Option<Arc<Outline>>>,
@@ -60,8 +62,8 @@ impl<'a> SealedPlan<'a> {
         let whole = plan.without_under(&parents, broken);
         let needed = plan.needed_of(&whole);
         let [assumed, partial] = [0, 0].map(|_| vec![false; plan.nodes.len()]);
-        let (files, outline) = (Vec::new(), Mutex::default());
-        Self { plan, files, whole, needed, parents, assumed, partial, outline }
+        let (files, outline, holds_back) = (Vec::new(), Mutex::default(), false);
+        Self { plan, files, whole, needed, parents, assumed, partial, holds_back, outline }
     }
 
     /// Takes blobs for granted where the plan goes: they are not brought, and whatever refers to them gets no
@@ -78,7 +80,15 @@ impl<'a> SealedPlan<'a> {
         let whole = self.plan.without_under(&self.parents, numbers.collect());
         self.partial = whole.into_iter().map(|whole| !whole).collect();
         self.assumed = assumed;
+        self.holds_back = false;
         self.forget_outline();
+    }
+
+    /// Leaves out blobs that come another time, and every manifest that refers to any of them, to any depth: a
+    /// registry takes no manifest before its content. Such roots count as skipped.
+    pub fn hold_back(&mut self, is_absent: impl Fn(&Digest) -> bool) {
+        self.assume(is_absent);
+        self.holds_back = true;
     }
 
     /// Returns what is needed and assumed, each once, by role and digest.
@@ -128,7 +138,12 @@ impl<'a> SealedPlan<'a> {
 
     /// Tells whether a node is needed, and to be brought.
     pub(crate) fn is_brought(&self, node: u32) -> bool {
-        self.needed[node as usize] && !self.assumed[node as usize]
+        self.needed[node as usize] && !self.assumed[node as usize] && !self.is_held_back(node)
+    }
+
+    /// Tells whether a node is a manifest that comes another time.
+    pub(crate) fn is_held_back(&self, node: u32) -> bool {
+        self.holds_back && self.partial[node as usize] && !self.assumed[node as usize]
     }
 
     /// Tells whether a node is taken for granted.
@@ -251,7 +266,9 @@ impl<'a> SealedPlan<'a> {
         let named = self.plan.roots.iter().enumerate().flat_map(|(root, planned)| {
             // What is trusted has its names already.
             let node = planned.node.filter(|node| {
-                self.whole[*node as usize] && self.nodes[*node as usize].state != State::Trusted
+                self.whole[*node as usize]
+                    && self.nodes[*node as usize].state != State::Trusted
+                    && !self.is_held_back(*node)
             });
             let target = node.and_then(|node| {
                 let node = &self.nodes[node as usize];

@@ -4,11 +4,12 @@ mod moves;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use longshore_layout::{Layout, StreamStats};
+use longshore_layout::{Layout, PartStore, StreamStats};
 use longshore_spec::artifact_type::TypeFilter;
-use longshore_spec::{Descriptor, Digest, Reference, RepositoryName};
+use longshore_spec::{Descriptor, Digest, Hasher, Reference, RepositoryName};
 use longshore_store::{
-    Error, Name, Outline, Result, Root, Source, SourcePlace, Target, TargetPlace, in_parallel,
+    Blob, Error, Name, Outline, Result, Root, Source, SourcePlace, Target, TargetPlace, Verifying,
+    in_parallel,
 };
 use longshore_sync::{
     CopyItem, Failure, Filter, Observer, Plan, Platforms, Referring, Report, RootRequest,
@@ -18,12 +19,16 @@ use longshore_sync::{
 pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
-use crate::{Difference, Mapping, OpenError, Receipt, Record, SparseIndex};
+use crate::{
+    Difference, Mapping, OpenError, OpenVolumes, Receipt, Record, RecordedBlob, SparseIndex,
+};
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
 pub struct OpenBundle<'a> {
     layout: &'a dyn Layout,
+    /// The volumes that it lies in, if some of them are missing.
+    volumes: Option<&'a OpenVolumes<'a>>,
     /// Its record; a layout may have none.
     pub record: Option<Record>,
     /// All that it lists.
@@ -87,6 +92,8 @@ pub struct ImportRequest<'a> {
 pub struct Import<'a> {
     request: ImportRequest<'a>,
     plan: SealedPlan<'a>,
+    /// What comes with volumes that are missing, and is not where it goes.
+    waiting: HashSet<Digest>,
 }
 
 /// Why a bundle is not taken.
@@ -131,7 +138,25 @@ impl<'a> OpenBundle<'a> {
             Some(record) if record.base.is_some() => record.listed_in(layout)?,
             _ => layout.whole().roots()?,
         };
-        Ok(Self { layout, record, listed })
+        Ok(Self { layout, volumes: None, record, listed })
+    }
+
+    /// Reads the record of volumes, and what they list. If some are missing, what lies in those comes another
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read.
+    pub fn of_volumes(volumes: &'a OpenVolumes<'a>) -> Result<Self, OpenError> {
+        let layout = volumes.layout();
+        let volumes = Some(volumes).filter(|volumes| !volumes.missing().is_empty());
+        Ok(Self { volumes, ..Self::read(layout)? })
+    }
+
+    /// Tells whether something of it need not be there: it is read by its record then.
+    fn by_record(&self) -> Option<&Record> {
+        let record = self.record.as_ref()?;
+        (record.base.is_some() || self.volumes.is_some()).then_some(record)
     }
 
     /// Returns where every root with a name goes. Two that meet are refused.
@@ -166,7 +191,7 @@ impl<'a> Routes<'a> {
         target: ImportTarget<'a>,
         known: Option<&Receipt>,
     ) -> Result<Self, MoveError> {
-        let delta = bundle.record.as_ref().filter(|record| record.base.is_some());
+        let delta = bundle.by_record();
         let mut targets: BTreeMap<RepositoryName, Box<dyn Target + 'a>> = BTreeMap::new();
         let mut contents: BTreeMap<RepositoryName, Box<dyn Source + 'a>> = BTreeMap::new();
         if let ImportTarget::Registry { place, content, host } = target {
@@ -303,7 +328,8 @@ impl Routes<'_> {
 impl<'a> ImportRequest<'a> {
     /// Finds out all that the bundle brings. Nothing is written.
     pub fn prepare(&self, observer: &dyn Observer) -> Import<'a> {
-        Import { request: *self, plan: self.discover(Platforms::All, observer) }
+        let plan = self.discover(Platforms::All, observer);
+        Import { request: *self, plan, waiting: HashSet::new() }
     }
 
     fn discover(&self, platforms: Platforms, observer: &dyn Observer) -> SealedPlan<'a> {
@@ -330,15 +356,17 @@ impl<'a> Import<'a> {
     /// The bundle is not what its record says, or not complete, or it takes content for granted that is not
     /// where it goes.
     pub fn check(self, observer: &dyn Observer) -> Result<Self, ImportRefusal> {
-        let Self { request, plan } = self;
-        let OpenBundle { layout, record, listed } = request.bundle;
+        let Self { request, plan, waiting } = self;
+        let OpenBundle { layout, record, listed, volumes } = request.bundle;
         if let (Some(record), true) = (record, plan.failures().is_empty()) {
             let outline = plan.outline();
             let differences = layout_differences(record, *layout, listed, &plan)?;
             if !differences.is_empty() {
                 return Err(ImportRefusal::Different(differences));
             }
-            let gaps = gaps(*layout, &outline, record)?;
+            let elsewhere = volumes.iter().flat_map(|volumes| volumes.lying_elsewhere());
+            let elsewhere = elsewhere.map(|blob| &blob.digest).collect();
+            let gaps = gaps(*layout, &outline, record, &elsewhere)?;
             if !gaps.is_empty() {
                 return Err(ImportRefusal::Incomplete(gaps));
             }
@@ -347,19 +375,28 @@ impl<'a> Import<'a> {
             SparseIndex::Keep | SparseIndex::Refuse => plan,
             SparseIndex::Strip => request.discover(Platforms::Present, observer),
         };
-        Self { request, plan }.guarded()
+        Self { request, plan, waiting }.guarded()
     }
 
     /// Looks for all that the bundle takes for granted, before the first byte is written: in the repository
     /// that needs it, by its first byte, and else in the others that the bundle goes to, from where it is
-    /// mounted or read.
+    /// mounted or read. So is looked for what lies in volumes that are missing; what is nowhere waits.
     fn guarded(mut self) -> Result<Self, ImportRefusal> {
         let ImportRequest { bundle, routes, jobs, .. } = self.request;
         let assumed = bundle.record.as_ref().map(Record::assumed).unwrap_or_default();
+        let mut assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
+        let mut in_volumes: HashSet<&Digest> = HashSet::new();
+        for blob in bundle.volumes.iter().flat_map(|volumes| volumes.lying_elsewhere()) {
+            // All parts may have come.
+            let is_cut = !blob.parts.is_empty();
+            if !is_cut || bundle.layout.blob_size(&blob.digest)?.is_none() {
+                in_volumes.insert(&blob.digest);
+            }
+        }
+        assumed.extend(&in_volumes);
         if assumed.is_empty() {
             return Ok(self);
         }
-        let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
         let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
         let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
             let repository = routes.repository_of(*target);
@@ -373,6 +410,9 @@ impl<'a> Import<'a> {
                 (_, Held::There) => {}
                 (repository, Held::In(source)) => {
                     elsewhere.insert((blob.digest.clone(), repository), source);
+                }
+                (_, Held::Nowhere) if in_volumes.contains(&blob.digest) => {
+                    self.waiting.insert(blob.digest.clone());
                 }
                 (repository, Held::Nowhere) => {
                     gaps.insert(BaseGap {
@@ -390,7 +430,83 @@ impl<'a> Import<'a> {
         self.plan.read_from(|digest, target| {
             elsewhere.get(&(digest.clone(), routes.repository_of(target))).copied()
         });
+        let waiting = &self.waiting;
+        if !waiting.is_empty() {
+            self.plan.hold_back(|digest| waiting.contains(digest));
+        }
         Ok(self)
+    }
+
+    /// Returns the numbers of the volumes that are still to come, sorted: those that are missing, and hold something
+    /// that is not where it goes. `parts` are those that wait there.
+    pub fn volumes_to_come(&self, parts: &PartStore) -> Vec<u32> {
+        let Some(volumes) = self.request.bundle.volumes else { return Vec::new() };
+        let missing: HashSet<u32> = volumes.missing().into_iter().collect();
+        let mut to_come = BTreeSet::new();
+        for blob in volumes.lying_elsewhere().filter(|blob| self.waiting.contains(&blob.digest)) {
+            to_come.extend(blob.volume);
+            for (number, part) in (1..).zip(&blob.parts) {
+                if parts.part_size(&blob.digest, number) != Some(part.size) {
+                    to_come.insert(part.volume);
+                }
+            }
+        }
+        to_come.retain(|volume| missing.contains(volume));
+        to_come.into_iter().collect()
+    }
+
+    /// Tells whether some part of a blob is here whose other parts are to come.
+    pub fn has_parts_to_keep(&self) -> bool {
+        self.parts_to_keep().next().is_some()
+    }
+
+    /// Returns the parts that are here of blobs of which others are to come.
+    fn parts_to_keep(&self) -> impl Iterator<Item = (&RecordedBlob, u32)> {
+        let volumes = self.request.bundle.volumes;
+        let missing = volumes.map(OpenVolumes::missing).unwrap_or_default();
+        let blobs = volumes.into_iter().flat_map(OpenVolumes::lying_elsewhere);
+        let waiting = blobs.filter(|blob| self.waiting.contains(&blob.digest));
+        waiting.flat_map(move |blob| {
+            let parts = (1..).zip(&blob.parts);
+            let here = parts.filter(|(_, part)| !missing.contains(&part.volume));
+            here.map(|(number, _)| (blob, number)).collect::<Vec<_>>()
+        })
+    }
+
+    /// Keeps the parts of blobs of which others are to come.
+    ///
+    /// # Errors
+    ///
+    /// A part is not what the record says, or cannot be written.
+    pub fn keep_parts(&self, parts: &PartStore, observer: &dyn Observer) -> Result<()> {
+        for (blob, number) in self.parts_to_keep() {
+            let Some(part) = blob.parts.get(number as usize - 1) else { continue };
+            let volumes = self.request.bundle.volumes.into_iter().flat_map(OpenVolumes::files);
+            for (_, _, layout) in volumes.filter(|(volume, ..)| *volume == part.volume).take(1) {
+                let descriptor = Descriptor::new("", part.digest.clone(), part.size);
+                let piece = PartOf { layout, blob: &blob.digest, number, descriptor, observer };
+                parts.push(&blob.digest, number, &piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes kept parts of blobs that are where they go by a report of this, and of those that proved wrong.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be removed.
+    pub fn drop_parts(&self, parts: &PartStore, report: &Report) -> Result<()> {
+        let Some(record) = &self.request.bundle.record else { return Ok(()) };
+        let wrong = report.failures.iter().filter(|failure| failure.error.is_corruption());
+        let wrong: HashSet<&str> = wrong.map(|failure| failure.subject.as_str()).collect();
+        for blob in record.blobs.iter().filter(|blob| !blob.parts.is_empty()) {
+            let has_come = report.is_complete() && !self.waiting.contains(&blob.digest);
+            if has_come || wrong.contains(blob.digest.to_string().as_str()) {
+                parts.remove(&blob.digest, u32::try_from(blob.parts.len()).unwrap_or(0))?;
+            }
+        }
+        Ok(())
     }
 
     /// Brings all of it to its place.
@@ -418,11 +534,45 @@ fn count(came: &StreamStats, report: &mut Report) {
     report.unverified.extend(unverified.iter().cloned());
 }
 
-/// Returns what is needed, and neither stored in a layout nor taken for granted, sorted.
-fn gaps(layout: &dyn Layout, outline: &Outline, record: &Record) -> Result<Vec<Digest>> {
+/// A part of a blob in a volume, as a blob of its own.
+struct PartOf<'p> {
+    layout: &'p dyn Layout,
+    blob: &'p Digest,
+    number: u32,
+    /// What the part is.
+    descriptor: Descriptor,
+    observer: &'p dyn Observer,
+}
+
+impl Blob for PartOf<'_> {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn open(&self, prefix: Option<Hasher>) -> Result<Verifying<'_>> {
+        if self.observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let offset = prefix.as_ref().map_or(0, Hasher::count);
+        let reader = self.layout.open_part(self.blob, self.number, offset)?;
+        match prefix {
+            Some(prefix) => Ok(Verifying::resume(reader, &self.descriptor, prefix)),
+            None => Verifying::new(reader, &self.descriptor),
+        }
+    }
+}
+
+/// Returns what is needed, and neither stored in a layout, nor taken for granted, nor `elsewhere`, sorted.
+fn gaps(
+    layout: &dyn Layout,
+    outline: &Outline,
+    record: &Record,
+    elsewhere: &HashSet<&Digest>,
+) -> Result<Vec<Digest>> {
     let mut stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
     stored.extend(record.assumed().iter().map(|blob| blob.digest.clone()));
     let needed = outline.nodes().iter().map(|node| &node.digest);
-    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
+    let is_gap = |digest: &&Digest| !stored.contains(*digest) && !elsewhere.contains(*digest);
+    let missing: BTreeSet<&Digest> = needed.filter(is_gap).collect();
     Ok(missing.into_iter().cloned().collect())
 }

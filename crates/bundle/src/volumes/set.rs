@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_layout::{CutBlob, Layout, LayoutUnion};
+use longshore_layout::{CutBlob, Layout, LayoutUnion, PartStore};
 use longshore_spec::Digest;
 use longshore_store::{Name, Result, Root, SourcePlace as _};
 use longshore_sync::{Outcome, survey};
@@ -19,6 +19,8 @@ pub struct OpenVolumes<'a> {
     /// Number and name of each file, as the union has its layouts.
     here: Vec<(u32, String)>,
     union: LayoutUnion<'a>,
+    /// Whether none of them counts as being there.
+    is_asked_about: bool,
 }
 
 /// Tells whether a layout is a volume of a bundle.
@@ -70,7 +72,7 @@ impl<'a> OpenVolumes<'a> {
         let roots = roots(&record, &union)?;
         let count = record.volumes.unwrap_or_default();
         let union = union.listing(roots);
-        Ok(Self { record, count, here, union })
+        Ok(Self { record, count, here, union, is_asked_about: false })
     }
 
     /// Returns the record, which is the same in each.
@@ -85,7 +87,8 @@ impl<'a> OpenVolumes<'a> {
 
     /// Returns the numbers of the volumes that are not there, sorted.
     pub fn missing(&self) -> Vec<u32> {
-        let here: BTreeSet<u32> = self.here.iter().map(|(number, _)| *number).collect();
+        let here = self.here.iter().filter(|_| !self.is_asked_about);
+        let here: BTreeSet<u32> = here.map(|(number, _)| *number).collect();
         (1..=self.count).filter(|number| !here.contains(number)).collect()
     }
 
@@ -93,6 +96,26 @@ impl<'a> OpenVolumes<'a> {
     pub fn files(&self) -> impl Iterator<Item = (u32, &str, &dyn Layout)> {
         let files = self.here.iter().zip(self.union.layouts());
         files.map(|((number, name), layout)| (*number, name.as_str(), layout))
+    }
+
+    /// Lets parts of blobs be read from where they wait for the others, too.
+    #[must_use]
+    pub fn with_parts(self, parts: PartStore) -> Self {
+        Self { union: self.union.with_parts(parts), ..self }
+    }
+
+    /// Returns the same where no volume counts as being there: to ask what of the bundle has come.
+    #[must_use]
+    pub fn asked_about(self) -> Self {
+        let whole_cut = self.union.with_cut([]);
+        Self { union: whole_cut, is_asked_about: true, ..self }
+    }
+
+    /// Returns the blobs of which something lies in a volume that is not there.
+    pub fn lying_elsewhere(&self) -> impl Iterator<Item = &RecordedBlob> {
+        let missing = self.missing();
+        let blobs = self.record.blobs.iter();
+        blobs.filter(move |blob| blob.volumes().any(|volume| missing.contains(&volume)))
     }
 
     /// Returns the volumes as one layout, which lists all that the record does, whole or not.

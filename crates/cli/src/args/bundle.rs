@@ -205,6 +205,10 @@ pub(crate) struct Import {
     /// Refuse a bundle by which a name at the target would come to stand for something else
     #[arg(long)]
     pub(crate) no_overwrite: bool,
+    /// Ask the target which volumes of the bundle are still to come, and write nothing; one of its volumes says
+    /// what it consists of
+    #[arg(long, conflicts_with_all = ["dry_run", "receipt", "report", "no_overwrite"])]
+    pub(crate) status: bool,
     /// Write down in FILE what the target holds after the import, as `receipt` does; a receipt that is there is
     /// replaced, and says in which other repositories of the target a delta may find its base
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]

@@ -1,6 +1,7 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
 mod target;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -10,8 +11,8 @@ use std::time::Instant;
 use longshore::OpenPlace;
 use longshore::location::Location;
 use longshore_bundle::{
-    BaseGap, BundleFiles, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget,
-    MAX_DOCKER_MANIFEST, MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle, RECORD,
+    BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
+    MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle, OpenVolumes, RECORD,
     ReceiptPlace, Routes, VOLUME,
 };
 use longshore_layout::{
@@ -53,9 +54,19 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let files = open(args, target.as_ref(), output)?;
     let opened = files.first();
     let together = files.together().map_err(failed)?;
-    refuse_missing_volumes(&together)?;
-    let bundle =
-        OpenBundle::read(together.layout()).map_err(|error| failed(bundle::unreadable(error)))?;
+    volumes::refuse(&together, args, is_pipe)?;
+    // Parts that came before are read from where they wait.
+    let target = match target {
+        None if together.volumes().is_some() => Some(Target::open(args, &registries)?),
+        target => target,
+    };
+    let parts = target.as_ref().map(|target| volumes::part_store(args, target));
+    let together = match &parts {
+        Some(parts) => together.with_parts(parts.clone()),
+        None => together,
+    };
+    let together = if args.status { together.asked_about() } else { together };
+    let bundle = together.bundle().map_err(|error| failed(bundle::unreadable(error)))?;
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
@@ -87,6 +98,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
     let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
+    if let (Some(parts), true) = (&parts, args.status) {
+        return volumes::status(&import, parts, &together, &moves, output);
+    }
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());
@@ -97,23 +111,32 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         return dry_run(plan, &moves, &changed, global, output);
     }
 
+    volumes::refuse_scratch(&import, args, &target)?;
     if let Target::Layout(directory, _) = &target {
         destination::warn_if_crowded(directory, plan, output);
     }
     if !is_pipe {
         interrupt::promise_to_go_on(output);
     }
+    if let Some(parts) = &parts {
+        volumes::keep(&import, parts)?;
+    }
     let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
     let result = import.run(&progress);
     progress.finish();
     let report = result.map_err(|failure| Problem::of(*failure.error))?;
+    if let Some(parts) = &parts {
+        import.drop_parts(parts, &report).map_err(Problem::of)?;
+    }
+    let to_come = parts.as_ref().map(|parts| import.volumes_to_come(parts)).unwrap_or_default();
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
-    let document = Document::new(plan, &moves, &report, None, &changed);
+    let mut document = Document::new(plan, &moves, &report, None, &changed);
+    document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
     tell_moved(&document.transfer.moved, "moved", output);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
-    if let Some(next) = next.filter(|_| report.is_complete()) {
+    if let Some(next) = next.filter(|_| report.is_complete() && to_come.is_empty()) {
         write_receipt(next, &target, &moves, global, output)?;
     }
     output.summary(&document, || {
@@ -129,8 +152,18 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
             begun.elapsed().as_secs_f64(),
         )
     })?;
-    let complete = report.is_complete();
-    Ok(if complete { Exit::Done } else { Exit::Failed })
+    Ok(if !report.is_complete() {
+        Exit::Failed
+    } else if to_come.is_empty() {
+        Exit::Done
+    } else {
+        let count = together.volumes().map_or(0, OpenVolumes::count);
+        output.note(&format!(
+            "{}; what waits for them has no name yet",
+            volumes::said(&to_come, count)
+        ));
+        Exit::Waiting
+    })
 }
 
 /// Returns a problem of a bundle that is not what its record says: here that is a failure.
@@ -139,25 +172,6 @@ fn failed(problem: Problem) -> Problem {
         Exit::Difference => problem.because(Exit::Failed),
         _ => problem,
     }
-}
-
-/// Refuses some volumes of a bundle without the others.
-fn refuse_missing_volumes(files: &BundleFiles<'_>) -> Result<(), Problem> {
-    let Some(volumes) = files.volumes() else { return Ok(()) };
-    let missing = volumes.missing();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let numbers: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    let what = if missing.len() == 1 { "volume" } else { "volumes" };
-    let text = format!(
-        "{what} {} of {} missing: nothing was written",
-        numbers.join(", "),
-        volumes.count()
-    );
-    let hint = "give all volumes of the bundle, in any order; `longshore copy --all` takes what is \
-                complete in some of them";
-    Err(Problem::new(Exit::Failed, text).hint(hint))
 }
 
 /// Writes down what the target holds now: all of a layout, and of a registry the repositories of the bundle and
@@ -439,7 +453,8 @@ fn table(moves: &[Move], reports: &[RootReport]) -> String {
     let roots = moves.iter().enumerate().filter(|(_, of)| !of.is_attached());
     let rows = roots.map(|(number, of)| {
         let outcome = reports.get(number).map_or("", |report| match report.outcome {
-            Outcome::Done | Outcome::Skipped => "",
+            Outcome::Done => "",
+            Outcome::Skipped => "waiting",
             Outcome::Failed => "failed",
         });
         let report = reports.get(number);
@@ -477,7 +492,7 @@ impl Document {
             outcome: match report.outcome {
                 Outcome::Done => "done",
                 Outcome::Failed => "failed",
-                Outcome::Skipped => "skipped",
+                Outcome::Skipped => "waiting",
             },
         });
         let renamed = moved_names(changed, moves, &reports);
@@ -485,6 +500,7 @@ impl Document {
             roots: roots.collect(),
             referrers: referrers(moves, &reports).filter_map(part).collect(),
             transfer: Transfer::new(plan, report, missing, renamed),
+            volumes_to_come: None,
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }

@@ -116,6 +116,9 @@ pub(crate) struct ImportDocument {
     pub(crate) referrers: Vec<Part>,
     #[serde(flatten)]
     pub(crate) transfer: Transfer,
+    /// The volumes that artifacts wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volumes_to_come: Option<Vec<u32>>,
     /// Digests that were taken without proof, see `--allow-unverified`.
     pub(crate) unverified: Vec<String>,
     /// Everything that went wrong.
@@ -137,8 +140,20 @@ pub(crate) struct ImportedRoot {
     /// Its type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) artifact_type: Option<String>,
-    /// `done` or `failed`.
+    /// `done`, `failed`, or `waiting` for volumes that are to come.
     pub(crate) outcome: &'static str,
+}
+
+/// What `import --status` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VolumesStatus {
+    /// How many volumes the bundle has.
+    pub(crate) count: u32,
+    /// The volumes that hold something that is not where it goes.
+    pub(crate) volumes_to_come: Vec<u32>,
+    /// What is not complete, by its name where it goes.
+    pub(crate) waiting: Vec<String>,
 }
 
 /// What `lock` prints.
