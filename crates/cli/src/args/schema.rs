@@ -70,6 +70,8 @@ pub(crate) enum Described {
     AccessLog,
     /// The file of `import --report`
     ImportReport,
+    /// What `import --status` prints
+    ImportStatus,
     /// The artifacts to export
     #[value(name = "bundle.yaml")]
     BundleYaml,

@@ -15,7 +15,7 @@ use crate::documents::{
     ImportDocument, ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
     ListedRepository, LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent,
     ReceiptDocument, RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged,
-    VerifyDocument,
+    VerifyDocument, VolumesStatus,
 };
 use crate::output::{Output, table};
 use crate::problem::{Exit, Problem};
@@ -71,6 +71,7 @@ fn text(of: Described) -> Result<String, Problem> {
         Described::Progress => derived::<ProgressEvent>(),
         Described::AccessLog => derived::<RequestLine<'_>>(),
         Described::ImportReport => derived::<Vec<ImportedRoot>>(),
+        Described::ImportStatus => derived::<VolumesStatus>(),
         Described::BundleLock => derived::<Lock>(),
         Described::BundleJson => derived::<Record>(),
         Described::BundleYaml => return Ok(SCHEMA.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use longshore_fixture::misfit;
+use longshore_fixture::{Content, Draft, misfit};
 use serde_json::Value;
 
 use crate::common::{Ran, Site};
@@ -204,6 +204,43 @@ fn files_of_bundles_fit() {
     let record = read("some/bundle.json");
     schemas.check("bundle.json", &record);
     assert_eq!(record["leftOut"][0]["why"], "failed");
+}
+
+#[test]
+fn documents_of_volumes_fit() {
+    let mut schemas = Schemas::default();
+    let site = Site::new();
+    let mut content = Content::new();
+    let layer = content.blob("application/vnd.oci.image.layer.v1.tar", vec![7; 300_000]);
+    let config = content.empty();
+    let image = content.manifest(&Draft::image(&config, &[layer]));
+    content.tag(&image, "registry.example/app:v1");
+    site.put("near", &content);
+    let export = "export oci:near:registry.example/app:v1 -o site.tar --volume-size 150KiB";
+    let dry = site.json(&format!("{export} --dry-run"));
+    schemas.check("export", &dry);
+    assert!(dry["id"].is_null());
+    schemas.check("export", &site.json(export));
+    let run = |line: &str, code: i32| -> Value {
+        let ran = site.run(line);
+        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
+        serde_json::from_slice(&ran.stdout).unwrap()
+    };
+    let record = std::process::Command::new("tar")
+        .current_dir(site.root())
+        .args(["xOf", "site.v001.tar", "bundle.json"])
+        .output()
+        .unwrap();
+    let record: Value = serde_json::from_slice(&record.stdout).unwrap();
+    schemas.check("bundle.json", &record);
+    assert!(record["volumes"].is_number() && record["formatVersion"] == 3);
+    let verified = run("verify --json site.v001.tar", 3);
+    schemas.check("verify", &verified);
+    assert_eq!(verified["volumes"]["faults"][0]["roots"][0], "registry.example/app:v1");
+    schemas.check("import", &run("import --json site.v001.tar oci:far", 4));
+    let status = run("import --json --status site.v001.tar oci:far", 4);
+    schemas.check("import-status", &status);
+    assert_eq!(status["waiting"][0], "registry.example/app:v1");
 }
 
 #[test]
