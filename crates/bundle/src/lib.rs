@@ -84,6 +84,7 @@ mod pick;
 mod platforms;
 mod receipt;
 mod record;
+mod schedule;
 mod selected_places;
 mod selection;
 mod snapshot;
@@ -130,6 +131,7 @@ pub use record::{
     RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
     Why,
 };
+pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
