@@ -60,6 +60,7 @@
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
+//!     only: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -79,6 +80,7 @@ mod formats;
 mod layout_place;
 mod lock;
 mod mapping;
+mod missing_content;
 mod operations;
 mod pick;
 mod platforms;
@@ -89,7 +91,7 @@ mod selection;
 mod snapshot;
 mod tags;
 
-pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
+pub use bundle_files::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
@@ -103,6 +105,9 @@ pub use lock::{
     Outdated,
 };
 pub use mapping::{Mapping, NameConflict, Rule};
+pub use missing_content::{
+    MAX_MISSING_CONTENT, MISSING_CONTENT_VERSION, MissingContent, MissingContentError, lost_content,
+};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::{

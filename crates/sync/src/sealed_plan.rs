@@ -85,6 +85,13 @@ impl<'a> SealedPlan<'a> {
         self.forget_outline();
     }
 
+    /// Carries nothing but this of what is needed, manifests or not: nothing gets a name where the plan goes.
+    pub fn carry_only(&mut self, is_carried: impl Fn(&Digest) -> bool) {
+        self.assumed = self.nodes.iter().map(|node| !is_carried(&node.digest)).collect();
+        self.partial = vec![true; self.nodes.len()];
+        self.forget_outline();
+    }
+
     /// Returns what is needed and assumed, each once, by role and digest.
     pub fn assumed(&self) -> Vec<OutlineNode> {
         let assumed = self.nodes.iter().zip(self.needed.iter().zip(&self.assumed));

@@ -124,9 +124,12 @@ impl<'a> OpenBundle<'a> {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or its record cannot be believed.
+    /// It cannot be read, its record cannot be believed, or it only repairs another.
     pub fn read(layout: &'a dyn Layout) -> Result<Self, OpenError> {
         let record = Record::read(layout)?;
+        if let Some(bundle) = record.as_ref().and_then(|record| record.repairs.clone()) {
+            return Err(OpenError::Repair(bundle));
+        }
         let listed = match &record {
             Some(record) if record.base.is_some() => record.listed_in(layout)?,
             _ => layout.whole().roots()?,
@@ -359,7 +362,11 @@ impl<'a> Import<'a> {
         if assumed.is_empty() {
             return Ok(self);
         }
-        let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
+        // What came beside the bundle to repair it is carried.
+        let carried: HashSet<Digest> = bundle.layout.blob_digests()?.into_iter().collect();
+        let assumed = assumed.iter().map(|blob| &blob.digest);
+        let assumed: HashSet<&Digest> =
+            assumed.filter(|digest| !carried.contains(digest)).collect();
         let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
         let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
             let repository = routes.repository_of(*target);
