@@ -111,7 +111,7 @@ pub(crate) enum Command {
     Digest(Digest),
     /// Export artifacts from many registries into one bundle
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export(Export),
+    Export(Box<Export>),
     /// Print the images that Kubernetes manifests name, one per line
     FindImages(FindImages),
     /// Remove content that no name needs from a layout directory
@@ -317,8 +317,9 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// An artifact, or a layout for everything in it
-    pub(crate) place: Location,
+    /// An artifact, or a layout for everything in it; several files of one bundle in any order
+    #[arg(value_name = "PLACE", required = true)]
+    pub(crate) places: Vec<Location>,
     /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,

@@ -1,8 +1,11 @@
 //! Bundles in several files, and what is missing of one.
 
 use longshore_fixture::{Content, artifacts};
+use serde_json::Value;
 
+use crate::bundles::bytes;
 use crate::common::Site;
+use crate::deltas::second_visit;
 
 /// A site with two bundles: `one.tar` and `oci:one`, of the same bundle, and `other.tar`.
 fn two_bundles() -> Site {
@@ -76,4 +79,197 @@ fn the_last_word_is_the_target_unless_it_is_a_file() {
     assert_eq!(site.ok("list oci:there --json"), site.ok("list other.tar --json"));
     // A bundle directory is where it goes if that is said.
     store("import -q other.tar --to oci:one");
+}
+
+/// Returns the first blob of a receipt, `sha256:` before it or not.
+fn blob_of(site: &Site, receipt: &str) -> String {
+    let text = std::fs::read_to_string(site.path(receipt)).unwrap();
+    let blob = text.lines().find_map(|line| line.strip_prefix("  blob sha256:")).unwrap();
+    blob.split(' ').next().unwrap().to_owned()
+}
+
+/// Returns the digests of a list of missing content.
+fn listed(site: &Site, path: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(site.path(path)).unwrap();
+    let blobs = text.lines().filter_map(|line| line.strip_prefix("blob sha256:"));
+    blobs.map(|blob| blob.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_a_registry_lost_is_asked_for_and_comes_with_a_repair() {
+    let (site, near, far, all) = second_visit();
+    let (here, there) = (near.host(), far.host());
+    let all = format!("{all} {here}/acme/app:v2");
+    site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
+    let blob = blob_of(&site, "plant-7.receipt");
+    std::fs::remove_file(site.path(&format!("far/blobs/sha256/{blob}"))).unwrap();
+    let before = site.files();
+    let ran = site.run(&format!("import delta.tar {there}/mirror --missing missing.txt"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("wrote missing.txt: 1 blob missing"), "{}", ran.stderr);
+    assert_eq!(listed(&site, "missing.txt"), [blob]);
+    let mut after = site.files();
+    after.remove("missing.txt");
+    assert!(after == before, "nothing is written but the list");
+    // The list names no repository of the site.
+    let text = std::fs::read_to_string(site.path("missing.txt")).unwrap();
+    assert!(!text.contains("mirror") && !text.contains(there), "{text}");
+
+    let ran = site.run(&format!("export {all} --only missing.txt -o repair.tar"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.text().contains("exported what is missing for sha256:"), "{}", ran.text());
+    site.ok(&format!("export -q {all} --only missing.txt -o again.tar --jobs 1"));
+    assert_eq!(bytes(&site, "repair.tar"), bytes(&site, "again.tar"));
+    site.ok(&format!("export -q {all} --only missing.txt -o repair.tar --check"));
+    let [repair, delta] = ["repair.tar", "delta.tar"].map(|name| {
+        serde_json::from_str::<Value>(&site.ok(&format!("verify {name} --json"))).unwrap()
+    });
+    assert_eq!(repair["repairs"], delta["bundle"], "{repair}");
+    assert_eq!((&repair["checked"], &repair["orphaned"]), (&1.into(), &Value::Array(Vec::new())));
+    let shown = site.run("list repair.tar");
+    assert!(shown.stderr.contains("it holds 1 blob that were missing"), "{}", shown.stderr);
+    let ran = site.run(&format!("import repair.tar {there}/mirror"));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("holds only what was missing"), "{}", ran.stderr);
+
+    let together: Value =
+        serde_json::from_str(&site.ok("verify repair.tar delta.tar --json")).unwrap();
+    assert_eq!(together["bundle"], delta["bundle"]);
+    assert_eq!(
+        together["checked"].as_u64().unwrap(),
+        delta["checked"].as_u64().unwrap() + 1,
+        "{together}"
+    );
+    let ran =
+        site.run(&format!("import repair.tar delta.tar {there}/mirror --missing missing.txt"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("removed missing.txt"), "{}", ran.stderr);
+    assert!(!site.path("missing.txt").exists());
+    for name in ["acme/app:v1", "acme/app:v2", "charts/shop:1.4.0"] {
+        let [from, to] = [format!("{here}/{name}"), format!("{there}/mirror/{name}")];
+        assert_eq!(site.digest(&from), site.digest(&to), "{name}");
+        site.ok(&format!("verify {to}"));
+    }
+    site.ok(&format!("import -q delta.tar repair.tar {there}/mirror"));
+}
+
+#[test]
+fn what_a_layout_lost_comes_with_two_repairs() {
+    let (site, _near, _far, all) = second_visit();
+    site.ok("import -q first.tar oci:store");
+    site.ok(&format!("export -q {all} --base first.tar -o delta.tar"));
+    for blob in std::fs::read_dir(site.path("store/blobs/sha256")).unwrap() {
+        std::fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    let lost = site.files();
+    let ran = site.run("import delta.tar oci:store --missing all.txt");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let assumed = site.json("verify delta.tar")["assumed"]["blobs"].as_u64().unwrap();
+    assert_eq!(listed(&site, "all.txt").len() as u64, assumed);
+    assert!(assumed > 1);
+    site.ok(&format!("export -q {all} --only all.txt -o all.tar"));
+    // Half of it is brought, and the other half asked for with that beside the bundle.
+    let half = listed(&site, "all.txt").swap_remove(0);
+    site.ok(&format!("export -q {all} --only all.txt -o oci:half"));
+    std::fs::remove_file(site.path(&format!("half/blobs/sha256/{half}"))).unwrap();
+    let ran = site.run("import delta.tar oci:half --to oci:store --missing rest.txt");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(listed(&site, "rest.txt"), [half]);
+    let mut now = site.files();
+    now.retain(|path, _| path.starts_with("store/"));
+    assert!(now.iter().all(|(path, node)| lost.get(path) == Some(node)), "nothing is written");
+    site.ok(&format!("export -q {all} --only rest.txt -o rest.tar"));
+    site.ok("import -q oci:half delta.tar rest.tar --to oci:store");
+    site.ok("verify oci:store");
+    site.ok("import -q delta.tar all.tar --to oci:fresh");
+    site.ok("verify oci:fresh");
+    assert_eq!(site.ok("list oci:fresh --json"), site.ok("list first.tar --json"));
+}
+
+#[test]
+fn a_bundle_that_is_damaged_itself_is_repaired() {
+    let site = two_bundles();
+    let layer = std::fs::read_dir(site.path("one/blobs/sha256")).unwrap().map(Result::unwrap);
+    let layer = layer.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap().path();
+    let content = std::fs::read(&layer).unwrap();
+    let made = "oci:near:registry.site/acme/app:v1";
+    for damage in [None, Some(vec![0; content.len()])] {
+        match damage {
+            None => std::fs::remove_file(&layer).unwrap(),
+            Some(bytes) => std::fs::write(&layer, bytes).unwrap(),
+        }
+        let ran = site.run("import oci:one oci:far --missing missing.txt");
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        site.ok(&format!("export -q {made} --only missing.txt -o repair.tar --force"));
+        site.ok("import -q oci:one repair.tar oci:far --missing missing.txt");
+        site.ok("verify oci:far");
+        std::fs::remove_dir_all(site.path("far")).unwrap();
+        assert!(!site.path("missing.txt").exists());
+    }
+}
+
+#[test]
+fn lists_and_repairs_that_do_not_fit_are_refused() {
+    let site = two_bundles();
+    let layer = std::fs::read_dir(site.path("one/blobs/sha256")).unwrap().map(Result::unwrap);
+    let layer = layer.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap();
+    std::fs::remove_file(layer.path()).unwrap();
+    site.run("import oci:one oci:far --missing missing.txt");
+    let list = std::fs::read_to_string(site.path("missing.txt")).unwrap();
+    site.file("cut.txt", &list[..list.len() - 5]);
+    site.file("changed.txt", list.replacen("blob sha256:", "blob sha256:0", 1));
+    site.file("empty.txt", "");
+    let made = "oci:near:registry.site/acme/app:v1";
+    for (line, code, told) in [
+        (format!("export {made} --only cut.txt -o r.tar"), 2, "it was changed or cut off"),
+        (format!("export {made} --only changed.txt -o r.tar"), 2, "it was changed or cut off"),
+        (format!("export {made} --only empty.txt -o r.tar"), 2, "its first line is not"),
+        (format!("export {made} --only one.tar -o r.tar"), 2, "is no list of missing content"),
+        (format!("export {made} --only none.txt -o r.tar"), 2, "none.txt"),
+        (
+            "export oci:near:registry.site/acme/chart:v1 --only missing.txt -o r.tar".to_owned(),
+            1,
+            "is not needed by what is wanted",
+        ),
+        ("import oci:one oci:far --missing one.tar".to_owned(), 2, "is not replaced"),
+        ("import oci:one oci:far --missing none/m.txt".to_owned(), 2, "none"),
+    ] {
+        let ran = site.run(&line);
+        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+        assert!(!site.path("r.tar").exists() && !site.path("r.tar.partial").exists(), "{line}");
+    }
+    site.ok(&format!("export -q {made} --only missing.txt -o repair.tar"));
+    for (line, told) in [
+        ("import other.tar repair.tar oci:far", "repair.tar repairs another bundle than"),
+        ("verify repair.tar other.tar", "repair.tar repairs another bundle than"),
+        ("import repair.tar repair.tar oci:far", "holds only what was missing for the bundle"),
+        ("import repair.tar", "holds only what was missing for the bundle"),
+        ("verify one.tar oci:near:registry.site/acme/app:v1", "several files are verified"),
+    ] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_list_of_an_earlier_import_is_never_left_as_if_it_were_new() {
+    let site = two_bundles();
+    let layer = std::fs::read_dir(site.path("one/blobs/sha256")).unwrap().map(Result::unwrap);
+    let layer = layer.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap();
+    std::fs::remove_file(layer.path()).unwrap();
+    let ran = site.run("import oci:one oci:far --missing missing.txt --dry-run");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let list = bytes(&site, "missing.txt");
+    // One that does not get so far leaves it, and says so.
+    let ran = site.run("import none.tar oci:far --missing missing.txt");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing.txt is of an earlier import"), "{}", ran.stderr);
+    assert_eq!(bytes(&site, "missing.txt"), list);
+    let ran = site.run("import one.tar oci:far --missing missing.txt --dry-run");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!site.path("missing.txt").exists() && !site.path("far").exists());
+    let ran = site.run("import one.tar oci:far --missing missing.txt");
+    assert_eq!((ran.code, site.path("missing.txt").exists()), (0, false), "{}", ran.stderr);
 }
