@@ -1,6 +1,7 @@
 //! A bundle that lies in several files.
 
 use std::fmt;
+use std::sync::Arc;
 
 use longshore_layout::{Layout, LayoutUnion};
 use longshore_spec::Digest;
@@ -109,8 +110,8 @@ impl<'a> BundleFiles<'a> {
         let others: Vec<_> = repairs.iter().chain(&bundles[1..]).map(|(file, _)| *file).collect();
         let names =
             others.iter().fold(name(), |names, other| format!("{names} and {}", other.name));
-        let others = others.iter().map(|other| Box::new(other.layout) as _);
-        let union = LayoutUnion::new(names, roots, Box::new(first.layout), others.collect());
+        let others = others.iter().map(|other| Arc::new(other.layout) as _);
+        let union = LayoutUnion::new(names, roots, Arc::new(first.layout), others.collect());
         Ok(Self { first: first.layout, union: Some(union) })
     }
 

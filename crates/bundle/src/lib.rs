@@ -88,6 +88,7 @@ mod receipt;
 mod record;
 mod selected_places;
 mod selection;
+mod served_delta;
 mod snapshot;
 mod tags;
 
@@ -133,5 +134,6 @@ pub use record::{
 };
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
+pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};
