@@ -413,6 +413,9 @@ pub(crate) struct Serve {
     /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), or plain paths [default: the
     /// store, a directory of your own]
     ///
+    /// All that a delta brings is served, with content of the other places; its names are taken before those of
+    /// places that are not written to.
+    ///
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.
     #[arg(value_name = "PLACE")]

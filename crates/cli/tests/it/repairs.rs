@@ -1,11 +1,17 @@
 //! Bundles in several files, and what is missing of one.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use longshore_fixture::proxy::{Answer, Faults, Proxy, Request, Rules};
 use longshore_fixture::{Content, artifacts};
 use serde_json::Value;
 
 use crate::bundles::bytes;
 use crate::common::Site;
 use crate::deltas::second_visit;
+use crate::servers::Served;
 
 /// A site with two bundles: `one.tar` and `oci:one`, of the same bundle, and `other.tar`.
 fn two_bundles() -> Site {
@@ -272,4 +278,121 @@ fn a_list_of_an_earlier_import_is_never_left_as_if_it_were_new() {
     assert!(!site.path("missing.txt").exists() && !site.path("far").exists());
     let ran = site.run("import one.tar oci:far --missing missing.txt");
     assert_eq!((ran.code, site.path("missing.txt").exists()), (0, false), "{}", ran.stderr);
+}
+
+/// Returns a site with a store, a delta for it with a tag that has moved, and `whole.tar` of the same.
+fn store_and_delta() -> (Site, Served, String) {
+    let (site, near, _far, all) = second_visit();
+    site.ok("import -q first.tar oci:store");
+    site.ok(&format!("copy -q oci:new:app {}/charts/shop:1.4.0", near.host()));
+    let all = format!("{all} {}/acme/app:v2", near.host());
+    site.ok(&format!("export -q {all} -o whole.tar"));
+    site.ok(&format!("export -q {all} --base first.tar -o delta.tar"));
+    (site, near, all)
+}
+
+#[test]
+fn a_delta_is_served_together_with_what_holds_its_base() {
+    let (site, near, _) = store_and_delta();
+    let here = near.host();
+    site.ok("import -q whole.tar oci:imported");
+    for line in [
+        "oci:store delta.tar",
+        "delta.tar oci:store",
+        "--writable oci:empty delta.tar oci:store",
+        "first.tar delta.tar",
+    ] {
+        let served = Served::start(&site, line);
+        // All that the delta brings is there, under its names, referrers and all.
+        for name in ["acme/app:v1", "acme/app:v2", "charts/shop:1.4.0"] {
+            let name = format!("{}/{name}", here.replace(':', "_"));
+            let from = format!("{}/{name}", served.host());
+            let copied = format!("oci:pulled:{name}");
+            site.ok(&format!("copy -q --referrers {from} {copied}"));
+            site.ok(&format!("verify -q {from}"));
+            let [one, other] = [
+                copied,
+                format!("oci:imported:{}", name.replacen(&here.replace(':', "_"), here, 1)),
+            ];
+            assert_eq!(site.digest(&one), site.digest(&other), "{line}");
+            let referrers =
+                |place: &str| site.json(&format!("tree {place}"))[0]["referrers"].clone();
+            assert_eq!(referrers(&one), referrers(&other), "{line}");
+        }
+        site.ok("verify oci:pulled");
+        std::fs::remove_dir_all(site.path("pulled")).unwrap();
+    }
+}
+
+/// Returns the first warning of a server that is started and ended.
+fn warning(site: &Site, line: &str) -> String {
+    let mut command = site.command(&format!("serve --listen 127.0.0.1:0 {line}"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    first
+}
+
+#[test]
+fn what_no_place_holds_is_answered_with_404_and_warned_of() {
+    let (site, near, all) = store_and_delta();
+    let repository = format!("{}/acme/app", near.host().replace(':', "_"));
+    for blob in std::fs::read_dir(site.path("store/blobs/sha256")).unwrap() {
+        std::fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    site.run("import delta.tar oci:store --missing missing.txt");
+    let blob = &listed(&site, "missing.txt")[0];
+    let said = warning(&site, "oci:store delta.tar");
+    assert!(said.starts_with("warning: not whole in oci-archive:delta.tar: "), "{said}");
+    assert!(
+        said.contains(": 1 artifact, such as ") && said.contains(" answered with 404"),
+        "{said}"
+    );
+    let served = Served::start(&site, "oci:store delta.tar");
+    let answer = served.get(&format!("/v2/{repository}/blobs/sha256:{blob}"));
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("BLOB_UNKNOWN"), "{answer}");
+    let answer = served.get(&format!("/v2/{repository}/manifests/v1"));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(served);
+    // A repair is a place like any other.
+    site.ok(&format!("export -q {all} --only missing.txt -o repair.tar"));
+    let served = Served::start(&site, "delta.tar repair.tar");
+    site.ok(&format!("copy -q {}/{repository}:v1 oci:pulled:v1", served.host()));
+    site.ok("verify oci:pulled");
+    let answer = served.get(&format!("/v2/other/repository/blobs/sha256:{blob}"));
+    assert!(answer.starts_with("HTTP/1.1 404 "), "only where a manifest lists it: {answer}");
+}
+
+#[test]
+fn what_vanishes_behind_the_guard_fails_its_root_and_is_on_the_list() {
+    let (site, near, far, all) = second_visit();
+    let (here, there) = (near.host(), far.host());
+    let all = format!("{all} {here}/acme/app:v2");
+    site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
+    // It is there when the guard reads its first byte, and gone from then on.
+    let blob = blob_of(&site, "plant-7.receipt");
+    let path = format!("/blobs/sha256:{blob}");
+    let asked = AtomicU64::new(0);
+    let rules = Rules::default().answer(move |request: &Request| {
+        let is_gone = request.path().ends_with(&path) && asked.fetch_add(1, Ordering::Relaxed) > 0;
+        is_gone.then(|| Answer::status(404))
+    });
+    let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
+    let through = proxy.address();
+    let ran = site.run(&format!("import delta.tar {through}/mirror --missing missing.txt"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("which takes it for granted"), "{}", ran.stderr);
+    assert!(ran.text().contains("failed"), "{}", ran.text());
+    assert_eq!(listed(&site, "missing.txt"), [blob]);
+    // What does not need it is there.
+    let name = "acme/app:v2";
+    assert_eq!(
+        site.digest(&format!("{there}/mirror/{name}")),
+        site.digest(&format!("{here}/{name}"))
+    );
+    site.ok(&format!("export -q {all} --only missing.txt -o repair.tar"));
+    site.ok(&format!("import -q delta.tar repair.tar {through}/mirror --missing missing.txt"));
+    assert!(!site.path("missing.txt").exists());
 }
