@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use longshore::location::{Listable, Location, host};
 use longshore_layout::Links;
+use longshore_remote::Rate;
 use longshore_spec::{Platform, RepositoryName};
 
 use self::bundle::{
@@ -268,6 +269,19 @@ pub(crate) struct Reach {
     /// Read names and passwords only from this file [default: the files of Podman and Docker]
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) authfile: Option<PathBuf>,
+    /// Receive at most so much a second from all registries together, and send at most as much: `10MB/s`,
+    /// `512KiB/s`
+    #[arg(long, value_name = "RATE", value_parser = values::byte_rate)]
+    pub(crate) limit_rate: Option<Rate>,
+    /// Send each registry at most so many requests: `5/s`, `100/m`
+    #[arg(long, value_name = "RATE", value_parser = values::request_rate)]
+    pub(crate) limit_requests: Option<Rate>,
+    /// Repeat a request that failed for a passing reason up to N times [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+    /// Give up on a registry that is silent for so long [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = values::silence)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]
