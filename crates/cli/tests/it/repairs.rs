@@ -396,3 +396,29 @@ fn what_vanishes_behind_the_guard_fails_its_root_and_is_on_the_list() {
     site.ok(&format!("import -q delta.tar repair.tar {through}/mirror --missing missing.txt"));
     assert!(!site.path("missing.txt").exists());
 }
+
+#[test]
+fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
+    let (site, _near, far, all) = second_visit();
+    site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
+    let blob = blob_of(&site, "plant-7.receipt");
+    let file = site.path(&format!("far/blobs/sha256/{blob}"));
+    let size = std::fs::metadata(&file).unwrap().len();
+    std::fs::remove_file(&file).unwrap();
+    let path = format!("/blobs/sha256:{blob}");
+    let rules = Rules::default().answer(move |request: &Request| {
+        let is_asked = request.method == "HEAD" && request.path().ends_with(&path);
+        is_asked.then(|| Answer::status(200).header("Content-Length", size.to_string()))
+    });
+    let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
+    let to = format!("{}/mirror", proxy.address());
+    let ran = site.run(&format!("import delta.tar {to} --missing missing.txt"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(listed(&site, "missing.txt"), [blob]);
+    site.ok(&format!("export -q {all} --only missing.txt -o repair.tar"));
+    let would = site.json(&format!("import delta.tar repair.tar {to} --dry-run"));
+    assert!(would["missingBytes"].as_u64().unwrap() >= size, "{would}");
+    site.ok(&format!("import -q delta.tar repair.tar {to}"));
+    assert!(file.exists());
+    site.ok("verify oci:far");
+}
