@@ -99,7 +99,10 @@ pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnrecognisedImage, find_images};
+pub use formats::{
+    EXAMPLE, Found, FoundImage, MIRROR_EXAMPLE, MirrorFile, Parsed, SCHEMA, UnrecognisedImage,
+    find_images, mirror_schema,
+};
 pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
@@ -119,6 +122,7 @@ pub use operations::import::{
     Routes, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
+pub use operations::mirror::{MirrorError, MirrorPass, MirrorRequest, MirrorRoutes};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use pick::{Picked, ReferenceLookup};

@@ -28,8 +28,9 @@ pub use longshore_sync as sync;
 
 pub use longshore_bundle::{
     Base, Bundle, BundleFile, BundleFiles, DockerList, ExportRequest, ExportTarget, Import,
-    ImportRequest, ImportTarget, Incomplete, Lock, LockRequest, Mapping, MissingContent,
-    OpenBundle, Record, Routes, SelectedPlaces, Selection, SparseIndex, TargetKind, VerifyRequest,
+    ImportRequest, ImportTarget, Incomplete, Lock, LockRequest, Mapping, MirrorRequest,
+    MirrorRoutes, MissingContent, OpenBundle, Record, Routes, SelectedPlaces, Selection,
+    SparseIndex, TargetKind, VerifyRequest,
 };
 pub use longshore_store::{Error, Result};
 pub use longshore_sync::{Filter, Observer, Report, Silent};

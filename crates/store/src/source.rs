@@ -81,6 +81,13 @@ pub trait Source: Debug + Send + Sync {
     /// index entry). Fails with [`Error::NotFound`] or [`Error::Ambiguous`].
     fn head(&self, selector: &Selector) -> Result<Descriptor>;
 
+    /// Returns what the place says that a selector stands for, in the cheapest way that it has, and without
+    /// proof: a registry answers HEAD, which may be wrong and does not count as a pull. Good for telling what
+    /// has changed, and not for what is taken. Fails as [`Source::head`] does.
+    fn unconfirmed_head(&self, selector: &Selector) -> Result<Descriptor> {
+        self.head(selector)
+    }
+
     /// Returns a manifest, verified, in one round trip. Fails as [`Source::head`] does, with
     /// [`Error::Manifest`] if the content is no manifest, and on content that is not what its
     /// digest says.

@@ -153,9 +153,11 @@ pub(crate) struct Receipt {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
-    /// The file to write, which must not exist yet
-    #[arg(default_value = "bundle.yaml")]
-    pub(crate) file: PathBuf,
+    /// The file to write, which must not exist yet [default: bundle.yaml, or mirror.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// Write an example `mirror.yaml`, for `mirror`
+    #[arg(long)]
+    pub(crate) mirror: bool,
 }
 
 #[derive(Debug, clap::Args)]

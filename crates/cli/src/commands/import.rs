@@ -1,6 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
-mod target;
+pub(in crate::commands) mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -63,7 +63,8 @@ fn import(
     let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundles.iter().any(Location::is_pipe);
-    let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
+    let target =
+        if is_pipe { Some(Target::open(args.target.as_ref(), &registries)?) } else { None };
     let files = open(args, target.as_ref(), output)?;
     let opened = files.first();
     let together = files.together().map_err(failed)?;
@@ -72,7 +73,7 @@ fn import(
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
-    let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
+    let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
     let whole;
     let to = match &target {
         Target::Registry(registry) => {

@@ -26,6 +26,7 @@ mod inspect;
 mod json;
 mod links;
 mod lock;
+mod mirror;
 mod network_faults;
 mod no_side_effects;
 mod odd_registries;
