@@ -154,7 +154,7 @@ impl fmt::Display for ApartReason {
                 write!(f, "repairs another bundle than {first}: {bundle}, and not {expected}")
             }
             Self::NothingToRepair(bundle) => {
-                write!(f, "holds only what was missing for the bundle {bundle}")
+                write!(f, "only repairs another bundle, {bundle}")
             }
         }
     }

@@ -7,7 +7,7 @@ use longshore_spec::Digest;
 use longshore_store::{Error, Subject};
 use longshore_sync::{Failure, Side};
 
-use crate::{BaseGap, ImportRefusal, Record};
+use crate::Record;
 
 /// The version of the form that is written. A reader refuses a higher one.
 pub const MISSING_CONTENT_VERSION: u64 = 1;
@@ -144,19 +144,6 @@ impl fmt::Display for MissingContent {
             writeln!(text, "blob {digest} {size}")?;
         }
         writeln!(f, "{text}checksum {}", Digest::sha256(&text))
-    }
-}
-
-impl ImportRefusal {
-    /// Returns what is missing, if that is why the bundle is not taken.
-    pub fn missing(&self) -> Vec<Digest> {
-        match self {
-            Self::Store(_) | Self::Different(_) => Vec::new(),
-            Self::Incomplete(digests) => digests.clone(),
-            Self::BaseAbsent(gaps) => {
-                gaps.iter().map(|BaseGap { digest, .. }| digest.clone()).collect()
-            }
-        }
     }
 }
 

@@ -113,6 +113,17 @@ pub struct BaseGap {
     pub repository: Option<RepositoryName>,
 }
 
+impl ImportRefusal {
+    /// Returns what is missing, if that is why the bundle is not taken.
+    pub fn missing(&self) -> Vec<Digest> {
+        match self {
+            Self::Store(_) | Self::Different(_) => Vec::new(),
+            Self::Incomplete(digests) => digests.clone(),
+            Self::BaseAbsent(gaps) => gaps.iter().map(|gap| gap.digest.clone()).collect(),
+        }
+    }
+}
+
 impl From<Error> for ImportRefusal {
     fn from(error: Error) -> Self {
         Self::Store(error)

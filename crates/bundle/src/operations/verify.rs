@@ -125,7 +125,8 @@ impl<'a> Verified<'a> {
     /// Returns every way in which what is listed and needed is not what another record says.
     pub(crate) fn differences_from(&self, record: &Record) -> Vec<Difference> {
         let Verification { listed, plan, .. } = &self.verification;
-        if !plan.failures().is_empty() {
+        // Of what repairs another bundle nothing says what it is.
+        if !plan.failures().is_empty() || record.repairs.is_some() {
             return Vec::new();
         }
         record.differences(listed, &plan.outline(), &plan.assumed())

@@ -16,7 +16,7 @@ pub enum OpenError {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// It is none by itself: it repairs the bundle with this id.
-    #[error("it holds only what was missing for the bundle {0}")]
+    #[error("the bundle only repairs another one, {0}")]
     Repair(Digest),
 }
 

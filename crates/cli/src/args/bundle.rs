@@ -6,9 +6,10 @@ use longshore::location::Location;
 use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
-use super::import_words::ImportWord;
+use super::import_words::{ImportWord, apart};
 use super::values::{choice, out, prefix};
 use super::{BaseInput, DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
+use crate::problem::Problem;
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -214,6 +215,14 @@ pub(crate) struct Import {
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+impl Import {
+    /// Tells the files of the bundle from where it goes.
+    pub(crate) fn resolved(mut self) -> Result<Self, Problem> {
+        (self.bundles, self.target) = apart(std::mem::take(&mut self.words), self.target)?;
+        Ok(self)
+    }
 }
 
 /// What is taken of everything that does not say so itself.

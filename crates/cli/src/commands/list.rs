@@ -96,7 +96,7 @@ fn artifacts(
     {
         let count = human::count(blobs.len() as u64, "blob");
         output.note(&format!(
-            "it holds {count} that were missing for the bundle {bundle}: import both together"
+            "it holds what was missing for the bundle {bundle}, {count}: import both together"
         ));
     }
     let broken = lines.iter().any(|line| line.content.problem.is_some());

@@ -127,16 +127,29 @@ fn what_a_registry_lost_is_asked_for_and_comes_with_a_repair() {
     site.ok(&format!("export -q {all} --only missing.txt -o again.tar --jobs 1"));
     assert_eq!(bytes(&site, "repair.tar"), bytes(&site, "again.tar"));
     site.ok(&format!("export -q {all} --only missing.txt -o repair.tar --check"));
+    for only in ["--only missing.txt", "--base plant-7.receipt"] {
+        let export = format!("export -q {all} {only} -o oci:bundle");
+        site.ok(&export);
+        site.ok(&format!("{export} --check"));
+        let blob = std::fs::read_dir(site.path("bundle/blobs/sha256")).unwrap().next().unwrap();
+        std::fs::remove_file(blob.unwrap().path()).unwrap();
+        assert_ne!(site.run(&format!("{export} --check")).code, 0, "{only}");
+        std::fs::remove_dir_all(site.path("bundle")).unwrap();
+    }
     let [repair, delta] = ["repair.tar", "delta.tar"].map(|name| {
         serde_json::from_str::<Value>(&site.ok(&format!("verify {name} --json"))).unwrap()
     });
     assert_eq!(repair["repairs"], delta["bundle"], "{repair}");
     assert_eq!((&repair["checked"], &repair["orphaned"]), (&1.into(), &Value::Array(Vec::new())));
     let shown = site.run("list repair.tar");
-    assert!(shown.stderr.contains("it holds 1 blob that were missing"), "{}", shown.stderr);
+    assert!(
+        shown.stderr.contains("it holds what was missing for the bundle sha256:"),
+        "{}",
+        shown.stderr
+    );
     let ran = site.run(&format!("import repair.tar {there}/mirror"));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("holds only what was missing"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("only repairs another one, sha256:"), "{}", ran.stderr);
 
     let together: Value =
         serde_json::from_str(&site.ok("verify repair.tar delta.tar --json")).unwrap();
@@ -249,8 +262,8 @@ fn lists_and_repairs_that_do_not_fit_are_refused() {
     for (line, told) in [
         ("import other.tar repair.tar oci:far", "repair.tar repairs another bundle than"),
         ("verify repair.tar other.tar", "repair.tar repairs another bundle than"),
-        ("import repair.tar repair.tar oci:far", "holds only what was missing for the bundle"),
-        ("import repair.tar", "holds only what was missing for the bundle"),
+        ("import repair.tar repair.tar oci:far", "repair.tar only repairs another bundle, sha256:"),
+        ("import repair.tar", "only repairs another one, sha256:"),
         ("verify one.tar oci:near:registry.site/acme/app:v1", "several files are verified"),
     ] {
         let ran = site.run(line);
@@ -421,4 +434,94 @@ fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
     site.ok(&format!("import -q delta.tar repair.tar {to}"));
     assert!(file.exists());
     site.ok("verify oci:far");
+}
+
+#[test]
+fn what_is_missing_is_told_with_what_to_do() {
+    let site = two_bundles();
+    let blobs = std::fs::read_dir(site.path("one/blobs/sha256")).unwrap().map(Result::unwrap);
+    let layer = blobs.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap();
+    let made = "oci:near:registry.site/acme/app:v1";
+    site.ok(&format!("export -q {made} --base one.tar -o delta.tar"));
+    std::fs::remove_file(layer.path()).unwrap();
+    site.ok("import -q one.tar oci:site");
+    let lost = site.path("site/blobs/sha256").join(layer.file_name());
+    std::fs::remove_file(lost).unwrap();
+    insta::assert_snapshot!(site.errors(&[
+        "import delta.tar oci:site",
+        "import delta.tar oci:site --missing missing.txt",
+        "import oci:one oci:other --missing own.txt",
+    ]), @"
+    $ longshore import delta.tar oci:site
+    error: sha256:d5991443… is not in the layout
+    error: the bundle takes 1 blob for granted (2.0 KiB) that the target does not hold; nothing was written
+      hint: --missing FILE lists it, for `export --only` where the bundle was made; or export the bundle again with a new receipt of the site
+    [exit 1]
+
+    $ longshore import delta.tar oci:site --missing missing.txt
+    wrote missing.txt: 1 blob missing, 2.0 KiB; where the bundle was made, `longshore export -f FILE --only missing.txt -o repair.tar` makes a bundle of exactly that
+    error: sha256:d5991443… is not in the layout
+    error: the bundle takes 1 blob for granted (2.0 KiB) that the target does not hold; nothing was written
+      hint: import the bundle together with what `export --only` makes of the list
+    [exit 1]
+
+    $ longshore import oci:one oci:other --missing own.txt
+    wrote own.txt: 1 blob missing, 2.0 KiB; where the bundle was made, `longshore export -f FILE --only own.txt -o repair.tar` makes a bundle of exactly that
+    error: the bundle is not complete: sha256:d5991443… is not in it
+      hint: fetch it again from its source; nothing was written
+    [exit 1]
+    ");
+    site.ok(&format!("export -q {made} --only missing.txt -o repair.tar"));
+    insta::assert_snapshot!(site.errors(&[
+        "import repair.tar oci:site",
+        "import other.tar repair.tar oci:site",
+        "import one.tar other.tar oci:site",
+        "import one.tar oci:near --to oci:site",
+        "import delta.tar oci:one",
+        "export oci:near:registry.site/acme/chart:v1 --only missing.txt -o r.tar",
+        "export oci:near:registry.site/acme/app:v1 --only other.tar -o r.tar",
+        "import none.tar oci:site --missing missing.txt",
+    ]), @"
+    $ longshore import repair.tar oci:site
+    error: the bundle only repairs another one, sha256:6b953484…
+      hint: import it together with that: `longshore import BUNDLE REPAIR DST`
+    [exit 2]
+
+    $ longshore import other.tar repair.tar oci:site
+    error: oci-archive:repair.tar repairs another bundle than oci-archive:other.tar: sha256:6b953484…, and not sha256:09954b85…
+      hint: `import --missing FILE` lists what is missing for this bundle
+    [exit 2]
+
+    $ longshore import one.tar other.tar oci:site
+    error: oci-archive:other.tar is of another bundle than oci-archive:one.tar: of sha256:09954b85…, and not of sha256:427b783e…
+      hint: take one bundle after the other
+    [exit 2]
+
+    $ longshore import one.tar oci:near --to oci:site
+    error: oci:near has no `bundle.json`, so nothing says which bundle it belongs to
+      hint: only files of one bundle go together
+    [exit 2]
+
+    $ longshore import delta.tar oci:one
+    error: `oci:one` may be a part of the bundle, or where it goes
+      hint: write `--to oci:one` if it goes there, and `--to DST` if not
+    [exit 2]
+
+    $ longshore export oci:near:registry.site/acme/chart:v1 --only missing.txt -o r.tar
+    error: sha256:d5991443… is not needed by what is wanted, or has another size there
+    error: 1 blob of what is missing at the site cannot be had; nothing was written
+      hint: export what the bundle was made of: the same file, with --locked if it was locked
+    [exit 1]
+
+    $ longshore export oci:near:registry.site/acme/app:v1 --only other.tar -o r.tar
+    error: other.tar is no list of missing content: its first line is not `longshore missing 1`
+      hint: give the file that `import --missing` wrote
+    [exit 2]
+
+    $ longshore import none.tar oci:site --missing missing.txt
+    warning: missing.txt is of an earlier import: this one did not get so far
+    error: cannot open none.tar: no such file or directory
+      hint: check the path: it, or a directory in it, does not exist
+    [exit 2]
+    ");
 }
