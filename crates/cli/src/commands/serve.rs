@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     // First of all, so that whoever ends it early ends it as asked.
     let events = signals::events().map_err(Problem::of)?;
     let (mut files, certificate, passwords) = Files::read(args, output)?;
-    let Places { place, shown } = places::open(args)?;
+    let Places { place, shown } = places::open(args, output)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
     let open_files = system::files(args, RegistryOptions::default().max_uploads, output);
     let options = RegistryOptions {
