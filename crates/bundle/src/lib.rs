@@ -60,6 +60,7 @@
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
+//!     only: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -81,31 +82,40 @@ mod formats;
 mod layout_place;
 mod lock;
 mod mapping;
+mod missing_content;
 mod operations;
 mod pick;
 mod platforms;
 mod receipt;
 mod record;
+mod schedule;
 mod selected_places;
 mod selection;
+mod served_delta;
 mod snapshot;
 mod tags;
 mod volumes;
 
-pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
+pub use bundle_files::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnrecognisedImage, find_images};
+pub use formats::{
+    EXAMPLE, Found, FoundImage, MIRROR_EXAMPLE, MirrorFile, Parsed, SCHEMA, UnrecognisedImage,
+    find_images, mirror_schema,
+};
 pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
     Outdated,
 };
 pub use mapping::{Mapping, NameConflict, Rule};
+pub use missing_content::{
+    MAX_MISSING_CONTENT, MISSING_CONTENT_VERSION, MissingContent, MissingContentError, lost_content,
+};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::volumes::{Volume, VolumeBundle, VolumeRefusal, VolumeTarget};
@@ -117,6 +127,7 @@ pub use operations::import::{
     Routes, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
+pub use operations::mirror::{MirrorError, MirrorPass, MirrorRequest, MirrorRoutes};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::volumes::{VerifiedVolumes, VolumeFault};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
@@ -131,8 +142,10 @@ pub use record::{
     RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
     Why,
 };
+pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
+pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};
 pub use volumes::{

@@ -9,8 +9,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use longshore_layout::{FileLookup, Inventory, Listed};
-use longshore_spec::{Digest, Hasher, MediaType, Role};
-use longshore_store::{ExtraFile, OutlineNode, OutlinePart};
+use longshore_spec::{Descriptor, Digest, Hasher, MediaType, Role};
+use longshore_store::{ExtraFile, OutlineNode, OutlinePart, Root};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -69,11 +69,13 @@ pub const FORMAT_VERSION: u64 = 3;
 /// The version of a bundle that carries all that it needs.
 const COMPLETE: u64 = 1;
 
-/// The version of a bundle that takes content for granted.
+/// The version of a bundle that takes content for granted, and of one that repairs another.
 const DELTA: u64 = 2;
 
 /// The version of a bundle that lies in several volumes, whether it takes content for granted or not.
 const VOLUMES: u64 = 3;
+/// The media type of content of which nothing says what it is.
+const OPAQUE: &str = "application/octet-stream";
 
 /// The record of what a bundle holds and why: the content of `bundle.json`.
 ///
@@ -103,6 +105,11 @@ pub struct Record {
     pub left_out: Vec<LeftBehind>,
     /// What came along because it refers to something that is there, by digest.
     pub referrers: Vec<RecordedReferrer>,
+    /// The id of the bundle that this repairs: it holds content that was missing for that, and is none by
+    /// itself. `None` for every other bundle.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub repairs: Option<Digest>,
     /// What was wanted and is there, by reference.
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
@@ -250,6 +257,8 @@ struct Written<'a> {
     id: Option<&'a Digest>,
     left_out: &'a [LeftBehind],
     referrers: &'a [RecordedReferrer],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repairs: Option<&'a Digest>,
     roots: &'a [RecordedRoot],
     selection: &'a RecordedSelection,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,6 +317,7 @@ impl Record {
             id,
             left_out,
             referrers,
+            repairs: self.repairs.as_ref(),
             roots,
             selection,
             volumes: self.volumes,
@@ -320,6 +330,17 @@ impl Record {
     /// Returns what the bundle takes for granted at its site; nothing if it carries all that it needs.
     pub fn assumed(&self) -> &[RecordedBlob] {
         self.base.as_ref().map(|base| &base.blobs[..]).unwrap_or_default()
+    }
+
+    /// Returns all that the bundle holds, each piece by itself, if it repairs another: nothing in it says what
+    /// its content is.
+    pub fn repair_content(&self) -> Option<Vec<Root>> {
+        self.repairs.as_ref()?;
+        let opaque = |RecordedBlob { digest, size, .. }: &RecordedBlob| Root {
+            descriptor: Descriptor::new(OPAQUE, digest.clone(), *size),
+            names: Vec::new(),
+        };
+        Some(self.blobs.iter().map(opaque).collect())
     }
 
     /// Says what the bundle takes for granted, and why; nothing is said if that is nothing.
@@ -373,12 +394,18 @@ impl Record {
             return Err(RecordError::Changed { said, found });
         }
         let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let is_part = record.base.is_some() != record.repairs.is_some();
+        let is_both = record.base.is_some() && record.repairs.is_some();
         let fits = match record.format_version {
-            VOLUMES => record.volumes.is_some(),
-            version => record.volumes.is_none() && record.base.is_some() == (version == DELTA),
+            VOLUMES => record.volumes.is_some() && record.repairs.is_none(),
+            version => record.volumes.is_none() && is_part == (version == DELTA),
         };
-        if !fits {
-            let text = "its `formatVersion` is not that of what it says of `base` and `volumes`";
+        if is_both || !fits {
+            let text = "its `formatVersion` is not that of a bundle with such `base`, `repairs` and `volumes`";
+            return Err(RecordError::Malformed(text.to_owned()));
+        }
+        if record.repairs.is_some() && !(record.roots.is_empty() && record.referrers.is_empty()) {
+            let text = "what repairs another bundle has no `roots` or `referrers`";
             return Err(RecordError::Malformed(text.to_owned()));
         }
         volumes::check(&record).map_err(RecordError::Malformed)?;

@@ -3,6 +3,7 @@
 mod bundle;
 pub(crate) mod detached_values;
 mod import_words;
+mod mirror;
 mod schema;
 mod values;
 
@@ -21,6 +22,7 @@ use self::bundle::{
 };
 pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
 pub(crate) use self::import_words::ImportWord;
+pub(crate) use self::mirror::Mirror;
 pub(crate) use self::schema::{Described, Schema};
 pub(crate) use self::values::{
     BaseInput, DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex,
@@ -112,7 +114,7 @@ pub(crate) enum Command {
     Digest(Digest),
     /// Export artifacts from many registries into one bundle
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export(Export),
+    Export(Box<Export>),
     /// Print the images that Kubernetes manifests name, one per line
     FindImages(FindImages),
     /// Remove content that no name needs from a layout directory
@@ -120,7 +122,7 @@ pub(crate) enum Command {
     /// Import a bundle into a registry, a layout directory or the store
     #[command(override_usage = IMPORT_USAGE, after_help = IMPORT_EXAMPLES)]
     Import(Import),
-    /// Write an example `bundle.yaml`, with comments
+    /// Write an example `bundle.yaml`, or `mirror.yaml`, with comments
     Init(Init),
     /// Show one artifact: type, platform, config, layers, annotations, referrers
     Inspect(Inspect),
@@ -135,6 +137,9 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
+    /// Keep a registry or a layout equal to what `mirror.yaml` says
+    #[command(after_help = mirror::EXAMPLES)]
+    Mirror(Mirror),
     /// Write down what a site holds, so that the next bundle for it need not carry that again
     #[command(after_help = RECEIPT_EXAMPLES)]
     Receipt(Receipt),
@@ -157,7 +162,8 @@ pub(crate) enum Command {
 /// Returns how what other tools have a command for is done here.
 pub(crate) fn command_for(word: &str) -> Option<&'static str> {
     Some(match word {
-        "pull" | "push" | "save" | "load" | "store" | "sync" | "mirror" | "add" => "copy SRC… DST",
+        "pull" | "push" | "save" | "load" | "store" | "add" => "copy SRC… DST",
+        "sync" => "mirror",
         "list-tags" | "tags" | "repo" | "catalog" | "info" => "list PLACE",
         "discover" | "graph" => "tree PLACE",
         "show" | "manifest" | "fetch" | "describe" => "inspect PLACE",
@@ -333,7 +339,7 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// An artifact, or a layout for everything in it; or several volumes of a bundle, in any order
+    /// An artifact, or a layout for everything in it; several files of one bundle, such as volumes, in any order
     #[arg(value_name = "PLACE", required = true)]
     pub(crate) places: Vec<Location>,
     /// Accept content whose digest algorithm is unknown, without verification
@@ -428,6 +434,9 @@ pub(crate) struct Delete {
 pub(crate) struct Serve {
     /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), volumes of a bundle too, or plain paths
     /// [default: the store, a directory of your own]
+    ///
+    /// All that a delta brings is served, with content of the other places; its names are taken before those of
+    /// places that are not written to.
     ///
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.

@@ -15,8 +15,9 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
-    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
-    ReceiptDocument, VerifiedVolumesDocument, VolumeFaultDocument, VolumesStatus,
+    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated,
+    MirrorDocument, MirroredRoot, NameChange, ReceiptDocument, VerifiedVolumesDocument,
+    VolumeFaultDocument, VolumesStatus,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 
@@ -181,6 +182,9 @@ pub(crate) struct VerifyDocument {
     /// The id of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<String>,
+    /// The id of the bundle that this one repairs: it holds what was missing for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repairs: Option<String>,
     /// What a delta takes for granted at its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assumed: Option<ContentAmount>,

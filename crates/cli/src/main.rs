@@ -18,6 +18,7 @@ mod progress;
 mod registries;
 mod report;
 mod shell;
+mod signals;
 mod store;
 mod trace;
 
@@ -173,6 +174,7 @@ fn run(command: Command, global: &Global, output: &Output) -> Result<Exit, Probl
         Command::Login(args) => commands::login::login(&args, output),
         Command::Logout(args) => commands::login::logout(&args, output),
         Command::Man(args) => commands::generate::man(&args, output),
+        Command::Mirror(args) => commands::mirror::run(&args, global, output),
         Command::Receipt(args) => commands::receipt::run(&args, global, output),
         Command::Schema(args) => commands::schema::run(&args, output),
         Command::Serve(args) => commands::serve::run(&args, output),

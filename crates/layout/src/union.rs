@@ -22,8 +22,8 @@ use crate::view::View;
 pub struct LayoutUnion<'a> {
     label: String,
     listing: Arc<Listing>,
-    first: Box<dyn Layout + 'a>,
-    others: Vec<Box<dyn Layout + 'a>>,
+    first: Arc<dyn Layout + 'a>,
+    others: Vec<Arc<dyn Layout + 'a>>,
     /// Blobs that lie in parts, in several of them.
     cut: HashMap<Digest, CutBlob>,
     /// Parts that lie in none of them.
@@ -48,8 +48,8 @@ impl<'a> LayoutUnion<'a> {
     pub fn new(
         label: impl Into<String>,
         roots: Vec<Root>,
-        first: Box<dyn Layout + 'a>,
-        others: Vec<Box<dyn Layout + 'a>>,
+        first: Arc<dyn Layout + 'a>,
+        others: Vec<Arc<dyn Layout + 'a>>,
     ) -> Self {
         Self {
             label: label.into(),

@@ -120,6 +120,17 @@ pub struct BaseGap {
     pub repository: Option<RepositoryName>,
 }
 
+impl ImportRefusal {
+    /// Returns what is missing, if that is why the bundle is not taken.
+    pub fn missing(&self) -> Vec<Digest> {
+        match self {
+            Self::Store(_) | Self::Different(_) => Vec::new(),
+            Self::Incomplete(digests) => digests.clone(),
+            Self::BaseAbsent(gaps) => gaps.iter().map(|gap| gap.digest.clone()).collect(),
+        }
+    }
+}
+
 impl From<Error> for ImportRefusal {
     fn from(error: Error) -> Self {
         Self::Store(error)
@@ -131,9 +142,12 @@ impl<'a> OpenBundle<'a> {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or its record cannot be believed.
+    /// It cannot be read, its record cannot be believed, or it only repairs another.
     pub fn read(layout: &'a dyn Layout) -> Result<Self, OpenError> {
         let record = Record::read(layout)?;
+        if let Some(bundle) = record.as_ref().and_then(|record| record.repairs.clone()) {
+            return Err(OpenError::Repair(bundle));
+        }
         let listed = match &record {
             Some(record) if record.base.is_some() => record.listed_in(layout)?,
             _ => layout.whole().roots()?,
@@ -379,61 +393,69 @@ impl<'a> Import<'a> {
     }
 
     /// Looks for all that the bundle takes for granted, before the first byte is written: in the repository
-    /// that needs it, by its first byte, and else in the others that the bundle goes to, from where it is
-    /// mounted or read. So is looked for what lies in volumes that are missing; what is nowhere waits.
+    /// that needs it, by its first byte; what is not there is brought from what repairs the bundle, or else from
+    /// the other repositories that the bundle goes to, from where it is mounted or read. So is looked for what lies
+    /// in volumes that are missing; what is nowhere waits.
     fn guarded(mut self) -> Result<Self, ImportRefusal> {
         let ImportRequest { bundle, routes, jobs, .. } = self.request;
         let assumed = bundle.record.as_ref().map(Record::assumed).unwrap_or_default();
         let mut assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
         let mut in_volumes: HashSet<&Digest> = HashSet::new();
-        for blob in bundle.volumes.iter().flat_map(|volumes| volumes.lying_elsewhere()) {
-            // All parts may have come.
-            let is_cut = !blob.parts.is_empty();
-            if !is_cut || bundle.layout.blob_size(&blob.digest)?.is_none() {
-                in_volumes.insert(&blob.digest);
+        if let Some(volumes) = bundle.volumes {
+            for blob in volumes.lying_elsewhere() {
+                // All parts may have come.
+                if volumes.is_asked_about() || bundle.layout.blob_size(&blob.digest)?.is_none() {
+                    in_volumes.insert(&blob.digest);
+                }
             }
         }
         assumed.extend(&in_volumes);
         if assumed.is_empty() {
             return Ok(self);
         }
+        let carried: HashSet<Digest> = bundle.layout.blob_digests()?.into_iter().collect();
         let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
         let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
             let repository = routes.repository_of(*target);
             Ok((repository, routes.find(blob, repository)?))
         });
-        let mut elsewhere: HashMap<(Digest, Option<&RepositoryName>), &'a dyn Source> =
+        // What its repository lacks, and where else it is, if the bundle does not carry it.
+        let mut lost: HashMap<(Digest, Option<&RepositoryName>), Option<&'a dyn Source>> =
             HashMap::new();
         let mut gaps = BTreeSet::new();
         for ((blob, _), found) in needs.iter().zip(found) {
-            match found? {
-                (_, Held::There) => {}
-                (repository, Held::In(source)) => {
-                    elsewhere.insert((blob.digest.clone(), repository), source);
-                }
-                (_, Held::Nowhere) if in_volumes.contains(&blob.digest) => {
+            let (repository, held) = found?;
+            let source = match held {
+                Held::There => continue,
+                _ if carried.contains(&blob.digest) && !in_volumes.contains(&blob.digest) => None,
+                Held::In(source) => Some(source),
+                Held::Nowhere if in_volumes.contains(&blob.digest) => {
                     self.waiting.insert(blob.digest.clone());
+                    continue;
                 }
-                (repository, Held::Nowhere) => {
+                Held::Nowhere => {
                     gaps.insert(BaseGap {
                         digest: blob.digest.clone(),
                         size: blob.size,
                         repository: repository.cloned(),
                     });
+                    continue;
                 }
-            }
+            };
+            lost.insert((blob.digest.clone(), repository), source);
         }
         drop(needs);
         if !gaps.is_empty() {
             return Err(ImportRefusal::BaseAbsent(gaps.into_iter().collect()));
         }
-        self.plan.read_from(|digest, target| {
-            elsewhere.get(&(digest.clone(), routes.repository_of(target))).copied()
-        });
         let waiting = &self.waiting;
         if !waiting.is_empty() {
             self.plan.hold_back(|digest| waiting.contains(digest));
         }
+        let key =
+            |digest: &Digest, target: &dyn Target| (digest.clone(), routes.repository_of(target));
+        self.plan.read_from(|digest, target| lost.get(&key(digest, target)).copied().flatten());
+        self.plan.bring_lost(|digest, target| lost.contains_key(&key(digest, target)));
         Ok(self)
     }
 

@@ -1,14 +1,15 @@
 //! Volumes that are there, read as the bundle that they belong to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use longshore_layout::{CutBlob, Layout, LayoutUnion, PartStore};
 use longshore_spec::Digest;
-use longshore_store::{Name, Result, Root, SourcePlace as _};
+use longshore_store::{Error, Name, Result, Root, SourcePlace as _};
 use longshore_sync::{Outcome, survey};
 
 use super::{MAX_VOLUME_FILE, VOLUME, VolumeFile};
-use crate::{BundleFilesError, OpenError, Record, RecordedBlob};
+use crate::{ApartReason, BundleFile, BundleFilesError, OpenError, Record, RecordedBlob};
 
 /// Some or all volumes of a bundle, in any order, read as one layout that lists all that the record does. What
 /// lies in volumes that are not there is not found.
@@ -16,8 +17,8 @@ use crate::{BundleFilesError, OpenError, Record, RecordedBlob};
 pub struct OpenVolumes<'a> {
     record: Record,
     count: u32,
-    /// Number and name of each file, as the union has its layouts.
-    here: Vec<(u32, String)>,
+    /// Number and name of each file, as the union has its layouts; what repairs the bundle has no number.
+    here: Vec<(Option<u32>, String)>,
     union: LayoutUnion<'a>,
     /// Whether none of them counts as being there.
     is_asked_about: bool,
@@ -33,45 +34,67 @@ pub fn is_volume(layout: &dyn Layout) -> Result<bool> {
 }
 
 impl<'a> OpenVolumes<'a> {
-    /// Puts volumes together, each with what errors call it. One may be there twice.
+    /// Puts volumes together, each with what errors call it, and what repairs their bundle. A volume may be there
+    /// twice.
     ///
     /// # Errors
     ///
-    /// One is no volume, is of another bundle than the first, or cannot be read.
+    /// There is no volume, one is of another bundle than the first, something is neither, or it cannot be read.
     pub fn open(
-        files: Vec<(String, Box<dyn Layout + 'a>)>,
+        files: Vec<(String, Arc<dyn Layout + 'a>)>,
     ) -> std::result::Result<Self, BundleFilesError> {
-        let mut files = files.into_iter();
-        let Some((first_name, first)) = files.next() else {
-            return Err(BundleFilesError::NoRecord("nothing".to_owned()));
-        };
-        let (record, number) = read(&first_name, &*first)?;
-        let (mut here, mut others, mut names) = (Vec::new(), Vec::new(), first_name.clone());
+        let mut first: Option<(Record, u32, String, Arc<dyn Layout + 'a>)> = None;
+        let (mut here, mut others, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
         for (name, layout) in files {
-            let (other, number) = read(&name, &*layout)?;
-            if other.id() != record.id() {
-                let (id, expected) = (other.id(), record.id());
-                return Err(BundleFilesError::OtherBundle {
-                    name,
-                    id,
-                    first: first_name,
-                    expected,
-                });
+            let file = BundleFile { name: &name, layout: &*layout };
+            let (record, number) = match read(file)? {
+                Read::Volume(record, number) => (record, number),
+                Read::Repair(bundle) => {
+                    repairs.push((bundle, name, layout));
+                    continue;
+                }
+            };
+            let Some((expected, _, first, _)) = &first else {
+                first = Some((*record, number, name, layout));
+                continue;
+            };
+            if expected.id() != record.id() {
+                let (id, first, expected) = (record.id(), first.clone(), expected.id());
+                return Err(file.because(ApartReason::OtherBundle { id, first, expected }));
             }
-            names = format!("{names} and {name}");
-            here.push((number, name));
+            here.push((Some(number), name));
             others.push(layout);
         }
-        here.push((number, first_name));
+        let Some((record, number, name, first)) = first else {
+            let name = repairs.pop().map_or_else(String::new, |(_, name, _)| name);
+            let reason = Box::new(ApartReason::NoVolume("nothing beside it is one".to_owned()));
+            return Err(BundleFilesError { name, reason });
+        };
+        for (bundle, name_of_repair, layout) in repairs {
+            if bundle != record.id() {
+                let (first, expected) = (name, record.id());
+                let reason = Box::new(ApartReason::OtherRepair { bundle, first, expected });
+                return Err(BundleFilesError { name: name_of_repair, reason });
+            }
+            here.push((None, name_of_repair));
+            others.push(layout);
+        }
+        let names = here.iter().map(|(_, name)| name.as_str());
+        let names = names.fold(name.clone(), |names, name| format!("{names} and {name}"));
         let cut = record.blobs.iter().filter(|blob| !blob.parts.is_empty());
         let cut = cut.map(|blob| CutBlob {
             digest: blob.digest.clone(),
             parts: blob.parts.iter().map(|part| part.size).collect(),
         });
         let union = LayoutUnion::new(names, Vec::new(), first, others).with_cut(cut);
-        let roots = roots(&record, &union)?;
+        let unreadable = |error: Error| BundleFilesError {
+            name: name.clone(),
+            reason: Box::new(ApartReason::Unreadable(error.into())),
+        };
+        let union_roots = roots(&record, &union).map_err(unreadable)?;
+        here.push((Some(number), name));
         let count = record.volumes.unwrap_or_default();
-        let union = union.listing(roots);
+        let union = union.listing(union_roots);
         Ok(Self { record, count, here, union, is_asked_about: false })
     }
 
@@ -88,14 +111,19 @@ impl<'a> OpenVolumes<'a> {
     /// Returns the numbers of the volumes that are not there, sorted.
     pub fn missing(&self) -> Vec<u32> {
         let here = self.here.iter().filter(|_| !self.is_asked_about);
-        let here: BTreeSet<u32> = here.map(|(number, _)| *number).collect();
+        let here: BTreeSet<u32> = here.filter_map(|(number, _)| *number).collect();
         (1..=self.count).filter(|number| !here.contains(number)).collect()
     }
 
-    /// Returns the files: the number of the volume, what errors call it, and the layout.
+    /// Returns the volumes that are here: the number, what errors call it, and the layout.
     pub fn files(&self) -> impl Iterator<Item = (u32, &str, &dyn Layout)> {
         let files = self.here.iter().zip(self.union.layouts());
-        files.map(|((number, name), layout)| (*number, name.as_str(), layout))
+        files.filter_map(|((number, name), layout)| Some(((*number)?, name.as_str(), layout)))
+    }
+
+    /// Tells whether none of them counts as being there.
+    pub(crate) fn is_asked_about(&self) -> bool {
+        self.is_asked_about
     }
 
     /// Lets parts of blobs be read from where they wait for the others, too.
@@ -156,28 +184,36 @@ impl RecordedBlob {
     }
 }
 
-/// Reads the record of a volume, and which it is.
-fn read(name: &str, layout: &dyn Layout) -> std::result::Result<(Record, u32), BundleFilesError> {
-    let unreadable = |error: OpenError| BundleFilesError::Unreadable {
-        name: name.to_owned(),
-        error: Box::new(error),
-    };
-    let record = Record::read(layout).map_err(unreadable)?;
-    let record = record.ok_or_else(|| BundleFilesError::NoRecord(name.to_owned()))?;
-    let file = layout.extra_file(VOLUME, MAX_VOLUME_FILE);
-    let file = file.map_err(|error| unreadable(error.into()))?;
-    let no_volume = |reason: String| BundleFilesError::NoVolume { name: name.to_owned(), reason };
-    let (Some(file), Some(count)) = (file, record.volumes) else {
+/// What a file is.
+enum Read {
+    /// A volume: its record, and which it is.
+    Volume(Box<Record>, u32),
+    /// What repairs this bundle.
+    Repair(Digest),
+}
+
+/// Reads the record of a file, and which volume it is.
+fn read(file: BundleFile<'_>) -> std::result::Result<Read, BundleFilesError> {
+    let unreadable = |error: OpenError| file.because(ApartReason::Unreadable(error));
+    let record = Record::read(file.layout).map_err(unreadable)?;
+    let record = record.ok_or_else(|| file.because(ApartReason::NoRecord))?;
+    if let Some(bundle) = record.repairs {
+        return Ok(Read::Repair(bundle));
+    }
+    let volume = file.layout.extra_file(VOLUME, MAX_VOLUME_FILE);
+    let volume = volume.map_err(|error| unreadable(error.into()))?;
+    let no_volume = |reason: String| file.because(ApartReason::NoVolume(reason));
+    let (Some(volume), Some(count)) = (volume, record.volumes) else {
         return Err(no_volume("it is not one of several".to_owned()));
     };
-    let VolumeFile { bundle, number } = VolumeFile::parse(&file).map_err(no_volume)?;
+    let VolumeFile { bundle, number } = VolumeFile::parse(&volume).map_err(no_volume)?;
     if bundle != record.id() {
         return Err(no_volume(format!("`{VOLUME}` is of {bundle}, and not of {}", record.id())));
     }
     if !(1..=count).contains(&number) {
         return Err(no_volume(format!("it is number {number} of {count}")));
     }
-    Ok((record, number))
+    Ok(Read::Volume(Box::new(record), number))
 }
 
 /// Returns what the record lists, by its descriptors in the `index.json` of the volumes where it is whole.

@@ -1,6 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
-mod target;
+pub(in crate::commands) mod target;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -13,7 +13,7 @@ use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
     MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle, OpenVolumes, RECORD,
-    ReceiptPlace, Routes, VOLUME,
+    ReceiptPlace, Routes, VOLUME, lost_content,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -27,6 +27,7 @@ use longshore_sync::{
 
 use self::target::Target;
 use super::bundle_files::OpenFiles;
+use super::missing::MissingFile;
 use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
@@ -42,6 +43,20 @@ use crate::registries::Registries;
 use crate::report::{self, tell_called, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let missing = args.missing.as_deref().map(MissingFile::of).transpose()?;
+    let result = import(args, missing.as_ref(), global, output);
+    if let Some(missing) = &missing {
+        missing.warn_if_stale(output);
+    }
+    result
+}
+
+fn import(
+    args: &Import,
+    missing: Option<&MissingFile<'_>>,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         check_writable(path).map_err(Problem::of)?;
     }
@@ -50,14 +65,17 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundles.iter().any(Location::is_pipe);
-    let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
+    let target =
+        if is_pipe { Some(Target::open(args.target.as_ref(), &registries)?) } else { None };
     let files = open(args, target.as_ref(), output)?;
     let opened = files.first();
     let together = files.together().map_err(failed)?;
     volumes::refuse(&together, args, is_pipe)?;
     // Parts that came before are read from where they wait.
     let target = match target {
-        None if together.volumes().is_some() => Some(Target::open(args, &registries)?),
+        None if together.volumes().is_some() => {
+            Some(Target::open(args.target.as_ref(), &registries)?)
+        }
         target => target,
     };
     let parts = target.as_ref().map(|target| volumes::part_store(args, target));
@@ -70,7 +88,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
-    let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
+    let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
     let whole;
     let to = match &target {
         Target::Registry(registry) => {
@@ -97,7 +115,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let import = request.prepare(&Silent);
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
+    let mut lost = lost_content(import.plan().failures());
+    let import = checked(import, &bundle, &lost, missing, opened, output)?;
     if let (Some(parts), true) = (&parts, args.status) {
         return volumes::status(&import, parts, &together, &moves, output);
     }
@@ -108,6 +127,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
     if args.dry_run {
+        if let Some(missing) = missing {
+            missing.write(&bundle, &lost, output)?;
+        }
         return dry_run(plan, &moves, &changed, global, output);
     }
 
@@ -130,6 +152,10 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     }
     let to_come = parts.as_ref().map(|parts| import.volumes_to_come(parts)).unwrap_or_default();
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
+    lost.extend(lost_content(&report.failures));
+    if let Some(missing) = missing {
+        missing.write(&bundle, &lost, output)?;
+    }
     let mut document = Document::new(plan, &moves, &report, None, &changed);
     document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
     tell_moved(&document.transfer.moved, "moved", output);
@@ -164,6 +190,27 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         ));
         Exit::Waiting
     })
+}
+
+/// Compares a bundle with its record, and looks for what it takes for granted. What is missing is written
+/// down, with what was `lost` before.
+fn checked<'a>(
+    import: longshore_bundle::Import<'a>,
+    bundle: &OpenBundle<'_>,
+    lost: &[Digest],
+    missing: Option<&MissingFile<'_>>,
+    opened: &OpenPlace,
+    output: &Output,
+) -> Result<longshore_bundle::Import<'a>, Problem> {
+    let refusal = match import.check(&Silent) {
+        Ok(import) => return Ok(import),
+        Err(refusal) => refusal,
+    };
+    let lost = [lost, &refusal.missing()].concat();
+    if let Some(missing) = missing.filter(|_| !lost.is_empty()) {
+        missing.write(bundle, &lost, output)?;
+    }
+    Err(refused(refusal, opened, missing.is_some()))
 }
 
 /// Returns a problem of a bundle that is not what its record says: here that is a failure.
@@ -313,7 +360,7 @@ fn refused_move(error: MoveError) -> Problem {
 }
 
 /// Says why a bundle is not taken.
-fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
+fn refused(refusal: ImportRefusal, opened: &OpenPlace, is_listed: bool) -> Problem {
     let more = |count: usize| match count - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
@@ -328,7 +375,7 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened, is_listed),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
@@ -353,7 +400,7 @@ fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) 
 }
 
 /// Names all that a bundle takes for granted and that is not where it goes.
-fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
+fn without_base(gaps: &[BaseGap], opened: &OpenPlace, is_listed: bool) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -375,9 +422,12 @@ fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
         "the bundle takes {count} for granted ({}) that the target does not hold; {done}",
         Size(bytes)
     );
-    Problem::new(Exit::Failed, text)
-        .hint("export it again with --base and a new receipt of the site, or without --base")
-        .with(failures.iter())
+    let hint = if is_listed {
+        "import the bundle together with what `export --only` makes of the list"
+    } else {
+        "--missing FILE lists it, for `export --only` where the bundle was made; or export the bundle again with a new receipt of the site"
+    };
+    Problem::new(Exit::Failed, text).hint(hint).with(failures.iter())
 }
 
 /// Returns what to do about a bundle that is not taken.

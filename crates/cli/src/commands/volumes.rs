@@ -1,6 +1,7 @@
 //! Volumes that were typed, opened as the bundle that they belong to.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore::OpenPlace;
 use longshore::location::{Location, PlaceKind};
@@ -120,7 +121,7 @@ fn has_volume(files: &[NamedLayout]) -> Result<bool, Problem> {
 }
 
 /// A layout, and what errors call it.
-type NamedLayout = (String, Box<dyn Layout>);
+type NamedLayout = (String, Arc<dyn Layout>);
 
 /// Returns the paths of archives; `None` if some are something else.
 fn paths(locations: &[Location]) -> Option<Vec<&Path>> {
@@ -137,5 +138,5 @@ fn file(
     inventory: Option<Inventory>,
 ) -> Result<NamedLayout, Problem> {
     let opened = open::archive(path, scratch, inventory)?;
-    Ok((path.display().to_string(), Box::new(opened)))
+    Ok((path.display().to_string(), Arc::new(opened)))
 }

@@ -300,6 +300,9 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok("lock -q -f wanted.txt");
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     site.ok(&format!("export -q {host}/site:app -o whole.tar"));
+    // What a site lacks that holds nothing of what is taken for granted there.
+    site.ok(&format!("export -q {host}/site:app --base whole.tar -o lacking.tar"));
+    assert_eq!(site.run("import lacking.tar oci:nothing --missing missing.txt").code, 1);
     // What has moved, refers to something now, and is wanted in another way.
     let wanted = |platform: &str| {
         format!(
@@ -319,6 +322,17 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:none }}]\n"),
     );
     site.file("changed.yaml", wanted("linux/arm64"));
+    site.ok(&format!("copy -q oci:site:bottle oci:mirrored:{host}/site:chart"));
+    site.file(
+        "mirror.yaml",
+        format!(
+            "target: oci:mirrored\n\
+             artifacts:\n\
+             - {{ ref: {host}/site:app, platforms: [linux/amd64, linux/arm64], sparseIndex: keep }}\n\
+             - {{ ref: {host}/site:chart }}\n\
+             - {{ ref: {host}/site:none }}\n"
+        ),
+    );
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!(
@@ -338,6 +352,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         ),
         "import whole.tar oci:whole".to_owned(),
         "init wishes.yaml".to_owned(),
+        "mirror --dry-run".to_owned(),
+        "mirror".to_owned(),
         "receipt oci:whole -o whole.receipt".to_owned(),
         "copy oci:site:app oci:before:x".to_owned(),
         "copy oci:site:chart oci:now:x".to_owned(),
@@ -345,6 +361,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         format!("export {host}/site:app --base whole.tar -o delta.tar"),
         "verify delta.tar --base whole.tar".to_owned(),
         "diff oci:before oci:site".to_owned(),
+        format!("export {host}/site:app --only missing.txt -o repair.tar"),
+        "verify repair.tar".to_owned(),
     ]
 }
 

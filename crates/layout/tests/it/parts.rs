@@ -1,6 +1,7 @@
 //! Parts of blobs, in several archives.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, CutBlob, Layout, LayoutUnion};
 use longshore_spec::{Digest, Hasher, Role};
@@ -57,8 +58,8 @@ fn finish(scene: &Path, blob: &Piece) {
 }
 
 fn set(scene: &Path, blob: &Piece, numbers: &[u32]) -> LayoutUnion<'static> {
-    let open = |number: &u32| -> Box<dyn Layout> {
-        Box::new(Archive::open(path(scene, *number), &ArchiveOptions::default()).unwrap())
+    let open = |number: &u32| -> Arc<dyn Layout> {
+        Arc::new(Archive::open(path(scene, *number), &ArchiveOptions::default()).unwrap())
     };
     let mut archives = numbers.iter().map(open);
     let first = archives.next().unwrap();

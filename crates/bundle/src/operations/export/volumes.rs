@@ -102,6 +102,9 @@ impl VolumeLayout {
         if bundle.made.docker.is_some() {
             return Err(ExportError::DockerInVolumes);
         }
+        if bundle.request.only.is_some() {
+            return Err(ExportError::RepairInVolumes);
+        }
         let carried = always_carried(&bundle.plan);
         bundle.assume_base(&carried);
         let (plan, outline) = (&bundle.plan, bundle.plan.outline());
