@@ -179,6 +179,7 @@ pub(crate) struct Init {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Import {
     /// The bundle: an archive file, `oci:DIR`, or `-` for stdin; several files of one bundle in any order; then
     /// the target DST, as for --to

@@ -165,7 +165,7 @@ impl<'a> Exporting<'a> {
 /// Says why no bundle can be made.
 fn export_problem(error: ExportError) -> Problem {
     match error {
-        ExportError::Conflict(error) => Problem::of(error),
+        ExportError::Conflict(error) | ExportError::Archive(error) => Problem::of(error),
         ExportError::Undecided(undecided) => platforms::undecided(&undecided),
         ExportError::NotNeeded(digests) => not_needed(&digests),
         ExportError::TooLong { name, length, limit } => {
@@ -176,7 +176,6 @@ fn export_problem(error: ExportError) -> Problem {
             );
             Problem::new(Exit::Usage, text).hint("make several bundles of it")
         }
-        ExportError::Archive(error) => Problem::of(error),
         ExportError::VolumeTooSmall { size, needed } => {
             let text = format!(
                 "volumes of {} are too small: what is in each of them, manifests and the record, needs {} \

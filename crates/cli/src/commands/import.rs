@@ -11,12 +11,12 @@ use std::time::Instant;
 use longshore::OpenPlace;
 use longshore::location::Location;
 use longshore_bundle::{
-    BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
-    MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle, OpenVolumes, RECORD,
-    ReceiptPlace, Routes, VOLUME, lost_content,
+    BaseGap, BundleFiles, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget,
+    MAX_DOCKER_MANIFEST, MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle,
+    OpenVolumes, RECORD, ReceiptPlace, Routes, VOLUME, lost_content,
 };
 use longshore_layout::{
-    Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
+    Archive, Directory, PartStore, StreamOptions, StreamedArchive, check_writable, write_file,
 };
 use longshore_spec::{Digest, Reference, Size};
 use longshore_store::Error;
@@ -115,7 +115,7 @@ fn import(
     let import = request.prepare(&Silent);
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let mut lost = lost_content(import.plan().failures());
+    let lost = lost_content(import.plan().failures());
     let import = checked(import, &bundle, &lost, missing, opened, output)?;
     if let (Some(parts), true) = (&parts, args.status) {
         return volumes::status(&import, parts, &together, &moves, output);
@@ -133,11 +133,55 @@ fn import(
         return dry_run(plan, &moves, &changed, global, output);
     }
 
-    volumes::refuse_scratch(&import, args, &target)?;
-    if let Target::Layout(directory, _) = &target {
+    let prepared = Prepared {
+        import,
+        together: &together,
+        bundle: &bundle,
+        moves: &moves,
+        target: &target,
+        parts,
+        changed,
+        lost,
+        missing,
+        begun,
+    };
+    carry_out(prepared, next, args, global, output)
+}
+
+/// A bundle that can be taken to its place.
+struct Prepared<'p> {
+    import: longshore_bundle::Import<'p>,
+    together: &'p BundleFiles<'p>,
+    bundle: &'p OpenBundle<'p>,
+    moves: &'p [Move],
+    target: &'p Target,
+    /// Where parts of blobs wait for others, if it lies in volumes.
+    parts: Option<PartStore>,
+    /// The names that will stand for something else.
+    changed: Vec<MovedTo>,
+    /// What was missing before.
+    lost: Vec<Digest>,
+    /// Where that is written down.
+    missing: Option<&'p MissingFile<'p>>,
+    begun: Instant,
+}
+
+/// Brings all of a bundle that is there to its place, and says what came of it.
+fn carry_out(
+    prepared: Prepared<'_>,
+    next: Option<NextReceipt<'_>>,
+    args: &Import,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let Prepared { import, together, bundle, moves, target, parts, changed, begun, .. } = prepared;
+    let Prepared { mut lost, missing, .. } = prepared;
+    let plan = import.plan();
+    volumes::refuse_scratch(&import, args, target)?;
+    if let Target::Layout(directory, _) = target {
         destination::warn_if_crowded(directory, plan, output);
     }
-    if !is_pipe {
+    if !args.bundles.iter().any(Location::is_pipe) {
         interrupt::promise_to_go_on(output);
     }
     if let Some(parts) = &parts {
@@ -154,22 +198,22 @@ fn import(
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
     lost.extend(lost_content(&report.failures));
     if let Some(missing) = missing {
-        missing.write(&bundle, &lost, output)?;
+        missing.write(bundle, &lost, output)?;
     }
-    let mut document = Document::new(plan, &moves, &report, None, &changed);
+    let mut document = Document::new(plan, moves, &report, None, &changed);
     document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
     tell_moved(&document.transfer.moved, "moved", output);
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
     if let Some(next) = next.filter(|_| report.is_complete() && to_come.is_empty()) {
-        write_receipt(next, &target, &moves, global, output)?;
+        write_receipt(next, target, moves, global, output)?;
     }
     output.summary(&document, || {
-        let (artifacts, referrers) = counts(&moves, &report.roots);
+        let (artifacts, referrers) = counts(moves, &report.roots);
         format!(
             "{}imported {}{}: {} written, {} there before; {} in {:.1} s\n",
-            table(&moves, &report.roots),
+            table(moves, &report.roots),
             human::count(artifacts, "artifact"),
             with_referrers(referrers),
             human::count(report.moved, "blob"),

@@ -239,7 +239,7 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
     let seconds = begun.elapsed().as_secs_f64();
     let whole = missing.is_empty() && damaged.is_empty() && unchecked.is_empty();
     let of_volumes = document.volumes.as_ref();
-    lines.extend(of_volumes.map(volumes::text).unwrap_or_default().chars());
+    lines.push_str(&of_volumes.map(volumes::text).unwrap_or_default());
     let has_faults = of_volumes.is_some_and(|volumes| !volumes.faults.is_empty());
     let verdict = if whole && document.differences.is_empty() && has_faults {
         "not all volumes are there".to_owned()

@@ -28,17 +28,12 @@ pub(crate) fn one_or_volumes(
         return Ok((location.clone(), open::place(location, reading, registries)?));
     }
     let scratch = reading.scratch.as_deref();
-    match of_one_bundle(locations, scratch, global.jobs())? {
-        Some((location, volumes)) => Ok((location, OpenPlace::Volumes(volumes))),
-        None => {
-            let text = format!(
-                "{} and {} are not volumes of one bundle: give one place",
-                locations[0],
-                locations[locations.len() - 1]
-            );
-            Err(Problem::new(Exit::Usage, text).hint("run the command once for each"))
-        }
+    if let Some((location, volumes)) = of_one_bundle(locations, scratch, global.jobs())? {
+        return Ok((location, OpenPlace::Volumes(volumes)));
     }
+    let (first, last) = (&locations[0], &locations[locations.len() - 1]);
+    let text = format!("{first} and {last} are not volumes of one bundle: give one place");
+    Err(Problem::new(Exit::Usage, text).hint("run the command once for each"))
 }
 
 /// Opens several places as the volumes of one bundle, which list what is whole in them. `None` if they are none.
@@ -97,9 +92,9 @@ pub(crate) fn to_verify(
         return Ok(None);
     }
     let damage = if unreadable.is_empty() { Damage::None } else { Damage::Unreadable };
-    unreadable.into_iter().for_each(|problem| {
+    for problem in unreadable {
         Output::problem(&problem.because(Exit::Difference));
-    });
+    }
     Ok(Some((OpenVolumes::open(files).map_err(apart)?, damage)))
 }
 
