@@ -76,6 +76,8 @@ fn every_flag_that_takes_a_value_is_known() {
         "map",
         "prefix",
         "docker-manifest",
+        "volume-size",
+        "only-volume",
         "site",
         "limit-rate",
         "limit-requests",

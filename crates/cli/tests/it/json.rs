@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longshore_fixture::{Content, Draft};
 use serde_json::Value;
 
 use crate::common::{Ran, Site};
@@ -289,7 +290,18 @@ fn printed() -> BTreeMap<String, Keys> {
             .unwrap_or_else(|error| panic!("{line}: {error}: {}", ran.stderr));
         printed.take(line.split(' ').next().unwrap_or_default(), &document);
     }
+    let ran = site.run("import --json --status large.v001.tar oci:large-far");
+    printed.take("import-status", &serde_json::from_slice(&ran.stdout).unwrap());
     printed.keys
+}
+
+/// Returns an image with a layer that is longer than a small volume.
+fn longer_than_a_volume() -> Content {
+    Content::tagged("registry.example/app:v1", |content| {
+        let layer = content.blob("application/vnd.oci.image.layer.v1.tar", vec![7; 300_000]);
+        let config = content.empty();
+        content.manifest(&Draft::image(&config, &[layer]))
+    })
 }
 
 /// Returns commands about bundles from and to the registry `host`, which takes no pushes.
@@ -297,6 +309,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok(&format!("export -q --platform linux/amd64,linux/arm64 --sparse-index keep {host}/site:app -o oci:bundle"));
     site.file("wanted.txt", format!("{host}/site:chart\n"));
     site.ok(&format!("copy -q oci:site:chart oci:imported:{host}/site:app"));
+    site.put("large", &longer_than_a_volume());
     site.ok("lock -q -f wanted.txt");
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     site.ok(&format!("export -q {host}/site:app -o whole.tar"));
@@ -363,6 +376,9 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "diff oci:before oci:site".to_owned(),
         format!("export {host}/site:app --only missing.txt -o repair.tar"),
         "verify repair.tar".to_owned(),
+        "export oci:large:registry.example/app:v1 -o large.tar --volume-size 150KiB".to_owned(),
+        "verify large.v001.tar".to_owned(),
+        "import large.v001.tar oci:large-far".to_owned(),
     ]
 }
 
