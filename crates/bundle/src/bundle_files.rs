@@ -1,12 +1,16 @@
 //! A bundle that lies in several files.
 
+mod volumes;
+
 use std::fmt;
 use std::sync::Arc;
 
 use longshore_layout::{Layout, LayoutUnion, PartStore};
 use longshore_spec::Digest;
 
-use crate::{OpenBundle, OpenError, OpenVolumes, Record, is_volume};
+use crate::{OpenError, Record};
+
+pub use self::volumes::{OpenVolumes, is_volume};
 
 /// One of the files of a bundle.
 #[derive(Debug, Clone, Copy)]
@@ -162,18 +166,6 @@ impl<'a> BundleFiles<'a> {
             together @ (Together::One | Together::Union(_)) => together,
         };
         Self { together, ..self }
-    }
-
-    /// Returns the bundle, of which volumes may be missing.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or its record cannot be believed.
-    pub fn bundle(&self) -> Result<OpenBundle<'_>, OpenError> {
-        match &self.together {
-            Together::Volumes(volumes) => OpenBundle::of_volumes(volumes),
-            Together::One | Together::Union(_) => OpenBundle::read(self.layout()),
-        }
     }
 
     /// Returns the volumes, if they are some.

@@ -96,7 +96,9 @@ mod snapshot;
 mod tags;
 mod volumes;
 
-pub use bundle_files::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
+pub use bundle_files::{
+    ApartReason, BundleFile, BundleFiles, BundleFilesError, OpenVolumes, is_volume,
+};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
@@ -138,9 +140,9 @@ pub use receipt::{
     SiteName, SiteNameError,
 };
 pub use record::{
-    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, OpenError, RECORD, Record,
-    RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
-    Why,
+    Difference, FORMAT_VERSION, INVENTORY, LeftBehind, MAX_RECORD, MAX_VOLUME_FILE, MAX_VOLUMES,
+    OpenError, RECORD, Record, RecordError, RecordedBase, RecordedBlob, RecordedPart,
+    RecordedReferrer, RecordedRoot, RecordedSelection, VOLUME, VolumeFile, Why,
 };
 pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
@@ -148,7 +150,4 @@ pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};
-pub use volumes::{
-    FAT32, LEAST_ROOM, MAX_VOLUME_FILE, MAX_VOLUMES, OpenVolumes, RecordedPart, VOLUME, VolumeFile,
-    VolumeSizes, is_volume, volume_path, volumes_there,
-};
+pub use volumes::{FAT32, LEAST_ROOM, VolumeSizes, volume_path, volumes_there};

@@ -3,6 +3,7 @@
 mod check;
 mod from_plan;
 mod read;
+mod volumes;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,13 +17,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::volumes::{self, VOLUME, VolumeFile};
-use crate::{RecordedDockerManifest, RecordedPart};
+use crate::RecordedDockerManifest;
 
 pub use self::check::Difference;
 use self::from_plan::blobs;
 pub(crate) use self::from_plan::{item_value, selection_values};
 pub use self::read::OpenError;
+pub use self::volumes::{MAX_VOLUME_FILE, MAX_VOLUMES, RecordedPart, VOLUME, VolumeFile};
 
 /// The name of the file in a layout.
 pub const RECORD: &str = "bundle.json";

@@ -5,56 +5,15 @@
 //! other blob lies in. A blob that is longer than a volume lies in parts.
 
 pub(crate) mod placement;
-mod set;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-
-use longshore_spec::Digest;
-use longshore_store::ExtraFile;
-use serde::{Deserialize, Serialize};
-
-use crate::Record;
-
-pub use self::set::{OpenVolumes, is_volume};
-
-/// The name of the file in a volume that says which it is.
-pub const VOLUME: &str = "volume.json";
-
-/// The most bytes of a `volume.json`.
-pub const MAX_VOLUME_FILE: u64 = 4096;
-
-/// A bundle has at most so many volumes, and a blob so many parts: the number of a part has four digits.
-pub const MAX_VOLUMES: u32 = 9999;
 
 /// A volume has room for so many bytes of content beside what is in each of them; a smaller one is of no use.
 pub const LEAST_ROOM: u64 = 64 << 10;
 
 /// The longest file on a FAT32 file system, in bytes.
 pub const FAT32: u64 = (4 << 30) - 1;
-
-/// A part of a blob that lies in parts.
-// Fields are in the order of canonical JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RecordedPart {
-    /// What it is.
-    pub digest: Digest,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The volume that it lies in, from 1.
-    pub volume: u32,
-}
-
-/// What a volume says of itself: the content of `volume.json`.
-// Fields are in the order of canonical JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VolumeFile {
-    /// The id of the bundle.
-    pub bundle: Digest,
-    /// Which of its volumes it is, from 1.
-    pub number: u32,
-}
 
 /// How long volumes are at most, in bytes: the first, the second, …; the last is that of all that follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,24 +38,6 @@ impl VolumeSizes {
     /// Returns each size that was given.
     pub(crate) fn all(&self) -> impl Iterator<Item = u64> {
         self.first.iter().chain([&self.others]).map(|size| size.get())
-    }
-}
-
-impl VolumeFile {
-    /// Returns the file as it lies in a volume.
-    pub fn file(&self) -> ExtraFile {
-        let content = serde_json::to_vec(self)
-            .unwrap_or_else(|_| unreachable!("a digest and a number are written as JSON"));
-        ExtraFile { name: VOLUME.to_owned(), content: content.into() }
-    }
-
-    /// Reads the file.
-    ///
-    /// # Errors
-    ///
-    /// It is not in the form that it must have; in words.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("`{VOLUME}` is malformed: {error}"))
     }
 }
 
@@ -132,33 +73,6 @@ pub fn volumes_there(path: &Path) -> Vec<u32> {
     let mut numbers: Vec<u32> = names.collect();
     numbers.sort_unstable();
     numbers
-}
-
-/// Checks what a record says of volumes, which may be anything; says what is wrong in words.
-pub(crate) fn check(record: &Record) -> Result<(), String> {
-    let volumes = record.volumes.unwrap_or_default();
-    if record.volumes.is_some() && !(2..=MAX_VOLUMES).contains(&volumes) {
-        return Err(format!("it has {volumes} volumes, and a bundle has 2 to {MAX_VOLUMES}"));
-    }
-    let is_one = |volume: u32| (1..=volumes).contains(&volume);
-    for blob in record.blobs.iter().chain(record.assumed()) {
-        let digest = &blob.digest;
-        if blob.volume.is_some_and(|volume| !is_one(volume)) {
-            return Err(format!("{digest} lies in a volume that there is not"));
-        }
-        if blob.parts.is_empty() {
-            continue;
-        }
-        let size = blob.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.size));
-        let fits = size == Some(blob.size)
-            && blob.volume.is_none()
-            && blob.parts.iter().all(|part| part.size > 0 && is_one(part.volume))
-            && blob.parts.is_sorted_by(|one, next| one.volume < next.volume);
-        if !fits {
-            return Err(format!("the parts of {digest} do not make a blob of its size"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

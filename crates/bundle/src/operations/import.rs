@@ -20,7 +20,8 @@ pub use self::moves::{Move, MoveError, TargetKind};
 use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
 use crate::{
-    Difference, Mapping, OpenError, OpenVolumes, Receipt, Record, RecordedBlob, SparseIndex,
+    BundleFiles, Difference, Mapping, OpenError, OpenVolumes, Receipt, Record, RecordedBlob,
+    SparseIndex,
 };
 
 /// A bundle that is there: what its record says, and what it lists.
@@ -165,6 +166,15 @@ impl<'a> OpenBundle<'a> {
         let layout = volumes.layout();
         let volumes = Some(volumes).filter(|volumes| !volumes.missing().is_empty());
         Ok(Self { volumes, ..Self::read(layout)? })
+    }
+
+    /// Reads the bundle that lies in files, of which volumes may be missing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or its record cannot be believed.
+    pub fn of_files(files: &'a BundleFiles<'a>) -> Result<Self, OpenError> {
+        files.volumes().map_or_else(|| Self::read(files.layout()), Self::of_volumes)
     }
 
     /// Tells whether something of it need not be there: it is read by its record then.

@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MAX_VOLUMES;
+use crate::MAX_VOLUMES;
 
 /// A part that is not the last of its blob takes at least one in so many bytes of its volume's room: no blob is
 /// cut into splinters.

@@ -84,7 +84,8 @@ fn import(
         None => together,
     };
     let together = if args.status { together.asked_about() } else { together };
-    let bundle = together.bundle().map_err(|error| failed(bundle::unreadable(error)))?;
+    let bundle =
+        OpenBundle::of_files(&together).map_err(|error| failed(bundle::unreadable(error)))?;
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);

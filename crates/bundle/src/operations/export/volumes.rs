@@ -19,10 +19,10 @@ use longshore_sync::{Action, Arrival, Failure, Observer, Report, SealedPlan, Sid
 use self::parts::CutReads;
 use super::{Bundle, ExportError, Incomplete, Made, WriteError, always_carried, left_behind};
 use crate::volumes::placement::{self, Item, Place};
-use crate::volumes::{LEAST_ROOM, VOLUME, volume_path, volumes_there};
+use crate::volumes::{LEAST_ROOM, volume_path, volumes_there};
 use crate::{
-    INVENTORY, MAX_RECORD, MAX_VOLUME_FILE, MAX_VOLUMES, RECORD, Record, RecordedPart, VolumeFile,
-    VolumeSizes,
+    INVENTORY, MAX_RECORD, MAX_VOLUME_FILE, MAX_VOLUMES, RECORD, Record, RecordedPart, VOLUME,
+    VolumeFile, VolumeSizes,
 };
 
 mod parts;

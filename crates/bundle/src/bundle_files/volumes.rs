@@ -8,8 +8,8 @@ use longshore_spec::Digest;
 use longshore_store::{Error, Name, Result, Root, SourcePlace as _};
 use longshore_sync::{Outcome, survey};
 
-use super::{MAX_VOLUME_FILE, VOLUME, VolumeFile};
-use crate::{ApartReason, BundleFile, BundleFilesError, OpenError, Record, RecordedBlob};
+use super::{ApartReason, BundleFile, BundleFilesError};
+use crate::{MAX_VOLUME_FILE, OpenError, Record, RecordedBlob, VOLUME, VolumeFile};
 
 /// Some or all volumes of a bundle, in any order, read as one layout that lists all that the record does. What
 /// lies in volumes that are not there is not found.
@@ -174,13 +174,6 @@ impl<'a> OpenVolumes<'a> {
         drop(plan);
         drop(whole);
         Ok(self.union.listing(roots))
-    }
-}
-
-impl RecordedBlob {
-    /// Returns the volumes that it lies in; none if it lies in each.
-    pub fn volumes(&self) -> impl Iterator<Item = u32> {
-        self.volume.into_iter().chain(self.parts.iter().map(|part| part.volume))
     }
 }
 
