@@ -89,3 +89,63 @@ pub(super) fn check(record: &Record) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn record(blob: &Value, volumes: Option<u32>) -> Record {
+        let mut record = json!({
+            "blobs": [blob], "formatVersion": 3, "leftOut": [], "referrers": [], "roots": [],
+            "selection": [],
+        });
+        if let Some(volumes) = volumes {
+            record["volumes"] = json!(volumes);
+        }
+        serde_json::from_str(&record.to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_a_record_says_of_volumes_is_checked() {
+        let digest = Digest::sha256("");
+        let part =
+            |size: u64, volume: u32| json!({ "digest": digest, "size": size, "volume": volume });
+        let blob = |beside: Value| {
+            let mut blob = json!({ "digest": digest, "role": "layer", "size": 10 });
+            blob.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+            blob
+        };
+        let whole = blob(json!({}));
+        for right in [
+            whole.clone(),
+            blob(json!({ "volume": 5 })),
+            blob(json!({ "parts": [part(4, 1), part(6, 5)] })),
+        ] {
+            assert_eq!(check(&record(&right, Some(5))), Ok(()), "{right}");
+        }
+        for wrong in [
+            blob(json!({ "volume": 0 })),
+            blob(json!({ "volume": 6 })),
+            blob(json!({ "parts": [part(4, 1), part(7, 2)] })),
+            blob(json!({ "parts": [part(4, 2), part(6, 2)] })),
+            blob(json!({ "parts": [part(4, 3), part(6, 2)] })),
+            blob(json!({ "parts": [part(10, 1), part(0, 2)] })),
+            blob(json!({ "parts": [part(4, 1), part(6, 6)] })),
+            blob(json!({ "parts": [part(u64::MAX, 1), part(11, 2)] })),
+            blob(json!({ "parts": [part(4, 1), part(6, 2)], "volume": 1 })),
+        ] {
+            assert!(check(&record(&wrong, Some(5))).is_err(), "{wrong}");
+        }
+        for count in [0, 1, MAX_VOLUMES + 1] {
+            assert!(check(&record(&whole, Some(count))).is_err(), "{count}");
+        }
+        assert!(check(&record(&blob(json!({ "volume": 1 })), None)).is_err());
+        for text in ["", "{}", r#"{"bundle":"x","number":1}"#] {
+            assert!(VolumeFile::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let file = VolumeFile { bundle: digest, number: 7 };
+        assert_eq!(VolumeFile::parse(&file.file().content), Ok(file));
+    }
+}
