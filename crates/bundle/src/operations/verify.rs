@@ -88,7 +88,11 @@ impl<'a> Verified<'a> {
     /// Returns what the layout stores and nothing needs that is listed (row A-12), sorted.
     pub fn orphans(&self) -> Result<Vec<Digest>> {
         let Some(layout) = self.verification.request.layout else { return Ok(Vec::new()) };
-        let needed: HashSet<&Digest> = self.plan().digests().collect();
+        let mut needed: HashSet<&Digest> = self.plan().digests().collect();
+        if let Some(record) = self.verification.request.record.filter(|of| of.repairs.is_some()) {
+            // Another bundle needs it, damaged as it may be.
+            needed.extend(record.blobs.iter().map(|blob| &blob.digest));
+        }
         let mut orphans = layout.blob_digests()?;
         orphans.retain(|digest| !needed.contains(digest));
         orphans.sort_unstable();

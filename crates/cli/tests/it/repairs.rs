@@ -258,7 +258,29 @@ fn lists_and_repairs_that_do_not_fit_are_refused() {
         assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
         assert!(!site.path("r.tar").exists() && !site.path("r.tar.partial").exists(), "{line}");
     }
+    // Without a record nobody knows what to ask for.
+    std::fs::remove_file(site.path("near/blobs/sha256").join(layer.file_name())).unwrap();
+    let ran = site.run("import oci:near oci:far --missing none.txt");
+    assert_eq!((ran.code, site.path("none.txt").exists()), (1, false), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none.txt lists nothing: the bundle has no"), "{}", ran.stderr);
+    std::fs::copy(
+        site.path("src/blobs/sha256").join(layer.file_name()),
+        site.path("near/blobs/sha256").join(layer.file_name()),
+    )
+    .unwrap();
     site.ok(&format!("export -q {made} --only missing.txt -o repair.tar"));
+    let mut damaged = bytes(&site, "repair.tar");
+    let at = damaged.len() - 2048;
+    damaged[at] ^= 0xff;
+    site.file("damaged.tar", damaged);
+    let ran = site.run("verify damaged.tar --json");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["damaged"].as_array().unwrap().len(), 1, "{document}");
+    assert_eq!(document["orphaned"].as_array().unwrap().len(), 0, "{document}");
+    let ran = site.run("import oci:one damaged.tar oci:far --missing again.txt");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(listed(&site, "again.txt"), listed(&site, "missing.txt"));
     for (line, told) in [
         ("import other.tar repair.tar oci:far", "repair.tar repairs another bundle than"),
         ("verify repair.tar other.tar", "repair.tar repairs another bundle than"),
