@@ -44,7 +44,9 @@ pub struct Verified<'a> {
 impl<'a> VerifyRequest<'a> {
     /// Finds out what `known` needs. Each name in `known.unknown` is looked up again and fails alone.
     pub fn prepare(&self, known: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
-        let listed = known.roots.clone();
+        // What repairs another bundle is compared with nothing that it lists.
+        let is_repair = self.record.is_some_and(|record| record.repairs.is_some());
+        let listed = if is_repair { Vec::new() } else { known.roots.clone() };
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
         let mut plan = survey_known(self.view, known, &filter, self.jobs, observer).seal();
         let assumed = self.record.map(Record::assumed).unwrap_or_default();
