@@ -86,6 +86,7 @@ mod pick;
 mod platforms;
 mod receipt;
 mod record;
+mod schedule;
 mod selected_places;
 mod selection;
 mod served_delta;
@@ -136,6 +137,7 @@ pub use record::{
     RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
     Why,
 };
+pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use served_delta::ServedDelta;
