@@ -60,6 +60,7 @@
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
+//!     sequence: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -85,6 +86,7 @@ mod receipt;
 mod record;
 mod selected_places;
 mod selection;
+mod series;
 mod snapshot;
 mod tags;
 
@@ -126,5 +128,6 @@ pub use record::{
 };
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
+pub use series::{BundleName, BundleNameError, Sequence, SequenceError};
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

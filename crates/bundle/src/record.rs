@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::RecordedDockerManifest;
+use crate::{BundleName, RecordedDockerManifest, Sequence};
 
 pub use self::check::Difference;
 use self::from_plan::blobs;
@@ -74,6 +74,10 @@ pub struct Record {
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
+    /// The series that the bundle belongs to, if it belongs to one.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub name: Option<BundleName>,
     /// What came along because it refers to something that is there, by digest.
     pub referrers: Vec<RecordedReferrer>,
     /// What was wanted and is there, by reference.
@@ -81,6 +85,10 @@ pub struct Record {
     /// What was asked for, in the form of `bundle.yaml`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub selection: RecordedSelection,
+    /// Which bundle of its series it is: only a bundle with a name has one.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub sequence: Option<Sequence>,
     #[serde(skip)]
     read_as: ReadAs,
 }
@@ -212,9 +220,13 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Digest>,
     left_out: &'a [LeftBehind],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a BundleName>,
     referrers: &'a [RecordedReferrer],
     roots: &'a [RecordedRoot],
     selection: &'a RecordedSelection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
 }
 
 /// Why a text is no record.
@@ -268,9 +280,11 @@ impl Record {
             format_version: self.format_version,
             id,
             left_out,
+            name: self.name.as_ref(),
             referrers,
             roots,
             selection,
+            sequence: self.sequence,
         };
         serde_json::to_writer(to, &written).unwrap_or_else(|_| {
             unreachable!("every key of a record is text, and memory takes all")
@@ -322,6 +336,10 @@ impl Record {
         let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         if record.base.is_some() != (record.format_version == DELTA) {
             let text = "only a bundle of format version 2 has a `base`, and each has one";
+            return Err(RecordError::Malformed(text.to_owned()));
+        }
+        if record.sequence.is_some() && record.name.is_none() {
+            let text = "it has a `sequence` and no `name`";
             return Err(RecordError::Malformed(text.to_owned()));
         }
         Ok(Self { read_as: ReadAs(Some(found)), ..record })

@@ -12,7 +12,8 @@ use longshore_sync::{
 
 use crate::{
     Base, Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace,
-    LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
+    LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, Sequence,
+    UndecidedIndex,
 };
 
 /// What a bundle is to be made of.
@@ -26,6 +27,8 @@ pub struct ExportRequest<'a> {
     pub target: Option<ExportTarget<'a>>,
     /// What the site is known to hold, so that the bundle need not carry it.
     pub base: Option<&'a Base>,
+    /// Which bundle of its series it is, if no lock says that. Counts only for a selection with a name.
+    pub sequence: Option<Sequence>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// Whether a bundle is made of what can be had, if that is not all.
@@ -282,6 +285,9 @@ impl Made {
         let mut record = Record::of(plan, request.places.selection(), dropped);
         if let Some(base) = request.base {
             record.set_base(&plan.assumed(), &base.ids);
+        }
+        if record.name.is_some() {
+            record.sequence = request.locked.and_then(Lock::sequence).or(request.sequence);
         }
         let docker = match request.docker {
             DockerList::Images(platform) if is_made && !record.roots.is_empty() => {

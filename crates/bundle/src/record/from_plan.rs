@@ -25,6 +25,8 @@ impl Record {
             referrers: referrers(&reports),
             selection: selection_values(selection).into(),
             docker_manifest: None,
+            name: selection.name.clone(),
+            sequence: None,
             left_out: left_out(plan, &outline, &reports, dropped),
             blobs: blobs(outline.nodes()),
             read_as: ReadAs::default(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use longshore::location::Location;
-use longshore_bundle::{Choice, Rule, SiteName};
+use longshore_bundle::{Choice, Rule, Sequence, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::values::{bundle, choice, out, prefix};
@@ -55,6 +55,9 @@ pub(crate) struct Export {
     /// directory of receipts; several times for what all of them hold
     #[arg(long, value_name = "FILE", conflicts_with = "docker_manifest")]
     pub(crate) base: Vec<BaseInput>,
+    /// Number the bundle among those of its `name:` in `bundle.yaml`; with --locked, the lock has the number
+    #[arg(long, value_name = "N", requires = "file", conflicts_with = "locked")]
+    pub(crate) sequence: Option<Sequence>,
     /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
     /// the images, one PLATFORM of each [default: the only one there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]

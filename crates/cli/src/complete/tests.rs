@@ -77,6 +77,7 @@ fn every_flag_that_takes_a_value_is_known() {
         "prefix",
         "docker-manifest",
         "site",
+        "sequence",
     ];
     let mut program = Args::command();
     program.build();
