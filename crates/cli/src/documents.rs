@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ForDocker, FoundImage, ImportDocument,
-    ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
-    ReceiptDocument,
+    ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument, LockOutdated, NameChange,
+    PrunedTag, ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

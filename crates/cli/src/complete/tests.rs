@@ -78,6 +78,7 @@ fn every_flag_that_takes_a_value_is_known() {
         "docker-manifest",
         "site",
         "sequence",
+        "prune-limit",
     ];
     let mut program = Args::command();
     program.build();
