@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ForDocker, FoundImage, ImportDocument,
-    ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument, LockOutdated, NameChange,
-    PrunedTag, ReceiptDocument,
+    ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument, LockOutdated, MirrorDocument,
+    MirroredRoot, NameChange, PrunedTag, ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

@@ -35,6 +35,7 @@ mod names;
 mod own_file;
 mod persist;
 mod resume;
+mod union;
 mod view;
 
 pub use archive::{
@@ -47,4 +48,5 @@ pub use index::IndexJson;
 pub use layout::{Layout, StreamStats};
 pub use own_file::{LockedFile, OwnFile};
 pub use persist::{check_writable, write_file};
+pub use union::LayoutUnion;
 pub use view::View;

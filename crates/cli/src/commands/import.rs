@@ -1,7 +1,7 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
 mod state;
-mod target;
+pub(in crate::commands) mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use longshore::OpenPlace;
+use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
     MAX_RECORD, Mapping, Move, MoveError, OpenBundle, PruneTarget, RECORD, ReceiptPlace, Routes,
@@ -25,6 +26,7 @@ use longshore_sync::{
 
 use self::state::{LockedState, Pruning, Repositories, SiteState};
 use self::target::Target;
+use super::bundle_files::OpenFiles;
 use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
@@ -33,7 +35,6 @@ use crate::documents::{
 };
 use crate::human;
 use crate::interrupt;
-use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -48,24 +49,18 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
-    let is_pipe = args.bundle.is_pipe();
-    let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
-    let opened = open(args, target.as_ref(), output)?;
-    let layout = opened.layout().ok_or_else(|| {
-        let text = format!("{} is no bundle: a bundle is a layout", args.bundle);
-        Problem::new(Exit::Usage, text).hint("`longshore copy` takes artifacts out of registries")
-    })?;
-    let bundle = OpenBundle::read(layout).map_err(|error| {
-        let problem = bundle::unreadable(error);
-        match problem.exit {
-            Exit::Difference => problem.because(Exit::Failed),
-            _ => problem,
-        }
-    })?;
+    let is_pipe = args.bundles.iter().any(Location::is_pipe);
+    let target =
+        if is_pipe { Some(Target::open(args.target.as_ref(), &registries)?) } else { None };
+    let files = open(args, target.as_ref(), output)?;
+    let opened = files.first();
+    let together = files.together().map_err(failed)?;
+    let bundle =
+        OpenBundle::read(together.layout()).map_err(|error| failed(bundle::unreadable(error)))?;
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
-    let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
+    let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
     let history = SiteState::read(args, &bundle, &target)?;
     let (whole, repositories);
     let (to, prune_target) = match &target {
@@ -99,9 +94,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         jobs: global.jobs(),
     };
     let import = request.prepare(&Silent);
-    tell_damaged(&opened, import.plan(), output);
+    tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check(&Silent).map_err(|refusal| refused(refusal, &opened))?;
+    let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());
@@ -143,7 +138,7 @@ impl Importing<'_> {
         if let Target::Layout(directory, _) = target {
             destination::warn_if_crowded(directory, plan, output);
         }
-        if !args.bundle.is_pipe() {
+        if !args.bundles.iter().any(Location::is_pipe) {
             interrupt::promise_to_go_on(output);
         }
         let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
@@ -221,6 +216,14 @@ impl Importing<'_> {
     }
 }
 
+/// Returns a problem of a bundle that is not what its record says: here that is a failure.
+fn failed(problem: Problem) -> Problem {
+    match problem.exit {
+        Exit::Difference => problem.because(Exit::Failed),
+        _ => problem,
+    }
+}
+
 /// Writes down what the target holds now: all of a layout, and of a registry the repositories of the bundle and
 /// those of the receipt before.
 fn write_receipt(
@@ -264,19 +267,21 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 
 /// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
-fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenPlace, Problem> {
-    if !args.bundle.is_pipe() {
-        let registries = Registries::reading(&args.reading);
-        return open::place(&args.bundle, &args.reading, &registries);
-    }
+fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenFiles, Problem> {
+    let pipe = match &args.bundles[..] {
+        [pipe] if pipe.is_pipe() => pipe,
+        files => {
+            return OpenFiles::open(files, &args.reading, &Registries::reading(&args.reading));
+        }
+    };
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
-        return receive(args, directory, output).map(OpenPlace::StreamedArchive);
+        let received = receive(args, directory, output)?;
+        return Ok(OpenFiles::one(pipe, OpenPlace::StreamedArchive(received)));
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
-    Archive::from_pipe(std::io::stdin().lock(), &directory)
-        .map(OpenPlace::Archive)
-        .map_err(Problem::of)
+    let archive = Archive::from_pipe(std::io::stdin().lock(), &directory).map_err(Problem::of)?;
+    Ok(OpenFiles::one(pipe, OpenPlace::Archive(archive)))
 }
 
 /// Takes the content of a pipe into a layout.

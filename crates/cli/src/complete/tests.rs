@@ -79,6 +79,10 @@ fn every_flag_that_takes_a_value_is_known() {
         "site",
         "sequence",
         "prune-limit",
+        "limit-rate",
+        "limit-requests",
+        "retries",
+        "timeout",
     ];
     let mut program = Args::command();
     program.build();
