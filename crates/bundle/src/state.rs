@@ -39,9 +39,9 @@ pub struct DeliveryKey {
 /// What the bundles of a series brought to one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The number of the bundle that came last, if it had one.
+    /// The number of the bundle that came last, of those that had one.
     pub sequence: Option<Sequence>,
-    /// Its id.
+    /// The id of the bundle that came last.
     pub record: Digest,
     /// What was brought, by the name that it got there. A name in a registry is without a digest.
     pub names: BTreeMap<Reference, Brought>,

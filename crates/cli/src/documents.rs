@@ -181,6 +181,12 @@ pub(crate) struct VerifyDocument {
     /// The id of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<String>,
+    /// The name of a bundle, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Which bundle of its name it is, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u64>,
     /// What a delta takes for granted at its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assumed: Option<ContentAmount>,

@@ -150,6 +150,8 @@ impl ImportState {
         let mut delivery = Delivery::new(record.id(), record.sequence);
         if let Some(before) = self.get(key) {
             delivery.names.clone_from(&before.names);
+            // One without a number is no reason to take what is older than the last for newer.
+            delivery.sequence = delivery.sequence.or(before.sequence);
         }
         for (of, root) in came {
             let (Some(name), Some(descriptor)) = (kept_name(&of.to, kind), &root.descriptor) else {

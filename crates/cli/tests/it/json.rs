@@ -344,6 +344,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     );
     vec![
         "import oci:second oci:pruned --prune --yes".to_owned(),
+        "verify oci:second".to_owned(),
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!(
             "export {host}/site:app {host}/site:chart --docker-manifest=linux/amd64 -o docker.tar"
