@@ -433,7 +433,7 @@ fn is_canonical(text: &[u8]) -> bool {
 }
 
 /// What is written is hashed, and kept nowhere.
-struct Hashed<'a>(&'a mut Hasher);
+pub(crate) struct Hashed<'a>(pub(crate) &'a mut Hasher);
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

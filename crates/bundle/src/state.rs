@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 
 use longshore_spec::{Digest, Hasher, Reference};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::record::Hashed;
 use crate::{BundleName, Sequence};
 
 /// The version of the form that is written. A reader refuses a higher one.
@@ -91,39 +92,101 @@ pub enum StateError {
     TooLong(u64),
 }
 
-/// The file, with its members in the order of canonical JSON.
-#[derive(Serialize, Deserialize)]
+/// The file as it is read.
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct File {
-    deliveries: Vec<WrittenDelivery>,
+struct ReadFile {
+    deliveries: Vec<ReadDelivery>,
+    #[expect(dead_code, reason = "it is looked at before all else")]
     format_version: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenDelivery {
+struct ReadDelivery {
     bundle: BundleName,
-    names: BTreeMap<String, WrittenBrought>,
+    names: BTreeMap<String, ReadBrought>,
     record: Digest,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence: Option<Sequence>,
     target: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenBrought {
+struct ReadBrought {
     digest: Digest,
     from: String,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     overdue: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_false(value: &bool) -> bool {
-    !*value
+/// The file as it is written: a state may have hundreds of thousands of names, so nothing is copied. Members here
+/// and below are in the order of canonical JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    deliveries: WrittenDeliveries<'a>,
+    format_version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Digest>,
+}
+
+struct WrittenDeliveries<'a>(&'a BTreeMap<DeliveryKey, Delivery>);
+
+#[derive(Serialize)]
+struct WrittenDelivery<'a> {
+    bundle: &'a BundleName,
+    names: WrittenNames<'a>,
+    record: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
+    target: &'a str,
+}
+
+struct WrittenNames<'a>(&'a BTreeMap<Reference, Brought>);
+
+#[derive(Serialize)]
+struct WrittenBrought<'a> {
+    digest: &'a Digest,
+    from: AsText<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue: Option<bool>,
+}
+
+/// A reference, as text.
+struct AsText<'a>(&'a Reference);
+
+impl Serialize for WrittenDeliveries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(key, delivery)| WrittenDelivery {
+            bundle: &key.bundle,
+            names: WrittenNames(&delivery.names),
+            record: &delivery.record,
+            sequence: delivery.sequence,
+            target: &key.target,
+        }))
+    }
+}
+
+impl Serialize for WrittenNames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // As texts they have another order than as references.
+        let mut names: Vec<_> = self.0.iter().collect();
+        names.sort_by_cached_key(|(name, _)| name.to_string());
+        serializer.collect_map(names.into_iter().map(
+            |(name, Brought { digest, from, overdue })| {
+                let overdue = overdue.then_some(true);
+                (AsText(name), WrittenBrought { digest, from: AsText(from), overdue })
+            },
+        ))
+    }
+}
+
+impl Serialize for AsText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
 }
 
 impl DeliveryKey {
@@ -142,6 +205,20 @@ impl ImportState {
     /// Returns what the bundles of a series brought to a place.
     pub fn get(&self, key: &DeliveryKey) -> Option<&Delivery> {
         self.deliveries.get(key)
+    }
+
+    /// Returns the same to change it; it begins as `first` if there is none.
+    pub(crate) fn entry(
+        &mut self,
+        key: &DeliveryKey,
+        first: impl FnOnce() -> Delivery,
+    ) -> &mut Delivery {
+        self.deliveries.entry(key.clone()).or_insert_with(first)
+    }
+
+    /// Returns the same to change it, if there is any.
+    pub(crate) fn get_mut(&mut self, key: &DeliveryKey) -> Option<&mut Delivery> {
+        self.deliveries.get_mut(key)
     }
 
     /// Says what they brought.
@@ -181,11 +258,23 @@ impl ImportState {
     ///
     /// It would be longer than [`MAX_STATE`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
-        let mut file = self.written();
-        file.id = Some(id_of(&file).to_string());
-        let bytes = bytes_of(&file);
+        let mut bytes = Vec::new();
+        self.write(Some(self.id()), &mut bytes);
         let length = bytes.len() as u64;
         if length > MAX_STATE { Err(StateError::TooLong(length)) } else { Ok(bytes) }
+    }
+
+    /// Returns the sha256 of the file without its id.
+    fn id(&self) -> Digest {
+        let mut hasher = Hasher::sha256();
+        self.write(None, Hashed(&mut hasher));
+        hasher.finish()
+    }
+
+    fn write(&self, id: Option<Digest>, to: impl Write) {
+        let deliveries = WrittenDeliveries(&self.deliveries);
+        serde_json::to_writer(to, &Written { deliveries, format_version: STATE_VERSION, id })
+            .unwrap_or_else(|_| unreachable!("every key of a state is text, and memory takes all"));
     }
 
     /// Reads a file.
@@ -205,16 +294,10 @@ impl ImportState {
             Some(version @ STATE_VERSION..) => return Err(StateError::Newer(version)),
             _ => return Err(StateError::Malformed("it has no `formatVersion`".to_owned())),
         }
-        let mut file: File = serde_json::from_slice(bytes).map_err(malformed)?;
-        let said = file.id.take().unwrap_or_else(|| "none".to_owned());
-        let found = id_of(&file);
-        if said != found.to_string() {
-            return Err(StateError::Changed { said, found });
-        }
+        let file: ReadFile = serde_json::from_slice(bytes).map_err(malformed)?;
         let mut state = Self::default();
-        for WrittenDelivery { bundle, names, record, sequence, target } in file.deliveries {
-            let names = names.into_iter().map(|(name, written)| {
-                let WrittenBrought { digest, from, overdue } = written;
+        for ReadDelivery { bundle, names, record, sequence, target } in file.deliveries {
+            let names = names.into_iter().map(|(name, ReadBrought { digest, from, overdue })| {
                 Ok((reference(&name)?, Brought { digest, from: reference(&from)?, overdue }))
             });
             let names = names.collect::<Result<_, StateError>>()?;
@@ -224,25 +307,8 @@ impl ImportState {
                 return Err(StateError::Malformed(twice));
             }
         }
-        Ok(state)
-    }
-
-    fn written(&self) -> File {
-        let delivery = |(key, delivery): (&DeliveryKey, &Delivery)| {
-            let names = delivery.names.iter().map(|(name, Brought { digest, from, overdue })| {
-                let (digest, from) = (digest.clone(), from.to_string());
-                (name.to_string(), WrittenBrought { digest, from, overdue: *overdue })
-            });
-            WrittenDelivery {
-                bundle: key.bundle.clone(),
-                names: names.collect(),
-                record: delivery.record.clone(),
-                sequence: delivery.sequence,
-                target: key.target.clone(),
-            }
-        };
-        let deliveries = self.deliveries.iter().map(delivery).collect();
-        File { deliveries, format_version: STATE_VERSION, id: None }
+        let (said, found) = (file.id.unwrap_or_else(|| "none".to_owned()), state.id());
+        if said == found.to_string() { Ok(state) } else { Err(StateError::Changed { said, found }) }
     }
 }
 
@@ -255,24 +321,6 @@ impl fmt::Display for OlderBundle {
         }
         write!(f, ", and number {last} came before")
     }
-}
-
-fn bytes_of(file: &File) -> Vec<u8> {
-    serde_json::to_vec(file).unwrap_or_else(|_| unreachable!("every key of a state is text"))
-}
-
-/// Returns the sha256 of a file without its id.
-fn id_of(file: &File) -> Digest {
-    debug_assert!(file.id.is_none(), "an id is no part of what it is of");
-    let mut hasher = Hasher::sha256();
-    let bytes = bytes_of(file);
-    debug_assert!(
-        serde_json::from_slice::<Value>(&bytes)
-            .is_ok_and(|value| value.to_string().as_bytes() == bytes),
-        "a member is out of order"
-    );
-    hasher.update(&bytes);
-    hasher.finish()
 }
 
 fn reference(text: &str) -> Result<Reference, StateError> {
@@ -289,6 +337,8 @@ fn malformed(error: serde_json::Error) -> StateError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn key(bundle: &str, target: &str) -> DeliveryKey {
@@ -305,6 +355,7 @@ mod tests {
         let mut delivery = Delivery::new(Digest::sha256("record"), Some(Sequence::FIRST.next()));
         delivery.names.insert(name("a:1"), brought("a:1"));
         delivery.names.insert(name("a:2"), brought("a:2"));
+        delivery.names.insert(name("a-b:1"), brought("a-b:1"));
         let mut state = ImportState::default();
         state.set(key("plant-7", "site.local/hub"), delivery);
         state.set(key("plant-7", "."), Delivery::new(Digest::sha256("record"), None));
@@ -318,6 +369,7 @@ mod tests {
             assert_eq!(ImportState::parse(&bytes).unwrap(), state);
             // Nobody but a person writes it otherwise, and it says the same.
             let value: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(value.to_string().as_bytes(), bytes, "members are sorted");
             let pretty = serde_json::to_vec_pretty(&value).unwrap();
             assert_eq!(ImportState::parse(&pretty).unwrap(), state);
         }
@@ -346,12 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_members_are_refused_although_the_id_is_right() {
-        let with_id = |text: &str| {
-            let mut file: File = serde_json::from_str(text).unwrap();
-            file.id = Some(id_of(&file).to_string());
-            bytes_of(&file)
-        };
+    fn hostile_members_are_refused() {
         let digest = Digest::sha256("x");
         let of = |name: &str| {
             format!(
@@ -359,10 +406,10 @@ mod tests {
             )
         };
         let text = format!(r#"{{"deliveries":[{}],"formatVersion":1}}"#, of("../../etc/passwd"));
-        let error = ImportState::parse(&with_id(&text)).unwrap_err().to_string();
+        let error = ImportState::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with("it is malformed: `../../etc/passwd`"), "{error}");
         let text = format!(r#"{{"deliveries":[{0},{0}],"formatVersion":1}}"#, of("h.io/a:1"));
-        let error = ImportState::parse(&with_id(&text)).unwrap_err().to_string();
+        let error = ImportState::parse(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(error, "it is malformed: a is there twice for .");
     }
 

@@ -147,12 +147,10 @@ impl ImportState {
         if came.is_empty() {
             return false;
         }
-        let mut delivery = Delivery::new(record.id(), record.sequence);
-        if let Some(before) = self.get(key) {
-            delivery.names.clone_from(&before.names);
-            // One without a number is no reason to take what is older than the last for newer.
-            delivery.sequence = delivery.sequence.or(before.sequence);
-        }
+        let delivery = self.entry(key, || Delivery::new(record.id(), None));
+        delivery.record = record.id();
+        // One without a number is no reason to take what is older than the last for newer.
+        delivery.sequence = record.sequence.or(delivery.sequence);
         for (of, root) in came {
             let (Some(name), Some(descriptor)) = (kept_name(&of.to, kind), &root.descriptor) else {
                 continue;
@@ -160,27 +158,32 @@ impl ImportState {
             let (digest, from) = (descriptor.digest.clone(), without_digest(&of.from));
             delivery.names.insert(name, Brought { digest, from, overdue: false });
         }
-        self.set(key.clone(), delivery);
         true
     }
 
     /// Takes note of what a prune did: what is gone, and what is others' by now, is not known any more; what was
-    /// to go and is still there is overdue.
-    pub fn note_pruned(&mut self, key: &DeliveryKey, prune: &Prune<'_>, report: &PruneReport) {
-        let Some(mut delivery) = self.get(key).cloned() else { return };
+    /// to go and is still there is overdue. Returns whether that is anything new.
+    pub fn note_pruned(
+        &mut self,
+        key: &DeliveryKey,
+        prune: &Prune<'_>,
+        report: &PruneReport,
+    ) -> bool {
+        let Some(delivery) = self.get_mut(key) else { return false };
         let is_others =
             |kept: &&KeptName| matches!(kept.why, KeptBecause::Moved(_) | KeptBecause::Shared(_));
         let removed = report.removed.iter().map(|removed| &removed.name);
         let others = report.kept.iter().filter(is_others).map(|kept| &kept.name);
+        let mut has_changed = false;
         for name in removed.chain(others).chain(&report.gone) {
-            delivery.names.remove(name);
+            has_changed |= delivery.names.remove(name).is_some();
         }
         for of in prune.names.iter().filter(|_| prune.is_certain()) {
             if let Some(brought) = delivery.names.get_mut(&of.name) {
-                brought.overdue = true;
+                has_changed |= !std::mem::replace(&mut brought.overdue, true);
             }
         }
-        self.set(key.clone(), delivery);
+        has_changed
     }
 }
 
@@ -263,6 +266,54 @@ impl Prune<'_> {
             gone: self.gone.clone(),
             ..PruneReport::default()
         };
+        match self.request.target {
+            PruneTarget::Layout(whole) => self.run_in_layout(whole, &mut report),
+            PruneTarget::Registry { repositories, .. } => {
+                self.run_in_registry(repositories, is_needed, &mut report);
+            }
+        }
+        report
+    }
+
+    /// Takes names out of a layout, in one change.
+    fn run_in_layout(&self, whole: &dyn Repository, report: &mut PruneReport) {
+        let (mut going, mut names) = (Vec::new(), Vec::new());
+        for of in &self.names {
+            match self.request.target.find(&of.name) {
+                Ok(Some(now)) if now == of.digest => {
+                    going.push(of);
+                    names.push(Name::new(of.name.to_string()));
+                }
+                Ok(Some(now)) => report.kept.push(of.clone().kept(KeptBecause::Moved(now))),
+                Ok(None) => report.gone.push(of.name.clone()),
+                Err(error) => {
+                    return report.failures.push(failure(Action::Check, &of.name, error));
+                }
+            }
+        }
+        let Some(first) = going.first() else { return };
+        let outcomes = match whole.untag_all(&names) {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                return report.failures.push(failure(Action::Publish, &first.name, error));
+            }
+        };
+        for (of, outcome) in going.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => report.removed.push(of.clone()),
+                Err(error) if error.is_not_found() => report.gone.push(of.name.clone()),
+                Err(error) => report.failures.push(failure(Action::Publish, &of.name, error)),
+            }
+        }
+    }
+
+    /// Takes tags away, each by a request of its own.
+    fn run_in_registry(
+        &self,
+        repositories: &dyn OpenRepository,
+        is_needed: &(dyn Fn(&Digest) -> bool + Sync),
+        report: &mut PruneReport,
+    ) {
         // Where a question is not answered, nobody knows what else is not as it seems.
         let (is_over, only_by_digest) = (AtomicBool::new(false), AtomicBool::new(false));
         let target = self.request.target;
@@ -282,7 +333,8 @@ impl Prune<'_> {
             if only_by_digest.load(Ordering::Relaxed) {
                 return Ok(Taken::ByDigest);
             }
-            match target.untag(&of.name) {
+            let untagged = target.repository_of(&of.name).and_then(|(of, tag)| of.untag(&tag));
+            match untagged {
                 Ok(()) => Ok(Taken::Removed),
                 Err(error) if error.is_not_found() => Ok(Taken::Gone),
                 Err(Error::Unsupported { what: Inability::TagDelete { .. }, .. }) => {
@@ -306,12 +358,9 @@ impl Prune<'_> {
                 Err(failure) => report.failures.push(failure),
             }
         }
-        if !is_over.into_inner()
-            && let PruneTarget::Registry { repositories, .. } = target
-        {
-            by_digest::remove(repositories, &by_digest, is_needed, self.request.jobs, &mut report);
+        if !is_over.into_inner() {
+            by_digest::remove(repositories, &by_digest, is_needed, self.request.jobs, report);
         }
-        report
     }
 }
 
@@ -346,16 +395,6 @@ impl PruneTarget<'_> {
                     Err(error) if error.is_not_found() => Ok(None),
                     Err(error) => Err(error),
                 }
-            }
-        }
-    }
-
-    fn untag(&self, name: &Reference) -> Result<()> {
-        match self {
-            Self::Layout(whole) => whole.untag(&Name::new(name.to_string())),
-            Self::Registry { .. } => {
-                let (repository, tag) = self.repository_of(name)?;
-                repository.untag(&tag)
             }
         }
     }

@@ -158,13 +158,9 @@ impl LockedState<'_, '_> {
         let needed: HashSet<&Digest> = plan.digests().collect();
         let pruned = pruning.prune.run(&|digest| needed.contains(digest));
         tell_pruned(&pruned, output);
-        let before = state.clone();
-        state.note_pruned(&of.key, &pruning.prune, &pruned);
+        let has_changed = state.note_pruned(&of.key, &pruning.prune, &pruned);
         pruning.done = Some(pruned);
-        if state != before {
-            of.replace(&locked, &state)?;
-        }
-        Ok(())
+        if has_changed { of.replace(&locked, &state) } else { Ok(()) }
     }
 }
 
