@@ -216,7 +216,7 @@ impl Visit<'_> {
         let place = far.place("site");
         ground.ours(&["import", "-q", "first.tar", &place])?;
         ground.ours(&["receipt", "-q", &place, "-o", "collected.receipt"])?;
-        let image = format!("{}/fleet:app-7", place);
+        let image = format!("{place}/fleet:app-7");
         let digest = ground.ours(&["digest", &image])?;
         ground.ours(&["delete", "-q", &format!("{place}/fleet@{}", digest.trim())])?;
         let mut collect = Command::new(&maker.program);
