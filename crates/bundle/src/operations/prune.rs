@@ -336,7 +336,11 @@ impl Prune<'_> {
             let untagged = target.repository_of(&of.name).and_then(|(of, tag)| of.untag(&tag));
             match untagged {
                 Ok(()) => Ok(Taken::Removed),
-                Err(error) if error.is_not_found() => Ok(Taken::Gone),
+                // Some registries say so of a request that they do not know.
+                Err(error) if error.is_not_found() => match target.find(&of.name) {
+                    Ok(None) => Ok(Taken::Gone),
+                    _ => Err(failure(Action::Publish, &of.name, error)),
+                },
                 Err(Error::Unsupported { what: Inability::TagDelete { .. }, .. }) => {
                     only_by_digest.store(true, Ordering::Relaxed);
                     Ok(Taken::ByDigest)

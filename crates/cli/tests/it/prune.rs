@@ -539,3 +539,25 @@ fn what_is_refused_is_said_with_what_to_do() {
     [exit 2]
     ");
 }
+
+#[test]
+fn what_a_registry_does_not_take_away_is_not_taken_for_gone() {
+    let scene = Scene::new();
+    scene.bundle("one.tar", "plant-7", 1, &numbers(1, 20));
+    scene.bundle("two.tar", "plant-7", 2, &numbers(1, 19));
+    let flags = "PROXY/mirror --state site.json --prune";
+    scene.ok(&format!("import -q one.tar {flags}"));
+    let unknown = |request: &longshore_fixture::proxy::Request| {
+        (request.method == "DELETE").then(|| Answer::status(404))
+    };
+    scene.proxy.faults().rules = Some(Rules::default().answer(unknown));
+    let ran = scene.run(&format!("import two.tar {flags}"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("v20"), "{}", ran.stderr);
+    let state = scene.state();
+    assert_eq!(state["deliveries"][0]["names"].as_object().unwrap().len(), 20);
+    assert_eq!(scene.tags("mirror"), charts(1..=20));
+    scene.proxy.faults().rules = None;
+    scene.ok(&format!("import -q two.tar {flags}"));
+    assert_eq!(scene.tags("mirror"), charts(1..=19));
+}

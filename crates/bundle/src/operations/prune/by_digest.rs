@@ -102,9 +102,6 @@ impl<'n> Here<'n> {
                         indexes.remove(digest);
                     }
                 }
-                Err(error) if error.is_not_found() => {
-                    report.gone.extend(names.into_iter().map(|of| of.name.clone()));
-                }
                 Err(error) => {
                     let is_unable = matches!(
                         error,
