@@ -64,6 +64,7 @@
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
 //!     sequence: None,
+//!     only: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -83,19 +84,22 @@ mod formats;
 mod layout_place;
 mod lock;
 mod mapping;
+mod missing_content;
 mod operations;
 mod pick;
 mod platforms;
 mod receipt;
 mod record;
+mod schedule;
 mod selected_places;
 mod selection;
 mod series;
+mod served_delta;
 mod snapshot;
 mod state;
 mod tags;
 
-pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
+pub use bundle_files::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
@@ -112,6 +116,9 @@ pub use lock::{
     Outdated,
 };
 pub use mapping::{Mapping, NameConflict, Rule};
+pub use missing_content::{
+    MAX_MISSING_CONTENT, MISSING_CONTENT_VERSION, MissingContent, MissingContentError, lost_content,
+};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::{
@@ -140,9 +147,11 @@ pub use record::{
     RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
     Why,
 };
+pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use series::{BundleName, BundleNameError, Sequence, SequenceError};
+pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
 pub use state::{
     Brought, Delivery, DeliveryKey, ImportState, MAX_STATE, OlderBundle, STATE, STATE_VERSION,

@@ -187,6 +187,9 @@ pub(crate) struct VerifyDocument {
     /// Which bundle of its name it is, if it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<u64>,
+    /// The id of the bundle that this one repairs: it holds what was missing for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repairs: Option<String>,
     /// What a delta takes for granted at its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assumed: Option<ContentAmount>,

@@ -1,7 +1,9 @@
-//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock`, receipts and states.
+//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock`, receipts, lists of missing content and states.
 
 use bytes::Bytes;
-use longshore_bundle::{ImportState, Lock, Receipt, Record, RecordError, StateError};
+use longshore_bundle::{
+    ImportState, Lock, MissingContent, Receipt, Record, RecordError, StateError,
+};
 use longshore_layout::IndexJson;
 use longshore_spec::{Descriptor, Digest, Manifest, Platform};
 
@@ -93,4 +95,18 @@ pub fn state(input: &[u8]) {
     let again = ImportState::parse(&bytes).expect("what is written is read");
     assert_eq!(again, state);
     assert_eq!(again.to_bytes(), Ok(bytes));
+}
+
+/// What is read as a list of missing content is written as what is read as the same.
+///
+/// The checksum is set right before, as that of a receipt is.
+pub fn missing(input: &[u8]) {
+    _ = MissingContent::parse(input);
+    let Ok(text) = str::from_utf8(input) else { return };
+    let end = text.rfind("checksum").unwrap_or(text.len());
+    let text = &text[..end];
+    let whole = format!("{text}checksum {}\n", Digest::sha256(text));
+    let Ok(missing) = MissingContent::parse(whole.as_bytes()) else { return };
+    let again = MissingContent::parse(missing.to_string().as_bytes());
+    assert_eq!(again.expect("what is written is read"), missing);
 }

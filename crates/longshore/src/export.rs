@@ -1,8 +1,8 @@
 //! A bundle of what is wanted, in one call.
 
 use longshore_bundle::{
-    Base, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, Lock, Record,
-    Selection, Sequence, WriteError,
+    Base, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, Lock, MissingContent,
+    Record, Selection, Sequence, WriteError,
 };
 use longshore_store::Error;
 use longshore_sync::{Observer, Report};
@@ -18,6 +18,8 @@ pub struct ExportOptions<'a> {
     pub base: Option<&'a Base>,
     /// Which bundle of its series it is, if no lock says that. Counts only for a selection with a name.
     pub sequence: Option<Sequence>,
+    /// What a site asked for that was missing for a bundle: nothing else is carried.
+    pub only: Option<&'a MissingContent>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// What becomes of the bundle if not all can be had.
@@ -35,6 +37,7 @@ impl Default for ExportOptions<'_> {
             lock: None,
             base: None,
             sequence: None,
+            only: None,
             docker: DockerList::None,
             incomplete: Incomplete::Refused,
             allow_unverified: false,
@@ -88,6 +91,7 @@ pub fn export(
         target: Some(ExportTarget { place: target.place(), whole: &*whole }),
         base: options.base,
         sequence: options.sequence,
+        only: options.only,
         docker: options.docker,
         incomplete: options.incomplete,
         allow_unverified: options.allow_unverified,

@@ -13,6 +13,7 @@ use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
     MAX_RECORD, Mapping, Move, MoveError, OpenBundle, PruneTarget, RECORD, ReceiptPlace, Routes,
+    lost_content,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -27,6 +28,7 @@ use longshore_sync::{
 use self::state::{LockedState, Pruning, Repositories, SiteState};
 use self::target::Target;
 use super::bundle_files::OpenFiles;
+use super::missing::MissingFile;
 use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
@@ -42,6 +44,20 @@ use crate::registries::Registries;
 use crate::report::{self, tell_called, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let missing = args.missing.as_deref().map(MissingFile::of).transpose()?;
+    let result = import(args, missing.as_ref(), global, output);
+    if let Some(missing) = &missing {
+        missing.warn_if_stale(output);
+    }
+    result
+}
+
+fn import(
+    args: &Import,
+    missing: Option<&MissingFile<'_>>,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         check_writable(path).map_err(Problem::of)?;
     }
@@ -96,7 +112,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let import = request.prepare(&Silent);
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
+    let lost = lost_content(import.plan().failures());
+    let import = checked(import, &bundle, &lost, missing, opened, output)?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let changed = plan.moved(global.jobs());
@@ -105,12 +122,22 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     }
     let site = history.as_ref();
     let pruning = Pruning::prepare(site, args, &moves, prune_target, global.jobs(), output)?;
-    let importing = Importing { args, global, output, moves: &moves, target: &target, begun };
+    let importing = Importing {
+        args,
+        global,
+        output,
+        bundle: &bundle,
+        missing,
+        moves: &moves,
+        target: &target,
+        begun,
+    };
     if args.dry_run {
+        importing.write_missing(&lost)?;
         return importing.dry_run(plan, &changed, pruning.as_ref());
     }
     let locked = site.map(|site| site.lock(plan, &moves, args, &target)).transpose()?;
-    importing.carry_out(&import, &changed, pruning, locked, next)
+    importing.carry_out(&import, &changed, &lost, pruning, locked, next)
 }
 
 /// An import with all that was typed for it.
@@ -118,6 +145,8 @@ struct Importing<'a> {
     args: &'a Import,
     global: &'a Global,
     output: &'a Output,
+    bundle: &'a OpenBundle<'a>,
+    missing: Option<&'a MissingFile<'a>>,
     moves: &'a [Move],
     target: &'a Target,
     begun: Instant,
@@ -129,11 +158,12 @@ impl Importing<'_> {
         &self,
         import: &longshore_bundle::Import<'_>,
         changed: &[MovedTo],
+        lost: &[Digest],
         mut pruning: Option<Pruning<'_>>,
         locked: Option<LockedState<'_, '_>>,
         next: Option<NextReceipt<'_>>,
     ) -> Result<Exit, Problem> {
-        let Self { args, global, output, moves, target, begun } = *self;
+        let Self { args, global, output, moves, target, begun, .. } = *self;
         let plan = import.plan();
         if let Target::Layout(directory, _) = target {
             destination::warn_if_crowded(directory, plan, output);
@@ -154,6 +184,7 @@ impl Importing<'_> {
         if let Some(pruning) = &pruning {
             pruning.add_to(&mut document);
         }
+        self.write_missing(&[lost, &lost_content(&report.failures)].concat())?;
         if let Some(path) = &args.report {
             write_report(path, &document.roots)?;
         }
@@ -177,6 +208,14 @@ impl Importing<'_> {
         let is_pruned = pruning.is_none_or(|pruning| pruning.is_done());
         let complete = report.is_complete() && is_pruned;
         Ok(if complete { Exit::Done } else { Exit::Failed })
+    }
+
+    /// Writes down what is missing, if that was asked for.
+    fn write_missing(&self, lost: &[Digest]) -> Result<(), Problem> {
+        match self.missing {
+            Some(missing) => missing.write(self.bundle, lost, self.output),
+            None => Ok(()),
+        }
     }
 
     /// Says what would go where, and how much of it is not there.
@@ -214,6 +253,27 @@ impl Importing<'_> {
         let complete = plan.failures().is_empty() && is_pruned;
         Ok(if complete { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// Compares a bundle with its record, and looks for what it takes for granted. What is missing is written
+/// down, with what was `lost` before.
+fn checked<'a>(
+    import: longshore_bundle::Import<'a>,
+    bundle: &OpenBundle<'_>,
+    lost: &[Digest],
+    missing: Option<&MissingFile<'_>>,
+    opened: &OpenPlace,
+    output: &Output,
+) -> Result<longshore_bundle::Import<'a>, Problem> {
+    let refusal = match import.check(&Silent) {
+        Ok(import) => return Ok(import),
+        Err(refusal) => refusal,
+    };
+    let lost = [lost, &refusal.missing()].concat();
+    if let Some(missing) = missing.filter(|_| !lost.is_empty()) {
+        missing.write(bundle, &lost, output)?;
+    }
+    Err(refused(refusal, opened, missing.is_some()))
 }
 
 /// Returns a problem of a bundle that is not what its record says: here that is a failure.
@@ -335,7 +395,7 @@ fn refused_move(error: MoveError) -> Problem {
 }
 
 /// Says why a bundle is not taken.
-fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
+fn refused(refusal: ImportRefusal, opened: &OpenPlace, is_listed: bool) -> Problem {
     let more = |count: usize| match count - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
@@ -350,7 +410,7 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened, is_listed),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
@@ -375,7 +435,7 @@ fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) 
 }
 
 /// Names all that a bundle takes for granted and that is not where it goes.
-fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
+fn without_base(gaps: &[BaseGap], opened: &OpenPlace, is_listed: bool) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -397,9 +457,12 @@ fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
         "the bundle takes {count} for granted ({}) that the target does not hold; {done}",
         Size(bytes)
     );
-    Problem::new(Exit::Failed, text)
-        .hint("export it again with --base and a new receipt of the site, or without --base")
-        .with(failures.iter())
+    let hint = if is_listed {
+        "import the bundle together with what `export --only` makes of the list"
+    } else {
+        "--missing FILE lists it, for `export --only` where the bundle was made; or export the bundle again with a new receipt of the site"
+    };
+    Problem::new(Exit::Failed, text).hint(hint).with(failures.iter())
 }
 
 /// Returns what to do about a bundle that is not taken.
