@@ -58,7 +58,7 @@ const LAYOUT_FILE: &str = "oci-layout";
 const INDEX: &str = "index.json";
 
 /// The directory for longshore's own files. Nothing in it is reached through a link.
-const OWN: &str = ".longshore";
+pub(crate) const OWN: &str = ".longshore";
 
 /// Writers share this lock; `gc` holds it alone.
 const LOCK: &str = "lock";
@@ -278,6 +278,19 @@ impl Directory {
 
     fn index_path(&self) -> PathBuf {
         self.root.join(INDEX)
+    }
+
+    /// Returns the directory of longshore's own files, if it exists.
+    pub(crate) fn own_directory(&self) -> Result<Option<Dir>> {
+        match self.opened()? {
+            Some(there) => there.below(OWN),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the same, and creates it if it is missing. The layout must exist.
+    pub(crate) fn create_own_directory(&self) -> Result<Dir> {
+        self.there()?.create_below(OWN)
     }
 
     /// Keeps other processes from changing `index.json` at the same time.

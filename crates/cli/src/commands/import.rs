@@ -1,5 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
+mod state;
 pub(in crate::commands) mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -11,7 +12,8 @@ use longshore::OpenPlace;
 use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
-    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes, lost_content,
+    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, PruneTarget, RECORD, ReceiptPlace, Routes,
+    lost_content,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -23,6 +25,7 @@ use longshore_sync::{
     SealedPlan, Side, Silent,
 };
 
+use self::state::{LockedState, Pruning, Repositories, SiteState};
 use self::target::Target;
 use super::bundle_files::OpenFiles;
 use super::missing::MissingFile;
@@ -74,14 +77,23 @@ fn import(
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
     let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
-    let whole;
-    let to = match &target {
+    let history = SiteState::read(args, &bundle, &target)?;
+    let (whole, repositories);
+    let (to, prune_target) = match &target {
         Target::Registry(registry) => {
-            ImportTarget::Registry { place: registry, content: registry, host: registry.host() }
+            let host = registry.host();
+            repositories = Repositories(registry);
+            (
+                ImportTarget::Registry { place: registry, content: registry, host },
+                PruneTarget::Registry { repositories: &repositories, host },
+            )
         }
         Target::Layout(directory, _) => {
             whole = directory.whole();
-            ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole }
+            (
+                ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole },
+                PruneTarget::Layout(&whole),
+            )
         }
     };
     let known = next.as_ref().and_then(|next| next.before.as_ref());
@@ -100,7 +112,7 @@ fn import(
     let import = request.prepare(&Silent);
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let mut lost = lost_content(import.plan().failures());
+    let lost = lost_content(import.plan().failures());
     let import = checked(import, &bundle, &lost, missing, opened, output)?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
@@ -108,51 +120,139 @@ fn import(
     if args.no_overwrite && !changed.is_empty() {
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
+    let site = history.as_ref();
+    let pruning = Pruning::prepare(site, args, &moves, prune_target, global.jobs(), output)?;
+    let importing = Importing {
+        args,
+        global,
+        output,
+        bundle: &bundle,
+        missing,
+        moves: &moves,
+        target: &target,
+        begun,
+    };
     if args.dry_run {
-        if let Some(missing) = missing {
-            missing.write(&bundle, &lost, output)?;
+        importing.write_missing(&lost)?;
+        return importing.dry_run(plan, &changed, pruning.as_ref());
+    }
+    let locked = site.map(|site| site.lock(plan, &moves, args, &target)).transpose()?;
+    importing.carry_out(&import, &changed, &lost, pruning, locked, next)
+}
+
+/// An import with all that was typed for it.
+struct Importing<'a> {
+    args: &'a Import,
+    global: &'a Global,
+    output: &'a Output,
+    bundle: &'a OpenBundle<'a>,
+    missing: Option<&'a MissingFile<'a>>,
+    moves: &'a [Move],
+    target: &'a Target,
+    begun: Instant,
+}
+
+impl Importing<'_> {
+    /// Brings all of a bundle to its place, takes away what is to be pruned, and says what was done.
+    fn carry_out(
+        &self,
+        import: &longshore_bundle::Import<'_>,
+        changed: &[MovedTo],
+        lost: &[Digest],
+        mut pruning: Option<Pruning<'_>>,
+        locked: Option<LockedState<'_, '_>>,
+        next: Option<NextReceipt<'_>>,
+    ) -> Result<Exit, Problem> {
+        let Self { args, global, output, moves, target, begun, .. } = *self;
+        let plan = import.plan();
+        if let Target::Layout(directory, _) = target {
+            destination::warn_if_crowded(directory, plan, output);
         }
-        return dry_run(plan, &moves, &changed, global, output);
+        if !args.bundles.iter().any(Location::is_pipe) {
+            interrupt::promise_to_go_on(output);
+        }
+        let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
+        let result = import.run(&progress);
+        progress.finish();
+        let report = result.map_err(|failure| Problem::of(*failure.error))?;
+        tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
+        let mut document = Document::new(plan, moves, &report, None, changed);
+        tell_moved(&document.transfer.moved, "moved", output);
+        if let Some(locked) = locked {
+            locked.finish(moves, args, &report, pruning.as_mut(), plan, output)?;
+        }
+        if let Some(pruning) = &pruning {
+            pruning.add_to(&mut document);
+        }
+        self.write_missing(&[lost, &lost_content(&report.failures)].concat())?;
+        if let Some(path) = &args.report {
+            write_report(path, &document.roots)?;
+        }
+        if let Some(next) = next.filter(|_| report.is_complete()) {
+            write_receipt(next, target, moves, global, output)?;
+        }
+        output.summary(&document, || {
+            let (artifacts, referrers) = counts(moves, &report.roots);
+            format!(
+                "{}imported {}{}: {} written, {} there before; {} in {:.1} s{}\n",
+                table(moves, &report.roots),
+                human::count(artifacts, "artifact"),
+                with_referrers(referrers),
+                human::count(report.moved, "blob"),
+                report.existed,
+                Size(report.bytes),
+                begun.elapsed().as_secs_f64(),
+                pruning.as_ref().map(Pruning::text).unwrap_or_default(),
+            )
+        })?;
+        let is_pruned = pruning.is_none_or(|pruning| pruning.is_done());
+        let complete = report.is_complete() && is_pruned;
+        Ok(if complete { Exit::Done } else { Exit::Failed })
     }
 
-    if let Target::Layout(directory, _) = &target {
-        destination::warn_if_crowded(directory, plan, output);
+    /// Writes down what is missing, if that was asked for.
+    fn write_missing(&self, lost: &[Digest]) -> Result<(), Problem> {
+        match self.missing {
+            Some(missing) => missing.write(self.bundle, lost, self.output),
+            None => Ok(()),
+        }
     }
-    if !is_pipe {
-        interrupt::promise_to_go_on(output);
+
+    /// Says what would go where, and how much of it is not there.
+    fn dry_run(
+        &self,
+        plan: &SealedPlan<'_>,
+        changed: &[MovedTo],
+        pruning: Option<&Pruning<'_>>,
+    ) -> Result<Exit, Problem> {
+        let Self { args, global, output, moves, .. } = *self;
+        let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
+        let reports = plan.roots();
+        let mut document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
+        tell_moved(&document.transfer.moved, "would move", output);
+        if let Some(pruning) = pruning {
+            pruning.add_to(&mut document);
+        }
+        let text = || {
+            let (artifacts, referrers) = counts(moves, &reports);
+            let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
+            let size = plan.size().bytes;
+            let table = table(moves, &reports);
+            format!(
+                "{table}would import {count}: {}, {} of it not there yet\n",
+                Size(size),
+                Size(missing)
+            )
+        };
+        output.result(&document, text)?;
+        let is_pruned = match pruning {
+            // Now that it has been shown.
+            Some(pruning) => pruning.check_limit(args).map(|()| pruning.is_certain())?,
+            None => true,
+        };
+        let complete = plan.failures().is_empty() && is_pruned;
+        Ok(if complete { Exit::Done } else { Exit::Failed })
     }
-    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
-    let result = import.run(&progress);
-    progress.finish();
-    let report = result.map_err(|failure| Problem::of(*failure.error))?;
-    tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
-    lost.extend(lost_content(&report.failures));
-    if let Some(missing) = missing {
-        missing.write(&bundle, &lost, output)?;
-    }
-    let document = Document::new(plan, &moves, &report, None, &changed);
-    tell_moved(&document.transfer.moved, "moved", output);
-    if let Some(path) = &args.report {
-        write_report(path, &document.roots)?;
-    }
-    if let Some(next) = next.filter(|_| report.is_complete()) {
-        write_receipt(next, &target, &moves, global, output)?;
-    }
-    output.summary(&document, || {
-        let (artifacts, referrers) = counts(&moves, &report.roots);
-        format!(
-            "{}imported {}{}: {} written, {} there before; {} in {:.1} s\n",
-            table(&moves, &report.roots),
-            human::count(artifacts, "artifact"),
-            with_referrers(referrers),
-            human::count(report.moved, "blob"),
-            report.existed,
-            Size(report.bytes),
-            begun.elapsed().as_secs_f64(),
-        )
-    })?;
-    let complete = report.is_complete();
-    Ok(if complete { Exit::Done } else { Exit::Failed })
 }
 
 /// Compares a bundle with its record, and looks for what it takes for granted. What is missing is written
@@ -213,33 +313,6 @@ fn write_receipt(
         output.note(text.trim_end());
     }
     Ok(())
-}
-
-/// Says what would go where, and how much of it is not there.
-fn dry_run(
-    plan: &SealedPlan<'_>,
-    moves: &[Move],
-    changed: &[MovedTo],
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
-    let reports = plan.roots();
-    let document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
-    tell_moved(&document.transfer.moved, "would move", output);
-    let text = || {
-        let (artifacts, referrers) = counts(moves, &reports);
-        let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
-        let size = plan.size().bytes;
-        let table = table(moves, &reports);
-        format!(
-            "{table}would import {count}: {}, {} of it not there yet\n",
-            Size(size),
-            Size(missing)
-        )
-    };
-    output.result(&document, text)?;
-    Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Warns of rules that fit nothing in the bundle.
@@ -512,6 +585,8 @@ impl Document {
             referrers: referrers(moves, &reports).filter_map(part).collect(),
             transfer: Transfer::new(plan, report, missing, renamed),
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
+            pruned: None,
+            kept: None,
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }
     }

@@ -77,6 +77,8 @@ fn every_flag_that_takes_a_value_is_known() {
         "prefix",
         "docker-manifest",
         "site",
+        "sequence",
+        "prune-limit",
         "limit-rate",
         "limit-requests",
         "retries",
