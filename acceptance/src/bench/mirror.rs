@@ -200,7 +200,7 @@ fn content(repositories: usize) -> Content {
         for tag in 0..TAGS {
             let number = repository * TAGS + tag;
             let config = config(&mut content, number as u64);
-            let image = content.manifest(&Draft::image(&config, &[layer.clone()]));
+            let image = content.manifest(&Draft::image(&config, std::slice::from_ref(&layer)));
             content.tag(&image, &format!("harbour.example/r-{repository}:v{tag}"));
         }
     }

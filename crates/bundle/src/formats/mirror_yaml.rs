@@ -107,9 +107,9 @@ mod tests {
     use crate::LayoutPlace;
 
     fn read(text: &str) -> Result<MirrorFile<String>, String> {
-        let target = |text: &str| match text.contains(' ') {
-            false => Ok(text.to_owned()),
-            true => Err(format!("`{text}` is no place")),
+        let target = |text: &str| {
+            let is_place = !text.contains(' ');
+            is_place.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no place"))
         };
         let read = MirrorFile::parse("mirror.yaml", text, &LayoutPlace::parse, target);
         read.map_err(|error| error.to_string())

@@ -438,12 +438,12 @@ fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
     site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
     let blob = blob_of(&site, "plant-7.receipt");
     let file = site.path(&format!("far/blobs/sha256/{blob}"));
-    let size = std::fs::metadata(&file).unwrap().len();
+    let length = std::fs::metadata(&file).unwrap().len();
     std::fs::remove_file(&file).unwrap();
     let path = format!("/blobs/sha256:{blob}");
     let rules = Rules::default().answer(move |request: &Request| {
         let is_asked = request.method == "HEAD" && request.path().ends_with(&path);
-        is_asked.then(|| Answer::status(200).header("Content-Length", size.to_string()))
+        is_asked.then(|| Answer::status(200).header("Content-Length", length.to_string()))
     });
     let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
     let to = format!("{}/mirror", proxy.address());
@@ -452,7 +452,7 @@ fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
     assert_eq!(listed(&site, "missing.txt"), [blob]);
     site.ok(&format!("export -q {all} --only missing.txt -o repair.tar"));
     let would = site.json(&format!("import delta.tar repair.tar {to} --dry-run"));
-    assert!(would["missingBytes"].as_u64().unwrap() >= size, "{would}");
+    assert!(would["missingBytes"].as_u64().unwrap() >= length, "{would}");
     site.ok(&format!("import -q delta.tar repair.tar {to}"));
     assert!(file.exists());
     site.ok("verify oci:far");
