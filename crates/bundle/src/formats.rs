@@ -98,6 +98,6 @@ fn parse_foreign(name: &str, text: &str) -> Result<Option<Parsed>, ConfigError> 
     } else {
         return Ok(None);
     }
-    let selection = Selection { items: found.items };
+    let selection = Selection { name: None, items: found.items };
     Ok(Some(Parsed { selection, ignored: found.ignored }))
 }

@@ -21,6 +21,9 @@
 //! The caller opens the places, through an [`Opener`]. An [`Observer`](longshore_sync::Observer) is told of
 //! progress, and may cancel.
 //!
+//! Bundles of a name have numbers ([`Sequence`]). An [`ImportState`] keeps what they brought to a place, and a
+//! [`PruneRequest`] takes away what a bundle no longer wants.
+//!
 //! ```
 //! use longshore_bundle::{
 //!     DockerList, ExportRequest, ExportTarget, Incomplete, LayoutPlace, Opener, SelectedPlaces,
@@ -60,6 +63,7 @@
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
+//!     sequence: None,
 //!     only: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
@@ -91,8 +95,10 @@ mod record;
 mod schedule;
 mod selected_places;
 mod selection;
+mod series;
 mod served_delta;
 mod snapshot;
+mod state;
 mod tags;
 mod volumes;
 
@@ -130,6 +136,10 @@ pub use operations::import::{
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::mirror::{MirrorError, MirrorPass, MirrorRequest, MirrorRoutes};
+pub use operations::prune::{
+    BroughtName, KeptBecause, KeptName, OpenRepository, Percent, PercentError, Prune, PruneReport,
+    PruneRequest, PruneTarget,
+};
 pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
 pub use operations::verify::volumes::{VerifiedVolumes, VolumeFault};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
@@ -147,7 +157,12 @@ pub use record::{
 pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
+pub use series::{BundleName, BundleNameError, Sequence, SequenceError};
 pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Snapshot, SnapshotDifference};
+pub use state::{
+    Brought, Delivery, DeliveryKey, ImportState, MAX_STATE, OlderBundle, STATE, STATE_VERSION,
+    StateError,
+};
 pub use tags::{NoSuchTags, TagRules};
 pub use volumes::{FAT32, LEAST_ROOM, VolumeSizes, volume_path, volumes_there};

@@ -9,10 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::record::{Record, item_value, selection_values};
-use crate::{Item, Selection};
+use crate::{BundleName, Item, Selection, Sequence};
 
-/// The version of the form that is written. A reader refuses a higher one.
-pub const FORMAT_VERSION: u64 = 1;
+/// The highest version of the form. A reader refuses a higher one; a lock is written in the lowest that says
+/// what it must.
+pub const FORMAT_VERSION: u64 = 2;
+
+/// The version of a lock without a name.
+const NAMELESS: u64 = 1;
+
+/// The version of a lock with a name and a sequence. Readers of the first refuse keys that they do not know.
+const NAMED: u64 = 2;
 
 /// What is wanted, pinned to digests: the content of `bundle.lock`, indented JSON in which everything
 /// is sorted, so that a change is a few lines.
@@ -21,8 +28,14 @@ pub const FORMAT_VERSION: u64 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lock {
     /// The version of this form.
-    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT_VERSION)))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [NAMELESS, NAMED])))]
     format_version: u64,
+    /// The series that bundles of it belong to, if they belong to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<BundleName>,
+    /// Which bundle of its series is made of it: each lock that changes anything is the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
     /// What was asked for, in the form of `bundle.yaml`.
     selection: Vec<Value>,
     /// What that was, by reference.
@@ -144,7 +157,14 @@ impl Lock {
                 );
             }
         }
-        Self { format_version: FORMAT_VERSION, selection: selection_values(selection), artifacts }
+        let name = selection.name.clone();
+        Self {
+            format_version: if name.is_some() { NAMED } else { NAMELESS },
+            sequence: name.as_ref().map(|_| Sequence::FIRST),
+            name,
+            selection: selection_values(selection),
+            artifacts,
+        }
     }
 
     /// Returns the bytes of the file.
@@ -164,7 +184,16 @@ impl Lock {
         let malformed = |error: serde_json::Error| LockError::Malformed(error.to_string());
         let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
         match value.get("formatVersion").and_then(Value::as_u64) {
-            Some(FORMAT_VERSION) => serde_json::from_value(value).map_err(malformed),
+            Some(version @ (NAMELESS | NAMED)) => {
+                let lock: Self = serde_json::from_value(value).map_err(malformed)?;
+                let has_both = lock.name.is_some() && lock.sequence.is_some();
+                let has_one = lock.name.is_some() || lock.sequence.is_some();
+                if has_both != (version == NAMED) || has_both != has_one {
+                    let text = "a lock of format version 2 has a `name` and a `sequence`, and no other has";
+                    return Err(LockError::Malformed(text.to_owned()));
+                }
+                Ok(lock)
+            }
             Some(version @ FORMAT_VERSION..) => Err(LockError::Newer(version)),
             _ => Err(LockError::Malformed("it has no `formatVersion`".to_owned())),
         }
@@ -182,6 +211,9 @@ impl Lock {
             by_name.entry(called(item)).or_default().push_back(at);
         }
         let mut outdated = Vec::new();
+        let [before_name, now_name] = [&self.name, &selection.name]
+            .map(|name| name.as_ref().map(|name| Value::from(name.as_str())));
+        compare("the bundle", "name", before_name.as_ref(), now_name.as_ref(), &mut outdated);
         for item in self.selection.iter().filter(|item| !now.contains(&item.to_string())) {
             let of = called(item);
             let other = by_name.get_mut(&of).and_then(VecDeque::pop_front);
@@ -192,6 +224,24 @@ impl Lock {
         }
         outdated.extend(new.into_iter().flatten().map(|item| Outdated::Wanted(called(item))));
         outdated
+    }
+
+    /// Returns which bundle of its series is made of it; `None` without a name.
+    pub fn sequence(&self) -> Option<Sequence> {
+        self.sequence
+    }
+
+    /// Gives the lock its number in its series: that of the lock `before` if it is the same, else the next. So
+    /// the number follows from the files alone, and the same lock makes the same bundle.
+    #[must_use]
+    pub(crate) fn numbered(mut self, before: Option<&Self>) -> Self {
+        if let (Some(_), Some(last)) = (&self.name, before.and_then(|before| before.sequence)) {
+            self.sequence = Some(last);
+            if before != Some(&self) {
+                self.sequence = Some(last.next());
+            }
+        }
+        self
     }
 
     /// Returns how many artifacts are locked.

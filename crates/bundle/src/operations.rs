@@ -7,5 +7,6 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod lock;
 pub(crate) mod mirror;
+pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod verify;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::RecordedDockerManifest;
+use crate::{BundleName, RecordedDockerManifest, Sequence};
 
 pub use self::check::Difference;
 use self::from_plan::blobs;
@@ -104,6 +104,10 @@ pub struct Record {
     format_version: u64,
     /// What was asked for or listed, and is not there.
     pub left_out: Vec<LeftBehind>,
+    /// The series that the bundle belongs to, if it belongs to one.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub name: Option<BundleName>,
     /// What came along because it refers to something that is there, by digest.
     pub referrers: Vec<RecordedReferrer>,
     /// The id of the bundle that this repairs: it holds content that was missing for that, and is none by
@@ -116,6 +120,10 @@ pub struct Record {
     /// What was asked for, in the form of `bundle.yaml`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Value>"))]
     pub selection: RecordedSelection,
+    /// Which bundle of its series it is: only a bundle with a name has one.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub sequence: Option<Sequence>,
     /// How many volumes the bundle lies in. `None` if it is one file or directory.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
@@ -257,11 +265,15 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Digest>,
     left_out: &'a [LeftBehind],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a BundleName>,
     referrers: &'a [RecordedReferrer],
     #[serde(skip_serializing_if = "Option::is_none")]
     repairs: Option<&'a Digest>,
     roots: &'a [RecordedRoot],
     selection: &'a RecordedSelection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Sequence>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volumes: Option<u32>,
 }
@@ -317,10 +329,12 @@ impl Record {
             format_version: self.format_version,
             id,
             left_out,
+            name: self.name.as_ref(),
             referrers,
             repairs: self.repairs.as_ref(),
             roots,
             selection,
+            sequence: self.sequence,
             volumes: self.volumes,
         };
         serde_json::to_writer(to, &written).unwrap_or_else(|_| {
@@ -407,6 +421,10 @@ impl Record {
         }
         if record.repairs.is_some() && !(record.roots.is_empty() && record.referrers.is_empty()) {
             let text = "what repairs another bundle has no `roots` or `referrers`";
+            return Err(RecordError::Malformed(text.to_owned()));
+        }
+        if record.sequence.is_some() && record.name.is_none() {
+            let text = "it has a `sequence` and no `name`";
             return Err(RecordError::Malformed(text.to_owned()));
         }
         volumes::check(&record).map_err(RecordError::Malformed)?;
@@ -501,7 +519,7 @@ fn is_canonical(text: &[u8]) -> bool {
 }
 
 /// What is written is hashed, and kept nowhere.
-struct Hashed<'a>(&'a mut Hasher);
+pub(crate) struct Hashed<'a>(pub(crate) &'a mut Hasher);
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -8,11 +8,13 @@ use longshore_spec::artifact_type::TypeFilter;
 use longshore_spec::{Platform, Reference};
 use longshore_sync::Referring;
 
-use crate::{LayoutPlace, ReadLayout, TagRules};
+use crate::{BundleName, LayoutPlace, ReadLayout, TagRules};
 
 /// Which artifacts are wanted, in the order in which they were written.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
+    /// The series that bundles of it belong to, if they belong to one.
+    pub name: Option<BundleName>,
     /// The parts of it.
     pub items: Vec<Item>,
 }

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
-    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated,
-    MirrorDocument, MirroredRoot, NameChange, ReceiptDocument, VerifiedVolumesDocument,
+    ImportDocument, ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument, LockOutdated,
+    MirrorDocument, MirroredRoot, NameChange, PrunedTag, ReceiptDocument, VerifiedVolumesDocument,
     VolumeFaultDocument, VolumesStatus,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
@@ -182,6 +182,12 @@ pub(crate) struct VerifyDocument {
     /// The id of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<String>,
+    /// The name of a bundle, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Which bundle of its name it is, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u64>,
     /// The id of the bundle that this one repairs: it holds what was missing for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) repairs: Option<String>,

@@ -1,7 +1,9 @@
-//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock`, receipts and lists of missing content.
+//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock`, receipts, lists of missing content and states.
 
 use bytes::Bytes;
-use longshore_bundle::{Lock, MissingContent, Receipt, Record, RecordError};
+use longshore_bundle::{
+    ImportState, Lock, MissingContent, Receipt, Record, RecordError, StateError,
+};
 use longshore_layout::IndexJson;
 use longshore_spec::{Descriptor, Digest, Manifest, Platform};
 
@@ -76,6 +78,23 @@ pub fn receipt(input: &[u8]) {
     assert_eq!(again, receipt);
     let bare = receipt.clone().digests_only();
     assert!(bare.contents().keys().eq(receipt.contents().keys()));
+}
+
+/// What is read as a state is written as what is read as the same.
+///
+/// The id is set right before, as that of a record is.
+pub fn state(input: &[u8]) {
+    let mut parsed = ImportState::parse(input);
+    if let (Err(StateError::Changed { said, found }), Ok(text)) = (&parsed, str::from_utf8(input))
+        && !said.is_empty()
+    {
+        parsed = ImportState::parse(text.replace(said.as_str(), &found.to_string()).as_bytes());
+    }
+    let Ok(state) = parsed else { return };
+    let bytes = state.to_bytes().expect("what is read is short enough");
+    let again = ImportState::parse(&bytes).expect("what is written is read");
+    assert_eq!(again, state);
+    assert_eq!(again.to_bytes(), Ok(bytes));
 }
 
 /// What is read as a list of missing content is written as what is read as the same.

@@ -14,7 +14,7 @@ mod requests;
 mod selection;
 
 pub use archive::archive;
-pub use documents::{index, manifest, missing, receipt, record};
+pub use documents::{index, manifest, missing, receipt, record, state};
 pub use headers::headers;
 pub use references::references;
 pub use requests::requests;
@@ -35,4 +35,5 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("references", references),
     ("requests", requests),
     ("selection", selection),
+    ("state", state),
 ];

@@ -59,13 +59,20 @@ const LAYOUT_FILE: &str = "oci-layout";
 const INDEX: &str = "index.json";
 
 /// The directory for longshore's own files. Nothing in it is reached through a link.
-const OWN: &str = ".longshore";
+pub(crate) const OWN: &str = ".longshore";
 
 /// Writers share this lock; `gc` holds it alone.
 const LOCK: &str = "lock";
 
 /// The directory of partial blobs, with a directory for each algorithm.
 const PARTIAL: &str = ".longshore/partial";
+
+/// For each thread that transfers content, so many write small content: most of the time they wait until
+/// a file is synced, and file systems sync many files in the time of one.
+const WRITERS: usize = 4;
+
+/// More writers than this are hardly faster.
+const MAX_WRITERS: usize = 64;
 
 /// An OCI image layout as a directory, read and written in place.
 ///
@@ -286,6 +293,19 @@ impl Directory {
         self.root.join(INDEX)
     }
 
+    /// Returns the directory of longshore's own files, if it exists.
+    pub(crate) fn own_directory(&self) -> Result<Option<Dir>> {
+        match self.opened()? {
+            Some(there) => there.below(OWN),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the same, and creates it if it is missing. The layout must exist.
+    pub(crate) fn create_own_directory(&self) -> Result<Dir> {
+        self.there()?.create_below(OWN)
+    }
+
     /// Keeps other processes from changing `index.json` at the same time.
     fn lock_index(&self) -> Result<Lock> {
         Lock::exclusive(&self.there()?.create_below(OWN)?, "index.lock")
@@ -372,9 +392,13 @@ impl TargetPlace for Directory {
     /// Fails before anything is created if there is not enough room.
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         self.writing()?;
+        let is_there = self.opened()?.is_some();
+        let held = |digest: &Digest, size| {
+            if is_there { self.held(digest, size) } else { Ok(Held::Nothing) }
+        };
         let (mut needed, mut there) = (0_u64, 0_u64);
         for node in outline.nodes() {
-            let held = match self.held(&node.digest, node.size)? {
+            let held = match held(&node.digest, node.size)? {
                 Held::Whole => node.size,
                 Held::Prefix(there) => there.min(node.size),
                 Held::Nothing => 0,
@@ -388,6 +412,11 @@ impl TargetPlace for Directory {
         self.begin()?;
         outline.files().clone_into(&mut self.extra());
         Ok(Some(there))
+    }
+
+    /// One job stays one: who asks for that wants no more at once.
+    fn writers(&self, jobs: usize) -> usize {
+        if jobs == 1 { 1 } else { jobs.saturating_mul(WRITERS).min(MAX_WRITERS).max(jobs) }
     }
 
     /// Makes all changes visible. Extra files appear last.

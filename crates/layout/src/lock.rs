@@ -33,7 +33,11 @@ impl Lock {
     }
 
     /// Takes the lock alone, or fails with [`Error::Busy`], naming `what`.
-    pub(crate) fn try_exclusive(directory: &Dir, name: &str, what: &Path) -> Result<Self> {
+    pub(crate) fn try_exclusive(
+        directory: &Dir,
+        name: impl AsRef<Path>,
+        what: &Path,
+    ) -> Result<Self> {
         let file = directory.open_or_create(name)?;
         take(&file, what)?;
         Ok(Self { _file: file })

@@ -2,7 +2,7 @@
 
 use longshore_bundle::{
     Base, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, Lock, MissingContent,
-    Record, Selection, WriteError,
+    Record, Selection, Sequence, WriteError,
 };
 use longshore_store::Error;
 use longshore_sync::{Observer, Report};
@@ -16,6 +16,8 @@ pub struct ExportOptions<'a> {
     pub lock: Option<&'a Lock>,
     /// What the site is known to hold, so that the bundle need not carry it.
     pub base: Option<&'a Base>,
+    /// Which bundle of its series it is, if no lock says that. Counts only for a selection with a name.
+    pub sequence: Option<Sequence>,
     /// What a site asked for that was missing for a bundle: nothing else is carried.
     pub only: Option<&'a MissingContent>,
     /// What Docker is told of the bundle.
@@ -34,6 +36,7 @@ impl Default for ExportOptions<'_> {
         Self {
             lock: None,
             base: None,
+            sequence: None,
             only: None,
             docker: DockerList::None,
             incomplete: Incomplete::Refused,
@@ -87,6 +90,7 @@ pub fn export(
         locked: options.lock,
         target: Some(ExportTarget { place: target.place(), whole: &*whole }),
         base: options.base,
+        sequence: options.sequence,
         only: options.only,
         docker: options.docker,
         incomplete: options.incomplete,

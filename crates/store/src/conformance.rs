@@ -358,6 +358,11 @@ fn names_move(repository: &dyn Repository) {
     repository.untag(&"latest".into()).expect("a name that is there goes");
     assert!(stands_for("latest").is_err_and(|error| error.is_not_found()));
     assert_eq!(stands_for("v2").expect("v2"), second.descriptor().digest);
+    let outcomes = repository.untag_all(&["latest".into(), "v1".into(), "v2".into()]);
+    let outcomes = outcomes.expect("what is there goes");
+    assert!(outcomes[0].as_ref().is_err_and(Error::is_not_found), "{outcomes:?}");
+    assert!(outcomes[1].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+    assert_eq!(repository.names().expect("names"), []);
 }
 
 fn referrers(repository: &dyn Repository) {

@@ -10,6 +10,12 @@ pub trait Repository: Source + Target {
     /// [`Error::NotFound`](crate::Error::NotFound).
     fn untag(&self, name: &Name) -> Result<()>;
 
+    /// Removes several names, and says what became of each, in their order. A place whose names are one list
+    /// writes it once. Fails if the list cannot be written.
+    fn untag_all(&self, names: &[Name]) -> Result<Vec<Result<()>>> {
+        Ok(names.iter().map(|name| self.untag(name)).collect())
+    }
+
     /// Removes a manifest from the repository, with every name on it. Fails with
     /// [`Error::NotFound`](crate::Error::NotFound).
     fn remove(&self, digest: &Digest) -> Result<()>;

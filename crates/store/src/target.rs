@@ -25,6 +25,12 @@ pub trait TargetPlace: Debug + Send + Sync {
         Order::LargestFirst
     }
 
+    /// Returns how many threads may write what is in memory, where `jobs` threads transfer content. More
+    /// than these help a place that waits for a disk with each piece, and can wait for many at once.
+    fn writers(&self, jobs: usize) -> usize {
+        jobs
+    }
+
     /// Returns what a root that fails means for the others.
     fn atomicity(&self) -> Atomicity {
         Atomicity::EachRoot

@@ -156,6 +156,10 @@ impl TargetPlace for Union {
         self.writable.as_ref().map_or(Order::LargestFirst, |place| place.order())
     }
 
+    fn writers(&self, jobs: usize) -> usize {
+        self.writable.as_ref().map_or(jobs, |place| place.writers(jobs))
+    }
+
     fn atomicity(&self) -> Atomicity {
         self.writable.as_ref().map_or(Atomicity::EachRoot, |place| place.atomicity())
     }

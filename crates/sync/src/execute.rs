@@ -39,7 +39,9 @@ impl SealedPlan<'_> {
         let run = Run::new(self, place.order(), observer);
         match place.order() {
             Order::Sequence => run.work_in_sequence(),
-            Order::LargestFirst | Order::Outline => run.work_in_parallel(jobs),
+            Order::LargestFirst | Order::Outline => {
+                run.work_in_parallel(jobs, place.writers(jobs));
+            }
         }
         let mut report = run.report();
         let committed = if report.is_complete() { place.commit() } else { place.commit_partial() };
@@ -83,6 +85,8 @@ struct Run<'r, 'p> {
     queue: Mutex<Queue>,
     /// Told whenever something has become ready, and when all is over.
     changed: Condvar,
+    /// Told when a manifest may have become ready, and when all is over.
+    manifest_ready: Condvar,
     moved: AtomicU64,
     existed: AtomicU64,
     bytes: AtomicU64,
@@ -187,18 +191,23 @@ impl<'r, 'p> Run<'r, 'p> {
             expected: OnceLock::new(),
             queue: Mutex::new(queue),
             changed: Condvar::new(),
+            manifest_ready: Condvar::new(),
             moved: AtomicU64::new(0),
             existed: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
     }
 
-    fn work_in_parallel(&self, jobs: usize) {
+    /// Works with `jobs` threads, and with more, up to `writers`, that only write manifests in memory.
+    fn work_in_parallel(&self, jobs: usize, writers: usize) {
         let names: usize = self.plan.roots.iter().map(|root| root.names.len()).sum();
         let jobs = jobs.min(self.queue().left.max(names)).max(1);
+        let writers = writers.min(self.plan.manifests.len()).max(jobs);
         thread::scope(|scope| {
-            let workers: Vec<_> =
-                (0..jobs).map(|number| scope.spawn(move || self.work(number))).collect();
+            let workers: Vec<_> = (0..jobs)
+                .map(|number| scope.spawn(move || self.work(number)))
+                .chain((jobs..writers).map(|_| scope.spawn(|| self.write_manifests())))
+                .collect();
             for worker in workers {
                 if let Err(panic) = worker.join() {
                     std::panic::resume_unwind(panic);
@@ -215,16 +224,29 @@ impl<'r, 'p> Run<'r, 'p> {
         let smallest = self.order == Order::LargestFirst && number == SMALL_ONES;
         while let Some(work) = self.next(smallest) {
             match work {
-                Work::Copy(node) => match self.copy_node(node) {
-                    Ok(Copied::Whole) => {
-                        self.announce(node);
-                        self.finish(node, Ok(()));
-                    }
-                    Ok(Copied::BeingNamed) => {}
-                    Err(failure) => self.finish(node, Err(Some(failure))),
-                },
+                Work::Copy(node) => self.copy(node),
                 Work::Name(naming) => self.name(naming),
             }
+        }
+        self.manifest_ready.notify_all();
+    }
+
+    /// Writes manifests that are in memory until nothing is left.
+    fn write_manifests(&self) {
+        let _guard = OnPanic(self);
+        while let Some(node) = self.next_manifest() {
+            self.copy(node);
+        }
+    }
+
+    fn copy(&self, node: u32) {
+        match self.copy_node(node) {
+            Ok(Copied::Whole) => {
+                self.announce(node);
+                self.finish(node, Ok(()));
+            }
+            Ok(Copied::BeingNamed) => {}
+            Err(failure) => self.finish(node, Err(Some(failure))),
         }
     }
 
@@ -259,7 +281,7 @@ impl<'r, 'p> Run<'r, 'p> {
     fn next(&self, smallest: bool) -> Option<Work> {
         let mut queue = self.queue();
         loop {
-            if queue.left == 0 || queue.panicked || self.observer.is_cancelled() {
+            if self.is_over(&queue) {
                 return None;
             }
             if let Some(naming) = queue.names.pop_front() {
@@ -269,14 +291,41 @@ impl<'r, 'p> Run<'r, 'p> {
                 if smallest { queue.blobs.pop_back() } else { queue.blobs.pop_front() }
             };
             if let Some(node) = queue.ready.pop_front().or_else(|| blob(&mut queue)) {
-                let is_open = queue.progress[node as usize] == Progress::Open;
-                if is_open && queue.mounts.claim(node, &self.plan.nodes[node as usize]) {
+                if self.claim(&mut queue, node) {
                     return Some(Work::Copy(node));
                 }
                 continue;
             }
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Returns a manifest that is ready and in memory, or waits for one; `None` when nothing is left.
+    fn next_manifest(&self) -> Option<u32> {
+        let mut queue = self.queue();
+        loop {
+            if self.is_over(&queue) {
+                return None;
+            }
+            let is_in_memory = |node: &mut u32| self.plan.manifests.contains_key(node);
+            if let Some(node) = queue.ready.pop_front_if(is_in_memory) {
+                if self.claim(&mut queue, node) {
+                    return Some(node);
+                }
+                continue;
+            }
+            queue = self.manifest_ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn is_over(&self, queue: &Queue) -> bool {
+        queue.left == 0 || queue.panicked || self.observer.is_cancelled()
+    }
+
+    /// Takes a node that is ready; false if it is done already, or another is to come first.
+    fn claim(&self, queue: &mut Queue, node: u32) -> bool {
+        queue.progress[node as usize] == Progress::Open
+            && queue.mounts.claim(node, &self.plan.nodes[node as usize])
     }
 
     /// Tells about the roots that are there with a node.
@@ -307,6 +356,7 @@ impl<'r, 'p> Run<'r, 'p> {
         let mut queue = self.queue();
         let waiting = queue.mounts.release(of, target.and_then(Target::offers));
         queue.ready.extend(waiting);
+        let mut manifests = 0;
         match result {
             Ok(()) => {
                 queue.progress[node as usize] = Progress::Done;
@@ -317,6 +367,7 @@ impl<'r, 'p> Run<'r, 'p> {
                         && queue.progress[parent as usize] == Progress::Open
                     {
                         queue.ready.push_back(parent);
+                        manifests += 1;
                     }
                 }
             }
@@ -334,6 +385,11 @@ impl<'r, 'p> Run<'r, 'p> {
         }
         drop(queue);
         self.changed.notify_all();
+        match manifests {
+            0 => {}
+            1 => self.manifest_ready.notify_one(),
+            _ => self.manifest_ready.notify_all(),
+        }
     }
 
     fn report(self) -> Report {
@@ -404,6 +460,7 @@ impl Drop for OnPanic<'_, '_, '_> {
         if thread::panicking() {
             self.0.queue().panicked = true;
             self.0.changed.notify_all();
+            self.0.manifest_ready.notify_all();
         }
     }
 }

@@ -11,7 +11,8 @@ use serde_saphyr::Spanned;
 
 use super::yaml;
 use crate::{
-    Choice, ConfigError, Item, LayoutPlace, ReadLayout, Selection, SparseIndex, TagRules, tags,
+    BundleName, BundleNameError, Choice, ConfigError, Item, LayoutPlace, ReadLayout, Selection,
+    SparseIndex, TagRules, tags,
 };
 
 /// A `bundle.yaml` with everything that one can say in it, and comments.
@@ -28,6 +29,7 @@ pub(super) type WrittenItem = Spanned<Written>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
+    pub(super) name: Option<Text>,
     #[serde(default)]
     pub(super) defaults: Taken,
     pub(super) artifacts: Vec<WrittenItem>,
@@ -97,10 +99,11 @@ impl Document {
         name: &str,
         layout: ReadLayout<'_>,
     ) -> Result<Selection, ConfigError> {
-        let Self { defaults, artifacts } = self;
+        let Self { name: of, defaults, artifacts } = self;
         let reader = Reader { name, layout };
+        let of = of.map(|of| reader.value("name", &of, bundle_name)).transpose()?;
         let items = artifacts.into_iter().map(|entry| reader.item(entry, &defaults));
-        Ok(Selection { items: items.collect::<Result<_, _>>()? })
+        Ok(Selection { name: of, items: items.collect::<Result<_, _>>()? })
     }
 }
 
@@ -240,6 +243,10 @@ impl Reader<'_> {
             ConfigError::new(self.name, message).at(at.line(), at.column()).field(field)
         })
     }
+}
+
+fn bundle_name(text: &str) -> Result<BundleName, String> {
+    text.parse().map_err(|error: BundleNameError| format!("`{text}`: {error}"))
 }
 
 /// Refuses one artifact of a layout where all of it is meant.

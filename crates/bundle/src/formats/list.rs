@@ -27,7 +27,8 @@ pub(super) fn parse(
         let wrong = |message: String| ConfigError::new(name, message).at(number, 1);
         Ok(Item::new(Choice::parse_where(line, layout).map_err(wrong)?, number))
     };
-    Ok(Selection { items: lines(text).map(item).collect::<Result<_, _>>()? })
+    let items = lines(text).map(item).collect::<Result<_, _>>()?;
+    Ok(Selection { name: None, items })
 }
 
 /// Returns the lines that say anything, without comments, and their numbers.

@@ -19,6 +19,10 @@ pub fn mirror_schema() -> Value {
     schema["title"] = json!("mirror.yaml");
     schema["description"] = json!("What longshore keeps equal, and where.");
     schema["required"] = json!(["target", "artifacts"]);
+    // A mirror makes no bundles.
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.remove("name");
+    }
     schema["properties"]["target"] = json!({
         "description": "Where artifacts go: HOST, HOST/PREFIX or oci:DIR. In a registry, HOST/PATH:TAG becomes \
                         TARGET/PATH:TAG; in a layout, names stay the same.",
@@ -92,7 +96,7 @@ impl<T> MirrorFile<T> {
             schedule: schedule.map(due).transpose()?,
             target: target(&to.value).map_err(|message| wrong("target", &to, message))?,
             map: map.into_iter().map(rule).collect::<Result<_, _>>()?,
-            selection: Document { defaults, artifacts }.selection(name, layout)?,
+            selection: Document { name: None, defaults, artifacts }.selection(name, layout)?,
         })
     }
 }
@@ -103,9 +107,9 @@ mod tests {
     use crate::LayoutPlace;
 
     fn read(text: &str) -> Result<MirrorFile<String>, String> {
-        let target = |text: &str| match text.contains(' ') {
-            false => Ok(text.to_owned()),
-            true => Err(format!("`{text}` is no place")),
+        let target = |text: &str| {
+            let is_place = !text.contains(' ');
+            is_place.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no place"))
         };
         let read = MirrorFile::parse("mirror.yaml", text, &LayoutPlace::parse, target);
         read.map_err(|error| error.to_string())

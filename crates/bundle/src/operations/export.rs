@@ -15,7 +15,7 @@ use longshore_sync::{
 use crate::{
     Base, Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace,
     LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, MissingContent, Record, SelectedPlaces,
-    UndecidedIndex,
+    Sequence, UndecidedIndex,
 };
 
 /// What a bundle is to be made of.
@@ -29,6 +29,8 @@ pub struct ExportRequest<'a> {
     pub target: Option<ExportTarget<'a>>,
     /// What the site is known to hold, so that the bundle need not carry it.
     pub base: Option<&'a Base>,
+    /// Which bundle of its series it is, if no lock says that. Counts only for a selection with a name.
+    pub sequence: Option<Sequence>,
     /// What a site asked for that was missing for a bundle: nothing else is carried, under no name.
     pub only: Option<&'a MissingContent>,
     /// What Docker is told of the bundle.
@@ -316,6 +318,9 @@ impl Made {
         };
         if let Some(base) = request.base {
             record.set_base(&plan.assumed(), &base.ids);
+        }
+        if record.name.is_some() {
+            record.sequence = request.locked.and_then(Lock::sequence).or(request.sequence);
         }
         let docker = match request.docker {
             DockerList::Images(platform) if is_made && !record.roots.is_empty() => {

@@ -108,7 +108,8 @@ impl<'a> LockRequest<'a> {
                     Choice::Layout(_) | Choice::References(..) => true,
                 }
         };
-        Selection { items: self.selection.items.iter().filter(may_be_meant).cloned().collect() }
+        let items = self.selection.items.iter().filter(may_be_meant).cloned().collect();
+        Selection { name: self.selection.name.clone(), items }
     }
 
     /// Finds out what is wanted now, in the `places` of [`LockRequest::asked`]. With names to update
@@ -207,7 +208,7 @@ impl LockProposal<'_> {
             Some(before) => self.lock.with_missing(before, |reference| lost.has(reference)),
             None => self.lock,
         };
-        Ok(Resolved { lock, is_whole })
+        Ok(Resolved { lock: lock.numbered(self.request.before), is_whole })
     }
 
     fn resolve_named(self, before: &Lock) -> Result<Resolved, LockRefusal> {
@@ -232,7 +233,8 @@ impl LockProposal<'_> {
             let is_asked = || others.contains(reference) || old.has(reference);
             lost.has(reference) || !request.is_named(reference) && is_asked()
         };
-        Ok(Resolved { lock: lock.with_missing(before, stays), is_whole })
+        let lock = lock.with_missing(before, stays).numbered(Some(before));
+        Ok(Resolved { lock, is_whole })
     }
 }
 

@@ -46,7 +46,9 @@ pub struct Verified<'a> {
 impl<'a> VerifyRequest<'a> {
     /// Finds out what `known` needs. Each name in `known.unknown` is looked up again and fails alone.
     pub fn prepare(&self, known: KnownRoots, observer: &dyn Observer) -> Verification<'a> {
-        let listed = known.roots.clone();
+        // What repairs another bundle is compared with nothing that it lists.
+        let is_repair = self.record.is_some_and(|record| record.repairs.is_some());
+        let listed = if is_repair { Vec::new() } else { known.roots.clone() };
         let filter = Filter { allow_unverified: self.allow_unverified, ..Filter::default() };
         let mut plan = survey_known(self.view, known, &filter, self.jobs, observer).seal();
         let assumed = self.record.map(Record::assumed).unwrap_or_default();
@@ -95,7 +97,11 @@ impl<'a> Verified<'a> {
     /// Returns what the layout stores and nothing needs that is listed (row A-12), sorted.
     pub fn orphans(&self) -> Result<Vec<Digest>> {
         let Some(layout) = self.verification.request.layout else { return Ok(Vec::new()) };
-        let needed: HashSet<&Digest> = self.plan().digests().collect();
+        let mut needed: HashSet<&Digest> = self.plan().digests().collect();
+        if let Some(record) = self.verification.request.record.filter(|of| of.repairs.is_some()) {
+            // Another bundle needs it, damaged as it may be.
+            needed.extend(record.blobs.iter().map(|blob| &blob.digest));
+        }
         let mut orphans = layout.blob_digests()?;
         orphans.retain(|digest| !needed.contains(digest));
         orphans.sort_unstable();

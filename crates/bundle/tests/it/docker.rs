@@ -153,7 +153,7 @@ fn a_record_knows_its_bytes() {
     let wares = Wares::new(|content| vec![(artifacts::image(content, 1), "quay.io/team/app:1")]);
     let docker = wares.docker("linux/amd64").unwrap();
     let item = Item::new(Choice::Reference("quay.io/team/app:1".parse().unwrap()), 1);
-    let selection = Selection { items: vec![item] };
+    let selection = Selection { name: None, items: vec![item] };
     let plain = wares.planned(false, |plan| Record::of(plan, &selection, &[]));
     let mut record = plain.clone();
     record.docker_manifest = Some(docker.recorded());

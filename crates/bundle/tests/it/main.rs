@@ -9,6 +9,7 @@ mod mapping;
 mod operations;
 mod other_tools;
 mod pick;
+mod prune;
 mod record;
 mod schema;
 mod tags;

@@ -76,6 +76,7 @@ fn export_part(
         locked: lock,
         target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
         base,
+        sequence: None,
         only,
         docker: DockerList::None,
         incomplete: Incomplete::Made,

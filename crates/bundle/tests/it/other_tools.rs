@@ -196,7 +196,7 @@ fn what_is_wrong_in_them_is_named() {
     their.yaml:2:5: sync[0].source: `A` is not a reference: a repository has no upper-case letters; write `a`
     their.yaml:5:13: sync[0].tags.allow: this is not a regular expression: unclosed character class
     their.yaml:5:7: spec.images[0].name: `a b` is not a reference: `library/a b` is not a repository name: `a b` must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
-    their.yaml:1:1: unknown field `a`, expected one of defaults, artifacts
+    their.yaml:1:1: unknown field `a`, expected one of name, defaults, artifacts
     their.yaml:3:1: a second document begins here; write all into one
     their.yaml:2:1: the file ends where something is expected
     their.yaml:3:8: a list is expected here: `[a, b]`, or lines that begin with `- `

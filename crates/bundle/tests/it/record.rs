@@ -48,7 +48,7 @@ impl Site {
         };
         let plan = Plan::discover(vec![wanted], &Filter::default(), 2).seal();
         assert!(plan.failures().is_empty());
-        let record = Record::of(&plan, &Selection { items: vec![item.clone()] }, &[]);
+        let record = Record::of(&plan, &Selection { name: None, items: vec![item.clone()] }, &[]);
         (record, view.roots().unwrap(), plan)
     }
 }
@@ -99,6 +99,25 @@ fn it_is_canonical_and_its_id_holds_it() {
     let read = Record::parse(more.as_bytes()).unwrap();
     assert_eq!(read.id(), its);
     assert_eq!(read, record);
+}
+
+#[test]
+fn one_of_a_series_is_canonical_and_of_the_same_version() {
+    let (plain, ..) = Site::new().record(&item());
+    let mut record = plain.clone();
+    record.name = Some("acme/plant-7".parse().unwrap());
+    record.sequence = Some("7".parse().unwrap());
+    let text = String::from_utf8(record.to_bytes()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value.to_string(), text, "members are sorted, without white space");
+    assert_eq!(Record::parse(text.as_bytes()), Ok(record.clone()));
+    assert_eq!((&value["name"], &value["sequence"]), (&"acme/plant-7".into(), &7.into()));
+    assert_eq!(value["formatVersion"], 1, "an older reader takes it as one without a name");
+    let without = String::from_utf8(plain.to_bytes()).unwrap();
+    assert!(!without.contains("\"name\"") && !without.contains("sequence"), "{without}");
+    record.name = None;
+    let error = Record::parse(&record.to_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "`bundle.json` is malformed: it has a `sequence` and no `name`");
 }
 
 #[test]

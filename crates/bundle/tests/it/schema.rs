@@ -24,6 +24,8 @@ fn the_schema_and_the_reader_agree() {
         "[]",
         "defaults: {}",
         "{ artifacts: [], more: 1 }",
+        "{ name: acme/plant-7, artifacts: [] }",
+        "{ name: [a], artifacts: [] }",
         "{ artifacts: [], defaults: { ref: a } }",
         "{ artifacts: [], defaults: [] }",
         "artifacts: {}",

@@ -97,7 +97,7 @@ fn what_is_wrong_is_named_by_line_and_field() {
     let shown: Vec<_> = cases.iter().map(|text| error(text)).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     bundle.yaml:3:5: unknown field `platfroms`, expected one of ref, repository, tags, platforms, sparseIndex, types, referrers
-    bundle.yaml:1:1: unknown field `artefacts`, expected one of defaults, artifacts
+    bundle.yaml:1:1: unknown field `artefacts`, expected one of name, defaults, artifacts
     bundle.yaml:3:16: a list is expected here: `[a, b]`, or lines that begin with `- `
     bundle.yaml:3:17: platforms: `amd64` is not a platform: write OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7
     bundle.yaml:2:10: ref: `Alpine:3.20` is not a reference: a repository has no upper-case letters; write `alpine:3.20`
@@ -135,4 +135,16 @@ fn what_is_nested_too_deeply_is_told_whatever_it_is_nested_in() {
         let error = error(&format!("artifacts:\n  - {open}{close}\n"));
         assert!(error.ends_with("this is nested too deeply"), "{error}");
     }
+}
+
+#[test]
+fn a_name_is_short_and_plain_or_refused_by_its_line() {
+    let selection = read("name: acme/plant-7\nartifacts: []\n");
+    assert_eq!(selection.name.unwrap().as_str(), "acme/plant-7");
+    assert!(read("artifacts: []\n").name.is_none());
+    assert_eq!(
+        error("artifacts: []\nname: plant 7\n"),
+        "bundle.yaml:2:7: name: `plant 7`: a bundle's name has 1 to 128 letters, digits, `.`, `_`, `-` and `/`, \
+         and begins with a letter or a digit"
+    );
 }

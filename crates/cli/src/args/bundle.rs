@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use longshore::location::Location;
-use longshore_bundle::{Choice, Rule, SiteName};
+use longshore_bundle::{Choice, Percent, Rule, Sequence, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
 use super::import_words::{ImportWord, apart};
@@ -77,6 +77,9 @@ pub(crate) struct Export {
     /// Write only volume N of the bundle, such as onto one of several sticks, or in place of a damaged one
     #[arg(long, value_name = "N", requires = "volume_size")]
     pub(crate) only_volume: Option<NonZeroU32>,
+    /// Number the bundle among those of its `name:` in `bundle.yaml`; with --locked, the lock has the number
+    #[arg(long, value_name = "N", requires = "file", conflicts_with = "locked")]
+    pub(crate) sequence: Option<Sequence>,
     /// Carry only what FILE lists, which `import --missing` wrote at the site: what the bundle of the same
     /// artifacts needs there, and is missing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["base", "docker_manifest"])]
@@ -218,6 +221,8 @@ pub(crate) struct Import {
     /// what it consists of
     #[arg(long, conflicts_with_all = ["dry_run", "receipt", "report", "no_overwrite"])]
     pub(crate) status: bool,
+    #[command(flatten)]
+    pub(crate) series: Series,
     /// Write down in FILE what the target holds after the import, as `receipt` does; a receipt that is there is
     /// replaced, and says in which other repositories of the target a delta may find its base
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
@@ -237,6 +242,29 @@ pub(crate) struct Import {
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// What is made of the name and the number of a bundle.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Series {
+    /// Keep in FILE what bundles with a name bring to a registry; a layout has that in itself
+    ///
+    /// One FILE serves several bundle names and several targets. It is created by the first import.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Import a bundle although a newer one of its name came before, by the state
+    #[arg(long)]
+    pub(crate) allow_older: bool,
+    /// Remove the names that earlier bundles of this name brought, that the bundle no longer has, and that still
+    /// stand for what was brought, by the state
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Refuse to remove more than PERCENT of the names that the state knows, before anything is written
+    #[arg(long, value_name = "PERCENT", default_value = "10", requires = "prune")]
+    pub(crate) prune_limit: Percent,
+    /// Remove what --prune finds, however much it is
+    #[arg(long, requires = "prune", conflicts_with = "prune_limit")]
+    pub(crate) yes: bool,
 }
 
 impl Import {

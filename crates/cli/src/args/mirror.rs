@@ -11,6 +11,7 @@ Examples:
   longshore mirror -f mirror.yaml --check";
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct Mirror {
     /// What is kept equal, and where
     #[arg(short, long, value_name = "FILE", default_value = "mirror.yaml")]

@@ -8,6 +8,16 @@ use crate::problem::{Exit, Problem};
 /// What to do about a bundle that is not what its record says.
 pub(crate) const AGAIN: &str = "fetch the bundle again from its source; `longshore copy --all` copies what is in it without this check";
 
+/// Returns the id of a bundle, and which of its name it is.
+pub(crate) fn identity(record: &Record) -> String {
+    let id = record.id();
+    match (&record.name, record.sequence) {
+        (Some(name), Some(sequence)) => format!("{id} ({name}, number {sequence})"),
+        (Some(name), None) => format!("{id} ({name})"),
+        (None, _) => id.to_string(),
+    }
+}
+
 /// Reads the record of a bundle; `None` for a layout that is none.
 pub(crate) fn record(opened: &OpenPlace) -> Result<Option<Record>, Problem> {
     opened.layout().map_or(Ok(None), |layout| Record::read(layout).map_err(unreadable))

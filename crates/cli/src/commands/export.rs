@@ -36,6 +36,10 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let selection =
         selection::selection(&args.wanted, args.file.as_deref(), &args.defaults, output)?;
+    if args.sequence.is_some() && selection.name.is_none() {
+        let text = "--sequence numbers the bundles of a name, and there is none";
+        return Err(Problem::new(Exit::Usage, text).hint("give one with `name:` in bundle.yaml"));
+    }
     let locked = lock::of_export(args, &selection)?;
     let registries = Registries::reading(&args.reading);
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
@@ -119,6 +123,7 @@ impl<'a> Exporting<'a> {
             locked: self.locked,
             target,
             base: self.base,
+            sequence: args.sequence,
             only: self.only,
             docker: match &args.docker_manifest {
                 None => DockerList::None,

@@ -1,5 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
+mod state;
 pub(in crate::commands) mod target;
 mod volumes;
 
@@ -13,7 +14,7 @@ use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, BundleFiles, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget,
     MAX_DOCKER_MANIFEST, MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle,
-    OpenVolumes, RECORD, ReceiptPlace, Routes, VOLUME, lost_content,
+    PruneTarget, RECORD, ReceiptPlace, Routes, VOLUME, lost_content,
 };
 use longshore_layout::{
     Archive, Directory, PartStore, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -25,6 +26,7 @@ use longshore_sync::{
     SealedPlan, Side, Silent,
 };
 
+use self::state::{LockedState, Pruning, Repositories, SiteState};
 use self::target::Target;
 use super::bundle_files::OpenFiles;
 use super::missing::MissingFile;
@@ -90,14 +92,23 @@ fn import(
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
     let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
-    let whole;
-    let to = match &target {
+    let history = SiteState::read(args, &bundle, &target)?;
+    let (whole, repositories);
+    let (to, prune_target) = match &target {
         Target::Registry(registry) => {
-            ImportTarget::Registry { place: registry, content: registry, host: registry.host() }
+            let host = registry.host();
+            repositories = Repositories(registry);
+            (
+                ImportTarget::Registry { place: registry, content: registry, host },
+                PruneTarget::Registry { repositories: &repositories, host },
+            )
         }
         Target::Layout(directory, _) => {
             whole = directory.whole();
-            ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole }
+            (
+                ImportTarget::Layout { place: &**directory, whole: &whole, content: &whole },
+                PruneTarget::Layout(&whole),
+            )
         }
     };
     let known = next.as_ref().and_then(|next| next.before.as_ref());
@@ -127,114 +138,152 @@ fn import(
     if args.no_overwrite && !changed.is_empty() {
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
-    if args.dry_run {
-        if let Some(missing) = missing {
-            missing.write(&bundle, &lost, output)?;
-        }
-        return dry_run(plan, &moves, &changed, global, output);
-    }
-
-    let prepared = Prepared {
-        import,
-        together: &together,
+    let site = history.as_ref();
+    let pruning = Pruning::prepare(site, args, &moves, prune_target, global.jobs(), output)?;
+    let importing = Importing {
+        args,
+        global,
+        output,
         bundle: &bundle,
+        missing,
         moves: &moves,
         target: &target,
-        parts,
-        changed,
-        lost,
-        missing,
+        together: &together,
+        parts: parts.as_ref(),
         begun,
     };
-    carry_out(prepared, next, args, global, output)
+    if args.dry_run {
+        importing.write_missing(&lost)?;
+        return importing.dry_run(plan, &changed, pruning.as_ref());
+    }
+    volumes::refuse_scratch(&import, args, &target)?;
+    let locked = site.map(|site| site.lock(plan, &moves, args, &target)).transpose()?;
+    importing.carry_out(&import, &changed, &lost, pruning, locked, next)
 }
 
-/// A bundle that can be taken to its place.
-struct Prepared<'p> {
-    import: longshore_bundle::Import<'p>,
-    together: &'p BundleFiles<'p>,
-    bundle: &'p OpenBundle<'p>,
-    moves: &'p [Move],
-    target: &'p Target,
+/// An import with all that was typed for it.
+struct Importing<'a> {
+    args: &'a Import,
+    global: &'a Global,
+    output: &'a Output,
+    bundle: &'a OpenBundle<'a>,
+    missing: Option<&'a MissingFile<'a>>,
+    moves: &'a [Move],
+    target: &'a Target,
+    together: &'a BundleFiles<'a>,
     /// Where parts of blobs wait for others, if it lies in volumes.
-    parts: Option<PartStore>,
-    /// The names that will stand for something else.
-    changed: Vec<MovedTo>,
-    /// What was missing before.
-    lost: Vec<Digest>,
-    /// Where that is written down.
-    missing: Option<&'p MissingFile<'p>>,
+    parts: Option<&'a PartStore>,
     begun: Instant,
 }
 
-/// Brings all of a bundle that is there to its place, and says what came of it.
-fn carry_out(
-    prepared: Prepared<'_>,
-    next: Option<NextReceipt<'_>>,
-    args: &Import,
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    let Prepared { import, together, bundle, moves, target, parts, changed, begun, .. } = prepared;
-    let Prepared { mut lost, missing, .. } = prepared;
-    let plan = import.plan();
-    volumes::refuse_scratch(&import, args, target)?;
-    if let Target::Layout(directory, _) = target {
-        destination::warn_if_crowded(directory, plan, output);
+impl Importing<'_> {
+    /// Brings all of a bundle to its place, takes away what is to be pruned, and says what was done.
+    fn carry_out(
+        &self,
+        import: &longshore_bundle::Import<'_>,
+        changed: &[MovedTo],
+        lost: &[Digest],
+        mut pruning: Option<Pruning<'_>>,
+        locked: Option<LockedState<'_, '_>>,
+        next: Option<NextReceipt<'_>>,
+    ) -> Result<Exit, Problem> {
+        let Self { args, global, output, moves, target, parts, begun, .. } = *self;
+        let plan = import.plan();
+        if let Target::Layout(directory, _) = target {
+            destination::warn_if_crowded(directory, plan, output);
+        }
+        if !args.bundles.iter().any(Location::is_pipe) {
+            interrupt::promise_to_go_on(output);
+        }
+        if let Some(parts) = parts {
+            volumes::keep(import, parts)?;
+        }
+        let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
+        let result = import.run(&progress);
+        progress.finish();
+        let report = result.map_err(|failure| Problem::of(*failure.error))?;
+        let to_come = volumes::to_come(import, parts, &report)?;
+        tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
+        let mut document = Document::new(plan, moves, &report, None, changed);
+        document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
+        tell_moved(&document.transfer.moved, "moved", output);
+        if let Some(locked) = locked {
+            locked.finish(moves, args, &report, pruning.as_mut(), plan, output)?;
+        }
+        if let Some(pruning) = &pruning {
+            pruning.add_to(&mut document);
+        }
+        self.write_missing(&[lost, &lost_content(&report.failures)].concat())?;
+        if let Some(path) = &args.report {
+            write_report(path, &document.roots)?;
+        }
+        if let Some(next) = next.filter(|_| report.is_complete() && to_come.is_empty()) {
+            write_receipt(next, target, moves, global, output)?;
+        }
+        output.summary(&document, || {
+            let (artifacts, referrers) = counts(moves, &report.roots);
+            format!(
+                "{}imported {}{}: {} written, {} there before; {} in {:.1} s{}\n",
+                table(moves, &report.roots),
+                human::count(artifacts, "artifact"),
+                with_referrers(referrers),
+                human::count(report.moved, "blob"),
+                report.existed,
+                Size(report.bytes),
+                begun.elapsed().as_secs_f64(),
+                pruning.as_ref().map(Pruning::text).unwrap_or_default(),
+            )
+        })?;
+        let is_pruned = pruning.is_none_or(|pruning| pruning.is_done());
+        if !(report.is_complete() && is_pruned) {
+            return Ok(Exit::Failed);
+        }
+        Ok(volumes::exit(&to_come, self.together, output))
     }
-    if !args.bundles.iter().any(Location::is_pipe) {
-        interrupt::promise_to_go_on(output);
+
+    /// Writes down what is missing, if that was asked for.
+    fn write_missing(&self, lost: &[Digest]) -> Result<(), Problem> {
+        match self.missing {
+            Some(missing) => missing.write(self.bundle, lost, self.output),
+            None => Ok(()),
+        }
     }
-    if let Some(parts) = &parts {
-        volumes::keep(&import, parts)?;
+
+    /// Says what would go where, and how much of it is not there.
+    fn dry_run(
+        &self,
+        plan: &SealedPlan<'_>,
+        changed: &[MovedTo],
+        pruning: Option<&Pruning<'_>>,
+    ) -> Result<Exit, Problem> {
+        let Self { args, global, output, moves, .. } = *self;
+        let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
+        let reports = plan.roots();
+        let mut document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
+        tell_moved(&document.transfer.moved, "would move", output);
+        if let Some(pruning) = pruning {
+            pruning.add_to(&mut document);
+        }
+        let text = || {
+            let (artifacts, referrers) = counts(moves, &reports);
+            let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
+            let size = plan.size().bytes;
+            let table = table(moves, &reports);
+            format!(
+                "{table}would import {count}: {}, {} of it not there yet\n",
+                Size(size),
+                Size(missing)
+            )
+        };
+        output.result(&document, text)?;
+        let is_pruned = match pruning {
+            // Now that it has been shown.
+            Some(pruning) => pruning.check_limit(args).map(|()| pruning.is_certain())?,
+            None => true,
+        };
+        let complete = plan.failures().is_empty() && is_pruned;
+        Ok(if complete { Exit::Done } else { Exit::Failed })
     }
-    let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
-    let result = import.run(&progress);
-    progress.finish();
-    let report = result.map_err(|failure| Problem::of(*failure.error))?;
-    if let Some(parts) = &parts {
-        import.drop_parts(parts, &report).map_err(Problem::of)?;
-    }
-    let to_come = parts.as_ref().map(|parts| import.volumes_to_come(parts)).unwrap_or_default();
-    tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
-    lost.extend(lost_content(&report.failures));
-    if let Some(missing) = missing {
-        missing.write(bundle, &lost, output)?;
-    }
-    let mut document = Document::new(plan, moves, &report, None, &changed);
-    document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
-    tell_moved(&document.transfer.moved, "moved", output);
-    if let Some(path) = &args.report {
-        write_report(path, &document.roots)?;
-    }
-    if let Some(next) = next.filter(|_| report.is_complete() && to_come.is_empty()) {
-        write_receipt(next, target, moves, global, output)?;
-    }
-    output.summary(&document, || {
-        let (artifacts, referrers) = counts(moves, &report.roots);
-        format!(
-            "{}imported {}{}: {} written, {} there before; {} in {:.1} s\n",
-            table(moves, &report.roots),
-            human::count(artifacts, "artifact"),
-            with_referrers(referrers),
-            human::count(report.moved, "blob"),
-            report.existed,
-            Size(report.bytes),
-            begun.elapsed().as_secs_f64(),
-        )
-    })?;
-    Ok(if !report.is_complete() {
-        Exit::Failed
-    } else if to_come.is_empty() {
-        Exit::Done
-    } else {
-        let count = together.volumes().map_or(0, OpenVolumes::count);
-        output.note(&format!(
-            "{}; what waits for them has no name yet",
-            volumes::said(&to_come, count)
-        ));
-        Exit::Waiting
-    })
 }
 
 /// Compares a bundle with its record, and looks for what it takes for granted. What is missing is written
@@ -295,33 +344,6 @@ fn write_receipt(
         output.note(text.trim_end());
     }
     Ok(())
-}
-
-/// Says what would go where, and how much of it is not there.
-fn dry_run(
-    plan: &SealedPlan<'_>,
-    moves: &[Move],
-    changed: &[MovedTo],
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
-    let reports = plan.roots();
-    let document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
-    tell_moved(&document.transfer.moved, "would move", output);
-    let text = || {
-        let (artifacts, referrers) = counts(moves, &reports);
-        let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
-        let size = plan.size().bytes;
-        let table = table(moves, &reports);
-        format!(
-            "{table}would import {count}: {}, {} of it not there yet\n",
-            Size(size),
-            Size(missing)
-        )
-    };
-    output.result(&document, text)?;
-    Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Warns of rules that fit nothing in the bundle.
@@ -597,6 +619,8 @@ impl Document {
             transfer: Transfer::new(plan, report, missing, renamed),
             volumes_to_come: None,
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
+            pruned: None,
+            kept: None,
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }
     }

@@ -54,6 +54,11 @@ impl<'a> MissingFile<'a> {
     ) -> Result<(), Problem> {
         let path = self.path.display();
         let record = bundle.record.as_ref();
+        if record.is_none() && !digests.is_empty() {
+            let text = "the bundle has no `bundle.json`, so that nothing can be asked for it";
+            output.warning(&format!("{path} lists nothing: {text}"));
+            return Ok(());
+        }
         let Some(missing) = record.and_then(|record| MissingContent::of(record, digests)) else {
             return self.remove(output);
         };

@@ -25,9 +25,12 @@ pub(crate) fn selection(
     defaults: &SelectionDefaults,
     output: &Output,
 ) -> Result<Selection, Problem> {
+    let mut name = None;
     let mut items: Vec<_> = wanted.iter().map(|what| Item::new(what.clone(), 0)).collect();
     if let Some(file) = file {
-        items.extend(read(file, output)?.items);
+        let read = read(file, output)?;
+        name = read.name;
+        items.extend(read.items);
     }
     let SelectionDefaults { platform, referrers, types, .. } = defaults;
     let types = artifact::type_filter(types)?;
@@ -58,7 +61,7 @@ pub(crate) fn selection(
         let hint = "`longshore init` writes an example of what can be wanted";
         return Err(Problem::new(Exit::Usage, text).hint(hint));
     }
-    Ok(Selection { items })
+    Ok(Selection { name, items })
 }
 
 fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {

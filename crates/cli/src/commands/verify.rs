@@ -114,7 +114,7 @@ fn conclude(
     for digest in &report.unverified {
         output.warning(&format!("{digest} was not verified: its algorithm is not known"));
     }
-    output.summary(&document, || text(&document, &orphaned, begun))?;
+    output.summary(&document, || text(&document, record, &orphaned, begun))?;
     let ambiguous = plan.conflict();
     if let Some(conflict) = &ambiguous {
         let hint =
@@ -200,6 +200,8 @@ fn document(
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
         left_out: left_out(plan, record),
         bundle: record.map(|record| record.id().to_string()),
+        name: record.and_then(|record| Some(record.name.as_ref()?.to_string())),
+        sequence: record.and_then(|record| Some(record.sequence?.number())),
         repairs,
         assumed: record.filter(|record| record.base.is_some()).map(|record| ContentAmount {
             blobs: record.assumed().len() as u64,
@@ -224,7 +226,12 @@ fn left_out(plan: &Plan<'_>, record: Option<&Record>) -> Vec<LeftBehind> {
     recorded.iter().cloned().chain(others.map(report::left_behind)).collect()
 }
 
-fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
+fn text(
+    document: &Document,
+    record: Option<&Record>,
+    orphaned: &[Digest],
+    begun: Instant,
+) -> String {
     let mut lines = String::new();
     let Document { missing, damaged, unchecked, .. } = document;
     let found = [("missing", missing), ("damaged", damaged), ("unchecked", unchecked)];
@@ -269,7 +276,7 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
         };
         format!("the site must hold {size} in {count}: {checked}\n")
     });
-    let bundle = document.bundle.as_ref().map(|id| format!("bundle {id}\n")).unwrap_or_default();
+    let bundle = record.map(|record| format!("bundle {}\n", bundle::identity(record)));
     let repairs = document.repairs.as_ref().map_or_else(String::new, |id| {
         format!("it holds only what was missing for the bundle {id}: import both together\n")
     });
@@ -279,6 +286,6 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
         human::count(document.checked, "blob"),
         Size(document.bytes),
     ) + &assumed
-        + &bundle
+        + &bundle.unwrap_or_default()
         + &repairs
 }

@@ -79,6 +79,8 @@ fn every_flag_that_takes_a_value_is_known() {
         "volume-size",
         "only-volume",
         "site",
+        "sequence",
+        "prune-limit",
         "limit-rate",
         "limit-requests",
         "retries",

@@ -124,8 +124,39 @@ pub(crate) struct ImportDocument {
     pub(crate) volumes_to_come: Option<Vec<u32>>,
     /// Digests that were taken without proof, see `--allow-unverified`.
     pub(crate) unverified: Vec<String>,
+    /// Names that were removed; with `--dry-run`, that would be. Only with `--prune`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pruned: Option<Vec<PrunedTag>>,
+    /// Names that the bundle does not have any more, and that stay. Only with `--prune`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<Vec<KeptTag>>,
     /// Everything that went wrong.
     pub(crate) failures: Vec<Failed>,
+}
+
+/// A name that was removed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PrunedTag {
+    /// The name.
+    pub(crate) name: String,
+    /// What it stood for.
+    pub(crate) digest: String,
+}
+
+/// A name that the bundle does not have any more, and that stays.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeptTag {
+    /// The name.
+    pub(crate) name: String,
+    /// What was brought under it.
+    pub(crate) digest: String,
+    /// `moved`: it stands for something else; `shared`: another bundle brought it, too; `mapped`: the bundle has
+    /// the artifact under another name; `tagged`, `listed` and `needed`: the registry deletes manifests only, and
+    /// another tag, an index or the bundle needs this one.
+    pub(crate) why: &'static str,
+    /// The digest that it stands for, or the bundle, name, tag or index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
 /// A root, where it came from and where it went.

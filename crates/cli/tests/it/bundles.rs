@@ -433,10 +433,10 @@ fn what_is_locked_and_gone_or_for_something_else_is_refused() {
     assert!(!site.path("b.tar").exists());
     let newer = bytes(&site, "bundle.lock");
     let newer = String::from_utf8(newer).unwrap();
-    site.file("bundle.lock", newer.replace("\"formatVersion\": 1", "\"formatVersion\": 2"));
+    site.file("bundle.lock", newer.replace("\"formatVersion\": 1", "\"formatVersion\": 3"));
     let refused = site.run("lock --check");
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("format version 2"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("format version 3"), "{}", refused.stderr);
 }
 
 #[test]

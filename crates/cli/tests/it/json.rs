@@ -335,6 +335,18 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:none }}]\n"),
     );
     site.file("changed.yaml", wanted("linux/arm64"));
+    // A bundle that no longer has what one of its name brought, of which somebody moved one.
+    let series = |tags: &[&str]| {
+        let refs = tags.iter().map(|tag| format!("{{ ref: {host}/site:{tag} }}"));
+        let refs = refs.collect::<Vec<_>>().join(", ");
+        site.file("series.yaml", format!("name: acme/plant-7\nartifacts: [{refs}]\n"));
+    };
+    series(&["app", "chart", "policy"]);
+    site.ok("export -q -f series.yaml --sequence 1 -o oci:first");
+    site.ok("import -q oci:first oci:pruned");
+    site.ok(&format!("tag -q oci:pruned:{host}/site:app {host}/site:policy"));
+    series(&["app"]);
+    site.ok("export -q -f series.yaml --sequence 2 -o oci:second");
     site.ok(&format!("copy -q oci:site:bottle oci:mirrored:{host}/site:chart"));
     site.file(
         "mirror.yaml",
@@ -347,6 +359,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         ),
     );
     vec![
+        "import oci:second oci:pruned --prune --yes".to_owned(),
+        "verify oci:second".to_owned(),
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!(
             "export {host}/site:app {host}/site:chart --docker-manifest=linux/amd64 -o docker.tar"

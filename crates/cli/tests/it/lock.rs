@@ -190,3 +190,73 @@ fn a_registry_that_lists_no_tags_is_told_with_a_way_out() {
     assert!(ran.stderr.contains("`--referrers none` leaves them out"), "{}", ran.stderr);
     site.ok("export -q -f bundle.yaml --referrers none -o without.tar");
 }
+
+#[test]
+fn a_lock_with_a_name_numbers_its_bundles() {
+    let site = Site::new();
+    site.put("src", &Content::tagged("near.example/a:1", |content| artifacts::image(content, 1)));
+    let wanted = |name: &str, more: &str| {
+        let text = format!("{name}artifacts: [{{ ref: oci:src:near.example/a:1{more} }}]\n");
+        site.file("bundle.yaml", text);
+    };
+    let lock = || std::fs::read_to_string(site.path("bundle.lock")).unwrap();
+    wanted("", "");
+    site.ok("lock -q");
+    let nameless = lock();
+    assert!(
+        nameless.contains("\"formatVersion\": 1") && !nameless.contains("sequence"),
+        "{nameless}"
+    );
+    wanted("name: plant-7\n", "");
+    let refused = site.run("export -f bundle.yaml --locked -o b.tar");
+    assert_eq!(refused.code, 2);
+    let told = "bundle.lock is out of date: `name` of the bundle was not given and is `plant-7`";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    assert_eq!(site.run("lock --check").code, 3);
+    site.ok("lock -q");
+    let first = lock();
+    assert!(first.contains("\"formatVersion\": 2") && first.contains("\"sequence\": 1"), "{first}");
+    site.ok("lock -q");
+    assert_eq!(lock(), first, "nothing has changed");
+    site.ok("lock -q --update near.example/a");
+    assert_eq!(lock(), first, "nothing has changed");
+    site.ok("export -q -f bundle.yaml --locked -o one.tar");
+    wanted("name: plant-7\n", ", referrers: none");
+    site.ok("lock -q");
+    assert!(lock().contains("\"sequence\": 2"), "{}", lock());
+    wanted("", ", referrers: none");
+    site.ok("lock -q");
+    assert!(!lock().contains("plant-7"), "{}", lock());
+    site.file("bundle.lock", first.replace("  \"sequence\": 1,\n", ""));
+    let refused = site.run("lock --check");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("has a `name` and a `sequence`"), "{}", refused.stderr);
+}
+
+#[test]
+fn without_a_lock_the_number_is_given_or_there_is_none() {
+    let site = Site::new();
+    site.put("src", &Content::tagged("near.example/a:1", |content| artifacts::image(content, 1)));
+    let named = "name: plant-7\nartifacts: [{ ref: oci:src:near.example/a:1 }]\n";
+    site.file("bundle.yaml", named);
+    site.file("list.txt", "oci:src:near.example/a:1\n");
+    let said = |directory: &str| {
+        let record = crate::bundles::record(&site, directory);
+        (record["name"].as_str().map(str::to_owned), record["sequence"].as_u64())
+    };
+    site.ok("export -q -f bundle.yaml -o oci:none");
+    assert_eq!(said("none"), (Some("plant-7".to_owned()), None));
+    site.ok("export -q -f bundle.yaml --sequence 20261128 -o oci:given");
+    assert_eq!(said("given"), (Some("plant-7".to_owned()), Some(20_261_128)));
+    site.ok("export -q -f list.txt -o oci:list");
+    assert_eq!(said("list"), (None, None));
+    for (line, told) in [
+        ("export -f list.txt --sequence 1 -o b.tar", "--sequence numbers the bundles of a name"),
+        ("export -f bundle.yaml --sequence 0 -o b.tar", "a sequence is a whole number from 1 to"),
+        ("export -f bundle.yaml --locked --sequence 1 -o b.tar", "cannot be used with"),
+    ] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+    }
+}

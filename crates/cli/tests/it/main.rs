@@ -35,6 +35,7 @@ mod output;
 mod partial_failure;
 mod plain_paths;
 mod progress;
+mod prune;
 mod receipts;
 mod registries;
 mod registry_errors;

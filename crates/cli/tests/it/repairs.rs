@@ -258,7 +258,29 @@ fn lists_and_repairs_that_do_not_fit_are_refused() {
         assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
         assert!(!site.path("r.tar").exists() && !site.path("r.tar.partial").exists(), "{line}");
     }
+    // Without a record nobody knows what to ask for.
+    std::fs::remove_file(site.path("near/blobs/sha256").join(layer.file_name())).unwrap();
+    let ran = site.run("import oci:near oci:far --missing none.txt");
+    assert_eq!((ran.code, site.path("none.txt").exists()), (1, false), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none.txt lists nothing: the bundle has no"), "{}", ran.stderr);
+    std::fs::copy(
+        site.path("src/blobs/sha256").join(layer.file_name()),
+        site.path("near/blobs/sha256").join(layer.file_name()),
+    )
+    .unwrap();
     site.ok(&format!("export -q {made} --only missing.txt -o repair.tar"));
+    let mut damaged = bytes(&site, "repair.tar");
+    let at = damaged.len() - 2048;
+    damaged[at] ^= 0xff;
+    site.file("damaged.tar", damaged);
+    let ran = site.run("verify damaged.tar --json");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["damaged"].as_array().unwrap().len(), 1, "{document}");
+    assert_eq!(document["orphaned"].as_array().unwrap().len(), 0, "{document}");
+    let ran = site.run("import oci:one damaged.tar oci:far --missing again.txt");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(listed(&site, "again.txt"), listed(&site, "missing.txt"));
     for (line, told) in [
         ("import other.tar repair.tar oci:far", "repair.tar repairs another bundle than"),
         ("verify repair.tar other.tar", "repair.tar repairs another bundle than"),
@@ -416,12 +438,12 @@ fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
     site.ok(&format!("export -q {all} --base plant-7.receipt -o delta.tar"));
     let blob = blob_of(&site, "plant-7.receipt");
     let file = site.path(&format!("far/blobs/sha256/{blob}"));
-    let size = std::fs::metadata(&file).unwrap().len();
+    let length = std::fs::metadata(&file).unwrap().len();
     std::fs::remove_file(&file).unwrap();
     let path = format!("/blobs/sha256:{blob}");
     let rules = Rules::default().answer(move |request: &Request| {
         let is_asked = request.method == "HEAD" && request.path().ends_with(&path);
-        is_asked.then(|| Answer::status(200).header("Content-Length", size.to_string()))
+        is_asked.then(|| Answer::status(200).header("Content-Length", length.to_string()))
     });
     let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
     let to = format!("{}/mirror", proxy.address());
@@ -430,7 +452,7 @@ fn a_registry_that_goes_on_to_say_that_it_has_what_it_lost_is_repaired() {
     assert_eq!(listed(&site, "missing.txt"), [blob]);
     site.ok(&format!("export -q {all} --only missing.txt -o repair.tar"));
     let would = site.json(&format!("import delta.tar repair.tar {to} --dry-run"));
-    assert!(would["missingBytes"].as_u64().unwrap() >= size, "{would}");
+    assert!(would["missingBytes"].as_u64().unwrap() >= length, "{would}");
     site.ok(&format!("import -q delta.tar repair.tar {to}"));
     assert!(file.exists());
     site.ok("verify oci:far");

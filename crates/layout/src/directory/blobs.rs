@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use longshore_spec::{Descriptor, Digest};
 use longshore_store::{Blob, Error, Held, Pushed, Reader, Result, Verifying};
+use rustix::fs::FileType;
 
 use super::{Directory, PARTIAL};
 use crate::backend::Backend as _;
@@ -30,11 +31,9 @@ impl Directory {
     pub(super) fn push_blob(&self, blob: &dyn Blob) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob.descriptor();
         self.begin()?;
-        if self.has_blob(digest, *size)? {
-            return Ok(Pushed::Existed);
-        }
-        let incoming = self.claim(digest)?;
-        if self.has_blob(digest, *size)? {
+        let Some(blobs) = self.blobs_without(digest, *size)? else { return Ok(Pushed::Existed) };
+        let incoming = self.claim(digest, blobs)?;
+        if incoming.is_continued && self.has_blob(digest, *size)? {
             // Another writer was faster, and its partial blob was the same file.
             incoming.remove()?;
             return Ok(Pushed::Existed);
@@ -42,6 +41,7 @@ impl Directory {
         let read = incoming.persist(|partial| {
             let unreadable = Error::io("read the part of", digest);
             let there = partial.file.metadata().map_err(unreadable)?.len();
+            partial.length = Some(there);
             let prefix = resume::hash_prefix(partial, blob.descriptor(), there)?;
             resume::fill(partial, blob, prefix)
         })?;
@@ -55,21 +55,39 @@ impl Directory {
     pub(crate) fn push_stream(&self, blob: &Descriptor, mut content: Reader<'_>) -> Result<Pushed> {
         let Descriptor { digest, size, .. } = blob;
         self.begin()?;
-        if self.has_blob(digest, *size)? {
+        let Some(blobs) = self.blobs_without(digest, *size)? else {
             std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::io("read", digest))?;
             return Ok(Pushed::Existed);
-        }
+        };
         files::check_room(&self.root, *size)?;
         let reader = match digest.hasher() {
             Some(_) => Verifying::new(content, blob)?,
             None => Verifying::unverified(content, blob),
         };
-        self.claim(digest)?.persist(|partial| {
+        self.claim(digest, blobs)?.persist(|partial| {
             partial.keep(0)?;
             resume::append(partial, reader, blob, 0)
         })?;
         self.appeared(blobs_of(digest))?;
         Ok(Pushed::Written(*size))
+    }
+
+    /// Opens the directory that a blob is to be written to. Returns `None` if the blob is there.
+    fn blobs_without(&self, digest: &Digest, size: u64) -> Result<Option<Dir>> {
+        let blobs = self.there()?.create_below(blobs_of(digest));
+        let is_there = match &blobs {
+            Ok(blobs) => match blobs.stat(digest.encoded())? {
+                Some(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
+                    u64::try_from(found.st_size) == Ok(size)
+                }
+                // There may be a link.
+                Some(_) => self.has_blob(digest, size)?,
+                None => false,
+            },
+            // A blob behind a link is there, and needs no place.
+            Err(_) => self.has_blob(digest, size)?,
+        };
+        if is_there { Ok(None) } else { blobs.map(Some) }
     }
 
     /// Tells whether a blob of this size is there. A blob behind a link that leads out counts as absent;
@@ -92,19 +110,23 @@ impl Directory {
 
     /// Opens the partial blob for this writer alone. If another process is writing it, or if it is not
     /// ours, this writer gets a file of its own: both end with the same bytes under the same name.
-    fn claim(&self, digest: &Digest) -> Result<Incoming> {
-        let root = self.there()?;
-        let blobs = root.create_below(blobs_of(digest))?;
-        let partials = root.create_below(partials_of(digest))?;
+    fn claim(&self, digest: &Digest, blobs: Dir) -> Result<Incoming> {
+        let partials = self.there()?.create_below(partials_of(digest))?;
         let encoded = digest.encoded();
         let shared = encoded.as_str();
-        let file = match partials.part(shared)? {
-            Part::Ours(file) => Some(file),
-            Part::Absent => partials.create_new(shared)?,
-            Part::Foreign { reason } => {
-                tracing::warn!(part = %partials.path().join(shared).display(), reason, "not used");
-                None
-            }
+        let created = partials.create_new(shared)?;
+        let is_continued = created.is_none();
+        let file = match created {
+            Some(file) => Some(file),
+            None => match partials.part(shared)? {
+                Part::Ours(file) => Some(file),
+                Part::Absent => partials.create_new(shared)?,
+                Part::Foreign { reason } => {
+                    let part = partials.path().join(shared);
+                    tracing::warn!(part = %part.display(), reason, "not used");
+                    None
+                }
+            },
         };
         let file = match file.map(|file| (lock::take(&file, partials.path()), file)) {
             Some((Ok(()), file)) if partials.has(&file, shared) => Some(file),
@@ -115,7 +137,7 @@ impl Directory {
             Some(file) => (shared.to_owned(), file),
             None => partials.create_unique(&format!("{shared}{OWN_PART_SEPARATOR}"))?,
         };
-        Ok(Incoming { blobs, encoded, partials, name, file })
+        Ok(Incoming { blobs, encoded, partials, name, file, is_continued })
     }
 }
 
@@ -131,6 +153,8 @@ struct Incoming {
     /// The name of the partial blob in `partials`.
     name: String,
     file: File,
+    /// Whether the partial blob was there: another writer may have written it to its end meanwhile.
+    is_continued: bool,
 }
 
 impl Incoming {
@@ -140,7 +164,7 @@ impl Incoming {
         let partial = Named::new(&self.partials, &self.name);
         let target = Named::new(&self.blobs, &self.encoded);
         let written = persist(&self.file, partial, target, Durable::Batched, |file| {
-            write(&mut PartFile { file, path: partial.path() })
+            write(&mut PartFile { file, path: partial.path(), length: None })
         });
         if written.as_ref().is_err_and(Error::is_corruption) {
             self.remove()?;
@@ -157,6 +181,8 @@ impl Incoming {
 struct PartFile<'a> {
     file: &'a File,
     path: PathBuf,
+    /// How many bytes it has, if that is known and nothing was written since.
+    length: Option<u64>,
 }
 
 impl Partial for PartFile<'_> {
@@ -173,6 +199,9 @@ impl Partial for PartFile<'_> {
     }
 
     fn keep(&mut self, length: u64) -> Result<()> {
+        if self.length.take() == Some(length) {
+            return Ok(());
+        }
         self.file.set_len(length).map_err(Error::io("write", self.path.display()))
     }
 }

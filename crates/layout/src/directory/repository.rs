@@ -58,6 +58,22 @@ impl View<'_, Directory> {
         set.chain(add).collect()
     }
 
+    /// Returns the changes that remove a name.
+    fn untag_changes(&self, name: &Name) -> Result<Vec<Change>> {
+        let entry = self.head(&Selector::Name(name.clone()))?;
+        let listing_changes = names::of(&entry).ok_or_else(|| self.not_found(name))?;
+        let mut changes = vec![Change::Unset(Name::new(listing_changes))];
+        // A referrer stays one without its name, and a repository keeps its content.
+        let is_referrer =
+            || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
+        if let Some(repository) = self.scope.repository() {
+            changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
+        } else if is_referrer() {
+            changes.push(Change::Add(entry.clone()));
+        }
+        Ok(changes)
+    }
+
     /// Removes a blob from the repository; see [`Place::forget`](longshore_store::Place::forget).
     pub(super) fn forget(&self, digest: &Digest) -> Result<()> {
         if self.member(digest).is_ok() {
@@ -130,19 +146,20 @@ impl Target for View<'_, Directory> {
 impl Repository for View<'_, Directory> {
     fn untag(&self, name: &Name) -> Result<()> {
         self.backend.write_changes()?;
-        let entry = self.head(&Selector::Name(name.clone()))?;
-        let listing_changes = names::of(&entry).ok_or_else(|| self.not_found(name))?;
-        let mut changes = vec![Change::Unset(Name::new(listing_changes))];
-        // A referrer stays one without its name, and a repository keeps its content.
-        let is_referrer =
-            || self.backend.manifest(&entry).is_ok_and(|manifest| manifest.subject().is_some());
-        if let Some(repository) = self.scope.repository() {
-            changes.push(Change::Add(names::marked(entry.clone(), repository.as_str())));
-        } else if is_referrer() {
-            changes.push(Change::Add(entry.clone()));
+        self.backend.note_changes(self.untag_changes(name)?)?;
+        self.backend.write_changes()
+    }
+
+    fn untag_all(&self, names: &[Name]) -> Result<Vec<Result<()>>> {
+        self.backend.write_changes()?;
+        // All are looked up before the first is changed: whoever looks afterwards waits until it is written.
+        let (mut changes, mut outcomes) = (Vec::new(), Vec::with_capacity(names.len()));
+        for name in names {
+            outcomes.push(self.untag_changes(name).map(|of_name| changes.extend(of_name)));
         }
         self.backend.note_changes(changes)?;
-        self.backend.write_changes()
+        self.backend.write_changes()?;
+        Ok(outcomes)
     }
 
     fn remove(&self, digest: &Digest) -> Result<()> {

@@ -53,18 +53,16 @@ impl RemoteRepository {
         {
             return true;
         }
-        let Some(found) = self.manifest_at_once(selector) else { return true };
-        self.keep(&found);
-        let found = found.descriptor();
-        if found == said {
+        let Some(found) = self.get_once(selector) else { return true };
+        if found == *said {
             return true;
         }
         self.registry.set_unsupported(Feature::HeadManifest);
         // With the words that are used for a GET.
         self.warn_once(&format!(
             "{self} says that {selector} is {}; by its content it is {}",
-            distinguishing(said, found),
-            distinguishing(found, said),
+            distinguishing(said, &found),
+            distinguishing(&found, said),
         ));
         false
     }
@@ -80,13 +78,15 @@ impl RemoteRepository {
         self.registry.manifest_cache().keep(key, descriptor.clone(), raw);
     }
 
-    /// Requests a manifest once.
-    fn manifest_at_once(&self, selector: &Selector) -> Option<Manifest> {
+    /// Requests a manifest once, caches it, and returns its descriptor. Returns `None` if that fails.
+    pub(super) fn get_once(&self, selector: &Selector) -> Option<Descriptor> {
         let request = self.manifest_request(Method::GET, selector).ok()?.whole(Manifest::MAX_SIZE);
         let answer =
             self.registry.read_once(&request, Some(&self.name), Scope::pull(&self.name))?;
         let found = self.take(&request, answer, selector).ok()?;
-        self.version(found, selector).ok().map(|(manifest, _)| manifest)
+        let (manifest, _) = self.version(found, selector).ok()?;
+        self.keep(&manifest);
+        Some(manifest.descriptor().clone())
     }
 
     pub(super) fn warn_once(&self, text: &str) {

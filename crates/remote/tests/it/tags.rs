@@ -319,6 +319,56 @@ fn e111_a_tag_is_deleted_as_a_tag_and_never_as_a_digest() {
     }
 }
 
+/// A registry of so many tags that share a manifest with `shared - 1` others each, and that refuses the
+/// GET requests for tags after the first `answered`.
+fn tagged(count: usize, shared: usize, answered: usize) -> Stub {
+    let gets = std::sync::atomic::AtomicUsize::new(0);
+    Stub::new(move |request| {
+        let Some((_, tag)) = request.path().split_once("/manifests/t") else {
+            let tags: Vec<_> = (0..count).map(|number| format!("t{number:04}")).collect();
+            return Response::ok(json!({"tags": tags}).to_string());
+        };
+        if request.method == "GET"
+            && gets.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= answered
+        {
+            return Response::new(429);
+        }
+        let number = tag.parse::<usize>().unwrap() / shared;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::IMAGE_MANIFEST,
+            "config": Descriptor::empty(),
+            "layers": [],
+            "annotations": {"number": number.to_string()},
+        });
+        let manifest = manifest.to_string();
+        Response::ok(manifest.clone())
+            .header("content-type", MediaType::IMAGE_MANIFEST)
+            .header("docker-content-digest", Digest::sha256(manifest))
+    })
+}
+
+#[test]
+fn tags_with_a_manifest_each_take_one_request_each_after_the_first_hundred() {
+    let stub = tagged(450, 1, usize::MAX);
+    assert_eq!(remote(&stub.host).roots().unwrap().len(), 450);
+    assert_eq!((stub.count("HEAD"), stub.count("GET")), (100, 451));
+}
+
+#[test]
+fn tags_that_share_manifests_are_looked_up_by_head_and_each_manifest_is_pulled_once() {
+    let stub = tagged(450, 3, usize::MAX);
+    assert_eq!(remote(&stub.host).roots().unwrap().len(), 150);
+    assert_eq!((stub.count("HEAD"), stub.count("GET")), (450, 151));
+}
+
+#[test]
+fn a_registry_that_lets_nobody_pull_any_more_still_says_what_tags_stand_for() {
+    let stub = tagged(450, 1, 250);
+    let known = remote(&stub.host).known_roots().unwrap();
+    assert_eq!((known.roots.len(), known.unknown.len()), (450, 0));
+}
+
 #[test]
 fn lists_of_referrers_are_names_but_no_roots() {
     let stub = fake::registry(Profile::OLD);

@@ -184,6 +184,8 @@ pub(crate) struct Watched {
     pub(crate) deadly: Option<Digest>,
     /// How many bytes it has room for.
     pub(crate) room: u64,
+    /// How many writers it wants for each job.
+    pub(crate) writers: usize,
     pushed: Mutex<Vec<Digest>>,
     committed: Mutex<Vec<bool>>,
 }
@@ -196,6 +198,7 @@ impl Watched {
             refused: None,
             deadly: None,
             room: u64::MAX,
+            writers: 1,
             pushed: Mutex::default(),
             committed: Mutex::default(),
         }
@@ -255,6 +258,10 @@ impl TargetPlace for Watched {
 
     fn order(&self) -> Order {
         self.order
+    }
+
+    fn writers(&self, jobs: usize) -> usize {
+        jobs * self.writers
     }
 
     fn commit(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use longshore_sync::{Outcome, Report};
 
 use super::shown;
 use crate::args::Export;
-use crate::commands::destination;
+use crate::commands::{bundle, destination};
 use crate::documents::{ContentAmount, ExportDocument as Document, ForDocker};
 use crate::human;
 use crate::output::Output;
@@ -239,7 +239,7 @@ impl BundleReport<'_, '_> {
                 Size(size.bytes),
                 human::count(self.0.record().blobs.len() as u64, "blob"),
                 Size(report.bytes),
-                self.0.record().id(),
+                bundle::identity(self.0.record()),
             )
         };
         if destination::is_stdout(destination) {

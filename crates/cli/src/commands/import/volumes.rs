@@ -1,8 +1,8 @@
 //! Volumes of a bundle, imported one after another.
 
-use longshore_bundle::{BundleFiles, Import, Move};
+use longshore_bundle::{BundleFiles, Import, Move, OpenVolumes};
 use longshore_layout::PartStore;
-use longshore_store::Error;
+use longshore_sync::{Report, Silent};
 
 use super::target::Target;
 use crate::args::Import as Args;
@@ -58,14 +58,31 @@ pub(super) fn refuse_scratch(
 
 /// Keeps parts until the others come.
 pub(super) fn keep(import: &Import<'_>, parts: &PartStore) -> Result<(), Problem> {
-    import.keep_parts(parts, &longshore_sync::Silent).map_err(|error| {
+    import.keep_parts(parts, &Silent).map_err(|error| {
         let exit = if error.is_corruption() { Exit::Failed } else { Exit::Usage };
-        problem(error).because(exit)
+        Problem::of(error).because(exit)
     })
 }
 
-fn problem(error: Error) -> Problem {
-    Problem::of(error)
+/// Removes parts that are needed no more; returns the volumes that are still to come.
+pub(super) fn to_come(
+    import: &Import<'_>,
+    parts: Option<&PartStore>,
+    report: &Report,
+) -> Result<Vec<u32>, Problem> {
+    let Some(parts) = parts else { return Ok(Vec::new()) };
+    import.drop_parts(parts, report).map_err(Problem::of)?;
+    Ok(import.volumes_to_come(parts))
+}
+
+/// Returns how an import ends that took all that was there, and says what it waits for.
+pub(super) fn exit(to_come: &[u32], files: &BundleFiles<'_>, output: &Output) -> Exit {
+    if to_come.is_empty() {
+        return Exit::Done;
+    }
+    let count = files.volumes().map_or(0, OpenVolumes::count);
+    output.note(&format!("{}; what waits for them has no name yet", said(to_come, count)));
+    Exit::Waiting
 }
 
 /// Says which volumes are still to come.
@@ -76,7 +93,7 @@ pub(super) fn status(
     moves: &[Move],
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let count = files.volumes().map_or(0, longshore_bundle::OpenVolumes::count);
+    let count = files.volumes().map_or(0, OpenVolumes::count);
     let to_come = import.volumes_to_come(parts);
     let reports = import.plan().roots();
     let is_waiting = |(number, _): &(usize, &Move)| {
@@ -103,7 +120,7 @@ pub(super) fn status(
 }
 
 /// Says which volumes are still to come.
-pub(super) fn said(to_come: &[u32], count: u32) -> String {
+fn said(to_come: &[u32], count: u32) -> String {
     let numbers: Vec<_> = to_come.iter().map(ToString::to_string).collect();
     let what = if to_come.len() == 1 { "volume" } else { "volumes" };
     format!("{what} {} of {count} still to come", numbers.join(", "))

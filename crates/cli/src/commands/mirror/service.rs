@@ -177,7 +177,7 @@ impl Service<'_> {
     /// again.
     fn pass(&mut self, file: &MirrorFile<NamedTarget>, began: &Zoned) -> (bool, bool) {
         self.passes += 1;
-        let (number, begun) = (self.passes, Instant::now());
+        let (number, clock) = (self.passes, Instant::now());
         self.output.note(&format!("{} pass {number} begins", stamp(began)));
         self.status.begins();
         let stop = AtomicBool::new(false);
@@ -204,7 +204,7 @@ impl Service<'_> {
                 output.warning(&format!("{now} pass {number} could not be made"));
             }
         }
-        self.status.ended(made.as_ref().ok(), began, begun.elapsed());
+        self.status.ended(made.as_ref().ok(), began, clock.elapsed());
         (stopped, reload)
     }
 
