@@ -30,11 +30,20 @@ struct Node {
     kind: Option<NodeKind>,
     children: Box<[Child]>,
     /// The manifests that refer to it, once for each reference.
-    parents: Vec<u32>,
+    parents: Parents,
     /// As a referrer and as a subject, which few are: most nodes are layers.
     reference: Option<Box<Reference>>,
     /// Whether it is known to be stored.
     is_stored: bool,
+}
+
+/// Numbers of manifests, of which most content has one: a list for each layer would take more room than the layer's
+/// node, in small pieces.
+#[derive(Default)]
+struct Parents {
+    first: Option<u32>,
+    #[expect(clippy::box_collection, reason = "it is there for few, and its room for all")]
+    others: Option<Box<Vec<u32>>>,
 }
 
 /// What a manifest says of another, and what others say of it.
@@ -143,15 +152,15 @@ impl Graph {
         let Some(number) = self.numbers.get(digest).copied() else { return entry() };
         let parents = &self.nodes[number as usize].parents;
         let mut held = Held::new(self, listing, scope, parents.len());
-        let said = |parent: &u32| {
-            let children = &self.nodes[*parent as usize].children;
+        let said = |parent: u32| {
+            let children = &self.nodes[parent as usize].children;
             children.iter().filter(move |child| child.node == number)
         };
         let mut as_manifest: Option<Member> = None;
         let mut seen = HashSet::new();
-        for parent in parents.iter().filter(|parent| seen.insert(**parent)) {
+        for parent in parents.iter().filter(|parent| seen.insert(*parent)) {
             for child in said(parent).filter(|child| child.role == Role::Manifest) {
-                if !held.holds(*parent) {
+                if !held.holds(parent) {
                     break;
                 }
                 match &mut as_manifest {
@@ -167,7 +176,7 @@ impl Graph {
         if as_manifest.is_some() {
             return as_manifest;
         }
-        let holding = parents.iter().find(|parent| held.holds(**parent));
+        let holding = parents.iter().find(|parent| held.holds(*parent));
         let by_parent = holding.and_then(|parent| said(parent).next()).map(Child::member);
         by_parent.or_else(entry).or_else(|| {
             let node = &self.nodes[number as usize];
@@ -223,13 +232,31 @@ impl Graph {
             digest: digest.clone(),
             kind: None,
             children: Box::default(),
-            parents: Vec::new(),
+            parents: Parents::default(),
             reference: None,
             is_stored: false,
         });
         self.numbers.insert(digest.clone(), number);
         self.size += NODE;
         number
+    }
+}
+
+impl Parents {
+    fn push(&mut self, parent: u32) {
+        match self.first {
+            None => self.first = Some(parent),
+            Some(_) => self.others.get_or_insert_default().push(parent),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        self.first.into_iter().chain(others.copied())
     }
 }
 
@@ -313,9 +340,7 @@ impl Of<'_> {
             }
             let is_loose = Graph::is_loose(self.listing, &node.digest);
             let subject = node.subject().filter(|_| is_loose);
-            next.extend(
-                node.parents.iter().copied().chain(subject).filter(|number| seen.insert(*number)),
-            );
+            next.extend(node.parents.iter().chain(subject).filter(|number| seen.insert(*number)));
         }
         false
     }
