@@ -49,7 +49,7 @@ impl SealedPlan<'_> {
     /// target was trusted to have are not asked for: they have theirs.
     pub fn given_names(&self, jobs: usize) -> Vec<GivenName> {
         let mut seen = HashSet::new();
-        let mut named: Vec<(usize, &Name, &dyn Target, &Digest)> = Vec::new();
+        let mut given: Vec<(usize, &Name, &dyn Target, &Digest)> = Vec::new();
         for (number, root) in self.roots.iter().enumerate() {
             let node = root.node.filter(|node| {
                 self.is_whole(*node) && self.nodes[*node as usize].state != State::Trusted
@@ -57,9 +57,9 @@ impl SealedPlan<'_> {
             let Some(node) = node.map(|node| &self.nodes[node as usize]) else { continue };
             let Some(target) = self.targets[node.target as usize] else { continue };
             let names = root.names.iter().filter(|name| seen.insert((number, *name)));
-            named.extend(names.map(|name| (number, name, target, &node.digest)));
+            given.extend(names.map(|name| (number, name, target, &node.digest)));
         }
-        in_parallel(&named, jobs, |(root, name, target, to)| GivenName {
+        in_parallel(&given, jobs, |(root, name, target, to)| GivenName {
             root: *root,
             name: (*name).clone(),
             from: target.stands_for(name),
@@ -95,9 +95,13 @@ impl SealedPlan<'_> {
         let mut missing = MissingBytes { of_nodes: vec![0; self.nodes.len()], nodes: 0, totals };
         // Answers take more than nodes do, so not all of them are kept at once.
         let brought = (0..).zip(&self.nodes).filter(|(number, _)| self.is_brought(*number));
-        let brought: Vec<_> = brought.map(|(number, node)| (number as usize, node)).collect();
-        for nodes in brought.chunks(ASKED_AT_ONCE) {
-            let answers = in_parallel(nodes, jobs, ask);
+        let mut brought = brought.map(|(number, node)| (number as usize, node));
+        loop {
+            let nodes: Vec<_> = brought.by_ref().take(ASKED_AT_ONCE).collect();
+            if nodes.is_empty() {
+                break;
+            }
+            let answers = in_parallel(&nodes, jobs, ask);
             for ((number, _), answer) in nodes.iter().zip(answers) {
                 let Some(bytes) = answer? else { continue };
                 missing.nodes += 1;
