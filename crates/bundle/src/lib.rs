@@ -108,10 +108,12 @@ pub use operations::export::{
 };
 pub use operations::import::{
     BaseGap, Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle,
-    Routes, TargetKind,
+    Routes, StreamGuard, TargetChanges, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
-pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
+pub use operations::receipt::{
+    Holdings, ReceiptPlace, ReceiptRequest, SelectedRepositories, repositories_below,
+};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use pick::{Picked, ReferenceLookup};
 pub use platforms::{Gap, LackingPlatform, UndecidedIndex};
@@ -126,5 +128,5 @@ pub use record::{
 };
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
-pub use snapshot::{Amount, Snapshot, SnapshotDifference};
+pub use snapshot::{Amount, Contents, NameDifference, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

@@ -5,6 +5,7 @@ mod base;
 mod bundle;
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod delta;
 mod destination;
 pub(crate) mod diff;
 pub(crate) mod digest;

@@ -1,6 +1,8 @@
 //! Taking a bundle to its place.
 
+mod changes;
 mod moves;
+mod stream_guard;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,10 +17,15 @@ use longshore_sync::{
     SealedPlan,
 };
 
+pub use self::changes::TargetChanges;
 pub use self::moves::{Move, MoveError, TargetKind};
+pub use self::stream_guard::StreamGuard;
 use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
 use crate::{Difference, Mapping, OpenError, Receipt, Record, SparseIndex};
+
+/// For so many blobs is looked before their answers are taken in: descriptors take much more than nodes do.
+const ASKED_AT_ONCE: usize = 4096;
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -198,6 +205,7 @@ impl<'a> Routes<'a> {
                 }
             }
         }
+        let delta = delta.map(|record| Delta::whole(bundle.layout, record));
         let mut sources: BTreeMap<String, Box<dyn Source + 'a>> = BTreeMap::new();
         for Move { from, .. } in moves {
             let key = repository_key(from);
@@ -205,9 +213,7 @@ impl<'a> Routes<'a> {
                 continue;
             }
             let source: Box<dyn Source + 'a> = match key.parse::<RepositoryName>() {
-                _ if let Some(record) = delta => {
-                    Box::new(Delta::new(bundle.layout, record, Some(&key)))
-                }
+                _ if let Some(delta) = &delta => Box::new(delta.repository(&key)),
                 Ok(name) => bundle.layout.source(&name)?,
                 // A host that no repository can be named after, such as an IPv6 address.
                 Err(_) => bundle.layout.whole(),
@@ -360,26 +366,29 @@ impl<'a> Import<'a> {
             return Ok(self);
         }
         let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
-        let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
-        let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
-            let repository = routes.repository_of(*target);
-            Ok((repository, routes.find(blob, repository)?))
-        });
+        let mut needs = self.plan.needed_by_target(|digest| assumed.contains(digest));
         let mut elsewhere: HashMap<(Digest, Option<&RepositoryName>), &'a dyn Source> =
             HashMap::new();
         let mut gaps = BTreeSet::new();
-        for ((blob, _), found) in needs.iter().zip(found) {
-            match found? {
-                (_, Held::There) => {}
-                (repository, Held::In(source)) => {
-                    elsewhere.insert((blob.digest.clone(), repository), source);
-                }
-                (repository, Held::Nowhere) => {
-                    gaps.insert(BaseGap {
-                        digest: blob.digest.clone(),
-                        size: blob.size,
-                        repository: repository.cloned(),
-                    });
+        loop {
+            let asked: Vec<_> = needs.by_ref().take(ASKED_AT_ONCE).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let found = in_parallel(&asked, jobs, |(blob, target)| -> Result<_> {
+                let repository = routes.repository_of(*target);
+                Ok((repository, routes.find(blob, repository)?))
+            });
+            for ((blob, _), found) in asked.into_iter().zip(found) {
+                match found? {
+                    (_, Held::There) => {}
+                    (repository, Held::In(source)) => {
+                        elsewhere.insert((blob.digest, repository), source);
+                    }
+                    (repository, Held::Nowhere) => {
+                        let Descriptor { digest, size, .. } = blob;
+                        gaps.insert(BaseGap { digest, size, repository: repository.cloned() });
+                    }
                 }
             }
         }
@@ -420,9 +429,14 @@ fn count(came: &StreamStats, report: &mut Report) {
 
 /// Returns what is needed, and neither stored in a layout nor taken for granted, sorted.
 fn gaps(layout: &dyn Layout, outline: &Outline, record: &Record) -> Result<Vec<Digest>> {
-    let mut stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
-    stored.extend(record.assumed().iter().map(|blob| blob.digest.clone()));
+    let mut stored = layout.blob_digests()?;
+    stored.sort_unstable();
+    let mut assumed: Vec<&Digest> = record.assumed().iter().map(|blob| &blob.digest).collect();
+    assumed.sort_unstable();
+    let is_there = |digest: &Digest| {
+        stored.binary_search(digest).is_ok() || assumed.binary_search(&digest).is_ok()
+    };
     let needed = outline.nodes().iter().map(|node| &node.digest);
-    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
+    let missing: BTreeSet<&Digest> = needed.filter(|digest| !is_there(digest)).collect();
     Ok(missing.into_iter().cloned().collect())
 }

@@ -1,5 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
+mod preview;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -10,7 +11,7 @@ use std::time::Instant;
 use longshore::OpenPlace;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
-    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes,
+    MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes, StreamGuard,
 };
 use longshore_layout::{
     Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
@@ -18,8 +19,8 @@ use longshore_layout::{
 use longshore_spec::{Digest, Reference, Size};
 use longshore_store::Error;
 use longshore_sync::{
-    Action, Failure, LeftOut, Moved as MovedTo, Observer as _, Outcome, Proof, Report, RootReport,
-    SealedPlan, Side, Silent,
+    Action, Failure, GivenName, LeftOut, Moved as MovedTo, Observer as _, Outcome, Proof, Report,
+    RootReport, SealedPlan, Side, Silent,
 };
 
 use self::target::Target;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
     let is_pipe = args.bundle.is_pipe();
     let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
-    let opened = open(args, target.as_ref(), output)?;
+    let opened = open(args, target.as_ref(), global, output)?;
     let layout = opened.layout().ok_or_else(|| {
         let text = format!("{} is no bundle: a bundle is a layout", args.bundle);
         Problem::new(Exit::Usage, text).hint("`longshore copy` takes artifacts out of registries")
@@ -93,12 +94,13 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let import = import.check(&Silent).map_err(|refusal| refused(refusal, &opened))?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
-    let changed = plan.moved(global.jobs());
+    let names = plan.given_names(global.jobs());
+    let changed: Vec<_> = names.iter().filter_map(GivenName::moved).collect();
     if args.no_overwrite && !changed.is_empty() {
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
     if args.dry_run {
-        return dry_run(plan, &moves, &changed, global, output);
+        return preview::run(&import, &moves, names, &changed, output);
     }
 
     if let Target::Layout(directory, _) = &target {
@@ -117,6 +119,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     if let Some(path) = &args.report {
         write_report(path, &document.roots)?;
     }
+    // What the target holds now is found out with a plan of its own.
+    drop(import);
     if let Some(next) = next.filter(|_| report.is_complete()) {
         write_receipt(next, &target, &moves, global, output)?;
     }
@@ -168,33 +172,6 @@ fn write_receipt(
     Ok(())
 }
 
-/// Says what would go where, and how much of it is not there.
-fn dry_run(
-    plan: &SealedPlan<'_>,
-    moves: &[Move],
-    changed: &[MovedTo],
-    global: &Global,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
-    let reports = plan.roots();
-    let document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
-    tell_moved(&document.transfer.moved, "would move", output);
-    let text = || {
-        let (artifacts, referrers) = counts(moves, &reports);
-        let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
-        let size = plan.size().bytes;
-        let table = table(moves, &reports);
-        format!(
-            "{table}would import {count}: {}, {} of it not there yet\n",
-            Size(size),
-            Size(missing)
-        )
-    };
-    output.result(&document, text)?;
-    Ok(if plan.failures().is_empty() { Exit::Done } else { Exit::Failed })
-}
-
 /// Warns of rules that fit nothing in the bundle.
 fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
     let names: Vec<_> = moves.iter().map(|of| of.from.clone()).collect();
@@ -207,13 +184,18 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 
 /// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
-fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenPlace, Problem> {
+fn open(
+    args: &Import,
+    target: Option<&Target>,
+    global: &Global,
+    output: &Output,
+) -> Result<OpenPlace, Problem> {
     if !args.bundle.is_pipe() {
         let registries = Registries::reading(&args.reading);
         return open::place(&args.bundle, &args.reading, &registries);
     }
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
-        return receive(args, directory, output).map(OpenPlace::StreamedArchive);
+        return receive(args, directory, global, output).map(OpenPlace::StreamedArchive);
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
@@ -222,20 +204,26 @@ fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenP
         .map_err(Problem::of)
 }
 
-/// Takes the content of a pipe into a layout.
+/// Takes the content of a pipe into a layout; of a delta nothing, if the layout does not hold its base.
 fn receive(
     args: &Import,
     directory: &Arc<Directory>,
+    global: &Global,
     output: &Output,
 ) -> Result<StreamedArchive, Problem> {
     let files = [(RECORD, MAX_RECORD), (DOCKER_MANIFEST, MAX_DOCKER_MANIFEST)];
     let receiving = StreamOptions { files: &files, allow_unverified: args.allow_unverified };
     let progress = Progress::without_end(output, "receiving");
     let observe = |bytes| progress.advanced(bytes);
+    let whole = directory.whole();
+    let guard = StreamGuard::new(&whole, global.jobs(), &observe);
     let received =
-        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
+        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, &guard);
     progress.finish();
-    received.map_err(Problem::of)
+    received.map_err(|error| match guard.into_gaps() {
+        gaps if gaps.is_empty() => Problem::of(error),
+        gaps => without_base(&gaps, None),
+    })
 }
 
 /// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
@@ -288,7 +276,7 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, Some(opened)),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
@@ -312,8 +300,9 @@ fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) 
     Problem::new(Exit::Failed, text).hint("without --no-overwrite they move")
 }
 
-/// Names all that a bundle takes for granted and that is not where it goes.
-fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
+/// Names all that a bundle takes for granted and that is not where it goes. A bundle that is not opened was refused
+/// before the first of its blobs came.
+fn without_base(gaps: &[BaseGap], opened: Option<&OpenPlace>) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -328,7 +317,9 @@ fn without_base(gaps: &[BaseGap], opened: &OpenPlace) -> Problem {
     let bytes = sizes.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
     let count = human::count(sizes.len() as u64, "blob");
     let done = match opened {
-        OpenPlace::StreamedArchive(_) => "nothing got a name, and `longshore gc` removes what came",
+        Some(OpenPlace::StreamedArchive(_)) => {
+            "nothing got a name, and `longshore gc` removes what came"
+        }
         _ => "nothing was written",
     };
     let text = format!(
@@ -459,6 +450,7 @@ impl Document {
             roots: roots.collect(),
             referrers: referrers(moves, &reports).filter_map(part).collect(),
             transfer: Transfer::new(plan, report, missing, renamed),
+            changes: None,
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             failures: plan.failures().iter().chain(&report.failures).map(Into::into).collect(),
         }

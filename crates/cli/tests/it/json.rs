@@ -326,6 +326,7 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         ),
         format!("export {host}/site:app --platform linux/amd64 -o bundle.tar --dry-run --force"),
         "import oci:bundle oci:imported --dry-run".to_owned(),
+        "import oci:bundle oci:elsewhere --dry-run".to_owned(),
         format!("import oci:bundle {host}/x"),
         "verify oci:bundle".to_owned(),
         "verify bundle.tar".to_owned(),
@@ -344,6 +345,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "diff oci:before oci:now".to_owned(),
         format!("export {host}/site:app --base whole.tar -o delta.tar"),
         "verify delta.tar --base whole.tar".to_owned(),
+        "list delta.tar".to_owned(),
+        "tree delta.tar".to_owned(),
         "diff oci:before oci:site".to_owned(),
     ]
 }
