@@ -47,13 +47,26 @@ impl Client {
         media_type: &str,
         body: &[u8],
     ) -> Result<Answer> {
+        let headers = format!("Accept: {IMAGE}, {INDEX}\r\nContent-Type: {media_type}\r\n");
+        self.exchange(method, path, &headers, body)
+    }
+
+    /// Asks for the first byte of a blob.
+    pub(crate) fn first_byte(&mut self, path: &str) -> Result<()> {
+        let answer = self.exchange("GET", path, "Range: bytes=0-0\r\n", b"")?;
+        let is_one = answer.status == 206 && answer.body.len() == 1;
+        ensure!(is_one, "a byte of {path} was answered with {}", answer.status);
+        Ok(())
+    }
+
+    /// Asks, with `headers` that each end their line.
+    fn exchange(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer> {
         let stream = self.0.get_mut();
         let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {IMAGE}, {INDEX}\r\n\
-             Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
-        )?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
         for piece in body.chunks(PIECE) {
             stream.write_all(piece)?;
         }

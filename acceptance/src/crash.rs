@@ -2,6 +2,7 @@
 //! and the next run goes on. Servers that share a directory: nothing is lost. Layouts that are traps: nothing beside them is read or harmed.
 
 mod bundle;
+mod delta;
 mod disk;
 pub(crate) mod hostile;
 mod kill;
@@ -27,6 +28,8 @@ enum Part {
     Copy,
     /// Exports and imports of bundles, killed
     Bundle,
+    /// Receipts, deltas and their imports, killed; and on sticks that are full or read-only
+    Delta,
     /// A server, killed
     Serve,
     /// Two servers and `tag`, over one directory at once
@@ -67,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         match part {
             Part::Copy => kill::run(&program, work.path(), kills, args.seed)?,
             Part::Bundle => bundle::run(&program, work.path(), of_bundles(kills), args.seed)?,
+            Part::Delta => delta::run(&program, work.path(), of_bundles(kills), args.seed)?,
             Part::Serve => serve::run(&program, work.path(), of_servers(kills), args.seed)?,
             Part::Shared => shared_directory::run(&program, work.path(), args.changes.get())?,
             Part::Disk => disk::run(&program, work.path())?,

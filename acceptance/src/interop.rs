@@ -36,6 +36,7 @@ mod subsets;
 mod tar;
 mod tls_registry;
 mod umoci;
+mod visits;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,6 +122,8 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "bundle-platforms", peers: &["docker-registry", "skopeo"], work: subsets::check },
     Check { name: "bundle-lock", peers: &["docker-registry"], work: lock::check },
+    Check { name: "second-visit", peers: &["docker-registry", "tar"], work: visits::second },
+    Check { name: "second-visit-3", peers: &["registry", "tar"], work: visits::second_3 },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },

@@ -4,6 +4,7 @@ mod bundle;
 mod crowd;
 mod growth;
 mod hostile;
+mod receipt;
 mod registries;
 mod sparse_files;
 
@@ -38,6 +39,8 @@ enum Part {
     Large,
     /// A plan of many blobs
     Many,
+    /// A receipt of many blobs, over a slow wire
+    Receipt,
     /// The speed of `verify`
     Verify,
     /// A blob of more than 8 GiB
@@ -85,6 +88,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Bundle => bundle::run(&program, work.path(), layer)?,
             Part::Large => large(&program, work.path(), size)?,
             Part::Many => many(&program, work.path())?,
+            Part::Receipt => {
+                receipt::run(&program, work.path(), if args.quick { 5_000 } else { 50_000 })?;
+            }
             Part::Verify => verify_speed(&program, work.path())?,
             Part::Sparse => sparse(&program, work.path(), beyond)?,
             Part::Crowd => {

@@ -89,7 +89,7 @@ impl Server {
         let config = format!(
             "version: 0.1\n\
              log: {{level: info, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: store}}, delete: {deletes}}}\n\
+             storage: {{cache: {{blobdescriptor: inmemory}}, filesystem: {{rootdirectory: store}}, delete: {deletes}}}\n\
              http: {{{http}, secret: none}}\n\
              {auth}",
         );

@@ -81,7 +81,12 @@ impl Tmpfs {
         Ok(Some(Self(at.to_owned())))
     }
 
-    fn remount(&self, options: &str) -> Result<()> {
+    /// Returns where it is mounted.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn remount(&self, options: &str) -> Result<()> {
         mount(&["-o", &format!("remount,{options}")], &self.0)
     }
 }

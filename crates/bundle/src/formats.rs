@@ -5,6 +5,7 @@ mod foreign_file;
 mod hauler;
 mod kubernetes;
 mod list;
+mod mirror_yaml;
 mod regsync;
 mod skopeo;
 mod yaml;
@@ -15,6 +16,7 @@ use self::bundle_yaml::Document;
 pub use self::bundle_yaml::{EXAMPLE, SCHEMA};
 use self::foreign_file::ForeignFile;
 pub use self::kubernetes::{Found, FoundImage, UnrecognisedImage, find_images};
+pub use self::mirror_yaml::{MIRROR_EXAMPLE, MirrorFile, mirror_schema};
 use crate::{ConfigError, LayoutPlace, ReadLayout, Selection};
 
 /// What a file says, whoever's form it has.

@@ -71,6 +71,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bundle_files;
 mod config_error;
 mod delta;
 mod docker;
@@ -88,13 +89,17 @@ mod selection;
 mod snapshot;
 mod tags;
 
+pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
     DOCKER_MANIFEST, DockerManifest, DockerManifestError, MAX_DOCKER_MANIFEST, NotForDocker,
     Obstacle, RecordedDockerManifest,
 };
-pub use formats::{EXAMPLE, Found, FoundImage, Parsed, SCHEMA, UnrecognisedImage, find_images};
+pub use formats::{
+    EXAMPLE, Found, FoundImage, MIRROR_EXAMPLE, MirrorFile, Parsed, SCHEMA, UnrecognisedImage,
+    find_images, mirror_schema,
+};
 pub use layout_place::{LayoutKind, LayoutPlace, ReadLayout};
 pub use lock::{
     Change, FORMAT_VERSION as LOCK_FORMAT_VERSION, Lock, LockError, Locked, LockedReferrer,
@@ -111,6 +116,7 @@ pub use operations::import::{
     Routes, StreamGuard, TargetChanges, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
+pub use operations::mirror::{MirrorError, MirrorPass, MirrorRequest, MirrorRoutes};
 pub use operations::receipt::{
     Holdings, ReceiptPlace, ReceiptRequest, SelectedRepositories, repositories_below,
 };

@@ -6,5 +6,6 @@ pub(crate) mod diff;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod lock;
+pub(crate) mod mirror;
 pub(crate) mod receipt;
 pub(crate) mod verify;

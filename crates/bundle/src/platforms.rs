@@ -1,6 +1,6 @@
 //! Platforms that were asked for, and what indexes offer of them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use longshore_spec::Platform;
 use longshore_sync::{Plan, RootReport};
@@ -41,21 +41,20 @@ pub struct LackingPlatform {
 impl UndecidedIndex {
     /// Returns every such index of a plan.
     pub(crate) fn all(picked: &[Picked<'_>], plan: &Plan<'_>) -> Vec<Self> {
-        let refusing =
-            picked.iter().filter(|picked| picked.item.sparse_index == SparseIndex::Refuse);
-        let undecided: HashSet<String> =
-            refusing.map(|picked| picked.reference.to_string()).collect();
         let mut found = Vec::new();
-        for (number, root) in plan.roots().iter().enumerate() {
-            let name = root.names.iter().find(|name| undecided.contains(name.as_str()));
-            let Some(name) = name else { continue };
+        // The roots of a plan begin with what was asked for.
+        for (number, picked) in picked.iter().enumerate() {
+            if picked.item.sparse_index != SparseIndex::Refuse {
+                continue;
+            }
             for (gap, platforms) in [
                 (Gap::NotWanted, plan.left_out_of(number)),
                 (Gap::NotAtSource, plan.lacking_of(number)),
             ] {
                 let Some(platforms) = platforms else { continue };
                 let platforms: BTreeSet<_> = platforms.iter().map(ToString::to_string).collect();
-                let (reference, platforms) = (name.to_string(), platforms.into_iter().collect());
+                let (reference, platforms) =
+                    (picked.reference.to_string(), platforms.into_iter().collect());
                 found.push(Self { reference, gap, platforms });
             }
         }

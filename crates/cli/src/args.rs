@@ -2,6 +2,8 @@
 
 mod bundle;
 pub(crate) mod detached_values;
+mod import_words;
+mod mirror;
 mod schema;
 mod values;
 
@@ -12,10 +14,15 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use longshore::location::{Listable, Location, host};
 use longshore_layout::Links;
+use longshore_remote::Rate;
 use longshore_spec::{Platform, RepositoryName};
 
-use self::bundle::{DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, RECEIPT_EXAMPLES};
+use self::bundle::{
+    DIFF_EXAMPLES, EXPORT_EXAMPLES, IMPORT_EXAMPLES, IMPORT_USAGE, RECEIPT_EXAMPLES,
+};
 pub(crate) use self::bundle::{Diff, Export, Import, Init, Lock, Receipt, SelectionDefaults};
+pub(crate) use self::import_words::ImportWord;
+pub(crate) use self::mirror::Mirror;
 pub(crate) use self::schema::{Described, Schema};
 pub(crate) use self::values::{
     BaseInput, DiffInput, ImportDestination, Listen, ProgressForm, Shell, SitePlace, SparseIndex,
@@ -113,9 +120,9 @@ pub(crate) enum Command {
     /// Remove content that no name needs from a layout directory
     Gc(Gc),
     /// Import a bundle into a registry, a layout directory or the store
-    #[command(after_help = IMPORT_EXAMPLES)]
+    #[command(override_usage = IMPORT_USAGE, after_help = IMPORT_EXAMPLES)]
     Import(Import),
-    /// Write an example `bundle.yaml`, with comments
+    /// Write an example `bundle.yaml`, or `mirror.yaml`, with comments
     Init(Init),
     /// Show one artifact: type, platform, config, layers, annotations, referrers
     Inspect(Inspect),
@@ -130,6 +137,9 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Write the manual pages into a directory
     Man(Man),
+    /// Keep a registry or a layout equal to what `mirror.yaml` says
+    #[command(after_help = mirror::EXAMPLES)]
+    Mirror(Mirror),
     /// Write down what a site holds, so that the next bundle for it need not carry that again
     #[command(after_help = RECEIPT_EXAMPLES)]
     Receipt(Receipt),
@@ -152,7 +162,8 @@ pub(crate) enum Command {
 /// Returns how what other tools have a command for is done here.
 pub(crate) fn command_for(word: &str) -> Option<&'static str> {
     Some(match word {
-        "pull" | "push" | "save" | "load" | "store" | "sync" | "mirror" | "add" => "copy SRC… DST",
+        "pull" | "push" | "save" | "load" | "store" | "add" => "copy SRC… DST",
+        "sync" => "mirror",
         "list-tags" | "tags" | "repo" | "catalog" | "info" => "list PLACE",
         "discover" | "graph" => "tree PLACE",
         "show" | "manifest" | "fetch" | "describe" => "inspect PLACE",
@@ -264,6 +275,19 @@ pub(crate) struct Reach {
     /// Read names and passwords only from this file [default: the files of Podman and Docker]
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) authfile: Option<PathBuf>,
+    /// Receive at most so much a second from all registries together, and send at most as much: `10MB/s`,
+    /// `512KiB/s`
+    #[arg(long, value_name = "RATE", value_parser = values::byte_rate)]
+    pub(crate) limit_rate: Option<Rate>,
+    /// Send each registry at most so many requests: `5/s`, `100/m`
+    #[arg(long, value_name = "RATE", value_parser = values::request_rate)]
+    pub(crate) limit_requests: Option<Rate>,
+    /// Repeat a request that failed for a passing reason up to N times [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+    /// Give up on a registry that is silent for so long [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = values::silence)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 mod artifact;
 mod base;
 mod bundle;
+mod bundle_files;
 pub(crate) mod copy;
 pub(crate) mod delete;
 mod delta;
@@ -19,6 +20,7 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod login;
+pub(crate) mod mirror;
 mod platforms;
 pub(crate) mod receipt;
 pub(crate) mod schema;

@@ -20,7 +20,9 @@ use longshore_bundle::Choice;
 use longshore_spec::Platform;
 use longshore_spec::artifact_type::TABLE;
 
-use crate::args::{Args, BaseInput, Complete, DiffInput, ImportDestination, Shell, SitePlace};
+use crate::args::{
+    Args, BaseInput, Complete, DiffInput, ImportDestination, ImportWord, Shell, SitePlace,
+};
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 
@@ -234,6 +236,7 @@ impl<'c> Typed<'c> {
             TypeId::of::<Location>(),
             TypeId::of::<Listable>(),
             TypeId::of::<ImportDestination>(),
+            TypeId::of::<ImportWord>(),
             TypeId::of::<SitePlace>(),
             TypeId::of::<DiffInput>(),
             TypeId::of::<BaseInput>(),

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ForDocker, FoundImage, ImportChanges,
-    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated, NameChange,
-    ReceiptDocument,
+    ImportDocument, ImportedRoot, InitDocument, LockChange, LockDocument, LockOutdated,
+    MirrorDocument, MirroredRoot, NameChange, ReceiptDocument,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 

@@ -90,6 +90,7 @@ impl<'a> Registries<'a> {
             Some(credential) => Arc::new(credential),
             None => Arc::new(files(known_files(self.reach))),
         };
+        let defaults = Config::default();
         Ok(Config {
             credentials,
             foreign_urls: self.foreign_urls,
@@ -107,7 +108,11 @@ impl<'a> Registries<'a> {
                 Reach { tls_ca, .. } if !tls_ca.is_empty() => PlainHttp::Never,
                 _ => PlainHttp::Loopback,
             },
-            ..Config::default()
+            byte_rate: self.reach.limit_rate,
+            request_rate: self.reach.limit_requests,
+            retries: self.reach.retries.unwrap_or(defaults.retries),
+            idle_timeout: self.reach.timeout.unwrap_or(defaults.idle_timeout),
+            ..defaults
         })
     }
 }

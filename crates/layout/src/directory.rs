@@ -493,6 +493,10 @@ impl Layout for Directory {
         }
         Ok(found)
     }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        Backend::open(self, digest, offset)
+    }
 }
 
 impl Drop for Directory {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use longshore_spec::Digest;
-use longshore_store::{Error, Result, Source, SourcePlace};
+use longshore_store::{Error, Reader, Result, Source, SourcePlace};
 
 /// A layout that can be read: a directory, an archive, or an archive from a pipe.
 pub trait Layout: SourcePlace {
@@ -17,6 +17,10 @@ pub trait Layout: SourcePlace {
     /// Returns the digest of every blob, in no order.
     fn blob_digests(&self) -> Result<Vec<Digest>>;
 
+    /// Opens a stored blob at `offset`, unverified. Fails with
+    /// [`Error::NotFound`](longshore_store::Error::NotFound).
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>>;
+
     /// Returns what came through the pipe, if the layout is from one.
     fn stream_stats(&self) -> Option<&StreamStats> {
         None
@@ -25,6 +29,32 @@ pub trait Layout: SourcePlace {
     /// Tells whether the layout was written once and as a whole, so that it contains nothing older.
     fn is_written_once(&self) -> bool {
         false
+    }
+}
+
+impl<L: Layout + ?Sized> Layout for &L {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        (**self).whole()
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        (**self).extra_file(name, limit)
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        (**self).blob_digests()
+    }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        (**self).open_blob(digest, offset)
+    }
+
+    fn stream_stats(&self) -> Option<&StreamStats> {
+        (**self).stream_stats()
+    }
+
+    fn is_written_once(&self) -> bool {
+        (**self).is_written_once()
     }
 }
 

@@ -34,6 +34,7 @@ mod membership;
 mod names;
 mod persist;
 mod resume;
+mod union;
 mod view;
 
 pub use archive::{
@@ -45,4 +46,5 @@ pub use directory::{Directory, GcMode, GcReport};
 pub use index::IndexJson;
 pub use layout::{Layout, StreamStats};
 pub use persist::{check_writable, write_file};
+pub use union::LayoutUnion;
 pub use view::View;

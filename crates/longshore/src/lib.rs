@@ -28,8 +28,8 @@ pub use longshore_sync as sync;
 
 pub use longshore_bundle::{
     Base, Bundle, DockerList, ExportRequest, ExportTarget, Import, ImportRequest, ImportTarget,
-    Incomplete, Lock, LockRequest, Mapping, OpenBundle, Record, Routes, SelectedPlaces, Selection,
-    SparseIndex, TargetKind, VerifyRequest,
+    Incomplete, Lock, LockRequest, Mapping, MirrorRequest, MirrorRoutes, OpenBundle, Record,
+    Routes, SelectedPlaces, Selection, SparseIndex, TargetKind, VerifyRequest,
 };
 pub use longshore_store::{Error, Result};
 pub use longshore_sync::{Filter, Observer, Report, Silent};

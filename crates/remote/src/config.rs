@@ -1,6 +1,7 @@
 //! The configuration of a client. Other programs read most of it from the environment.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ pub struct Config {
     pub backoff: Duration,
     /// How many requests to one host may be in flight at once, until the host asks for fewer.
     pub jobs_per_host: usize,
+    /// How many requests each host gets in a time, on average. Without it, as many as there are.
+    pub request_rate: Option<Rate>,
+    /// How many bytes of content are received in a time, from all hosts together, and how many are sent.
+    /// Without it, as many as come.
+    pub byte_rate: Option<Rate>,
     /// How blobs are uploaded.
     pub push: PushMode,
     /// The size of a chunk in bytes, for uploads in chunks. Some registries refuse more than 4 MiB,
@@ -49,6 +55,15 @@ pub struct Config {
     pub credentials: Arc<dyn Credentials>,
     /// Is called once for each warning of a registry (row E-11). Without it, warnings are traced.
     pub on_warning: Option<WarningHandler>,
+}
+
+/// So much in so much time, on average.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How much.
+    pub amount: NonZeroU64,
+    /// In how much time.
+    pub per: Duration,
 }
 
 /// Gets the host that sent a warning, and the text of the warning.
@@ -157,6 +172,8 @@ impl Default for Config {
             retries: 5,
             backoff: Duration::from_millis(500),
             jobs_per_host: 32,
+            request_rate: None,
+            byte_rate: None,
             push: PushMode::Whole,
             chunk_size: 4 << 20,
             proxies: Proxies::default(),
@@ -199,6 +216,18 @@ impl Default for Limits {
     }
 }
 
+impl Rate {
+    /// An amount never takes longer than this: nobody waits for it, and clocks can still tell it.
+    const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+    /// Returns how much time an amount takes.
+    pub(crate) fn time_for(self, amount: u64) -> Duration {
+        let nanos = u128::from(amount).saturating_mul(self.per.as_nanos());
+        let nanos = nanos / u128::from(self.amount.get());
+        u64::try_from(nanos).map_or(Self::LONGEST, Duration::from_nanos).min(Self::LONGEST)
+    }
+}
+
 impl PlainHttp {
     /// Tells whether the host of `url` may be reached without TLS.
     pub(crate) fn allows(self, url: &Url) -> bool {
@@ -214,6 +243,8 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("user_agent", &self.user_agent)
+            .field("request_rate", &self.request_rate)
+            .field("byte_rate", &self.byte_rate)
             .field("proxies", &self.proxies)
             .field("mirrors", &self.mirrors)
             .field("certificates", &self.certificates)

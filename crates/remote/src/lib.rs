@@ -36,7 +36,8 @@ mod url;
 
 pub use catalog::{InvalidRepository, RegistryCatalog};
 pub use config::{
-    Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, WarningHandler,
+    Certificates, Config, ForeignUrls, Limits, Mirror, PlainHttp, Proxies, PushMode, Rate,
+    WarningHandler,
 };
 pub use registry::{Client, CredentialCheck, Registry};
 pub use repository::RemoteRepository;

@@ -38,11 +38,36 @@ pub trait SourcePlace: Debug + Send + Sync {
     }
 }
 
+impl<P: SourcePlace + ?Sized> SourcePlace for &P {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        (**self).source(name)
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        (**self).repositories()
+    }
+
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        (**self).has_repository(name)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        (**self).blob_size(digest)
+    }
+}
+
 /// One repository, read.
 pub trait Source: Debug + Send + Sync {
     /// Returns the descriptor of a manifest, with what the place says of it (annotations of an
     /// index entry). Fails with [`Error::NotFound`] or [`Error::Ambiguous`].
     fn head(&self, selector: &Selector) -> Result<Descriptor>;
+
+    /// Returns what the place says that a selector stands for, in the cheapest way that it has, and without
+    /// proof: a registry answers HEAD, which may be wrong and does not count as a pull. Good for telling what
+    /// has changed, and not for what is taken. Fails as [`Source::head`] does.
+    fn unconfirmed_head(&self, selector: &Selector) -> Result<Descriptor> {
+        self.head(selector)
+    }
 
     /// Returns a manifest, verified, in one round trip. Fails as [`Source::head`] does, with
     /// [`Error::Manifest`] if the content is no manifest, and on content that is not what its

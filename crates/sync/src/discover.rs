@@ -310,6 +310,11 @@ impl<'a> Discovery<'a> {
                     }
                 })
             }
+            Ok(Resolved::Unchanged(descriptor)) => {
+                self.record_unchanged(&step, &descriptor);
+                self.record_attached(&step.route, &descriptor.digest, seen.attached);
+                Ok(())
+            }
             Ok(Resolved::Opaque(descriptor)) => {
                 let artifact_type = ArtifactType::declared_as(&descriptor.media_type);
                 let node = self.link_root(&step, &descriptor, Role::Layer, false, &artifact_type);
@@ -340,6 +345,21 @@ impl<'a> Discovery<'a> {
             self.give_up("the number of pieces of content", MAX_NODES.to_string());
         }
         next
+    }
+
+    /// Takes in a root that the target is trusted to have, and of which no more is known than what it is.
+    fn record_unchanged(&mut self, step: &Step, descriptor: &Descriptor) {
+        let (Origin::Root(root) | Origin::Referrer(root)) = step.origin else { return };
+        let (node, _) = self.node(&step.route, descriptor, Role::Manifest, true);
+        self.plan.roots[root].node = Some(node);
+        let mut descriptor = descriptor.clone();
+        descriptor.media_type = self.media_type(&descriptor.media_type);
+        self.plan.roots[root].descriptor = Some(descriptor);
+        let known = &mut self.plan.nodes[node as usize];
+        if matches!(known.state, State::Unseen | State::Absent) {
+            (known.state, known.source) = (State::Trusted, step.route.source);
+            self.absent.remove(&node);
+        }
     }
 
     fn record_failure(&mut self, step: &Step, error: Error) {

@@ -84,6 +84,9 @@ impl SealedPlan<'_> {
     /// Asks the targets what they hold of the plan, with up to `jobs` requests at once.
     pub fn missing(&self, jobs: usize) -> Result<MissingBytes> {
         let ask = |(_, node): &(usize, &Node)| {
+            if node.state == State::Trusted {
+                return Ok(None);
+            }
             let Some(target) = self.targets[node.target as usize] else { return Ok(None) };
             Ok(match target.held(&node.descriptor(), node.role)? {
                 Held::Whole => None,

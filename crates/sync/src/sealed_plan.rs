@@ -99,6 +99,13 @@ impl<'a> SealedPlan<'a> {
         self.whole[node as usize]
     }
 
+    /// Tells whether the target of a root listed it under all of its names already, and is trusted to have all of
+    /// it ([`Unchanged::Digest`](crate::Unchanged::Digest)): its place in [`SealedPlan::roots`].
+    pub fn is_unchanged(&self, root: usize) -> bool {
+        let node = self.plan.roots.get(root).and_then(|root| root.node);
+        node.is_some_and(|node| self.nodes[node as usize].state == State::Trusted)
+    }
+
     /// Tells whether a node is needed, and to be brought.
     pub(crate) fn is_brought(&self, node: u32) -> bool {
         self.needed[node as usize] && !self.assumed[node as usize]

@@ -21,25 +21,27 @@ pub const EXAMPLE: &str = include_str!("../example.yaml");
 /// several ways; tests hold it to the reader.
 pub const SCHEMA: &str = include_str!("../bundle.schema.json");
 
-type Text = Spanned<String>;
+pub(super) type Text = Spanned<String>;
+/// An item of the list of artifacts, as it is written.
+pub(super) type WrittenItem = Spanned<Written>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
     #[serde(default)]
-    defaults: Taken,
-    artifacts: Vec<Spanned<Written>>,
+    pub(super) defaults: Taken,
+    pub(super) artifacts: Vec<WrittenItem>,
 }
 
 /// What stands in the list: an entry, or a text of which it is not said what it is.
-enum Written {
+pub(super) enum Written {
     Entry(Box<Entry>),
     Bare(String),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+pub(super) struct Entry {
     r#ref: Option<Text>,
     repository: Option<Text>,
     tags: Option<Tags>,
@@ -53,7 +55,7 @@ struct Entry {
 /// What is taken of artifacts that do not say so themselves.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Taken {
+pub(super) struct Taken {
     platforms: Option<Vec<Text>>,
     #[serde(rename = "sparseIndex")]
     sparse_index: Option<Text>,
@@ -109,7 +111,7 @@ struct Reader<'n> {
 }
 
 impl Reader<'_> {
-    fn item(&self, written: Spanned<Written>, defaults: &Taken) -> Result<Item, ConfigError> {
+    fn item(&self, written: WrittenItem, defaults: &Taken) -> Result<Item, ConfigError> {
         let at = written.referenced;
         let wrong = |message: &str| ConfigError::new(self.name, message).at(at.line(), at.column());
         let entry = match written.value {

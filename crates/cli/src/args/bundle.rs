@@ -6,7 +6,8 @@ use longshore::location::Location;
 use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
-use super::values::{bundle, choice, out, prefix};
+use super::import_words::ImportWord;
+use super::values::{choice, out, prefix};
 use super::{BaseInput, DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
@@ -16,6 +17,8 @@ Examples:
   longshore export oci:site:registry.site/team/app:1 oci-archive:app.tar -o bundle.tar
   longshore export -f images.txt --platform linux/amd64 --dry-run -o bundle.tar
   longshore export -f bundle.yaml -o - | ssh site longshore import -";
+
+pub(super) const IMPORT_USAGE: &str = "longshore import [OPTIONS] <BUNDLE>... [DST]";
 
 pub(super) const IMPORT_EXAMPLES: &str = "\
 Examples:
@@ -159,26 +162,35 @@ pub(crate) struct Receipt {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
-    /// The file to write, which must not exist yet
-    #[arg(default_value = "bundle.yaml")]
-    pub(crate) file: PathBuf,
+    /// The file to write, which must not exist yet [default: bundle.yaml, or mirror.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// Write an example `mirror.yaml`, for `mirror`
+    #[arg(long)]
+    pub(crate) mirror: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// The bundle: an archive file, `oci:DIR`, or `-` for stdin
+    /// The bundle: an archive file, `oci:DIR`, or `-` for stdin; several files of one bundle in any order; then
+    /// the target DST, as for --to
+    ///
+    /// The last of several words is the target, unless it is a file: then it is a part of the bundle, and
+    /// the target is the store, or that of --to.
     ///
     /// From stdin into a layout or the store, every blob is written straight to its place, and names are
     /// given when the bundle is complete. From stdin into a registry, the bundle is first kept in an
     /// unnamed file in --scratch.
-    #[arg(value_name = "BUNDLE", value_parser = bundle)]
-    pub(crate) bundle: Location,
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub(super) words: Vec<ImportWord>,
+    /// The files of the bundle.
+    #[arg(skip)]
+    pub(crate) bundles: Vec<Location>,
     /// The target: `HOST`, `HOST/PREFIX` or `oci:DIR` [default: the store, a directory of your own]
     ///
     /// In a registry, HOST/PATH:TAG of the bundle becomes DST/PATH:TAG; in a layout, names stay the same.
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.
-    #[arg(value_name = "DST")]
+    #[arg(long = "to", value_name = "DST")]
     pub(crate) target: Option<ImportDestination>,
     /// Replace FROM at the beginning of names with TO (repeatable); the longest FROM wins
     #[arg(long, value_name = "FROM=TO")]

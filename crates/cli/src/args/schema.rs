@@ -46,6 +46,8 @@ pub(crate) enum Described {
     Logout,
     /// What `man` prints
     Man,
+    /// What `mirror` prints
+    Mirror,
     /// What `receipt` prints
     Receipt,
     /// What `schema` prints
@@ -73,6 +75,9 @@ pub(crate) enum Described {
     /// The artifacts to export
     #[value(name = "bundle.yaml")]
     BundleYaml,
+    /// The artifacts that are kept equal, and where
+    #[value(name = "mirror.yaml")]
+    MirrorYaml,
     /// The artifacts to export, pinned to digests
     #[value(name = "bundle.lock")]
     BundleLock,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use longshore::location::{Location, PlaceKind};
 use longshore_bundle::Choice;
-use longshore_remote::Secret;
 use longshore_remote::credentials::Credential;
+use longshore_remote::{Rate, Secret};
 use longshore_spec::{Reference, ReferenceError, RepositoryName};
 
 use crate::location;
@@ -375,12 +375,76 @@ pub(super) fn age(text: &str) -> Result<Duration, Mistake> {
 
 /// Reads how long something may take, written like an age.
 pub(super) fn patience(text: &str) -> Result<Duration, Mistake> {
-    time(text).ok_or_else(|| {
+    time(text).ok_or_else(|| no_time(text))
+}
+
+/// Reads how long a registry may be silent, at least a second.
+pub(super) fn silence(text: &str) -> Result<Duration, Mistake> {
+    time(text).filter(|time| !time.is_zero()).ok_or_else(|| no_time(text))
+}
+
+fn no_time(text: &str) -> Mistake {
+    Mistake::new(
+        format!("`{text}` is not a length of time"),
+        "write a number and s, m, h or d, such as `30s`",
+    )
+}
+
+/// Slower than so many bytes a second, registries take a client for one that hangs.
+const LEAST_RATE: u64 = 16_000;
+
+/// Reads how many bytes go in a second.
+pub(super) fn byte_rate(text: &str) -> Result<Rate, Mistake> {
+    let amount = text.strip_suffix("/s").unwrap_or(text);
+    let amount = bytes(amount).and_then(NonZeroU64::new).ok_or_else(|| {
         Mistake::new(
-            format!("`{text}` is not a length of time"),
-            "write a number and s, m, h or d, such as `30s`",
+            format!("`{text}` is no number of bytes a second"),
+            "write a number and B, kB, MB, GB, KiB, MiB or GiB, such as `10MB/s`",
+        )
+    })?;
+    if amount.get() < LEAST_RATE {
+        let text = format!("`{text}` is so slow that registries would not wait for it");
+        return Err(Mistake::new(text, "write at least `16kB/s`"));
+    }
+    Ok(Rate { amount, per: Duration::from_secs(1) })
+}
+
+/// Reads how many requests go in a time.
+pub(super) fn request_rate(text: &str) -> Result<Rate, Mistake> {
+    let rate = || {
+        let (amount, per) = text.split_once('/')?;
+        let seconds = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            _ => return None,
+        };
+        Some(Rate { amount: amount.parse().ok()?, per: Duration::from_secs(seconds) })
+    };
+    rate().ok_or_else(|| {
+        Mistake::new(
+            format!("`{text}` is no number of requests in a time"),
+            "write a number, and /s, /m or /h, such as `5/s`",
         )
     })
+}
+
+/// Reads a number of bytes: with `k`, `M` and `G` thousands, with `Ki`, `Mi` and `Gi` 1024s.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('B').unwrap_or(text);
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim_start() {
+        "" => 1,
+        "k" | "K" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn time(text: &str) -> Option<Duration> {
@@ -413,6 +477,22 @@ pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, Mistake> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_amounts_in_a_time() {
+        let amount = |text: &str| byte_rate(text).map(|rate| rate.amount.get());
+        assert_eq!(amount("10MB/s"), Ok(10_000_000));
+        assert_eq!(amount("512KiB"), Ok(512 << 10));
+        assert_eq!(amount("2 GiB/s"), Ok(2 << 30));
+        for wrong in ["", "MB/s", "10 XB/s", "10MB/m", "1.5MB/s", "0", "15kB/s", "99999999999G"] {
+            assert!(byte_rate(wrong).is_err(), "{wrong}");
+        }
+        let rate = request_rate("100/m").unwrap();
+        assert_eq!((rate.amount.get(), rate.per), (100, Duration::from_mins(1)));
+        for wrong in ["", "5", "0/s", "5/d", "/s", "-1/s"] {
+            assert!(request_rate(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn ages_have_a_unit() {

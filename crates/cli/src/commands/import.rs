@@ -1,7 +1,7 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
 mod preview;
-mod target;
+pub(in crate::commands) mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use longshore::OpenPlace;
+use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
     MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes, StreamGuard,
@@ -24,6 +25,7 @@ use longshore_sync::{
 };
 
 use self::target::Target;
+use super::bundle_files::OpenFiles;
 use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
@@ -32,7 +34,6 @@ use crate::documents::{
 };
 use crate::human;
 use crate::interrupt;
-use crate::open;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
@@ -47,24 +48,18 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let begun = Instant::now();
     let registries = Registries::reading(&args.reading);
     // A pipe is read once, and may go on for long: that there is a place for it is seen first.
-    let is_pipe = args.bundle.is_pipe();
-    let target = if is_pipe { Some(Target::open(args, &registries)?) } else { None };
-    let opened = open(args, target.as_ref(), global, output)?;
-    let layout = opened.layout().ok_or_else(|| {
-        let text = format!("{} is no bundle: a bundle is a layout", args.bundle);
-        Problem::new(Exit::Usage, text).hint("`longshore copy` takes artifacts out of registries")
-    })?;
-    let bundle = OpenBundle::read(layout).map_err(|error| {
-        let problem = bundle::unreadable(error);
-        match problem.exit {
-            Exit::Difference => problem.because(Exit::Failed),
-            _ => problem,
-        }
-    })?;
+    let is_pipe = args.bundles.iter().any(Location::is_pipe);
+    let target =
+        if is_pipe { Some(Target::open(args.target.as_ref(), &registries)?) } else { None };
+    let files = open(args, target.as_ref(), global, output)?;
+    let opened = files.first();
+    let together = files.together().map_err(failed)?;
+    let bundle =
+        OpenBundle::read(together.layout()).map_err(|error| failed(bundle::unreadable(error)))?;
     let mapping = target::mapping(args);
     let moves = bundle.moves(&mapping, target::kind(args)).map_err(refused_move)?;
     warn_of_idle(&mapping, &moves, output);
-    let target = target.map_or_else(|| Target::open(args, &registries), Ok)?;
+    let target = target.map_or_else(|| Target::open(args.target.as_ref(), &registries), Ok)?;
     let whole;
     let to = match &target {
         Target::Registry(registry) => {
@@ -89,9 +84,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         jobs: global.jobs(),
     };
     let import = request.prepare(&Silent);
-    tell_damaged(&opened, import.plan(), output);
+    tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check(&Silent).map_err(|refusal| refused(refusal, &opened))?;
+    let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let names = plan.given_names(global.jobs());
@@ -139,6 +134,14 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let complete = report.is_complete();
     Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Returns a problem of a bundle that is not what its record says: here that is a failure.
+fn failed(problem: Problem) -> Problem {
+    match problem.exit {
+        Exit::Difference => problem.because(Exit::Failed),
+        _ => problem,
+    }
 }
 
 /// Writes down what the target holds now: all of a layout, and of a registry the repositories of the bundle and
@@ -189,19 +192,21 @@ fn open(
     target: Option<&Target>,
     global: &Global,
     output: &Output,
-) -> Result<OpenPlace, Problem> {
-    if !args.bundle.is_pipe() {
-        let registries = Registries::reading(&args.reading);
-        return open::place(&args.bundle, &args.reading, &registries);
-    }
+) -> Result<OpenFiles, Problem> {
+    let pipe = match &args.bundles[..] {
+        [pipe] if pipe.is_pipe() => pipe,
+        files => {
+            return OpenFiles::open(files, &args.reading, &Registries::reading(&args.reading));
+        }
+    };
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
-        return receive(args, directory, global, output).map(OpenPlace::StreamedArchive);
+        let received = receive(args, directory, global, output)?;
+        return Ok(OpenFiles::one(pipe, OpenPlace::StreamedArchive(received)));
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let directory = target.and_then(Target::disk).unwrap_or_else(scratch);
-    Archive::from_pipe(std::io::stdin().lock(), &directory)
-        .map(OpenPlace::Archive)
-        .map_err(Problem::of)
+    let archive = Archive::from_pipe(std::io::stdin().lock(), &directory).map_err(Problem::of)?;
+    Ok(OpenFiles::one(pipe, OpenPlace::Archive(archive)))
 }
 
 /// Takes the content of a pipe into a layout; of a delta nothing, if the layout does not hold its base.

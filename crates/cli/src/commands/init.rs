@@ -1,6 +1,8 @@
-//! `init`: an example of what a bundle may be asked for.
+//! `init`: an example of what a bundle or a mirror may be asked for.
 
-use longshore_bundle::EXAMPLE;
+use std::path::Path;
+
+use longshore_bundle::{EXAMPLE, MIRROR_EXAMPLE};
 use longshore_layout::write_file;
 use longshore_store::Error;
 
@@ -11,20 +13,26 @@ use crate::problem::{Exit, Problem};
 use crate::shell;
 
 pub(crate) fn run(args: &Init, output: &Output) -> Result<Exit, Problem> {
-    let file = args.file.display().to_string();
-    if args.file.exists() {
+    let (name, example) =
+        if args.mirror { ("mirror.yaml", MIRROR_EXAMPLE) } else { ("bundle.yaml", EXAMPLE) };
+    let path = args.file.as_deref().unwrap_or(Path::new(name));
+    let file = path.display().to_string();
+    if path.exists() {
         return Err(Problem::of(Error::Exists { what: file })
             .hint("name another file; what is there stays as it is"));
     }
-    tracing::debug!("writing {file}, {} bytes", EXAMPLE.len());
-    write_file(&args.file, EXAMPLE.as_bytes()).map_err(Problem::of)?;
+    tracing::debug!("writing {file}, {} bytes", example.len());
+    write_file(path, example.as_bytes()).map_err(Problem::of)?;
     let document = Document { file };
     output.summary(&document, || {
         let file = &document.file;
         let word = shell::word(file);
-        format!(
-            "{file} is an example; change it, then `longshore export -f {word} -o bundle.tar`\n"
-        )
+        let next = if args.mirror {
+            format!("longshore mirror -f {word} --dry-run")
+        } else {
+            format!("longshore export -f {word} -o bundle.tar")
+        };
+        format!("{file} is an example; change it, then `{next}`\n")
     })?;
     Ok(Exit::Done)
 }

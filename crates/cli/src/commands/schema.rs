@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use clap::ValueEnum as _;
-use longshore_bundle::{Lock, Record, SCHEMA};
+use longshore_bundle::{Lock, Record, SCHEMA, mirror_schema};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,8 +13,8 @@ use crate::args::{self, Described};
 use crate::documents::{
     CopyDocument, Deleted, DiffDocument, ErrorDocument, ExportDocument, FoundImage, GcDocument,
     ImportDocument, ImportedRoot, InitDocument, InspectDocument, KnownSchema, KnownType, ListLine,
-    ListedRepository, LockDocument, LoginDocument, ManPages, PlaceDigest, ProgressEvent,
-    ReceiptDocument, RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged,
+    ListedRepository, LockDocument, LoginDocument, ManPages, MirrorDocument, PlaceDigest,
+    ProgressEvent, ReceiptDocument, RequestLine, Script, ServeDocument, Tagged, TreeNode, Untagged,
     VerifyDocument,
 };
 use crate::output::{Output, table};
@@ -70,6 +70,8 @@ fn text(of: Described) -> Result<String, Problem> {
         Described::Error => derived::<ErrorDocument>(),
         Described::Progress => derived::<ProgressEvent>(),
         Described::AccessLog => derived::<RequestLine<'_>>(),
+        Described::Mirror => derived::<MirrorDocument>(),
+        Described::MirrorYaml => return Ok(format!("{:#}", mirror_schema())),
         Described::ImportReport => derived::<Vec<ImportedRoot>>(),
         Described::BundleLock => derived::<Lock>(),
         Described::BundleJson => derived::<Record>(),

@@ -77,6 +77,10 @@ fn every_flag_that_takes_a_value_is_known() {
         "prefix",
         "docker-manifest",
         "site",
+        "limit-rate",
+        "limit-requests",
+        "retries",
+        "timeout",
     ];
     let mut program = Args::command();
     program.build();

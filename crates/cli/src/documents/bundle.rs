@@ -117,6 +117,44 @@ pub(crate) struct ImportedRoot {
     pub(crate) outcome: &'static str,
 }
 
+/// What `mirror` prints of a pass.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MirrorDocument {
+    /// Where artifacts go.
+    pub(crate) target: String,
+    /// How many artifacts the target had already, under the same names.
+    pub(crate) unchanged: u64,
+    /// The others.
+    pub(crate) roots: Vec<MirroredRoot>,
+    /// The manifests that came along for what they refer to; those that were there are among them.
+    pub(crate) referrers: u64,
+    #[serde(flatten)]
+    pub(crate) transfer: Transfer,
+    /// Digests that were taken without proof, see `--allow-unverified`.
+    pub(crate) unverified: Vec<String>,
+    /// Everything that went wrong.
+    pub(crate) failures: Vec<Failed>,
+}
+
+/// An artifact that a pass brings, where it lies and where it goes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MirroredRoot {
+    /// What it is called at its source.
+    pub(crate) from: String,
+    /// What it is called where it goes.
+    pub(crate) to: String,
+    /// What it is, if it could be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    /// Its type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<String>,
+    /// `done`, `failed` or `skipped`.
+    pub(crate) outcome: &'static str,
+}
+
 /// What `lock` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LockDocument {

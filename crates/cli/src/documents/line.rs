@@ -11,7 +11,7 @@ use super::Failed;
 pub(crate) enum ProgressEvent {
     /// Work begins.
     Begun {
-        /// `copying`, `exporting`, `comparing`, `importing`, `receiving` or `verifying`.
+        /// `copying`, `exporting`, `comparing`, `importing`, `mirroring`, `receiving` or `verifying`.
         action: &'static str,
         /// How much there is to do, as far as that is known.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -319,6 +319,17 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         format!("artifacts: [{{ ref: {host}/site:app }}, {{ ref: {host}/site:none }}]\n"),
     );
     site.file("changed.yaml", wanted("linux/arm64"));
+    site.ok(&format!("copy -q oci:site:bottle oci:mirrored:{host}/site:chart"));
+    site.file(
+        "mirror.yaml",
+        format!(
+            "target: oci:mirrored\n\
+             artifacts:\n\
+             - {{ ref: {host}/site:app, platforms: [linux/amd64, linux/arm64], sparseIndex: keep }}\n\
+             - {{ ref: {host}/site:chart }}\n\
+             - {{ ref: {host}/site:none }}\n"
+        ),
+    );
     vec![
         format!("export {host}/site:app {host}/site:none --keep-going -o bundle.tar"),
         format!(
@@ -339,6 +350,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         ),
         "import whole.tar oci:whole".to_owned(),
         "init wishes.yaml".to_owned(),
+        "mirror --dry-run".to_owned(),
+        "mirror".to_owned(),
         "receipt oci:whole -o whole.receipt".to_owned(),
         "copy oci:site:app oci:before:x".to_owned(),
         "copy oci:site:chart oci:now:x".to_owned(),

@@ -165,6 +165,10 @@ impl Layout for Archive {
         Ok(self.members.blobs.keys().cloned().collect())
     }
 
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        Backend::open(self, digest, offset)
+    }
+
     fn is_written_once(&self) -> bool {
         true
     }

@@ -411,6 +411,10 @@ impl SourcePlace for StreamedArchive {
     fn repositories(&self) -> Result<Vec<RepositoryName>> {
         Ok(self.listing.repositories(None))
     }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.size(digest)
+    }
 }
 
 impl Layout for StreamedArchive {
@@ -425,6 +429,10 @@ impl Layout for StreamedArchive {
 
     fn blob_digests(&self) -> Result<Vec<Digest>> {
         Ok(self.stats.blobs().cloned().collect())
+    }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        Backend::open(self, digest, offset)
     }
 
     fn stream_stats(&self) -> Option<&StreamStats> {

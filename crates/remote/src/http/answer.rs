@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::failure::failure;
 use super::meter::{Meter, Speed};
+use super::pace;
 use super::refusal;
 use super::transport::Transport;
 use super::{AttemptError, Reach, Retry, public};
@@ -235,6 +236,8 @@ impl io::Read for Answer<'_> {
                     Err(_) => Bytes::new(),
                 };
                 let speed = meter.note(begun.elapsed(), come.len() as u64);
+                // Whoever is not read from for a while sends no more: TCP tells it.
+                pace::keep(transport.receiving(), come.len() as u64).await;
                 *rest = come;
                 filled += take(rest, &mut buffer[filled..wanted]);
                 match speed {

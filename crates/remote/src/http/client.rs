@@ -73,7 +73,7 @@ impl Http {
                 },
             )?,
             foreign_urls: config.foreign_urls,
-            throttle: Throttle::new(config.jobs_per_host),
+            throttle: Throttle::new(config.jobs_per_host, config.request_rate),
             retries: config.retries,
             backoff: config.backoff,
             warned: Mutex::default(),

@@ -9,6 +9,7 @@ mod client;
 mod failure;
 pub(crate) mod headers;
 mod meter;
+mod pace;
 mod proxy;
 mod public;
 mod refusal;

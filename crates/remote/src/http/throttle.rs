@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use longshore_store::{ConnectionFailure, Error};
 
+use super::pace::Pace;
+use crate::Rate;
+
 /// The longest `Retry-After` that is obeyed. If a host asks for more, the request fails.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
@@ -32,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Throttle {
     /// The most requests that a host gets at once.
     most: usize,
+    /// How many requests it gets in a time.
+    rate: Option<Rate>,
     hosts: Mutex<HashMap<String, Host>>,
     changed: Condvar,
 }
@@ -41,6 +46,7 @@ struct Host {
     /// How many requests may be in flight at once.
     limit: usize,
     under_way: usize,
+    pace: Option<Pace>,
     /// The answers since `limit` last changed.
     answers: usize,
     has_answered: bool,
@@ -58,8 +64,8 @@ pub(super) struct Permit<'a> {
 }
 
 impl Throttle {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), hosts: Mutex::default(), changed: Condvar::new() }
+    pub(super) fn new(most: usize, rate: Option<Rate>) -> Self {
+        Self { most: most.max(1), rate, hosts: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Waits until a request may be sent to `host`.
@@ -77,6 +83,9 @@ impl Throttle {
             }
             if state.under_way < state.limit || now >= patience {
                 state.under_way += 1;
+                let due = state.pace.as_ref().map_or(Duration::ZERO, |pace| pace.take(1, now));
+                drop(hosts);
+                thread::sleep(due);
                 return Permit { throttle: self, host: host.to_owned() };
             }
             let waited = self.changed.wait_timeout(hosts, patience - now);
@@ -133,6 +142,7 @@ impl Throttle {
         hosts.entry(host.to_owned()).or_insert(Host {
             limit: self.most,
             under_way: 0,
+            pace: self.rate.map(Pace::new),
             answers: 0,
             has_answered: false,
             rests_until: None,
@@ -174,7 +184,7 @@ mod tests {
 
     #[test]
     fn e08_a_host_is_asked_less_and_then_more_again() {
-        let throttle = Throttle::new(8);
+        let throttle = Throttle::new(8, None);
         for expected in [4, 2, 1, 1] {
             throttle.slow_down("h", None);
             assert_eq!(limit(&throttle), expected);
@@ -187,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_permit_comes_back() {
-        let throttle = Throttle::new(1);
+        let throttle = Throttle::new(1, None);
         for _ in 0..3 {
             let _permit = throttle.acquire("h");
             let _other = throttle.acquire("i");

@@ -1,11 +1,13 @@
 //! The runtime that moves bytes, and how long it waits for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_store::{Error, Result};
 use tokio::runtime::Runtime;
 
 use super::meter::Meter;
+use super::pace::Pace;
 use crate::{Config, Limits};
 
 /// What moves bytes between sockets and the threads of callers.
@@ -13,6 +15,9 @@ pub(crate) struct Transport {
     runtime: Runtime,
     limits: Limits,
     idle: Duration,
+    /// How fast bytes are received, and how fast they are sent.
+    receiving: Option<Pace>,
+    sending: Option<Arc<Pace>>,
 }
 
 impl Transport {
@@ -23,7 +28,10 @@ impl Transport {
             .enable_all()
             .build()
             .map_err(Error::io("start", "a thread for connections"))?;
-        Ok(Self { runtime, limits: config.limits.clone(), idle: config.idle_timeout })
+        let pace = || config.byte_rate.map(Pace::new);
+        let (receiving, sending) = (pace(), pace().map(Arc::new));
+        let (limits, idle) = (config.limits.clone(), config.idle_timeout);
+        Ok(Self { runtime, limits, idle, receiving, sending })
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
@@ -37,6 +45,16 @@ impl Transport {
     /// Returns how long the other side may be silent.
     pub(super) fn idle(&self) -> Duration {
         self.idle
+    }
+
+    /// Returns the pace at which bytes are received, if one is kept.
+    pub(super) fn receiving(&self) -> Option<&Pace> {
+        self.receiving.as_ref()
+    }
+
+    /// Returns the pace at which bytes are sent, if one is kept.
+    pub(super) fn sending(&self) -> Option<Arc<Pace>> {
+        self.sending.clone()
     }
 
     /// Returns the meter for content of any length.

@@ -15,11 +15,12 @@ use longshore_store::{ConnectionFailure, Error};
 use reqwest::{RequestBuilder, Response};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::client::silent;
 use super::failure::failure;
 use super::meter::{Meter, Speed};
+use super::pace::Pace;
 use super::stream_body::StreamBody;
 use super::{AttemptError, Http, Retry, patience_after_upload};
 
@@ -48,7 +49,14 @@ impl Http {
         let (sender, receiver) = channel(WAITING);
         let sent = Arc::new(AtomicU64::new(0));
         let length = content.len();
-        let body = Pieces { receiver, rest: Bytes::new(), left: length, sent: Arc::clone(&sent) };
+        let body = Pieces {
+            receiver,
+            rest: Bytes::new(),
+            left: length,
+            sent: Arc::clone(&sent),
+            pace: self.transport.sending(),
+            due: None,
+        };
         let request = request.body(reqwest::Body::wrap(body));
         let sending = Abort(self.transport.runtime().spawn(request.send()));
         let mut progress = Progress { sending, sent, seen: 0, meter: self.transport.meter() };
@@ -199,6 +207,23 @@ struct Pieces {
     rest: Bytes,
     left: u64,
     sent: Arc<AtomicU64>,
+    /// The pace at which frames go, if one is kept, and when the next is due.
+    pace: Option<Arc<Pace>>,
+    due: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pieces {
+    /// Waits until a frame of `length` bytes is due.
+    fn poll_due(&mut self, length: u64, context: &mut Context<'_>) -> Poll<()> {
+        let Some(pace) = &self.pace else { return Poll::Ready(()) };
+        let due =
+            self.due.get_or_insert_with(|| Box::pin(sleep(pace.take(length, Instant::now()))));
+        if due.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.due = None;
+        Poll::Ready(())
+    }
 }
 
 impl http_body::Body for Pieces {
@@ -220,6 +245,9 @@ impl http_body::Body for Pieces {
             }
         }
         let length = self.rest.len().min(FRAME);
+        if self.poll_due(length as u64, context).is_pending() {
+            return Poll::Pending;
+        }
         let frame = self.rest.split_to(length);
         self.left = self.left.saturating_sub(length as u64);
         self.sent.fetch_add(length as u64, Ordering::Relaxed);

@@ -20,6 +20,7 @@ use longshore_store::{
 };
 
 use self::blob_head::Presence;
+use self::manifest_pull::HeadResult;
 use crate::Registry;
 use crate::auth::Scope;
 use crate::http::{Answer, Request};
@@ -149,6 +150,13 @@ impl RemoteRepository {
 impl Source for RemoteRepository {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
         self.head_manifest(selector)
+    }
+
+    fn unconfirmed_head(&self, selector: &Selector) -> Result<Descriptor> {
+        match self.head_result(selector)? {
+            HeadResult::There(said) => Ok(said),
+            HeadResult::Absent | HeadResult::Unknown => self.head_manifest(selector),
+        }
     }
 
     fn manifest(&self, selector: &Selector) -> Result<Manifest> {

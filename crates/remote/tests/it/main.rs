@@ -11,6 +11,7 @@ mod distribution;
 mod fake;
 mod foreign;
 mod general;
+mod pace;
 mod pull;
 mod push;
 mod referrers;

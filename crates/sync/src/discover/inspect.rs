@@ -6,7 +6,9 @@ use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{
     Descriptor, Digest, Kind, Manifest, ManifestContent, ManifestError, MediaType, Platform,
 };
-use longshore_store::{Error, MAX_DEPTH, Result, Selector, Source, Subject, Target, describe};
+use longshore_store::{
+    Error, MAX_DEPTH, Name, Result, Selector, Source, Subject, Target, describe,
+};
 
 use super::referrers::Attached;
 use super::signatures::SignatureTags;
@@ -43,6 +45,8 @@ impl Inspection {
 
 pub(super) enum Resolved {
     Manifest(Box<Manifest>),
+    /// A manifest that the target has under the same names, and that need not be looked into.
+    Unchanged(Descriptor),
     /// Content of a type that is not known, and that is no manifest (rows A-15, C-22).
     Opaque(Descriptor),
     /// The filter does not take it; what it is in a word.
@@ -53,7 +57,9 @@ impl Resolved {
     fn descriptor(&self) -> &Descriptor {
         match self {
             Self::Manifest(manifest) => manifest.descriptor(),
-            Self::Opaque(descriptor) | Self::Unwanted(descriptor, _) => descriptor,
+            Self::Unchanged(descriptor)
+            | Self::Opaque(descriptor)
+            | Self::Unwanted(descriptor, _) => descriptor,
         }
     }
 }
@@ -66,7 +72,11 @@ pub(super) fn inspect(
     step: &Step,
     filter: &Filter,
 ) -> Inspection {
-    let fetched = fetch(source, &step.request);
+    let said = by_heads(source, target, step, filter);
+    let fetched = match &said {
+        Said::Unchanged(descriptor) => Ok(Resolved::Unchanged(descriptor.clone())),
+        Said::Changed | Said::Nothing => fetch(source, &step.request),
+    };
     let origin = fetched.as_ref().ok().map(|found| found.descriptor().digest.clone());
     let found = fetched.and_then(|found| match (step.origin, &filter.referrers) {
         (Origin::Root(_), _) => choose(source, found, &filter.types, &filter.platforms),
@@ -83,6 +93,10 @@ pub(super) fn inspect(
         origin,
         trusted: false,
     };
+    if let Ok(Resolved::Unchanged(descriptor)) = &seen.found {
+        seen.trusted = true;
+        seen.attached = attached(source, tags, step, filter, &descriptor.digest, true);
+    }
     if let Ok(Resolved::Manifest(manifest)) = &seen.found {
         if let (Origin::Root(_), Platforms::Present | Platforms::Stripped(_)) =
             (step.origin, &filter.platforms)
@@ -90,27 +104,15 @@ pub(super) fn inspect(
             seen.absent = absent(source, manifest, &filter.platforms);
         }
         let Descriptor { digest, .. } = manifest.descriptor();
-        seen.trusted = match &step.trust {
-            Trust::No => false,
-            Trust::Yes => true,
+        seen.trusted = match (&step.trust, said) {
+            (Trust::No, _) | (Trust::IfListed(_), Said::Changed) => false,
+            (Trust::Yes, _) => true,
             // One that does not answer is asked again for everything, and then it is told.
-            Trust::IfListed(names) => target
+            (Trust::IfListed(names), _) => target
                 .is_some_and(|target| target.lists(manifest.descriptor(), names).unwrap_or(false)),
         };
-        seen.attached.referrers = match filter.referrers {
-            Referring::Ignored => None,
-            Referring::Counted if seen.trusted => None,
-            // Nobody asked for them, so nobody is told that they cannot be listed.
-            Referring::Counted => source.referrers(digest).ok().map(Ok),
-            Referring::Taken(_) => Some(source.referrers(digest)),
-        };
+        seen.attached = attached(source, tags, step, filter, digest, seen.trusted);
         let repository = step.route.repository.as_deref();
-        let signatures = tags.of_repository(source, digest, repository);
-        seen.attached.signatures = match filter.referrers {
-            Referring::Taken(_) => signatures,
-            // As above.
-            Referring::Ignored | Referring::Counted => Ok(signatures.unwrap_or_default()),
-        };
         if let (Referring::Counted | Referring::Taken(_), Some(index)) =
             (&filter.referrers, seen.origin.as_ref().filter(|origin| *origin != digest))
         {
@@ -120,6 +122,84 @@ pub(super) fn inspect(
         }
     }
     seen
+}
+
+/// What HEAD says of a root, on either side.
+enum Said {
+    /// Nothing that would do.
+    Nothing,
+    /// The target does not have it under its names, whatever it is.
+    Changed,
+    /// The target has it under all of its names.
+    Unchanged(Descriptor),
+}
+
+/// Finds out by HEAD alone whether the target has a root under the same names already, where it may be trusted
+/// then. Registries do not count HEAD as a pull. The target is asked first: in a first pass it has nothing.
+///
+/// What is chosen by what is in it has to be looked into, and so has an index if what refers to its entries is
+/// wanted.
+fn by_heads(
+    source: &dyn Source,
+    target: Option<&dyn Target>,
+    step: &Step,
+    filter: &Filter,
+) -> Said {
+    let (
+        Trust::IfListed(names),
+        RootRequest::Selector(selector @ Selector::Name(_)),
+        Platforms::All | Platforms::Sparse(_),
+    ) = (&step.trust, &step.request, &filter.platforms)
+    else {
+        return Said::Nothing;
+    };
+    let Some((first, others)) = names.split_first() else { return Said::Nothing };
+    let Some(target) = target.filter(|_| filter.types == TypeFilter::default()) else {
+        return Said::Nothing;
+    };
+    let there = match target.stands_for(first) {
+        Ok(Some(digest)) => digest,
+        Ok(None) => return Said::Changed,
+        Err(_) => return Said::Nothing,
+    };
+    let is_there = |name: &Name| {
+        target.stands_for(name).is_ok_and(|other| other.is_some_and(|other| other == there))
+    };
+    let Ok(found) = source.unconfirmed_head(selector) else { return Said::Nothing };
+    if found.digest != there || !others.iter().all(is_there) {
+        return Said::Changed;
+    }
+    let looks_within = matches!(filter.referrers, Referring::Taken(_));
+    match Kind::of(&found.media_type) {
+        Some(Kind::Image) => Said::Unchanged(found),
+        Some(Kind::Index) if !looks_within => Said::Unchanged(found),
+        _ => Said::Nothing,
+    }
+}
+
+/// Returns what is attached to a manifest, as far as that is wanted.
+fn attached(
+    source: &dyn Source,
+    tags: &SignatureTags,
+    step: &Step,
+    filter: &Filter,
+    digest: &Digest,
+    is_trusted: bool,
+) -> Attached {
+    let referrers = match filter.referrers {
+        Referring::Ignored => None,
+        Referring::Counted if is_trusted => None,
+        // Nobody asked for them, so nobody is told that they cannot be listed.
+        Referring::Counted => source.referrers(digest).ok().map(Ok),
+        Referring::Taken(_) => Some(source.referrers(digest)),
+    };
+    let signatures = tags.of_repository(source, digest, step.route.repository.as_deref());
+    let signatures = match filter.referrers {
+        Referring::Taken(_) => signatures,
+        // As above.
+        Referring::Ignored | Referring::Counted => Ok(signatures.unwrap_or_default()),
+    };
+    Attached { referrers, signatures }
 }
 
 /// Returns those entries of an index that would be taken, that a source does not have, and that say what
@@ -190,7 +270,7 @@ fn choose(
                 Resolved::Unwanted(descriptor, artifact_type.name().to_owned())
             });
         }
-        Resolved::Unwanted(..) => return Ok(found),
+        Resolved::Unchanged(_) | Resolved::Unwanted(..) => return Ok(found),
     };
     if !admits(source, &manifest, types)? {
         let name = ArtifactType::of(&manifest).name().to_owned();
@@ -246,9 +326,9 @@ fn admits(source: &dyn Source, manifest: &Manifest, types: &TypeFilter) -> Resul
                 continue;
             }
             Ok(Resolved::Manifest(child)) => ArtifactType::of(&child),
-            Ok(Resolved::Opaque(entry) | Resolved::Unwanted(entry, _)) => {
-                ArtifactType::declared_as(&entry.media_type)
-            }
+            Ok(
+                Resolved::Unchanged(entry) | Resolved::Opaque(entry) | Resolved::Unwanted(entry, _),
+            ) => ArtifactType::declared_as(&entry.media_type),
             Err(error) if error.is_not_found() => continue,
             Err(error) => return Err(error),
         };

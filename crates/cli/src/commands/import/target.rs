@@ -13,7 +13,7 @@ use crate::registries::Registries;
 use crate::store;
 
 /// Where a bundle goes.
-pub(super) enum Target {
+pub(in crate::commands) enum Target {
     Registry(Registry),
     Layout(Arc<Directory>, PathBuf),
 }
@@ -37,8 +37,11 @@ pub(super) fn kind(args: &Import) -> TargetKind {
 
 impl Target {
     /// Opens what is named, or the store.
-    pub(super) fn open(args: &Import, registries: &Registries<'_>) -> Result<Self, Problem> {
-        let path = match &args.target {
+    pub(in crate::commands) fn open(
+        named: Option<&ImportDestination>,
+        registries: &Registries<'_>,
+    ) -> Result<Self, Problem> {
+        let path = match named {
             None => store::path().ok_or_else(|| {
                 let text =
                     "there is no place to import to, and no home directory to keep a store in";
