@@ -6,6 +6,7 @@
 mod corpus;
 mod course;
 mod figures;
+mod mirror;
 mod place;
 mod serve;
 mod small;
@@ -49,6 +50,8 @@ enum Part {
     Small,
     /// Our registry beside docker-registry
     Serve,
+    /// A registry kept equal to another, beside regsync
+    Mirror,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -73,6 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if wanted(Part::Serve) {
         let ours = tools.first().context("ours is always there")?;
         serve::run(args, ours, &work.path().join("serve"), &mut figures)?;
+    }
+    if wanted(Part::Mirror) {
+        let ours = tools.first().context("ours is always there")?;
+        mirror::run(args, ours, &work.path().join("mirror"), &mut figures)?;
     }
     println!();
     for tool in &tools {

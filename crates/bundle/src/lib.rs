@@ -60,6 +60,7 @@
 //!     locked: None,
 //!     target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
 //!     base: None,
+//!     only: None,
 //!     docker: DockerList::None,
 //!     incomplete: Incomplete::Refused,
 //!     allow_unverified: false,
@@ -79,17 +80,20 @@ mod formats;
 mod layout_place;
 mod lock;
 mod mapping;
+mod missing_content;
 mod operations;
 mod pick;
 mod platforms;
 mod receipt;
 mod record;
+mod schedule;
 mod selected_places;
 mod selection;
+mod served_delta;
 mod snapshot;
 mod tags;
 
-pub use bundle_files::{BundleFile, BundleFiles, BundleFilesError};
+pub use bundle_files::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
 pub use config_error::ConfigError;
 pub use delta::{Base, Delta};
 pub use docker::{
@@ -106,6 +110,9 @@ pub use lock::{
     Outdated,
 };
 pub use mapping::{Mapping, NameConflict, Rule};
+pub use missing_content::{
+    MAX_MISSING_CONTENT, MISSING_CONTENT_VERSION, MissingContent, MissingContentError, lost_content,
+};
 pub use operations::compare::{ArchiveComparison, BundleDifference};
 pub use operations::diff::SnapshotRequest;
 pub use operations::export::{
@@ -132,7 +139,9 @@ pub use record::{
     RecordError, RecordedBase, RecordedBlob, RecordedReferrer, RecordedRoot, RecordedSelection,
     Why,
 };
+pub use schedule::Schedule;
 pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
+pub use served_delta::ServedDelta;
 pub use snapshot::{Amount, Contents, NameDifference, Snapshot, SnapshotDifference};
 pub use tags::{NoSuchTags, TagRules};

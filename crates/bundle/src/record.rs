@@ -9,8 +9,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use longshore_layout::Inventory;
-use longshore_spec::{Digest, Hasher, MediaType, Role};
-use longshore_store::{ExtraFile, OutlineNode};
+use longshore_spec::{Descriptor, Digest, Hasher, MediaType, Role};
+use longshore_store::{ExtraFile, OutlineNode, Root};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -45,8 +45,11 @@ pub const FORMAT_VERSION: u64 = 2;
 /// The version of a bundle that carries all that it needs.
 const COMPLETE: u64 = 1;
 
-/// The version of a bundle that takes content for granted.
+/// The version of a bundle that takes content for granted, and of one that repairs another.
 const DELTA: u64 = 2;
+
+/// The media type of content of which nothing says what it is.
+const OPAQUE: &str = "application/octet-stream";
 
 /// The record of what a bundle holds and why: the content of `bundle.json`.
 ///
@@ -76,6 +79,11 @@ pub struct Record {
     pub left_out: Vec<LeftBehind>,
     /// What came along because it refers to something that is there, by digest.
     pub referrers: Vec<RecordedReferrer>,
+    /// The id of the bundle that this repairs: it holds content that was missing for that, and is none by
+    /// itself. `None` for every other bundle.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(skip_serializing_if = "Option::is_none"))]
+    pub repairs: Option<Digest>,
     /// What was wanted and is there, by reference.
     pub roots: Vec<RecordedRoot>,
     /// What was asked for, in the form of `bundle.yaml`.
@@ -213,6 +221,8 @@ struct Written<'a> {
     id: Option<&'a Digest>,
     left_out: &'a [LeftBehind],
     referrers: &'a [RecordedReferrer],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repairs: Option<&'a Digest>,
     roots: &'a [RecordedRoot],
     selection: &'a RecordedSelection,
 }
@@ -280,6 +290,7 @@ impl Record {
             id,
             left_out,
             referrers,
+            repairs: self.repairs.as_ref(),
             roots,
             selection,
         };
@@ -291,6 +302,17 @@ impl Record {
     /// Returns what the bundle takes for granted at its site; nothing if it carries all that it needs.
     pub fn assumed(&self) -> &[RecordedBlob] {
         self.base.as_ref().map(|base| &base.blobs[..]).unwrap_or_default()
+    }
+
+    /// Returns all that the bundle holds, each piece by itself, if it repairs another: nothing in it says what
+    /// its content is.
+    pub fn repair_content(&self) -> Option<Vec<Root>> {
+        self.repairs.as_ref()?;
+        let opaque = |RecordedBlob { digest, size, .. }: &RecordedBlob| Root {
+            descriptor: Descriptor::new(OPAQUE, digest.clone(), *size),
+            names: Vec::new(),
+        };
+        Some(self.blobs.iter().map(opaque).collect())
     }
 
     /// Says what the bundle takes for granted, and why; nothing is said if that is nothing.
@@ -332,8 +354,15 @@ impl Record {
         }
         let mut record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         record.blobs.shrink_to_fit();
-        if record.base.is_some() != (record.format_version == DELTA) {
-            let text = "only a bundle of format version 2 has a `base`, and each has one";
+        let is_part = record.base.is_some() != record.repairs.is_some();
+        let is_both = record.base.is_some() && record.repairs.is_some();
+        if is_both || is_part != (record.format_version == DELTA) {
+            let text =
+                "only a bundle of format version 2 has `base` or `repairs`, and each has one";
+            return Err(RecordError::Malformed(text.to_owned()));
+        }
+        if record.repairs.is_some() && !(record.roots.is_empty() && record.referrers.is_empty()) {
+            let text = "what repairs another bundle has no `roots` or `referrers`";
             return Err(RecordError::Malformed(text.to_owned()));
         }
         Ok(Self { read_as: ReadAs(Some(found)), ..record })

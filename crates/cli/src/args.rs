@@ -114,7 +114,7 @@ pub(crate) enum Command {
     Digest(Digest),
     /// Export artifacts from many registries into one bundle
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export(Export),
+    Export(Box<Export>),
     /// Print the images that Kubernetes manifests name, one per line
     FindImages(FindImages),
     /// Remove content that no name needs from a layout directory
@@ -337,8 +337,9 @@ pub(crate) struct Digest {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// An artifact, or a layout for everything in it
-    pub(crate) place: Location,
+    /// An artifact, or a layout for everything in it; several files of one bundle in any order
+    #[arg(value_name = "PLACE", required = true)]
+    pub(crate) places: Vec<Location>,
     /// Accept content whose digest algorithm is unknown, without verification
     #[arg(long)]
     pub(crate) allow_unverified: bool,
@@ -431,6 +432,9 @@ pub(crate) struct Delete {
 pub(crate) struct Serve {
     /// Layout directories (`oci:DIR`) and archives (`oci-archive:FILE`), or plain paths [default: the
     /// store, a directory of your own]
+    ///
+    /// All that a delta brings is served, with content of the other places; its names are taken before those of
+    /// places that are not written to.
     ///
     /// The store is the layout directory `$LONGSHORE_STORE`, else `longshore` in `$XDG_DATA_HOME` or
     /// `~/.local/share`.

@@ -21,6 +21,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod mirror;
+mod missing;
 mod platforms;
 pub(crate) mod receipt;
 pub(crate) mod schema;

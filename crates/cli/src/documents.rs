@@ -181,6 +181,9 @@ pub(crate) struct VerifyDocument {
     /// The id of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<String>,
+    /// The id of the bundle that this one repairs: it holds what was missing for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repairs: Option<String>,
     /// What a delta takes for granted at its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assumed: Option<ContentAmount>,

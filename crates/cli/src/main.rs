@@ -18,6 +18,7 @@ mod progress;
 mod registries;
 mod report;
 mod shell;
+mod signals;
 mod store;
 mod trace;
 

@@ -97,6 +97,23 @@ impl Output {
         if self.quiet && !self.json { Ok(()) } else { self.result(document, text) }
     }
 
+    /// Prints a result of a command that goes on: `document` as one line of JSON if that was asked for, else
+    /// `text`, unless nothing is wanted for people.
+    pub(crate) fn lines(&self, document: &impl Serialize, text: &str) {
+        let printed = if self.json {
+            serde_json::to_vec(document).map(|mut bytes| {
+                bytes.push(b'\n');
+                visible_json(bytes)
+            })
+        } else if self.quiet {
+            return;
+        } else {
+            Ok(printable(text).into_owned().into_bytes())
+        };
+        // What goes on does not end since nobody reads.
+        let _ = printed.map(|bytes| Self::bytes(&bytes));
+    }
+
     /// Prints bytes as they are. Whoever closes the pipe has read enough.
     pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Problem> {
         let mut stdout = io::stdout().lock();

@@ -1,7 +1,7 @@
-//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock` and receipts.
+//! Files: `index.json`, manifests, `bundle.json`, `bundle.lock`, receipts and lists of missing content.
 
 use bytes::Bytes;
-use longshore_bundle::{Lock, Receipt, Record, RecordError};
+use longshore_bundle::{Lock, MissingContent, Receipt, Record, RecordError};
 use longshore_layout::IndexJson;
 use longshore_spec::{Descriptor, Digest, Manifest, Platform};
 
@@ -76,4 +76,18 @@ pub fn receipt(input: &[u8]) {
     assert_eq!(again, receipt);
     let bare = receipt.clone().digests_only();
     assert!(bare.contents().keys().eq(receipt.contents().keys()));
+}
+
+/// What is read as a list of missing content is written as what is read as the same.
+///
+/// The checksum is set right before, as that of a receipt is.
+pub fn missing(input: &[u8]) {
+    _ = MissingContent::parse(input);
+    let Ok(text) = str::from_utf8(input) else { return };
+    let end = text.rfind("checksum").unwrap_or(text.len());
+    let text = &text[..end];
+    let whole = format!("{text}checksum {}\n", Digest::sha256(text));
+    let Ok(missing) = MissingContent::parse(whole.as_bytes()) else { return };
+    let again = MissingContent::parse(missing.to_string().as_bytes());
+    assert_eq!(again.expect("what is written is read"), missing);
 }

@@ -14,7 +14,7 @@ mod requests;
 mod selection;
 
 pub use archive::archive;
-pub use documents::{index, manifest, receipt, record};
+pub use documents::{index, manifest, missing, receipt, record};
 pub use headers::headers;
 pub use references::references;
 pub use requests::requests;
@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("headers", headers),
     ("index", index),
     ("manifest", manifest),
+    ("missing", missing),
     ("receipt", receipt),
     ("record", record),
     ("references", references),

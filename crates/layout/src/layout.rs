@@ -1,6 +1,7 @@
 //! The trait of layouts that can be read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use longshore_spec::Digest;
 use longshore_store::{Error, Reader, Result, Source, SourcePlace};
@@ -33,6 +34,32 @@ pub trait Layout: SourcePlace {
 }
 
 impl<L: Layout + ?Sized> Layout for &L {
+    fn whole(&self) -> Box<dyn Source + '_> {
+        (**self).whole()
+    }
+
+    fn extra_file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        (**self).extra_file(name, limit)
+    }
+
+    fn blob_digests(&self) -> Result<Vec<Digest>> {
+        (**self).blob_digests()
+    }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<Reader<'_>> {
+        (**self).open_blob(digest, offset)
+    }
+
+    fn stream_stats(&self) -> Option<&StreamStats> {
+        (**self).stream_stats()
+    }
+
+    fn is_written_once(&self) -> bool {
+        (**self).is_written_once()
+    }
+}
+
+impl<L: Layout + ?Sized> Layout for Arc<L> {
     fn whole(&self) -> Box<dyn Source + '_> {
         (**self).whole()
     }

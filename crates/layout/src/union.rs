@@ -20,8 +20,8 @@ use crate::view::View;
 pub struct LayoutUnion<'a> {
     label: String,
     listing: Arc<Listing>,
-    first: Box<dyn Layout + 'a>,
-    others: Vec<Box<dyn Layout + 'a>>,
+    first: Arc<dyn Layout + 'a>,
+    others: Vec<Arc<dyn Layout + 'a>>,
     /// What is known about repositories.
     known: membership::Cache,
 }
@@ -32,8 +32,8 @@ impl<'a> LayoutUnion<'a> {
     pub fn new(
         label: impl Into<String>,
         roots: Vec<Root>,
-        first: Box<dyn Layout + 'a>,
-        others: Vec<Box<dyn Layout + 'a>>,
+        first: Arc<dyn Layout + 'a>,
+        others: Vec<Arc<dyn Layout + 'a>>,
     ) -> Self {
         let entries = roots.into_iter().flat_map(|Root { descriptor, names }| {
             let mut entries: Vec<_> =

@@ -1,8 +1,8 @@
 //! A bundle of what is wanted, in one call.
 
 use longshore_bundle::{
-    Base, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, Lock, Record,
-    Selection, WriteError,
+    Base, DockerList, ExportError, ExportRequest, ExportTarget, Incomplete, Lock, MissingContent,
+    Record, Selection, WriteError,
 };
 use longshore_store::Error;
 use longshore_sync::{Observer, Report};
@@ -16,6 +16,8 @@ pub struct ExportOptions<'a> {
     pub lock: Option<&'a Lock>,
     /// What the site is known to hold, so that the bundle need not carry it.
     pub base: Option<&'a Base>,
+    /// What a site asked for that was missing for a bundle: nothing else is carried.
+    pub only: Option<&'a MissingContent>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// What becomes of the bundle if not all can be had.
@@ -32,6 +34,7 @@ impl Default for ExportOptions<'_> {
         Self {
             lock: None,
             base: None,
+            only: None,
             docker: DockerList::None,
             incomplete: Incomplete::Refused,
             allow_unverified: false,
@@ -84,6 +87,7 @@ pub fn export(
         locked: options.lock,
         target: Some(ExportTarget { place: target.place(), whole: &*whole }),
         base: options.base,
+        only: options.only,
         docker: options.docker,
         incomplete: options.incomplete,
         allow_unverified: options.allow_unverified,

@@ -27,9 +27,10 @@ pub use longshore_store as store;
 pub use longshore_sync as sync;
 
 pub use longshore_bundle::{
-    Base, Bundle, DockerList, ExportRequest, ExportTarget, Import, ImportRequest, ImportTarget,
-    Incomplete, Lock, LockRequest, Mapping, MirrorRequest, MirrorRoutes, OpenBundle, Record,
-    Routes, SelectedPlaces, Selection, SparseIndex, TargetKind, VerifyRequest,
+    Base, Bundle, BundleFile, BundleFiles, DockerList, ExportRequest, ExportTarget, Import,
+    ImportRequest, ImportTarget, Incomplete, Lock, LockRequest, Mapping, MirrorRequest,
+    MirrorRoutes, MissingContent, OpenBundle, Record, Routes, SelectedPlaces, Selection,
+    SparseIndex, TargetKind, VerifyRequest,
 };
 pub use longshore_store::{Error, Result};
 pub use longshore_sync::{Filter, Observer, Report, Silent};

@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+pub use self::metrics::MoreMetrics;
 pub use self::passwords::{Passwords, Refused};
 pub use self::record::{RequestObserver, RequestRecord};
 pub use self::tls::{Certificate, CertificateError};
@@ -112,6 +113,8 @@ pub struct ServerOptions {
     pub anonymous_pull: bool,
     /// Is called for each request.
     pub observer: Option<RequestObserver>,
+    /// Returns more of what `/metrics` answers, in the text format of Prometheus.
+    pub more_metrics: Option<MoreMetrics>,
 }
 
 impl Default for ServerOptions {
@@ -133,6 +136,7 @@ impl Default for ServerOptions {
             passwords: None,
             anonymous_pull: false,
             observer: None,
+            more_metrics: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::Read as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use longshore_spec::{Descriptor, Digest, Manifest, RepositoryName};
@@ -39,6 +40,24 @@ pub trait SourcePlace: Debug + Send + Sync {
 }
 
 impl<P: SourcePlace + ?Sized> SourcePlace for &P {
+    fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
+        (**self).source(name)
+    }
+
+    fn repositories(&self) -> Result<Vec<RepositoryName>> {
+        (**self).repositories()
+    }
+
+    fn has_repository(&self, name: &RepositoryName) -> Result<bool> {
+        (**self).has_repository(name)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        (**self).blob_size(digest)
+    }
+}
+
+impl<P: SourcePlace + ?Sized> SourcePlace for Arc<P> {
     fn source(&self, name: &RepositoryName) -> Result<Box<dyn Source + '_>> {
         (**self).source(name)
     }

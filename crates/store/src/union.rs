@@ -15,13 +15,16 @@ use crate::{
 /// Several places as one, of which at most one is written to.
 ///
 /// A repository holds what it holds in any of them. A name means what it means in the place that is
-/// written to; if that does not have it, the others must agree on it, else it is ambiguous. What is
+/// written to; if that does not have it, the others must agree on it, unless some of them are
+/// [preferred](Union::preferring), else it is ambiguous. What is
 /// pushed and needs content of the others is given that content, so that the place that is written
 /// to is whole by itself. What the others hold cannot be removed, even where it is in both: it would
 /// go on to be found.
 pub struct Union {
     writable: Option<Box<dyn Place>>,
     others: Vec<Box<dyn SourcePlace>>,
+    /// The names of so many of the others, the first, are taken before those of the rest.
+    preferred: usize,
 }
 
 /// A name that stands for different content in several places.
@@ -38,7 +41,14 @@ pub struct Clash {
 impl Union {
     /// Returns places as one: what is pushed goes to `writable`, and nothing to the `others`.
     pub fn new(writable: Option<Box<dyn Place>>, others: Vec<Box<dyn SourcePlace>>) -> Self {
-        Self { writable, others }
+        Self { writable, others, preferred: 0 }
+    }
+
+    /// Lets the names of the first `count` of the other places be taken before those of the rest, which may
+    /// mean something else there.
+    #[must_use]
+    pub fn preferring(self, count: usize) -> Self {
+        Self { preferred: count, ..self }
     }
 
     /// Returns the place that is written to.
@@ -67,6 +77,11 @@ impl Union {
                     meanings.remove(&name);
                 }
             }
+            for meanings in meanings.values_mut() {
+                if meanings.iter().any(|(number, _)| *number < self.preferred) {
+                    meanings.retain(|(number, _)| *number < self.preferred);
+                }
+            }
             let differ = |list: &[(usize, Digest)]| list.iter().any(|(_, of)| *of != list[0].1);
             let clashes = meanings.into_iter().filter(|(_, meanings)| differ(meanings));
             found.extend(clashes.map(|(name, meanings)| Clash {
@@ -89,7 +104,8 @@ impl Union {
             None => None,
         };
         let others = self.others.iter().map(|place| place.source(name));
-        Ok(View { name: name.clone(), writable, others: others.collect::<Result<_>>()? })
+        let others = others.collect::<Result<_>>()?;
+        Ok(View { name: name.clone(), writable, others, preferred: self.preferred })
     }
 }
 
@@ -194,6 +210,7 @@ struct View<'a> {
     name: RepositoryName,
     writable: Option<Writable<'a>>,
     others: Vec<Box<dyn Source + 'a>>,
+    preferred: usize,
 }
 
 /// The part of it that is written to, and its place.
@@ -238,13 +255,17 @@ impl<'v> View<'v> {
             }
         }
         let mut found = Vec::new();
-        for part in &self.others {
+        for (number, part) in self.others.iter().enumerate() {
+            if number >= self.preferred && found.iter().any(|(of, _)| *of < self.preferred) {
+                break;
+            }
             match head(&**part) {
-                Ok(here) => found.push(here),
+                Ok(here) => found.push((number, here)),
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        let found: Vec<_> = found.into_iter().map(|(_, here)| here).collect();
         if found.iter().any(|(_, other)| other.digest != found[0].1.digest) {
             let candidates = found.iter().map(|(_, entry)| label(name, entry)).collect();
             let (name, place) = (name.to_string(), self.name.to_string());

@@ -135,3 +135,20 @@ fn what_is_only_read_cannot_be_taken_away() {
     let upload = union.upload(&app(), Hasher::sha256());
     assert!(matches!(upload, Err(Error::Unsupported { .. })));
 }
+
+#[test]
+fn the_names_of_preferred_places_come_first() {
+    let places = |preferred| {
+        let others = [(&b"new"[..], &["v1"][..]), (b"old", &["v1", "v2"])];
+        let others = others.map(|(layer, names)| Box::new(holding(layer, names)) as _);
+        Union::new(None, others.into()).preferring(preferred)
+    };
+    let (none, first) = (places(0), places(1));
+    assert!(matches!(head(&none, "v1"), Err(Error::Ambiguous { .. })));
+    assert_eq!(none.clashes().unwrap().len(), 1);
+    assert_eq!(head(&first, "v1").unwrap(), image(b"new").descriptor().digest);
+    assert_eq!(head(&first, "v2").unwrap(), image(b"old").descriptor().digest);
+    assert_eq!(first.clashes().unwrap(), []);
+    let digest = Selector::Digest(image(b"old").descriptor().digest.clone());
+    assert!(first.source(&app()).unwrap().head(&digest).is_ok());
+}

@@ -83,9 +83,12 @@ impl SealedPlan<'_> {
 
     /// Asks the targets what they hold of the plan, with up to `jobs` requests at once.
     pub fn missing(&self, jobs: usize) -> Result<MissingBytes> {
-        let ask = |(_, node): &(usize, &Node)| {
+        let ask = |(number, node): &(u32, &Node)| {
             if node.state == State::Trusted {
                 return Ok(None);
+            }
+            if self.is_lost(*number) {
+                return Ok(Some(node.size));
             }
             let Some(target) = self.targets[node.target as usize] else { return Ok(None) };
             Ok(match target.held(&node.descriptor(), node.role)? {
@@ -97,8 +100,7 @@ impl SealedPlan<'_> {
         let totals = Totals { missing: 0, ..self.size() };
         let mut missing = MissingBytes { of_nodes: vec![0; self.nodes.len()], nodes: 0, totals };
         // Answers take more than nodes do, so not all of them are kept at once.
-        let brought = (0..).zip(&self.nodes).filter(|(number, _)| self.is_brought(*number));
-        let mut brought = brought.map(|(number, node)| (number as usize, node));
+        let mut brought = (0..).zip(&self.nodes).filter(|(number, _)| self.is_brought(*number));
         loop {
             let nodes: Vec<_> = brought.by_ref().take(ASKED_AT_ONCE).collect();
             if nodes.is_empty() {
@@ -108,7 +110,7 @@ impl SealedPlan<'_> {
             for ((number, _), answer) in nodes.iter().zip(answers) {
                 let Some(bytes) = answer? else { continue };
                 missing.nodes += 1;
-                missing.of_nodes[*number] = bytes;
+                missing.of_nodes[*number as usize] = bytes;
                 missing.totals.missing = missing.totals.missing.saturating_add(bytes);
             }
         }

@@ -26,6 +26,8 @@ pub struct SealedPlan<'a> {
     assumed: Vec<bool>,
     /// For each node, whether it or anything that it refers to is assumed.
     pub(crate) partial: Vec<bool>,
+    /// For each node, whether its target was proven not to have it, whatever that says.
+    lost: Vec<bool>,
     /// It takes about as much as the plan, so it is there only between the first who asks for it and the
     /// beginning of the work.
     outline: Mutex<Option<Arc<Outline>>>,
@@ -53,9 +55,9 @@ impl<'a> SealedPlan<'a> {
         let broken = plan.numbers(|node| node.state == State::Broken);
         let whole = plan.without_under(&parents, broken);
         let needed = plan.needed_of(&whole);
-        let [assumed, partial] = [0, 0].map(|_| vec![false; plan.nodes.len()]);
+        let [assumed, partial, lost] = [0, 0, 0].map(|_| vec![false; plan.nodes.len()]);
         let (files, outline) = (Vec::new(), Mutex::default());
-        Self { plan, files, whole, needed, parents, assumed, partial, outline }
+        Self { plan, files, whole, needed, parents, assumed, partial, lost, outline }
     }
 
     /// Takes blobs for granted where the plan goes: they are not brought, and whatever refers to them gets no
@@ -77,6 +79,13 @@ impl<'a> SealedPlan<'a> {
         let whole = self.plan.without_under(&self.parents, numbers.collect());
         self.partial = whole.into_iter().map(|whole| !whole).collect();
         self.assumed = assumed;
+        self.forget_outline();
+    }
+
+    /// Carries nothing but this of what is needed, manifests or not: nothing gets a name where the plan goes.
+    pub fn carry_only(&mut self, is_carried: impl Fn(&Digest) -> bool) {
+        self.assumed = self.nodes.iter().map(|node| !is_carried(&node.digest)).collect();
+        self.partial = vec![true; self.nodes.len()];
         self.forget_outline();
     }
 
@@ -136,6 +145,22 @@ impl<'a> SealedPlan<'a> {
                 number
             };
         }
+    }
+
+    /// Brings blobs although their target may say that it has them, where `is_lost` says of a digest and the target
+    /// that it does not: registries go on to say so of what they have lost.
+    pub fn bring_lost(&mut self, is_lost: impl Fn(&Digest, &dyn Target) -> bool) {
+        let targets = &self.plan.targets;
+        let lost = |node: &Node| {
+            let target = targets[node.target as usize].filter(|_| node.state == State::Blob);
+            target.is_some_and(|target| is_lost(&node.digest, target))
+        };
+        self.lost = self.plan.nodes.iter().map(lost).collect();
+    }
+
+    /// Tells whether the target of a node was proven not to have it.
+    pub(crate) fn is_lost(&self, node: u32) -> bool {
+        self.lost[node as usize]
     }
 
     /// Returns what is needed of these digests, by the target that it goes to.

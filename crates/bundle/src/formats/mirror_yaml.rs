@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::bundle_yaml::{Document, SCHEMA, Taken, Text, WrittenItem};
 use super::yaml;
-use crate::{ConfigError, ReadLayout, Rule, Selection};
+use crate::{ConfigError, ReadLayout, Rule, Schedule, Selection};
 
 /// A `mirror.yaml` with everything that one can say in it, and comments.
 pub const MIRROR_EXAMPLE: &str = include_str!("../mirror.example.yaml");
@@ -29,6 +29,11 @@ pub fn mirror_schema() -> Value {
         "type": "object",
         "additionalProperties": { "type": "string" },
     });
+    schema["properties"]["schedule"] = json!({
+        "description": "When passes are made: an interval such as 15m, or a cron expression of five fields in the \
+                        time of the machine.",
+        "type": "string",
+    });
     schema
 }
 
@@ -39,6 +44,8 @@ pub struct MirrorFile<T> {
     pub target: T,
     /// What they are called there where that is not what their own names say.
     pub map: Vec<Rule>,
+    /// When passes are made; `None` if that is somebody else's business.
+    pub schedule: Option<Schedule>,
     /// Which artifacts are wanted.
     pub selection: Selection,
 }
@@ -49,6 +56,7 @@ struct Written {
     target: Text,
     #[serde(default)]
     map: BTreeMap<String, Text>,
+    schedule: Option<Text>,
     #[serde(default)]
     defaults: Taken,
     artifacts: Vec<WrittenItem>,
@@ -67,7 +75,7 @@ impl<T> MirrorFile<T> {
         layout: ReadLayout<'_>,
         target: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Self, ConfigError> {
-        let Written { target: to, map, defaults, artifacts } = yaml::one(name, text)?;
+        let Written { target: to, map, schedule, defaults, artifacts } = yaml::one(name, text)?;
         let wrong = |field: &'static str, text: &Text, message: String| {
             let at = text.referenced;
             ConfigError::new(name, message).at(at.line(), at.column()).field(field)
@@ -76,7 +84,12 @@ impl<T> MirrorFile<T> {
             let rule = format!("{from}={}", to.value).parse();
             rule.map_err(|message| wrong("map", &to, message))
         };
+        let due = |text: Text| {
+            let schedule = text.value.parse();
+            schedule.map_err(|message| wrong("schedule", &text, message))
+        };
         Ok(Self {
+            schedule: schedule.map(due).transpose()?,
             target: target(&to.value).map_err(|message| wrong("target", &to, message))?,
             map: map.into_iter().map(rule).collect::<Result<_, _>>()?,
             selection: Document { defaults, artifacts }.selection(name, layout)?,

@@ -1,6 +1,6 @@
 //! Writing a bundle of what is wanted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use longshore_spec::artifact_type::{Family, TABLE};
@@ -12,7 +12,8 @@ use longshore_sync::{
 
 use crate::{
     Base, Change, DockerManifest, DockerManifestError, Gap, LackingPlatform, LayoutPlace,
-    LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, Record, SelectedPlaces, UndecidedIndex,
+    LeftBehind, Lock, MAX_DOCKER_MANIFEST, MAX_RECORD, MissingContent, Record, SelectedPlaces,
+    UndecidedIndex,
 };
 
 /// What a bundle is to be made of.
@@ -26,6 +27,8 @@ pub struct ExportRequest<'a> {
     pub target: Option<ExportTarget<'a>>,
     /// What the site is known to hold, so that the bundle need not carry it.
     pub base: Option<&'a Base>,
+    /// What a site asked for that was missing for a bundle: nothing else is carried, under no name.
+    pub only: Option<&'a MissingContent>,
     /// What Docker is told of the bundle.
     pub docker: DockerList<'a>,
     /// Whether a bundle is made of what can be had, if that is not all.
@@ -73,6 +76,9 @@ pub enum ExportError {
     /// Nobody said what becomes of indexes of which platforms are left out.
     #[error("an index lists more than is taken, and it is not said what to do with it")]
     Undecided(Vec<UndecidedIndex>),
+    /// What a site asked for is not needed by what is wanted, at least one piece.
+    #[error("{} is not needed by what is wanted", .0[0])]
+    NotNeeded(Vec<Digest>),
     /// Docker cannot be told of it.
     #[error(transparent)]
     Docker(DockerManifestError),
@@ -186,6 +192,9 @@ impl<'a> Bundle<'a> {
             let carried = always_carried(&plan);
             plan.assume(|digest| base.holds(digest) && !carried.contains(digest));
         }
+        if let Some(only) = request.only {
+            plan.carry_only(|digest| only.blobs.contains_key(digest));
+        }
         let made = Made::of(&request, &mut plan, &dropped, is_made)?;
         let lacking = Vec::new();
         Ok(Self { request, plan, made, failures, failed, dropped, lacking })
@@ -279,7 +288,10 @@ impl Made {
         dropped: &[LeftBehind],
         is_made: bool,
     ) -> Result<Self, ExportError> {
-        let mut record = Record::of(plan, request.places.selection(), dropped);
+        let mut record = match request.only {
+            Some(only) => repair(only, plan, is_made)?,
+            None => Record::of(plan, request.places.selection(), dropped),
+        };
         if let Some(base) = request.base {
             record.set_base(&plan.assumed(), &base.ids);
         }
@@ -302,6 +314,24 @@ impl Made {
         plan.set_files(files);
         Ok(Self { record, docker })
     }
+}
+
+/// Returns the record of a bundle that repairs another. It has all that was asked for; where not all that is
+/// wanted could be had nothing is made, and so nothing more is said.
+fn repair(
+    only: &MissingContent,
+    plan: &SealedPlan<'_>,
+    is_made: bool,
+) -> Result<Record, ExportError> {
+    let outline = plan.outline();
+    let carried: HashMap<&Digest, u64> =
+        outline.nodes().iter().map(|node| (&node.digest, node.size)).collect();
+    let is_absent = |(digest, size): &(&Digest, &u64)| carried.get(digest) != Some(size);
+    let absent: Vec<_> = only.blobs.iter().filter(is_absent).map(|(of, _)| of.clone()).collect();
+    if is_made && !absent.is_empty() {
+        return Err(ExportError::NotNeeded(absent));
+    }
+    Ok(Record::of_repair(&only.bundle, outline.nodes()))
 }
 
 /// Returns what each bundle carries, whatever the site holds: all that proves who made what. (Manifests are

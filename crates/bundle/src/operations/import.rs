@@ -120,6 +120,17 @@ pub struct BaseGap {
     pub repository: Option<RepositoryName>,
 }
 
+impl ImportRefusal {
+    /// Returns what is missing, if that is why the bundle is not taken.
+    pub fn missing(&self) -> Vec<Digest> {
+        match self {
+            Self::Store(_) | Self::Different(_) => Vec::new(),
+            Self::Incomplete(digests) => digests.clone(),
+            Self::BaseAbsent(gaps) => gaps.iter().map(|gap| gap.digest.clone()).collect(),
+        }
+    }
+}
+
 impl From<Error> for ImportRefusal {
     fn from(error: Error) -> Self {
         Self::Store(error)
@@ -131,9 +142,12 @@ impl<'a> OpenBundle<'a> {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or its record cannot be believed.
+    /// It cannot be read, its record cannot be believed, or it only repairs another.
     pub fn read(layout: &'a dyn Layout) -> Result<Self, OpenError> {
         let record = Record::read(layout)?;
+        if let Some(bundle) = record.as_ref().and_then(|record| record.repairs.clone()) {
+            return Err(OpenError::Repair(bundle));
+        }
         let listed = match &record {
             Some(record) if record.base.is_some() => record.listed_in(layout)?,
             _ => layout.whole().roots()?,
@@ -357,17 +371,19 @@ impl<'a> Import<'a> {
     }
 
     /// Looks for all that the bundle takes for granted, before the first byte is written: in the repository
-    /// that needs it, by its first byte, and else in the others that the bundle goes to, from where it is
-    /// mounted or read.
+    /// that needs it, by its first byte; what is not there is brought from what repairs the bundle, or else from
+    /// the other repositories that the bundle goes to, from where it is mounted or read.
     fn guarded(mut self) -> Result<Self, ImportRefusal> {
         let ImportRequest { bundle, routes, jobs, .. } = self.request;
         let assumed = bundle.record.as_ref().map(Record::assumed).unwrap_or_default();
         if assumed.is_empty() {
             return Ok(self);
         }
+        let carried: HashSet<Digest> = bundle.layout.blob_digests()?.into_iter().collect();
         let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
         let mut needs = self.plan.needed_by_target(|digest| assumed.contains(digest));
-        let mut elsewhere: HashMap<(Digest, Option<&RepositoryName>), &'a dyn Source> =
+        // What its repository lacks, and where else it is, if the bundle does not carry it.
+        let mut lost: HashMap<(Digest, Option<&RepositoryName>), Option<&'a dyn Source>> =
             HashMap::new();
         let mut gaps = BTreeSet::new();
         loop {
@@ -380,25 +396,28 @@ impl<'a> Import<'a> {
                 Ok((repository, routes.find(blob, repository)?))
             });
             for ((blob, _), found) in asked.into_iter().zip(found) {
-                match found? {
-                    (_, Held::There) => {}
-                    (repository, Held::In(source)) => {
-                        elsewhere.insert((blob.digest, repository), source);
-                    }
-                    (repository, Held::Nowhere) => {
-                        let Descriptor { digest, size, .. } = blob;
+                let (repository, held) = found?;
+                let Descriptor { digest, size, .. } = blob;
+                let source = match held {
+                    Held::There => continue,
+                    _ if carried.contains(&digest) => None,
+                    Held::In(source) => Some(source),
+                    Held::Nowhere => {
                         gaps.insert(BaseGap { digest, size, repository: repository.cloned() });
+                        continue;
                     }
-                }
+                };
+                lost.insert((digest, repository), source);
             }
         }
         drop(needs);
         if !gaps.is_empty() {
             return Err(ImportRefusal::BaseAbsent(gaps.into_iter().collect()));
         }
-        self.plan.read_from(|digest, target| {
-            elsewhere.get(&(digest.clone(), routes.repository_of(target))).copied()
-        });
+        let key =
+            |digest: &Digest, target: &dyn Target| (digest.clone(), routes.repository_of(target));
+        self.plan.read_from(|digest, target| lost.get(&key(digest, target)).copied().flatten());
+        self.plan.bring_lost(|digest, target| lost.contains_key(&key(digest, target)));
         Ok(self)
     }
 

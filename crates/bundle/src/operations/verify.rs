@@ -16,7 +16,8 @@ pub struct VerifyRequest<'a> {
     pub view: &'a dyn Source,
     /// The layout, if all that it lists is verified: what it stores beside that is found, too.
     pub layout: Option<&'a dyn Layout>,
-    /// The record to compare with. Blobs that it assumes the site has are not looked for.
+    /// The record to compare with. Of the blobs that it assumes the site has, only those are looked at that the
+    /// layout holds.
     pub record: Option<&'a Record>,
     /// Whether content whose digest cannot be computed passes (row A-38).
     pub allow_unverified: bool,
@@ -48,7 +49,12 @@ impl<'a> VerifyRequest<'a> {
         let mut plan = survey_known(self.view, known, &filter, self.jobs, observer).seal();
         let assumed = self.record.map(Record::assumed).unwrap_or_default();
         if !assumed.is_empty() {
-            let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
+            let is_absent = |digest: &Digest| match self.layout {
+                Some(layout) => !matches!(layout.blob_size(digest), Ok(Some(_))),
+                None => true,
+            };
+            let assumed = assumed.iter().map(|blob| &blob.digest);
+            let assumed: HashSet<&Digest> = assumed.filter(|digest| is_absent(digest)).collect();
             plan.assume(|digest| assumed.contains(digest));
         }
         Verification { request: *self, listed, plan }
@@ -100,9 +106,13 @@ impl<'a> Verified<'a> {
         else {
             return Ok(Vec::new());
         };
-        let mut found = layout_differences(record, *layout, listed, plan)?;
-        // What a delta lists was found by its record; its own `index.json` is compared apart.
-        if record.base.is_some() {
+        // What repairs another bundle has no manifests that say what its content is.
+        let mut found = match record.repairs {
+            None => layout_differences(record, *layout, listed, plan)?,
+            Some(_) => Vec::new(),
+        };
+        // What they list was found by their record; their own `index.json` is compared apart.
+        if record.base.is_some() || record.repairs.is_some() {
             found.extend(record.misnamed(&layout.whole().roots()?));
         }
         // A directory may keep what an earlier export had begun; an archive is all of one export.
@@ -115,7 +125,8 @@ impl<'a> Verified<'a> {
     /// Returns every way in which what is listed and needed is not what another record says.
     pub(crate) fn differences_from(&self, record: &Record) -> Vec<Difference> {
         let Verification { listed, plan, .. } = &self.verification;
-        if !plan.failures().is_empty() {
+        // Of what repairs another bundle nothing says what it is.
+        if !plan.failures().is_empty() || record.repairs.is_some() {
             return Vec::new();
         }
         record.differences(listed, &plan.outline(), &plan.assumed())

@@ -8,7 +8,7 @@ use longshore_sync::{LeftOut, Outcome, Plan, Referring, RootReport, SealedPlan};
 use serde_json::{Value, json};
 
 use super::{
-    COMPLETE, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
+    COMPLETE, DELTA, LeftBehind, ReadAs, Record, RecordedBlob, RecordedReferrer, RecordedRoot, Why,
 };
 use crate::tags::unanchored;
 use crate::{Choice, Item, Selection, SparseIndex, TagRules};
@@ -25,8 +25,25 @@ impl Record {
             referrers: referrers(&reports),
             selection: selection_values(selection).into(),
             docker_manifest: None,
+            repairs: None,
             left_out: left_out(plan, &outline, &reports, dropped),
             blobs: blobs(outline.nodes()),
+            read_as: ReadAs::default(),
+        }
+    }
+
+    /// Returns the record of content that was missing for another bundle. It depends on nothing else.
+    pub(crate) fn of_repair(bundle: &Digest, carried: &[OutlineNode]) -> Self {
+        Self {
+            base: None,
+            format_version: DELTA,
+            roots: Vec::new(),
+            referrers: Vec::new(),
+            selection: Vec::new().into(),
+            docker_manifest: None,
+            repairs: Some(bundle.clone()),
+            left_out: Vec::new(),
+            blobs: blobs(carried),
             read_as: ReadAs::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading the record of a bundle that is there.
 
 use longshore_layout::Layout;
+use longshore_spec::Digest;
 use longshore_store::Error;
 
 use super::{MAX_RECORD, RECORD, Record, RecordError};
@@ -14,6 +15,9 @@ pub enum OpenError {
     /// Its record is none that can be believed.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// It is none by itself: it repairs the bundle with this id.
+    #[error("the bundle only repairs another one, {0}")]
+    Repair(Digest),
 }
 
 impl Record {

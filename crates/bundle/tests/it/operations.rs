@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore_bundle::{
-    DockerList, ExportRequest, ExportTarget, Gone, ImportRefusal, ImportRequest, ImportTarget,
-    Incomplete, LayoutPlace, Lock, LockRequest, Mapping, OpenBundle, Opener, Record, Routes,
-    SelectedPlaces, Selection, SparseIndex, TargetKind, VerifyRequest,
+    ApartReason, Base, BundleFile, BundleFiles, DockerList, ExportRequest, ExportTarget, Gone,
+    ImportRefusal, ImportRequest, ImportTarget, Incomplete, LayoutPlace, Lock, LockRequest,
+    Mapping, MissingContent, OpenBundle, OpenError, Opener, Record, Routes, SelectedPlaces,
+    Selection, ServedDelta, SparseIndex, TargetKind, VerifyRequest,
 };
 use longshore_fixture::{Content, artifacts, blob_path};
 use longshore_layout::{Archive, ArchiveOptions, ArchiveWriter, Directory, Layout};
@@ -56,6 +58,16 @@ fn lock(near: &Directory, selection: &Selection, before: Option<&Lock>) -> (Lock
 
 /// Exports what is wanted into an archive; returns the record, what came of it, and whether all is in it.
 fn export(near: &Directory, lock: Option<&Lock>, to: &Path) -> (Record, Report, bool) {
+    export_part(near, lock, (None, None), to)
+}
+
+/// Does so without what a site holds, or with nothing but what it asked for.
+fn export_part(
+    near: &Directory,
+    lock: Option<&Lock>,
+    (base, only): (Option<&Base>, Option<&MissingContent>),
+    to: &Path,
+) -> (Record, Report, bool) {
     let selection = Selection::from_list("list.txt", WANTED).unwrap();
     let places = SelectedPlaces::open(&selection, &Near(near)).unwrap();
     let archive = ArchiveWriter::new(to).unwrap();
@@ -63,7 +75,8 @@ fn export(near: &Directory, lock: Option<&Lock>, to: &Path) -> (Record, Report, 
         places: &places,
         locked: lock,
         target: Some(ExportTarget { place: &archive, whole: &archive.whole() }),
-        base: None,
+        base,
+        only,
         docker: DockerList::None,
         incomplete: Incomplete::Made,
         allow_unverified: false,
@@ -124,6 +137,61 @@ fn a_bundle_is_locked_exported_verified_and_imported() {
     let far = Directory::create(directory.path().join("far")).unwrap();
     assert!(import(&archive, &far).unwrap().is_complete());
     assert_eq!(far.whole().names().unwrap(), near.whole().names().unwrap());
+}
+
+#[test]
+fn what_a_site_lacks_of_a_delta_comes_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (near, layer) = near(&path("near"));
+    let (whole, ..) = export(&near, None, &path("whole.tar"));
+    let base = Base::of_record(&whole);
+    let (record, ..) = export_part(&near, None, (Some(&base), None), &path("delta.tar"));
+    let delta = open(&path("delta.tar"));
+    let far = Directory::create(path("far")).unwrap();
+    import(&open(&path("whole.tar")), &far).unwrap();
+    std::fs::remove_file(far.path().join(blob_path(&layer))).unwrap();
+    let refused = import(&delta, &far).unwrap_err();
+    assert_eq!(refused.missing(), std::slice::from_ref(&layer));
+    let other = Digest::sha256("other");
+    assert_eq!(MissingContent::of(&record, [&other]), None);
+    let missing = MissingContent::of(&record, &refused.missing()).unwrap();
+    assert_eq!(missing.bundle, record.id());
+    let only = (None, Some(&missing));
+    let (repair, report, _) = export_part(&near, None, only, &path("repair.tar"));
+    assert!(report.is_complete() && repair.roots.is_empty());
+    let repair = open(&path("repair.tar"));
+    assert_eq!(repair.blob_digests().unwrap(), std::slice::from_ref(&layer));
+    assert_eq!(repair.whole().roots().unwrap().len(), 0);
+    let alone = OpenBundle::read(&repair).unwrap_err();
+    assert!(matches!(alone, OpenError::Repair(of) if of == record.id()));
+    // Served, the repair holds what the delta takes for granted, and nothing else does.
+    let bases = |bases: Vec<Arc<dyn Layout>>| {
+        let delta: Arc<dyn Layout> = Arc::new(open(&path("delta.tar")));
+        ServedDelta::open("delta", delta, &record, bases, 2).unwrap()
+    };
+    let served = bases(vec![Arc::new(open(&path("repair.tar")))]);
+    assert_eq!(served.not_whole, ["a.io/app:1", "a.io/app:2"]);
+    assert_eq!(served.lacking.len(), record.assumed().len() - 1);
+    let served = bases(vec![Arc::new(open(&path("whole.tar")))]);
+    assert!(served.not_whole.is_empty() && served.lacking.is_empty());
+    assert_eq!(served.layout.whole().names().unwrap(), near.whole().names().unwrap());
+    // Together they are the bundle, in any order, and with no other.
+    let [delta, repair] =
+        [("delta", &delta), ("repair", &repair)].map(|(name, layout)| BundleFile { name, layout });
+    let apart = |one, other| *BundleFiles::open(one, &[other]).unwrap_err().reason;
+    assert!(matches!(apart(repair, repair), ApartReason::NothingToRepair(_)));
+    let whole = open(&path("whole.tar"));
+    let whole = BundleFile { name: "whole", layout: &whole };
+    assert!(matches!(apart(whole, repair), ApartReason::OtherRepair { .. }));
+    assert!(matches!(apart(whole, delta), ApartReason::OtherBundle { .. }));
+    let near = BundleFile { name: "near", layout: &near };
+    assert!(matches!(apart(delta, near), ApartReason::NoRecord));
+    for (one, other) in [(delta, repair), (repair, delta)] {
+        let files = BundleFiles::open(one, &[other]).unwrap();
+        assert!(import(files.layout(), &far).unwrap().is_complete());
+        std::fs::remove_file(far.path().join(blob_path(&layer))).unwrap();
+    }
 }
 
 #[test]

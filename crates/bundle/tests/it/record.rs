@@ -126,6 +126,38 @@ fn what_is_no_record_of_this_version_is_refused() {
 }
 
 #[test]
+fn what_repairs_another_bundle_says_nothing_of_itself() {
+    let site = Site::new();
+    let (whole, ..) = site.record(&item());
+    let id = whole.id();
+    let record = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = serde_json::json!({
+            "blobs": [], "formatVersion": 2, "leftOut": [], "referrers": [], "repairs": id,
+            "roots": [], "selection": [],
+        });
+        change(&mut value);
+        let digest = Digest::sha256(value.to_string());
+        value["id"] = digest.to_string().into();
+        Record::parse(value.to_string().as_bytes())
+    };
+    let read = record(&|_| {}).unwrap();
+    assert_eq!(read.repairs, Some(whole.id()));
+    assert_eq!(Record::parse(&read.to_bytes()).unwrap(), read);
+    let root = serde_json::to_value(&whole.roots[0]).unwrap();
+    let base = serde_json::json!({ "blobs": [], "ids": [] });
+    for (key, value) in [
+        ("formatVersion", 1.into()),
+        ("base", base),
+        ("roots", vec![root].into()),
+        ("repairs", "sha256:1".into()),
+        ("repairs", serde_json::Value::Null),
+    ] {
+        let refused = record(&|record| record[key] = value.clone());
+        assert!(matches!(refused, Err(RecordError::Malformed(_))), "{key}: {refused:?}");
+    }
+}
+
+#[test]
 fn one_that_lies_is_found_out() {
     let site = Site::new();
     let (record, roots, plan) = site.record(&item());

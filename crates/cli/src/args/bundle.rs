@@ -6,9 +6,10 @@ use longshore::location::Location;
 use longshore_bundle::{Choice, Rule, SiteName};
 use longshore_spec::{Platform, RepositoryName};
 
-use super::import_words::ImportWord;
+use super::import_words::{ImportWord, apart};
 use super::values::{choice, out, prefix};
 use super::{BaseInput, DiffInput, ImportDestination, Reading, SitePlace, SparseIndex};
+use crate::problem::Problem;
 
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -25,6 +26,7 @@ Examples:
   longshore import bundle.tar registry.site.local/mirror
   longshore import bundle.tar registry.site.local --map docker.io/=registry.site.local/hub/
   longshore import bundle.tar registry.site.local --prefix plant-7
+  longshore import delta.tar repair.tar registry.site.local/mirror
   longshore import bundle.tar && longshore serve";
 
 pub(super) const DIFF_EXAMPLES: &str = "\
@@ -59,6 +61,10 @@ pub(crate) struct Export {
     /// directory of receipts; several times for what all of them hold
     #[arg(long, value_name = "FILE", conflicts_with = "docker_manifest")]
     pub(crate) base: Vec<BaseInput>,
+    /// Carry only what FILE lists, which `import --missing` wrote at the site: what the bundle of the same
+    /// artifacts needs there, and is missing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["base", "docker_manifest"])]
+    pub(crate) only: Option<PathBuf>,
     /// Add `manifest.json`, so that `docker load`, `podman load` and skopeo's `docker-archive:` can read
     /// the images, one PLATFORM of each [default: the only one there is]
     #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true)]
@@ -208,6 +214,10 @@ pub(crate) struct Import {
     /// replaced, and says in which other repositories of the target a delta may find its base
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) receipt: Option<PathBuf>,
+    /// Write down in FILE what is missing for the bundle, at the target or in the bundle itself: digests and sizes,
+    /// for `export --only`; without any, no FILE is left
+    #[arg(long, value_name = "FILE")]
+    pub(crate) missing: Option<PathBuf>,
     /// Write a report to FILE, as JSON: which artifact went where
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -219,6 +229,14 @@ pub(crate) struct Import {
     pub(crate) allow_unverified: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+impl Import {
+    /// Tells the files of the bundle from where it goes.
+    pub(crate) fn resolved(mut self) -> Result<Self, Problem> {
+        (self.bundles, self.target) = apart(std::mem::take(&mut self.words), self.target)?;
+        Ok(self)
+    }
 }
 
 /// What is taken of everything that does not say so itself.

@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::str::FromStr;
 
-use longshore::location::layout;
+use longshore::location::{Location, layout};
 use longshore_bundle::{LayoutKind, LayoutPlace, RECORD};
 
+use super::ImportDestination;
 use super::values::bundle;
-use super::{Import, ImportDestination};
 use crate::documents::Typed;
 use crate::problem::{Mistake, Problem};
 use crate::shell;
@@ -25,30 +25,34 @@ impl FromStr for ImportWord {
     }
 }
 
-impl Import {
-    /// Tells the files of the bundle from where it goes: that is the last word of several, unless that is a
-    /// file of the bundle itself, or `--to` says it.
-    pub(crate) fn resolved(mut self) -> Result<Self, Problem> {
-        let mut words = std::mem::take(&mut self.words);
-        if self.target.is_none() && words.len() > 1 && !is_bundle(&words[words.len() - 1].0) {
-            let ImportWord(last) = words.split_off(words.len() - 1).remove(0);
-            self.target = Some(target(&last).map_err(|mistake| about("DST", last, &mistake))?);
+/// Tells the files of a bundle from where it goes: that is the last word of several, unless that is a file of
+/// the bundle itself, or `to` says it.
+pub(super) fn apart(
+    mut words: Vec<ImportWord>,
+    to: Option<ImportDestination>,
+) -> Result<(Vec<Location>, Option<ImportDestination>), Problem> {
+    let is_target = |word: &mut ImportWord| !is_bundle(&word.0);
+    let last = if to.is_none() && words.len() > 1 { words.pop_if(is_target) } else { None };
+    let to = match last {
+        Some(ImportWord(last)) => {
+            Some(target(&last).map_err(|mistake| about("DST", last, &mistake))?)
         }
-        for ImportWord(text) in words {
-            let found = bundle(&text).map_err(|mistake| about("BUNDLE", text, &mistake))?;
-            self.bundles.push(found);
-        }
-        if let Some(pipe) = self.bundles.iter().find(|bundle| bundle.is_pipe())
-            && self.bundles.len() > 1
-        {
-            let mistake = Mistake::new(
-                "a bundle from stdin cannot have other files beside it",
-                "save it to a file first",
-            );
-            return Err(about("BUNDLE", pipe.to_string(), &mistake));
-        }
-        Ok(self)
+        None => to,
+    };
+    let read = |ImportWord(text): ImportWord| {
+        bundle(&text).map_err(|mistake| about("BUNDLE", text, &mistake))
+    };
+    let bundles: Vec<Location> = words.into_iter().map(read).collect::<Result<_, _>>()?;
+    if let Some(pipe) = bundles.iter().find(|bundle| bundle.is_pipe())
+        && bundles.len() > 1
+    {
+        let mistake = Mistake::new(
+            "a bundle from stdin cannot have other files beside it",
+            "save it to a file first",
+        );
+        return Err(about("BUNDLE", pipe.to_string(), &mistake));
     }
+    Ok((bundles, to))
 }
 
 /// Says which argument a mistake is about, as the parser of the command line does.

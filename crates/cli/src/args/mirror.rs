@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Reading, Unchanged};
+use super::{Listen, Reading, Unchanged};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +21,12 @@ pub(crate) struct Mirror {
     /// Print what would change, write nothing, and end with 3 if anything would
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) check: bool,
+    /// Make one pass now, although the file has a `schedule`
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// With a `schedule`, answer `/metrics` and `/healthz` on this address (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<Listen>,
     /// What the target is asked for that has an artifact under the same name and digest
     #[arg(long, value_enum, value_name = "WHAT", default_value = "digest")]
     pub(crate) unchanged: Unchanged,

@@ -18,6 +18,10 @@ pub(crate) fn unreadable(error: OpenError) -> Problem {
     let error = match error {
         OpenError::Store(error) => return Problem::of(error),
         OpenError::Record(error) => error,
+        error @ OpenError::Repair(_) => {
+            return Problem::new(Exit::Usage, error.to_string())
+                .hint("import it together with that: `longshore import BUNDLE REPAIR DST`");
+        }
     };
     let problem = Problem::new(Exit::Difference, error.to_string());
     match error {

@@ -2,7 +2,7 @@
 
 use longshore::OpenPlace;
 use longshore::location::Location;
-use longshore_bundle::{BundleFile, BundleFiles, BundleFilesError};
+use longshore_bundle::{ApartReason, BundleFile, BundleFiles, BundleFilesError};
 
 use super::bundle;
 use crate::args::Reading;
@@ -20,9 +20,23 @@ impl OpenFiles {
         reading: &Reading,
         registries: &Registries<'_>,
     ) -> Result<Self, Problem> {
-        let open = |location: &Location| {
-            Ok((location.to_string(), open::place(location, reading, registries)?))
-        };
+        Self::opened(locations, |location| open::place(location, reading, registries))
+    }
+
+    /// Opens all of them, and believes nothing that they say of their content.
+    pub(crate) fn open_unbelieving(
+        locations: &[Location],
+        reading: &Reading,
+        registries: &Registries<'_>,
+    ) -> Result<Self, Problem> {
+        Self::opened(locations, |location| open::place_unbelieving(location, reading, registries))
+    }
+
+    fn opened(
+        locations: &[Location],
+        open: impl Fn(&Location) -> Result<OpenPlace, Problem>,
+    ) -> Result<Self, Problem> {
+        let open = |location: &Location| Ok((location.to_string(), open(location)?));
         locations.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
@@ -56,16 +70,14 @@ fn file((name, opened): &(String, OpenPlace)) -> Result<BundleFile<'_>, Problem>
 /// Says why files are not one bundle.
 fn apart(error: BundleFilesError) -> Problem {
     let text = error.to_string();
-    match error {
-        BundleFilesError::Unreadable { error, .. } => {
-            Problem { message: text, ..bundle::unreadable(error) }
+    let problem = Problem::new(Exit::Usage, &text);
+    match *error.reason {
+        ApartReason::Unreadable(error) => Problem { message: text, ..bundle::unreadable(error) },
+        ApartReason::NoRecord => problem.hint("only files of one bundle go together"),
+        ApartReason::OtherBundle { .. } => problem.hint("take one bundle after the other"),
+        ApartReason::OtherRepair { .. } => {
+            problem.hint("`import --missing FILE` lists what is missing for this bundle")
         }
-        BundleFilesError::Store(error) => Problem::of(error),
-        BundleFilesError::NoRecord(_) => {
-            Problem::new(Exit::Usage, text).hint("only files of one bundle go together")
-        }
-        BundleFilesError::OtherBundle { .. } => {
-            Problem::new(Exit::Usage, text).hint("import them one after the other")
-        }
+        ApartReason::NothingToRepair(_) => problem.hint("name that bundle, too"),
     }
 }

@@ -10,18 +10,20 @@ use longshore::Destination;
 use longshore::location::PlaceKind;
 use longshore_bundle::{
     ArchiveComparison, Base, Bundle, DOCKER_MANIFEST, DockerList, DockerManifestError, ExportError,
-    ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, SelectedPlaces, WriteError,
+    ExportRequest, ExportTarget, Incomplete, Lock, MAX_DOCKER_MANIFEST, MissingContent,
+    SelectedPlaces, WriteError,
 };
 use longshore_layout::Layout as _;
-use longshore_spec::Size;
+use longshore_spec::{Digest, Size};
 use longshore_store::{Error, Outline, Source as _};
 use longshore_sync::{Failure, Report, Silent};
 
 use self::report::{BundleReport, Measured, total};
 use super::destination::{self, Opening};
 use super::selection::{self, Layouts, Places};
-use super::{base, lock, platforms};
+use super::{base, lock, missing, platforms};
 use crate::args::{Export, Global};
+use crate::human;
 use crate::interrupt;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
@@ -38,8 +40,10 @@ pub(crate) fn run(args: &Export, global: &Global, output: &Output) -> Result<Exi
     let layouts = Layouts::open(&selection, &args.reading, &registries)?;
     let opener = Places { layouts: &layouts, registries: &registries };
     let base = base::common(&args.base, &args.reading, output)?;
+    let only = args.only.as_deref().map(missing::read).transpose()?;
     let export = Exporting {
         base: base.as_ref(),
+        only: only.as_ref(),
         places: &SelectedPlaces::open(&selection, &opener)?,
         locked: locked.as_ref(),
         args,
@@ -92,6 +96,7 @@ fn in_the_way(existing: &ArchiveComparison, bundle: &Bundle<'_>, args: &Export) 
 /// An export with all that was typed for it.
 struct Exporting<'a> {
     base: Option<&'a Base>,
+    only: Option<&'a MissingContent>,
     places: &'a SelectedPlaces<'a>,
     locked: Option<&'a Lock>,
     args: &'a Export,
@@ -110,6 +115,7 @@ impl<'a> Exporting<'a> {
             locked: self.locked,
             target,
             base: self.base,
+            only: self.only,
             docker: match &args.docker_manifest {
                 None => DockerList::None,
                 Some(platform) => DockerList::Images(platform.as_ref()),
@@ -132,7 +138,7 @@ impl<'a> Exporting<'a> {
             let hint = "--keep-going writes what is available";
             return Err(Problem::new(Exit::Failed, text).hint(hint));
         }
-        if bundle.record().roots.is_empty() {
+        if bundle.record().roots.is_empty() && self.only.is_none() {
             report.refused(args, output)?;
             let text = "nothing is left to export";
             return Err(Problem::new(Exit::Failed, text).hint("check names, tags and types"));
@@ -157,6 +163,7 @@ fn export_problem(error: ExportError) -> Problem {
     match error {
         ExportError::Conflict(error) => Problem::of(error),
         ExportError::Undecided(undecided) => platforms::undecided(&undecided),
+        ExportError::NotNeeded(digests) => not_needed(&digests),
         ExportError::TooLong { name, length, limit } => {
             let text = format!(
                 "this is too much for one bundle: `{name}` would have {}, and readers take {}",
@@ -178,6 +185,18 @@ fn export_problem(error: ExportError) -> Problem {
             }
         }
     }
+}
+
+/// Names what a site asked for and the wanted artifacts do not have.
+fn not_needed(digests: &[Digest]) -> Problem {
+    for digest in digests {
+        let text = format!("{digest} is not needed by what is wanted, or has another size there");
+        Output::problem(&Problem::new(Exit::Failed, text));
+    }
+    let count = human::count(digests.len() as u64, "blob");
+    let text = format!("{count} of what is missing at the site cannot be had; nothing was written");
+    Problem::new(Exit::Failed, text)
+        .hint("export what the bundle was made of: the same file, with --locked if it was locked")
 }
 
 /// Writes a bundle, or says what would be written.

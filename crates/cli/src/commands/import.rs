@@ -13,9 +13,10 @@ use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget, MAX_DOCKER_MANIFEST,
     MAX_RECORD, Mapping, Move, MoveError, OpenBundle, RECORD, ReceiptPlace, Routes, StreamGuard,
+    lost_content,
 };
 use longshore_layout::{
-    Archive, Directory, StreamOptions, StreamedArchive, check_writable, write_file,
+    Archive, Directory, StreamObserver, StreamOptions, StreamedArchive, check_writable, write_file,
 };
 use longshore_spec::{Digest, Reference, Size};
 use longshore_store::Error;
@@ -26,6 +27,7 @@ use longshore_sync::{
 
 use self::target::Target;
 use super::bundle_files::OpenFiles;
+use super::missing::MissingFile;
 use super::receipt::{self, Names, NextReceipt};
 use super::{bundle, destination};
 use crate::args::{Global, Import, SparseIndex};
@@ -41,6 +43,20 @@ use crate::registries::Registries;
 use crate::report::{self, tell_called, tell_failures, tell_moved};
 
 pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exit, Problem> {
+    let missing = args.missing.as_deref().map(MissingFile::of).transpose()?;
+    let result = import(args, missing.as_ref(), global, output);
+    if let Some(missing) = &missing {
+        missing.warn_if_stale(output);
+    }
+    result
+}
+
+fn import(
+    args: &Import,
+    missing: Option<&MissingFile<'_>>,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Problem> {
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         check_writable(path).map_err(Problem::of)?;
     }
@@ -86,7 +102,8 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     let import = request.prepare(&Silent);
     tell_damaged(opened, import.plan(), output);
     tell_failures(import.plan().failures(), &Report::default());
-    let import = import.check(&Silent).map_err(|refusal| refused(refusal, opened))?;
+    let mut lost = lost_content(import.plan().failures());
+    let import = checked(import, &bundle, &lost, missing, opened, output)?;
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
     let names = plan.given_names(global.jobs());
@@ -95,6 +112,9 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
     if args.dry_run {
+        if let Some(missing) = missing {
+            missing.write(&bundle, &lost, output)?;
+        }
         return preview::run(&import, &moves, names, &changed, output);
     }
 
@@ -109,6 +129,10 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     progress.finish();
     let report = result.map_err(|failure| Problem::of(*failure.error))?;
     tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
+    lost.extend(lost_content(&report.failures));
+    if let Some(missing) = missing {
+        missing.write(&bundle, &lost, output)?;
+    }
     let document = Document::new(plan, &moves, &report, None, &changed);
     tell_moved(&document.transfer.moved, "moved", output);
     if let Some(path) = &args.report {
@@ -134,6 +158,27 @@ pub(crate) fn run(args: &Import, global: &Global, output: &Output) -> Result<Exi
     })?;
     let complete = report.is_complete();
     Ok(if complete { Exit::Done } else { Exit::Failed })
+}
+
+/// Compares a bundle with its record, and looks for what it takes for granted. What is missing is written
+/// down, with what was `lost` before.
+fn checked<'a>(
+    import: longshore_bundle::Import<'a>,
+    bundle: &OpenBundle<'_>,
+    lost: &[Digest],
+    missing: Option<&MissingFile<'_>>,
+    opened: &OpenPlace,
+    output: &Output,
+) -> Result<longshore_bundle::Import<'a>, Problem> {
+    let refusal = match import.check(&Silent) {
+        Ok(import) => return Ok(import),
+        Err(refusal) => refusal,
+    };
+    let lost = [lost, &refusal.missing()].concat();
+    if let Some(missing) = missing.filter(|_| !lost.is_empty()) {
+        missing.write(bundle, &lost, output)?;
+    }
+    Err(refused(refusal, opened, missing.is_some()))
 }
 
 /// Returns a problem of a bundle that is not what its record says: here that is a failure.
@@ -222,12 +267,14 @@ fn receive(
     let observe = |bytes| progress.advanced(bytes);
     let whole = directory.whole();
     let guard = StreamGuard::new(&whole, global.jobs(), &observe);
+    // A list of what is missing is made when all of the bundle is there: it may lack more.
+    let observer: &dyn StreamObserver = if args.missing.is_none() { &guard } else { &observe };
     let received =
-        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, &guard);
+        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, observer);
     progress.finish();
     received.map_err(|error| match guard.into_gaps() {
         gaps if gaps.is_empty() => Problem::of(error),
-        gaps => without_base(&gaps, None),
+        gaps => without_base(&gaps, None, false),
     })
 }
 
@@ -266,7 +313,7 @@ fn refused_move(error: MoveError) -> Problem {
 }
 
 /// Says why a bundle is not taken.
-fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
+fn refused(refusal: ImportRefusal, opened: &OpenPlace, is_listed: bool) -> Problem {
     let more = |count: usize| match count - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
@@ -281,7 +328,7 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace) -> Problem {
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, Some(opened)),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, Some(opened), is_listed),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
@@ -307,7 +354,7 @@ fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) 
 
 /// Names all that a bundle takes for granted and that is not where it goes. A bundle that is not opened was refused
 /// before the first of its blobs came.
-fn without_base(gaps: &[BaseGap], opened: Option<&OpenPlace>) -> Problem {
+fn without_base(gaps: &[BaseGap], opened: Option<&OpenPlace>, is_listed: bool) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -331,9 +378,12 @@ fn without_base(gaps: &[BaseGap], opened: Option<&OpenPlace>) -> Problem {
         "the bundle takes {count} for granted ({}) that the target does not hold; {done}",
         Size(bytes)
     );
-    Problem::new(Exit::Failed, text)
-        .hint("export it again with --base and a new receipt of the site, or without --base")
-        .with(failures.iter())
+    let hint = if is_listed {
+        "import the bundle together with what `export --only` makes of the list"
+    } else {
+        "--missing FILE lists it, for `export --only` where the bundle was made; or export the bundle again with a new receipt of the site"
+    };
+    Problem::new(Exit::Failed, text).hint(hint).with(failures.iter())
 }
 
 /// Returns what to do about a bundle that is not taken.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use longshore::location::{Listable, Location};
+use longshore_bundle::Record;
 use longshore_remote::RegistryCatalog;
 use longshore_spec::artifact_type::{ArtifactType, Family, TypeFilter};
 use longshore_spec::{Descriptor, Manifest, Size};
@@ -99,6 +100,14 @@ fn artifacts(
     delta::tell(place, delta.as_ref(), output);
     if hidden > 0 {
         output.note(&format!("{} without a name; --all lists them", human::entries(hidden)));
+    }
+    if let (true, Some(layout)) = (listed == 0 && place.selector.is_none(), opened.layout())
+        && let Ok(Some(Record { repairs: Some(bundle), blobs, .. })) = Record::read(layout)
+    {
+        let count = human::count(blobs.len() as u64, "blob");
+        output.note(&format!(
+            "it holds what was missing for the bundle {bundle}, {count}: import both together"
+        ));
     }
     let broken = lines.iter().any(|line| line.content.problem.is_some());
     Ok(if broken { Exit::Failed } else { Exit::Done })

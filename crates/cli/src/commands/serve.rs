@@ -2,7 +2,7 @@
 
 mod client_setup;
 mod files;
-mod listen;
+pub(in crate::commands) mod listen;
 mod log;
 mod places;
 mod system;
@@ -21,12 +21,12 @@ use longshore_store::{Error, Name, Place};
 use self::files::Files;
 use self::log::Log;
 use self::places::Places;
-use self::system::Event;
 use crate::args::Serve;
 use crate::documents::{ServeDocument as Document, ServedRepository as Listed};
 use crate::human;
 use crate::output::Output;
 use crate::problem::{Exit, Problem};
+use crate::signals::{self, Event};
 
 /// How often it is looked whether files of certificates or passwords have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -46,9 +46,9 @@ impl Document {
 
 pub(crate) fn run(args: &Serve, output: &Output) -> Result<Exit, Problem> {
     // First of all, so that whoever ends it early ends it as asked.
-    let events = system::events().map_err(Problem::of)?;
+    let events = signals::events().map_err(Problem::of)?;
     let (mut files, certificate, passwords) = Files::read(args, output)?;
-    let Places { place, shown } = places::open(args)?;
+    let Places { place, shown } = places::open(args, output)?;
     let repositories = repositories(&*place).map_err(Problem::of)?;
     let open_files = system::files(args, RegistryOptions::default().max_uploads, output);
     let options = RegistryOptions {

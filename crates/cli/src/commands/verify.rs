@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
-use longshore::OpenPlace;
+use longshore::location::Location;
 use longshore_bundle::{Base, Delta, Difference, LeftBehind, Record, VerifyRequest};
+use longshore_layout::Layout;
 use longshore_spec::{Digest, Size, printable_line};
 use longshore_store::{Error, KnownRoots};
 use longshore_sync::{LeftOut, Plan, Report, Silent};
 
+use super::bundle_files::OpenFiles;
 use super::{base, bundle};
 use crate::args::{Global, Verify};
 use crate::documents::{ContentAmount, VerifyDocument as Document};
@@ -19,29 +21,40 @@ use crate::problem::{Exit, Problem};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use crate::report::{self, tell_failures};
+use crate::shell;
 
 pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exit, Problem> {
-    let opened = open(args)?;
-    let record = if args.place.selector.is_none() { bundle::record(&opened)? } else { None };
-    let whole = opened.whole();
-    let is_whole = args.place.selector.is_none();
+    let files = open(args)?;
+    let (opened, place) = (files.first(), &args.places[0]);
+    let together = match &args.places[..] {
+        [_] => None,
+        places => {
+            refuse_selected(places)?;
+            Some(files.together()?)
+        }
+    };
+    let layout = together.as_ref().map_or_else(|| opened.layout(), |files| Some(files.layout()));
+    let is_whole = place.selector.is_none();
+    let record = layout.filter(|_| is_whole).map(Record::read).transpose();
+    let record = record.map_err(bundle::unreadable)?.flatten();
+    let whole = layout.map_or_else(|| opened.whole(), Layout::whole);
     // A delta lists what is whole in it; its record says the rest.
-    let of_delta = record.as_ref().filter(|record| record.base.is_some()).zip(opened.layout());
+    let of_delta = record.as_ref().filter(|record| record.base.is_some()).zip(layout);
     let delta = of_delta.map(|(record, layout)| Delta::whole(layout, record));
     let known = base_of(args, record.as_ref(), global, output)?;
     let request = VerifyRequest {
         view: delta.as_ref().map_or(&*whole, |delta| delta),
-        layout: opened.layout().filter(|_| is_whole),
+        layout: layout.filter(|_| is_whole),
         record: record.as_ref(),
         allow_unverified: args.allow_unverified,
         jobs: global.jobs(),
     };
-    let roots = match of_delta {
-        None => open::selected(&opened, &args.place)?,
-        Some((record, layout)) => {
-            let roots = record.listed_in(layout).map_err(Problem::of)?;
-            KnownRoots { roots, unknown: Vec::new() }
-        }
+    let all = |roots| KnownRoots { roots, unknown: Vec::new() };
+    let roots = match (of_delta, record.as_ref().and_then(Record::repair_content)) {
+        (Some((record, layout)), _) => all(record.listed_in(layout).map_err(Problem::of)?),
+        (None, Some(content)) => all(content),
+        (None, None) if together.is_some() => all(whole.roots().map_err(Problem::of)?),
+        (None, None) => open::selected(opened, place)?,
     };
     let begun = Instant::now();
     let verification = request.prepare(roots, &Silent);
@@ -104,7 +117,8 @@ fn base_of(
         return Ok(None);
     }
     if record.is_none_or(|record| record.base.is_none()) {
-        let text = format!("{} takes nothing for granted: there is nothing to compare", args.place);
+        let place = &args.places[0];
+        let text = format!("{place} takes nothing for granted: there is nothing to compare");
         return Err(Problem::new(Exit::Usage, text).hint("leave out --base and --against"));
     }
     match &args.against {
@@ -113,10 +127,17 @@ fn base_of(
     }
 }
 
-/// Opens the layout; one that is damaged itself is a difference.
-fn open(args: &Verify) -> Result<OpenPlace, Problem> {
+/// Refuses an artifact of a file that is not all that is verified.
+fn refuse_selected(places: &[Location]) -> Result<(), Problem> {
+    let Some(place) = places.iter().find(|place| place.selector.is_some()) else { return Ok(()) };
+    let text = format!("`{place}` selects an artifact, but several files are verified as a whole");
+    Err(Problem::new(Exit::Usage, text).hint(format!("write `{}`", shell::word(place.whole()))))
+}
+
+/// Opens the layout, or the files of a bundle; one that is damaged itself is a difference.
+fn open(args: &Verify) -> Result<OpenFiles, Problem> {
     let registries = Registries::reading(&args.reading);
-    open::place_unbelieving(&args.place, &args.reading, &registries).map_err(|problem| {
+    OpenFiles::open_unbelieving(&args.places, &args.reading, &registries).map_err(|problem| {
         if problem.is_damage { problem.because(Exit::Difference) } else { problem }
     })
 }
@@ -134,8 +155,13 @@ fn document(
             failures().filter(|failure| is(&failure.error)).map(|f| f.subject.clone()).collect();
         subjects.into_iter().collect()
     };
+    let repairs = record.and_then(|record| record.repairs.as_ref()).map(ToString::to_string);
     Document {
-        roots: report.roots.iter().map(Into::into).collect(),
+        roots: if repairs.is_some() {
+            Vec::new()
+        } else {
+            report.roots.iter().map(Into::into).collect()
+        },
         checked: report.moved,
         bytes: report.bytes,
         missing: those(Error::is_not_found),
@@ -144,6 +170,7 @@ fn document(
         orphaned: orphaned.iter().map(ToString::to_string).collect(),
         left_out: left_out(plan, record),
         bundle: record.map(|record| record.id().to_string()),
+        repairs,
         assumed: record.filter(|record| record.base.is_some()).map(|record| ContentAmount {
             blobs: record.assumed().len() as u64,
             bytes: record.assumed().iter().map(|blob| blob.size).sum(),
@@ -207,6 +234,9 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
         format!("the site must hold {size} in {count}: {checked}\n")
     });
     let bundle = document.bundle.as_ref().map(|id| format!("bundle {id}\n")).unwrap_or_default();
+    let repairs = document.repairs.as_ref().map_or_else(String::new, |id| {
+        format!("it holds only what was missing for the bundle {id}: import both together\n")
+    });
     format!(
         "{lines}{verdict}: {}, {} verified, {} in {seconds:.1} s{orphans}\n",
         human::count(document.roots.len() as u64, "root"),
@@ -214,4 +244,5 @@ fn text(document: &Document, orphaned: &[Digest], begun: Instant) -> String {
         Size(document.bytes),
     ) + &assumed
         + &bundle
+        + &repairs
 }

@@ -12,6 +12,9 @@ use super::{Failed, Part, Root, Transfer};
 pub(crate) struct ExportDocument {
     /// The id of the bundle: the sha256 of its `bundle.json` without the id.
     pub(crate) id: String,
+    /// The id of the bundle that this one repairs; only with `--only`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repairs: Option<String>,
     /// Whether nothing was written, since `--dry-run` was given.
     pub(crate) dry_run: bool,
     /// What was wanted, the referrers that came along, and what could not be had.

@@ -13,7 +13,7 @@ use crate::servers::Served;
 
 /// A near registry whose image has moved since its bundle was imported at a far one; returns the sites' hosts,
 /// and the mapping between them.
-fn second_visit() -> (Site, Served, Served, String) {
+pub(crate) fn second_visit() -> (Site, Served, Served, String) {
     let (site, near) = registry();
     let far = Served::start(&site, "oci:far --writable");
     let (here, there) = (near.host().to_owned(), far.host().to_owned());

@@ -300,6 +300,9 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
     site.ok("lock -q -f wanted.txt");
     site.ok(&format!("export -q {host}/site:app -o locked.tar"));
     site.ok(&format!("export -q {host}/site:app -o whole.tar"));
+    // What a site lacks that holds nothing of what is taken for granted there.
+    site.ok(&format!("export -q {host}/site:app --base whole.tar -o lacking.tar"));
+    assert_eq!(site.run("import lacking.tar oci:nothing --missing missing.txt").code, 1);
     // What has moved, refers to something now, and is wanted in another way.
     let wanted = |platform: &str| {
         format!(
@@ -361,6 +364,8 @@ fn bundling(site: &Site, host: &str) -> Vec<String> {
         "list delta.tar".to_owned(),
         "tree delta.tar".to_owned(),
         "diff oci:before oci:site".to_owned(),
+        format!("export {host}/site:app --only missing.txt -o repair.tar"),
+        "verify repair.tar".to_owned(),
     ]
 }
 

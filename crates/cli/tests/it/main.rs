@@ -27,6 +27,7 @@ mod json;
 mod links;
 mod lock;
 mod mirror;
+mod mirror_service;
 mod network_faults;
 mod no_side_effects;
 mod odd_registries;

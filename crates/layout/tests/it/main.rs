@@ -16,4 +16,5 @@ mod reading;
 mod receiving;
 mod recorded;
 mod repositories;
+mod union;
 mod writing;

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::endpoint::Endpoint;
 use super::fair_semaphore::FairPermit;
 use super::limits::{MAX_HEADER_BYTES, STREAM_WINDOW};
+use super::metrics::MoreMetrics;
 use super::record::ActiveRequest;
 use super::request_body::{RequestBody, drain};
 use super::response_body::{CountedBody, FIRST, ResponseBody};
@@ -112,7 +113,8 @@ async fn answer(
         Err(error) => return refuse(error, active, request, Some(held)),
     }
     if is_read && path == METRICS {
-        let text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
+        let mut text = shared.metrics.render(admission.waiting(), shared.registry.open_uploads());
+        text.extend(shared.options.more_metrics.as_ref().map(|MoreMetrics(more)| more()));
         return Ok(Ok(counted(plain(text, request.method()), active, Some(held))));
     }
     let permit = match admission.wait_for_thread(client, Work::of(request.method())).await {

@@ -1,6 +1,7 @@
 //! Metrics in the text format of Prometheus.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "ot
 
 /// The classes of statuses; `none` if there was no status.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Returns metrics of somebody else, in the text format of Prometheus, on a thread that must not be blocked.
+#[derive(Clone)]
+pub struct MoreMetrics(pub Arc<dyn Fn() -> String + Send + Sync>);
+
+impl fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MoreMetrics(..)")
+    }
+}
 
 /// All counts since the start.
 #[derive(Debug, Default)]
@@ -162,7 +173,7 @@ fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(text, "# HELP longshore_{name} {help}\n# TYPE longshore_{name} {kind}\n");
 }
 
-fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+fn line(text: &mut String, name: &str, labels: &str, value: impl fmt::Display) {
     let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
     let _ = writeln!(text, "longshore_{name}{braced} {value}");
 }

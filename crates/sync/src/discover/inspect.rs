@@ -135,7 +135,8 @@ enum Said {
 }
 
 /// Finds out by HEAD alone whether the target has a root under the same names already, where it may be trusted
-/// then. Registries do not count HEAD as a pull. The target is asked first: in a first pass it has nothing.
+/// then. Registries do not count HEAD as a pull. Both sides are asked at once: where nothing has changed, that is
+/// all there is to do, and most of it is waiting.
 ///
 /// What is chosen by what is in it has to be looked into, and so has an index if what refers to its entries is
 /// wanted.
@@ -157,7 +158,11 @@ fn by_heads(
     let Some(target) = target.filter(|_| filter.types == TypeFilter::default()) else {
         return Said::Nothing;
     };
-    let there = match target.stands_for(first) {
+    let (there, found) = std::thread::scope(|scope| {
+        let found = scope.spawn(|| source.unconfirmed_head(selector));
+        (target.stands_for(first), found.join())
+    });
+    let there = match there {
         Ok(Some(digest)) => digest,
         Ok(None) => return Said::Changed,
         Err(_) => return Said::Nothing,
@@ -165,7 +170,7 @@ fn by_heads(
     let is_there = |name: &Name| {
         target.stands_for(name).is_ok_and(|other| other.is_some_and(|other| other == there))
     };
-    let Ok(found) = source.unconfirmed_head(selector) else { return Said::Nothing };
+    let Ok(Ok(found)) = found else { return Said::Nothing };
     if found.digest != there || !others.iter().all(is_there) {
         return Said::Changed;
     }

@@ -60,7 +60,8 @@ impl Run<'_, '_> {
         roots: &[&PlannedRoot],
     ) -> Result<bool, Failure> {
         let node = &self.plan.nodes[number as usize];
-        let moved = held(node, target)? != Held::Whole && self.push_blob(number, target)?;
+        let is_there = !self.plan.is_lost(number) && held(node, target)? == Held::Whole;
+        let moved = !is_there && self.push_blob(number, target)?;
         for root in roots {
             let Some(descriptor) = &root.descriptor else { continue };
             let listed = target.list(descriptor, &root.names);

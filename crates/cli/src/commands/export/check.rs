@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use longshore::location::PlaceKind;
-use longshore_bundle::{ArchiveComparison, ExportTarget, VerifyRequest, WriteError};
+use longshore_bundle::{ArchiveComparison, Delta, ExportTarget, VerifyRequest, WriteError};
 use longshore_store::KnownRoots;
 use longshore_sync::{Report, Silent};
 
@@ -69,15 +69,23 @@ fn directory(export: &Exporting<'_>, registries: &Registries<'_>) -> Result<Exit
         Some(layout) => bundle.different_files(layout).map_err(Problem::of)?,
         None => Vec::new(),
     };
+    let record = bundle.record();
+    // What is not listed by `index.json` alone is found by the record that the bundle would have.
+    let is_part = record.base.is_some() || record.repairs.is_some();
+    let of_part = layout.filter(|_| is_part).map(|layout| Delta::whole(layout, record));
+    let roots = match layout.filter(|_| is_part) {
+        None => view.roots(),
+        Some(layout) => record.repair_content().map_or_else(|| record.listed_in(layout), Ok),
+    };
     let request = VerifyRequest {
-        view: &*view,
+        view: of_part.as_ref().map_or(&*view, |delta| delta),
         layout,
-        record: None,
+        record: Some(record).filter(|_| is_part),
         allow_unverified: args.allow_unverified,
         jobs: global.jobs(),
     };
-    let roots = view.roots().map_err(Problem::of)?;
-    let verification = request.prepare(KnownRoots { roots, unknown: Vec::new() }, &Silent);
+    let known = KnownRoots { roots: roots.map_err(Problem::of)?, unknown: Vec::new() };
+    let verification = request.prepare(known, &Silent);
     let plan = verification.plan();
     let progress = Progress::new(output, "comparing", plan.size().bytes).of_artifacts(plan);
     let verified = verification.run(global.cores(), &progress);

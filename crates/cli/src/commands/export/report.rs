@@ -250,6 +250,9 @@ impl BundleReport<'_, '_> {
     }
 
     fn count(&self) -> String {
+        if let Some(bundle) = &self.0.record().repairs {
+            return format!("what is missing for {bundle}");
+        }
         let artifacts = human::count(self.0.record().roots.len() as u64, "artifact");
         match self.0.record().referrers.len() as u64 {
             0 => artifacts,
@@ -274,10 +277,14 @@ impl BundleReport<'_, '_> {
     }
 
     fn document(&self, report: &Report, archive: Option<u64>) -> Document {
-        let roots =
-            if report.roots.is_empty() { self.0.plan().roots() } else { report.roots.clone() };
+        let roots = match (&self.0.record().repairs, report.roots.is_empty()) {
+            (Some(_), _) => Vec::new(),
+            (None, true) => self.0.plan().roots(),
+            (None, false) => report.roots.clone(),
+        };
         Document {
             id: self.0.record().id().to_string(),
+            repairs: self.0.record().repairs.as_ref().map(ToString::to_string),
             roots: roots.iter().chain(&self.0.failed).map(Into::into).collect(),
             blobs: self.0.record().blobs.len() as u64,
             bytes: total(self.0.record().blobs.iter().map(|blob| blob.size)),

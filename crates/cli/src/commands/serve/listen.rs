@@ -55,7 +55,7 @@ impl Listen {
 }
 
 /// Listens on all of `places`.
-pub(super) fn bind_all(places: &[Listen]) -> Result<Vec<TcpListener>, Problem> {
+pub(in crate::commands) fn bind_all(places: &[Listen]) -> Result<Vec<TcpListener>, Problem> {
     let mut listeners = Vec::new();
     for place in places {
         listeners.extend(place.bind().map_err(|error| refused(place, &error))?);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore::location::{InRegistry, Location, PlaceKind};
-use longshore_bundle::INVENTORY;
+use longshore_bundle::{INVENTORY, Record, ServedDelta};
 use longshore_layout::{Archive, Directory};
 use longshore_registry::Access;
 use longshore_spec::RepositoryName;
@@ -12,10 +12,15 @@ use longshore_store::{Clash, Place, SourcePlace, Union};
 
 use super::system;
 use crate::args::Serve;
+use crate::human;
 use crate::open;
+use crate::output::Output;
 use crate::problem::{Exit, Problem};
 use crate::shell;
 use crate::store::{self, VARIABLE};
+
+/// So many manifests of a delta are read at once.
+const JOBS: usize = 8;
 
 /// What is served, as one place.
 pub(super) struct Places {
@@ -26,44 +31,103 @@ pub(super) struct Places {
 
 /// Opens what is served. What says no repository belongs to one that is typed, or named after its
 /// layout.
-pub(super) fn open(args: &Serve) -> Result<Places, Problem> {
+pub(super) fn open(args: &Serve, output: &Output) -> Result<Places, Problem> {
     let locations = if args.places.is_empty() { vec![store(args)?] } else { args.places.clone() };
     let shown: Vec<_> = locations.iter().map(ToString::to_string).collect();
     let shown = shown.join(", ");
-    if let [location] = &locations[..] {
-        let access = if args.writable { Access::ReadWrite } else { Access::ReadOnly };
-        let place: Arc<dyn Place> = match open_one(location, access, args)? {
-            Layout::Archive(archive) => Arc::new(Union::new(None, vec![Box::new(archive)])),
-            Layout::Directory(directory) => Arc::new(directory),
-        };
-        return Ok(Places { place, shown });
-    }
     let (written, read) = locations.split_at(usize::from(args.writable));
     let written = match written.first() {
+        None => None,
         Some(location) => match open_one(location, Access::ReadWrite, args)? {
-            Layout::Directory(directory) => Some(Box::new(directory) as Box<dyn Place>),
+            Layout::Directory(directory) if read.is_empty() => {
+                return Ok(Places { place: Arc::new(directory), shown });
+            }
+            Layout::Directory(directory) => Some((location, directory)),
             Layout::Archive(_) => return Err(never_changed(location)),
+        },
+    };
+    let others = read.iter().map(|location| open_one(location, Access::ReadOnly, args));
+    let mut others: Vec<_> = others.collect::<Result<_, _>>()?;
+    if let ([Layout::Directory(directory)], None) = (&others[..], &written)
+        && delta_record(directory).is_none()
+        && let Some(Layout::Directory(directory)) = others.pop()
+    {
+        return Ok(Places { place: Arc::new(directory), shown });
+    }
+    let others = others.into_iter().map(Layout::shared);
+    let others = read.iter().zip(others).collect();
+    let (union, read) = union(written, others, args, output)?;
+    let clashes = union.clashes().map_err(Problem::of)?;
+    if let Some(clash) = clashes.first() {
+        return Err(clashing(clash, clashes.len() - 1, &read));
+    }
+    Ok(Places { place: Arc::new(union), shown })
+}
+
+/// Returns all places as one, and those that are only read in their order there: deltas come first, since
+/// their names are newer than those of what holds their base.
+fn union<'l>(
+    written: Option<(&Location, Directory)>,
+    others: Vec<(&'l Location, Arc<dyn longshore_layout::Layout>)>,
+    args: &Serve,
+    output: &Output,
+) -> Result<(Union, Vec<&'l Location>), Problem> {
+    // What is written to holds a part of the base, too.
+    let beside = match &written {
+        Some((location, _)) => match open_one(location, Access::ReadWrite, args)? {
+            Layout::Directory(directory) => {
+                Some(Arc::new(directory) as Arc<dyn longshore_layout::Layout>)
+            }
+            Layout::Archive(_) => None,
         },
         None => None,
     };
-    let others = read.iter().map(|location| {
-        Ok(match open_one(location, Access::ReadOnly, args)? {
-            Layout::Archive(archive) => Box::new(archive) as Box<dyn SourcePlace>,
-            Layout::Directory(directory) => Box::new(directory),
-        })
-    });
-    let union = Union::new(written, others.collect::<Result<_, Problem>>()?);
-    let clashes = union.clashes().map_err(Problem::of)?;
-    if let Some(clash) = clashes.first() {
-        return Err(clashing(clash, clashes.len() - 1, read));
+    let (mut deltas, mut rest) = (Vec::new(), Vec::new());
+    for (number, (location, layout)) in others.iter().enumerate() {
+        let Some(record) = delta_record(&**layout) else {
+            rest.push((*location, Box::new(Arc::clone(layout)) as Box<dyn SourcePlace>));
+            continue;
+        };
+        let bases = others.iter().enumerate().filter(|(other, _)| *other != number);
+        let bases = bases.map(|(_, (_, base))| base).chain(&beside).cloned().collect();
+        let delta =
+            ServedDelta::open(&location.to_string(), Arc::clone(layout), &record, bases, JOBS);
+        let ServedDelta { layout, lacking, not_whole } = delta.map_err(Problem::of)?;
+        if let Some(first) = not_whole.first() {
+            let artifacts = human::count(not_whole.len() as u64, "artifact");
+            let blobs = human::count(lacking.len() as u64, "blob");
+            output.warning(&format!(
+                "not whole in {location}: {artifacts}, such as {first}; {blobs} that they need are in none \
+                 of the places, and are answered with 404"
+            ));
+        }
+        deltas.push((*location, Box::new(layout) as Box<dyn SourcePlace>));
     }
-    Ok(Places { place: Arc::new(union), shown })
+    let preferred = deltas.len();
+    let (read, others) = deltas.into_iter().chain(rest).unzip();
+    let written = written.map(|(_, directory)| Box::new(directory) as Box<dyn Place>);
+    Ok((Union::new(written, others).preferring(preferred), read))
+}
+
+/// Returns the record of a delta. What is wrong with a record is no reason not to serve what is listed.
+fn delta_record(layout: &dyn longshore_layout::Layout) -> Option<Record> {
+    Record::read(layout).ok().flatten().filter(|record| record.base.is_some())
 }
 
 /// A layout that is served.
 enum Layout {
     Archive(Archive),
     Directory(Directory),
+}
+
+impl Layout {
+    /// Returns a layout that is only read, and in which the base of a delta may lie.
+    fn shared(self) -> Arc<dyn longshore_layout::Layout> {
+        match self {
+            Self::Archive(archive) => Arc::new(archive),
+            Self::Directory(directory) => Arc::new(directory),
+        }
+    }
 }
 
 fn never_changed(location: &Location) -> Problem {
@@ -140,7 +204,7 @@ fn named_after(place: &Location) -> RepositoryName {
 }
 
 /// Says that a name would not mean one thing.
-fn clashing(clash: &Clash, more: usize, read: &[Location]) -> Problem {
+fn clashing(clash: &Clash, more: usize, read: &[&Location]) -> Problem {
     let Clash { repository, name, meanings } = clash;
     let meanings = meanings
         .iter()

@@ -1,23 +1,11 @@
-//! What the operating system asks of a server, and what it allows.
+//! What the operating system allows a server.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
 
 use longshore_store::Result;
 
 use crate::args::Serve;
 use crate::output::Output;
-
-/// What a server is asked for by a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
-    /// Files that may have changed are to be read again.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
-    Reload,
-    /// It is to end, politely.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "the system ends it at once"))]
-    Stop,
-}
 
 /// Fails if a layout at `path` could not be written to, so that a server says so before it answers. Nothing
 /// is made: what is not there yet appears with the first push.
@@ -46,44 +34,6 @@ pub(super) fn check_writable(_: &Path) -> Result<()> {
 /// Files that are open besides those of connections: the layout, the log, the runtime's own.
 #[cfg(unix)]
 const OTHER_FILES: u64 = 64;
-
-/// Returns what is asked for. SIGTERM and SIGINT ask to stop; if they come again, the process ends
-/// at once with 128 and their number, as programs do that know no signals. SIGHUP asks to reload.
-#[cfg(unix)]
-pub(super) fn events() -> Result<Receiver<Event>> {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    use longshore_store::Error;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::{flag, iterator::Signals};
-
-    let heard = Arc::new(AtomicBool::new(false));
-    let register = || {
-        for signal in [SIGTERM, SIGINT] {
-            // In this order: what ends the process looks at what the time before has set.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&heard))?;
-            flag::register(signal, Arc::clone(&heard))?;
-        }
-        Signals::new([SIGHUP, SIGINT, SIGTERM])
-    };
-    let mut signals = register().map_err(Error::io("listen to", "signals"))?;
-    let (sender, events) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
-            if sender.send(event).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(events)
-}
-
-#[cfg(not(unix))]
-pub(super) fn events() -> Result<Receiver<Event>> {
-    Ok(std::sync::mpsc::channel().1)
-}
 
 /// How many of the files that a server may have open are for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
