@@ -34,10 +34,20 @@ pub(crate) fn assumed(delta: Option<&Record>) -> HashMap<&Digest, u64> {
     assumed.iter().map(|blob| (&blob.digest, blob.size)).collect()
 }
 
+/// Returns the platforms of what a delta names, by its record: the configs that say so may be taken for granted.
+pub(crate) fn platforms(delta: Option<&Record>) -> HashMap<&Digest, &[String]> {
+    let roots = delta.map(|delta| &delta.roots[..]).unwrap_or_default();
+    roots.iter().map(|root| (&root.digest, &root.platforms[..])).collect()
+}
+
 /// Tells that a place is a delta.
 pub(crate) fn tell(place: &Location, delta: Option<&Record>, output: &Output) {
     let Some(delta) = delta else { return };
-    output.note(&format!("{}; `longshore import` brings it there", description(place, delta)));
+    output.note(&format!(
+        "{} is {}; `longshore import` brings it there",
+        place.whole(),
+        description(delta)
+    ));
 }
 
 /// Returns why something is not copied out of a delta: it is not whole there. `None` if that is not the reason.
@@ -68,9 +78,10 @@ pub(crate) fn tell_partial(
     let partial = names(&delta).into_iter().filter(|name| !whole.contains(*name)).count();
     if partial > 0 {
         output.warning(&format!(
-            "{} not copied, not being whole: {}; `longshore import` brings them there",
+            "{} not copied, not being whole: {} is {}; `longshore import` brings them there",
             human::count(partial as u64, "name"),
-            description(place, &delta)
+            place.whole(),
+            description(&delta)
         ));
     }
     Ok(())
@@ -92,21 +103,17 @@ fn nothing_is_whole(place: &Location) -> String {
 }
 
 fn problem(text: &str, place: &Location, delta: &Record) -> Problem {
-    let text = format!("{text}: {}", description(&place.whole(), delta));
+    let text = format!("{text}: it is {}", description(delta));
     let place = shell::word(place.whole());
     Problem::new(Exit::Failed, text)
         .hint(format!("`longshore import {place} DST` brings it to where the rest is"))
 }
 
-fn description(place: &Location, delta: &Record) -> String {
+fn description(delta: &Record) -> String {
     let assumed = delta.assumed();
     let bytes = assumed.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
     let count = human::count(assumed.len() as u64, "blob");
-    format!(
-        "{} is a delta that takes {count} ({}) for granted at its site",
-        place.whole(),
-        Size(bytes)
-    )
+    format!("a delta that takes {count} ({}) for granted at its site", Size(bytes))
 }
 
 /// Returns all that the record names.

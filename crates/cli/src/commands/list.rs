@@ -75,8 +75,14 @@ fn artifacts(
         let sizes = plan.closure(root).filter_map(|digest| assumed.get(digest));
         sizes.fold(0, |sum: u64, size| sum.saturating_add(*size))
     };
+    let platforms = delta::platforms(delta.as_ref());
     let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
-        let content = content(&attached, &roots[*at], plan.closure_size(*at), &types)?;
+        let mut content = content(&attached, &roots[*at], plan.closure_size(*at), &types)?;
+        if let (true, Some(known)) =
+            (content.platforms.is_empty(), platforms.get(&roots[*at].descriptor.digest))
+        {
+            content.platforms = known.to_vec();
+        }
         let assumed_bytes = (!assumed.is_empty()).then(|| assumed_of(*at));
         Some(ContentOfLine { assumed_bytes, ..content })
     });
