@@ -19,7 +19,7 @@ use longshore_store::{Error, Inability};
 pub use self::inventory::Inventory;
 pub use self::reader::{Archive, ArchiveOptions};
 pub use self::stream::ArchiveStream;
-pub use self::stream_reader::{StreamOptions, StreamedArchive};
+pub use self::stream_reader::{StreamObserver, StreamOptions, StreamedArchive};
 pub use self::target::ArchiveTarget;
 pub use self::writer::ArchiveWriter;
 

@@ -39,8 +39,8 @@ mod union;
 mod view;
 
 pub use archive::{
-    Archive, ArchiveOptions, ArchiveStream, ArchiveTarget, ArchiveWriter, Inventory, StreamOptions,
-    StreamedArchive,
+    Archive, ArchiveOptions, ArchiveStream, ArchiveTarget, ArchiveWriter, Inventory,
+    StreamObserver, StreamOptions, StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Directory, GcMode, GcReport};

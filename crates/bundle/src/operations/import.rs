@@ -1,6 +1,8 @@
 //! Taking a bundle to its place.
 
+mod changes;
 mod moves;
+mod stream_guard;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,10 +17,15 @@ use longshore_sync::{
     SealedPlan,
 };
 
+pub use self::changes::TargetChanges;
 pub use self::moves::{Move, MoveError, TargetKind};
+pub use self::stream_guard::StreamGuard;
 use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
 use crate::{Difference, Mapping, OpenError, Receipt, Record, SparseIndex};
+
+/// For so many blobs is looked before their answers are taken in: descriptors take much more than nodes do.
+const ASKED_AT_ONCE: usize = 4096;
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -212,6 +219,7 @@ impl<'a> Routes<'a> {
                 }
             }
         }
+        let delta = delta.map(|record| Delta::whole(bundle.layout, record));
         let mut sources: BTreeMap<String, Box<dyn Source + 'a>> = BTreeMap::new();
         for Move { from, .. } in moves {
             let key = repository_key(from);
@@ -219,9 +227,7 @@ impl<'a> Routes<'a> {
                 continue;
             }
             let source: Box<dyn Source + 'a> = match key.parse::<RepositoryName>() {
-                _ if let Some(record) = delta => {
-                    Box::new(Delta::new(bundle.layout, record, Some(&key)))
-                }
+                _ if let Some(delta) = &delta => Box::new(delta.repository(&key)),
                 Ok(name) => bundle.layout.source(&name)?,
                 // A host that no repository can be named after, such as an IPv6 address.
                 Err(_) => bundle.layout.whole(),
@@ -375,31 +381,34 @@ impl<'a> Import<'a> {
         }
         let carried: HashSet<Digest> = bundle.layout.blob_digests()?.into_iter().collect();
         let assumed: HashSet<&Digest> = assumed.iter().map(|blob| &blob.digest).collect();
-        let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
-        let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
-            let repository = routes.repository_of(*target);
-            Ok((repository, routes.find(blob, repository)?))
-        });
+        let mut needs = self.plan.needed_by_target(|digest| assumed.contains(digest));
         // What its repository lacks, and where else it is, if the bundle does not carry it.
         let mut lost: HashMap<(Digest, Option<&RepositoryName>), Option<&'a dyn Source>> =
             HashMap::new();
         let mut gaps = BTreeSet::new();
-        for ((blob, _), found) in needs.iter().zip(found) {
-            let (repository, held) = found?;
-            let source = match held {
-                Held::There => continue,
-                _ if carried.contains(&blob.digest) => None,
-                Held::In(source) => Some(source),
-                Held::Nowhere => {
-                    gaps.insert(BaseGap {
-                        digest: blob.digest.clone(),
-                        size: blob.size,
-                        repository: repository.cloned(),
-                    });
-                    continue;
-                }
-            };
-            lost.insert((blob.digest.clone(), repository), source);
+        loop {
+            let asked: Vec<_> = needs.by_ref().take(ASKED_AT_ONCE).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let found = in_parallel(&asked, jobs, |(blob, target)| -> Result<_> {
+                let repository = routes.repository_of(*target);
+                Ok((repository, routes.find(blob, repository)?))
+            });
+            for ((blob, _), found) in asked.into_iter().zip(found) {
+                let (repository, held) = found?;
+                let Descriptor { digest, size, .. } = blob;
+                let source = match held {
+                    Held::There => continue,
+                    _ if carried.contains(&digest) => None,
+                    Held::In(source) => Some(source),
+                    Held::Nowhere => {
+                        gaps.insert(BaseGap { digest, size, repository: repository.cloned() });
+                        continue;
+                    }
+                };
+                lost.insert((digest, repository), source);
+            }
         }
         drop(needs);
         if !gaps.is_empty() {
@@ -439,9 +448,14 @@ fn count(came: &StreamStats, report: &mut Report) {
 
 /// Returns what is needed, and neither stored in a layout nor taken for granted, sorted.
 fn gaps(layout: &dyn Layout, outline: &Outline, record: &Record) -> Result<Vec<Digest>> {
-    let mut stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
-    stored.extend(record.assumed().iter().map(|blob| blob.digest.clone()));
+    let mut stored = layout.blob_digests()?;
+    stored.sort_unstable();
+    let mut assumed: Vec<&Digest> = record.assumed().iter().map(|blob| &blob.digest).collect();
+    assumed.sort_unstable();
+    let is_there = |digest: &Digest| {
+        stored.binary_search(digest).is_ok() || assumed.binary_search(&digest).is_ok()
+    };
     let needed = outline.nodes().iter().map(|node| &node.digest);
-    let missing: BTreeSet<&Digest> = needed.filter(|digest| !stored.contains(*digest)).collect();
+    let missing: BTreeSet<&Digest> = needed.filter(|digest| !is_there(digest)).collect();
     Ok(missing.into_iter().cloned().collect())
 }

@@ -1,12 +1,13 @@
 //! `tree`: what artifacts consist of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use longshore_spec::{Descriptor, Digest, ManifestContent, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, describe};
 
 use super::artifact::{self, ManifestResult, Referrer, ReferrerFinder, try_manifest};
+use super::delta;
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
 use crate::open;
@@ -17,8 +18,10 @@ use crate::report;
 
 pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Problem> {
     let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
-    let view = layout.whole();
-    let KnownRoots { roots, unknown } = open::selected(&layout, &args.place)?;
+    let delta = delta::record(&layout);
+    let view = delta::view(&layout, delta.as_ref());
+    let assumed = delta::assumed(delta.as_ref());
+    let KnownRoots { roots, unknown } = open::selected_in(&*view, &layout, &args.place)?;
     let attached = ReferrerFinder::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
     let is_selected = args.place.selector.is_some();
@@ -35,7 +38,8 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         .filter(|root| stands_alone(root))
         .map(|root| {
             let name = root.names.first();
-            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut Way::default());
+            let mut way = Way::new(&assumed);
+            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut way);
             Node { role: "root", ..node }
         })
         .chain(unknown.iter().map(|(name, error)| Node::lost(name, error)))
@@ -48,6 +52,7 @@ pub(crate) fn run(args: &Tree, _: &Global, output: &Output) -> Result<Exit, Prob
         }
         text
     })?;
+    delta::tell(&args.place, delta.as_ref(), output);
     Ok(if nodes.iter().any(is_broken) { Exit::Failed } else { Exit::Done })
 }
 
@@ -64,6 +69,7 @@ impl Node {
             platforms: Vec::new(),
             title: None,
             absent: false,
+            assumed: false,
             problem: Some(error.to_string()),
             children: Vec::new(),
         }
@@ -71,12 +77,19 @@ impl Node {
 }
 
 /// The way from a root to a node.
-#[derive(Default)]
-struct Way {
+struct Way<'a> {
     above: Vec<Digest>,
+    /// What a delta takes for granted.
+    assumed: &'a HashMap<&'a Digest, u64>,
     /// What was listed below this root as a referrer, and does not say of what: it is shown once, since a
     /// place may list it for whatever is asked.
     unsaid: HashSet<Digest>,
+}
+
+impl<'a> Way<'a> {
+    fn new(assumed: &'a HashMap<&'a Digest, u64>) -> Self {
+        Self { above: Vec::new(), assumed, unsaid: HashSet::new() }
+    }
 }
 
 /// Looks at a node and all below it.
@@ -85,9 +98,13 @@ fn node(
     role: Role,
     descriptor: &Descriptor,
     name: Option<&Name>,
-    way: &mut Way,
+    way: &mut Way<'_>,
 ) -> Node {
     let mut node = bare(role, descriptor, name);
+    if role != Role::Manifest && way.assumed.contains_key(&descriptor.digest) {
+        node.assumed = true;
+        return node;
+    }
     if role != Role::Manifest {
         node.problem = attached.view().open(descriptor, 0).err().map(|error| error.to_string());
         return node;
@@ -113,6 +130,7 @@ fn bare(role: Role, descriptor: &Descriptor, name: Option<&Name>) -> Node {
         platforms: report::platform(descriptor).into_iter().collect(),
         title: descriptor.annotations.get(keys::TITLE).cloned(),
         absent: false,
+        assumed: false,
         problem: None,
         children: Vec::new(),
     }
@@ -125,7 +143,7 @@ fn fill(
     descriptor: &Descriptor,
     name: Option<&Name>,
     found: ManifestResult,
-    way: &mut Way,
+    way: &mut Way<'_>,
 ) {
     let view = attached.view();
     if way.above.len() >= MAX_DEPTH {
@@ -171,7 +189,7 @@ fn fill(
 }
 
 /// Looks at what refers to the last of the way; `None` if it refers to something else.
-fn referrer(attached: &ReferrerFinder<'_>, referrer: &Referrer, way: &mut Way) -> Option<Node> {
+fn referrer(attached: &ReferrerFinder<'_>, referrer: &Referrer, way: &mut Way<'_>) -> Option<Node> {
     let Referrer { name, descriptor } = referrer;
     let found = try_manifest(attached.view(), descriptor);
     // What has a name is attached by that.
@@ -211,6 +229,7 @@ fn label(node: &Node) -> String {
     }
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
     parts.extend(node.absent.then(|| "(left out)".to_owned()));
+    parts.extend(node.assumed.then(|| "(not carried)".to_owned()));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
     printable_line(&parts.join("  ")).into_owned()
 }

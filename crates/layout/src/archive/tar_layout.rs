@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bytes::Bytes;
 use longshore_spec::{Digest, Hasher};
 use longshore_store::{Error, Outline, OutlineNode, Result};
 
@@ -37,7 +38,7 @@ const MAX_NAME: usize = 100;
 /// Where everything is in an archive.
 pub(super) struct TarLayout {
     /// Everything before the first blob.
-    pub(super) head: Vec<u8>,
+    pub(super) head: Head,
     /// The slot of each blob, in the order of the outline.
     pub(super) slots: Vec<Slot>,
     /// The number of the slot of each digest.
@@ -47,6 +48,11 @@ pub(super) struct TarLayout {
     /// Distinguishes this archive from every other.
     pub(super) fingerprint: Digest,
 }
+
+/// Everything before the first blob, in pieces: files beside the content, such as `bundle.json`, may be large, and are
+/// not copied.
+#[derive(Debug, Default)]
+pub(super) struct Head(Vec<Bytes>);
 
 /// The place of a blob.
 #[derive(Debug, Clone, Copy)]
@@ -62,30 +68,32 @@ pub(super) struct Slot {
 impl TarLayout {
     /// Computes the archive of `outline`. Fails with [`Error::Limit`] if no file can be that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
-        let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
+        let layout = ("oci-layout", Bytes::from_static(crate::directory::LAYOUT.as_bytes()));
         let index = index_of(outline);
         let index = index.to_bytes();
         index::check_length(index.len() as u64, MAX_INDEX, "`index.json` of the archive")?;
-        let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
-        let files = [layout, ("index.json", &index)].into_iter().chain(extra);
+        let extra = outline.files().iter().map(|file| (file.name.as_str(), file.content.clone()));
+        let files = [layout, ("index.json", index.into())].into_iter().chain(extra);
         Self::of(files, outline.nodes())
     }
 
     /// Computes where `files` and then `nodes` go, both in the order in which they are given. Fails
     /// with [`Error::Limit`] if no file can be that long.
     pub(super) fn of<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        files: impl IntoIterator<Item = (&'a str, Bytes)>,
         nodes: &[OutlineNode],
     ) -> Result<Self> {
         let files: Vec<_> = files.into_iter().collect();
         check_members(&files, nodes)?;
-        let head = head(files, nodes);
+        let head = Head::of(files, nodes);
         let mut fingerprint = Hasher::sha256();
         fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
-        fingerprint.update(&head);
+        for piece in head.pieces() {
+            fingerprint.update(piece);
+        }
         let mut slots = Vec::with_capacity(nodes.len());
         let mut by_digest = HashMap::with_capacity(nodes.len());
-        let mut at = head.len() as u64;
+        let mut at: u64 = head.pieces().map(|piece| piece.len() as u64).sum();
         for OutlineNode { digest, size, .. } in nodes {
             fingerprint.update(format!("{digest} {size}\n").as_bytes());
             let content = at + blob_header(digest, *size).len() as u64;
@@ -111,6 +119,31 @@ impl TarLayout {
     }
 }
 
+impl Head {
+    fn of<'a>(files: impl IntoIterator<Item = (&'a str, Bytes)>, nodes: &[OutlineNode]) -> Self {
+        let mut pieces = Vec::new();
+        for (name, content) in files {
+            let size = content.len() as u64;
+            pieces.push(header(name, size, tar::EntryType::Regular).into());
+            pieces.push(content);
+            let padding = Slot { header: 0, content: 0, size }.padding();
+            pieces.push(Bytes::from_static(padding));
+        }
+        let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
+        pieces.push(header("blobs/", 0, tar::EntryType::Directory).into());
+        for algorithm in algorithms {
+            let name = format!("blobs/{algorithm}/");
+            pieces.push(header(&name, 0, tar::EntryType::Directory).into());
+        }
+        Self(pieces)
+    }
+
+    /// Returns the bytes, one piece after the other.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &piece[..])
+    }
+}
+
 impl Slot {
     /// Returns the zeros that fill the last block of the content.
     pub(super) fn padding(&self) -> &'static [u8] {
@@ -126,7 +159,7 @@ impl Slot {
 }
 
 /// Refuses an archive with more members than are read.
-fn check_members(files: &[(&str, &[u8])], nodes: &[OutlineNode]) -> Result<()> {
+fn check_members(files: &[(&str, Bytes)], nodes: &[OutlineNode]) -> Result<()> {
     let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
     // Directories are members, too: `blobs/`, and one for each algorithm.
     let members = files.len() + 1 + algorithms.len() + nodes.len();
@@ -145,26 +178,6 @@ fn index_of(outline: &Outline) -> IndexJson {
             .chain(unnamed)
     });
     IndexJson::of(entries.collect())
-}
-
-/// Returns everything before the first blob.
-fn head<'a>(
-    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    nodes: &[OutlineNode],
-) -> Vec<u8> {
-    let mut head = Vec::new();
-    for (name, content) in files {
-        head.extend(header(name, content.len() as u64, tar::EntryType::Regular));
-        head.extend_from_slice(content);
-        let size = content.len() as u64;
-        head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
-    }
-    let algorithms: BTreeSet<&str> = nodes.iter().map(|node| node.digest.algorithm()).collect();
-    head.extend(header("blobs/", 0, tar::EntryType::Directory));
-    for algorithm in algorithms {
-        head.extend(header(&format!("blobs/{algorithm}/"), 0, tar::EntryType::Directory));
-    }
-    head
 }
 
 /// Returns the header of a blob, a whole number of blocks.

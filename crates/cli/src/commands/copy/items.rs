@@ -10,6 +10,7 @@ use longshore_store::{Error, KnownRoots, Name, Root, Selector};
 use longshore_sync::RootRequest;
 
 use crate::args::Copy;
+use crate::commands::delta;
 use crate::human;
 use crate::input;
 use crate::open;
@@ -135,7 +136,9 @@ pub(super) fn items(
             taken.push(NamedItem { source, request, names });
             continue;
         }
-        match roots(args, location, place, output) {
+        let found = roots(args, location, place, output)
+            .map_err(|problem| delta::not_whole(location, place).unwrap_or(problem));
+        match found {
             Ok(KnownRoots { roots, unknown: unresolved }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
                     source,
@@ -192,6 +195,10 @@ fn roots(
         return open::select(place, location).map(only);
     }
     if !args.all && !args.all_tags {
+        // A signature may be all that is whole in a delta; nobody means that.
+        if let Some(problem) = delta::not_whole(location, place) {
+            return Err(problem);
+        }
         let root = open::select(place, location).map_err(|problem| {
             if is_empty(place) {
                 problem
@@ -201,6 +208,7 @@ fn roots(
         })?;
         return Ok(only(root));
     }
+    delta::tell_partial(location, place, output)?;
     let KnownRoots { roots, unknown } = open::roots(place, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || has_chosen_name(root));
