@@ -2,6 +2,7 @@
 
 mod bundle;
 mod crowd;
+mod delta;
 mod growth;
 mod hostile;
 mod receipt;
@@ -41,6 +42,8 @@ enum Part {
     Many,
     /// A receipt of many blobs, over a slow wire
     Receipt,
+    /// A bundle of many blobs, and the delta of the next visit
+    Delta,
     /// The speed of `verify`
     Verify,
     /// A blob of more than 8 GiB
@@ -90,6 +93,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Many => many(&program, work.path())?,
             Part::Receipt => {
                 receipt::run(&program, work.path(), if args.quick { 5_000 } else { 50_000 })?;
+            }
+            Part::Delta => {
+                delta::run(&program, work.path(), if args.quick { 5_000 } else { 50_000 })?;
             }
             Part::Verify => verify_speed(&program, work.path())?,
             Part::Sparse => sparse(&program, work.path(), beyond)?,

@@ -1,6 +1,7 @@
 //! Deltas: bundles that take content for granted at their site, and are read by their record.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use longshore_layout::Layout;
 use longshore_spec::{Descriptor, Digest, Manifest, MediaType, Reference, host_as_path};
@@ -93,43 +94,58 @@ impl Record {
 /// A delta, or a repository of it, as its record says it: its layout lists only what is whole in it.
 #[derive(Debug)]
 pub struct Delta<'a> {
+    layout: &'a dyn Layout,
     whole: Box<dyn Source + 'a>,
-    /// What is taken for granted, or lies in a volume that need not be there, with its size in bytes.
-    assumed: HashMap<&'a Digest, u64>,
+    record: &'a Record,
+    /// Whether all of the delta is meant, and not one of its repositories.
+    is_whole: bool,
+    /// What is taken for granted, or lies in a volume that need not be there, with its size in bytes; shared by all
+    /// repositories.
+    assumed: Arc<HashMap<&'a Digest, u64>>,
     /// What refers to something, by that.
     referrers: HashMap<&'a Digest, BTreeSet<&'a Digest>>,
 }
 
 impl<'a> Delta<'a> {
-    /// Returns all of a delta.
+    /// Returns all of a delta. It lists what the record names, whole or not.
     pub fn whole(layout: &'a dyn Layout, record: &'a Record) -> Self {
-        Self::new(layout, record, None)
-    }
-
-    /// Returns the repository of a delta that a layout would call `repository`; all of it without one.
-    pub(crate) fn new(
-        layout: &'a dyn Layout,
-        record: &'a Record,
-        repository: Option<&str>,
-    ) -> Self {
-        let is_here = |reference: &str| {
-            let Some(repository) = repository else { return true };
-            let reference = reference.parse::<Reference>();
-            reference.is_ok_and(|reference| repository_key(&reference) == repository)
-        };
-        let here = record.roots.iter().filter(|root| is_here(&root.reference));
-        let here: HashSet<&Digest> = here.flat_map(|root| &root.referrers).collect();
-        let mut referrers: HashMap<&Digest, BTreeSet<&Digest>> = HashMap::new();
-        for referrer in &record.referrers {
-            if here.contains(&referrer.digest) {
-                referrers.entry(&referrer.subject).or_default().insert(&referrer.digest);
-            }
-        }
         // What lies in a volume may not be there either.
         let in_volumes = record.blobs.iter().filter(|blob| blob.volumes().next().is_some());
         let assumed = record.assumed().iter().chain(in_volumes);
         let assumed = assumed.map(|blob| (&blob.digest, blob.size)).collect();
-        Self { whole: layout.whole(), assumed, referrers }
+        let referrers = referrers(record, |_| true);
+        Self {
+            layout,
+            whole: layout.whole(),
+            record,
+            is_whole: true,
+            assumed: Arc::new(assumed),
+            referrers,
+        }
+    }
+
+    /// Returns the repository of a delta that a layout would call `repository`.
+    pub(crate) fn repository(&self, repository: &str) -> Self {
+        let is_here = |reference: &str| {
+            let reference = reference.parse::<Reference>();
+            reference.is_ok_and(|reference| repository_key(&reference) == repository)
+        };
+        Self {
+            whole: self.layout.whole(),
+            is_whole: false,
+            assumed: Arc::clone(&self.assumed),
+            referrers: referrers(self.record, is_here),
+            ..*self
+        }
+    }
+
+    /// Returns what the record says that a name stands for.
+    fn named(&self, name: &str) -> Option<&'a Digest> {
+        let roots = self.record.roots.iter().map(|root| (Some(&root.reference), &root.digest));
+        let attached = self.record.referrers.iter().map(|of| (of.reference.as_ref(), &of.digest));
+        let mut found =
+            roots.chain(attached).filter(|(known, _)| known.is_some_and(|known| known == name));
+        found.next().map(|(_, digest)| digest)
     }
 
     /// Returns the error of content that is taken for granted, and was not found where it goes.
@@ -138,13 +154,42 @@ impl<'a> Delta<'a> {
     }
 }
 
+/// Returns what refers to something, by that, as far as it came along for a root that `is_here`.
+fn referrers(
+    record: &Record,
+    is_here: impl Fn(&str) -> bool,
+) -> HashMap<&Digest, BTreeSet<&Digest>> {
+    let here = record.roots.iter().filter(|root| is_here(&root.reference));
+    let here: HashSet<&Digest> = here.flat_map(|root| &root.referrers).collect();
+    let mut referrers: HashMap<&Digest, BTreeSet<&Digest>> = HashMap::new();
+    for referrer in &record.referrers {
+        if here.contains(&referrer.digest) {
+            referrers.entry(&referrer.subject).or_default().insert(&referrer.digest);
+        }
+    }
+    referrers
+}
+
 impl Source for Delta<'_> {
     fn head(&self, selector: &Selector) -> Result<Descriptor> {
-        self.whole.head(selector)
+        match selector {
+            Selector::Name(name)
+                if self.is_whole
+                    && let Some(digest) = self.named(name.as_str()) =>
+            {
+                self.whole.head(&Selector::Digest(digest.clone()))
+            }
+            _ => self.whole.head(selector),
+        }
     }
 
     fn manifest(&self, selector: &Selector) -> Result<Manifest> {
-        self.whole.manifest(selector)
+        match selector {
+            Selector::Name(_) => {
+                self.whole.manifest(&Selector::Digest(self.head(selector)?.digest))
+            }
+            Selector::Digest(_) => self.whole.manifest(selector),
+        }
     }
 
     fn child(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -168,7 +213,17 @@ impl Source for Delta<'_> {
     }
 
     fn names(&self) -> Result<Vec<Name>> {
-        self.whole.names()
+        if !self.is_whole {
+            return self.whole.names();
+        }
+        let roots = self.record.roots.iter().map(|root| &root.reference);
+        let attached = self.record.referrers.iter().filter_map(|of| of.reference.as_ref());
+        let names: BTreeSet<Name> = roots.chain(attached).cloned().map(Name::new).collect();
+        Ok(names.into_iter().collect())
+    }
+
+    fn roots(&self) -> Result<Vec<Root>> {
+        if self.is_whole { self.record.listed_in(self.layout) } else { self.whole.roots() }
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Referrers> {

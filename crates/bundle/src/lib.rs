@@ -132,7 +132,7 @@ pub use operations::export::{
 };
 pub use operations::import::{
     BaseGap, Import, ImportRefusal, ImportRequest, ImportTarget, Move, MoveError, OpenBundle,
-    Routes, TargetKind,
+    Routes, StreamGuard, TargetChanges, TargetKind,
 };
 pub use operations::lock::{Gone, LockProposal, LockRefusal, LockRequest, Resolved};
 pub use operations::mirror::{MirrorError, MirrorPass, MirrorRequest, MirrorRoutes};
@@ -140,7 +140,9 @@ pub use operations::prune::{
     BroughtName, KeptBecause, KeptName, OpenRepository, Percent, PercentError, Prune, PruneReport,
     PruneRequest, PruneTarget,
 };
-pub use operations::receipt::{Holdings, ReceiptPlace, ReceiptRequest, repositories_below};
+pub use operations::receipt::{
+    Holdings, ReceiptPlace, ReceiptRequest, SelectedRepositories, repositories_below,
+};
 pub use operations::verify::volumes::{VerifiedVolumes, VolumeFault};
 pub use operations::verify::{Verification, Verified, VerifyRequest};
 pub use pick::{Picked, ReferenceLookup};
@@ -159,7 +161,7 @@ pub use selected_places::{Opener, SelectedPlaces, only_root};
 pub use selection::{Choice, ChoiceSet, Explicit, Item, Selection, SparseIndex};
 pub use series::{BundleName, BundleNameError, Sequence, SequenceError};
 pub use served_delta::ServedDelta;
-pub use snapshot::{Amount, Snapshot, SnapshotDifference};
+pub use snapshot::{Amount, Contents, NameDifference, Snapshot, SnapshotDifference};
 pub use state::{
     Brought, Delivery, DeliveryKey, ImportState, MAX_STATE, OlderBundle, STATE, STATE_VERSION,
     StateError,

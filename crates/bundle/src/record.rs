@@ -312,12 +312,23 @@ impl Record {
 
     /// Returns the bytes of the file: canonical JSON, with the id.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.write(Some(&self.own_id()), &mut bytes);
+        let id = self.own_id();
+        // Growing step by step would take up to twice as much.
+        let mut length = Counted(0);
+        self.write(Some(&id), &mut length);
+        let mut bytes = Vec::with_capacity(length.0);
+        self.write(Some(&id), &mut bytes);
         // What was asked for stays as it was read, and others may write it otherwise.
         let is_ours = self.read_as.0.is_none();
         debug_assert!(!is_ours || is_canonical(&bytes), "a field is out of order");
         bytes
+    }
+
+    /// Tells whether a file has exactly the bytes of this one.
+    pub fn is_written_as(&self, file: &[u8]) -> bool {
+        let mut compared = ComparedBytes { rest: Some(file) };
+        self.write(Some(&self.own_id()), &mut compared);
+        compared.rest.is_some_and(<[u8]>::is_empty)
     }
 
     fn write(&self, id: Option<&Digest>, to: impl Write) {
@@ -408,7 +419,8 @@ impl Record {
         if said != found.to_string() {
             return Err(RecordError::Changed { said, found });
         }
-        let record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let mut record: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        record.blobs.shrink_to_fit();
         let is_part = record.base.is_some() != record.repairs.is_some();
         let is_both = record.base.is_some() && record.repairs.is_some();
         let fits = match record.format_version {
@@ -524,6 +536,37 @@ pub(crate) struct Hashed<'a>(pub(crate) &'a mut Hasher);
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is written is counted, and kept nowhere.
+struct Counted(usize);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is written is compared, and kept nowhere.
+struct ComparedBytes<'a> {
+    /// What has to come; `None` once something else has come.
+    rest: Option<&'a [u8]>,
+}
+
+impl Write for ComparedBytes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest = self.rest.and_then(|rest| rest.strip_prefix(bytes));
         Ok(bytes.len())
     }
 

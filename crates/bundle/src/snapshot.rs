@@ -1,9 +1,12 @@
 //! What names stand for at one moment, by whatever says so; and how two moments differ.
 
+mod contents;
+
 use std::collections::BTreeMap;
 
 use longshore_spec::{Digest, Reference};
 
+pub use self::contents::{Amount, Contents};
 use crate::{Lock, Mapping, Receipt, Record};
 
 /// What names stand for, and the content behind them, as a lock, a bundle, a receipt or a place says it.
@@ -11,32 +14,37 @@ use crate::{Lock, Mapping, Receipt, Record};
 pub struct Snapshot {
     /// What each name stands for: full references, or `REPOSITORY:TAG` where no registry is known.
     pub names: BTreeMap<String, Digest>,
-    /// All content with its sizes in bytes; `None` where nothing says that, as in a lock.
-    pub contents: Option<BTreeMap<Digest, u64>>,
+    /// All content; `None` where nothing says how long it is, as in a lock.
+    pub contents: Option<Contents>,
 }
 
 /// How one snapshot differs from an earlier one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SnapshotDifference {
-    /// Names that are new, and what they stand for.
-    pub added: Vec<(String, Digest)>,
-    /// Names that stand for something else: what they stood for, and what they stand for.
-    pub moved: Vec<(String, Digest, Digest)>,
-    /// Names that are gone, and what they stood for.
-    pub removed: Vec<(String, Digest)>,
+    /// Names that are new.
+    pub added: Vec<NameDifference>,
+    /// Names that stand for something else.
+    pub moved: Vec<NameDifference>,
+    /// Names that are gone.
+    pub removed: Vec<NameDifference>,
     /// The content that is new, if both say what they hold.
     pub new_content: Option<Amount>,
     /// The content that is gone, likewise.
     pub old_content: Option<Amount>,
 }
 
-/// How much content something is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// How many pieces.
-    pub blobs: u64,
-    /// Their bytes.
-    pub bytes: u64,
+/// A name that does not stand for what it stood for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameDifference {
+    /// The name.
+    pub name: String,
+    /// What it stood for; `None` for one that is new, or if only the name is known.
+    pub from: Option<Digest>,
+    /// What it stands for; `None` for one that is gone.
+    pub to: Option<Digest>,
+    /// The bytes that it needs and that were not there, what other names need, too, among them. `None` for a name that
+    /// is gone, and if that is not known.
+    pub bytes: Option<u64>,
 }
 
 impl Snapshot {
@@ -54,7 +62,7 @@ impl Snapshot {
             .iter()
             .filter_map(|referrer| Some((referrer.reference.clone()?, referrer.digest.clone())));
         let blobs = record.blobs.iter().chain(record.assumed());
-        let blobs = blobs.map(|blob| (blob.digest.clone(), blob.size));
+        let blobs = blobs.map(|blob| (&blob.digest, blob.size));
         Self { names: roots.chain(referrers).collect(), contents: Some(blobs.collect()) }
     }
 
@@ -72,9 +80,7 @@ impl Snapshot {
                 }
             }
         }
-        let contents = receipt.contents();
-        let contents = contents.into_iter().map(|(digest, size)| (digest.clone(), size));
-        Self { names, contents: Some(contents.collect()) }
+        Self { names, contents: Some(receipt.contents().into_iter().collect()) }
     }
 
     /// Returns the snapshot with the names that `mapping` makes of its full references. A name that is
@@ -108,20 +114,29 @@ impl Snapshot {
     /// Returns how this differs from what was `before`.
     pub fn difference(&self, before: &Self) -> SnapshotDifference {
         let mut difference = SnapshotDifference::default();
+        let contents = self.contents.as_ref().zip(before.contents.as_ref());
+        let mut costs = contents.map(|(now, was)| now.costs_beyond(was));
+        let mut changed =
+            |name: &String, from: Option<&Digest>, to: Option<&Digest>| NameDifference {
+                name: name.clone(),
+                from: from.cloned(),
+                to: to.cloned(),
+                bytes: to.and_then(|to| costs.as_mut()?.of(to)),
+            };
         for (name, now) in &self.names {
             match before.names.get(name) {
-                None => difference.added.push((name.clone(), now.clone())),
+                None => difference.added.push(changed(name, None, Some(now))),
                 Some(was) if was != now => {
-                    difference.moved.push((name.clone(), was.clone(), now.clone()));
+                    difference.moved.push(changed(name, Some(was), Some(now)));
                 }
                 Some(_) => {}
             }
         }
         let gone = before.names.iter().filter(|(name, _)| !self.names.contains_key(*name));
-        difference.removed = gone.map(|(name, was)| (name.clone(), was.clone())).collect();
-        if let (Some(now), Some(was)) = (&self.contents, &before.contents) {
-            difference.new_content = Some(beyond(now, was));
-            difference.old_content = Some(beyond(was, now));
+        difference.removed = gone.map(|(name, was)| changed(name, Some(was), None)).collect();
+        if let Some((now, was)) = contents {
+            difference.new_content = Some(now.beyond(was));
+            difference.old_content = Some(was.beyond(now));
         }
         difference
     }
@@ -140,15 +155,6 @@ impl SnapshotDifference {
     }
 }
 
-/// Returns how much of `one` is not in `other`.
-fn beyond(one: &BTreeMap<Digest, u64>, other: &BTreeMap<Digest, u64>) -> Amount {
-    let beyond = one.iter().filter(|(digest, _)| !other.contains_key(*digest));
-    beyond.fold(Amount::default(), |amount, (_, size)| Amount {
-        blobs: amount.blobs + 1,
-        bytes: amount.bytes.saturating_add(*size),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,8 +165,11 @@ mod tests {
 
     fn snapshot(names: &[(&str, &str)], contents: &[&str]) -> Snapshot {
         let names = names.iter().map(|(name, content)| ((*name).to_owned(), digest(content)));
-        let contents = contents.iter().map(|content| (digest(content), content.len() as u64));
-        Snapshot { names: names.collect(), contents: Some(contents.collect()) }
+        let mut all = Contents::default();
+        for content in contents {
+            all.add(&digest(content), content.len() as u64);
+        }
+        Snapshot { names: names.collect(), contents: Some(all) }
     }
 
     #[test]
@@ -168,13 +177,38 @@ mod tests {
         let before = snapshot(&[("a:1", "one"), ("a:2", "two"), ("a:3", "three")], &["one", "two"]);
         let now = snapshot(&[("a:1", "one"), ("a:2", "other"), ("a:4", "four")], &["one", "four"]);
         let difference = now.difference(&before);
-        assert_eq!(difference.added, [("a:4".to_owned(), digest("four"))]);
-        assert_eq!(difference.moved, [("a:2".to_owned(), digest("two"), digest("other"))]);
-        assert_eq!(difference.removed, [("a:3".to_owned(), digest("three"))]);
+        let changed = |name: &str, from: Option<&str>, to: Option<&str>| NameDifference {
+            name: name.to_owned(),
+            from: from.map(digest),
+            to: to.map(digest),
+            bytes: None,
+        };
+        assert_eq!(difference.added, [changed("a:4", None, Some("four"))]);
+        assert_eq!(difference.moved, [changed("a:2", Some("two"), Some("other"))]);
+        assert_eq!(difference.removed, [changed("a:3", Some("three"), None)]);
         assert_eq!(difference.new_content, Some(Amount { blobs: 1, bytes: 4 }));
         assert_eq!(difference.old_content, Some(Amount { blobs: 1, bytes: 3 }));
         assert!(!difference.is_empty());
         assert!(now.difference(&now).is_empty());
+    }
+
+    #[test]
+    fn a_name_costs_what_it_needs_and_was_not_there() {
+        let before = snapshot(&[("a:1", "image one")], &["image one", "base"]);
+        let names =
+            [("a:1", "image one"), ("a:2", "image two"), ("a:3", "image three"), ("a:4", "?")];
+        let mut now = snapshot(&names, &["image one", "base"]);
+        let contents = now.contents.as_mut().unwrap();
+        for content in ["image two", "image three", "layer", "rest"] {
+            contents.add(&digest(content), content.len() as u64);
+        }
+        contents.refer(&digest("image two"), [&digest("base"), &digest("layer")]);
+        contents
+            .refer(&digest("image three"), [&digest("layer"), &digest("layer"), &digest("rest")]);
+        let difference = now.difference(&before);
+        let costs: Vec<_> = difference.added.iter().map(|added| added.bytes).collect();
+        assert_eq!(costs, [Some(9 + 5), Some(11 + 5 + 4), None]);
+        assert_eq!(difference.new_content, Some(Amount { blobs: 4, bytes: 9 + 11 + 5 + 4 }));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bundle;
 mod bundle_files;
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod delta;
 mod destination;
 pub(crate) mod diff;
 pub(crate) mod digest;

@@ -15,9 +15,9 @@ use serde::Serialize;
 
 pub(crate) use self::bundle::{
     ContentAmount, DiffDocument, ExportDocument, ExportedVolume, ForDocker, FoundImage,
-    ImportDocument, ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument, LockOutdated,
-    MirrorDocument, MirroredRoot, NameChange, PrunedTag, ReceiptDocument, VerifiedVolumesDocument,
-    VolumeFaultDocument, VolumesStatus,
+    ImportChanges, ImportDocument, ImportedRoot, InitDocument, KeptTag, LockChange, LockDocument,
+    LockOutdated, MirrorDocument, MirroredRoot, NameChange, PrunedTag, ReceiptDocument,
+    VerifiedVolumesDocument, VolumeFaultDocument, VolumesStatus,
 };
 pub(crate) use self::line::{ProgressEvent, RequestLine};
 
@@ -252,6 +252,9 @@ pub(crate) struct ListedContent {
     /// The digest of what it refers to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) subject: Option<String>,
+    /// How much of its size a delta takes for granted and does not carry; only in a delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assumed_bytes: Option<u64>,
     /// Why it could not be looked into; the command ends with 1 then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
@@ -360,6 +363,9 @@ pub(crate) struct TreeNode {
     /// Whether it is not there, and may be missing: a platform that was left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) absent: bool,
+    /// Whether a delta takes it for granted and does not carry it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) assumed: bool,
     /// What is wrong with it; the command ends with 1 then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,

@@ -8,7 +8,7 @@ use longshore::location::{Location, PlaceKind};
 use longshore_bundle::INVENTORY;
 use longshore_layout::{Archive, ArchiveOptions, Directory, Inventory};
 use longshore_spec::Tag;
-use longshore_store::{KnownRoots, Name, Root, Selector};
+use longshore_store::{KnownRoots, Name, Root, Selector, Source};
 
 use crate::args::Reading;
 use crate::problem::{Exit, Problem};
@@ -59,7 +59,15 @@ fn found_by(
 /// Returns everything that is listed. A repository of which a registry has no list may as well not be
 /// there, and that is told.
 pub(crate) fn roots(place: &OpenPlace, location: &Location) -> Result<KnownRoots, Problem> {
-    let known = place.whole().known_roots().map_err(Problem::of)?;
+    roots_in(&*place.whole(), place, location)
+}
+
+fn roots_in(
+    view: &dyn Source,
+    place: &OpenPlace,
+    location: &Location,
+) -> Result<KnownRoots, Problem> {
+    let known = view.known_roots().map_err(Problem::of)?;
     let is_empty = known.roots.is_empty() && known.unknown.is_empty();
     let is_unknown = match place {
         OpenPlace::Registry(remote) if is_empty => !remote.has_tag_list().map_err(Problem::of)?,
@@ -76,25 +84,42 @@ pub(crate) fn roots(place: &OpenPlace, location: &Location) -> Result<KnownRoots
 
 /// Returns what a location selects, or everything that is listed if it selects nothing.
 pub(crate) fn selected(place: &OpenPlace, location: &Location) -> Result<KnownRoots, Problem> {
+    selected_in(&*place.whole(), place, location)
+}
+
+/// Does the like by what `view` says of the place.
+pub(crate) fn selected_in(
+    view: &dyn Source,
+    place: &OpenPlace,
+    location: &Location,
+) -> Result<KnownRoots, Problem> {
     match location.selector {
         Some(_) => {
-            let roots = vec![select(place, location)?];
+            let roots = vec![select_in(view, place, location)?];
             Ok(KnownRoots { roots, unknown: Vec::new() })
         }
-        None => roots(place, location),
+        None => roots_in(view, place, location),
     }
 }
 
 /// Returns the one root that a location selects: by name or digest, or the only one there is.
 pub(crate) fn select(place: &OpenPlace, location: &Location) -> Result<Root, Problem> {
-    let view = place.whole();
+    select_in(&*place.whole(), place, location)
+}
+
+/// Does the like by what `view` says of the place.
+pub(crate) fn select_in(
+    view: &dyn Source,
+    place: &OpenPlace,
+    location: &Location,
+) -> Result<Root, Problem> {
     let selector = match &location.selector {
         Some(selector) => selector.clone(),
         // What Docker assumes.
         None if matches!(place, OpenPlace::Registry(_)) => {
             Selector::Name(Name::new(Tag::latest().as_str()))
         }
-        None => return only(place, location),
+        None => return only(view, location),
     };
     let selector = &selector;
     match view.head(selector) {
@@ -117,15 +142,15 @@ pub(crate) fn select(place: &OpenPlace, location: &Location) -> Result<Root, Pro
             let said = error.said().map(|said| format!(": it answered {said}"));
             let said = said.unwrap_or_default();
             let text = format!("`{selector}` is not in {}{said}", location.whole());
-            Err(Problem::new(Exit::Failed, text).hint(names_hint(place, location)))
+            Err(Problem::new(Exit::Failed, text).hint(names_hint(view, location)))
         }
         Err(error) => Err(Problem::of(error).because(Exit::Failed)),
     }
 }
 
 /// Returns the only root that there is, or the only one that has a name.
-fn only(place: &OpenPlace, location: &Location) -> Result<Root, Problem> {
-    let mut roots = place.whole().roots().map_err(Problem::of)?;
+fn only(view: &dyn Source, location: &Location) -> Result<Root, Problem> {
+    let mut roots = view.roots().map_err(Problem::of)?;
     if roots.is_empty() {
         let hint = "check the path, or copy something to it first";
         return Err(Problem::new(Exit::Usage, format!("{location} is empty")).hint(hint));
@@ -149,17 +174,17 @@ fn only(place: &OpenPlace, location: &Location) -> Result<Root, Problem> {
             let hint = format!(
                 "write `{}`; {}",
                 shell::word(format!("{location}:NAME")),
-                names_hint(place, location)
+                names_hint(view, location)
             );
             Err(Problem::new(Exit::Usage, text).hint(hint))
         }
     }
 }
 
-fn names_hint(place: &OpenPlace, location: &Location) -> String {
+fn names_hint(view: &dyn Source, location: &Location) -> String {
     const SHOWN: usize = 5;
-    let mut names = place.whole().names().unwrap_or_default();
-    if names.is_empty() && matches!(place, OpenPlace::Registry(_)) {
+    let mut names = view.names().unwrap_or_default();
+    if names.is_empty() && matches!(location.place, PlaceKind::Registry(_)) {
         return "the repository is not there, or has no tags; check its name".to_owned();
     }
     if names.is_empty() {

@@ -49,7 +49,7 @@ pub fn archive(input: &[u8]) {
 fn receive(bytes: &[u8], directory: &Path) -> Option<StreamedArchive> {
     let receiving = StreamOptions { files: &[(RECORD, 1 << 20)], allow_unverified: true };
     let site = Arc::new(Directory::create(directory.join("site")).expect("a layout can be made"));
-    StreamedArchive::read(bytes, site, receiving, &|_| ()).ok()
+    StreamedArchive::read(bytes, site, receiving, &|_: u64| ()).ok()
 }
 
 /// Sets the checksum of what looks like a header.

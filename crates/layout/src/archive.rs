@@ -21,7 +21,7 @@ pub use self::inventory::{FileLookup, Inventory, Listed};
 pub use self::reader::{Archive, ArchiveOptions};
 pub use self::series::ArchiveSeries;
 pub use self::stream::ArchiveStream;
-pub use self::stream_reader::{StreamOptions, StreamedArchive};
+pub use self::stream_reader::{StreamObserver, StreamOptions, StreamedArchive};
 pub use self::target::ArchiveTarget;
 pub use self::writer::ArchiveWriter;
 

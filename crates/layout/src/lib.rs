@@ -41,7 +41,7 @@ mod view;
 
 pub use archive::{
     Archive, ArchiveOptions, ArchiveSeries, ArchiveStream, ArchiveTarget, ArchiveWriter,
-    FileLookup, Inventory, Listed, StreamOptions, StreamedArchive,
+    FileLookup, Inventory, Listed, StreamObserver, StreamOptions, StreamedArchive,
 };
 pub use dir::{Links, open_file};
 pub use directory::{Directory, GcMode, GcReport};

@@ -5,16 +5,11 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_spec::{Descriptor, Digest};
-use longshore_store::{
-    ExtraFile, Held, Outline, OutlineNode, Result, Root, Source, Target, in_parallel,
-};
+use longshore_store::{ExtraFile, Outline, OutlineNode, Root, Source, Target};
 
-use crate::plan::{Moved, Node, Parents, PlannedRoot, State, Totals};
+use crate::plan::{Node, Parents, PlannedRoot, State, Totals};
 use crate::transfer::Transfer;
 use crate::{Failure, Observer, Outcome, Plan, Report, RootReport};
-
-/// Of so many nodes the targets are asked before the answers are added up.
-const ASKED_AT_ONCE: usize = 4096;
 
 /// A plan from which nothing more is taken: it is carried out, verified, or told of. What went wrong before
 /// is still in it ([`Plan::failures`]), and no report of it is complete then.
@@ -145,6 +140,11 @@ impl<'a> SealedPlan<'a> {
         node.is_some_and(|node| self.partial[node as usize])
     }
 
+    /// Tells whether all that a node refers to, to any depth, is known.
+    pub(crate) fn is_whole(&self, node: u32) -> bool {
+        self.whole[node as usize]
+    }
+
     /// Tells whether the target of a root listed it under all of its names already, and is trusted to have all of
     /// it ([`Unchanged::Digest`](crate::Unchanged::Digest)): its place in [`SealedPlan::roots`].
     pub fn is_unchanged(&self, root: usize) -> bool {
@@ -266,66 +266,6 @@ impl<'a> SealedPlan<'a> {
             let bytes = totals.bytes.saturating_add(node.size);
             Totals { nodes: totals.nodes + 1, bytes, missing: bytes }
         })
-    }
-
-    /// Counts what is in the plan, and asks the targets what they hold of it, with up to `jobs`
-    /// requests at once.
-    pub fn totals(&self, jobs: usize) -> Result<Totals> {
-        let ask = |number: &u32| {
-            let node = &self.nodes[*number as usize];
-            if node.state == State::Trusted {
-                return Ok(0);
-            }
-            if self.is_lost(*number) {
-                return Ok(node.size);
-            }
-            let Some(target) = self.targets[node.target as usize] else { return Ok(0) };
-            Ok(match target.held(&node.descriptor(), node.role)? {
-                Held::Whole => 0,
-                Held::Prefix(there) => node.size.saturating_sub(there),
-                Held::Nothing => node.size,
-            })
-        };
-        let mut missing = 0_u64;
-        // Answers take more than nodes do, so not all of them are kept at once.
-        let mut needed = self.plan.numbers(|_| true);
-        needed.retain(|number| self.is_brought(*number));
-        for nodes in needed.chunks(ASKED_AT_ONCE) {
-            for answer in in_parallel(nodes, jobs, ask) {
-                missing = missing.saturating_add(answer?);
-            }
-        }
-        Ok(Totals { missing, ..self.size() })
-    }
-
-    /// Returns every name that stands for something else in its target, and will stand for what is wanted
-    /// when this is carried out; asks with up to `jobs` requests at once. A target that does not
-    /// say is one where nothing moves: what it does not tell now fails, if it does, when it is written
-    /// to.
-    pub fn moved(&self, jobs: usize) -> Vec<Moved> {
-        let named = self.plan.roots.iter().enumerate().flat_map(|(root, planned)| {
-            // What is trusted has its names already.
-            let node = planned.node.filter(|node| {
-                self.whole[*node as usize]
-                    && self.nodes[*node as usize].state != State::Trusted
-                    && !self.is_held_back(*node)
-            });
-            let target = node.and_then(|node| {
-                let node = &self.nodes[node as usize];
-                Some((self.targets[node.target as usize]?, &node.digest))
-            });
-            target.into_iter().flat_map(move |(target, digest)| {
-                planned.names.iter().map(move |name| (root, name, target, digest))
-            })
-        });
-        let named: Vec<_> = named.collect();
-        let found = in_parallel(&named, jobs, |(root, name, target, to)| {
-            let from = target.stands_for(name).ok().flatten().filter(|from| from != *to)?;
-            Some(Moved { root: *root, name: (*name).clone(), from, to: (*to).clone() })
-        });
-        let mut seen = HashSet::new();
-        let is_new = |moved: &Moved| seen.insert((moved.root, moved.name.clone()));
-        found.into_iter().flatten().filter(is_new).collect()
     }
 
     /// Takes every root out of the plan that needs what a run could not read from its source, so that it can

@@ -7,7 +7,7 @@ use longshore_store::{Blob as _, KnownRoots, Result, Root, Source};
 
 use crate::plan::{Node, State};
 use crate::transfer::Transfer;
-use crate::{CopyItem, Filter, Observer, Plan, RootRequest, Silent};
+use crate::{CopyItem, Filter, Observer, Plan, RootRequest, SealedPlan, Silent};
 
 /// Looks into all that roots of one source need, in their order; nothing is copied.
 pub fn survey<'a>(source: &'a dyn Source, roots: &[Root], jobs: usize) -> Plan<'a> {
@@ -134,7 +134,7 @@ impl Plan<'_> {
         self.reached_numbers(root).map(|node| &self.nodes[node as usize])
     }
 
-    fn reached_numbers(&self, root: usize) -> impl Iterator<Item = u32> {
+    pub(crate) fn reached_numbers(&self, root: usize) -> impl Iterator<Item = u32> {
         let mut seen = HashSet::new();
         let mut next: Vec<u32> =
             self.roots.get(root).and_then(|root| root.node).into_iter().collect();
@@ -149,6 +149,23 @@ impl Plan<'_> {
                 }
             }
             None
+        })
+    }
+}
+
+impl SealedPlan<'_> {
+    /// Returns each manifest of which all is known, to any depth, and what it refers to that is there. One may come
+    /// several times.
+    pub fn whole_manifests(
+        &self,
+    ) -> impl Iterator<Item = (&Digest, impl Iterator<Item = &Digest>)> {
+        let nodes = (0..).zip(&self.nodes);
+        let whole =
+            nodes.filter(|(number, node)| node.state == State::Manifest && self.is_whole(*number));
+        whole.map(|(number, node)| {
+            let children = self.children(number).iter().map(|child| &self.nodes[*child as usize]);
+            let there = children.filter(|child| child.state != State::Absent);
+            (&node.digest, there.map(|child| &child.digest))
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Taking a bundle to its place.
 
+mod changes;
 mod moves;
+mod stream_guard;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,12 +18,17 @@ use longshore_sync::{
     SealedPlan,
 };
 
+pub use self::changes::TargetChanges;
 pub use self::moves::{Move, MoveError, TargetKind};
+pub use self::stream_guard::StreamGuard;
 use super::verify::layout_differences;
 use crate::delta::{Delta, repository_key};
 use crate::{
     BundleFiles, Difference, Mapping, OpenError, OpenVolumes, Receipt, Record, SparseIndex,
 };
+
+/// For so many blobs is looked before their answers are taken in: descriptors take much more than nodes do.
+const ASKED_AT_ONCE: usize = 4096;
 
 /// A bundle that is there: what its record says, and what it lists.
 #[derive(Debug)]
@@ -246,6 +253,7 @@ impl<'a> Routes<'a> {
                 }
             }
         }
+        let delta = delta.map(|record| Delta::whole(bundle.layout, record));
         let mut sources: BTreeMap<String, Box<dyn Source + 'a>> = BTreeMap::new();
         for Move { from, .. } in moves {
             let key = repository_key(from);
@@ -253,9 +261,7 @@ impl<'a> Routes<'a> {
                 continue;
             }
             let source: Box<dyn Source + 'a> = match key.parse::<RepositoryName>() {
-                _ if let Some(record) = delta => {
-                    Box::new(Delta::new(bundle.layout, record, Some(&key)))
-                }
+                _ if let Some(delta) = &delta => Box::new(delta.repository(&key)),
                 Ok(name) => bundle.layout.source(&name)?,
                 // A host that no repository can be named after, such as an IPv6 address.
                 Err(_) => bundle.layout.whole(),
@@ -423,35 +429,38 @@ impl<'a> Import<'a> {
             return Ok(self);
         }
         let carried: HashSet<Digest> = bundle.layout.blob_digests()?.into_iter().collect();
-        let needs: Vec<_> = self.plan.needed_by_target(|digest| assumed.contains(digest)).collect();
-        let found = in_parallel(&needs, jobs, |(blob, target)| -> Result<_> {
-            let repository = routes.repository_of(*target);
-            Ok((repository, routes.find(blob, repository)?))
-        });
+        let mut needs = self.plan.needed_by_target(|digest| assumed.contains(digest));
         // What its repository lacks, and where else it is, if the bundle does not carry it.
         let mut lost: HashMap<(Digest, Option<&RepositoryName>), Option<&'a dyn Source>> =
             HashMap::new();
         let mut gaps = BTreeSet::new();
-        for ((blob, _), found) in needs.iter().zip(found) {
-            let (repository, held) = found?;
-            let source = match held {
-                Held::There => continue,
-                _ if carried.contains(&blob.digest) && !in_volumes.contains(&blob.digest) => None,
-                Held::In(source) => Some(source),
-                Held::Nowhere if in_volumes.contains(&blob.digest) => {
-                    self.waiting.insert(blob.digest.clone());
-                    continue;
-                }
-                Held::Nowhere => {
-                    gaps.insert(BaseGap {
-                        digest: blob.digest.clone(),
-                        size: blob.size,
-                        repository: repository.cloned(),
-                    });
-                    continue;
-                }
-            };
-            lost.insert((blob.digest.clone(), repository), source);
+        loop {
+            let asked: Vec<_> = needs.by_ref().take(ASKED_AT_ONCE).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let found = in_parallel(&asked, jobs, |(blob, target)| -> Result<_> {
+                let repository = routes.repository_of(*target);
+                Ok((repository, routes.find(blob, repository)?))
+            });
+            for ((blob, _), found) in asked.into_iter().zip(found) {
+                let (repository, held) = found?;
+                let Descriptor { digest, size, .. } = blob;
+                let source = match held {
+                    Held::There => continue,
+                    _ if carried.contains(&digest) && !in_volumes.contains(&digest) => None,
+                    Held::In(source) => Some(source),
+                    Held::Nowhere if in_volumes.contains(&digest) => {
+                        self.waiting.insert(digest);
+                        continue;
+                    }
+                    Held::Nowhere => {
+                        gaps.insert(BaseGap { digest, size, repository: repository.cloned() });
+                        continue;
+                    }
+                };
+                lost.insert((digest, repository), source);
+            }
         }
         drop(needs);
         if !gaps.is_empty() {
@@ -500,10 +509,16 @@ fn gaps(
     record: &Record,
     elsewhere: &HashSet<&Digest>,
 ) -> Result<Vec<Digest>> {
-    let mut stored: HashSet<Digest> = layout.blob_digests()?.into_iter().collect();
-    stored.extend(record.assumed().iter().map(|blob| blob.digest.clone()));
+    let mut stored = layout.blob_digests()?;
+    stored.sort_unstable();
+    let mut assumed: Vec<&Digest> = record.assumed().iter().map(|blob| &blob.digest).collect();
+    assumed.sort_unstable();
+    let is_there = |digest: &Digest| {
+        stored.binary_search(digest).is_ok()
+            || assumed.binary_search(&digest).is_ok()
+            || elsewhere.contains(digest)
+    };
     let needed = outline.nodes().iter().map(|node| &node.digest);
-    let is_gap = |digest: &&Digest| !stored.contains(*digest) && !elsewhere.contains(*digest);
-    let missing: BTreeSet<&Digest> = needed.filter(is_gap).collect();
+    let missing: BTreeSet<&Digest> = needed.filter(|digest| !is_there(digest)).collect();
     Ok(missing.into_iter().cloned().collect())
 }

@@ -1,5 +1,7 @@
 //! Writing down what a site holds.
 
+mod selected;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use longshore_layout::Layout;
@@ -8,6 +10,7 @@ use longshore_spec::{Digest, RepositoryName, Role, Tag};
 use longshore_store::{Error, Result, Source, SourcePlace, in_parallel};
 use longshore_sync::{Failure, Filter, Observer, Present, Proof, Referring, survey_known};
 
+pub use self::selected::SelectedRepositories;
 use crate::{Base, Receipt, ReceiptManifest, ReceiptRepository, SiteName};
 
 /// What a receipt is to say.

@@ -1,6 +1,6 @@
 //! Comparing a record with what is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use longshore_spec::{Descriptor, Digest, Role};
@@ -136,29 +136,33 @@ impl Record {
         needed: impl Iterator<Item = &'n OutlineNode>,
         found: &mut BTreeSet<Difference>,
     ) {
-        let needed: HashMap<&Digest, (u64, Role)> =
-            needed.map(|node| (&node.digest, (node.size, node.role))).collect();
-        let mut unknown: BTreeSet<&Digest> = needed.keys().copied().collect();
+        // Sorted, and not hashed: there may be hundreds of thousands.
+        let mut needed: Vec<&OutlineNode> = needed.collect();
+        needed.sort_by(|a, b| a.digest.cmp(&b.digest));
+        needed.dedup_by(|later, earlier| later.digest == earlier.digest);
+        let mut known = vec![false; needed.len()];
+        let find = |digest: &Digest| needed.binary_search_by(|node| node.digest.cmp(digest)).ok();
         for RecordedBlob { digest, size, role, .. } in self.blobs.iter().chain(self.assumed()) {
-            unknown.remove(digest);
             let digest = digest.clone();
-            match needed.get(&digest) {
-                None => _ = found.insert(Difference::NotNeeded(digest)),
-                Some((there, _)) if there != size => {
-                    let (recorded, there) = (*size, *there);
-                    found.insert(Difference::OtherSize { digest, recorded, found: there });
-                }
-                Some((_, there)) if there != role => {
-                    let (recorded, there) = (*role, *there);
-                    found.insert(Difference::OtherRole { digest, recorded, found: there });
-                }
-                Some(_) => {}
+            let Some(at) = find(&digest) else {
+                found.insert(Difference::NotNeeded(digest));
+                continue;
+            };
+            known[at] = true;
+            let OutlineNode { size: there, role: role_there, .. } = needed[at];
+            if there != size {
+                let (recorded, there) = (*size, *there);
+                found.insert(Difference::OtherSize { digest, recorded, found: there });
+            } else if role_there != role {
+                let (recorded, there) = (*role, *role_there);
+                found.insert(Difference::OtherRole { digest, recorded, found: there });
             }
         }
-        found.extend(unknown.into_iter().cloned().map(Difference::NotRecorded));
+        let unknown = needed.iter().zip(&known).filter(|(_, known)| !**known);
+        found.extend(unknown.map(|(node, _)| Difference::NotRecorded(node.digest.clone())));
         let of_roots = self.roots.iter().flat_map(|root| &root.referrers);
         let referrers = self.referrers.iter().map(|referrer| &referrer.digest).chain(of_roots);
-        let absent = referrers.filter(|digest| !needed.contains_key(digest));
+        let absent = referrers.filter(|digest| find(digest).is_none());
         found.extend(absent.cloned().map(Difference::NotNeeded));
     }
 }

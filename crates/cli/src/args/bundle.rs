@@ -42,6 +42,7 @@ pub(super) const RECEIPT_EXAMPLES: &str = "\
 Examples:
   longshore receipt registry.site.local/mirror -o plant-7.receipt
   longshore receipt oci:site -o plant-7.receipt
+  longshore receipt registry.site.local/mirror -f bundle.yaml -o plant-7.receipt
   longshore receipt --digests-only --site plant-7 > plant-7.receipt";
 
 #[derive(Debug, clap::Args)]
@@ -155,6 +156,19 @@ pub(crate) struct Receipt {
     /// `HOST/PREFIX` stands for the repository of this name and for all below it.
     #[arg(value_name = "PLACE")]
     pub(crate) places: Vec<SitePlace>,
+    /// Look only into the repositories that the artifacts of LIST were imported to: for a registry that does not list
+    /// its repositories
+    ///
+    /// LIST is `bundle.yaml`, or another file that `export -f` reads, and PLACE is the DST of `import`. A repository
+    /// that is not there is empty.
+    #[arg(short, long, value_name = "LIST")]
+    pub(crate) file: Option<PathBuf>,
+    /// Replace FROM at the beginning of names with TO, as `import` did (repeatable)
+    #[arg(long, value_name = "FROM=TO", requires = "file")]
+    pub(crate) map: Vec<Rule>,
+    /// Put PREFIX before every path, as `import` did
+    #[arg(long, value_name = "PREFIX", value_parser = prefix, requires = "file")]
+    pub(crate) prefix: Option<RepositoryName>,
     /// Write the receipt to FILE; one of the same site that is there is replaced, and the number grows
     /// [default: stdout]
     #[arg(short, long, value_name = "FILE")]

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use longshore_bundle::{
-    Amount, Lock, MAX_RECEIPT, MAX_RECORD, Mapping, Receipt, Record, Snapshot, SnapshotDifference,
-    SnapshotRequest, repositories_below,
+    Amount, Lock, MAX_RECEIPT, MAX_RECORD, Mapping, NameDifference, Receipt, Record, Snapshot,
+    SnapshotDifference, SnapshotRequest, repositories_below,
 };
-use longshore_spec::Size;
+use longshore_spec::{Digest, Size};
 use longshore_store::Source;
 use longshore_sync::Silent;
 
@@ -63,8 +63,9 @@ fn snapshot(
         DiffInput::Place(SitePlace::Layout(location)) => {
             let opened = open::place(location, &args.reading, registries)?;
             // Its record says it at once.
-            if let Some(record) = bundle::record(&opened)? {
-                return Ok((Snapshot::of_record(&record), Names::Whole));
+            if let (Some(record), Some(layout)) = (bundle::record(&opened)?, opened.layout()) {
+                let snapshot = Snapshot::of_bundle(layout, &record, global.jobs());
+                return Ok((snapshot, Names::Whole));
             }
             let mut snapshot = Snapshot::default();
             add(&mut snapshot, &*opened.whole(), "", global)?;
@@ -97,13 +98,11 @@ fn add(
     global: &Global,
 ) -> Result<(), Problem> {
     let request = SnapshotRequest { repository, prefix, jobs: global.jobs() };
-    let (found, failures) = request.run(&Silent).map_err(Problem::of)?;
+    let failures = request.add_to(to, &Silent).map_err(Problem::of)?;
     if !failures.is_empty() {
         tell_failures(&failures, &longshore_sync::Report::default());
         return Err(Problem::new(Exit::Failed, "nothing was compared"));
     }
-    to.names.extend(found.names);
-    to.contents.get_or_insert_default().extend(found.contents.unwrap_or_default());
     Ok(())
 }
 
@@ -132,46 +131,59 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Problem {
 
 fn document(difference: &SnapshotDifference) -> DiffDocument {
     let SnapshotDifference { added, moved, removed, new_content, old_content } = difference;
-    let change = |name: &String,
-                  from: Option<&longshore_spec::Digest>,
-                  to: Option<&longshore_spec::Digest>| {
-        NameChange {
-            name: name.clone(),
-            from: from.map(ToString::to_string),
-            to: to.map(ToString::to_string),
-        }
-    };
+    let changes = |all: &[NameDifference]| all.iter().map(Into::into).collect();
     let amount = |amount: &Amount| ContentAmount { blobs: amount.blobs, bytes: amount.bytes };
     DiffDocument {
-        added: added.iter().map(|(name, to)| change(name, None, Some(to))).collect(),
-        moved: moved.iter().map(|(name, from, to)| change(name, Some(from), Some(to))).collect(),
-        removed: removed.iter().map(|(name, from)| change(name, Some(from), None)).collect(),
+        added: changes(added),
+        moved: changes(moved),
+        removed: changes(removed),
         new_content: new_content.as_ref().map(amount),
         old_content: old_content.as_ref().map(amount),
     }
 }
 
+impl From<&NameDifference> for NameChange {
+    fn from(NameDifference { name, from, to, bytes }: &NameDifference) -> Self {
+        let text = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
+        Self { name: name.clone(), from: text(from), to: text(to), bytes: *bytes }
+    }
+}
+
+/// Returns a row for each name that differs; `removed` is the word for names that only the earlier side has.
+pub(super) fn rows(difference: &SnapshotDifference, removed: &str) -> Vec<Vec<String>> {
+    let words = [
+        ("added", &difference.added),
+        ("moved", &difference.moved),
+        (removed, &difference.removed),
+    ];
+    let row = |word: &str, NameDifference { name, from, to, bytes }: &NameDifference| {
+        let digests: Vec<_> = from.iter().chain(to).map(ToString::to_string).collect();
+        let mut row = vec![word.to_owned(), name.clone(), digests.join(" -> ")];
+        row.extend(bytes.map(|bytes| Size(bytes).to_string()));
+        row
+    };
+    words.iter().flat_map(|(word, changes)| changes.iter().map(|of| row(word, of))).collect()
+}
+
+/// Counts the names that differ; `removed` as for [`rows`].
+pub(super) fn counts(difference: &SnapshotDifference, removed: &str) -> String {
+    let SnapshotDifference { added, moved, removed: gone, .. } = difference;
+    let counts = [(added.len(), "added"), (moved.len(), "moved"), (gone.len(), removed)];
+    let told: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
+    if told.is_empty() {
+        return "no name differs".to_owned();
+    }
+    told.iter().map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
 fn text(difference: &SnapshotDifference) -> String {
-    let SnapshotDifference { added, moved, removed, new_content, old_content } = difference;
-    let row =
-        |word: &str, name: &str, digests: String| vec![word.to_owned(), name.to_owned(), digests];
-    let mut rows = Vec::new();
-    rows.extend(added.iter().map(|(name, to)| row("added", name, to.to_string())));
-    rows.extend(moved.iter().map(|(name, from, to)| row("moved", name, format!("{from} -> {to}"))));
-    rows.extend(removed.iter().map(|(name, from)| row("removed", name, from.to_string())));
     let said = |amount: &Amount| {
         format!("{} in {}", Size(amount.bytes), human::count(amount.blobs, "blob"))
     };
-    let names = if rows.is_empty() {
-        "no name differs".to_owned()
-    } else {
-        let counts = [(added.len(), "added"), (moved.len(), "moved"), (removed.len(), "removed")];
-        let told = counts.iter().filter(|(count, _)| *count > 0);
-        told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
-    };
-    let content = match (new_content, old_content) {
+    let content = match (&difference.new_content, &difference.old_content) {
         (Some(new), Some(old)) => format!("; new content: {}, gone: {}", said(new), said(old)),
         _ => String::new(),
     };
-    format!("{}{names}{content}\n", table(&rows))
+    let names = counts(difference, "removed");
+    format!("{}{names}{content}\n", table(&rows(difference, "removed")))
 }

@@ -1,5 +1,6 @@
 //! `digest`: what a name stands for.
 
+use super::delta;
 use crate::args::Digest;
 use crate::documents::PlaceDigest as Found;
 use crate::open;
@@ -10,7 +11,9 @@ use crate::registries::Registries;
 pub(crate) fn run(args: &Digest, output: &Output) -> Result<Exit, Problem> {
     let registries = Registries::reading(&args.reading);
     let find = |place| {
-        let root = open::select(&open::place(place, &args.reading, &registries)?, place)?;
+        let opened = open::place(place, &args.reading, &registries)?;
+        let delta = delta::record(&opened);
+        let root = open::select_in(&*delta::view(&opened, delta.as_ref()), &opened, place)?;
         Ok(Found { place: place.to_string(), digest: root.descriptor.digest.to_string() })
     };
     let found = args.places.iter().map(find).collect::<Result<Vec<_>, Problem>>()?;

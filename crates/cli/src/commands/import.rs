@@ -1,5 +1,6 @@
 //! `import`: a bundle into a registry, a layout or the store.
 
+mod preview;
 mod state;
 pub(in crate::commands) mod target;
 mod volumes;
@@ -14,16 +15,17 @@ use longshore::location::Location;
 use longshore_bundle::{
     BaseGap, BundleFiles, DOCKER_MANIFEST, ImportRefusal, ImportRequest, ImportTarget,
     MAX_DOCKER_MANIFEST, MAX_RECORD, MAX_VOLUME_FILE, Mapping, Move, MoveError, OpenBundle,
-    PruneTarget, RECORD, ReceiptPlace, Routes, VOLUME, lost_content,
+    PruneTarget, RECORD, ReceiptPlace, Routes, StreamGuard, VOLUME, lost_content,
 };
 use longshore_layout::{
-    Archive, Directory, PartStore, StreamOptions, StreamedArchive, check_writable, write_file,
+    Archive, Directory, PartStore, StreamObserver, StreamOptions, StreamedArchive, check_writable,
+    write_file,
 };
 use longshore_spec::{Digest, Reference, Size};
 use longshore_store::Error;
 use longshore_sync::{
-    Action, Failure, LeftOut, Moved as MovedTo, Observer as _, Outcome, Proof, Report, RootReport,
-    SealedPlan, Side, Silent,
+    Action, Failure, GivenName, LeftOut, Moved as MovedTo, Observer as _, Outcome, Proof, Report,
+    RootReport, SealedPlan, Side, Silent,
 };
 
 use self::state::{LockedState, Pruning, Repositories, SiteState};
@@ -69,7 +71,7 @@ fn import(
     let is_pipe = args.bundles.iter().any(Location::is_pipe);
     let target =
         if is_pipe { Some(Target::open(args.target.as_ref(), &registries)?) } else { None };
-    let files = open(args, target.as_ref(), output)?;
+    let files = open(args, target.as_ref(), global, output)?;
     let opened = files.first();
     let together = files.together().map_err(failed)?;
     volumes::refuse(&together, args, is_pipe)?;
@@ -134,7 +136,8 @@ fn import(
     }
     let plan = import.plan();
     tell(&bundle, &moves, plan, output);
-    let changed = plan.moved(global.jobs());
+    let names = plan.given_names(global.jobs());
+    let changed: Vec<_> = names.iter().filter_map(GivenName::moved).collect();
     if args.no_overwrite && !changed.is_empty() {
         return Err(would_overwrite(&changed, &moves, &plan.roots()));
     }
@@ -154,11 +157,11 @@ fn import(
     };
     if args.dry_run {
         importing.write_missing(&lost)?;
-        return importing.dry_run(plan, &changed, pruning.as_ref());
+        return preview::run(&importing, &import, names, &changed, pruning.as_ref());
     }
     volumes::refuse_scratch(&import, args, &target)?;
     let locked = site.map(|site| site.lock(plan, &moves, args, &target)).transpose()?;
-    importing.carry_out(&import, &changed, &lost, pruning, locked, next)
+    importing.carry_out(import, &changed, &lost, pruning, locked, next)
 }
 
 /// An import with all that was typed for it.
@@ -180,7 +183,7 @@ impl Importing<'_> {
     /// Brings all of a bundle to its place, takes away what is to be pruned, and says what was done.
     fn carry_out(
         &self,
-        import: &longshore_bundle::Import<'_>,
+        import: longshore_bundle::Import<'_>,
         changed: &[MovedTo],
         lost: &[Digest],
         mut pruning: Option<Pruning<'_>>,
@@ -196,13 +199,13 @@ impl Importing<'_> {
             interrupt::promise_to_go_on(output);
         }
         if let Some(parts) = parts {
-            volumes::keep(import, parts)?;
+            volumes::keep(&import, parts)?;
         }
         let progress = Progress::new(output, "importing", plan.size().bytes).of_artifacts(plan);
         let result = import.run(&progress);
         progress.finish();
         let report = result.map_err(|failure| Problem::of(*failure.error))?;
-        let to_come = volumes::to_come(import, parts, &report)?;
+        let to_come = volumes::to_come(&import, parts, &report)?;
         tell_called(&report, |number, _| moves.get(number).map(|of| of.to.to_string()));
         let mut document = Document::new(plan, moves, &report, None, changed);
         document.volumes_to_come = Some(to_come.clone()).filter(|to_come| !to_come.is_empty());
@@ -217,6 +220,8 @@ impl Importing<'_> {
         if let Some(path) = &args.report {
             write_report(path, &document.roots)?;
         }
+        // What the target holds now is found out with a plan of its own.
+        drop(import);
         if let Some(next) = next.filter(|_| report.is_complete() && to_come.is_empty()) {
             write_receipt(next, target, moves, global, output)?;
         }
@@ -247,42 +252,6 @@ impl Importing<'_> {
             Some(missing) => missing.write(self.bundle, lost, self.output),
             None => Ok(()),
         }
-    }
-
-    /// Says what would go where, and how much of it is not there.
-    fn dry_run(
-        &self,
-        plan: &SealedPlan<'_>,
-        changed: &[MovedTo],
-        pruning: Option<&Pruning<'_>>,
-    ) -> Result<Exit, Problem> {
-        let Self { args, global, output, moves, .. } = *self;
-        let missing = plan.totals(global.jobs()).map_err(Problem::of)?.missing;
-        let reports = plan.roots();
-        let mut document = Document::new(plan, moves, &Report::default(), Some(missing), changed);
-        tell_moved(&document.transfer.moved, "would move", output);
-        if let Some(pruning) = pruning {
-            pruning.add_to(&mut document);
-        }
-        let text = || {
-            let (artifacts, referrers) = counts(moves, &reports);
-            let count = human::count(artifacts, "artifact") + &with_referrers(referrers);
-            let size = plan.size().bytes;
-            let table = table(moves, &reports);
-            format!(
-                "{table}would import {count}: {}, {} of it not there yet\n",
-                Size(size),
-                Size(missing)
-            )
-        };
-        output.result(&document, text)?;
-        let is_pruned = match pruning {
-            // Now that it has been shown.
-            Some(pruning) => pruning.check_limit(args).map(|()| pruning.is_certain())?,
-            None => true,
-        };
-        let complete = plan.failures().is_empty() && is_pruned;
-        Ok(if complete { Exit::Done } else { Exit::Failed })
     }
 }
 
@@ -358,7 +327,12 @@ fn warn_of_idle(mapping: &Mapping, moves: &[Move], output: &Output) {
 
 /// Opens the bundle. One that comes through a pipe goes straight to its place in a layout, where
 /// nothing names it yet; on its way elsewhere it is kept in an unnamed file.
-fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenFiles, Problem> {
+fn open(
+    args: &Import,
+    target: Option<&Target>,
+    global: &Global,
+    output: &Output,
+) -> Result<OpenFiles, Problem> {
     let pipe = match &args.bundles[..] {
         [pipe] if pipe.is_pipe() => pipe,
         files => {
@@ -366,7 +340,7 @@ fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenF
         }
     };
     if let (Some(Target::Layout(directory, _)), false) = (target, args.dry_run) {
-        let received = receive(args, directory, output)?;
+        let received = receive(args, directory, global, output)?;
         return Ok(OpenFiles::one(pipe, OpenPlace::StreamedArchive(received)));
     }
     let scratch = || args.reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
@@ -375,10 +349,11 @@ fn open(args: &Import, target: Option<&Target>, output: &Output) -> Result<OpenF
     Ok(OpenFiles::one(pipe, OpenPlace::Archive(archive)))
 }
 
-/// Takes the content of a pipe into a layout.
+/// Takes the content of a pipe into a layout; of a delta nothing, if the layout does not hold its base.
 fn receive(
     args: &Import,
     directory: &Arc<Directory>,
+    global: &Global,
     output: &Output,
 ) -> Result<StreamedArchive, Problem> {
     let files =
@@ -386,10 +361,17 @@ fn receive(
     let receiving = StreamOptions { files: &files, allow_unverified: args.allow_unverified };
     let progress = Progress::without_end(output, "receiving");
     let observe = |bytes| progress.advanced(bytes);
+    let whole = directory.whole();
+    let guard = StreamGuard::new(&whole, global.jobs(), &observe);
+    // A list of what is missing is made when all of the bundle is there: it may lack more.
+    let observer: &dyn StreamObserver = if args.missing.is_none() { &guard } else { &observe };
     let received =
-        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, &observe);
+        StreamedArchive::read(std::io::stdin(), Arc::clone(directory), receiving, observer);
     progress.finish();
-    received.map_err(Problem::of)
+    received.map_err(|error| match guard.into_gaps() {
+        gaps if gaps.is_empty() => Problem::of(error),
+        gaps => without_base(&gaps, None, false),
+    })
 }
 
 /// Tells what came damaged through a pipe. What nothing lacks would not have been looked at in a file.
@@ -442,7 +424,7 @@ fn refused(refusal: ImportRefusal, opened: &OpenPlace, is_listed: bool) -> Probl
             let (first, more) = (&all[0], more(all.len()));
             format!("the bundle is not complete: {first} is not in it{more}")
         }
-        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, opened, is_listed),
+        ImportRefusal::BaseAbsent(gaps) => return without_base(&gaps, Some(opened), is_listed),
     };
     Problem::new(Exit::Failed, text).hint(again(opened))
 }
@@ -466,8 +448,9 @@ fn would_overwrite(changed: &[MovedTo], moves: &[Move], reports: &[RootReport]) 
     Problem::new(Exit::Failed, text).hint("without --no-overwrite they move")
 }
 
-/// Names all that a bundle takes for granted and that is not where it goes.
-fn without_base(gaps: &[BaseGap], opened: &OpenPlace, is_listed: bool) -> Problem {
+/// Names all that a bundle takes for granted and that is not where it goes. A bundle that is not opened was refused
+/// before the first of its blobs came.
+fn without_base(gaps: &[BaseGap], opened: Option<&OpenPlace>, is_listed: bool) -> Problem {
     let absent = |gap: &BaseGap| {
         let place =
             gap.repository.as_ref().map_or_else(|| "the layout".to_owned(), ToString::to_string);
@@ -482,7 +465,9 @@ fn without_base(gaps: &[BaseGap], opened: &OpenPlace, is_listed: bool) -> Proble
     let bytes = sizes.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
     let count = human::count(sizes.len() as u64, "blob");
     let done = match opened {
-        OpenPlace::StreamedArchive(_) => "nothing got a name, and `longshore gc` removes what came",
+        Some(OpenPlace::StreamedArchive(_)) => {
+            "nothing got a name, and `longshore gc` removes what came"
+        }
         _ => "nothing was written",
     };
     let text = format!(
@@ -618,6 +603,7 @@ impl Document {
             referrers: referrers(moves, &reports).filter_map(part).collect(),
             transfer: Transfer::new(plan, report, missing, renamed),
             volumes_to_come: None,
+            changes: None,
             unverified: report.unverified.iter().map(ToString::to_string).collect(),
             pruned: None,
             kept: None,

@@ -7,6 +7,7 @@ use longshore_spec::{Descriptor, Manifest, ManifestContent, Size, printable_line
 use longshore_store::{Error, Root, Source, Verifying, describe};
 
 use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
+use super::delta;
 use crate::args::Inspect;
 use crate::documents::InspectDocument as Document;
 use crate::open;
@@ -16,8 +17,9 @@ use crate::registries::Registries;
 
 pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     let layout = open::place(&args.place, &args.reading, &Registries::reading(&args.reading))?;
-    let view = layout.whole();
-    let root = open::select(&layout, &args.place)?;
+    let delta = delta::record(&layout);
+    let view = delta::view(&layout, delta.as_ref());
+    let root = open::select_in(&*view, &layout, &args.place)?;
     let failed = |error| Problem::of(error).because(Exit::Failed);
     let manifest = match try_manifest(&*view, &root.descriptor) {
         ManifestResult::Manifest(manifest) => manifest,
@@ -47,6 +49,7 @@ pub(crate) fn run(args: &Inspect, output: &Output) -> Result<Exit, Problem> {
     }
     let document = document(&*view, &manifest, &root).map_err(failed)?;
     output.result(&document, || text(&document))?;
+    delta::tell(&args.place, delta.as_ref(), output);
     Ok(Exit::Done)
 }
 

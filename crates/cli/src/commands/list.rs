@@ -11,7 +11,7 @@ use longshore_spec::{Descriptor, Manifest, Size};
 use longshore_store::{Error, KnownRoots, Root, Source, describe};
 
 use super::artifact::{self, ManifestResult, ReferrerFinder, try_manifest};
-use super::volumes;
+use super::{delta, volumes};
 use crate::args::{Global, List};
 use crate::documents::{
     ListLine as Line, ListedContent as ContentOfLine, ListedRepository as Listed,
@@ -67,9 +67,10 @@ fn artifacts(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let view = opened.whole();
+    let delta = delta::record(opened);
+    let view = delta::view(opened, delta.as_ref());
     let types = artifact::type_filter(&args.types)?;
-    let KnownRoots { mut roots, unknown } = open::selected(opened, place)?;
+    let KnownRoots { mut roots, unknown } = open::selected_in(&*view, opened, place)?;
     let listed = roots.len();
     if !args.all && place.selector.is_none() {
         roots.retain(|root| !root.names.is_empty());
@@ -78,8 +79,21 @@ fn artifacts(
     let plan = longshore_sync::survey(&*view, &roots, global.jobs());
     let (contents, of_root) = contents(&roots);
     let attached = ReferrerFinder::of(&*view);
+    let assumed = delta::assumed(delta.as_ref());
+    let assumed_of = |root| {
+        let sizes = plan.closure(root).filter_map(|digest| assumed.get(digest));
+        sizes.fold(0, |sum: u64, size| sum.saturating_add(*size))
+    };
+    let platforms = delta::platforms(delta.as_ref());
     let found = longshore_store::in_parallel(&contents, global.jobs(), |at| {
-        content(&attached, &roots[*at], plan.closure_size(*at), &types)
+        let mut content = content(&attached, &roots[*at], plan.closure_size(*at), &types)?;
+        if let (true, Some(known)) =
+            (content.platforms.is_empty(), platforms.get(&roots[*at].descriptor.digest))
+        {
+            content.platforms = known.to_vec();
+        }
+        let assumed_bytes = (!assumed.is_empty()).then(|| assumed_of(*at));
+        Some(ContentOfLine { assumed_bytes, ..content })
     });
     drop(plan);
     let lost: Vec<_> = unknown.iter().map(|(_, error)| lost(error)).collect();
@@ -98,6 +112,7 @@ fn artifacts(
         (a.name.is_none(), &a.name, of_a).cmp(&(b.name.is_none(), &b.name, of_b))
     });
     output.result(&lines, || text(&lines))?;
+    delta::tell(place, delta.as_ref(), output);
     if hidden > 0 {
         output.note(&format!("{} without a name; --all lists them", human::entries(hidden)));
     }
@@ -148,6 +163,7 @@ fn content(
         size,
         referrers: Vec::new(),
         subject: None,
+        assumed_bytes: None,
         problem,
     };
     match try_manifest(view, descriptor) {
@@ -215,6 +231,8 @@ fn text(lines: &[Line<'_>]) -> String {
             referrers,
             line.digest.clone().unwrap_or_else(unknown),
         ];
+        let assumed = line.assumed_bytes.filter(|bytes| *bytes > 0);
+        row.extend(assumed.map(|bytes| format!("{} of it not carried", Size(bytes))));
         row.extend(line.problem.as_ref().map(|problem| format!("! {problem}")));
         rows.push(row);
     }

@@ -1,5 +1,7 @@
 //! `receipt`: what a site holds, as a file.
 
+mod listed;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -36,12 +38,12 @@ pub(crate) fn run(args: &args::Receipt, global: &Global, output: &Output) -> Res
         return Err(Problem::new(Exit::Usage, text).hint("write it to one with -o FILE"));
     }
     let next = NextReceipt::of(args.output.as_deref(), args.site.as_ref())?;
-    let places = match args.places.as_slice() {
-        [] => vec![the_store()?],
-        places => places.to_vec(),
-    };
     let proof = if args.verify { Proof::Content } else { Proof::FirstByte };
-    let found = holdings(&places, proof, &args.reading, global, output)?;
+    let found = match (&args.file, args.places.as_slice()) {
+        (Some(file), _) => listed::holdings(args, file, proof, global, output)?,
+        (None, []) => holdings(&[the_store()?], proof, &args.reading, global, output)?,
+        (None, places) => holdings(places, proof, &args.reading, global, output)?,
+    };
     let names = if args.digests_only { Names::LeftOut } else { Names::Said };
     if let Some((document, text)) = next.write(found, names, output)? {
         output.summary(&document, || text)?;
@@ -227,7 +229,7 @@ fn part<'a>(open: &'a Open, output: &Output) -> Result<ReceiptPlace<'a>, Problem
             let (names, unlisted) =
                 repositories_below(registry, prefix.as_ref()).map_err(|error| {
                     Problem::of(error).hint(
-                        "where a registry does not list its repositories, name each: HOST/REPOSITORY",
+                        "where a registry does not list its repositories, name each: HOST/REPOSITORY, or what was imported: -f FILE",
                     )
                 })?;
             if let (Some(error), Some(name)) = (unlisted, names.first()) {

@@ -64,7 +64,8 @@ pub(crate) fn selection(
     Ok(Selection { name, items })
 }
 
-fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
+/// Reads what is wanted from a file, in whichever form it has.
+pub(crate) fn read(path: &Path, output: &Output) -> Result<Selection, Problem> {
     let (name, text) =
         (input::name(path), input::text(path, input::MAX_LIST).map_err(Problem::of)?);
     let Parsed { selection, ignored } = Selection::parse_where(&name, &text, &layout_in_file)

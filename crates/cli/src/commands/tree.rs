@@ -1,13 +1,13 @@
 //! `tree`: what artifacts consist of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use longshore_spec::{Descriptor, Digest, ManifestContent, Role, Size, keys, printable_line};
 use longshore_store::{Error, KnownRoots, MAX_DEPTH, Name, describe};
 
 use super::artifact::{self, ManifestResult, Referrer, ReferrerFinder, try_manifest};
-use super::volumes;
+use super::{delta, volumes};
 use crate::args::{Global, Tree};
 use crate::documents::TreeNode as Node;
 use crate::open;
@@ -20,8 +20,10 @@ pub(crate) fn run(args: &Tree, global: &Global, output: &Output) -> Result<Exit,
     let registries = Registries::reading(&args.reading);
     let (place, layout) =
         volumes::one_or_volumes(&args.places, &args.reading, &registries, global)?;
-    let view = layout.whole();
-    let KnownRoots { roots, unknown } = open::selected(&layout, &place)?;
+    let delta = delta::record(&layout);
+    let view = delta::view(&layout, delta.as_ref());
+    let assumed = delta::assumed(delta.as_ref());
+    let KnownRoots { roots, unknown } = open::selected_in(&*view, &layout, &place)?;
     let attached = ReferrerFinder::of(&*view);
     // What refers to something else is shown below it, unless it has a name of its own.
     let is_selected = place.selector.is_some();
@@ -38,7 +40,8 @@ pub(crate) fn run(args: &Tree, global: &Global, output: &Output) -> Result<Exit,
         .filter(|root| stands_alone(root))
         .map(|root| {
             let name = root.names.first();
-            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut Way::default());
+            let mut way = Way::new(&assumed);
+            let node = node(&attached, Role::Manifest, &root.descriptor, name, &mut way);
             Node { role: "root", ..node }
         })
         .chain(unknown.iter().map(|(name, error)| Node::lost(name, error)))
@@ -51,6 +54,7 @@ pub(crate) fn run(args: &Tree, global: &Global, output: &Output) -> Result<Exit,
         }
         text
     })?;
+    delta::tell(&place, delta.as_ref(), output);
     Ok(if nodes.iter().any(is_broken) { Exit::Failed } else { Exit::Done })
 }
 
@@ -67,6 +71,7 @@ impl Node {
             platforms: Vec::new(),
             title: None,
             absent: false,
+            assumed: false,
             problem: Some(error.to_string()),
             children: Vec::new(),
         }
@@ -74,12 +79,19 @@ impl Node {
 }
 
 /// The way from a root to a node.
-#[derive(Default)]
-struct Way {
+struct Way<'a> {
     above: Vec<Digest>,
+    /// What a delta takes for granted.
+    assumed: &'a HashMap<&'a Digest, u64>,
     /// What was listed below this root as a referrer, and does not say of what: it is shown once, since a
     /// place may list it for whatever is asked.
     unsaid: HashSet<Digest>,
+}
+
+impl<'a> Way<'a> {
+    fn new(assumed: &'a HashMap<&'a Digest, u64>) -> Self {
+        Self { above: Vec::new(), assumed, unsaid: HashSet::new() }
+    }
 }
 
 /// Looks at a node and all below it.
@@ -88,9 +100,13 @@ fn node(
     role: Role,
     descriptor: &Descriptor,
     name: Option<&Name>,
-    way: &mut Way,
+    way: &mut Way<'_>,
 ) -> Node {
     let mut node = bare(role, descriptor, name);
+    if role != Role::Manifest && way.assumed.contains_key(&descriptor.digest) {
+        node.assumed = true;
+        return node;
+    }
     if role != Role::Manifest {
         node.problem = attached.view().open(descriptor, 0).err().map(|error| error.to_string());
         return node;
@@ -116,6 +132,7 @@ fn bare(role: Role, descriptor: &Descriptor, name: Option<&Name>) -> Node {
         platforms: report::platform(descriptor).into_iter().collect(),
         title: descriptor.annotations.get(keys::TITLE).cloned(),
         absent: false,
+        assumed: false,
         problem: None,
         children: Vec::new(),
     }
@@ -128,7 +145,7 @@ fn fill(
     descriptor: &Descriptor,
     name: Option<&Name>,
     found: ManifestResult,
-    way: &mut Way,
+    way: &mut Way<'_>,
 ) {
     let view = attached.view();
     if way.above.len() >= MAX_DEPTH {
@@ -174,7 +191,7 @@ fn fill(
 }
 
 /// Looks at what refers to the last of the way; `None` if it refers to something else.
-fn referrer(attached: &ReferrerFinder<'_>, referrer: &Referrer, way: &mut Way) -> Option<Node> {
+fn referrer(attached: &ReferrerFinder<'_>, referrer: &Referrer, way: &mut Way<'_>) -> Option<Node> {
     let Referrer { name, descriptor } = referrer;
     let found = try_manifest(attached.view(), descriptor);
     // What has a name is attached by that.
@@ -214,6 +231,7 @@ fn label(node: &Node) -> String {
     }
     parts.extend(node.title.as_ref().map(|title| format!("({title})")));
     parts.extend(node.absent.then(|| "(left out)".to_owned()));
+    parts.extend(node.assumed.then(|| "(not carried)".to_owned()));
     parts.extend(node.problem.as_ref().map(|problem| format!("! {problem}")));
     printable_line(&parts.join("  ")).into_owned()
 }

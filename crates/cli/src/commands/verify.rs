@@ -44,6 +44,9 @@ pub(crate) fn run(args: &Verify, global: &Global, output: &Output) -> Result<Exi
     let is_whole = place.selector.is_none();
     let record = layout.filter(|_| is_whole).map(Record::read).transpose();
     let record = record.map_err(bundle::unreadable)?.flatten();
+    if record.as_ref().is_some_and(|record| record.volumes.is_some()) {
+        return Err(super::volumes::unpacked(place));
+    }
     let whole = layout.map_or_else(|| opened.whole(), Layout::whole);
     // A delta lists what is whole in it; its record says the rest.
     let of_delta = record.as_ref().filter(|record| record.base.is_some()).zip(layout);

@@ -118,6 +118,12 @@ fn has_volume(files: &[NamedLayout]) -> Result<bool, Problem> {
 /// A layout, and what errors call it.
 type NamedLayout = (String, Arc<dyn Layout>);
 
+/// Says that a volume was unpacked, so that its parts of blobs are not found.
+pub(crate) fn unpacked(location: &Location) -> Problem {
+    let text = format!("{location} is a volume of a bundle that was unpacked into a directory");
+    Problem::new(Exit::Usage, text).hint("give the files of the bundle as they were written")
+}
+
 /// Returns the paths of archives; `None` if some are something else.
 fn paths(locations: &[Location]) -> Option<Vec<&Path>> {
     let is_archive = |location: &&Location| {

@@ -122,6 +122,9 @@ pub(crate) struct ImportDocument {
     /// The volumes that artifacts wait for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) volumes_to_come: Option<Vec<u32>>,
+    /// What the import would change at the target; only with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<ImportChanges>,
     /// Digests that were taken without proof, see `--allow-unverified`.
     pub(crate) unverified: Vec<String>,
     /// Names that were removed; with `--dry-run`, that would be. Only with `--prune`.
@@ -157,6 +160,21 @@ pub(crate) struct KeptTag {
     /// The digest that it stands for, or the bundle, name, tag or index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<String>,
+}
+
+/// What an import would change at its target.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ImportChanges {
+    /// Names that are new.
+    pub(crate) added: Vec<NameChange>,
+    /// Names that would come to stand for something else.
+    pub(crate) moved: Vec<NameChange>,
+    /// Names in the repositories that the bundle goes to, and that the bundle does not have: they stay as they are.
+    pub(crate) left: Vec<String>,
+    /// Names of which the target does not tell what they stand for.
+    pub(crate) unknown: Vec<String>,
+    /// Repositories whose names the target does not list.
+    pub(crate) unlisted: Vec<String>,
 }
 
 /// A root, where it came from and where it went.
@@ -347,6 +365,9 @@ pub(crate) struct NameChange {
     /// The digest now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
+    /// The bytes that it needs and that were not there, what other names need, too, among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
 }
 
 /// How much content something is.

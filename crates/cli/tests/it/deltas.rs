@@ -1,10 +1,14 @@
 //! Deltas: bundles without what the site holds.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
+use longshore_fixture::proxy::{Answer, Faults, Proxy, Request, Rules};
 use longshore_fixture::{Content, artifacts};
 use serde_json::Value;
 
 use crate::bundles::{bytes, registry};
-use crate::common::Site;
+use crate::common::{Ran, Site};
 use crate::servers::Served;
 
 /// A near registry whose image has moved since its bundle was imported at a far one; returns the sites' hosts,
@@ -39,7 +43,8 @@ fn a_second_visit_carries_only_what_is_new() {
     let length = |name: &str| bytes(&site, name).len();
     assert!(length("delta.tar") < length("whole.tar"));
     // What other tools see is whole, and what is not has no name.
-    let listed = site.ok("list delta.tar");
+    site.ok("copy -q --all delta.tar oci:whole");
+    let listed = site.ok("list oci:whole");
     assert!(listed.contains("acme/app:v2") && !listed.contains("charts/shop:1.4.0"), "{listed}");
     let verified = record(&site, "delta.tar");
     assert!(verified["assumed"]["blobs"].as_u64().unwrap() > 0, "{verified}");
@@ -224,4 +229,132 @@ fn no_name_moves_if_that_is_not_wanted() {
     site.ok(&format!("import -q moved.tar {there}/other --no-overwrite"));
     site.ok(&format!("import -q moved.tar {there}/mirror"));
     site.ok(&format!("import -q moved.tar {there}/mirror --no-overwrite"));
+}
+
+#[test]
+fn a_dry_run_says_what_becomes_of_names_at_the_target() {
+    let (site, near, far, all) = second_visit();
+    let (here, there) = (near.host(), far.host());
+    site.ok(&format!("copy -q oci:new:app {here}/acme/app:v1"));
+    site.ok(&format!("copy -q oci:site:policy {there}/mirror/charts/shop:old"));
+    site.ok(&format!("copy -q oci:site:policy {there}/mirror/other/tool:v1"));
+    site.ok(&format!("export -q {all} {here}/acme/app:v2 -o bundle.tar"));
+    let before = site.files();
+    let document = site.json(&format!("import --dry-run bundle.tar {there}/mirror"));
+    let changes = &document["changes"];
+    let (moved, added) = (&changes["moved"][0], &changes["added"][0]);
+    assert_eq!(moved["name"], format!("{there}/mirror/acme/app:v1"), "{changes}");
+    assert_eq!(moved["from"], site.digest(&format!("{there}/mirror/acme/app:v1")));
+    assert_eq!(moved["to"], site.digest("oci:new:app"));
+    assert_eq!(added["name"], format!("{there}/mirror/acme/app:v2"), "{changes}");
+    assert_eq!(added.get("from"), None);
+    assert_eq!(added["bytes"], document["missingBytes"], "{document}");
+    // Of the repositories that the bundle goes to, and without tags that nobody chose.
+    let left = [format!("{there}/mirror/charts/shop:old")];
+    assert_eq!(changes["left"], serde_json::json!(left), "{changes}");
+    assert_eq!(changes["unlisted"], serde_json::json!([]));
+    let text = site.ok(&format!("import --dry-run bundle.tar {there}/mirror"));
+    assert!(text.contains("1 added, 1 moved, 1 left (at the target"), "{text}");
+    assert!(site.files() == before, "nothing is written");
+    // A layout says the same.
+    site.ok("import -q first.tar oci:store");
+    site.ok(&format!("copy -q oci:site:policy oci:store:{here}/charts/shop:old"));
+    let document = site.json("import --dry-run bundle.tar oci:store");
+    assert_eq!(document["changes"]["left"], serde_json::json!([format!("{here}/charts/shop:old")]));
+    assert_eq!(document["changes"]["added"].as_array().unwrap().len(), 1, "{document}");
+    site.ok(&format!("import -q bundle.tar {there}/mirror"));
+    let again = site.json(&format!("import --dry-run bundle.tar {there}/mirror"));
+    assert_eq!(again["changes"]["added"], serde_json::json!([]), "{again}");
+    assert_eq!(again["missingBytes"], 0);
+}
+
+#[test]
+fn a_registry_that_lists_no_tags_still_says_what_moves() {
+    let (site, near, far, all) = second_visit();
+    site.ok(&format!("copy -q oci:new:app {}/acme/app:v1", near.host()));
+    site.ok(&format!("export -q {all} -o bundle.tar"));
+    let denied = |request: &Request| {
+        request.path().ends_with("/tags/list").then(|| Answer::status(403).body("{}"))
+    };
+    let rules = Rules::default().answer(denied);
+    let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
+    let place = format!("{}/mirror", proxy.address());
+    let ran = site.run(&format!("import --dry-run bundle.tar {place} --json"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("which names of"), "{}", ran.stderr);
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let changes = &document["changes"];
+    assert_eq!(changes["moved"].as_array().unwrap().len(), 1, "{changes}");
+    assert_eq!(changes["unlisted"].as_array().unwrap().len(), 2, "{changes}");
+    assert_eq!(changes["left"], serde_json::json!([]));
+}
+
+#[test]
+fn what_looks_at_a_delta_says_that_it_is_one() {
+    let (site, near, _far, all) = second_visit();
+    let here = near.host();
+    site.ok(&format!("export -q {all} --base first.tar -o delta.tar"));
+    let name = format!("{here}/charts/shop:1.4.0");
+    let ran = site.run("list delta.tar");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.text().contains(&name) && ran.text().contains(" not carried"), "{}", ran.text());
+    assert!(ran.stderr.contains("delta.tar is a delta that takes"), "{}", ran.stderr);
+    let listed = site.json("list delta.tar");
+    assert!(listed[0]["assumedBytes"].as_u64().unwrap() > 0, "{listed}");
+    let ran = site.run("tree delta.tar");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.text().contains("(not carried)"), "{}", ran.text());
+    assert!(ran.stderr.contains("is a delta"), "{}", ran.stderr);
+    let ran = site.run(&format!("inspect oci-archive:delta.tar:{name}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("is a delta"), "{}", ran.stderr);
+    assert_eq!(site.digest(&format!("oci-archive:delta.tar:{name}")), site.digest(&name));
+    for line in [
+        format!("copy oci-archive:delta.tar:{name} oci:to"),
+        "copy delta.tar oci:to".to_owned(),
+        "copy --all-tags delta.tar oci:to".to_owned(),
+    ] {
+        let ran = site.run(&line);
+        assert_eq!(ran.code, 1, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("whole in"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("longshore import"), "{line}: {}", ran.stderr);
+    }
+    assert!(!site.path("to").exists(), "nothing is written");
+    // Some of it is whole.
+    site.ok(&format!("export -q {all} {here}/acme/app:v2 --base first.tar -o some.tar"));
+    let ran = site.run("copy --all-tags some.tar oci:to");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 names not copied"), "{}", ran.stderr);
+    // A plain bundle is none.
+    let ran = site.run("list first.tar");
+    assert!(!ran.stderr.contains("delta") && !ran.text().contains("carried"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_delta_from_a_pipe_is_refused_before_its_blobs_are_written() {
+    let (site, near, _far, all) = second_visit();
+    let new = format!("{}/acme/app:v2", near.host());
+    site.ok(&format!("export -q {all} {new} --base first.tar -o delta.tar"));
+    let import = |to: &str| {
+        let mut command = site.command(&format!("import - oci:{to} --json"));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(&bytes(&site, "delta.tar"));
+        Ran::of(child.wait_with_output().unwrap())
+    };
+    let ran = import("empty");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing was written"), "{}", ran.stderr);
+    assert!(!site.path("empty").exists(), "nothing is written");
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["failures"].as_array().unwrap().len(), failures(&ran.stderr), "{document}");
+    site.ok("import -q first.tar oci:store");
+    let ran = import("store");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    site.ok("verify oci:store");
+    assert_eq!(site.digest(&format!("oci:store:{new}")), site.digest(&new));
 }

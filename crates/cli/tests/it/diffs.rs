@@ -1,5 +1,8 @@
 //! `diff`: what has changed between two locks, bundles, receipts or places.
 
+use longshore_fixture::{Content, artifacts};
+use serde_json::Value;
+
 use crate::bundles::{registry, wanted};
 use crate::common::Site;
 
@@ -19,13 +22,68 @@ fn two_bundles_differ_by_names_and_content() {
     assert!(text.contains("removed  HOST/charts/shop:1.4.0"), "{text}");
     assert!(text.lines().last().unwrap().starts_with("1 added, 1 moved, "), "{text}");
     let document = site.run("diff february.tar january.tar --json");
-    let document: serde_json::Value = serde_json::from_slice(&document.stdout).unwrap();
+    let document: Value = serde_json::from_slice(&document.stdout).unwrap();
     assert_eq!(document["moved"][0]["name"], format!("{host}/acme/app:v1"));
     assert!(document["newContent"]["bytes"].as_u64().unwrap() > 0);
     assert_eq!(
         site.ok("diff january.tar january.tar").lines().last(),
         Some("no name differs; new content: 0 B in 0 blobs, gone: 0 B in 0 blobs")
     );
+}
+
+#[test]
+fn names_cost_what_they_need_and_the_other_side_does_not_hold() {
+    let (site, near) = registry();
+    let host = near.host().to_owned();
+    site.put("one", &Content::tagged("app", |content| artifacts::helm_chart(content, 31)));
+    site.put("two", &Content::tagged("app", |content| artifacts::helm_chart(content, 32)));
+    site.ok(&format!("copy -q oci:one:app {host}/acme/one:v1"));
+    site.ok(&format!("export -q {host}/acme/one:v1 -o january.tar"));
+    site.ok(&format!("copy -q oci:two:app {host}/acme/one:v1"));
+    site.ok(&format!("copy -q oci:one:app {host}/acme/two:v1"));
+    site.ok(&format!("export -q {host}/acme/one:v1 {host}/acme/two:v1 -o february.tar"));
+    let diff = |before: &str, now: &str| -> Value {
+        let ran = site.run(&format!("diff {before} {now} --json"));
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        serde_json::from_slice(&ran.stdout).unwrap()
+    };
+    let document = diff("january.tar", "february.tar");
+    let [moved, added] = [&document["moved"][0], &document["added"][0]];
+    assert_eq!(moved["bytes"], document["newContent"]["bytes"], "{document}");
+    assert!(moved["bytes"].as_u64().unwrap() > 0, "{document}");
+    // It needs nothing that was not there under another name.
+    assert_eq!(added["bytes"], 0, "{document}");
+    assert!(document["removed"].as_array().unwrap().is_empty(), "{document}");
+    assert_eq!(diff("february.tar", "january.tar")["removed"][0].get("bytes"), None);
+    // The same of a registry and a layout, and of a delta by its manifests.
+    site.ok("import -q february.tar oci:far");
+    assert_eq!(diff("january.tar", "oci:far")["moved"][0]["bytes"], moved["bytes"]);
+    site.ok("receipt -q oci:one --site a -o a.receipt");
+    site.ok(&format!(
+        "export -q {host}/acme/one:v1 {host}/acme/two:v1 --base a.receipt -o delta.tar"
+    ));
+    assert_eq!(diff("january.tar", "delta.tar"), document);
+    let text = site.run("diff january.tar february.tar").text();
+    assert!(text.lines().next().unwrap().ends_with("  0 B"), "{text}");
+    // A record has no manifests: of what a name needs it says nothing.
+    site.ok(&format!("export -q {host}/acme/one:v1 {host}/acme/two:v1 -o oci:bundle"));
+    let document = diff("january.tar", "bundle/bundle.json");
+    assert_eq!(document["moved"][0].get("bytes"), None, "{document}");
+    assert!(document["newContent"]["bytes"].as_u64().unwrap() > 0, "{document}");
+}
+
+#[test]
+fn a_lock_says_nothing_of_bytes() {
+    let (site, near) = registry();
+    wanted(&site, &near);
+    site.ok("lock -q -f bundle.yaml");
+    let host = near.host();
+    site.ok(&format!("export -q {host}/acme/app:v1 -o bundle.tar"));
+    for line in ["diff bundle.lock bundle.tar --json", "diff bundle.tar bundle.lock --json"] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(!ran.text().contains("bytes"), "{}", ran.text());
+    }
 }
 
 #[test]

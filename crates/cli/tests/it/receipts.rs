@@ -1,9 +1,11 @@
 //! `receipt`: what a site holds, as a file.
 
+use longshore_fixture::proxy::{Answer, Faults, Proxy, Request, Rules};
 use serde_json::Value;
 
 use crate::bundles::registry;
 use crate::common::Site;
+use crate::servers::Served;
 
 fn text(site: &Site, name: &str) -> String {
     std::fs::read_to_string(site.path(name)).unwrap()
@@ -108,4 +110,68 @@ fn nothing_is_written_if_a_site_does_not_answer() {
     let ran = site.run("receipt oci:src:app --site a");
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("names an artifact"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_list_names_the_repositories_of_a_registry_that_lists_none() {
+    let (site, near) = registry();
+    let here = near.host().to_owned();
+    site.ok(&format!("export -q {here}/acme/app:v1 {here}/charts/shop:1.4.0 -o bundle.tar"));
+    let far = Served::start(&site, "oci:far --writable");
+    let hub = format!("{here}/charts/={}/hub/", far.host());
+    site.ok(&format!("import -q bundle.tar {}/mirror --map {hub} --prefix p7", far.host()));
+    let denied = |request: &Request| {
+        request.path().ends_with("/_catalog").then(|| Answer::status(401).body("{}"))
+    };
+    let rules = Rules::default().answer(denied);
+    let proxy = Proxy::start(far.address(), Faults::http(rules)).unwrap();
+    let there = proxy.address().to_string();
+    site.file(
+        "list.txt",
+        format!("{here}/acme/app:v1\n{here}/charts/shop:9.9.9\n{here}/no/such:1\n"),
+    );
+    site.file(
+        "bundle.yaml",
+        format!("artifacts:\n  - repository: {here}/acme/app\n  - ref: {here}/charts/shop:1.4.0\n"),
+    );
+    let map = format!("--map {here}/charts/={there}/hub/ --prefix p7");
+    site.ok(&format!("receipt -q {} --site a -o all.receipt", far.host()));
+    for file in ["list.txt", "bundle.yaml"] {
+        let ran = site.run(&format!("receipt {there}/mirror -f {file} {map} --site a"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(ran.text(), text(&site, "all.receipt"), "{file}");
+    }
+    let ran = site.run(&format!("receipt {there} --site a"));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("-f FILE"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_list_that_cannot_be_followed_is_an_error() {
+    let (site, near) = registry();
+    let here = near.host().to_owned();
+    site.file("list.txt", "alpine:3.20\n");
+    site.file("layouts.txt", "oci:site\n");
+    for (line, code, told) in [
+        ("receipt -f list.txt --site a", 2, "one registry"),
+        ("receipt oci:site -f list.txt --site a", 2, "one registry"),
+        ("receipt HOST HOST/charts -f list.txt --site a", 2, "one registry"),
+        (
+            "receipt HOST -f list.txt --map docker.io/=other.local/ --site a",
+            2,
+            "is another registry",
+        ),
+        ("receipt HOST --map docker.io/=HOST/hub/ --site a", 2, "--file"),
+        ("receipt HOST -f none.txt --site a", 2, "none.txt"),
+        (
+            "receipt HOST -f list.txt --map ghcr.io/=HOST/x/ --site a",
+            0,
+            "matches nothing in list.txt",
+        ),
+        ("receipt HOST -f layouts.txt --site a", 0, "without what came from oci:site"),
+    ] {
+        let ran = site.run(&line.replace("HOST", &here));
+        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
+    }
 }

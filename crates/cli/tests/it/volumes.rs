@@ -400,6 +400,15 @@ fn parts_that_are_wrong_are_refused_and_come_again() {
         assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
         assert!(ran.stderr.contains(told), "{line}: {}", ran.stderr);
     }
+    std::fs::create_dir(site.path("unpacked")).unwrap();
+    let mut tar = std::process::Command::new("tar");
+    tar.current_dir(site.path("unpacked")).args(["xf", "../site.v001.tar"]);
+    assert!(tar.status().unwrap().success());
+    for line in ["verify oci:unpacked", "import oci:unpacked --to oci:far"] {
+        let ran = site.run(line);
+        assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("was unpacked into a directory"), "{line}: {}", ran.stderr);
+    }
     let mut piped = site.command("import - oci:far");
     piped.stdin(std::fs::File::open(site.path("site.v001.tar")).unwrap());
     let ran = piped.output().unwrap();

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use bytes::Bytes;
 use longshore_spec::Digest;
 use longshore_store::{Error, OutlineNode, OutlinePart, Result};
 
@@ -54,15 +55,15 @@ pub(super) fn find(file: &File, inventory: &Inventory) -> Option<Members> {
         .find(|files_before_content| files_before_content.name == inventory.name)?;
     let other = |name: &str| {
         let mut files = files_before_content.iter();
-        files.find(|file| file.name == name).map(|file| file.content.clone())
+        files.find(|file| file.name == name).map(|file| file.content.to_vec())
     };
     let Listed { nodes, parts } = (inventory.read)(&list.content, &other)?;
     let files = files_before_content.iter().map(|files_before_content| {
-        (files_before_content.name.as_str(), &files_before_content.content[..])
+        (files_before_content.name.as_str(), files_before_content.content.clone())
     });
     let layout = TarLayout::of(files, &nodes, &parts).ok()?;
     let as_written = layout.length == file.metadata().ok()?.len()
-        && holds(file, 0, &layout.head)
+        && holds_head(file, &layout)
         && holds(file, layout.length - END.len() as u64, &END);
     // Content that is listed twice would be in two places.
     if !as_written || layout.by_digest.len() != nodes.len() {
@@ -140,7 +141,7 @@ impl Members {
 struct FileBeforeContent {
     name: String,
     extent: Extent,
-    content: Vec<u8>,
+    content: Bytes,
 }
 
 /// Returns the files before the content, in their order.
@@ -161,9 +162,19 @@ fn files_before_content(file: &File, inventory: &Inventory) -> Option<Vec<FileBe
         }
         let mut content = vec![0; usize::try_from(extent.size).ok()?];
         file.read_exact_at(&mut content, extent.at).ok()?;
-        found.push(FileBeforeContent { name, extent, content });
+        found.push(FileBeforeContent { name, extent, content: content.into() });
     }
     None
+}
+
+/// Tells whether a file begins as an archive does.
+fn holds_head(file: &File, layout: &TarLayout) -> bool {
+    let mut at = 0;
+    layout.head.pieces().all(|piece| {
+        let is_there = holds(file, at, piece);
+        at += piece.len() as u64;
+        is_there
+    })
 }
 
 /// Tells whether a file has the bytes `expected` at an offset.

@@ -52,7 +52,9 @@ impl TargetPlace for ArchiveStream {
     fn prepare(&self, outline: &Outline) -> Result<Option<u64>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let layout = TarLayout::new(outline)?;
-        state.out.write_all(&layout.head).map_err(failed())?;
+        for piece in layout.head.pieces() {
+            state.out.write_all(piece).map_err(failed())?;
+        }
         state.layout = Some(layout);
         Ok(None)
     }

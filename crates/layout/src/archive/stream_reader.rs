@@ -40,6 +40,24 @@ pub struct StreamOptions<'a> {
     pub allow_unverified: bool,
 }
 
+/// Is told what comes while an archive is read from a pipe. A function that is given a number of bytes is one.
+pub trait StreamObserver: Sync {
+    /// Takes note of so many more bytes.
+    fn arrived(&self, bytes: u64);
+
+    /// Looks at a file that [`StreamOptions::files`] names, before what follows it is read. An error ends the reading.
+    fn file(&self, name: &str, content: &[u8]) -> Result<()> {
+        let _ = (name, content);
+        Ok(())
+    }
+}
+
+impl<F: Fn(u64) + Sync> StreamObserver for F {
+    fn arrived(&self, bytes: u64) {
+        self(bytes);
+    }
+}
+
 /// A layout archive that came through a pipe. Its blobs are in a directory, each verified and written
 /// once; nothing in the directory names them. Only this value has the entries of its index.
 pub struct StreamedArchive {
@@ -53,20 +71,20 @@ pub struct StreamedArchive {
 
 impl StreamedArchive {
     /// Reads an archive to its end and writes its blobs into `directory`. A compressed archive is
-    /// unpacked on the way. `observe` gets the number of bytes since its last call.
+    /// unpacked on the way.
     ///
-    /// Fails as [`super::Archive::open`] does, and with [`Error::NoSpace`]. The blobs that have come by
+    /// Fails as [`super::Archive::open`] does, with [`Error::NoSpace`], and as `observer` does. The blobs that have come by
     /// then stay, and are not written again by another run.
     pub fn read(
         pipe: impl Read + Send,
         directory: Arc<Directory>,
         options: StreamOptions<'_>,
-        observe: &(dyn Fn(u64) + Sync),
+        observer: &dyn StreamObserver,
     ) -> Result<Self> {
         let pipe = decompress::stream(pipe, Path::new(LABEL))?;
         let stream = Stream(Mutex::new(Position { pipe, at: 0 }));
         let unpacking =
-            Unpacking { directory: &directory, options, stats: Mutex::default(), observe };
+            Unpacking { directory: &directory, options, stats: Mutex::default(), observer };
         let mut files = unpacking.members(&stream)?;
         let Unpacking { stats, .. } = unpacking;
         let mut stats = stats.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +120,7 @@ struct Unpacking<'a> {
     directory: &'a Directory,
     options: StreamOptions<'a>,
     stats: Mutex<StreamStats>,
-    observe: &'a (dyn Fn(u64) + Sync),
+    observer: &'a dyn StreamObserver,
 }
 
 /// A blob in memory.
@@ -199,11 +217,12 @@ impl Unpacking<'_> {
                 if files.get(&name).is_some_and(|before| *before != bytes) {
                     return Err(members::bad_member(LABEL, &path, TWICE));
                 }
+                self.observer.file(&name, &bytes)?;
                 files.insert(name, bytes);
             } else {
                 content.skip()?;
             }
-            (self.observe)(observed);
+            self.observer.arrived(observed);
         }
         // The writer of the pipe should not get an error for a pipe that is not read to its end.
         let mut rest = stream.lock();
@@ -348,7 +367,8 @@ impl Content<'_, '_> {
     }
 
     fn into_bytes(mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        // The size is within a limit; growing step by step would take up to twice as much.
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
         self.read_to_end(&mut bytes).map_err(Error::io("read", LABEL))?;
         Ok(bytes)
     }

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bytes::Bytes;
 use longshore_spec::{Digest, Hasher};
 use longshore_store::{Error, Outline, OutlineNode, OutlinePart, Result, Root};
 
@@ -38,7 +39,7 @@ const MAX_NAME: usize = 100;
 /// Where everything is in an archive.
 pub(super) struct TarLayout {
     /// Everything before the first blob.
-    pub(super) head: Vec<u8>,
+    pub(super) head: Head,
     /// The slot of each blob, in the order of the outline; then that of each part.
     pub(super) slots: Vec<Slot>,
     /// The number of the slot of each blob.
@@ -50,6 +51,11 @@ pub(super) struct TarLayout {
     /// Distinguishes this archive from every other.
     pub(super) fingerprint: Digest,
 }
+
+/// Everything before the first blob, in pieces: files beside the content, such as `bundle.json`, may be large, and are
+/// not copied.
+#[derive(Debug, Default)]
+pub(super) struct Head(Vec<Bytes>);
 
 /// The place of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,29 +71,32 @@ pub(super) struct Slot {
 impl TarLayout {
     /// Computes the archive of `outline`. Fails with [`Error::Limit`] if no file can be that long.
     pub(super) fn new(outline: &Outline) -> Result<Self> {
-        let layout = ("oci-layout", crate::directory::LAYOUT.as_bytes());
+        let layout = ("oci-layout", Bytes::from_static(crate::directory::LAYOUT.as_bytes()));
         let index = index_of(outline.roots());
         let index = index.to_bytes();
         index::check_length(index.len() as u64, MAX_INDEX, "`index.json` of the archive")?;
-        let extra = outline.files().iter().map(|file| (file.name.as_str(), &file.content[..]));
-        let files = [layout, ("index.json", &index)].into_iter().chain(extra);
+        let extra = outline.files().iter().map(|file| (file.name.as_str(), file.content.clone()));
+        let files = [layout, ("index.json", index.into())].into_iter().chain(extra);
         Self::of(files, outline.nodes(), outline.parts())
     }
 
     /// Computes where `files`, `nodes` and `parts` go, each in the order in which they are given. Fails
     /// with [`Error::Limit`] if no file can be that long.
     pub(super) fn of<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        files: impl IntoIterator<Item = (&'a str, Bytes)>,
         nodes: &[OutlineNode],
         parts: &[OutlinePart],
     ) -> Result<Self> {
         let files: Vec<_> = files.into_iter().collect();
         check_members(&files, nodes, parts)?;
-        let head = head(files, nodes, parts);
+        let head = Head::of(files, nodes, parts);
         let mut fingerprint = Hasher::sha256();
         fingerprint.update(format!("longshore archive {VERSION}\n").as_bytes());
-        fingerprint.update(&head);
-        let mut slots = Slots { all: Vec::new(), end: head.len() as u64 };
+        for piece in head.pieces() {
+            fingerprint.update(piece);
+        }
+        let end = head.pieces().map(|piece| piece.len() as u64).sum();
+        let mut slots = Slots { all: Vec::new(), end };
         slots.all.reserve_exact(nodes.len() + parts.len());
         let mut by_digest = HashMap::with_capacity(nodes.len());
         for OutlineNode { digest, size, .. } in nodes {
@@ -145,6 +154,32 @@ impl Slots {
     }
 }
 
+impl Head {
+    fn of<'a>(
+        files: impl IntoIterator<Item = (&'a str, Bytes)>,
+        nodes: &[OutlineNode],
+        parts: &[OutlinePart],
+    ) -> Self {
+        let mut pieces = Vec::new();
+        for (name, content) in files {
+            let size = content.len() as u64;
+            pieces.push(header(name, size, tar::EntryType::Regular).into());
+            pieces.push(content);
+            let padding = Slot { header: 0, content: 0, size }.padding();
+            pieces.push(Bytes::from_static(padding));
+        }
+        for directory in directories(nodes, parts) {
+            pieces.push(header(&directory, 0, tar::EntryType::Directory).into());
+        }
+        Self(pieces)
+    }
+
+    /// Returns the bytes, one piece after the other.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &piece[..])
+    }
+}
+
 impl Slot {
     /// Returns the zeros that fill the last block of the content.
     pub(super) fn padding(&self) -> &'static [u8] {
@@ -161,7 +196,7 @@ impl Slot {
 
 /// Refuses an archive with more members than are read.
 fn check_members(
-    files: &[(&str, &[u8])],
+    files: &[(&str, Bytes)],
     nodes: &[OutlineNode],
     parts: &[OutlinePart],
 ) -> Result<()> {
@@ -196,25 +231,6 @@ fn index_of(roots: &[Root]) -> IndexJson {
             .chain(unnamed)
     });
     IndexJson::of(entries.collect())
-}
-
-/// Returns everything before the first blob.
-fn head<'a>(
-    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    nodes: &[OutlineNode],
-    parts: &[OutlinePart],
-) -> Vec<u8> {
-    let mut head = Vec::new();
-    for (name, content) in files {
-        head.extend(header(name, content.len() as u64, tar::EntryType::Regular));
-        head.extend_from_slice(content);
-        let size = content.len() as u64;
-        head.extend_from_slice(Slot { header: 0, content: 0, size }.padding());
-    }
-    for directory in directories(nodes, parts) {
-        head.extend(header(&directory, 0, tar::EntryType::Directory));
-    }
-    head
 }
 
 /// Returns the length of a directory in an archive.

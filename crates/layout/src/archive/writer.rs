@@ -243,7 +243,11 @@ impl ArchiveWriter {
         }
         // The head has `bundle.json`, which may be large. It is written here and not needed again.
         let head = std::mem::take(&mut layout.head);
-        file.write_all_at(&head, 0).map_err(self.writing())?;
+        let mut at = 0;
+        for piece in head.pieces() {
+            file.write_all_at(piece, at).map_err(self.writing())?;
+            at += piece.len() as u64;
+        }
         let mut states = vec![State::Begun(0); layout.slots.len()];
         for (number, progress) in known {
             // Bytes beyond the end of the file were never written, whatever the journal says.

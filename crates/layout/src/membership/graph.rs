@@ -30,14 +30,30 @@ struct Node {
     kind: Option<NodeKind>,
     children: Box<[Child]>,
     /// The manifests that refer to it, once for each reference.
-    parents: Vec<u32>,
-    subject: Option<u32>,
-    /// Its descriptor in a list of referrers.
-    as_referrer: Option<Box<Descriptor>>,
-    /// The manifests whose subject it is.
-    referrers: Vec<u32>,
+    parents: Parents,
+    /// As a referrer and as a subject, which few are: most nodes are layers.
+    reference: Option<Box<Reference>>,
     /// Whether it is known to be stored.
     is_stored: bool,
+}
+
+/// Numbers of manifests, of which most content has one: a list for each layer would take more room than the layer's
+/// node, in small pieces.
+#[derive(Default)]
+struct Parents {
+    first: Option<u32>,
+    #[expect(clippy::box_collection, reason = "it is there for few, and its room for all")]
+    others: Option<Box<Vec<u32>>>,
+}
+
+/// What a manifest says of another, and what others say of it.
+#[derive(Default)]
+struct Reference {
+    subject: Option<u32>,
+    /// Its descriptor in a list of referrers.
+    as_referrer: Option<Descriptor>,
+    /// The manifests whose subject it is.
+    referrers: Vec<u32>,
 }
 
 /// A reference in a manifest.
@@ -89,10 +105,10 @@ impl Graph {
         self.nodes[number as usize].children = children;
         if let Some(subject) = manifest.subject() {
             let subject = self.number(&subject.digest);
-            self.nodes[subject as usize].referrers.push(number);
-            let node = &mut self.nodes[number as usize];
-            node.subject = Some(subject);
-            node.as_referrer = Some(Box::new(manifest.as_referrer()));
+            self.nodes[subject as usize].reference.get_or_insert_default().referrers.push(number);
+            let reference = self.nodes[number as usize].reference.get_or_insert_default();
+            reference.subject = Some(subject);
+            reference.as_referrer = Some(manifest.as_referrer());
             // The annotations are part of the descriptor.
             self.size += EDGE + manifest.raw().len() as u64;
         }
@@ -112,7 +128,7 @@ impl Graph {
 
     /// Returns the subject of a manifest, and whether it is known to be stored.
     pub(super) fn subject(&self, digest: &Digest) -> Option<(Digest, bool)> {
-        let subject = &self.nodes[self.node(digest)?.subject? as usize];
+        let subject = &self.nodes[self.node(digest)?.subject()? as usize];
         Some((subject.digest.clone(), subject.is_stored))
     }
 
@@ -136,15 +152,15 @@ impl Graph {
         let Some(number) = self.numbers.get(digest).copied() else { return entry() };
         let parents = &self.nodes[number as usize].parents;
         let mut held = Held::new(self, listing, scope, parents.len());
-        let said = |parent: &u32| {
-            let children = &self.nodes[*parent as usize].children;
+        let said = |parent: u32| {
+            let children = &self.nodes[parent as usize].children;
             children.iter().filter(move |child| child.node == number)
         };
         let mut as_manifest: Option<Member> = None;
         let mut seen = HashSet::new();
-        for parent in parents.iter().filter(|parent| seen.insert(**parent)) {
+        for parent in parents.iter().filter(|parent| seen.insert(*parent)) {
             for child in said(parent).filter(|child| child.role == Role::Manifest) {
-                if !held.holds(*parent) {
+                if !held.holds(parent) {
                     break;
                 }
                 match &mut as_manifest {
@@ -160,12 +176,12 @@ impl Graph {
         if as_manifest.is_some() {
             return as_manifest;
         }
-        let holding = parents.iter().find(|parent| held.holds(**parent));
+        let holding = parents.iter().find(|parent| held.holds(*parent));
         let by_parent = holding.and_then(|parent| said(parent).next()).map(Child::member);
         by_parent.or_else(entry).or_else(|| {
             let node = &self.nodes[number as usize];
             // A referrer of something in the repository belongs to it.
-            let described = node.as_referrer.as_ref().filter(|_| held.holds(number))?;
+            let described = node.as_referrer().filter(|_| held.holds(number))?;
             let (media_type, size) = (described.media_type.clone(), described.size);
             Some(Member { media_type, size, role: None })
         })
@@ -179,9 +195,9 @@ impl Graph {
         subject: &Digest,
     ) -> Vec<Descriptor> {
         let Some(node) = self.node(subject) else { return Vec::new() };
-        let mut held = Held::new(self, listing, scope, node.referrers.len());
-        let referrers = node.referrers.iter().filter(|number| held.holds(**number));
-        let described = |number: &u32| self.nodes[*number as usize].as_referrer.as_deref().cloned();
+        let mut held = Held::new(self, listing, scope, node.referrers().len());
+        let referrers = node.referrers().iter().filter(|number| held.holds(**number));
+        let described = |number: &u32| self.nodes[*number as usize].as_referrer().cloned();
         referrers.filter_map(described).collect()
     }
 
@@ -216,15 +232,45 @@ impl Graph {
             digest: digest.clone(),
             kind: None,
             children: Box::default(),
-            parents: Vec::new(),
-            subject: None,
-            as_referrer: None,
-            referrers: Vec::new(),
+            parents: Parents::default(),
+            reference: None,
             is_stored: false,
         });
         self.numbers.insert(digest.clone(), number);
         self.size += NODE;
         number
+    }
+}
+
+impl Parents {
+    fn push(&mut self, parent: u32) {
+        match self.first {
+            None => self.first = Some(parent),
+            Some(_) => self.others.get_or_insert_default().push(parent),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        self.first.into_iter().chain(others.copied())
+    }
+}
+
+impl Node {
+    fn subject(&self) -> Option<u32> {
+        self.reference.as_ref()?.subject
+    }
+
+    fn as_referrer(&self) -> Option<&Descriptor> {
+        self.reference.as_ref()?.as_referrer.as_ref()
+    }
+
+    fn referrers(&self) -> &[u32] {
+        self.reference.as_ref().map(|reference| &reference.referrers[..]).unwrap_or_default()
     }
 }
 
@@ -293,8 +339,8 @@ impl Of<'_> {
                 return true;
             }
             let is_loose = Graph::is_loose(self.listing, &node.digest);
-            let above = node.parents.iter().chain(node.subject.iter().filter(|_| is_loose));
-            next.extend(above.copied().filter(|number| seen.insert(*number)));
+            let subject = node.subject().filter(|_| is_loose);
+            next.extend(node.parents.iter().chain(subject).filter(|number| seen.insert(*number)));
         }
         false
     }
@@ -315,7 +361,7 @@ impl Of<'_> {
             if held.insert(number) {
                 let node = self.node(number);
                 let loose =
-                    node.referrers.iter().copied().filter(|referrer| {
+                    node.referrers().iter().copied().filter(|referrer| {
                         Graph::is_loose(self.listing, &self.node(*referrer).digest)
                     });
                 next.extend(node.children.iter().map(|child| child.node).chain(loose));

@@ -18,7 +18,7 @@ const TAKEN: StreamOptions<'_> =
 
 fn receive(bytes: impl Read + Send, directory: &Path) -> Result<StreamedArchive> {
     let directory = Arc::new(Directory::create(directory.join("site")).unwrap());
-    StreamedArchive::read(bytes, directory, TAKEN, &|_| ())
+    StreamedArchive::read(bytes, directory, TAKEN, &|_: u64| ())
 }
 
 /// Returns the entries of a directory; none if it does not exist yet.

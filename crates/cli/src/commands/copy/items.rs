@@ -10,7 +10,7 @@ use longshore_store::{Error, KnownRoots, Name, Root, Selector};
 use longshore_sync::RootRequest;
 
 use crate::args::{Copy, Global};
-use crate::commands::volumes;
+use crate::commands::{delta, volumes};
 use crate::human;
 use crate::input;
 use crate::open;
@@ -142,7 +142,9 @@ pub(super) fn items(
             taken.push(NamedItem { source, request, names });
             continue;
         }
-        match roots(args, location, place, output) {
+        let found = roots(args, location, place, output)
+            .map_err(|problem| delta::not_whole(location, place).unwrap_or(problem));
+        match found {
             Ok(KnownRoots { roots, unknown: unresolved }) => {
                 taken.extend(roots.into_iter().map(|Root { descriptor, names }| NamedItem {
                     source,
@@ -199,6 +201,10 @@ fn roots(
         return open::select(place, location).map(only);
     }
     if !args.all && !args.all_tags {
+        // A signature may be all that is whole in a delta; nobody means that.
+        if let Some(problem) = delta::not_whole(location, place) {
+            return Err(problem);
+        }
         let root = open::select(place, location).map_err(|problem| {
             if is_empty(place) {
                 problem
@@ -208,6 +214,7 @@ fn roots(
         })?;
         return Ok(only(root));
     }
+    delta::tell_partial(location, place, output)?;
     let KnownRoots { roots, unknown } = open::roots(place, location)?;
     let (taken, left): (Vec<_>, Vec<_>) =
         roots.into_iter().partition(|root| args.all || has_chosen_name(root));

@@ -1,11 +1,13 @@
 //! Volumes of a bundle, imported one after another.
 
+use longshore::location::{Location, PlaceKind};
 use longshore_bundle::{BundleFiles, Import, Move, OpenVolumes};
 use longshore_layout::PartStore;
 use longshore_sync::{Report, Silent};
 
 use super::target::Target;
 use crate::args::Import as Args;
+use crate::commands::volumes;
 use crate::documents::VolumesStatus;
 use crate::human;
 use crate::output::Output;
@@ -28,7 +30,11 @@ pub(super) fn part_store(args: &Args, target: &Target) -> PartStore {
 
 /// Refuses volumes from a pipe, and --status of what is no volume.
 pub(super) fn refuse(files: &BundleFiles<'_>, args: &Args, is_pipe: bool) -> Result<(), Problem> {
+    let is_directory = |location: &&Location| matches!(location.place, PlaceKind::Directory(_));
     match files.volumes() {
+        Some(_) if let Some(location) = args.bundles.iter().find(is_directory) => {
+            Err(volumes::unpacked(location))
+        }
         Some(_) if is_pipe => {
             let text = "a volume cannot be imported from stdin: it may hold parts of blobs";
             Err(Problem::new(Exit::Usage, text).hint("save it to a file first"))

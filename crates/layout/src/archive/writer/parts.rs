@@ -88,7 +88,12 @@ impl ArchiveWriter {
                 "is an archive, and is sealed with another outline",
             ));
         }
-        filling.file.write_all_at(&sealed.head, 0).map_err(self.writing())
+        let mut at = 0;
+        for piece in sealed.head.pieces() {
+            filling.file.write_all_at(piece, at).map_err(self.writing())?;
+            at += piece.len() as u64;
+        }
+        Ok(())
     }
 }
 
