@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use longshore_fixture::{Content, artifacts};
+use longshore_fixture::{Content, Draft, Random, artifacts};
 
 use super::Outcome;
 use super::ground::Ground;
@@ -19,14 +19,20 @@ use crate::server::{ANY_PORT, Server};
 /// How the line before a block says that it is not typed, and why.
 const NOT_TYPED: &str = "<!-- not typed: ";
 
+/// How long the file of the model is that examples take for granted, in bytes: three volumes of 2 MB hold it.
+const MODEL: usize = 4_500_000;
+
 /// Where the server of the pages listens.
 const SERVED: &str = "localhost:5000";
 
 /// What has to be on the far side when a page has been typed.
-const ARRIVED: [(&str, &str, &[&str]); 6] = [
+const ARRIVED: [(&str, &str, &[&str]); 9] = [
     ("README.md", "mirror/library/alpine", &["3.20"]),
     ("docs/tutorials/first-crossing.md", "mirror/library/alpine", &["3.20"]),
     ("docs/tutorials/first-crossing.md", "mirror/pause", &["3.10"]),
+    ("docs/tutorials/usb.md", "mirror/library/alpine", &["3.20"]),
+    ("docs/tutorials/usb.md", "mirror/acme/model", &["1"]),
+    ("docs/how-to/mirror.md", "mirror/acme/charts/shop", &["1.6.0", "1.7.0"]),
     ("docs/how-to/import.md", "mirror/acme/charts/shop", &["1.6.0"]),
     ("docs/how-to/import.md", "hub/library/alpine", &["3.20"]),
     ("docs/how-to/import.md", "plant-7/library/alpine", &["3.20"]),
@@ -194,6 +200,15 @@ fn stock(ground: &Ground<'_>, near: &Server, far: &Server) -> Result<()> {
         let chart = Content::tagged("chart", |content| artifacts::helm_chart(content, seed));
         push(&chart, near.place(&format!("acme/charts/shop:{tag}")))?;
     }
+    let mut model = Content::new();
+    let mut weights = vec![0; MODEL];
+    Random::new(7).fill(&mut weights);
+    let weights = model.blob("application/vnd.acme.weights.v1", weights);
+    let config = model.empty();
+    let draft = Draft::image(&config, &[weights]).artifact_type("application/vnd.acme.model.v1");
+    let root = model.manifest(&draft);
+    model.tag(&root, "model");
+    push(&model, near.place("acme/model:1"))?;
     ground.layout("images", &image)?;
     Ok(())
 }

@@ -98,6 +98,14 @@ impl<L: Layout + ?Sized> Layout for Arc<L> {
         (**self).open_blob(digest, offset)
     }
 
+    fn part_size(&self, blob: &Digest, number: u32) -> Option<u64> {
+        (**self).part_size(blob, number)
+    }
+
+    fn open_part(&self, blob: &Digest, number: u32, offset: u64) -> Result<Reader<'_>> {
+        (**self).open_part(blob, number, offset)
+    }
+
     fn stream_stats(&self) -> Option<&StreamStats> {
         (**self).stream_stats()
     }

@@ -49,8 +49,16 @@ pub(crate) fn run(args: &Mirror, global: &Global, output: &Output) -> Result<Exi
 
 /// Reads `mirror.yaml`.
 fn read(path: &Path) -> Result<MirrorFile<NamedTarget>, Problem> {
-    let (name, text) =
-        (input::name(path), input::text(path, input::MAX_LIST).map_err(Problem::of)?);
+    let name = input::name(path);
+    let text = input::text(path, input::MAX_LIST).map_err(|error| {
+        let is_there = path == Path::new("-") || path.exists();
+        let problem = Problem::of(error);
+        if is_there {
+            problem
+        } else {
+            problem.hint("name another with -f; `longshore init --mirror` writes an example")
+        }
+    })?;
     let target = |text: &str| {
         let to: Result<_, Mistake> = text.parse();
         Ok(NamedTarget { text: text.to_owned(), to: to.map_err(|mistake| mistake.to_string())? })
