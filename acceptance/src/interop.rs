@@ -37,6 +37,7 @@ mod tar;
 mod tls_registry;
 mod umoci;
 mod visits;
+mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -124,6 +125,11 @@ const CHECKS: &[Check] = &[
     Check { name: "bundle-lock", peers: &["docker-registry"], work: lock::check },
     Check { name: "second-visit", peers: &["docker-registry", "tar"], work: visits::second },
     Check { name: "second-visit-3", peers: &["registry", "tar"], work: visits::second_3 },
+    Check {
+        name: "volumes",
+        peers: &["docker-registry", "skopeo", "oras", "tar"],
+        work: volumes::check,
+    },
     Check { name: "oras", peers: &["oras"], work: oras::copies },
     Check { name: "oras-referrers", peers: &["oras"], work: oras::referrers },
     Check { name: "crane", peers: &["crane"], work: crane::copies },

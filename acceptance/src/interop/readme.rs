@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use longshore_fixture::{Content, Draft, Random, artifacts};
 
 use super::Outcome;
-use super::ground::Ground;
+use super::ground::{Ground, failed};
 use crate::run::{self, capture, shown};
 use crate::server::{ANY_PORT, Server};
 
@@ -117,7 +117,9 @@ pub(super) fn help(ground: &Ground<'_>) -> Result<Outcome> {
     fs::write(ground.path("bundle.yaml"), registries.here(wanted))?;
     fs::write(ground.path("images.txt"), registries.here("docker.io/library/alpine:3.20\n"))?;
     let mut typed = 0;
-    for command in ["copy", "export", "import", "receipt"] {
+    let mirror = format!("target: registry.site.local/mirrored\n{wanted}");
+    fs::write(ground.path("mirror.yaml"), registries.here(&mirror))?;
+    for command in ["copy", "export", "import", "mirror", "receipt"] {
         let help = ground.ours(&[command, "--help"])?;
         let (_, examples) = help.split_once("Examples:\n").context("no examples")?;
         if command == "export" {
@@ -126,6 +128,7 @@ pub(super) fn help(ground: &Ground<'_>) -> Result<Outcome> {
         }
         if command == "import" {
             ground.ours(&["export", "-q", "-f", "bundle.yaml", "-o", "bundle.tar"])?;
+            repair(ground)?;
         }
         for line in examples.lines().filter_map(|line| line.strip_prefix("  longshore ")) {
             // What an example writes is not there before it; what another reads is.
@@ -144,6 +147,15 @@ pub(super) fn help(ground: &Ground<'_>) -> Result<Outcome> {
     }
     ensure!(typed > 10, "{typed} examples were found");
     Ok(Outcome::Passed(format!("{typed} examples of --help")))
+}
+
+/// Makes a delta, and what repairs it at a site that has lost its base.
+fn repair(ground: &Ground<'_>) -> Result<()> {
+    let export = ["export", "-q", "-f", "bundle.yaml"];
+    ground.ours(&[&export[..], &["--base", "bundle.tar", "-o", "delta.tar"]].concat())?;
+    let import = ["import", "delta.tar", "oci:lost", "--missing", "missing.txt"];
+    failed(&mut ground.command(&import), 1, "for granted")?;
+    ground.ours(&[&export[..], &["--only", "missing.txt", "-o", "repair.tar"]].concat()).map(drop)
 }
 
 fn remove(path: &Path) -> Result<()> {
