@@ -9,6 +9,7 @@ use longshore_registry::front::ServerOptions;
 use longshore_spec::Digest;
 
 use crate::client::{Client, PATIENCE, started};
+use crate::limits::wait_for_requests;
 use crate::support::{get, image, push_blob, push_image, writable};
 
 fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
@@ -208,8 +209,7 @@ fn a_server_that_stops_ends_what_is_under_way() {
         "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc"
     );
     busy.send(put.as_bytes());
-    // It has begun once another request is told so.
-    while Client::to(&server).ask(&format!("GET {location}"), "", b"").status != 429 {}
+    wait_for_requests(&mut idle, 1);
     let address = server.addresses()[0];
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| server.stop(PATIENCE));
