@@ -429,19 +429,21 @@ pub(super) fn request_rate(text: &str) -> Result<Rate, Mistake> {
     })
 }
 
-/// Reads a number of bytes: with `k`, `M` and `G` thousands, with `Ki`, `Mi` and `Gi` 1024s.
+/// Reads a number of bytes: with `k`, `M`, `G` and `T` thousands, with `Ki` and so on 1024s.
 fn bytes(text: &str) -> Option<u64> {
-    let text = text.strip_suffix('B').unwrap_or(text);
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let unit: u64 = match unit.trim_start() {
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let unit: u64 = match unit.strip_suffix('b').unwrap_or(&unit) {
         "" => 1,
-        "k" | "K" => 1000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
+        "k" => 1_000,
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        "t" => 1_000_000_000_000,
+        "ki" => 1 << 10,
+        "mi" => 1 << 20,
+        "gi" => 1 << 30,
+        "ti" => 1 << 40,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit)
@@ -464,24 +466,11 @@ fn time(text: &str) -> Option<Duration> {
 
 /// Reads how long a volume may be: bytes, with or without a unit, or `fat32`.
 pub(super) fn volume_size(text: &str) -> Result<NonZeroU64, Mistake> {
-    const UNITS: [(&str, u64); 9] = [
-        ("", 1),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-    ];
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = unit.strip_suffix('B').filter(|unit| unit.is_empty()).unwrap_or(unit);
-    let unit = UNITS.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['B', 'b']);
     let size = match text {
         "fat32" => Some(FAT32),
-        _ => unit.and_then(|(_, bytes)| number.parse::<u64>().ok()?.checked_mul(*bytes)),
+        _ if is_plain && !text.contains(' ') => bytes(text),
+        _ => None,
     };
     size.and_then(NonZeroU64::new).ok_or_else(|| {
         Mistake::new(

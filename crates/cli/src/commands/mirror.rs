@@ -81,7 +81,8 @@ struct Alone {
 impl Alone {
     /// Fails if another process makes passes by this file. Nothing is written for it: the file itself is locked.
     fn with(path: &Path) -> Result<Self, Problem> {
-        if path == Path::new("-") {
+        // A pipe was read to its end, and nobody else has it: to open it again would wait for ever.
+        if !path.is_file() {
             return Ok(Self { _locked: None });
         }
         let file = std::fs::File::open(path).map_err(|error| {

@@ -152,7 +152,8 @@ impl Pass<'_> {
         let result = mirror.run(&Stoppable { observer: &progress, stop: self.stop });
         progress.finish();
         let report = result.map_err(|failure| Problem::of(*failure.error))?;
-        tell_called(&report, |number, _| Some(self.routes.names().nth(number)?.1.to_string()));
+        let names: Vec<_> = self.routes.names().collect();
+        tell_called(&report, |number, _| names.get(number).map(|(_, to)| to.to_string()));
         let document = self.document(&report, &report.roots, None, &moved);
         tell_moved(&document.transfer.moved, "moved", output);
         let complete = report.is_complete() && document.failures.is_empty();
